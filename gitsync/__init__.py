@@ -1,0 +1,1 @@
+"""gitsync: a GitOps sync agent for Helm releases and plain manifests."""

@@ -1,0 +1,229 @@
+"""The errors of gitsync, as a tree. Every class carries fields; texts are for people and are never matched.
+
+    GitsyncError                     what happened, where, what to do
+    ├── RetryableError               the environment's fault: tried again with backoff, never spends a retry
+    │   ├── GitUnavailable           the remote cannot be reached, hangs, or refuses us for now
+    │   ├── ChartRepositoryUnavailable
+    │   └── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
+    ├── TerminalError                the same input fails again: needs a commit or a person
+    │   ├── SettingsError            configuration that cannot be used
+    │   ├── GitRefused               a URL, reference or credential that will never work
+    │   ├── ManifestError            a file, document or field that cannot be used (file:line:column)
+    │   ├── ChartError               a chart that cannot be found, verified or loaded
+    │   │   ├── ChartNotFound        no such chart, version or path
+    │   │   ├── ValuesError          values that are malformed or break the chart's schema
+    │   │   └── RenderError          a template that fails
+    │   ├── ApiError                 the API server's answer to one request about one object
+    │   │   ├── NotFound (404)  Conflict (409)  AlreadyExists (409)  Invalid (422, 400)
+    │   │   ├── Forbidden (403)  Unauthorized (401)  Gone (410)
+    │   │   └── KindUnknown          no such API; may come into being with a CRD
+    │   └── ReleaseError             an action on a release that failed
+    │       ├── NotReadyInTime       a wait that met its deadline, with what it waited for
+    │       └── ObjectFailed         an object that says it has failed, with its reason
+    └── BlockedError                 held back by something else, woken when that changes
+        ├── DependencyNotReady  DependencyMissing  DependencyCycle
+        └── SourceNotReady
+
+Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/ and charts/.
+Cancellation (asyncio.CancelledError) is never turned into one of these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitsync.api.identity import ObjectKey, Origin
+
+
+class GitsyncError(Exception):
+    """Base of all. ``message`` says what happened; ``hint`` what to do about it ("" when there is nothing to add).
+
+    No message or hint may hold a credential or a Secret's value: whoever raises keeps them out.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RetryableError(GitsyncError):
+    """The environment's fault. ``retry_after`` is what the other side asked us to wait, in seconds."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class GitUnavailable(RetryableError):
+    """The Git remote cannot be reached or does not answer in time."""
+
+
+class ChartRepositoryUnavailable(RetryableError):
+    """A chart repository or registry cannot be reached, or answered with a 5xx."""
+
+    def __init__(self, message: str, *, url: str, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint, retry_after=retry_after)
+        self.url = url
+
+
+class ClusterUnavailable(RetryableError):
+    """The API server is away, overloaded or failing. ``status`` is the HTTP status, None when there was no answer."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, hint: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, retry_after=retry_after)
+        self.status = status
+
+
+class TerminalError(GitsyncError):
+    """The same input fails the same way; only a commit or a person can change that."""
+
+
+class SettingsError(TerminalError):
+    """A setting that cannot be used. ``setting`` is its name as the documentation writes it."""
+
+    def __init__(self, message: str, *, setting: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.setting = setting
+
+
+class GitRefused(TerminalError):
+    """A URL, reference or credential that is wrong, or a transport that is not allowed."""
+
+
+class ManifestError(TerminalError):
+    """Something in a file of the repository that cannot be used.
+
+    ``origin`` is where (path, line and column, both 1-based, 0 when unknown), ``field`` the dotted path inside the
+    object ("" when the whole document is meant), ``key`` the object when it could be told which.
+    """
+
+    def __init__(
+        self, message: str, *, origin: Origin, field: str = "", key: ObjectKey | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.origin = origin
+        self.field = field
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ChartError(TerminalError):
+    """A chart that cannot be used. ``chart`` is its name or path, ``version`` the one asked for."""
+
+    def __init__(self, message: str, *, chart: str = "", version: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.chart = chart
+        self.version = version
+
+
+class ChartNotFound(ChartError):
+    """The repository has no such chart, or no version of it in the range asked for."""
+
+
+class ValuesError(ChartError):
+    """Values that cannot be read, or that break the chart's values.schema.json."""
+
+
+class RenderError(ChartError):
+    """A template that fails with these values."""
+
+
+class ApiError(TerminalError):
+    """The API server's answer to one request. ``key`` is the object, ``verb`` what was asked, ``reason`` Kubernetes' own
+    word (``AlreadyExists``, ``FieldManagerConflict``, ...), ``causes`` the fields it complains about as (field, message).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        reason: str = "",
+        verb: str = "",
+        key: ObjectKey | None = None,
+        causes: Sequence[tuple[str, str]] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+        self.verb = verb
+        self.key = key
+        self.causes = tuple(causes)
+
+
+class NotFound(ApiError):
+    """404: no such object (or namespace)."""
+
+
+class Conflict(ApiError):
+    """409: the object has changed since it was read, or another manager owns a field."""
+
+
+class AlreadyExists(Conflict):
+    """409 with reason AlreadyExists, answered to a create."""
+
+
+class Invalid(ApiError):
+    """400 or 422: the API server does not take the object. ``causes`` names the fields."""
+
+
+class Forbidden(ApiError):
+    """403: our rights, a quota or an admission plugin say no."""
+
+
+class Unauthorized(ApiError):
+    """401, also after the credentials were renewed."""
+
+
+class Gone(ApiError):
+    """410: a resourceVersion or continue token too old to go on from; list again."""
+
+
+class KindUnknown(ApiError):
+    """The API server serves no such group and kind; a CRD applied a moment ago may still bring it."""
+
+
+class ReleaseError(TerminalError):
+    """An action on a release that failed. ``action`` is install, upgrade, rollback, uninstall or test."""
+
+    def __init__(self, message: str, *, action: str = "", key: ObjectKey | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.action = action
+        self.key = key
+
+
+class NotReadyInTime(ReleaseError):
+    """A wait that met its deadline; the message says for what, and why that was not ready."""
+
+
+class ObjectFailed(ReleaseError):
+    """An object whose own status says that it has failed for good (a Job over its backoff limit)."""
+
+
+class BlockedError(GitsyncError):
+    """Held back by something else. Not a failure: a change of that something wakes the release."""
+
+
+class DependencyNotReady(BlockedError):
+    """Dependencies that exist but are not ready."""
+
+
+class DependencyMissing(BlockedError):
+    """A dependsOn that names nothing."""
+
+
+class DependencyCycle(BlockedError):
+    """Releases that wait for each other."""
+
+
+class SourceNotReady(BlockedError):
+    """A HelmRepository that does not exist, is suspended or has never been read."""
