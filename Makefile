@@ -13,7 +13,8 @@ PYTEST_ARGS ?=
 .PHONY: help demo test lint format docs bench cluster cluster-down constraints clean
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+	while read -r target what; do printf '  make %-13s %s\n' "$$target" "$$what"; done
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }

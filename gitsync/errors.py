@@ -3,12 +3,16 @@
     GitsyncError                     what happened, where, what to do
     ├── RetryableError               the environment's fault: tried again with backoff, never spends a retry
     │   ├── GitUnavailable           the remote cannot be reached, hangs, or refuses us for now
+    │   │   ├── GitAuthRefused       it does not take our credentials (tokens rotate: tried again)
+    │   │   └── GitRefMissing        no such branch, tag or commit there (a push may bring it)
     │   ├── ChartRepositoryUnavailable
     │   └── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
     ├── TerminalError                the same input fails again: needs a commit or a person
     │   ├── SettingsError            configuration that cannot be used
     │   ├── GitRefused               a URL, reference or credential that will never work
     │   ├── ManifestError            a file, document or field that cannot be used (file:line:column)
+    │   ├── YamlError                text that is no YAML or JSON as Kubernetes reads it (line and column in the text)
+    │   ├── FieldErrors              an object of our own kinds with fields that cannot be used
     │   ├── ChartError               a chart that cannot be found, verified or loaded
     │   │   ├── ChartNotFound        no such chart, version or path
     │   │   ├── ValuesError          values that are malformed or break the chart's schema
@@ -17,12 +21,14 @@
     │   │   ├── NotFound (404)  Conflict (409)  AlreadyExists (409)  Invalid (422, 400)
     │   │   ├── Forbidden (403)  Unauthorized (401)  Gone (410)
     │   │   └── KindUnknown          no such API; may come into being with a CRD
+    │   ├── InventoryError           the sync's own state in the cluster cannot be read or stored
     │   └── ReleaseError             an action on a release that failed
     │       ├── NotReadyInTime       a wait that met its deadline, with what it waited for
     │       └── ObjectFailed         an object that says it has failed, with its reason
-    └── BlockedError                 held back by something else, woken when that changes
-        ├── DependencyNotReady  DependencyMissing  DependencyCycle
-        └── SourceNotReady
+    ├── BlockedError                 held back by something else, woken when that changes
+    │   ├── DependencyNotReady  DependencyMissing  DependencyCycle
+    │   └── SourceNotReady
+    └── Superseded                   a newer desired state ended this work; not a failure
 
 Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/ and charts/.
 Cancellation (asyncio.CancelledError) is never turned into one of these.
@@ -35,6 +41,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gitsync.api.fields import FieldError
     from gitsync.api.identity import ObjectKey, Origin
 
 
@@ -60,6 +67,14 @@ class RetryableError(GitsyncError):
 
 class GitUnavailable(RetryableError):
     """The Git remote cannot be reached or does not answer in time."""
+
+
+class GitAuthRefused(GitUnavailable):
+    """The Git remote does not take our credentials, or asks for some and there are none."""
+
+
+class GitRefMissing(GitUnavailable):
+    """The branch, tag or commit does not exist at the remote, or the repository is empty."""
 
 
 class ChartRepositoryUnavailable(RetryableError):
@@ -115,6 +130,29 @@ class ManifestError(TerminalError):
         return f"{self.origin}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+class FieldErrors(TerminalError):
+    """An object of our own kinds that cannot be read. ``errors`` names every field at fault, ``key`` the object."""
+
+    def __init__(self, errors: Sequence[FieldError], *, key: ObjectKey | None = None) -> None:
+        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
+        super().__init__((f"{key}: " if key else "") + "; ".join(str(error) for error in errors[:5]) + more)
+        self.errors = tuple(errors)
+        self.key = key
+
+
+class YamlError(TerminalError):
+    """Text that Kubernetes does not read as YAML or JSON.
+
+    ``line`` and ``column`` are 1-based and count within the text that was read; 0 when the place is not known. The
+    message holds no content of the text but names of keys.
+    """
+
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.column = column
+
+
 class ChartError(TerminalError):
     """A chart that cannot be used. ``chart`` is its name or path, ``version`` the one asked for."""
 
@@ -129,11 +167,43 @@ class ChartNotFound(ChartError):
 
 
 class ValuesError(ChartError):
-    """Values that cannot be read, or that break the chart's values.schema.json."""
+    """Values that cannot be read, or that break the chart's values.schema.json.
+
+    ``fields`` is what the schema complains about, as (dotted path of the value, complaint without the value itself).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        chart: str = "",
+        version: str = "",
+        fields: Sequence[tuple[str, str]] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, chart=chart, version=version, hint=hint)
+        self.fields = tuple(fields)
 
 
 class RenderError(ChartError):
-    """A template that fails with these values."""
+    """A template that fails with these values, or renders what is no manifest.
+
+    ``template`` is its path inside the chart and ``line`` the line of its source, 1-based, 0 when unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        chart: str = "",
+        version: str = "",
+        template: str = "",
+        line: int = 0,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, chart=chart, version=version, hint=hint)
+        self.template = template
+        self.line = line
 
 
 class ApiError(TerminalError):
@@ -192,6 +262,10 @@ class KindUnknown(ApiError):
     """The API server serves no such group and kind; a CRD applied a moment ago may still bring it."""
 
 
+class InventoryError(TerminalError):
+    """The inventory or journal in the cluster is damaged, or too large to be stored."""
+
+
 class ReleaseError(TerminalError):
     """An action on a release that failed. ``action`` is install, upgrade, rollback, uninstall or test."""
 
@@ -227,3 +301,7 @@ class DependencyCycle(BlockedError):
 
 class SourceNotReady(BlockedError):
     """A HelmRepository that does not exist, is suspended or has never been read."""
+
+
+class Superseded(GitsyncError):
+    """A newer desired state ended this work before it was done. Not a failure: the newer state is next."""

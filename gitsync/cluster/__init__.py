@@ -1,0 +1,13 @@
+"""The cluster: configuration and credentials, discovery, the verbs of the API on raw JSON objects, and shared watches.
+
+The only room that speaks to an API server. Errors leave it as classes of gitsync.errors, with the object named.
+"""
+
+from gitsync.cluster.cluster import Cluster
+from gitsync.cluster.discovery import Resource
+from gitsync.cluster.objects import retry_on_conflict
+from gitsync.cluster.shared import SharedWatch
+from gitsync.cluster.store import WatchEvent
+from gitsync.cluster.timings import Timings
+
+__all__ = ["Cluster", "Resource", "SharedWatch", "Timings", "WatchEvent", "retry_on_conflict"]

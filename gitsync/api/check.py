@@ -1,0 +1,174 @@
+"""Whether a manifest of our own kinds is what it should be, said field by field in plain words."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gitsync.api.fields import ApiModel, FieldError, FieldPath, dotted, explain, near_miss, shown
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, group_of
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, HELM_GROUP, SOURCE_GROUP
+from gitsync.api.resource import Resource
+from gitsync.api.rules import rules
+from gitsync.api.shapes import Shape, shapes, without_nulls
+from gitsync.api.sources import GitRepository, HelmChart, HelmRepository, OCIRepository
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_MODELS: tuple[type[Resource], ...] = (HelmRelease, HelmRepository, GitRepository, OCIRepository, HelmChart)
+#: The kinds that gitsync reads itself, by group and kind (a model's name is its kind).
+RESOURCES: dict[tuple[str, str], type[Resource]] = {(model.group, model.__name__): model for model in _MODELS}
+
+_FOREIGN_KINDS = {BUCKET, EXTERNAL_ARTIFACT}  # in our groups, but Flux's alone
+_TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
+_METADATA = (
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+_MAX_ERRORS = 100
+
+
+def check(manifest: Manifest) -> list[FieldError]:
+    """What is wrong with a manifest of our own kinds; empty for a good one and for all other kinds.
+
+    All problems are reported, in the order of their paths (no more than 100). A field set to null counts as unset.
+    ``values`` and other free-form parts, and the status, are not looked into.
+    """
+    api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return []
+    group = group_of(api_version)
+    model = RESOURCES.get((group, kind))
+    if model is None:
+        return _unknown_kind(group, kind)
+    found = _wrong_version(model, api_version)
+    found += _wrong_types(model, manifest)
+    found += islice(_unknown_fields(model, manifest), _MAX_ERRORS)  # each costs a search for what was meant
+    found += rules(manifest)
+    unique = {(error.path, error.message): error for error in found}
+    return sorted(unique.values(), key=lambda error: [str(part) for part in error.path])[:_MAX_ERRORS]
+
+
+def drop_nulls(manifest: Manifest) -> Manifest:
+    """A manifest of our own kinds as it should be applied: without typed fields that are null.
+
+    The API server drops these from what is created or updated, but refuses them in a server-side apply. Other kinds,
+    and manifests without such fields, come back as they are.
+    """
+    api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return manifest
+    model = RESOURCES.get((group_of(api_version), kind))
+    if model is None:
+        return manifest
+    cleaned: Manifest = without_nulls(manifest, model)
+    return cleaned
+
+
+def _unknown_kind(group: str, kind: str) -> list[FieldError]:
+    if group not in (HELM_GROUP, SOURCE_GROUP) or kind in _FOREIGN_KINDS:
+        return []
+    meant = near_miss(kind, (known for of, known in RESOURCES if of == group))
+    return [FieldError(("kind",), f"{group} has no kind {shown(kind)}; did you mean {meant}?", meant)] if meant else []
+
+
+def _wrong_version(model: type[Resource], api_version: str) -> list[FieldError]:
+    version = api_version.rpartition("/")[2]
+    if version in model.versions:
+        return []
+    newest = f"{model.group}/{model.versions[0]}"
+    served = ", ".join(model.versions)
+    return [FieldError(("apiVersion",), f"has no version {shown(version)}; there are {served}", newest)]
+
+
+def _wrong_types(model: type[Resource], manifest: Manifest) -> list[FieldError]:
+    try:
+        model.model_validate(without_nulls(manifest, model))
+    except ValidationError as error:
+        return [explain(detail) for detail in error.errors(include_url=False)]
+    return []
+
+
+def _unknown_fields(model: type[Resource], manifest: Manifest) -> Iterator[FieldError]:
+    for path in _strangers((), manifest, _TOP_LEVEL):
+        yield _unknown(path, _TOP_LEVEL, model)
+    for path in _strangers(("metadata",), manifest.get("metadata"), _METADATA):
+        yield _unknown(path, _METADATA, None)
+    yield from _walk(("spec",), manifest.get("spec"), shapes(model)["spec"], model)
+
+
+def _walk(path: FieldPath, node: Any, shape: Shape, root: type[Resource]) -> Iterator[FieldError]:
+    if shape.model is None:
+        return
+    if shape.repeated:
+        for index, item in enumerate(node if isinstance(node, list) else ()):
+            yield from _walk((*path, index), item, Shape(shape.model), root)
+        return
+    known = shapes(shape.model)
+    for stranger in _strangers(path, node, known):
+        yield _unknown(stranger, known, root)
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name in known:
+                yield from _walk((*path, name), value, known[name], root)
+
+
+def _strangers(path: FieldPath, node: Any, known: Collection[str]) -> Iterator[FieldPath]:
+    if isinstance(node, dict):
+        yield from ((*path, name) for name in node if name not in known)
+
+
+def _unknown(path: FieldPath, siblings: Collection[str], root: type[Resource] | None) -> FieldError:
+    name = str(path[-1])
+    squashed = {_squash(known): known for known in siblings}
+    meant = squashed.get(_squash(name), "")
+    if not meant and root is not None:
+        homes = _homes(root).get(name, ())
+        if 0 < len(homes) <= 2:
+            return FieldError(path, f"unknown field here; it belongs in {' or '.join(homes)}")
+    meant = meant or near_miss(name, siblings)
+    return FieldError(path, "unknown field" + (f"; did you mean {meant}?" if meant else ""), meant)
+
+
+def _squash(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+@cache
+def _homes(root: type[Resource]) -> dict[str, tuple[str, ...]]:
+    """Where in a resource a field name belongs, of several places the topmost: ``sourceRef`` -> ``spec.chart.spec``."""
+    homes: dict[str, list[FieldPath]] = {}
+
+    def collect(path: FieldPath, model: type[ApiModel]) -> None:
+        for name, shape in shapes(model).items():
+            homes.setdefault(name, []).append(path)
+            if shape.model is not None:
+                collect((*path, name, 0) if shape.repeated else (*path, name), shape.model)
+
+    spec = shapes(root)["spec"].model
+    assert spec is not None
+    collect(("spec",), spec)
+    return {name: _nearest(paths) for name, paths in homes.items()}
+
+
+def _nearest(paths: list[FieldPath]) -> tuple[str, ...]:
+    depth = min(len(path) for path in paths)
+    return tuple(dotted(path).replace("[0]", "[]") for path in paths if len(path) == depth)

@@ -1,0 +1,171 @@
+"""Statuses, typed: what gitsync and Flux write there, and what the CRDs let through."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from gitsync.api.fields import ApiModel, Items, StringMap, explain
+from gitsync.errors import FieldErrors
+
+_REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+_TYPE = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+)
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class StatusModel(ApiModel):
+    """Base of the statuses."""
+
+    @classmethod
+    def parse(cls, status: dict[str, Any] | None) -> Self:
+        """The typed form of a manifest's ``status``.
+
+        Raises: FieldErrors when it cannot be read.
+        """
+        try:
+            return cls.model_validate(status or {})
+        except ValidationError as error:
+            raise FieldErrors([explain(detail) for detail in error.errors(include_url=False)]) from None
+
+
+class ConditionModel(ApiModel):
+    """Kubernetes' metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=316, pattern=_TYPE)] = Field(description="What is judged.")
+    status: Literal["True", "False", "Unknown"] = Field(description="The judgement.")
+    observed_generation: Annotated[int, Field(ge=0)] = Field(0, description="The generation that was judged.")
+    last_transition_time: Time = Field(description="When the status last changed.")
+    reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=_REASON)] = Field(
+        description="Why, in one word for programs."
+    )
+    message: Annotated[str, Field(max_length=32768)] = Field(description="Why, for people.")
+
+
+class HookRun(ApiModel):
+    """How a test hook went."""
+
+    last_started: Time = Field("", description="When it was started.")
+    last_completed: Time = Field("", description="When it ended.")
+    phase: str = Field("", description="Unknown, Running, Succeeded or Failed.")
+
+
+class Snapshot(ApiModel):
+    """One revision of a release, as it was recorded."""
+
+    api_version: str = Field("", description="How the digest was calculated.")
+    digest: str = Field(description="Checksum of Helm's record, <algorithm>:<checksum>.")
+    name: str = Field(description="Name of the Helm release.")
+    namespace: str = Field(description="Namespace released to.")
+    version: int = Field(description="Revision of the Helm release.")
+    status: str = Field(description="Helm's status of the revision.")
+    chart_name: str = Field(description="Name of the chart.")
+    chart_version: str = Field(description="Version of the chart.")
+    app_version: str = Field("", description="Version of the application in the chart.")
+    config_digest: str = Field(description="Checksum of the values, <algorithm>:<checksum>.")
+    first_deployed: Time = Field(description="When the release was first deployed.")
+    last_deployed: Time = Field(description="When this revision was deployed.")
+    deleted: Time = Field("", description="When the release was uninstalled.")
+    test_hooks: dict[str, HookRun] | None = Field(None, description="How the tests went, by the hook's name.")
+    oci_digest: str = Field("", description="Digest of the OCI artifact.")
+    action: str = Field("", description="The action that brought this revision about.")
+
+
+class ResourceRef(ApiModel):
+    """An object of the release."""
+
+    id: str = Field(description="<namespace>_<name>_<group>_<kind>.")
+    v: str = Field(description="API version of the kind.")
+
+
+class ResourceInventory(ApiModel):
+    """The objects of the release: CRDs too, hooks not."""
+
+    entries: Items[ResourceRef] = Field(description="The objects.")
+
+
+class SourceStatus(StatusModel):
+    """What every kind's status has."""
+
+    observed_generation: int = Field(0, description="The generation last dealt with.")
+    conditions: Items[ConditionModel] = Field((), description="The judgements.")
+    last_handled_reconcile_at: str = Field("", description="The last requestedAt that was dealt with.")
+
+
+class HelmReleaseStatus(SourceStatus):
+    """How the release is."""
+
+    observed_post_renderers_digest: str = Field("", description="Checksum of postRenderers, last success.")
+    observed_common_metadata_digest: str = Field("", description="Checksum of commonMetadata, last success.")
+    last_attempted_generation: int = Field(0, description="The generation last tried.")
+    helm_chart: str = Field("", description="<namespace>/<name> of the HelmChart, where there is one.")
+    storage_namespace: str | None = Field(None, min_length=1, max_length=63, description="Where the records are.")
+    history: Items[Snapshot] = Field((), description="Revisions, newest first, back to the last that succeeded.")
+    inventory: ResourceInventory | None = Field(None, description="The objects of the release.")
+    last_attempted_release_action: Literal["install", "upgrade"] | None = Field(
+        None, description="The action last tried; it decides which remediation applies."
+    )
+    last_attempted_release_action_duration: str = Field("", description="How long that took.")
+    failures: int = Field(0, description="Failures since the last success or change.")
+    install_failures: int = Field(0, description="Failed installs since the last success or change.")
+    upgrade_failures: int = Field(0, description="Failed upgrades since the last success or change.")
+    last_attempted_revision: str = Field("", description="Chart version last tried.")
+    last_attempted_revision_digest: str = Field("", description="Digest of the OCI artifact last tried.")
+    last_attempted_config_digest: str = Field("", description="Checksum of the values last tried.")
+    last_attempted_values_checksum: str = Field("", description="Deprecated: lastAttemptedConfigDigest replaces it.")
+    last_release_revision: int = Field(0, description="Deprecated: history replaces it.")
+    last_applied_revision: str = Field("", description="Deprecated: history replaces it.")
+    last_handled_force_at: str = Field("", description="The last forceAt that was dealt with.")
+    last_handled_reset_at: str = Field("", description="The last resetAt that was dealt with.")
+    last_handled_commit: str = Field("", description="The Git commit last dealt with; gitsync's own field.")
+
+
+class Artifact(ApiModel):
+    """What was last read from a source."""
+
+    path: str = Field("", description="Path of the artifact in its store.")
+    url: str = Field("", description="Where the artifact can be fetched.")
+    revision: str = Field("", description="Revision of the source.")
+    digest: str = Field("", description="Checksum of the artifact, <algorithm>:<checksum>.")
+    checksum: str = Field("", description="Deprecated: digest replaces it.")
+    last_update_time: Time = Field("", description="When the artifact changed.")
+    size: int | None = Field(None, description="Its size in bytes.")
+    metadata: StringMap = Field(default_factory=dict, description="What the source says of it.")
+
+
+class HelmRepositoryStatus(SourceStatus):
+    """How the repository is."""
+
+    url: str = Field("", description="Where the index was read.")
+    artifact: Artifact | None = Field(None, description="The index last read.")
+
+
+class OCIRepositoryStatus(HelmRepositoryStatus):
+    """How the OCI repository is."""
+
+    content_config_checksum: str = Field("", description="Deprecated: of older Flux versions.")
+    observed_ignore: str | None = Field(None, description="The ignore rules in use.")
+    observed_layer_selector: dict[str, str] | None = Field(None, description="The layer selector in use.")
+
+
+class HelmChartStatus(HelmRepositoryStatus):
+    """How the chart is."""
+
+    observed_source_artifact_revision: str = Field("", description="Revision of the source.")
+    observed_chart_name: str = Field("", description="Name of the chart that was found.")
+    observed_values_files: Items[str] = Field((), description="Files merged.")
+
+
+class GitRepositoryStatus(HelmRepositoryStatus):
+    """How the Git repository is."""
+
+    content_config_checksum: str = Field("", description="Deprecated: of older Flux versions.")
+    included_artifacts: Items[Artifact] = Field((), description="What was included.")
+    observed_ignore: str | None = Field(None, description="The ignore rules in use.")
+    observed_recurse_submodules: bool = Field(False, description="Whether submodules were read.")
+    observed_include: Items[dict[str, Any]] = Field((), description="The includes in use.")
+    observed_sparse_checkout: Items[str] = Field((), description="The directories in use.")
+    source_verification_mode: str = Field("", description="What was verified.")

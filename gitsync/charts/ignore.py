@@ -1,0 +1,122 @@
+"""``.helmignore`` as Helm reads it (pkg/ignore): like .gitignore, but without ``**`` and with rules of its own."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gitsync.errors import ChartError
+
+#: Helm's built-in rule, always appended.
+_DEFAULT = "templates/.?*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    negated: bool
+    directories_only: bool
+    whole_path: bool
+
+    def matches(self, path: str) -> bool:
+        return self.pattern.fullmatch(path if self.whole_path else posixpath.basename(path)) is not None
+
+
+class HelmIgnore:
+    """The rules of one chart's ``.helmignore``."""
+
+    def __init__(self, text: str = "") -> None:
+        """Raises: ChartError for a pattern that Helm refuses."""
+        lines = [*text.removeprefix("\ufeff").splitlines(), _DEFAULT]
+        self._rules = [rule for line in lines if (rule := _rule(line.strip())) is not None]
+
+    def kept(self, paths: Iterable[str]) -> list[str]:
+        """The paths (of files, relative to the chart) that are not ignored, directly or through a directory."""
+        directories: dict[str, bool] = {"": False}
+        return [path for path in paths if not self._hidden(path, directories) and not self._ignores(path, False)]
+
+    def _hidden(self, path: str, known: dict[str, bool]) -> bool:
+        parent = posixpath.dirname(path)
+        if parent not in known:
+            known[parent] = self._hidden(parent, known) or self._ignores(parent, True)
+        return known[parent]
+
+    def _ignores(self, path: str, directory: bool) -> bool:
+        for rule in self._rules:
+            if rule.negated:
+                # Helm's negation ignores everything that does not match.
+                if (rule.directories_only and not directory) or not rule.matches(path):
+                    return True
+            elif (directory or not rule.directories_only) and rule.matches(path):
+                return True
+        return False
+
+
+def _rule(line: str) -> _Rule | None:
+    if not line or line.startswith("#"):
+        return None
+    if "**" in line:
+        raise ChartError(f".helmignore: double-star (**) is not supported: {line[:100]!r}")
+    negated = line.startswith("!")
+    pattern = line[1:] if negated else line
+    directories_only = pattern.endswith("/")
+    pattern = pattern.removesuffix("/")
+    whole_path = "/" in pattern
+    return _Rule(_compiled(pattern.removeprefix("/")), negated, directories_only, whole_path)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Go's filepath.Match as a regular expression: ``*`` and ``?`` stop at slashes, ``[^a-z]`` negates."""
+    result: list[str] = []
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        position += 1
+        if character == "*":
+            # One star for a run of them: `***` would make the expression slow, and means the same.
+            if not result or result[-1] != "[^/]*":
+                result.append("[^/]*")
+        elif character == "?":
+            result.append("[^/]")
+        elif character == "[":
+            end = _class_end(pattern, position)
+            result.append(_class(pattern[position:end], pattern))
+            position = end + 1
+        elif character == "\\":
+            if position == len(pattern):
+                raise _bad(pattern)
+            result.append(re.escape(pattern[position]))
+            position += 1
+        else:
+            result.append(re.escape(character))
+    return re.compile("".join(result), re.DOTALL)
+
+
+def _class_end(pattern: str, start: int) -> int:
+    position = start + (1 if pattern.startswith("^", start) else 0)
+    first = position
+    while position < len(pattern):
+        if pattern[position] == "\\":
+            position += 1
+        elif pattern[position] == "]" and position > first:
+            return position
+        position += 1
+    raise _bad(pattern)
+
+
+def _class(body: str, pattern: str) -> str:
+    negated = body.startswith("^")
+    parts = re.findall(r"\\?(.)(?:(-)\\?(.))?", body[1:] if negated else body, re.DOTALL)
+    ranges = "".join(f"{re.escape(low)}-{re.escape(high)}" if dash else re.escape(low) for low, dash, high in parts)
+    try:
+        compiled = f"[{'^' if negated else ''}{ranges}]"
+        re.compile(compiled)
+    except re.error:
+        raise _bad(pattern) from None
+    return compiled
+
+
+def _bad(pattern: str) -> ChartError:
+    return ChartError(f".helmignore: bad pattern {pattern[:100]!r}")

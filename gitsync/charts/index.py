@@ -1,0 +1,182 @@
+"""A chart repository's ``index.yaml``: reduced to what choosing and fetching a version needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yarl import URL
+
+from gitsync.charts import native, versions
+from gitsync.charts.http import parse_url, redacted
+from gitsync.charts.model import IndexEntry
+from gitsync.errors import ChartError, ChartNotFound, ValuesError
+
+#: Flux's bound (source-controller), in bytes.
+MAX_INDEX = 50 * 1024 * 1024
+
+_ENTRIES = re.compile(r"^entries:[ \t]*$", re.MULTILINE)
+_TOP_KEY = re.compile(r"^[^\s#-]", re.MULTILINE)
+_NAME = re.compile(r"^  [^\s#-][^\n]*:[ \t]*$", re.MULTILINE)
+#: Text of an index that is parsed at once: large enough to be quick, small enough to leave memory alone.
+_BATCH = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index and the validators it came with. ``charts`` has the newest version first."""
+
+    url: str
+    revision: str
+    charts: Mapping[str, tuple[IndexEntry, ...]] = field(repr=False)
+    etag: str = ""
+    modified: str = ""
+
+    def choose(self, chart: str, version: str) -> IndexEntry:
+        """The entry for a version or range of versions, as Helm chooses it ("" is ``*``).
+
+        Raises: ChartNotFound.
+        """
+        entries = self.charts.get(chart, ())
+        where = f"in {redacted(self.url)}"
+        if not entries:
+            raise ChartNotFound(f"no chart {chart!r} {where}", chart=chart, version=version)
+        try:
+            chosen = versions.choose((entry.version for entry in entries), version)
+        except versions.BadVersion as error:
+            raise ChartNotFound(str(error), chart=chart, version=version) from None
+        if chosen is None:
+            hint = f"the newest is {entries[0].version}"
+            raise ChartNotFound(f"no version {version!r} of chart {chart!r} {where}", chart=chart, hint=hint)
+        return next(entry for entry in entries if entry.version == chosen)
+
+    def archive_urls(self, entry: IndexEntry) -> list[str]:
+        """Absolute URLs; a relative one is below the repository's URL and takes over its query, as in Helm."""
+        base = URL(self.url, encoded=True)
+        base = base.with_path(base.raw_path.rstrip("/") + "/", encoded=True, keep_query=True)
+        result = []
+        for url in entry.urls:
+            if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:", url):
+                result.append(url)
+            else:
+                joined = base.join(URL(url, encoded=True))
+                result.append(str(joined.with_query(base.raw_query_string) if base.raw_query_string else joined))
+        return result
+
+
+def index_url(url: str) -> str:
+    """Where a repository keeps its index; the query string of the repository's URL is kept."""
+    base = parse_url(url)
+    return str(base.with_path(base.raw_path.rstrip("/") + "/index.yaml", encoded=True, keep_query=True))
+
+
+def parse(data: bytes, url: str) -> Index:
+    """Reads the file. Takes seconds for a large one and never holds all of it parsed at once.
+
+    Raises: ChartError when it is no index.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ChartError(f"the index of {redacted(url)} is no UTF-8 text") from None
+    charts: dict[str, tuple[IndexEntry, ...]] = {}
+    for name, listed in _listed(text, url):
+        entries = [entry for item in listed if (entry := _entry(item)) is not None]
+        entries.sort(key=_newest, reverse=True)
+        charts[name] = tuple(entries)
+    return Index(url=url, revision="sha256:" + hashlib.sha256(data).hexdigest(), charts=charts)
+
+
+def _newest(entry: IndexEntry) -> tuple[Any, str]:
+    version = versions.parsed(entry.version)
+    return (version.order if version else (), entry.created)
+
+
+def _entry(item: Any) -> IndexEntry | None:
+    """None for an entry without a readable version or without a URL, which Helm leaves out too."""
+    if not isinstance(item, dict):
+        return None
+    version, urls = item.get("version"), item.get("urls")
+    if not isinstance(version, str) or versions.parsed(version) is None or not isinstance(urls, list):
+        return None
+    digest = item.get("digest")
+    return IndexEntry(
+        version=version,
+        digest=digest.removeprefix("sha256:").lower() if isinstance(digest, str) else "",
+        urls=tuple(url for url in urls if isinstance(url, str)),
+        created=str(item.get("created") or ""),
+        app_version=sys.intern(str(item.get("appVersion") or "")),
+    )
+
+
+def _listed(text: str, url: str) -> Iterator[tuple[str, list[Any]]]:
+    """(chart, its entries as listed), read batch by batch where the file has the shape Helm writes."""
+    pieces = _pieces(text) if not text.lstrip().startswith("{") else None
+    if pieces is not None:
+        try:
+            found = [pair for piece in pieces for pair in _reduced(_load(piece, url))]
+        except (ChartError, _NotAnIndex):
+            pass  # not the shape it seemed to have: read it as a whole, which also gives the true error
+        else:
+            yield from found
+            return
+    try:
+        document = _load(text, url)
+        if "apiVersion" not in document:
+            raise _NotAnIndex
+        yield from _reduced(document.get("entries") or {})
+    except _NotAnIndex:
+        raise ChartError(f"{redacted(url)} has no chart index: apiVersion or entries are missing") from None
+
+
+class _NotAnIndex(Exception):
+    pass
+
+
+_KEPT = ("version", "digest", "urls", "created", "appVersion")
+
+
+def _reduced(entries: Any) -> list[tuple[str, list[Any]]]:
+    if not isinstance(entries, dict):
+        raise _NotAnIndex
+    result = []
+    for name, listed in entries.items():
+        if not isinstance(listed, list):
+            if listed is None:
+                continue
+            raise _NotAnIndex
+        result.append((name, [{k: item.get(k) for k in _KEPT} for item in listed if isinstance(item, dict)]))
+    return result
+
+
+def _pieces(text: str) -> list[str] | None:
+    """The text of ``entries``, cut between charts; None when it is not laid out as Helm writes it."""
+    start = _ENTRIES.search(text)
+    if start is None or not re.search(r"^apiVersion:", text, re.MULTILINE):
+        return None
+    after = _TOP_KEY.search(text, start.end())
+    body = text[start.end() : after.start() if after else len(text)]
+    starts = [match.start() for match in _NAME.finditer(body)]
+    if not starts or body[: starts[0]].strip():
+        return None
+    pieces, begin = [], starts[0]
+    for position in [*starts[1:], len(body)]:
+        if position - begin >= _BATCH or position == len(body):
+            pieces.append(body[begin:position])
+            begin = position
+    return pieces
+
+
+def _load(text: str, url: str) -> dict[str, Any]:
+    try:
+        if text.lstrip().startswith("{"):
+            document = json.loads(text)
+            return document if isinstance(document, dict) else {}
+        return native.load_yaml(text)
+    except (ValuesError, ValueError, RecursionError):
+        raise ChartError(f"the index of {redacted(url)} cannot be read", hint="it is no valid YAML") from None

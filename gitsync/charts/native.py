@@ -1,0 +1,159 @@
+"""The Helm SDK's calls (helm_python), and its errors mapped to ours. Everything here blocks: call it in a thread.
+
+Two facts about the SDK (0.2.2) shape this room. Rendering changes a loaded chart that declares dependencies (disabled
+ones are dropped from it for good), so such a chart is loaded anew for each rendering. And its Python functions do not
+pass on the options ``kube_version`` and ``api_versions`` of its documented C interface, so rendering calls that.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+import helm_python
+from helm_python import _native
+
+from gitsync.errors import ChartError, ClusterUnavailable, GitsyncError, RenderError, ValuesError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MAX_MESSAGE = 800
+
+
+def _mapped(call: Callable[P, R]) -> Callable[P, R]:
+    """Turns the SDK's errors into ours."""
+
+    @functools.wraps(call)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except helm_python.HelmError as error:
+            raise _ours(error) from None
+
+    return wrapper
+
+
+class Handle:
+    """A chart loaded into the SDK; freed when nobody refers to it any more."""
+
+    @_mapped
+    def __init__(self, archive: bytes) -> None:
+        """Raises: ChartError when it is no chart."""
+        self._chart = helm_python.Chart.load_archive(archive)
+
+    @_mapped
+    def metadata(self) -> dict[str, Any]:
+        """Chart.yaml as Helm's record has it."""
+        return self._chart.metadata
+
+    @_mapped
+    def values(self) -> dict[str, Any] | None:
+        """The default values; None without a values.yaml."""
+        values: dict[str, Any] | None = self._chart.values
+        return values
+
+    @_mapped
+    def subcharts(self) -> list[str]:
+        """Names of the charts found in ``charts/``."""
+        return [str(chart.get("name", "")) for chart in self._chart.dependencies]
+
+    @_mapped
+    def crds(self) -> list[tuple[str, str]]:
+        """(path, text) of each file below ``crds/``, those of subcharts too."""
+        return [(crd["filename"], crd["data"]) for crd in self._chart.crds]
+
+    @_mapped
+    def render(
+        self, values: str, options: Mapping[str, Any], config: helm_python.Config | None = None
+    ) -> dict[str, str]:
+        """Path -> text of every template. ``values`` is JSON; ``options`` as the C interface names them.
+
+        With a ``config`` the template function ``lookup`` sees the cluster.
+        Raises: ValuesError, RenderError, ClusterUnavailable.
+        """
+        arguments = (self._chart._raw(), values, json.dumps(options))
+        if config is None:
+            text = _native.call_string("helm_render", *arguments)
+        else:
+            text = _native.call_string("helm_render_with_config", config._raw(), *arguments)
+        rendered: dict[str, str] = json.loads(text)
+        return rendered
+
+    def close(self) -> None:
+        self._chart.close()
+
+
+@_mapped
+def load_yaml(text: str) -> dict[str, Any]:
+    """A YAML mapping as Helm and Kubernetes read it; ``{}`` for an empty document.
+
+    Raises: ValuesError.
+    """
+    return helm_python.values_from_yaml(text) or {}
+
+
+@_mapped
+def connect(access: Mapping[str, Any]) -> helm_python.Config:
+    """The SDK's access to a cluster; nothing is asked until a template calls ``lookup``."""
+    return helm_python.Config(**access)
+
+
+def _ours(error: helm_python.HelmError) -> GitsyncError:
+    text = error.detail.strip()
+    if isinstance(error, helm_python.HelmValuesError):
+        return _values_error(text)
+    if isinstance(error, helm_python.HelmRenderError):
+        return _render_error(text)
+    if isinstance(error, helm_python.HelmKubeError):
+        return ClusterUnavailable(f"cannot look objects up while rendering: {_short(text)}")
+    if isinstance(error, (helm_python.HelmChartLoadError, helm_python.HelmChartInvalidError)):
+        return ChartError(f"chart cannot be loaded: {_short(text)}")
+    return ChartError(f"Helm failed: {_short(text)}")
+
+
+def _short(text: str) -> str:
+    """One line without quoted pieces of values, which YAML and template errors carry."""
+    text = re.sub(r"`[^`]*`", "…", text)
+    text = re.sub(r'(for|template) "(?:[^"\\]|\\.){60,}"', r"\1 …", text, flags=re.DOTALL)
+    text = re.sub(r"\s*\n\s*", " ", text)
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"
+
+
+_SCHEMA = "values don't meet the specifications of the schema(s)"
+_COMPLAINT = re.compile(r"^- at '(?P<path>[^']*)': (?P<text>.*)$", re.MULTILINE)
+#: The complaints of the schema library that quote the value itself.
+_QUOTED_VALUE = re.compile(r"^'.*'(?= does not match pattern| is not valid )", re.DOTALL)
+
+
+def _values_error(text: str) -> ValuesError:
+    if not text.startswith(_SCHEMA):
+        return ValuesError(f"values cannot be used: {_short(text)}")
+    fields = []
+    for match in _COMPLAINT.finditer(text):
+        path = match["path"].strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
+        complaint = _QUOTED_VALUE.sub("value", match["text"]).split(" is not valid ", 1)
+        fields.append((path or "(root)", " is not valid ".join([complaint[0], *[c.partition(":")[0] for c in complaint[1:]]])))
+    listed = "; ".join(f"{path}: {complaint}" for path, complaint in fields)
+    return ValuesError(
+        f"values break the chart's schema: {_short(listed or text.splitlines()[-1])}",
+        fields=fields,
+        hint="correct these values, or the chart's values.schema.json",
+    )
+
+
+_AT = re.compile(
+    r"^(?:template: |(?:execution error|parse error) (?:at|in) \()?(?P<path>[^\s():]+):(?P<line>\d+)(?::\d+)?\)?:?\s*", re.DOTALL
+)
+
+
+def _render_error(text: str) -> RenderError:
+    match = _AT.match(text)
+    if match is None:
+        return RenderError(f"template failed: {_short(text)}")
+    message = _short(text[match.end() :])
+    where = f"{match['path']}:{match['line']}"
+    return RenderError(f"{where}: {message}", template=match["path"], line=int(match["line"]))

@@ -1,0 +1,163 @@
+"""Kubernetes objects out of rendered text, and the order in which Helm installs and uninstalls kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gitsync.charts import native
+from gitsync.errors import RenderError, ValuesError
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
+#: Helm's order for installing (pkg/release/v1/util, InstallOrder); unknown kinds come last, by name.
+INSTALL_ORDER = (
+    "PriorityClass",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "LimitRange",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
+    "ServiceAccount",
+    "Secret",
+    "SecretList",
+    "ConfigMap",
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleList",
+    "ClusterRoleBinding",
+    "ClusterRoleBindingList",
+    "Role",
+    "RoleList",
+    "RoleBinding",
+    "RoleBindingList",
+    "Service",
+    "DaemonSet",
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "IngressClass",
+    "Ingress",
+    "APIService",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+)
+
+#: Helm's order for uninstalling (UninstallOrder): not quite the other way round.
+UNINSTALL_ORDER = (
+    "ValidatingWebhookConfiguration",
+    "MutatingWebhookConfiguration",
+    "APIService",
+    "Ingress",
+    "IngressClass",
+    "Service",
+    "CronJob",
+    "Job",
+    "StatefulSet",
+    "HorizontalPodAutoscaler",
+    "Deployment",
+    "ReplicaSet",
+    "ReplicationController",
+    "Pod",
+    "DaemonSet",
+    "RoleBindingList",
+    "RoleBinding",
+    "RoleList",
+    "Role",
+    "ClusterRoleBindingList",
+    "ClusterRoleBinding",
+    "ClusterRoleList",
+    "ClusterRole",
+    "CustomResourceDefinition",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
+    "ConfigMap",
+    "SecretList",
+    "Secret",
+    "ServiceAccount",
+    "PodDisruptionBudget",
+    "PodSecurityPolicy",
+    "LimitRange",
+    "ResourceQuota",
+    "NetworkPolicy",
+    "Namespace",
+    "PriorityClass",
+)
+
+_INSTALL_RANK = {kind: rank for rank, kind in enumerate(INSTALL_ORDER)}
+_UNINSTALL_RANK = {kind: rank for rank, kind in enumerate(UNINSTALL_ORDER)}
+
+
+def install_rank(kind: str) -> tuple[int, str]:
+    """Sorting key; the sort must be stable, since Helm keeps the order of templates within a kind."""
+    rank = _INSTALL_RANK.get(kind)
+    return (len(INSTALL_ORDER), kind) if rank is None else (rank, "")
+
+
+def uninstall_rank(kind: str) -> tuple[int, str]:
+    """As ``install_rank``, for uninstalling."""
+    rank = _UNINSTALL_RANK.get(kind)
+    return (len(UNINSTALL_ORDER), kind) if rank is None else (rank, "")
+
+
+def install_order(objects: Iterable[Manifest]) -> list[Manifest]:
+    """The objects in the order in which Helm creates them."""
+    return sorted(objects, key=lambda item: install_rank(item.get("kind") or ""))
+
+
+def uninstall_order(objects: Iterable[Manifest]) -> list[Manifest]:
+    """The objects in the order in which Helm deletes them."""
+    return sorted(objects, key=lambda item: uninstall_rank(item.get("kind") or ""))
+
+
+def document(text: str, source: str) -> dict[str, Any]:
+    """One YAML document as Kubernetes reads it; ``{}`` when it holds comments only.
+
+    Raises: RenderError naming ``source``, the template's path.
+    """
+    try:
+        return native.load_yaml(text)
+    except ValuesError as error:
+        raise RenderError(
+            f"{source}: renders what is no YAML: {error.message.removeprefix('values cannot be used: ')}",
+            template=source,
+            hint="line numbers are those of the rendered document; `gitsync plan` and `helm template` show it",
+        ) from None
+
+
+def flattened(item: dict[str, Any], source: str) -> Iterator[Manifest]:
+    """The objects of a document: itself, the items of a list, nothing when it is empty.
+
+    Raises: RenderError for an object without apiVersion, kind or name.
+    """
+    if not item:
+        return
+    items = item.get("items")
+    if isinstance(items, list) and str(item.get("kind", "")).endswith("List"):
+        for inner in items:
+            yield from flattened(_mapping(inner, source), source)
+        return
+    metadata = item.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    for field, value in (("apiVersion", item.get("apiVersion")), ("kind", item.get("kind")), ("metadata.name", name)):
+        if not isinstance(value, str) or not value:
+            what = f"{item['kind']} " if field == "metadata.name" else "document "
+            raise RenderError(f"{source}: renders a {what}without {field}", template=source)
+    yield item
+
+
+def _mapping(item: Any, source: str) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise RenderError(f"{source}: renders a List with an item that is no object", template=source)
+    return item

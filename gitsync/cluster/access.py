@@ -1,0 +1,97 @@
+"""One state of our access to the API server: address, TLS, credentials."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import kube_config
+
+#: Shorter than the API server's own (90 s), so that we never send on a connection it is just closing.
+KEEPALIVE = 60.0
+
+
+class Rest(RESTClientObject):  # type: ignore[misc]  # untyped library
+    """kubernetes.aio's REST client, for its TLS set-up and its session; requests are made on the session itself."""
+
+    pool_manager: aiohttp.ClientSession | None
+
+    def session(self) -> aiohttp.ClientSession:
+        """The session, made at first use. Must be called on the loop."""
+        pool: aiohttp.ClientSession | None = self.pool_manager
+        if pool is None:
+            pool = self.pool_manager = self._create_pool_manager()
+        return pool
+
+    def _create_pool_manager(self) -> aiohttp.ClientSession:
+        # trust_env would read ~/.netrc in a thread on every request, and could replace our credentials by what it says.
+        # The number of requests under way is bounded by the transport; watches stay open and must not use that up.
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.ssl_context, keepalive_timeout=KEEPALIVE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            read_bufsize=2**18,
+        )
+
+
+@dataclass(frozen=True)
+class Access:
+    """``renew_after`` says in how many seconds the source should be asked again, None when it need not be.
+    ``fingerprint`` differs between two that cannot share connections.
+    """
+
+    host: str
+    rest: Rest = field(repr=False)
+    authorization: str = field(repr=False)
+    renew_after: float | None
+    fingerprint: str = field(repr=False)
+    proxy: str | None = field(repr=False)
+    server_name: str | None
+
+    @classmethod
+    def build(cls, configuration: Any, renew_after: float | None, previous: Access | None) -> Access:
+        """Takes over what a loader of kubernetes.aio has set in a Configuration.
+
+        The loaders write certificates and private keys to temporary files, known by a table that all users of the
+        library share, and leave them until the process ends. They are read here and removed at once, which is safe as
+        long as nothing is awaited between the loader's last step and this.
+        """
+        fingerprint = _fingerprint(configuration)
+        try:
+            same = previous is not None and previous.fingerprint == fingerprint
+            rest = previous.rest if previous is not None and same else Rest(configuration)
+        finally:
+            kube_config._cleanup_temp_files()
+        return cls(
+            host=configuration.host.rstrip("/"),
+            rest=rest,
+            authorization=(configuration.api_key.get("BearerToken") or "").strip(),
+            renew_after=renew_after,
+            fingerprint=fingerprint,
+            proxy=configuration.proxy or _environment_proxy(configuration.host),
+            server_name=configuration.tls_server_name or None,
+        )
+
+
+def _fingerprint(configuration: Any) -> str:
+    digest = hashlib.sha256()
+    names = ("ssl_ca_cert", "cert_file", "key_file")
+    for part in (configuration.host, configuration.verify_ssl, configuration.tls_server_name, configuration.proxy):
+        digest.update(f"{part}\0".encode())
+    for path in (getattr(configuration, name) for name in names):
+        digest.update(Path(path).read_bytes() + b"\0" if path else b"\0")
+    return digest.hexdigest()
+
+
+def _environment_proxy(host: str) -> str | None:
+    """HTTPS_PROXY and NO_PROXY, as kubectl honours them."""
+    url = urlsplit(host)
+    if proxy_bypass(url.netloc):
+        return None
+    return getproxies().get(url.scheme)

@@ -1,0 +1,128 @@
+"""The way to one API server, whose credentials and sessions are replaced while requests and watches are under way."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import structlog
+
+from gitsync.cluster.access import Access, Rest
+from gitsync.cluster.credentials import CredentialSource
+from gitsync.errors import ClusterUnavailable, SettingsError
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """Owns the HTTP session. A session is never closed under somebody who uses it: a replaced one is closed by its last
+    user.
+    """
+
+    def __init__(self, source: CredentialSource, access: Access) -> None:
+        self._source = source
+        self._access = access
+        self._renew_at = _due(access)
+        self._generation = 0
+        self._renewing = asyncio.Lock()
+        self._users: Counter[Rest] = Counter()
+        self._retired: set[Rest] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, source: CredentialSource) -> Connection:
+        """Raises: SettingsError when what is configured cannot be used. Makes no request."""
+        return cls(source, await source.load())
+
+    @property
+    def access(self) -> Access:
+        return self._access
+
+    @property
+    def generation(self) -> int:
+        """Counts the renewals; a request remembers it, so that a hundred 401s at once lead to one renewal."""
+        return self._generation
+
+    def helm_access(self) -> dict[str, str]:
+        return self._source.helm_access(self._access)
+
+    @contextmanager
+    def use(self) -> Iterator[Access]:
+        """The access to make one request with; its session stays open until the block is left.
+
+        Raises: ClusterUnavailable after close().
+        """
+        if self._closed:
+            raise ClusterUnavailable("the connection to the cluster has been closed")
+        access = self._access
+        self._users[access.rest] += 1
+        try:
+            yield access
+        finally:
+            self._users[access.rest] -= 1
+            if not self._users[access.rest]:
+                del self._users[access.rest]
+                self._close_retired()
+
+    async def refresh(self) -> None:
+        """Renews credentials that are about to end; costs nothing while they are good.
+
+        Should that fail, the old ones are used on: they may live longer than expected, and a 401 tells when not.
+        """
+        if time.monotonic() < self._renew_at:
+            return
+        generation = self._generation
+        try:
+            await self.renew(generation)
+        except SettingsError as error:
+            self._renew_at = time.monotonic() + 5.0
+            log.debug("credentials not renewed", error=error.message)
+
+    async def renew(self, generation: int) -> None:
+        """Asks the source again, unless somebody has since ``generation``. Raises: SettingsError."""
+        async with self._renewing:
+            if self._generation != generation or self._closed:
+                return
+            previous = self._access
+            self._take(await self._source.load(previous))
+            log.debug("credentials renewed", changed=previous.authorization != self._access.authorization)
+
+    def reconnect(self, rest: Rest) -> None:
+        """Has later requests make new connections: the others in the pool of ``rest`` may be dead, too."""
+        if self._access.rest is rest and not self._closed:
+            self._replace(replace(self._access, rest=Rest(rest.configuration)))
+
+    async def close(self) -> None:
+        """Closes every session. Whoever still reads from one gets a connection error."""
+        self._closed = True
+        self._retired.discard(self._access.rest)
+        await asyncio.gather(*(rest.close() for rest in (self._access.rest, *self._retired)), *self._closing)
+        self._retired.clear()
+
+    def _take(self, access: Access) -> None:
+        self._generation += 1
+        self._renew_at = _due(access)
+        self._replace(access)
+
+    def _replace(self, access: Access) -> None:
+        if self._access.rest is not access.rest:
+            self._retired.add(self._access.rest)
+        self._access = access
+        self._close_retired()
+
+    def _close_retired(self) -> None:
+        for rest in [rest for rest in self._retired if not self._users[rest]]:
+            self._retired.discard(rest)
+            task = asyncio.get_running_loop().create_task(rest.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+def _due(access: Access) -> float:
+    return math.inf if access.renew_after is None else time.monotonic() + access.renew_after

@@ -1,0 +1,240 @@
+"""One watch: lists, follows, and lists again when it must."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+import tenacity
+
+from gitsync.api.identity import Manifest
+from gitsync.cluster.discovery import Discovery
+from gitsync.cluster.listing import Keep, Selection, read_list
+from gitsync.cluster.status import error_of
+from gitsync.cluster.store import Store
+from gitsync.cluster.timings import Timings
+from gitsync.cluster.transport import JSON, Request, Transport
+from gitsync.errors import ClusterUnavailable, GitsyncError, Gone, KindUnknown, NotFound
+
+log = structlog.get_logger(__name__)
+
+METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+#: etcd takes objects up to 1.5 MB; their JSON can be larger, with managedFields and escapes.
+LONGEST_LINE = 32 * 2**20
+#: A stream that lived this long (seconds) was a good one: what ended it is not held against the next.
+_GOOD = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a watch is about; equal ones share a stream."""
+
+    group: str
+    kind: str
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+    keep: Keep | None = None
+    metadata_only: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.namespace}" if self.namespace else self.kind
+
+
+class Lines:
+    """Cuts what comes from a connection into lines, however it was cut up on its way."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that ``chunk`` completes. Raises: ClusterUnavailable for one longer than LONGEST_LINE."""
+        *ends, rest = chunk.split(b"\n")
+        if ends:
+            ends[0] = b"".join((*self._parts, ends[0]))
+            self._parts.clear()
+            self._size = 0
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        if self._size > LONGEST_LINE:
+            raise ClusterUnavailable(f"the API server sent an event of more than {LONGEST_LINE >> 20} MiB")
+        return [line for line in ends if line]
+
+
+class WatchStream:
+    """Keeps ``store`` current until ``run`` is cancelled, whatever happens to connection, API server or kind.
+
+    A kind that is not served is an empty store. ``error`` is what it last met, None while all is well.
+    """
+
+    def __init__(self, wanted: Wanted, transport: Transport, discovery: Discovery, timings: Timings) -> None:
+        self._wanted = wanted
+        self._transport = transport
+        self._discovery = discovery
+        self._timings = timings
+        self.store = Store(wanted.group, wanted.kind)
+        self.synced = False
+        self.error: GitsyncError | None = None
+        self._news = asyncio.Event()
+        self._version = ""
+        self._opened = 0.0
+        self._absences = 0
+
+    async def run(self) -> None:
+        """Lists and follows for ever. Each round of failures starts with short pauses, which grow."""
+        wait = tenacity.wait_random_exponential(multiplier=self._timings.backoff * 2, max=self._timings.backoff_max)
+        while True:
+            retrying = tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception_type(GitsyncError), wait=wait, before_sleep=self._failed
+            )
+            await retrying(self._cycle)
+
+    async def wait_synced(self) -> None:
+        """Until the store holds what the API server has.
+
+        Raises: ApiError (Forbidden, ...) as soon as one is met, ClusterUnavailable after ``timings.sync`` seconds.
+        """
+        try:
+            async with asyncio.timeout(self._timings.sync):
+                while not self.synced:
+                    if self.error is not None and not isinstance(self.error, ClusterUnavailable):
+                        raise self.error
+                    await self._news.wait()
+        except TimeoutError:
+            raise self.error or ClusterUnavailable(f"cannot watch {self._wanted}: no answer in time") from None
+
+    def fail(self, error: GitsyncError) -> None:
+        """Tells those who wait that nothing will come."""
+        self.synced = False
+        self._announce(error)
+
+    def _failed(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, GitsyncError)
+        log.debug("watch interrupted", watch=str(self._wanted), error=error.message, attempt=state.attempt_number)
+        self._announce(error)
+
+    def _announce(self, error: GitsyncError | None) -> None:
+        self.error = error
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _cycle(self) -> None:
+        """Lists if need be, and follows until something ends it; what ended a good stream is not raised."""
+        self._opened = math.inf
+        try:
+            wanted = self._wanted
+            resource = await self._discovery.resource(wanted.group, wanted.kind)
+            selection = Selection(resource, wanted.namespace, wanted.labels, wanted.fields)
+            if not self._version:
+                await self._list(selection)
+            await self._follow(selection)
+        except (KindUnknown, NotFound):
+            await self._absent()
+        except (Gone, ClusterUnavailable) as error:
+            if isinstance(error, Gone):
+                self._version = ""
+            if time.monotonic() - self._opened < _GOOD:
+                raise
+            log.debug("watch ended", watch=str(self._wanted), error=error.message)
+
+    async def _list(self, selection: Selection) -> None:
+        found, version = await read_list(
+            self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only
+        )
+        self._version = version
+        self._absences = 0
+        self._take(found)
+
+    def _take(self, found: list[Manifest]) -> None:
+        self.store.replace(found)
+        self.synced = True
+        self._announce(None)
+
+    async def _absent(self) -> None:
+        """The kind is not served: nothing is there. Looks again at growing intervals, and when discovery was read."""
+        self._version = ""
+        self._discovery.forget()
+        self._take([])
+        pause = min(self._timings.absent * 2**self._absences, self._timings.absent_max)
+        self._absences = min(self._absences + 1, 16)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                while not self._discovery.known(self._wanted.group, self._wanted.kind):
+                    await self._discovery.read_again.wait()
+
+    async def _follow(self, selection: Selection) -> None:
+        seconds = int(random.uniform(self._timings.watch_min, self._timings.watch_max))  # noqa: S311  # spreads load
+        request = Request(
+            "GET",
+            selection.path,
+            selection.subject("watch"),
+            query=(
+                *selection.query,
+                ("watch", "1"),
+                ("allowWatchBookmarks", "true"),
+                ("timeoutSeconds", str(seconds)),
+                ("resourceVersion", self._version),
+            ),
+            accept=METADATA if self._wanted.metadata_only else JSON,
+        )
+        silence = self._timings.silence
+        clock = asyncio.get_running_loop().time
+        lines = Lines()
+        heard = False
+        async with self._transport.stream(request) as content, asyncio.timeout(silence) as alarm:
+            self._opened = time.monotonic()
+            self._announce(None)
+            async for chunk in content.iter_any():
+                alarm.reschedule(clock() + silence)
+                for line in lines.feed(chunk):
+                    heard = True
+                    self._handle(selection, line)
+        if not heard and time.monotonic() - self._opened < 1.0:
+            raise ClusterUnavailable(f"cannot watch {self._wanted}: the API server ends it at once")
+
+    def _handle(self, selection: Selection, line: bytes) -> None:
+        event_type, manifest, version = _parse(selection, line)
+        if _earlier(version, self._version):
+            # The API server went back in time (restored from a backup): what came in between must be found out.
+            raise Gone(
+                f"the API server's data is older than what it sent before ({selection.resource.kind})", status=410
+            )
+        self._version = version
+        if event_type == "BOOKMARK":
+            return
+        manifest["apiVersion"], manifest["kind"] = selection.resource.api_version, selection.resource.kind
+        if event_type == "DELETED":
+            self.store.drop(self._trimmed(manifest))
+        else:
+            self.store.put(self._trimmed(manifest))
+
+    def _trimmed(self, manifest: Manifest) -> Manifest:
+        manifest["metadata"].pop("managedFields", None)
+        return manifest if self._wanted.keep is None else self._wanted.keep(manifest)
+
+
+def _parse(selection: Selection, line: bytes) -> tuple[str, Manifest, str]:
+    """Type, object and resourceVersion of an event. Raises: what an ERROR event says."""
+    try:
+        event: Any = orjson.loads(line)
+        event_type, manifest = event["type"], event["object"]
+        if event_type != "ERROR":
+            return event_type, manifest, manifest["metadata"]["resourceVersion"]
+        code = int(manifest.get("code") or 500)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ClusterUnavailable(f"cannot watch {selection.resource.kind}: an event is not understood") from error
+    raise error_of(selection.subject("watch"), code, manifest)
+
+
+def _earlier(version: str, known: str) -> bool:
+    return version.isdigit() and known.isdigit() and int(version) < int(known)

@@ -1,0 +1,30 @@
+"""Every time limit and interval of the room, in seconds, in one place: tests put short ones in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """All in seconds.
+
+    ``silence``: the API server sends a bookmark about once a minute (at most 75 s apart), so a watch that hears nothing
+    for longer than this has lost its connection. ``absent``: when a watch looks again for a kind that is not served.
+    """
+
+    connect: float = 10.0
+    request: float = 30.0
+    total: float = 60.0
+    backoff: float = 0.1
+    backoff_max: float = 10.0
+    token: float = 60.0
+    plugin: float = 60.0
+    discovery: float = 1.0
+    watch_min: float = 240.0
+    watch_max: float = 480.0
+    silence: float = 90.0
+    absent: float = 5.0
+    absent_max: float = 60.0
+    sync: float = 60.0
+    linger: float = 10.0

@@ -1,0 +1,296 @@
+"""One request to the API server: its retries, time limits and errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+import structlog
+import tenacity
+from yarl import URL
+
+from gitsync.cluster.access import Access
+from gitsync.cluster.connection import Connection
+from gitsync.cluster.status import Subject, error_of, warnings_of
+from gitsync.cluster.timings import Timings
+from gitsync.errors import (
+    ClusterUnavailable,
+    Conflict,
+    GitsyncError,
+    Invalid,
+    SettingsError,
+    Unauthorized,
+)
+
+log = structlog.get_logger(__name__)
+
+JSON = "application/json"
+APPLY_PATCH = "application/apply-patch+yaml"
+#: Requests under way at once. More do not make an API server faster, they only queue there instead of here.
+IN_FLIGHT = 32
+ATTEMPTS = 8
+#: An answer larger than this is not read to its end.
+LARGEST_ANSWER = 256 * 2**20
+_USER_AGENT = "gitsync"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``repeatable``: doing it twice does no harm, so it is sent again when it may have been carried out already.
+    ``races``: a 409 only says that somebody else wrote at the same moment.
+    """
+
+    method: str
+    path: str
+    subject: Subject
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    content_type: str = JSON
+    accept: str = JSON
+    repeatable: bool = True
+    races: bool = False
+    compressed: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A parsed body, and the texts of the API server's ``Warning`` headers."""
+
+    body: Any
+    warnings: tuple[str, ...] = ()
+
+
+def encode(manifest: Any, subject: Subject) -> bytes:
+    """JSON of an object. Raises: Invalid when JSON cannot hold it (a key that is no text, an integer over 64 bits)."""
+    try:
+        return orjson.dumps(manifest)
+    except orjson.JSONEncodeError as error:
+        raise Invalid(
+            f"cannot {subject.verb} {subject.name}: it cannot be written as JSON ({error})",
+            status=400,
+            reason="BadRequest",
+            verb=subject.verb,
+            key=subject.key,
+        ) from error
+
+
+class Transport:
+    """Sends requests over a Connection. ``requests`` counts what was sent, by verb, repeats included."""
+
+    def __init__(self, connection: Connection, timings: Timings) -> None:
+        self._connection = connection
+        self._timings = timings
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timings.connect)
+        self._wait = tenacity.wait_random_exponential(multiplier=timings.backoff * 2, max=timings.backoff_max)
+        self.requests: Counter[str] = Counter()
+
+    async def send(self, request: Request) -> Answer:
+        """The answer to a request, repeated while that makes sense.
+
+        Raises: ApiError subclasses for what the API server says about the object, ClusterUnavailable when it could not
+        be reached or failed on every attempt, SettingsError when credentials could not be renewed.
+        """
+        try:
+            return await self._attempt(request)
+        except (ClusterUnavailable, Conflict) as error:
+            if not _again(request, error):
+                raise
+            first = error
+        return await self._repeat(request, first)
+
+    async def _repeat(self, request: Request, failed: GitsyncError | None) -> Answer:
+        """Goes on after a first attempt that failed; the usual request never pays for this machinery."""
+
+        async def attempt() -> Answer:
+            nonlocal failed
+            if failed is not None:
+                first, failed = failed, None
+                raise first
+            return await self._attempt(request)
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(lambda error: _again(request, error)),
+            wait=self._pause,
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(ATTEMPTS), tenacity.stop_before_delay(self._timings.total)
+            ),
+            before_sleep=lambda state: log.debug(
+                "request repeated",
+                verb=request.subject.verb,
+                subject=request.subject.name,
+                attempt=state.attempt_number,
+            ),
+            reraise=True,
+        )
+        return await retrying(attempt)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, ClusterUnavailable) else None
+        return max(asked or 0.0, self._wait(state))
+
+    async def _attempt(self, request: Request) -> Answer:
+        """Once, or twice when the first met a 401 or an unknown certificate and the credentials could be renewed."""
+        await self._connection.refresh()
+        generation = self._connection.generation
+        try:
+            return await self._once(request)
+        except (Unauthorized, ClusterUnavailable) as error:
+            await self._renew(generation, error)
+        return await self._once(request)
+
+    async def _renew(self, generation: int, error: Unauthorized | ClusterUnavailable) -> None:
+        """Renews the credentials where ``error`` says that they are the cause, and raises it again where not."""
+        if not isinstance(error, Unauthorized) and not _untrusted(error):
+            raise error
+        try:
+            await self._connection.renew(generation)
+        except SettingsError as unusable:
+            raise unusable from error
+
+    async def _once(self, request: Request) -> Answer:
+        async with self._slots:
+            with self._connection.use() as access:
+                try:
+                    async with asyncio.timeout(self._timings.request), self._respond(request, access) as response:
+                        raw = await _read(response, request.subject)
+                except TimeoutError as error:
+                    self._connection.reconnect(access.rest)
+                    raise _silent(request.subject, access) from error
+                except (aiohttp.ClientError, OSError) as error:
+                    raise _unreachable(request.subject, access, error) from error
+        return _answer(request.subject, response, raw)
+
+    def _respond(self, request: Request, access: Access) -> Any:
+        self.requests[request.subject.verb] += 1
+        headers = {"Accept": request.accept, "User-Agent": _USER_AGENT}
+        headers["Accept-Encoding"] = "gzip" if request.compressed else "identity"
+        if access.authorization:
+            headers["Authorization"] = access.authorization
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return access.rest.session().request(
+            request.method,
+            URL(access.host + request.url, encoded=True),
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=self._timeout,
+            proxy=access.proxy,
+            server_hostname=access.server_name,
+        )
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[aiohttp.StreamReader]:
+        """The body of an answer that goes on, as it comes. Not repeated: only the reader knows where to go on.
+
+        Raises: as ``send``; ClusterUnavailable also for a connection that breaks later.
+        """
+        async with AsyncExitStack() as stack:
+            await self._connection.refresh()
+            generation = self._connection.generation
+            try:
+                content = await stack.enter_async_context(self._open(request))
+            except (Unauthorized, ClusterUnavailable) as error:
+                await self._renew(generation, error)
+                content = await stack.enter_async_context(self._open(request))
+            yield content
+
+    @asynccontextmanager
+    async def _open(self, request: Request) -> AsyncIterator[aiohttp.StreamReader]:
+        with self._connection.use() as access:
+            try:
+                async with (
+                    asyncio.timeout(self._timings.request) as deadline,
+                    self._respond(request, access) as response,
+                ):
+                    if response.status != 200:
+                        _answer(request.subject, response, await _read(response, request.subject))
+                    deadline.reschedule(None)
+                    yield response.content
+            except TimeoutError as error:  # ours, or the reader's, who heard nothing for too long
+                self._connection.reconnect(access.rest)
+                raise _silent(request.subject, access) from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise _unreachable(request.subject, access, error) from error
+
+
+def _again(request: Request, error: BaseException) -> bool:
+    """Whether to send it once more."""
+    if isinstance(error, Conflict):
+        return request.races and error.reason != "FieldManagerConflict"
+    if not isinstance(error, ClusterUnavailable) or _untrusted(error):
+        return False
+    never_begun = error.status in (429, 503) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
+    return request.repeatable or never_begun
+
+
+def _untrusted(error: GitsyncError) -> bool:
+    return isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError)
+
+
+def _silent(subject: Subject, access: Access) -> ClusterUnavailable:
+    return ClusterUnavailable(f"cannot {subject.verb} {subject.name}: {access.host} does not answer")
+
+
+def _unreachable(subject: Subject, access: Access, error: Exception) -> ClusterUnavailable:
+    return ClusterUnavailable(
+        f"cannot {subject.verb} {subject.name}: {access.host} cannot be reached ({type(error).__name__})",
+        hint="check that the API server runs, and its address and certificate authority in the kubeconfig",
+    )
+
+
+def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes) -> Answer:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        body = None
+    if not 200 <= response.status < 300:
+        raise error_of(subject, response.status, body, _retry_after(response))
+    if body is None:
+        raise ClusterUnavailable(
+            f"cannot {subject.verb} {subject.name}: the answer is not JSON", status=response.status
+        )
+    warnings = warnings_of(response.headers.getall("Warning", ()))
+    for text in warnings:
+        log.debug("api server warns", verb=subject.verb, subject=subject.name, warning=text)
+    return Answer(body, warnings)
+
+
+async def _read(response: aiohttp.ClientResponse, subject: Subject) -> bytes:
+    chunks = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise ClusterUnavailable(
+                f"cannot {subject.verb} {subject.name}: the answer is larger than {LARGEST_ANSWER >> 20} MiB",
+                status=response.status,
+            )
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds, from either form of the header (RFC 9110)."""
+    text = response.headers.get("Retry-After", "")
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,193 @@
+"""Runs git: through GitPython, in threads, with a deadline, bounded output and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+from gitsync.errors import GitRefused, GitUnavailable
+
+MIB = 1 << 20
+
+#: How often a running git is looked after, in seconds: is it to stop, does its guard object?
+_TICK = 0.1
+_LONGEST_COMPLAINT = 64 << 10
+#: Of the caller's environment git keeps this one GIT_ variable: where its own programs are.
+_KEPT = "GIT_EXEC_PATH"
+
+
+class TooSlow(Exception):
+    """The deadline passed; the process group is gone."""
+
+
+class TooMuch(Exception):
+    """More output than allowed; the process group is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One git command. ``timeout`` is in seconds, ``max_output`` in bytes; ``guard`` is called now and then while it
+    runs, and what that raises ends it."""
+
+    args: Sequence[str]
+    environment: Mapping[str, str]
+    timeout: float
+    stdin: bytes = b""
+    max_output: int = MIB
+    guard: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended: exit status, stdout, and what it said on stderr."""
+
+    status: int
+    output: bytearray
+    complaint: str
+
+
+class Runner:
+    """A few threads for git commands, apart from the event loop's own: a remote that hangs holds up nobody else."""
+
+    def __init__(self, workers: int = 3) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gitsync-git")
+        self._running: set[_Run] = set()
+
+    async def run(self, command: Command) -> Answer:
+        """Run to the end. When the caller is cancelled, the whole process group is gone before this returns.
+
+        Raises: TooSlow, TooMuch, what the guard raises; GitRefused when this machine has no git.
+        """
+        run = _Run(command)
+        job = self._pool.submit(run)
+        self._running.add(run)
+        future = asyncio.wrap_future(job)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            run.stop()
+            if not job.cancel():
+                await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # nobody else will look at it
+            raise
+        finally:
+            self._running.discard(run)
+
+    async def close(self) -> None:
+        """Ends what is running (its callers get GitUnavailable) and the threads."""
+        for run in list(self._running):
+            run.stop()
+        await asyncio.to_thread(self._pool.shutdown)
+
+
+class _Run:
+    """One git, run by calling this in a thread; ``stop`` may be called from any other."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+        self._stopping = False
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def __call__(self) -> Answer:
+        with contextlib.ExitStack() as stack:
+            given = None
+            if self._command.stdin:
+                # A file, not a pipe: nobody has to write while git's answer is being read.
+                given = stack.enter_context(tempfile.TemporaryFile())
+                given.write(self._command.stdin)
+                given.seek(0)
+            process = _start(self._command, given.fileno() if given else None)
+            stack.callback(_end, process)
+            return self._follow(process)
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> Answer:
+        output, complaint = bytearray(), bytearray()
+        deadline = time.monotonic() + self._command.timeout
+        with selectors.DefaultSelector() as streams:
+            assert process.stdout is not None and process.stderr is not None
+            streams.register(process.stdout, selectors.EVENT_READ, (output, self._command.max_output, True))
+            streams.register(process.stderr, selectors.EVENT_READ, (complaint, _LONGEST_COMPLAINT, False))
+            while streams.get_map():
+                self._look_after(deadline)
+                for key, _ in streams.select(_TICK):
+                    data = os.read(key.fd, MIB)
+                    if not data:
+                        streams.unregister(key.fileobj)
+                        continue
+                    kept, limit, strict = key.data
+                    if strict and len(kept) + len(data) > limit:
+                        raise TooMuch
+                    kept += data[: limit - len(kept)]
+        while process.poll() is None:  # it has closed its streams: that it ends is a matter of moments
+            self._look_after(deadline)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_TICK)
+        return Answer(process.returncode, output, complaint.decode("utf-8", "replace"))
+
+    def _look_after(self, deadline: float) -> None:
+        if self._stopping:
+            raise GitUnavailable("git was stopped: gitsync is closing")
+        if time.monotonic() > deadline:
+            raise TooSlow
+        if self._command.guard:
+            self._command.guard()
+
+
+def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:
+    try:
+        # Here and not above: the import takes 0.15 s and fails where there is no git.
+        from git.cmd import Git
+        from git.exc import GitCommandNotFound
+    except ImportError as error:
+        raise _no_git() from error
+    # GitPython adds to the environment but cannot take away, and variables such as GIT_SSL_NO_VERIFY or GIT_TRACE_CURL
+    # act by being there at all.
+    unwanted = sorted(
+        name for name in os.environ if name.startswith("GIT_") and name not in command.environment and name != _KEPT
+    )
+    prefix = ["env", *(word for name in unwanted for word in ("-u", name))] if unwanted else []
+    try:
+        process = Git("/").execute(
+            [*prefix, str(Git.GIT_PYTHON_GIT_EXECUTABLE), *command.args],
+            istream=stdin,
+            as_process=True,
+            env=command.environment,
+            start_new_session=True,
+        )
+    except GitCommandNotFound as error:
+        raise _no_git() from error
+    except OSError as error:
+        raise GitUnavailable(f"git cannot be started: {error.strerror}") from error
+    started = cast("subprocess.Popen[bytes]", process.proc)
+    process.proc = None  # ours to end now: GitPython's wrapper would end the leader only
+    return started
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave nothing of its process group behind, nor a pipe."""
+    if process.returncode is None:
+        # Not waited for yet, so the number is still its own. Killed outright: what it was writing is swept away before
+        # the next fetch.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()
+
+
+def _no_git() -> GitRefused:
+    return GitRefused("there is no git on this machine", hint="install git, version 2.32 or newer")

@@ -1,0 +1,99 @@
+"""What git says on stderr, turned into our errors: the one place that reads its texts (git offers nothing else).
+
+Git runs with LC_ALL=C. What a remote prints (lines that begin ``remote:``) is never used to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable
+from gitsync.git.source import GitSource
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_PREFIX = re.compile(r"^(fatal|error|warning): ")
+_USERINFO = re.compile(r"(?<=://)[^/\s'\"]*@")
+# Names in git's messages are ours or a stranger's, and may hold any word: they are taken out before a rule looks.
+_NAMES = re.compile(r"'[^']*'|\S*/\S*")
+_LONGEST = 300
+
+
+class Damaged(Exception):
+    """A local git command failed, or a fetch did for a reason that is not the remote's: the mirror is to be made anew."""
+
+
+class Unadvertised(Exception):
+    """The server hands out only the tips of its branches and tags, and the commit is none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    kind: type[GitsyncError]
+    text: str
+    hint: str = ""
+
+
+def _rule(pattern: str, kind: type[GitsyncError], text: str, hint: str = "") -> _Rule:
+    return _Rule(re.compile(pattern, re.IGNORECASE), kind, text, hint)
+
+
+_UNADVERTISED = re.compile(r"unadvertised object|want [0-9a-f]+ not valid", re.IGNORECASE)
+
+# In order: the first that matches one of the lines decides. {url} and {line} are filled in.
+_RULES = (
+    _rule(r"no space left on device|disk quota exceeded", GitUnavailable, "no room for the git mirror: {line}",
+          "make room in the state directory"),
+    _rule(r"host key verification failed|no .* host key is known", GitUnavailable,
+          "the ssh host key of {url} is not in known_hosts, or has changed", "compare it and add it to known_hosts_file"),
+    _rule(r"unprotected private key file|bad permissions|error in libcrypto|invalid format.*key|passphrase",
+          GitAuthRefused, "ssh cannot use its key for {url}: {line}", "it must be mode 0600 and without a passphrase"),
+    _rule(r"could not read (username|password)|terminal prompts disabled|prompts have been disabled", GitAuthRefused,
+          "{url} asks for credentials and none are configured for it", "set a token, or a user name and password"),
+    _rule(r"authentication failed|permission denied \(|requested url returned error: 40[13]|access denied|"
+          r"too many authentication failures", GitAuthRefused, "{url} refuses our credentials: {line}",
+          "check that they have not expired and may read this repository"),
+    _rule(r"repository '' not found|does not appear to be a git repository|repository not found|"
+          r"requested url returned error: 404", GitUnavailable,
+          "there is no repository at {url}", "check the URL; many servers say so, too, to who may not read it"),
+    _rule(r"transport '' not allowed", GitRefused, "{url} leads to a transport that is not allowed: {line}"),
+    _rule(r"couldn't find remote ref|not our ref|no such ref|no such remote ref", GitRefMissing,
+          "{url} does not have it (any more): {line}", "it may have been rewritten by a force-push"),
+    _rule(r"could not resolve|failed to connect|connection (refused|reset|timed out|closed)|network is unreachable|"
+          r"no route to host|early eof|rpc failed|unexpected disconnect|hung up unexpectedly", GitUnavailable,
+          "cannot reach {url}: {line}"),
+    _rule(r"certificate|\bssl\b|\btls\b|gnutls|openssl", GitUnavailable, "no trusted connection to {url}: {line}",
+          "give the certificate authority as ca_file if it is a private one"),
+    _rule(r"unable to access|could not read from remote|remote error|bad line length|protocol error|expected flush|"
+          r"invalid server response|not valid: is this a git|dumb http|unable to update url base|bad band",
+          GitUnavailable, "cannot read {url}: {line}"),
+)  # fmt: skip
+
+
+def remote_failure(source: GitSource, complaint: str) -> GitsyncError | Unadvertised | Damaged:
+    """What a failed conversation with the remote means. ``Damaged`` when nothing says that it is the remote's fault."""
+    lines = [line for line in complaint.splitlines() if line.strip() and not line.startswith(("remote:", "warning:"))]
+    plain = [(line, _NAMES.sub("''", line)) for line in lines]
+    if any(_UNADVERTISED.search(text) for _, text in plain):
+        return Unadvertised(clean(lines[0], source))
+    for rule in _RULES:
+        for line, text in plain:
+            if rule.pattern.search(text):
+                return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=rule.hint)
+    return Damaged(clean(lines[-1], source) if lines else "git failed without a word")
+
+
+def clean(text: str, source: GitSource) -> str:
+    """A line fit for messages: no secret, no control character (the other side wrote it), not endless."""
+    for secret in source.access.secrets:
+        for form in {secret, quote(secret, safe=""), quote(secret)}:
+            text = text.replace(form, "****")
+    text = _USERINFO.sub("****@", _CONTROL.sub(" ", text)).strip()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _cause(line: str, source: GitSource) -> str:
+    """``fatal: unable to access 'https://...': Could not resolve host`` -> ``Could not resolve host``."""
+    return re.sub(r"^unable to access '[^']*': ", "", _PREFIX.sub("", clean(line, source)))

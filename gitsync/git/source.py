@@ -1,0 +1,242 @@
+"""Where a repository is and how to get in: checked before git sees any of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from gitsync.errors import GitRefused
+
+Transport = Literal["file", "http", "https", "ssh"]
+
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HELPER = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)::")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@-]*")
+_SCP = re.compile(r"(?:(?P<user>[^/:]+)@)?(?P<host>\[[^]/]*\]|[^/:@]+):(?P<path>.*)", re.DOTALL)
+# What git-check-ref-format(1) forbids, as far as one level of names cannot have it.
+_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|[/.]$|\.lock(/|$)|(^|/)\.|^@$")
+
+_ALLOWED = "gitsync reads https://, http://, ssh://, file:// and paths"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GitCredentials:
+    """What opens the door. Files are read anew for every git command, so that they may be rotated.
+
+    A ``token`` is sent as a password, under ``username`` if there is one (GitHub, GitLab, Gitea and Azure DevOps take any
+    name), and as a bearer token where the server refuses that. ``ca_file`` replaces the system's certificate
+    authorities. Without ``ssh_key_file``, ssh uses the agent's user's own keys and configuration; host keys are always
+    checked. The repr shows no value.
+    """
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    ssh_key_file: Path | None = None
+    known_hosts_file: Path | None = None
+    ca_file: Path | None = None
+
+    def __repr__(self) -> str:
+        given = [name for name in self.__slots__ if getattr(self, name)]
+        return f"GitCredentials({', '.join(f'{name}=****' for name in given)})"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that no message may hold."""
+        return tuple(text for text in (self.password, self.token) if text)
+
+    def check(self) -> None:
+        """Raises: GitRefused for a user name, password or token with a line break or control character in it."""
+        for name in ("username", "password", "token"):
+            if _CONTROL.search(getattr(self, name)):
+                raise GitRefused(
+                    f"the git {name} holds a line break or control character",
+                    hint="a file that it is read from often ends with a newline: leave that out",
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL taken apart. ``url`` is what git is given: without credentials, absolute, host in lower case.
+
+    ``site`` is ``https://host:port`` for http and https, the part that credentials belong to; "" otherwise.
+    """
+
+    transport: Transport
+    url: str
+    site: str = ""
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """A repository and what of it is wanted: a commit, else a tag, else a branch, else the remote's own default branch.
+
+    (That order is Flux' GitRepository's.) ``timeout`` is in seconds and holds for each conversation with the remote.
+    A user name and password inside the URL are moved to ``credentials``, unless those have their own; ``url`` is
+    clean afterwards. A relative path is made absolute.
+
+    Raises: GitRefused for a URL, reference or credential that git must not see.
+    """
+
+    url: str
+    branch: str = ""
+    tag: str = ""
+    commit: str = ""
+    credentials: GitCredentials | None = None
+    timeout: float = 60.0
+    endpoint: Endpoint = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        endpoint, inside = _parse(self.url)
+        given = _merge(self.credentials or GitCredentials(), inside)
+        given.check()
+        _check_ref("branch", self.branch)
+        _check_ref("tag", self.tag)
+        if self.commit:
+            check_commit_id(self.commit)
+        if self.timeout <= 0:
+            raise GitRefused(f"a git timeout of {self.timeout:g} s leaves no time for anything")
+        object.__setattr__(self, "url", endpoint.url)
+        object.__setattr__(self, "credentials", given)
+        object.__setattr__(self, "endpoint", endpoint)
+
+    @property
+    def access(self) -> GitCredentials:
+        """The credentials, those of the URL included; empty ones when there are none."""
+        return self.credentials or GitCredentials()
+
+    @property
+    def wanted(self) -> str:
+        """What is synced, in words: ``branch `main```."""
+        if self.commit:
+            return f"commit {self.commit[:7]}"
+        if self.tag:
+            return f"tag `{self.tag}`"
+        return f"branch `{self.branch}`" if self.branch else "the default branch"
+
+    @property
+    def local_path(self) -> Path | None:
+        """The directory of a repository on this machine, for ``watch_local``; None for a remote one."""
+        return Path(self.url) if self.endpoint.transport == "file" else None
+
+
+def redacted_url(url: str) -> str:
+    """The URL without a password, token or (for http) user name, fit for logs; also for text that is no URL at all."""
+    text = _CONTROL.sub("?", url)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        # An scp-like address has at most a user name before its host; anything with a colon before the @ is suspect.
+        head, at, tail = text.rpartition("@")
+        return tail if at and ":" in head else text
+    authority, slash, path = rest.partition("/")
+    if "@" in authority:
+        user, _, host = authority.rpartition("@")
+        keep = f"{user.partition(':')[0]}@" if scheme.lower() == "ssh" else ""
+        return f"{scheme}://{keep}{host}{slash}{path.partition('?')[0]}"
+    if "@" in path and ":" in authority:
+        # `https://user:pass/word@host`: a slash that should have been written %2F hides where the password ends.
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+    return f"{scheme}://{authority}{slash}{path.partition('?')[0]}"
+
+
+def check_commit_id(commit_id: str) -> None:
+    """Raises: GitRefused for anything but a full commit id (40 hexadecimal digits; 64 in a SHA-256 repository)."""
+    if not _COMMIT_ID.fullmatch(commit_id):
+        shown = _CONTROL.sub("?", commit_id[:80])
+        raise GitRefused(f"`{shown}` is not a full commit id", hint="write all 40 digits, in lower case")
+
+
+def _check_ref(what: str, name: str) -> None:
+    if name and (_BAD_REF.search(name) or len(name) > 250):
+        shown = _CONTROL.sub("?", name[:80])
+        raise GitRefused(f"`{shown}` cannot be the name of a {what}", hint="see `git help check-ref-format`")
+
+
+def _merge(given: GitCredentials, inside: GitCredentials) -> GitCredentials:
+    """``given``, completed by what the URL held. A lone name in a URL is a token unless there is another secret."""
+    if given.password or given.token:
+        return replace(given, username=given.username or inside.username)
+    if inside.password:
+        return replace(given, username=given.username or inside.username, password=inside.password)
+    return replace(given, token=inside.username) if inside.username else given
+
+
+def _refuse(url: str, why: str, hint: str = "") -> GitRefused:
+    return GitRefused(f"the Git URL `{redacted_url(url)[:200]}` {why}", hint=hint)
+
+
+def _parse(url: str) -> tuple[Endpoint, GitCredentials]:
+    if not url:
+        raise GitRefused("no Git URL is given", hint=_ALLOWED)
+    if _CONTROL.search(url) or url != url.strip():
+        raise _refuse(url, "holds a blank at an end, or a control character")
+    if url.startswith("-"):
+        raise _refuse(url, "begins with `-`, as an option would", hint=_ALLOWED)
+    if helper := _HELPER.match(url):
+        raise _refuse(url, f"asks for the remote helper `{helper[1]}`", hint=_ALLOWED)
+    if "://" in url:
+        return _parse_url(url)
+    if ":" in url.partition("/")[0]:
+        return _parse_scp(url), GitCredentials()
+    return Endpoint("file", os.path.abspath(os.path.expanduser(url))), GitCredentials()
+
+
+def _parse_url(url: str) -> tuple[Endpoint, GitCredentials]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise _refuse(url, "is malformed", hint="a `/`, `@` or `:` in a password is written %2F, %40 or %3A") from None
+    if parts.query or parts.fragment:
+        raise _refuse(url, "has a `?` or `#` part, which a Git URL does not have")
+    if parts.scheme == "file":
+        if host not in ("", "localhost") or not parts.path.startswith("/"):
+            raise _refuse(url, "is not file:///absolute/path")
+        return _plain_path(url, unquote(parts.path)), GitCredentials()
+    if parts.scheme not in ("http", "https", "ssh"):
+        raise _refuse(url, f"asks for the transport `{parts.scheme}`", hint=_ALLOWED)
+    shown_host = f"[{host}]" if ":" in host else host
+    if not _HOST.fullmatch(shown_host):
+        raise _refuse(url, "has no host that can be used")
+    site = shown_host if port is None else f"{shown_host}:{port}"
+    if parts.path in ("", "/"):
+        raise _refuse(url, "names no repository on its host")
+    if parts.scheme == "ssh":
+        return Endpoint("ssh", f"ssh://{_ssh_user(url, parts)}{site}{parts.path}"), GitCredentials()
+    transport: Transport = "https" if parts.scheme == "https" else "http"
+    inside = GitCredentials(username=unquote(parts.username or ""), password=unquote(parts.password or ""))
+    return Endpoint(transport, f"{transport}://{site}{parts.path}", f"{transport}://{site}"), inside
+
+
+def _ssh_user(url: str, parts: SplitResult) -> str:
+    if parts.password is not None:
+        raise _refuse(url, "has a password in it, which ssh does not take", hint="use an ssh key")
+    if parts.username is None:
+        return ""
+    user = unquote(parts.username)
+    if not _USER.fullmatch(user):
+        raise _refuse(url, "has a user name that cannot be used")
+    return f"{user.replace('@', '%40')}@"
+
+
+def _parse_scp(url: str) -> Endpoint:
+    match = _SCP.fullmatch(url)
+    if not match or not _HOST.fullmatch(match["host"]):
+        raise _refuse(url, "has no host that can be used", hint="a path with a `:` in it is written ./a:b")
+    if match["user"] is not None and not _USER.fullmatch(match["user"]):
+        raise _refuse(url, "has a user name that cannot be used")
+    if not match["path"].strip("/") or match["path"].startswith("-"):
+        raise _refuse(url, "names no repository on its host")
+    return Endpoint("ssh", url)
+
+
+def _plain_path(url: str, path: str) -> Endpoint:
+    if _CONTROL.search(path):
+        raise _refuse(url, "holds a control character")
+    return Endpoint("file", os.path.normpath(path))

@@ -1,0 +1,30 @@
+"""PersistentVolumeClaim."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitsync.health.fields import text
+from gitsync.health.model import READY, Health, failed
+from gitsync.health.pods import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gitsync.api.identity import Manifest
+
+
+def persistent_volume_claim(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
+    """Bound is ready; Pending is progressing (kstatus, Helm, Argo CD); Lost, its volume gone, is failed (Argo CD).
+
+    A claim whose storage class binds on first use (WaitForFirstConsumer) stays Pending until a pod mounts it. The claim
+    does not say which class that is, so one that nothing mounts is waited for, just as Helm does; the message gives the
+    hint.
+    """
+    phase = text(manifest, "status", "phase")
+    if phase == "Bound":
+        return READY
+    if phase == "Lost":
+        return failed("ClaimLost", f"the volume {text(manifest, 'spec', 'volumeName')} is lost")
+    hint = "" if pods else " (a storage class with WaitForFirstConsumer binds once a pod mounts it)"
+    return waiting("ClaimNotBound", f"not bound, phase {phase or 'unknown'}{hint}", pods)

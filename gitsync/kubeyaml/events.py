@@ -1,0 +1,77 @@
+"""libyaml's events, and its complaints in our words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from gitsync.errors import YamlError
+from gitsync.kubeyaml.documents import line_and_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: libyaml's parser; PyYAML's own, much slower one where PyYAML was built without it.
+_Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_TEMPLATE_HINT: Final = (
+    "manifests are applied as they are: {{ }} is filled in only inside a chart; quote it if it is meant"
+)
+_CONFLICT: Final = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
+
+
+def events(text: str, *, first_line: int = 1) -> Iterator[Any]:
+    """libyaml's events for ``text``, whose marks count characters. Messages count lines from ``first_line``.
+
+    Raises: YamlError, with its place, where the text is no YAML.
+    """
+    try:
+        parser = _Parser(text)
+        try:
+            while (event := parser.get_event()) is not None:
+                yield event
+        finally:
+            parser.dispose()
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise _explained(text, error, first_line) from None
+
+
+def error_at(text: str, index: int, message: str, *, hint: str = "") -> YamlError:
+    """An error at one character of ``text``."""
+    line, column = line_and_column(text, index)
+    return YamlError(message, line=line, column=column, hint=hint or _hint(text, index))
+
+
+def _explained(text: str, error: Exception, first_line: int) -> YamlError:
+    """libyaml's error with its place. Its words are constant texts; none of the document's content is in them."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return error_at(text, int(error.position), "a character that YAML does not allow")
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return YamlError("not valid YAML")
+    index = min(error.problem_mark.index, len(text))
+    message = f"not valid YAML: {error.problem}"
+    if error.context and error.context_mark is not None:
+        line, _ = line_and_column(text, error.context_mark.index)
+        if line != line_and_column(text, index)[0]:
+            message += f" {error.context} that begins on line {line + first_line - 1}"
+    return error_at(text, index, message)
+
+
+def _hint(text: str, index: int) -> str:
+    """What probably happened, judged by the line that the parser stopped on."""
+    begin = text.rfind("\n", 0, index) + 1
+    end = text.find("\n", index)
+    line = text[begin : end if end >= 0 else len(text)]
+    if _CONFLICT.search(text):
+        return "a merge conflict is left in the file"
+    if "{{" in line:
+        return _TEMPLATE_HINT
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces: YAML allows no tabs there"
+    if line.startswith("%"):
+        return "Kubernetes reads no % directives: leave the line out"
+    if text[index : index + 1] in ("@", "`"):
+        return "a value may not begin with this character: quote it"
+    return ""

@@ -1,0 +1,55 @@
+"""Kubernetes' own YAML parser. Only texts that were found within bounds may come here: a Go stack that overflows takes
+the whole process with it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from helm_python import HelmError, values_from_yaml
+
+#: First characters of plain scalars that may be something else than text (goyaml's resolve table).
+_MAY_RESOLVE: Final = "yYnNtTfFoO~0123456789+-."
+_WORDS: Final = frozenset(("y", "yes", "n", "no", "true", "false", "on", "off", "null", "~"))
+
+
+class GoyamlRefusal(Exception):
+    """The parser's own words. They may quote the document, so they are never shown."""
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """A document whose root is a mapping, as JSON. Its integers beyond 2^53 have lost digits, since Helm reads values
+    as floating point numbers.
+
+    Raises: GoyamlRefusal
+    """
+    try:
+        return values_from_yaml(text)
+    except (HelmError, RecursionError, ValueError) as error:
+        raise GoyamlRefusal(str(error)) from None
+
+
+@lru_cache(maxsize=4096)
+def plain_key(text: str) -> str:
+    """What an unquoted scalar is called as a key: ``n`` is ``false``, ``0x10`` is ``16``. Integers keep all digits.
+
+    Raises: GoyamlRefusal for null and for integers that do not fit 64 bits, which cannot be keys.
+    """
+    first = text[:1]
+    if first not in _MAY_RESOLVE or (first.isalpha() and text.lower() not in _WORDS):
+        return text
+    return tagged_key("", text)
+
+
+def tagged_key(tag: str, text: str) -> str:
+    """As plain_key, with an explicit tag such as ``tag:yaml.org,2002:str``.
+
+    Raises: GoyamlRefusal
+    """
+    written = f"? !<{tag}> {_quoted(text)}\n: 0" if tag else f"? {text}\n: 0"
+    (key,) = mapping(written) or ("",)
+    return key
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''").replace("\n", "\n\n") + "'"

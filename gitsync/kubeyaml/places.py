@@ -1,0 +1,151 @@
+"""Where in a document's text each of its fields is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from yaml import events as yaml_events
+
+from gitsync.errors import YamlError
+from gitsync.kubeyaml.documents import line_and_column
+from gitsync.kubeyaml.events import events
+from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
+from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_INT_TAG = "tag:yaml.org,2002:int"
+
+
+class _Node:
+    """A value. ``children`` maps a mapping's keys to (index of the key, value), and has a list's values in order."""
+
+    __slots__ = ("children", "index", "merged", "number")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.children: dict[str, tuple[int, _Node]] | list[_Node] | None = None
+        self.merged: list[_Node] = []
+        self.number: str | None = None
+
+
+class Positions:
+    """The places of a document's fields. Paths are those of the value: ``("spec", "dependsOn", 0)``."""
+
+    def __init__(self, text: str, root: _Node | None) -> None:
+        self._text = text
+        self._root = root
+
+    def find(self, path: Sequence[str | int]) -> tuple[int, int]:
+        """Line and column, 1-based: of the key for a mapping's field, of the value for a list's item. For a path that
+        is not there, the place of the deepest part of it that is. Fields that came by an alias or a merge key are
+        found where they are written."""
+        if self._root is None:
+            return 1, 1
+        node, index = self._root, self._root.index
+        for part in path:
+            step = _step(node, part)
+            if step is None:
+                break
+            index, node = step
+        return line_and_column(self._text, index)
+
+    def number(self, path: Sequence[str | int]) -> str | None:
+        """How the number at exactly this path is written; None when it is none, or is tagged."""
+        node = self._root
+        for part in path:
+            step = _step(node, part) if node is not None else None
+            node = step[1] if step is not None else None
+        return node.number if node is not None else None
+
+
+def positions(text: str) -> Positions:
+    """The places in one document's text. Never raises: what cannot be read as YAML has no places."""
+    if may_be_json(text):
+        readable = readable_as_yaml(text)
+        return Positions(text, _build(readable))
+    return Positions(text, _build(text))
+
+
+def _step(node: _Node, part: str | int) -> tuple[int, _Node] | None:
+    children = node.children
+    if isinstance(children, dict):
+        if str(part) in children:
+            return children[str(part)]
+        return next((found for merged in node.merged if (found := _step(merged, part)) is not None), None)
+    if children is not None and isinstance(part, int) and 0 <= part < len(children):
+        return children[part].index, children[part]
+    return None
+
+
+def _build(text: str) -> _Node | None:
+    builder = _Builder()
+    try:
+        for event in events(text):
+            builder.take(event)
+    except YamlError:
+        pass  # what was read so far has its places
+    return builder.root
+
+
+class _Builder:
+    """Makes nodes of events. Bounds were checked when the text was first read."""
+
+    def __init__(self) -> None:
+        self.root: _Node | None = None
+        self._open: list[_Node] = []
+        self._keys: list[tuple[int, str] | None] = []  # per open node, the key whose value is due
+        self._anchors: dict[str, _Node] = {}
+
+    def take(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml_events.AliasEvent:
+            target = self._anchors.get(event.anchor)
+            if target is not None:
+                self._place(target, event)
+        elif kind is yaml_events.ScalarEvent:
+            node = _Node(event.start_mark.index)
+            if event.value[:1] in "+-0123456789" and (event.implicit[0] or event.tag == _INT_TAG):
+                node.number = event.value
+            self._place(node, event)
+        elif kind in (yaml_events.MappingStartEvent, yaml_events.SequenceStartEvent):
+            node = _Node(event.start_mark.index)
+            node.children = {} if kind is yaml_events.MappingStartEvent else []
+            self._place(node, event)
+            self._open.append(node)
+            self._keys.append(None)
+        elif kind in (yaml_events.MappingEndEvent, yaml_events.SequenceEndEvent):
+            self._open.pop()
+            self._keys.pop()
+
+    def _place(self, node: _Node, event: Any) -> None:
+        anchor = event.anchor
+        if anchor is not None:
+            self._anchors[anchor] = node
+        if not self._open:
+            self.root = self.root or node
+            return
+        parent = self._open[-1]
+        if isinstance(parent.children, list):
+            parent.children.append(node)
+        elif parent.children is not None:
+            key = self._keys[-1]
+            if key is None:
+                self._keys[-1] = (event.start_mark.index, _key_name(event))
+                return
+            self._keys[-1] = None
+            if key[1] == "<<":
+                parent.merged.extend(node.children if isinstance(node.children, list) else [node])
+            else:
+                parent.children[key[1]] = (key[0], node)
+
+
+def _key_name(event: Any) -> str:
+    name = str(getattr(event, "value", ""))
+    if not getattr(event, "implicit", (False,))[0]:
+        return name
+    try:
+        return plain_key(name)
+    except GoyamlRefusal:
+        return name

@@ -1,0 +1,129 @@
+"""A document's value: the JSON that Kubernetes makes of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from gitsync.errors import YamlError
+from gitsync.kubeyaml import goyaml, jsontext
+from gitsync.kubeyaml.documents import line_and_column, refuse_nul
+from gitsync.kubeyaml.limits import MAX_BYTES
+from gitsync.kubeyaml.outline import Outline, outline
+from gitsync.kubeyaml.places import positions
+from gitsync.kubeyaml.refusals import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The shortest ways to write 2^53, in any base that YAML knows, have 16 characters.
+_LONG_NUMBER: Final = re.compile(r"[0-9][0-9A-Fa-f_xXoO]{15}")
+_EXACT: Final = 2**53
+
+
+class Reading(NamedTuple):
+    """What was read. ``root`` is mapping, sequence, scalar, or "" for nothing and null; ``value`` is None unless it is
+    one of the first two. ``line`` and ``column`` say where the root begins."""
+
+    value: Any
+    root: str
+    line: int
+    column: int
+
+
+def load(text: str, *, unique_keys: bool = False) -> Any:
+    """The JSON value of one YAML or JSON document, as ``kubectl`` reads it; None for an empty one.
+
+    As Kubernetes does it, the last of duplicate keys wins, unless ``unique_keys``.
+    Raises: YamlError for what is neither, is over a bound, or is a single scalar.
+    """
+    reading = read(text, unique_keys=unique_keys)
+    if reading.root == "scalar":
+        message = "a single value where a mapping or a list is expected"
+        raise YamlError(message, line=reading.line, column=reading.column)
+    return reading.value
+
+
+def read(text: str, *, unique_keys: bool = False, first_line: int = 1) -> Reading:
+    """As load, with the place of the root. ``first_line`` is the file's line on which ``text`` begins; lines are
+    counted from it, in errors too.
+
+    Raises: YamlError
+    """
+    try:
+        reading = _read(text, unique_keys, first_line)
+    except YamlError as error:
+        if error.line:
+            error.line += first_line - 1
+        raise
+    return reading._replace(line=reading.line + first_line - 1)
+
+
+def _read(text: str, unique_keys: bool, first_line: int) -> Reading:
+    if len(text) > MAX_BYTES:
+        raise YamlError(f"more than {MAX_BYTES // 1024 // 1024} MiB of text", hint="split the file")
+    refuse_nul(text)
+    refused: YamlError | None = None
+    if jsontext.may_be_json(text):
+        try:
+            value = jsontext.parse(text, unique_keys=unique_keys, first_line=first_line)
+        except jsontext.NotJson as error:
+            refused = error.explained
+        else:
+            return Reading(value, "mapping", *line_and_column(text, len(text) - len(text.lstrip())))
+    try:
+        return _read_yaml(text, unique_keys, first_line)
+    except YamlError:
+        if refused is not None:
+            raise refused from None
+        raise
+
+
+def _read_yaml(text: str, unique_keys: bool, first_line: int) -> Reading:
+    found = outline(text, unique_keys=unique_keys, first_line=first_line)
+    value: Any = None
+    try:
+        if found.root == "mapping":
+            value = goyaml.mapping(text)
+        elif found.root == "sequence":
+            value = goyaml.mapping(_inside_a_mapping(text, found))["x"]
+    except goyaml.GoyamlRefusal as refusal:
+        raise explain(text, str(refusal)) from None
+    if value is not None and _LONG_NUMBER.search(text):
+        _restore_integers(text, value)
+    return Reading(value, found.root, *line_and_column(text, found.start))
+
+
+def _inside_a_mapping(text: str, found: Outline) -> str:
+    """A list as the value of a key, since Helm reads only mappings. A list in blocks keeps its lines and so its
+    indentation; one in brackets has none."""
+    if text[found.start] == "-":
+        column = found.start - text.rfind("\n", 0, found.start) - 1
+        return "x:\n" + " " * column + text[found.start :]
+    return "x: " + text[found.start :]
+
+
+def _restore_integers(text: str, value: Any) -> None:
+    """Puts back the digits that Helm's reading has cost integers beyond 2^53; Kubernetes keeps 64 bits."""
+    places = None
+    for container, key, path in _large_integers(value, ()):
+        places = places or positions(text)
+        written = places.number(path)
+        if written is None:
+            continue
+        try:
+            exact = goyaml.plain_key(written)
+        except goyaml.GoyamlRefusal:  # over 64 bits: Kubernetes, too, goes on with a floating point number
+            continue
+        if re.fullmatch(r"-?[0-9]+", exact):
+            container[key] = int(exact)
+
+
+def _large_integers(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, Any, tuple[str | int, ...]]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, child in list(children):
+        if isinstance(child, int):
+            if abs(child) >= _EXACT:
+                yield value, key, (*path, key)
+        elif isinstance(child, dict | list):
+            yield from _large_integers(child, (*path, key))

@@ -1,0 +1,28 @@
+"""Structured logs with commit context: the product's face.
+
+On a terminal aligned, coloured lines; elsewhere logfmt; JSON when asked for. Fields come in one order everywhere:
+what it is about, the commit that caused it, the counts, the error and what to do. Credentials never get out, and what
+a commit's author wrote can neither forge a line nor steer a terminal. Logging never raises and never blocks.
+
+Rooms log with ``structlog.get_logger(__name__).info("release upgraded", release=key, took=1.4)``; the composition root
+calls ``configure`` once and ``shutdown`` at the end.
+"""
+
+from gitsync.logs.context import commit_context, for_commit
+from gitsync.logs.redact import MASK, forget_secrets, redact, register_secret
+from gitsync.logs.setup import LEVELS, LogFormat, LogLevel, configure, flush, shutdown
+
+__all__ = [
+    "LEVELS",
+    "MASK",
+    "LogFormat",
+    "LogLevel",
+    "commit_context",
+    "configure",
+    "flush",
+    "for_commit",
+    "forget_secrets",
+    "redact",
+    "register_secret",
+    "shutdown",
+]

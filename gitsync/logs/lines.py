@@ -1,0 +1,219 @@
+"""From an event with fields to one line of text: pure functions, so that the look of a line is easy to test.
+
+Whatever a value holds, a line stays one line: control characters, terminal escapes and the marks that turn text around
+are written as ``\\u001b``; values are bounded in length and number; a value whose ``str()`` fails becomes a note of
+that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from itertools import islice
+from typing import Any
+
+from pydantic import SecretBytes, SecretStr
+
+from gitsync.api.duration import format_duration
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.errors import GitsyncError
+from gitsync.logs.context import commit_context
+from gitsync.logs.redact import MASK, redact
+
+#: Fields that hold seconds: numbers in JSON, ``1.4s`` in text.
+DURATIONS = frozenset({"took", "waited", "interval", "timeout", "delay", "retry_in", "age"})
+#: What a line is about; coloured on a terminal.
+SUBJECTS = frozenset({"release", "object", "repository", "namespace", "file", "kind", "cycle"})
+COMMIT = ("commit", "author", "subject")
+COUNTS = ("files", "objects", "releases", "created", "changed", "deleted", "unchanged", "failed", "waiting")
+
+_RANK = {
+    **{name: 1 + i for i, name in enumerate(COMMIT)},
+    **dict.fromkeys(COUNTS, 10),
+    **{"took": 11, "waited": 11, "error": 20, "hint": 21, "traceback": 22},
+}
+
+MAX_VALUE = 2_000
+MAX_TRACEBACK = 16_000
+MAX_ITEMS = 50
+_MAX_LENGTHS = {"subject": 120, "author": 80, "traceback": MAX_TRACEBACK}
+#: Nothing longer is even searched for credentials; far above what is ever shown.
+_MAX_SEARCHED = 65_536
+_MAX_DEPTH = 4
+
+_SENSITIVE = re.compile(
+    r"(?:pass(?:word|wd|phrase)|token|authorization|api_?key|private_?key|client_?secret|cookie|credentials)$",
+    re.IGNORECASE,
+)
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_BARE = re.compile(r"[\w!#$%&'()*+,\-./:;<>?@\[\]^`{|}~]+")
+
+_RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
+_RED, _YELLOW, _CYAN, _GREEN = "\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[32m"
+_LEVEL_STYLES = {"debug": _DIM, "warning": _YELLOW, "error": _RED + _BOLD, "critical": _RED + _BOLD}
+_LEVEL_NAMES = {"warning": "WARN", "critical": "FATAL"}
+_EVENT_WIDTH = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event, ready to be written: ``fields`` are in order, hold JSON values only, and no credentials."""
+
+    time: float
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+def make_line(level: str, event: object, fields: Mapping[str, Any], *, now: float, error: BaseException | None) -> Line:
+    """Redact, bound and order. ``error`` is the exception a line is logged with (``exc_info``)."""
+    expanded: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, CommitInfo):
+            expanded |= commit_context(value)
+        else:
+            expanded[name] = value
+    if error is not None:
+        expanded.setdefault("error", error)
+        if not isinstance(error, GitsyncError):
+            expanded["traceback"] = "".join(traceback.format_exception(error, limit=-20))
+    _add_hint(expanded)
+    names = sorted(expanded, key=lambda name: _RANK.get(name, 0))
+    plain = {name: _field(name, expanded[name]) for name in names if expanded[name] is not None}
+    return Line(now, level, _text(event, 500), plain)
+
+
+def json_line(line: Line) -> str:
+    """One JSON object; durations stay numbers of seconds."""
+    data = {"time": timestamp(line.time), "level": line.level, "msg": line.event, **line.fields}
+    return _escape(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+
+
+def logfmt_line(line: Line) -> str:
+    """``time=... level=info msg="..." key=value``, quoted as JSON strings where quotes are needed."""
+    head = f"time={timestamp(line.time)} level={line.level} msg={_quoted(line.event)}"
+    return head + "".join(f" {name}={_quoted(shown(name, value))}" for name, value in line.fields.items())
+
+
+def console_line(line: Line, *, colour: bool) -> str:
+    """For people: local time, level and event in columns, then the fields; the commit dimmed; a traceback below."""
+
+    def paint(style: str, text: str) -> str:
+        return f"{style}{text}{_RESET}" if colour and style and text else text
+
+    clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
+    level = _LEVEL_NAMES.get(line.level, line.level.upper())
+    style = _LEVEL_STYLES.get(line.level, "")
+    event = _escape(line.event)
+    below = str(line.fields.get("traceback", ""))
+    parts = []
+    for name, value in line.fields.items():
+        if name == "traceback":
+            continue
+        text = _quoted(shown(name, value))
+        if name in COMMIT:
+            parts.append(paint(_DIM, f"{name}={text}"))
+        else:
+            parts.append(paint(_DIM, f"{name}=") + paint(_value_style(name), text))
+    event_style = style or _BOLD
+    padding = " " * max(0, _EVENT_WIDTH - len(event)) if parts else ""
+    head = f"{paint(_DIM, clock)} {paint(style, level)}{' ' * (5 - len(level))} {paint(event_style, event)}{padding}"
+    text = " ".join([head, *parts])
+    return text + "".join(f"\n         {_escape(row)}" for row in below.splitlines())
+
+
+def shown(name: str, value: Any) -> str:
+    """A field's value as text: durations in Go's way, lists with commas, the rest as JSON writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        if name in DURATIONS:
+            return format_duration(round(value, 1 if abs(value) >= 1 else 3))
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):
+        return ",".join(shown("", item) for item in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with milliseconds, ``2026-11-23T06:00:00.123Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _value_style(name: str) -> str:
+    if name == "error":
+        return _RED
+    if name == "hint":
+        return _GREEN
+    return _CYAN if name in SUBJECTS else ""
+
+
+def _add_hint(fields: dict[str, Any]) -> None:
+    error = fields.get("error")
+    if isinstance(error, GitsyncError) and error.hint and error.hint not in str(error):
+        fields.setdefault("hint", error.hint)
+
+
+def _field(name: str, value: Any) -> Any:
+    if _SENSITIVE.search(name):
+        return MASK
+    if isinstance(value, ObjectKey) and value.kind.lower().endswith(name.lower()):
+        # release=default/redis, not release=HelmRelease/default/redis
+        return _text(f"{value.namespace}/{value.name}" if value.namespace else value.name, MAX_VALUE)
+    return _plain(value, _MAX_LENGTHS.get(name, MAX_VALUE), 0)
+
+
+def _plain(value: Any, longest: int, depth: int) -> Any:
+    """``value`` as JSON, redacted and bounded."""
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, SecretStr | SecretBytes):
+        return MASK
+    if isinstance(value, str | ObjectKey | BaseException) or depth >= _MAX_DEPTH:
+        return _text(value, longest)
+    if isinstance(value, Mapping):
+        pairs = [(_text(k, 200), v) for k, v in islice(value.items(), MAX_ITEMS)]
+        return {k: MASK if _SENSITIVE.search(k) else _plain(v, longest, depth + 1) for k, v in pairs}
+    if isinstance(value, list | tuple | set | frozenset):
+        return _items(value, len(value), longest, depth)
+    return _text(value, longest)
+
+
+def _items(values: Iterable[Any], count: int, longest: int, depth: int) -> list[Any]:
+    items = [_plain(item, longest, depth + 1) for item in islice(values, MAX_ITEMS)]
+    return [*items, f"+{count - MAX_ITEMS} more"] if count > MAX_ITEMS else items
+
+
+def _text(value: object, longest: int) -> str:
+    try:
+        text = str(value)
+        if isinstance(value, BaseException) and not isinstance(value, GitsyncError):
+            text = f"{type(value).__name__}: {text}" if text else type(value).__name__
+    except Exception as error:  # a foreign __str__ must not cost us the line
+        return f"<{type(value).__name__}: {type(error).__name__} in __str__>"
+    text = redact(text[:_MAX_SEARCHED])
+    return text if len(text) <= longest else f"{text[:longest]}… (+{len(text) - longest} characters)"
+
+
+def _quoted(text: str) -> str:
+    if _BARE.fullmatch(text):
+        return text
+    return _escape(json.dumps(text, ensure_ascii=False))
+
+
+def _escape(text: str) -> str:
+    return _CONTROL.sub(lambda match: json.dumps(match[0])[1:-1], text)

@@ -1,0 +1,118 @@
+"""Putting objects into the cluster and taking them out: one engine for Helm releases and plain manifests alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey, group_of
+from gitsync.errors import NotReadyInTime
+from gitsync.release.objects import waves
+from gitsync.release.wait import WaitFor, names, wait_ready
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, WatchEvent
+    from gitsync.release.interrupt import Interrupt
+
+#: Seconds to wait for an object that is on its way out before applying its successor.
+GONE_TIMEOUT = 60.0
+CRD_TIMEOUT = 60.0
+CRD_GROUP = "apiextensions.k8s.io"
+
+
+class Applier:
+    """Applies and deletes with one field manager."""
+
+    def __init__(self, cluster: Cluster, manager: str) -> None:
+        self._cluster = cluster
+        self._manager = manager
+
+    async def settle_namespaces(self, manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
+        """The same objects with ``namespace`` filled in where a namespaced kind has none, and taken out where a
+        cluster-scoped kind names one (as kubectl and Helm do).
+
+        Raises: KindUnknown.
+        """
+        settled = []
+        for manifest in manifests:
+            resource = await self._cluster.resource(group_of(manifest["apiVersion"]), manifest["kind"])
+            named = (manifest.get("metadata") or {}).get("namespace")
+            if resource.namespaced and not named:
+                manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
+            elif not resource.namespaced and named:
+                rest = {key: value for key, value in manifest["metadata"].items() if key != "namespace"}
+                manifest = {**manifest, "metadata": rest}
+            settled.append(manifest)
+        return settled
+
+    async def apply_all(self, manifests: Sequence[Manifest]) -> dict[ObjectKey, Manifest]:
+        """Apply objects that are in install order: one kind after the other, the objects of a kind at once.
+
+        Returns the API server's answers. Raises: the first ApiError or ClusterUnavailable; what is under way ends first.
+        """
+        applied: dict[ObjectKey, Manifest] = {}
+        for wave in waves(manifests):
+            # Exceptions are collected so that one failing apply does not cancel its neighbours half way.
+            answers = await asyncio.gather(*(self.apply(item) for item in wave), return_exceptions=True)
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+                applied[ObjectKey.of(answer)] = answer
+        return applied
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Apply one object; one that is being deleted is waited out first, since an apply to it would be lost."""
+        answer: Manifest = await self._cluster.apply(manifest, manager=self._manager)
+        if "deletionTimestamp" in answer["metadata"]:
+            await self.gone([ObjectKey.of(answer)], GONE_TIMEOUT)
+            answer = await self._cluster.apply(manifest, manager=self._manager)
+        return answer
+
+    async def apply_crds(self, crds: Sequence[Manifest], interrupt: Interrupt) -> None:
+        """Apply CustomResourceDefinitions and wait until the API server serves them.
+
+        Raises: NotReadyInTime, ObjectFailed (names not accepted), ApiError.
+        """
+        if crds:
+            applied = await self.apply_all(crds)
+            await wait_ready(self._cluster, WaitFor(applied, labels="", timeout=CRD_TIMEOUT), interrupt)
+
+    async def existing(self, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
+        """Which of these are in the cluster."""
+        keys = list(keys)
+        found = await asyncio.gather(*(self._cluster.find(key) for key in keys))
+        return {key for key, live in zip(keys, found, strict=True) if live is not None}
+
+    async def gone(self, keys: Iterable[ObjectKey], timeout: float) -> None:
+        """Wait until these objects exist no more. Raises: NotReadyInTime, naming what is left and why."""
+        left = await self.existing(keys)
+        if not left:
+            return
+        changed = asyncio.Event()
+
+        def on_event(event: WatchEvent) -> None:
+            if event.type == "DELETED" and event.key in left:
+                left.discard(event.key)
+                changed.set()
+
+        try:
+            async with asyncio.timeout(timeout), AsyncExitStack() as stack:
+                for key in sorted(left):
+                    watch = await stack.enter_async_context(
+                        self._cluster.watch(
+                            key.group, key.kind, namespace=key.namespace, fields=f"metadata.name={key.name}"
+                        )
+                    )
+                    stack.callback(watch.subscribe(on_event))
+                    if watch.get(key) is None:
+                        left.discard(key)
+                while left:
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            raise NotReadyInTime(
+                f"still being deleted after {timeout:g}s: {names(sorted(left))}",
+                hint="a finalizer holds it back: see metadata.finalizers",
+            ) from None

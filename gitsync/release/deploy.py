@@ -1,0 +1,286 @@
+"""One action that brings a release's content into the cluster: install, upgrade, rollback, and taking one up again.
+
+The order is Helm's (pkg/action/install.go, upgrade.go): a pending record first, then CRDs, the objects in install
+order, what the new manifest no longer holds, the wait, and the record's last word. Whatever moment the process is
+killed at, the pending record says what was under way, and ``resume`` goes on from there in the same revision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import structlog
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import install_order, parse_objects
+from gitsync.errors import GitsyncError, RetryableError, Superseded, TerminalError
+from gitsync.release.apply import Applier
+from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owned
+from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, Status, timestamp
+from gitsync.release.storage import MANAGER, RecordStore
+from gitsync.release.stuck import stuck_pods
+from gitsync.release.wait import WaitFor, wait_ready
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.release.interrupt import Interrupt
+    from gitsync.release.state import Digests
+
+log = structlog.get_logger(__name__)
+
+Verb = Literal["install", "upgrade", "rollback"]
+_PENDING: dict[Verb, Status] = {
+    "install": "pending-install",
+    "upgrade": "pending-upgrade",
+    "rollback": "pending-rollback",
+}
+
+
+class ReleaseRef(NamedTuple):
+    """Helm's name of a release: its name, the namespace it installs into, and the one that keeps its records."""
+
+    name: str
+    namespace: str
+    storage: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a revision consists of: rendered text and objects, and all that its record keeps."""
+
+    chart: dict[str, Any] = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
+    manifest: str = field(repr=False)
+    objects: Sequence[Manifest] = field(repr=False)
+    digests: Digests
+    hooks: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    notes: str = field(default="", repr=False)
+    crds: Sequence[Manifest] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
+
+    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit).
+    """
+
+    timeout: float = 300.0
+    wait: bool = True
+    wait_jobs: bool = True
+    create_namespace: bool = False
+    crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
+    max_history: int = 5
+    cause: str = ""
+    on_reason: Callable[[str], Awaitable[None]] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What came of it: the record as stored, what changed, and what a keep policy left in the cluster."""
+
+    record: Record
+    delta: Delta
+
+
+class Deployer:
+    """Carries out actions. ``slots`` bounds how many releases are rendered and applied at once; waiting takes none."""
+
+    def __init__(self, cluster: Cluster, records: RecordStore, slots: asyncio.Semaphore) -> None:
+        self._cluster = cluster
+        self._records = records
+        self._slots = slots
+        self._applier = Applier(cluster, MANAGER)
+
+    async def deploy(
+        self,
+        ref: ReleaseRef,
+        verb: Verb,
+        render: Callable[[int], Awaitable[Content]],
+        options: Options,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        """Begin a new revision and bring it to its end. ``render(revision)`` makes its content.
+
+        Raises: a RetryableError with the record left pending, to be resumed; any other error with the record failed.
+        """
+        async with self._slots:
+            latest = self._records.latest(ref.storage, ref.name)
+            revision = latest.version + 1 if latest else 1
+            content = await render(revision)
+            before = await self._before(ref, revision)
+            pending = _pending_record(ref, verb, revision, content, before)
+            if options.create_namespace and revision == 1:
+                await self._create_namespace(ref.namespace)
+            pending = await self._records.create(pending, ref.storage)
+        return await self._carry_out(ref, pending, content, before, options, interrupt)
+
+    async def resume(
+        self,
+        ref: ReleaseRef,
+        render: Callable[[int], Awaitable[Content]],
+        options: Options,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        """Go on with the pending revision that this agent left behind."""
+        latest = self._records.latest(ref.storage, ref.name)
+        if latest is None:
+            raise RetryableError(f"the pending record of {ref} has gone meanwhile")
+        pending = await self._records.read(ref.storage, ref.name, latest.version)
+        content = await render(latest.version)
+        before = await self._before(ref, latest.version)
+        return await self._carry_out(ref, pending, content, before, options, interrupt)
+
+    async def unlock(self, ref: ReleaseRef, why: str) -> None:
+        """Mark a pending revision that nobody works on as failed."""
+        latest = self._records.latest(ref.storage, ref.name)
+        if latest is not None and latest.pending:
+            record = await self._records.read(ref.storage, ref.name, latest.version)
+            await self._records.update(record.now("failed", why), ref.storage)
+
+    async def _carry_out(
+        self,
+        ref: ReleaseRef,
+        pending: Record,
+        content: Content,
+        before: Sequence[Record],
+        options: Options,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        try:
+            objects, change = await self._apply(ref, content, before, options, interrupt)
+            if options.wait:
+                want = WaitFor(
+                    objects,
+                    HELM_OBJECTS,
+                    options.timeout,
+                    jobs=options.wait_jobs,
+                    on_reason=options.on_reason,
+                    on_pods=self._unstick,
+                )
+                await wait_ready(self._cluster, want, interrupt)
+        except RetryableError:
+            raise
+        except (Superseded, TerminalError) as error:
+            await self._records.update(pending.now("failed", _failure(pending, error)), ref.storage)
+            raise
+        return Deployed(await self._finish(ref, pending, before, options), change)
+
+    async def _apply(
+        self, ref: ReleaseRef, content: Content, before: Sequence[Record], options: Options, interrupt: Interrupt
+    ) -> tuple[dict[ObjectKey, Manifest], Delta]:
+        async with self._slots:
+            await self._apply_crds(content.crds, options, interrupt)
+            settle = self._applier.settle_namespaces
+            objects = await settle(content.objects, ref.namespace)
+            past = {
+                ObjectKey.of(item): item for record in before for item in await settle(_objects(record), ref.namespace)
+            }
+            change = delta(list(past.values()), objects)
+            applied = await self._applier.apply_all([owned(item, ref.name, ref.namespace) for item in objects])
+            await self._remove(ref, change.removed)
+        return applied, change
+
+    async def _apply_crds(self, crds: Sequence[Manifest], options: Options, interrupt: Interrupt) -> None:
+        if not crds or options.crds == "Skip":
+            return
+        if options.crds == "Create":
+            present = await self._applier.existing(ObjectKey.of(crd) for crd in crds)
+            crds = [crd for crd in crds if ObjectKey.of(crd) not in present]
+        await self._applier.apply_crds(crds, interrupt)
+
+    async def _remove(self, ref: ReleaseRef, manifests: Sequence[Manifest]) -> None:
+        for manifest in reversed(manifests):
+            key = ObjectKey.of(manifest)
+            live = await self._cluster.find(key)
+            if live is not None and belongs_to(live, ref.name, ref.namespace):
+                await self._cluster.delete(key, uid=live["metadata"]["uid"])
+
+    async def _create_namespace(self, namespace: str) -> None:
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        await self._applier.apply(manifest)
+
+    async def _before(self, ref: ReleaseRef, revision: int) -> list[Record]:
+        """The records whose objects may be in the cluster, oldest first: the last deployed one, and what was tried
+        since and failed half way (Helm forgets the objects of those; an upgrade must delete them too)."""
+        earlier = [item for item in self._records.revisions(ref.storage, ref.name) if item.version < revision]
+        deployed = max((item.version for item in earlier if item.status == "deployed"), default=0)
+        if not deployed:
+            deployed = max((item.version for item in earlier if item.status == "superseded"), default=0)
+        return [
+            await self._records.read(ref.storage, ref.name, item.version)
+            for item in earlier
+            if item.version >= deployed and item.status != "uninstalled"
+        ]
+
+    async def _finish(self, ref: ReleaseRef, pending: Record, before: Sequence[Record], options: Options) -> Record:
+        for record in before:
+            if record.status == "deployed":
+                await self._records.update(record.now("superseded", record.description), ref.storage)
+        deployed = pending.now("deployed", _success(pending, options.cause))
+        await self._records.update(deployed, ref.storage)
+        await self._trim(ref, options.max_history)
+        return deployed
+
+    async def _trim(self, ref: ReleaseRef, most: int) -> None:
+        if most > 0:
+            for item in self._records.revisions(ref.storage, ref.name)[:-most]:
+                await self._records.delete(ref.storage, ref.name, item.version)
+
+    async def _unstick(self, workload: Manifest, pods: list[Manifest]) -> None:
+        for pod, reason in stuck_pods(workload, pods):
+            key = ObjectKey.of({"apiVersion": "v1", "kind": "Pod", **pod})
+            log.info(
+                "deleting a pod that blocks the update",
+                object=str(key),
+                why=f"{reason}; it is of the revision before, and {ObjectKey.of(workload)} waits for it",
+            )
+            await self._cluster.delete(key, uid=pod["metadata"]["uid"])
+
+
+def _objects(record: Record) -> list[Manifest]:
+    objects: list[Manifest] = install_order(parse_objects(record.manifest))
+    return objects
+
+
+def _pending_record(ref: ReleaseRef, verb: Verb, revision: int, content: Content, before: Sequence[Record]) -> Record:
+    now = timestamp()
+    return Record(
+        name=ref.name,
+        namespace=ref.namespace,
+        version=revision,
+        status=_PENDING[verb],
+        description={"install": "Initial install underway", "upgrade": "Preparing upgrade"}.get(
+            verb, "Preparing rollback"
+        ),
+        chart=content.chart,
+        config=content.config,
+        manifest=content.manifest,
+        hooks=content.hooks,
+        notes=content.notes,
+        first_deployed=before[-1].first_deployed if before else now,
+        last_deployed=now,
+        annotations={CHART_DIGEST: content.digests.chart, VALUES_DIGEST: content.digests.values},
+    )
+
+
+def _success(record: Record, cause: str) -> str:
+    text = {
+        "pending-install": "Install complete",
+        "pending-upgrade": "Upgrade complete",
+        "pending-rollback": "Rollback complete",
+    }.get(record.status, "Complete")
+    return f"{text} ({cause})" if cause else text
+
+
+def _failure(record: Record, error: GitsyncError) -> str:
+    verb = "Upgrade" if record.status == "pending-upgrade" else "Release"
+    if isinstance(error, Superseded):
+        return f'{verb} "{record.name}" interrupted: {error.message}'
+    return f'{verb} "{record.name}" failed: {error.message}'

@@ -1,0 +1,201 @@
+"""Every HelmRelease of the cluster, typed, with the graph of what waits for what. State only; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gitsync.api.conditions import is_ready
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    COMMIT_AUTHOR_ANNOTATION,
+    COMMIT_SUBJECT_ANNOTATION,
+    DEPENDS_ON_ORIGIN_ANNOTATION,
+)
+from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
+from gitsync.graph import Edge, Graph, Held
+from gitsync.release.wait import version
+
+
+class ReleaseIndex:
+    """What the watch of HelmReleases says, plus this agent's own writes that it has yet to say."""
+
+    def __init__(self) -> None:
+        self._manifests: dict[ObjectKey, Manifest] = {}
+        self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
+        self._graph: Graph[ObjectKey] | None = None
+        self._held: dict[ObjectKey, Held[ObjectKey]] = {}
+
+    def __iter__(self) -> Iterator[ObjectKey]:
+        return iter(list(self._manifests))
+
+    def __len__(self) -> int:
+        return len(self._manifests)
+
+    def see(self, key: ObjectKey, manifest: Manifest) -> Manifest | None:
+        """Take a state of an object in, unless a newer one is known. Returns the state before it (itself when old)."""
+        before = self._manifests.get(key)
+        if before is not None and version(before) >= version(manifest):
+            return before if version(before) == version(manifest) else manifest
+        self._manifests[key] = manifest
+        known = self._releases.get(key)
+        self._releases[key] = _parse(manifest)
+        if before is None or _edges(known) != _edges(self._releases[key]):
+            self._graph = None
+        return before
+
+    def forget(self, key: ObjectKey) -> None:
+        """The object is gone."""
+        self._manifests.pop(key, None)
+        self._releases.pop(key, None)
+        self._graph = None
+
+    def raw(self, key: ObjectKey) -> Manifest | None:
+        """The object as JSON, None when there is none."""
+        return self._manifests.get(key)
+
+    def get(self, key: ObjectKey) -> HelmRelease | None:
+        """The object, typed; None when there is none.
+
+        Raises: FieldErrors when it cannot be read (somebody's CRD lets more through than ours).
+        """
+        found = self._releases.get(key)
+        if isinstance(found, FieldErrors):
+            raise found
+        return found
+
+    @property
+    def graph(self) -> Graph[ObjectKey]:
+        """The graph over all of them; made anew when a dependsOn changed or a release came or went."""
+        if self._graph is None:
+            edges = []
+            for key, release in self._releases.items():
+                if isinstance(release, HelmRelease):
+                    origins = _edge_origins(release)
+                    edges += [
+                        Edge(key, dependency, origins.get(number))
+                        for number, (dependency, _) in enumerate(release.dependencies())
+                    ]
+            self._graph = Graph(self._manifests, edges)
+            self._held = self._graph.held()
+        return self._graph
+
+    @property
+    def held(self) -> dict[ObjectKey, Held[ObjectKey]]:
+        """Releases in or behind a cycle."""
+        assert self.graph is not None  # made anew here when it is stale, and the held with it
+        return self._held
+
+    def blocked(self, key: ObjectKey) -> Blocked | None:
+        """What holds ``key`` back: a cycle, or dependencies that are missing or not ready; None when nothing does.
+
+        A dependency that is ready counts only when its own dependencies are: if a commit changes a and c, and c depends
+        on b, which depends on a, then c waits for a although b is ready all the time.
+        """
+        if (held := self.held.get(key)) is not None:
+            return Blocked(_cycle_error(held), frozenset(held.cycle.members))
+        missing, unready = self._unready(key)
+        if not missing and not unready:
+            return None
+        texts = [f"dependency '{_short(item)}' does not exist" for item in missing]
+        texts += [
+            f"dependency '{_short(item)}' is not ready" + (f" (through '{_short(via)}')" if via else "")
+            for item, via in unready.items()
+        ]
+        error = (DependencyMissing if missing else DependencyNotReady)("; ".join(texts))
+        return Blocked(error, frozenset({*missing, *unready}))
+
+    def _unready(self, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, ObjectKey | None]]:
+        """Missing dependencies, and unready ones with the ready one that leads there (None: direct)."""
+        missing: list[ObjectKey] = []
+        unready: dict[ObjectKey, ObjectKey | None] = {}
+        seen: set[ObjectKey] = set()
+        open_ends: list[tuple[ObjectKey, ObjectKey | None]] = [(item, None) for item in self._dependencies(key)]
+        while open_ends:
+            item, via = open_ends.pop(0)
+            if item in seen:
+                continue
+            seen.add(item)
+            manifest = self._manifests.get(item)
+            if manifest is None:
+                if via is None:
+                    missing.append(item)
+            elif not is_current(manifest):
+                unready[item] = via
+            else:
+                open_ends += [(further, via or item) for further in self._dependencies(item)]
+        return missing, unready
+
+    def _dependencies(self, key: ObjectKey) -> list[ObjectKey]:
+        release = self._releases.get(key)
+        return [item.key for item in release.dependencies()] if isinstance(release, HelmRelease) else []
+
+
+class Blocked:
+    """Why a release has to wait: the ``error`` says it, ``on`` are the releases whose change may end it."""
+
+    def __init__(self, error: BlockedError, on: frozenset[ObjectKey]) -> None:
+        self.error = error
+        self.on = on
+
+
+def is_current(manifest: Manifest) -> bool:
+    """Ready, at its present generation, and at the commit that last changed it.
+
+    The commit counts because a chart in the repository changes without a change of the HelmRelease.
+    """
+    if not is_ready(manifest) or "deletionTimestamp" in manifest["metadata"]:
+        return False
+    stamp = (manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION)
+    handled = (manifest.get("status") or {}).get("lastHandledCommit")
+    return not stamp or not handled or stamp == handled
+
+
+def commit_of(manifest: Manifest) -> CommitInfo | None:
+    """The commit that last changed an object, from the stamp that sync left on it."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    if COMMIT_ANNOTATION not in annotations:
+        return None
+    return CommitInfo(
+        id=annotations[COMMIT_ANNOTATION],
+        author=annotations.get(COMMIT_AUTHOR_ANNOTATION, ""),
+        subject=annotations.get(COMMIT_SUBJECT_ANNOTATION, ""),
+    )
+
+
+def _parse(manifest: Manifest) -> HelmRelease | FieldErrors:
+    try:
+        return HelmRelease.parse(manifest)
+    except FieldErrors as error:
+        return error
+
+
+def _edges(release: HelmRelease | FieldErrors | None) -> list[ObjectKey]:
+    return [item.key for item in release.dependencies()] if isinstance(release, HelmRelease) else []
+
+
+def _edge_origins(release: HelmRelease) -> dict[int, Origin]:
+    """Where each dependsOn entry is written: ``path:line`` lines, in the entries' order, as sync stamped them."""
+    text = release.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
+    origins = {}
+    for number, place in enumerate(text.splitlines()):
+        path, _, line = place.rpartition(":")
+        if path and line.isdigit():
+            origins[number] = Origin(path, int(line))
+    return origins
+
+
+def _short(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"
+
+
+def _cycle_error(held: Held[ObjectKey]) -> BlockedError:
+    if held.via is None:
+        return DependencyCycle(
+            f"dependency cycle: {held.cycle} ({held.cycle.explain()})",
+            hint="remove one of these dependsOn entries",
+        )
+    return DependencyNotReady(
+        f"dependency '{_short(held.via)}' is not ready: it is held by the dependency cycle {held.cycle}"
+    )

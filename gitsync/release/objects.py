@@ -1,0 +1,82 @@
+"""A release's objects as plain data: what is applied, what an upgrade deletes, what is kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gitsync.api.identity import Manifest, ObjectKey
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+#: Selects what Helm (or gitsync in its stead) manages: Helm puts this label on every object since 3.2.
+HELM_OBJECTS = f"{MANAGED_BY}=Helm"
+RELEASE_NAME = "meta.helm.sh/release-name"
+RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+RESOURCE_POLICY = "helm.sh/resource-policy"
+
+
+def owned(manifest: Manifest, release: str, namespace: str) -> Manifest:
+    """The object with Helm's ownership label and annotations, as Helm sets them when it applies (action/validate.go).
+
+    The record keeps the rendered text without them. The input is not changed.
+    """
+    metadata = dict(manifest.get("metadata") or {})
+    metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY: "Helm"}
+    metadata["annotations"] = {
+        **(metadata.get("annotations") or {}),
+        RELEASE_NAME: release,
+        RELEASE_NAMESPACE: namespace,
+    }
+    return {**manifest, "metadata": metadata}
+
+
+def belongs_to(live: Manifest, release: str, namespace: str) -> bool:
+    """Whether a live object says that it is this release's. What does not is never deleted with it."""
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    return annotations.get(RELEASE_NAME) == release and annotations.get(RELEASE_NAMESPACE) == namespace
+
+
+def kept(manifest: Manifest) -> bool:
+    """``helm.sh/resource-policy: keep``: the object outlives its release."""
+    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(RESOURCE_POLICY, "")).strip().lower() == "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What moving from one set of objects to another does, by key; ``removed`` holds what is to be deleted, in the
+    order they were applied in, without what a keep policy protects (``kept``)."""
+
+    created: tuple[ObjectKey, ...]
+    changed: tuple[ObjectKey, ...]
+    unchanged: tuple[ObjectKey, ...]
+    removed: tuple[Manifest, ...]
+    kept: tuple[ObjectKey, ...]
+
+
+def delta(before: Sequence[Manifest], after: Sequence[Manifest]) -> Delta:
+    """Compare a release's last manifest with its next one. Both have their namespaces filled in."""
+    old = {ObjectKey.of(item): item for item in before}
+    new = {ObjectKey.of(item): item for item in after}
+    gone = [item for key, item in old.items() if key not in new]
+    return Delta(
+        created=tuple(key for key in new if key not in old),
+        changed=tuple(key for key, item in new.items() if key in old and old[key] != item),
+        unchanged=tuple(key for key, item in new.items() if key in old and old[key] == item),
+        removed=tuple(item for item in gone if not kept(item)),
+        kept=tuple(ObjectKey.of(item) for item in gone if kept(item)),
+    )
+
+
+def waves(manifests: Iterable[Manifest]) -> list[list[Manifest]]:
+    """Group objects that are already in Helm's install order into runs of one kind.
+
+    The members of a run do not need each other, so they can be applied at once; the runs go one after the other.
+    """
+    runs: list[list[Manifest]] = []
+    for manifest in manifests:
+        if runs and runs[-1][0]["kind"] == manifest["kind"]:
+            runs[-1].append(manifest)
+        else:
+            runs.append([manifest])
+    return runs

@@ -1,0 +1,266 @@
+"""Actions on a release, with what people see of them: status before and after, log lines, reasons while waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
+from gitsync.errors import ReleaseError, RenderError, TerminalError, ValuesError
+from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
+from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record
+from gitsync.release.state import Action, Digests
+from gitsync.release.status import Attempt, running, succeeded
+from gitsync.release.status import Verb as CountedVerb
+from gitsync.release.storage import RecordStore
+from gitsync.release.uninstall import Propagation, Uninstaller, UninstallOptions
+from gitsync.release.wait import names
+
+if TYPE_CHECKING:
+    from gitsync.release.interrupt import Interrupt
+    from gitsync.release.target import Target
+    from gitsync.release.turn import Turn
+
+#: Renders a target as one revision of its release.
+Render = Callable[["Target", ReleaseContext], Awaitable[Rendered]]
+#: Seconds between two status writes about the same wait.
+REASON_INTERVAL = 5.0
+_PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
+
+
+@dataclass
+class Performer:
+    """Carries out what was decided for one release, and says so."""
+
+    records: RecordStore
+    deployer: Deployer
+    uninstaller: Uninstaller
+    render: Render
+
+    async def unlock(self, turn: Turn, ref: ReleaseRef) -> None:
+        """Free a release whose pending record nobody works on."""
+        latest = self.records.latest(ref.storage, ref.name)
+        turn.log.warning("release was left locked, going on", revision=latest.version if latest else 0)
+        await self.deployer.unlock(ref, "interrupted; gitsync went on with what is wanted now")
+
+    async def same_content(self, turn: Turn, target: Target) -> bool:
+        """Whether a revision that somebody else deployed holds exactly what is wanted; if so it is taken over as it is."""
+        latest = self.records.latest(target.ref.storage, target.ref.name)
+        assert latest is not None
+        record = await self.records.read(target.ref.storage, target.ref.name, latest.version)
+        rendered = await self.render(target, _context(target.ref, latest.version))
+        if record.config != target.values or record.manifest != rendered.manifest:
+            return False
+        await self.records.mark(record, target.ref.storage, target.digests)
+        turn.log.info("release taken over as it is", revision=record.version)
+        return True
+
+    async def perform(
+        self,
+        turn: Turn,
+        release: HelmRelease,
+        target: Target,
+        attempt: Attempt,
+        action: Action,
+        interrupt: Interrupt,
+    ) -> float | None:
+        """Carry out an action that changes the cluster. Returns seconds until the next pass, None for when woken.
+
+        Raises: RetryableError, Superseded; ValuesError and RenderError before anything was changed.
+        """
+        if action is Action.UNINSTALL_AND_RETRY:
+            await self._remedy_by_uninstall(turn, release, target.ref)
+            return 0.0
+        if action is Action.ROLLBACK_AND_RETRY:
+            return await self._remedy_by_rollback(turn, release, target, interrupt)
+        verb = self._verb(target.ref, action)
+        await turn.write(turn.status.progressing(running(verb, release.spec.timeout_of(verb)), attempt, verb))
+        started = time.monotonic()
+        try:
+            deployed = await self._deploy(turn, release, target, action, verb, interrupt)
+        except (ValuesError, RenderError):
+            raise
+        except TerminalError as error:
+            return await self._failed(turn, release, verb, attempt, error)
+        await self._succeeded(turn, verb, attempt, deployed, time.monotonic() - started)
+        return None
+
+    async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef) -> None:
+        """Uninstall for good, and say what stays."""
+        started = time.monotonic()
+        spec = release.spec.uninstall
+        result = await self.uninstaller.uninstall(ref, _uninstall_options(release, spec.keep_history))
+        turn.log.info(
+            "release uninstalled",
+            deleted=len(result.deleted),
+            **({"kept": names(result.kept)} if result.kept else {}),
+            took=f"{time.monotonic() - started:.1f}s",
+        )
+
+    async def _deploy(
+        self,
+        turn: Turn,
+        release: HelmRelease,
+        target: Target,
+        action: Action,
+        verb: CountedVerb,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        options = _options(release, verb, turn, self._reporter(turn, running(verb, release.spec.timeout_of(verb))))
+
+        async def content(revision: int) -> Content:
+            rendered = await self.render(target, _context(target.ref, revision))
+            return _content(rendered, target)
+
+        if action is Action.RESUME:
+            turn.log.info("taking up what was interrupted", action=verb)
+            return await self.deployer.resume(target.ref, content, options, interrupt)
+        return await self.deployer.deploy(target.ref, verb, content, options, interrupt)
+
+    def _verb(self, ref: ReleaseRef, action: Action) -> CountedVerb:
+        latest = self.records.latest(ref.storage, ref.name)
+        if action is Action.INSTALL or latest is None:
+            return "install"
+        return "install" if action is Action.RESUME and latest.status == "pending-install" else "upgrade"
+
+    def _reporter(self, turn: Turn, message: str) -> Callable[[str], Awaitable[None]]:
+        """Tells the log each new reason, and the status at intervals."""
+        written = 0.0
+
+        async def report(reason: str) -> None:
+            nonlocal written
+            turn.log.info("waiting", until=reason)
+            if time.monotonic() - written >= REASON_INTERVAL:
+                written = time.monotonic()
+                await turn.write(turn.status.progressing(f"{message}; waiting for {reason}"))
+
+        return report
+
+    async def _succeeded(
+        self, turn: Turn, verb: CountedVerb, attempt: Attempt, deployed: Deployed, took: float
+    ) -> None:
+        record, delta = deployed.record, deployed.delta
+        reason = f"{verb.capitalize()}Succeeded"
+        await turn.write(turn.status.released(reason, succeeded(verb, record), record, attempt, verb))
+        turn.log.info(
+            f"release {verb}{'ed' if verb == 'install' else 'd'}",
+            revision=record.version,
+            chart=f"{record.chart_name}-{record.chart_version}",
+            created=len(delta.created),
+            changed=len(delta.changed),
+            deleted=len(delta.removed),
+            **({"kept": names(delta.kept)} if delta.kept else {}),
+            took=f"{took:.1f}s",
+        )
+
+    async def _failed(
+        self, turn: Turn, release: HelmRelease, verb: CountedVerb, attempt: Attempt, error: TerminalError
+    ) -> float | None:
+        action = release.spec.install if verb == "install" else release.spec.upgrade
+        failures = turn.status.failures(verb, attempt) + 1
+        forever = action.strategy.retries_forever
+        exhausted = not forever and action.remediation.exhausted(failures)
+        status = turn.status.failed(verb, f"{verb.capitalize()}Failed", error.message, attempt, exhausted=exhausted)
+        await turn.write(status)
+        turn.log.error(
+            f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
+            error=error.message,
+            hint=error.hint or "the next commit that changes this release tries again",
+            tries=failures,
+        )
+        if forever:
+            return action.strategy.retry_interval
+        return None if exhausted and not action.remediation.remediates_last_failure() else 0.0
+
+    async def _remedy_by_uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef) -> None:
+        turn.log.info("uninstalling the failed release before the next try")
+        await self.uninstaller.uninstall(ref, _uninstall_options(release, keep_history=False))
+
+    async def _remedy_by_rollback(
+        self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt
+    ) -> float | None:
+        ref = target.ref
+        good = [item for item in self.records.revisions(ref.storage, ref.name) if item.status == "deployed"]
+        good = good or [item for item in self.records.revisions(ref.storage, ref.name) if item.status == "superseded"]
+        if not good:
+            raise ReleaseError(f"{ref} has no good revision to roll back to", action="rollback")
+        past = await self.records.read(ref.storage, ref.name, good[-1].version)
+        turn.log.info("rolling back the failed upgrade", to_revision=past.version)
+        options = _options(release, "rollback", turn, self._reporter(turn, "Running 'rollback' action"))
+
+        async def content(revision: int) -> Content:
+            return _content_of(past)
+
+        await self.deployer.deploy(ref, "rollback", content, options, interrupt)
+        return 0.0
+
+
+def _context(ref: ReleaseRef, revision: int) -> ReleaseContext:
+    return ReleaseContext(
+        name=ref.name,
+        namespace=ref.namespace,
+        revision=revision,
+        is_install=revision == 1,
+        is_upgrade=revision > 1,
+    )
+
+
+def _content(rendered: Rendered, target: Target) -> Content:
+    return Content(
+        chart=rendered.chart_record,
+        config=target.values,
+        manifest=rendered.manifest,
+        objects=rendered.objects,
+        digests=target.digests,
+        hooks=[hook.record() for hook in rendered.hooks],
+        notes=rendered.notes,
+        crds=rendered.crds,
+    )
+
+
+def _content_of(record: Record) -> Content:
+    """What an old revision held, to be deployed again."""
+    return Content(
+        chart=record.chart,
+        config=record.config,
+        manifest=record.manifest,
+        objects=install_order(parse_objects(record.manifest)),
+        digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
+        hooks=record.hooks,
+        notes=record.notes,
+    )
+
+
+def _options(release: HelmRelease, verb: Verb, turn: Turn, on_reason: Callable[[str], Awaitable[None]]) -> Options:
+    spec = release.spec
+    action = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}[verb]
+    crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
+    return Options(
+        timeout=spec.timeout_of(verb),
+        wait=not action.disable_wait,
+        wait_jobs=not action.disable_wait_for_jobs,
+        create_namespace=spec.install.create_namespace and verb == "install",
+        crds=crds.get(verb, "Skip"),
+        max_history=spec.max_history,
+        cause=cause(turn),
+        on_reason=on_reason,
+    )
+
+
+def cause(turn: Turn) -> str:
+    """The commit in words, for a record's description: ``commit 3f2a91c by Ann: redis: persistence off``."""
+    commit = turn.commit
+    return f"commit {commit.short} by {commit.author}: {commit.subject}"[:200] if commit else ""
+
+
+def _uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:
+    spec = release.spec.uninstall
+    return UninstallOptions(
+        timeout=release.spec.timeout_of("uninstall"),
+        wait=not spec.disable_wait,
+        keep_history=keep_history,
+        propagation=_PROPAGATION[spec.deletion_propagation],
+    )

@@ -1,0 +1,276 @@
+"""One pass over one HelmRelease: gather facts, decide, act, say what came of it.
+
+A pass is level-triggered: it looks at what is, whatever woke it, and a pass with nothing to do writes nothing. It never
+raises but for defects; what goes wrong becomes a status, a log line, and a time to come back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.api.names import (
+    ARTIFACT_FAILED,
+    DEPENDENCY_CYCLE,
+    DEPENDENCY_MISSING,
+    DEPENDENCY_NOT_READY,
+    FINALIZER,
+    INVALID,
+    SOURCE_NOT_READY,
+    VALUES_ERROR,
+)
+from gitsync.errors import (
+    BlockedError,
+    ChartError,
+    DependencyCycle,
+    DependencyMissing,
+    FieldErrors,
+    GitsyncError,
+    NotFound,
+    RenderError,
+    RetryableError,
+    SourceNotReady,
+    Superseded,
+    ValuesError,
+)
+from gitsync.release.backoff import Backoff
+from gitsync.release.index import ReleaseIndex, commit_of
+from gitsync.release.perform import Performer
+from gitsync.release.state import Action, Tries, decide, state_of
+from gitsync.release.status import Attempt, StatusData, StatusWriter
+from gitsync.release.storage import RecordStore
+from gitsync.release.target import ChartSource, Target, ref_of, target_of
+from gitsync.release.turn import MANAGER, Turn
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.release.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+_WAITS = (Action.INSTALL, Action.UPGRADE, Action.RETRY, Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY)
+
+
+@dataclass
+class Reconciler:
+    """Does the passes. ``wake`` asks for another pass of a release (a dependent, or itself)."""
+
+    cluster: Cluster
+    index: ReleaseIndex
+    records: RecordStore
+    charts: ChartSource
+    performer: Performer
+    wake: Callable[[ObjectKey], None]
+
+    def __post_init__(self) -> None:
+        self._backoff: Backoff[ObjectKey] = Backoff()
+        self._blocked_on: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        self._said: dict[ObjectKey, str] = {}
+
+    async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
+        """One pass. Returns seconds until the next one, None to wait until woken."""
+        manifest = self.index.raw(key)
+        if manifest is None:
+            self._forget(key)
+            return None
+        turn = Turn(self.cluster, self.index, key, commit_of(manifest))
+        try:
+            again = await self._pass(turn, interrupt)
+        except NotFound as error:
+            if error.key != key:
+                return await self._retry(turn, RetryableError(error.message))
+            return None  # the HelmRelease itself went away meanwhile; its deletion wakes us
+        except RetryableError as error:
+            return await self._retry(turn, error)
+        except Superseded as error:
+            turn.log.info("release interrupted", why=error.message)
+            return 0.0
+        self._backoff.reset(key)
+        return again
+
+    def changed(self, key: ObjectKey) -> None:
+        """A HelmRelease changed, came or went: wake those that wait for it."""
+        for waiting, on in list(self._blocked_on.items()):
+            if key in on:
+                self.wake(waiting)
+
+    async def _pass(self, turn: Turn, interrupt: Interrupt) -> float | None:
+        try:
+            release = self.index.get(turn.key)
+        except FieldErrors as error:
+            await self._say(turn, turn.status.stalled(INVALID, error.message), "release is invalid", error)
+            return None
+        assert release is not None
+        if release.metadata.deletion_timestamp:
+            await self._delete(turn, release)
+            return None
+        if release.spec.suspend:
+            self._once(turn, "release is suspended")
+            return None
+        if FINALIZER not in release.metadata.finalizers:
+            await self._add_finalizer(turn, release)
+        held = self.index.held.get(turn.key)
+        if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
+            await self._block(turn)
+            return None
+        try:
+            target = await self._target(release)
+        except SourceNotReady as error:
+            await self._block(turn, error)
+            return None
+        except ChartError as error:
+            await self._stall(turn, ARTIFACT_FAILED, error)
+            return None
+        return await self._converge(turn, release, target, interrupt)
+
+    async def _target(self, release: HelmRelease) -> Target:
+        chart = await self.charts.locate(release)
+        return target_of(release, chart, release.spec.values or {})
+
+    async def _converge(self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt) -> float | None:
+        latest = self.records.latest(target.ref.storage, target.ref.name)
+        state = state_of(
+            latest,
+            target.digests,
+            holder=self.records.holder,
+            now=time.time(),
+            timeout=release.spec.timeout_of("upgrade"),
+        )
+        attempt = Attempt(release.metadata.generation, target.chart.version, target.digests)
+        tries = _tries(release, turn.status, attempt)
+        action = decide(state, tries)
+        if action in _WAITS and self.index.blocked(turn.key) is not None:
+            await self._block(turn)
+            return None
+        self._unblock(turn)
+        try:
+            return await self._act(turn, release, target, attempt, action, interrupt)
+        except (ValuesError, RenderError) as error:
+            await self._stall(turn, VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED, error)
+            return None
+
+    async def _act(
+        self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, action: Action, interrupt: Interrupt
+    ) -> float | None:
+        match action:
+            case Action.NOTHING:
+                await self._in_sync(turn, target)
+                return None
+            case Action.STALL:
+                return None  # said when it happened, and kept in the status
+            case Action.WAIT:
+                self._once(turn, "another operation is in progress", release=str(target.ref))
+                return 15.0
+            case Action.UNLOCK:
+                await self.performer.unlock(turn, target.ref)
+                return 0.0
+            case Action.COMPARE:
+                if await self.performer.same_content(turn, target):
+                    await self._in_sync(turn, target)
+                    return None
+                if self.index.blocked(turn.key) is not None:
+                    await self._block(turn)
+                    return None
+                action = Action.UPGRADE
+        return await self.performer.perform(turn, release, target, attempt, action, interrupt)
+
+    async def _in_sync(self, turn: Turn, target: Target) -> None:
+        latest = self.records.latest(target.ref.storage, target.ref.name)
+        assert latest is not None
+        verb = "install" if latest.version == 1 else "upgrade"
+        message = (
+            f"Helm {verb} succeeded for release {target.ref}.v{latest.version} "
+            f"with chart {target.chart.name}@{target.chart.version}"
+        )
+        await turn.write(turn.status.in_sync(f"{verb.capitalize()}Succeeded", message))
+
+    async def _block(self, turn: Turn, error: BlockedError | None = None) -> None:
+        """Wait for others; whoever changes what is waited for wakes this release."""
+        blocked = self.index.blocked(turn.key)
+        if blocked is not None:
+            error = blocked.error
+            self._blocked_on[turn.key] = blocked.on
+        assert error is not None
+        await turn.write(turn.status.blocked(_reason(error), error.message))
+        level = "warning" if isinstance(error, DependencyCycle | DependencyMissing) else "info"
+        self._once(turn, error.message, level=level, hint=error.hint)
+
+    def _unblock(self, turn: Turn) -> None:
+        if self._blocked_on.pop(turn.key, None) is not None and self._said.pop(turn.key, ""):
+            turn.log.info("all dependencies are ready, proceeding with release")
+
+    async def _stall(self, turn: Turn, reason: str, error: GitsyncError) -> None:
+        """The same input fails again: say so and wait for another."""
+        self._blocked_on.pop(turn.key, None)
+        await self._say(turn, turn.status.stalled(reason, error.message), "release failed", error)
+
+    async def _say(self, turn: Turn, status: StatusData, event: str, error: GitsyncError) -> None:
+        if await turn.write(status):
+            turn.log.error(event, error=error.message, hint=error.hint)
+
+    async def _retry(self, turn: Turn, error: RetryableError) -> float:
+        """The environment's fault: come back later, and say so once for each kind of trouble."""
+        delay = max(self._backoff.next(turn.key), error.retry_after or 0.0)
+        self._once(turn, "release will be retried", error=error.message, level="warning", hint=error.hint)
+        reason = SOURCE_NOT_READY if "hart" in type(error).__name__ else "ClusterUnavailable"
+        try:
+            await turn.write(turn.status.retrying(reason, error.message))
+        except GitsyncError as further:
+            turn.log.debug("status could not be written", error=further.message)
+        return delay
+
+    async def _add_finalizer(self, turn: Turn, release: HelmRelease) -> None:
+        finalizers = [*release.metadata.finalizers, FINALIZER]
+        body = {"metadata": {"finalizers": finalizers, "resourceVersion": release.metadata.resource_version}}
+        self.index.see(turn.key, await self.cluster.patch(turn.key, body, manager=MANAGER))
+
+    async def _delete(self, turn: Turn, release: HelmRelease) -> None:
+        """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go."""
+        if FINALIZER not in release.metadata.finalizers:
+            return
+        if not release.spec.suspend:
+            await self.performer.uninstall(turn, release, ref_of(release))
+        rest = [item for item in release.metadata.finalizers if item != FINALIZER]
+        await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
+
+    def _once(self, turn: Turn, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Log, unless the last line about this release said the same."""
+        said = f"{event} {fields}"
+        if self._said.get(turn.key) != said:
+            self._said[turn.key] = said
+            getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
+
+    def _forget(self, key: ObjectKey) -> None:
+        self._blocked_on.pop(key, None)
+        self._said.pop(key, None)
+        self._backoff.reset(key)
+
+
+def _reason(error: BlockedError) -> str:
+    if isinstance(error, DependencyCycle):
+        return DEPENDENCY_CYCLE
+    if isinstance(error, DependencyMissing):
+        return DEPENDENCY_MISSING
+    return SOURCE_NOT_READY if isinstance(error, SourceNotReady) else DEPENDENCY_NOT_READY
+
+
+def _tries(release: HelmRelease, status: StatusWriter, attempt: Attempt) -> Tries:
+    verb = status.last_verb
+    failures = status.failures(verb, attempt)
+    action = release.spec.install if verb == "install" else release.spec.upgrade
+    if action.strategy.retries_forever:
+        return Tries(verb, failures, retries=-1)
+    remediation = action.remediation
+    return Tries(
+        verb,
+        failures,
+        retries=remediation.retries,
+        remediate_last=remediation.remediates_last_failure(),
+        strategy=remediation.strategy if remediation.retries else "none",
+    )

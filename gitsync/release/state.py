@@ -1,0 +1,132 @@
+"""What state a release is in, and what to do about it: two pure steps on plain facts.
+
+The words are helm-controller's (internal/reconcile/state.go): absent, locked, out of sync, failed, in sync. What is
+done differs where flux-facts name a flaw: a locked release is taken up again where it was left when the lock is ours,
+and errors of the environment never get here, so they never spend a try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from gitsync.release.records import CHART_DIGEST, HOLDER, VALUES_DIGEST, Summary
+
+#: How long somebody else's pending record is respected after its last change, in seconds, unless its action's timeout
+#: is longer. Helm itself never gives up on one: "another operation is in progress".
+FOREIGN_LOCK = 300.0
+
+
+class State(StrEnum):
+    """Where a release stands."""
+
+    ABSENT = "absent"
+    RESUMABLE = "resumable"  # our own action on exactly this chart and values, cut short
+    INTERRUPTED = "interrupted"  # our own action on something else, cut short
+    LOCKED = "locked"  # somebody else's action, maybe still under way
+    STALE_LOCK = "stale-lock"  # somebody else's action, too old to be alive
+    OUT_OF_SYNC = "out-of-sync"
+    FAILED = "failed"  # exactly this chart and values were tried and failed
+    UNKNOWN = "unknown"  # deployed, but only the record's payload can tell whether it is this chart and values
+    IN_SYNC = "in-sync"
+
+
+class Action(StrEnum):
+    """What to do next."""
+
+    NOTHING = "nothing"
+    INSTALL = "install"
+    UPGRADE = "upgrade"
+    RESUME = "resume"
+    UNLOCK = "unlock"
+    WAIT = "wait"
+    COMPARE = "compare"
+    UNINSTALL_AND_RETRY = "uninstall-and-retry"
+    ROLLBACK_AND_RETRY = "rollback-and-retry"
+    RETRY = "retry"
+    STALL = "stall"
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What identifies a release's content: its chart's digest and its values' digest."""
+
+    chart: str
+    values: str
+
+
+def state_of(latest: Summary | None, wanted: Digests, *, holder: str, now: float, timeout: float) -> State:
+    """The state of a release whose newest record is ``latest``.
+
+    ``holder`` is this agent's mark on pending records, ``now`` seconds since the epoch, ``timeout`` the action's, in
+    seconds.
+    """
+    if latest is None or latest.status == "uninstalled":
+        return State.ABSENT
+    known = _digests(latest)
+    if latest.pending:
+        if latest.annotations.get(HOLDER) != holder:
+            age = now - float(latest.modified) if latest.modified.isdigit() else now
+            return State.STALE_LOCK if age > max(FOREIGN_LOCK, timeout) else State.LOCKED
+        resumable = known == wanted and latest.status in ("pending-install", "pending-upgrade")
+        return State.RESUMABLE if resumable else State.INTERRUPTED
+    if known is None:
+        return State.UNKNOWN if latest.status == "deployed" else State.OUT_OF_SYNC
+    if known != wanted:
+        return State.OUT_OF_SYNC
+    return State.IN_SYNC if latest.status == "deployed" else State.FAILED
+
+
+def _digests(summary: Summary) -> Digests | None:
+    chart, values = summary.annotations.get(CHART_DIGEST), summary.annotations.get(VALUES_DIGEST)
+    return Digests(chart, values) if chart and values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """The failure policy of the action that failed last, and how often it has failed.
+
+    ``retries`` is HelmRelease's remediation.retries (negative: without end), ``remediate_last`` whether the last
+    failure is remedied too, ``strategy`` what remedies it.
+    """
+
+    action: Literal["install", "upgrade"]
+    failures: int
+    retries: int = 0
+    remediate_last: bool = False
+    strategy: Literal["uninstall", "rollback", "none"] = "none"
+
+    @property
+    def exhausted(self) -> bool:
+        """No try is left."""
+        return 0 <= self.retries < self.failures
+
+
+_PLAIN = {
+    State.ABSENT: Action.INSTALL,
+    State.RESUMABLE: Action.RESUME,
+    State.INTERRUPTED: Action.UNLOCK,
+    State.LOCKED: Action.WAIT,
+    State.STALE_LOCK: Action.UNLOCK,
+    State.OUT_OF_SYNC: Action.UPGRADE,
+    State.UNKNOWN: Action.COMPARE,
+    State.IN_SYNC: Action.NOTHING,
+}
+
+_REMEDY = {"uninstall": Action.UNINSTALL_AND_RETRY, "rollback": Action.ROLLBACK_AND_RETRY, "none": Action.RETRY}
+
+
+def decide(state: State, tries: Tries) -> Action:
+    """The next action. ``tries`` counts failures of exactly this generation, chart and values.
+
+    A release whose failed install was uninstalled (ABSENT with no try left) is stalled, not installed for ever.
+    """
+    if state is State.FAILED:
+        return Action.STALL if tries.exhausted else _REMEDY[tries.strategy]
+    if state is State.ABSENT and tries.failures and tries.exhausted:
+        return Action.STALL
+    if state is State.OUT_OF_SYNC and tries.failures and tries.exhausted and tries.strategy == "rollback":
+        # The last failure was rolled back: the cluster runs the old content on purpose.
+        return Action.STALL
+    return _PLAIN[state]

@@ -1,0 +1,249 @@
+"""A HelmRelease's status as plain data: what each turn of events makes of it. Pure.
+
+Conditions, reasons and fields are helm-controller's (flux-facts: status), so that ``kubectl wait``, kstatus and Flux's
+own tools read it. Every function returns a new status; one that equals the old is not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from gitsync.api.conditions import Condition, remove_condition, set_condition
+from gitsync.api.duration import format_duration
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    FALSE,
+    PROGRESSING,
+    PROGRESSING_WITH_RETRY,
+    READY,
+    RECONCILING,
+    RELEASED,
+    REQUESTED_AT_ANNOTATION,
+    RETRIES_EXCEEDED,
+    STALLED,
+    TRUE,
+    UNKNOWN,
+)
+from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record
+from gitsync.release.state import Digests
+
+StatusData = dict[str, Any]
+Verb = Literal["install", "upgrade"]
+#: Snapshots kept in status.history.
+MAX_SNAPSHOTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What identifies a try: failures are counted as long as none of this changes."""
+
+    generation: int
+    version: str
+    digests: Digests
+
+
+class StatusWriter:
+    """Builds the statuses of one HelmRelease. ``manifest`` is its present state, ``now`` the time of this turn."""
+
+    def __init__(self, manifest: Manifest, now: datetime | None = None) -> None:
+        self._metadata = manifest["metadata"]
+        self.old: StatusData = manifest.get("status") or {}
+        self._generation: int = self._metadata.get("generation", 0)
+        self._now = now or datetime.now(UTC)
+
+    def progressing(self, message: str, attempt: Attempt | None = None, verb: Verb | None = None) -> StatusData:
+        """An action is under way, or waits for something: Reconciling, Ready Unknown."""
+        status = self._touched()
+        if attempt is not None and verb is not None:
+            status |= self._attempted(attempt, verb)
+        return self._with(
+            status, (RECONCILING, TRUE, PROGRESSING, message), (READY, UNKNOWN, PROGRESSING, message), drop=(STALLED,)
+        )
+
+    def blocked(self, reason: str, message: str) -> StatusData:
+        """Held back by something else: Ready False with its reason, and Reconciling, for it will go on by itself."""
+        return self._with(
+            self._touched(), (RECONCILING, TRUE, PROGRESSING, message), (READY, FALSE, reason, message), drop=(STALLED,)
+        )
+
+    def retrying(self, reason: str, message: str) -> StatusData:
+        """The environment is at fault: tried again by itself, no try is spent."""
+        return self._with(
+            self._touched(),
+            (RECONCILING, TRUE, PROGRESSING_WITH_RETRY, message),
+            (READY, FALSE, reason, message),
+            drop=(STALLED,),
+        )
+
+    def failed(self, verb: Verb, reason: str, message: str, attempt: Attempt, *, exhausted: bool) -> StatusData:
+        """A try failed. When it was the last one the release is Stalled, and the message says so first."""
+        failures = self.failures(verb, attempt) + 1
+        status = self._touched() | self._attempted(attempt, verb)
+        status |= {"failures": self.old.get("failures", 0) + 1, f"{verb}Failures": failures}
+        if not exhausted:
+            text = f"{message} (try {failures}, will be tried again)"
+            return self._with(
+                status,
+                (RECONCILING, TRUE, PROGRESSING_WITH_RETRY, text),
+                (READY, FALSE, reason, text),
+                (RELEASED, FALSE, reason, message),
+                drop=(STALLED,),
+            )
+        text = f"{verb} retries exhausted: {message}"
+        return self._with(
+            status,
+            (READY, FALSE, reason, text),
+            (RELEASED, FALSE, reason, message),
+            (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),
+            drop=(RECONCILING,),
+        )
+
+    def stalled(self, reason: str, message: str) -> StatusData:
+        """Nothing but a change of the input helps: Stalled, Ready False."""
+        return self._with(
+            self._touched(), (READY, FALSE, reason, message), (STALLED, TRUE, reason, message), drop=(RECONCILING,)
+        )
+
+    def released(self, reason: str, message: str, record: Record, attempt: Attempt, verb: Verb) -> StatusData:
+        """A revision was deployed: Ready and Released True, counters back to nothing, its snapshot first."""
+        status = self._handled() | self._attempted(attempt, verb)
+        for counter in ("failures", "installFailures", "upgradeFailures"):
+            status.pop(counter, None)
+        status["storageNamespace"] = self.old.get("storageNamespace") or record.namespace
+        status["history"] = history(self.old.get("history") or (), snapshot(record))
+        return self._with(
+            status,
+            (READY, TRUE, reason, f"Release reconciliation succeeded: {message}"),
+            (RELEASED, TRUE, reason, message),
+            drop=(RECONCILING, STALLED),
+        )
+
+    def in_sync(self, reason: str, message: str) -> StatusData:
+        """Nothing had to be done. A Ready that was true before keeps its words."""
+        status = self._handled()
+        for counter in ("failures", "installFailures", "upgradeFailures"):
+            status.pop(counter, None)
+        ready = next((item for item in self._conditions() if item["type"] == READY), None)
+        if ready is not None and ready["status"] == TRUE:
+            reason, text = ready["reason"], ready["message"]
+        else:
+            text = f"Release reconciliation succeeded: {message}"
+        return self._with(status, (READY, TRUE, reason, text), drop=(RECONCILING, STALLED))
+
+    def failures(self, verb: Verb, attempt: Attempt) -> int:
+        """How often exactly this has failed. 0 when anything changed since."""
+        same = (
+            self.old.get("lastAttemptedGeneration") == attempt.generation
+            and self.old.get("lastAttemptedRevision") == attempt.version
+            and self.old.get("lastAttemptedRevisionDigest") == attempt.digests.chart
+            and self.old.get("lastAttemptedConfigDigest") == attempt.digests.values
+        )
+        count: int = self.old.get(f"{verb}Failures", 0) if same else 0
+        return count
+
+    @property
+    def last_verb(self) -> Verb:
+        """The action tried last."""
+        return "upgrade" if self.old.get("lastAttemptedReleaseAction") == "upgrade" else "install"
+
+    def _attempted(self, attempt: Attempt, verb: Verb) -> StatusData:
+        changed: StatusData = {
+            "lastAttemptedGeneration": attempt.generation,
+            "lastAttemptedRevision": attempt.version,
+            "lastAttemptedRevisionDigest": attempt.digests.chart,
+            "lastAttemptedConfigDigest": attempt.digests.values,
+            "lastAttemptedReleaseAction": verb,
+        }
+        if any(self.old.get(key) != value for key, value in changed.items() if key != "lastAttemptedReleaseAction"):
+            changed |= {"failures": 0, "installFailures": 0, "upgradeFailures": 0}
+        return changed
+
+    def _touched(self) -> StatusData:
+        return {**self.old, "observedGeneration": self._generation}
+
+    def _handled(self) -> StatusData:
+        """Touched, with the requests and the commit that this turn answers."""
+        status = self._touched()
+        annotations = self._metadata.get("annotations") or {}
+        if requested := annotations.get(REQUESTED_AT_ANNOTATION):
+            status["lastHandledReconcileAt"] = requested
+        if commit := annotations.get(COMMIT_ANNOTATION):
+            status["lastHandledCommit"] = commit
+        return status
+
+    def _conditions(self) -> Sequence[Condition]:
+        conditions: Sequence[Condition] = self.old.get("conditions") or ()
+        return conditions
+
+    def _with(self, status: StatusData, *said: tuple[str, str, str, str], drop: tuple[str, ...]) -> StatusData:
+        conditions: list[Condition] = remove_condition(self._conditions(), *drop)
+        for kind, value, reason, message in said:
+            conditions = set_condition(conditions, kind, value, reason, message, self._generation, self._now)
+        return {**status, "conditions": conditions}
+
+
+def running(verb: str, timeout: float) -> str:
+    """``Running 'install' action with timeout of 5m0s``, in Flux's words."""
+    return f"Running '{verb}' action with timeout of {format_duration(timeout)}"
+
+
+def succeeded(verb: str, record: Record) -> str:
+    """``Helm install succeeded for release default/redis.v1 with chart redis@17.3.14``, in Flux's words."""
+    return (
+        f"Helm {verb} succeeded for release {record.namespace}/{record.name}.v{record.version} "
+        f"with chart {record.chart_name}@{record.chart_version}"
+    )
+
+
+def snapshot(record: Record) -> dict[str, Any]:
+    """One revision for status.history."""
+    data = {
+        "name": record.name,
+        "namespace": record.namespace,
+        "version": record.version,
+        "status": record.status,
+        "digest": f"sha256:{record.annotations.get(CHART_DIGEST, '').removeprefix('sha256:')}",
+        "configDigest": f"sha256:{record.annotations.get(VALUES_DIGEST, '').removeprefix('sha256:')}",
+        "chartName": record.chart_name,
+        "chartVersion": record.chart_version,
+        "firstDeployed": _seconds(record.first_deployed),
+        "lastDeployed": _seconds(record.last_deployed),
+    }
+    app_version = (record.chart.get("metadata") or {}).get("appVersion")
+    return {**data, "appVersion": str(app_version)} if app_version else data
+
+
+def history(old: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
+    """Newest first; what was deployed before is superseded now."""
+    rest = [
+        {**item, "status": "superseded"} if item.get("status") == "deployed" else item
+        for item in old
+        if item.get("version") != new["version"]
+    ]
+    return [new, *rest][:MAX_SNAPSHOTS]
+
+
+def inventory(objects: Sequence[Manifest]) -> dict[str, Any]:
+    """status.inventory: ``namespace_name_group_kind`` and version of every object."""
+    entries = []
+    for manifest in objects:
+        key = ObjectKey.of(manifest)
+        entries.append(
+            {
+                "id": f"{key.namespace}_{key.name}_{key.group}_{key.kind}",
+                "v": manifest["apiVersion"].rpartition("/")[2],
+            }
+        )
+    return {"entries": entries}
+
+
+def _seconds(time: str) -> str:
+    """An RFC 3339 time without its fraction, as Kubernetes' own times are."""
+    try:
+        return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return time

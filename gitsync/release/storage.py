@@ -1,0 +1,140 @@
+"""Release records in the cluster: read by their metadata from one shared watch, written one request each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.release.records import (
+    CHART_DIGEST,
+    HOLDER,
+    OWNER_SELECTOR,
+    VALUES_DIGEST,
+    Record,
+    Summary,
+    decode,
+    encode,
+    secret_key,
+    summarise,
+)
+from gitsync.release.state import Digests
+from gitsync.release.wait import version
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, WatchEvent
+
+#: Helm's own field manager for records, so that ``helm`` and gitsync may rewrite each other's.
+MANAGER = "helm"
+
+
+class RecordStore:
+    """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
+
+    ``holder`` is the mark that this agent puts on a record while it works on it.
+    """
+
+    def __init__(self, cluster: Cluster, holder: str) -> None:
+        self._cluster = cluster
+        self.holder = holder
+        self._releases: dict[tuple[str, str], dict[int, tuple[int, Summary]]] = {}
+        self._deleted: set[ObjectKey] = set()
+        self._listeners: list[Callable[[str, str], None]] = []
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[RecordStore]:
+        """Keep the summaries current while entered."""
+        async with self._cluster.watch("", "Secret", labels=OWNER_SELECTOR, metadata_only=True) as watch:
+            unsubscribe = watch.subscribe(self._on_event)
+            for key, secret in watch.items():
+                self._see(key, secret)
+            try:
+                yield self
+            finally:
+                unsubscribe()
+
+    def on_foreign_change(self, listener: Callable[[str, str], None]) -> None:
+        """Tell ``listener(namespace, release)`` when somebody else writes a record."""
+        self._listeners.append(listener)
+
+    def revisions(self, namespace: str, release: str) -> list[Summary]:
+        """Every stored revision of a release, oldest first."""
+        found = self._releases.get((namespace, release), {})
+        return [found[number][1] for number in sorted(found)]
+
+    def latest(self, namespace: str, release: str) -> Summary | None:
+        """The newest revision; None when there is no record."""
+        found = self._releases.get((namespace, release))
+        return found[max(found)][1] if found else None
+
+    async def read(self, namespace: str, release: str, revision: int) -> Record:
+        """One revision with its payload. Raises: NotFound, RecordError."""
+        return decode(await self._cluster.get(secret_key(namespace, release, revision)))
+
+    async def create(self, record: Record, namespace: str) -> Record:
+        """Store a new revision, marked as held by this agent. Raises: AlreadyExists, RecordError."""
+        held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
+        secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
+        self._written(await self._cluster.create(secret, manager=MANAGER))
+        return held
+
+    async def update(self, record: Record, namespace: str) -> None:
+        """Rewrite a revision. Raises: NotFound when it is gone."""
+        secret = encode(record, storage_namespace=namespace, modified=str(int(time.time())))
+        self._written(await self._cluster.replace(secret, manager=MANAGER))
+
+    async def mark(self, record: Record, namespace: str, digests: Digests) -> None:
+        """Note on a revision that somebody else deployed what it holds, so that it need not be compared again."""
+        annotations = {CHART_DIGEST: digests.chart, VALUES_DIGEST: digests.values}
+        key = secret_key(namespace, record.name, record.version)
+        self._written(await self._cluster.patch(key, {"metadata": {"annotations": annotations}}, manager=MANAGER))
+
+    async def delete(self, namespace: str, release: str, revision: int) -> None:
+        """Remove a revision; nothing happens when it is gone already."""
+        key = secret_key(namespace, release, revision)
+        await self._cluster.delete(key)
+        self._deleted.add(key)
+        self._drop((namespace, release), revision, None)
+
+    def _written(self, secret: Manifest) -> None:
+        key = ObjectKey.of(secret)
+        self._deleted.discard(key)
+        self._see(key, secret)
+
+    def _on_event(self, event: WatchEvent) -> None:
+        if event.manifest is None:
+            return
+        summary = summarise(event.manifest)
+        if summary is None:
+            return
+        release = (summary.namespace, summary.name)
+        if event.type == "DELETED":
+            self._deleted.discard(event.key)
+            self._drop(release, summary.version, version(event.manifest))
+        elif event.key in self._deleted or not self._see(event.key, event.manifest):
+            return  # an echo of this agent's own write
+        for listener in self._listeners:
+            listener(*release)
+
+    def _see(self, key: ObjectKey, secret: Manifest) -> bool:
+        """Take a record's metadata in, unless a newer state of it is known; True when it was news."""
+        summary = summarise(secret)
+        if summary is None:
+            return False
+        revisions = self._releases.setdefault((summary.namespace, summary.name), {})
+        known = revisions.get(summary.version)
+        if known is not None and known[0] >= version(secret):
+            return False
+        revisions[summary.version] = (version(secret), summary)
+        return True
+
+    def _drop(self, release: tuple[str, str], revision: int, at: int | None) -> None:
+        revisions = self._releases.get(release, {})
+        known = revisions.get(revision)
+        if known is not None and (at is None or known[0] <= at):
+            del revisions[revision]
+            if not revisions:
+                del self._releases[release]

@@ -1,0 +1,62 @@
+"""What a HelmRelease asks for, resolved: a chart that was found, and values that were read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.charts import Chart
+from gitsync.release.deploy import ReleaseRef
+from gitsync.release.state import Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A chart that is known to exist. ``digest`` identifies its content (``sha256:...`` of the archive, or the Git tree
+    it stands in); ``load`` brings it here, from a cache when it can."""
+
+    name: str
+    version: str
+    digest: str
+    load: Callable[[], Awaitable[Chart]] = field(repr=False)
+
+
+class ChartSource(Protocol):
+    """Finds charts."""
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """The chart that ``release`` asks for, as its source is now. Costs no API request and no download when the
+        source has not changed.
+
+        Raises: SourceNotReady, ChartError, ChartRepositoryUnavailable.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything that decides a release's content."""
+
+    ref: ReleaseRef
+    chart: Located
+    values: dict[str, Any] = field(repr=False)
+    digests: Digests
+
+
+def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:
+    """Put a target together."""
+    return Target(ref_of(release), chart, values, Digests(chart.digest, values_digest(values)))
+
+
+def ref_of(release: HelmRelease) -> ReleaseRef:
+    """Helm's name of a HelmRelease's release."""
+    return ReleaseRef(release.release_name, release.release_namespace, release.storage_namespace)
+
+
+def values_digest(values: dict[str, Any]) -> str:
+    """``sha256:...`` over the canonical JSON of the values."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,0 +1,54 @@
+"""One pass' view of one HelmRelease: its state, its status to be, its log lines' context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.release.index import ReleaseIndex
+from gitsync.release.status import StatusData, StatusWriter
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+MANAGER = "gitsync"
+log = structlog.get_logger(__name__)
+
+
+class Turn:
+    """``key`` and ``manifest`` are the HelmRelease's, ``commit`` the one that last changed it (None: no commit did)."""
+
+    def __init__(self, cluster: Cluster, index: ReleaseIndex, key: ObjectKey, commit: CommitInfo | None) -> None:
+        manifest = index.raw(key)
+        assert manifest is not None
+        self._cluster = cluster
+        self._index = index
+        self.key = key
+        self.manifest: Manifest = manifest
+        self.commit = commit
+        self.log = log.bind(release=f"{key.namespace}/{key.name}", **commit_fields(commit))
+
+    @property
+    def status(self) -> StatusWriter:
+        """Builds on the status as last written."""
+        return StatusWriter(self.manifest)
+
+    async def write(self, status: StatusData) -> bool:
+        """Write the status unless it says what it said before. True when it was written. Raises: NotFound."""
+        old: dict[str, Any] = self.manifest.get("status") or {}
+        changed = {name: value for name, value in status.items() if old.get(name) != value}
+        changed |= {name: None for name in old if name not in status}
+        if not changed:
+            return False
+        self.manifest = await self._cluster.patch(self.key, {"status": changed}, manager=MANAGER, subresource="status")
+        self._index.see(self.key, self.manifest)
+        return True
+
+
+def commit_fields(commit: CommitInfo | None) -> dict[str, str]:
+    """What every line that a commit caused carries."""
+    if commit is None:
+        return {}
+    return {"commit": commit.short, "author": commit.author, "subject": commit.subject}

@@ -1,0 +1,193 @@
+"""Waiting until applied objects are ready: on shared watches, with a deadline and a reason, never by polling.
+
+Sync and release wait with the same code. What is ready is decided by gitsync.health; here is only the waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import NotReadyInTime, ObjectFailed
+from gitsync.health import Health, assess, has_health, pods_of
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+    from gitsync.release.interrupt import Interrupt
+
+#: Seconds that a wait goes on silently: most objects are ready by then, and nobody wants to read about those.
+SILENCE = 1.0
+_WORKLOADS = frozenset(
+    {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet"), ("batch", "Job")}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """What to wait for: applied objects as the API server answered them, which jobs to include, and how long.
+
+    ``labels`` selects them on the shared watches (all carry it), ``timeout`` is in seconds, ``on_reason`` is told what
+    is waited for whenever that changes, ``on_pods`` is shown a workload that is not ready with its pods.
+    """
+
+    objects: Mapping[ObjectKey, Manifest]
+    labels: str
+    timeout: float
+    jobs: bool = True
+    on_reason: Callable[[str], Awaitable[None]] | None = None
+    on_pods: Callable[[Manifest, list[Manifest]], Awaitable[None]] | None = None
+
+
+async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> None:
+    """Return when every object is ready.
+
+    Raises: NotReadyInTime at the deadline, ObjectFailed when an object says that it has failed for good, Superseded
+    when interrupted.
+    """
+    waiting = _Waiting(want)
+    if waiting.settled():
+        return
+    async with AsyncExitStack() as stack:
+        for group, kind in sorted({(key.group, key.kind) for key in waiting.unready}):
+            watch = await stack.enter_async_context(cluster.watch(group, kind, labels=want.labels))
+            waiting.observe(watch)
+            stack.callback(watch.subscribe(waiting.on_event))
+        await waiting.until_settled(cluster, stack, interrupt)
+
+
+class _Waiting:
+    """The objects that are not ready yet, and why."""
+
+    def __init__(self, want: WaitFor) -> None:
+        self._want = want
+        self._changed = asyncio.Event()
+        self._pods: dict[str, SharedWatch] = {}
+        self._latest: dict[ObjectKey, Manifest] = {}
+        self.unready: dict[ObjectKey, Health] = {}
+        for key, applied in want.objects.items():
+            if has_health(key.group, key.kind) and (want.jobs or key.kind != "Job"):
+                self.unready[key] = Health("progressing", "Applied", "has just been applied")
+                self._look(key, applied)
+
+    def observe(self, watch: SharedWatch) -> None:
+        """Look at what a watch knows already."""
+        for key in list(self.unready):
+            live = watch.get(key)
+            if live is not None:
+                self._look(key, live)
+
+    def on_event(self, event: WatchEvent) -> None:
+        """A watched object changed: look again if it is one of ours."""
+        if event.key in self.unready:
+            if event.type == "DELETED":
+                self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
+            elif event.manifest is not None:
+                self._look(event.key, event.manifest)
+            self._changed.set()
+
+    def _look(self, key: ObjectKey, live: Manifest) -> None:
+        if older(live, self._want.objects[key]):
+            return
+        self._latest[key] = live
+        health = assess(live, self._pods_for(key, live))
+        if health.status == "ready":
+            self.unready.pop(key, None)
+        else:
+            self.unready[key] = health
+
+    def _pods_for(self, key: ObjectKey, live: Manifest) -> list[Manifest]:
+        watch = self._pods.get(key.namespace)
+        if watch is None or (key.group, key.kind) not in _WORKLOADS:
+            return []
+        pods: list[Manifest] = pods_of(live, [pod for _, pod in watch.items()])
+        return pods
+
+    def settled(self) -> bool:
+        """True when all are ready. Raises: ObjectFailed."""
+        for key, health in self.unready.items():
+            if health.status == "failed":
+                raise ObjectFailed(f"{key}: {health.message}", key=key)
+        return not self.unready
+
+    def reason(self) -> str:
+        """The first object that is not ready, why, and how many more there are."""
+        key = next(iter(self.unready))
+        more = len(self.unready) - 1
+        return f"{key}: {self.unready[key].message}" + (f" (and {more} more not ready)" if more else "")
+
+    async def until_settled(self, cluster: Cluster, stack: AsyncExitStack, interrupt: Interrupt) -> None:
+        """Wait for events until all are ready. From SILENCE on, pods are watched too and reasons are told."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._want.timeout
+        speak_at = loop.time() + min(SILENCE, self._want.timeout / 2)
+        told = ""
+        interrupted = asyncio.create_task(interrupt.wait())
+        stack.callback(interrupted.cancel)
+        while not self.settled():
+            interrupt.check()
+            now = loop.time()
+            if now >= deadline:
+                raise NotReadyInTime(f"not ready within {self._want.timeout:g}s: {self.reason()}")
+            if now >= speak_at:
+                await self._watch_pods(cluster, stack)
+                await self._show_pods()
+                if self.settled():
+                    return
+                if self._want.on_reason and (reason := self.reason()) != told:
+                    told = reason
+                    await self._want.on_reason(reason)
+            await self._next(interrupted, (deadline if now >= speak_at else min(speak_at, deadline)) - now)
+
+    async def _next(self, interrupted: asyncio.Task[None], timeout: float) -> None:
+        changed = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait({changed, interrupted}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+        self._changed.clear()
+
+    async def _watch_pods(self, cluster: Cluster, stack: AsyncExitStack) -> None:
+        """Pods say why a workload is not ready; they are watched only where somebody waits for long."""
+        namespaces = {key.namespace for key in self.unready if (key.group, key.kind) in _WORKLOADS}
+        for namespace in sorted(namespaces - self._pods.keys()):
+            watch = await stack.enter_async_context(cluster.watch("", "Pod", namespace=namespace))
+            self._pods[namespace] = watch
+            stack.callback(watch.subscribe(lambda event: self._changed.set()))
+        for key in list(self.unready):
+            if key.namespace in self._pods and key in self._latest:
+                self._look(key, self._latest[key])
+
+    async def _show_pods(self) -> None:
+        for key in list(self.unready):
+            if self._want.on_pods and key in self._latest and (pods := self._pods_for(key, self._latest[key])):
+                await self._want.on_pods(self._latest[key], pods)
+
+
+def older(live: Manifest, applied: Manifest) -> bool:
+    """Whether a watch's object is from before the apply whose answer is ``applied``: the watch has yet to catch up."""
+    seen, wanted = live["metadata"], applied["metadata"]
+    if seen.get("uid") != wanted.get("uid"):
+        # A live object with another uid was either replaced since (newer) or is the one the apply replaced (older).
+        return bool(version(live) < version(applied))
+    if "generation" in wanted:
+        return bool(seen.get("generation", 0) < wanted["generation"])
+    return version(live) < version(applied)
+
+
+def version(manifest: Manifest) -> int:
+    """The object's resourceVersion as a number, for comparing two states of one object (comparable since
+    Kubernetes 1.35, KEP-5504; etcd's revisions before that). 0 when it is not a number.
+    """
+    text = str(manifest["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdigit() else 0
+
+
+def names(keys: Iterable[ObjectKey], most: int = 3) -> str:
+    """A few keys for one line: ``a, b, c and 4 more``."""
+    keys = list(keys)
+    text = ", ".join(str(key) for key in keys[:most])
+    return f"{text} and {len(keys) - most} more" if len(keys) > most else text

@@ -1,0 +1,91 @@
+"""Fixtures for tests against a real control plane. A pytest plugin: name it in `pytest_plugins`.
+
+    control_plane   Cluster: kubeconfig, server, token, ca_file, request(method, path, body); one for the whole session
+    namespace       str: a fresh namespace, deleted afterwards without waiting
+    kubectl         Cli: kubectl("get", "pods", "-n", namespace), helm_cli likewise; they return standard output and
+    helm_cli        raise CommandError
+
+By default a session starts a control plane of its own (4 s) on free ports. GITSYNC_TEST_CLUSTER=reuse takes the one of
+`make cluster` when that runs; GITSYNC_TEST_KUBECONFIG takes any other cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane import binaries
+from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.plane import ControlPlane
+from tests.controlplane.resident import Resident
+from tests.controlplane.world import has_service_account
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds what is missing before the first test, because a first build takes longer than any test may."""
+    wanted = any("control_plane" in getattr(item, "fixturenames", ()) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if _given_kubeconfig() is None:
+            binaries.ensure_all()
+        else:
+            binaries.ensure(binaries.HELM)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running cluster with one node, where pods become ready as `kwok/pod-start.yaml` describes."""
+    directory = tmp_path_factory.mktemp("controlplane")
+    given = _given_kubeconfig()
+    if given is not None:
+        yield Cluster.from_kubeconfig(given, binaries.kubectl(), directory)
+        return
+    plane = ControlPlane(directory, binaries.ensure_all())
+    yield plane.start()
+    plane.stop()
+
+
+@pytest.fixture
+def namespace(control_plane: Cluster) -> Iterator[str]:
+    """A fresh namespace in which pods are admitted."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    deadline = time.monotonic() + 10
+    while not has_service_account(control_plane, name):
+        assert time.monotonic() < deadline, f"namespace {name} got no service account"
+        time.sleep(0.01)
+    yield name
+    control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: Cluster) -> Cli:
+    """kubectl on the cluster."""
+    return Cli(binaries.kubectl(), control_plane.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def helm_cli(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """Helm's own program on the cluster, without the user's repositories and plugins."""
+    home = tmp_path_factory.mktemp("helm")
+    environment = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+    return Cli(binaries.ensure(binaries.HELM), control_plane.kubeconfig, environment)
+
+
+def _given_kubeconfig() -> Path | None:
+    """The kubeconfig of a cluster that runs already and is to be used."""
+    kubeconfig = os.environ.get("GITSYNC_TEST_KUBECONFIG")
+    if kubeconfig:
+        return Path(kubeconfig)
+    resident = Resident()
+    if os.environ.get("GITSYNC_TEST_CLUSTER") == "reuse" and resident.is_running():
+        return resident.kubeconfig
+    return None
