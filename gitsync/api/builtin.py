@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: The groups that kube-apiserver and its aggregator serve themselves. Not every ``*.k8s.io`` is one of them: the Gateway
+#: The groups that kube-apiserver and its aggregator serve themselves. Not every ``*.k8s.io`` is one: the Gateway
 #: API and volume snapshots, for example, are custom resources.
 BUILTIN_GROUPS: Final = frozenset(
     {

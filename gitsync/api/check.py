@@ -141,9 +141,10 @@ def _unknown(path: FieldPath, siblings: Collection[str], root: type[Resource] | 
     squashed = {_squash(known): known for known in siblings}
     meant = squashed.get(_squash(name), "")
     if not meant and root is not None:
-        homes = _homes(root).get(name, ())
+        homes = _homes_near(path, _homes(root).get(name, ()))
         if 0 < len(homes) <= 2:
-            return FieldError(path, f"unknown field here; it belongs in {' or '.join(homes)}")
+            where = " or ".join(dotted(home).replace("[0]", "[]") for home in homes)
+            return FieldError(path, f"unknown field here; it belongs in {where}")
     meant = meant or near_miss(name, siblings)
     return FieldError(path, "unknown field" + (f"; did you mean {meant}?" if meant else ""), meant)
 
@@ -153,8 +154,8 @@ def _squash(name: str) -> str:
 
 
 @cache
-def _homes(root: type[Resource]) -> dict[str, tuple[str, ...]]:
-    """Where in a resource a field name belongs, of several places the topmost: ``sourceRef`` -> ``spec.chart.spec``."""
+def _homes(root: type[Resource]) -> dict[str, tuple[FieldPath, ...]]:
+    """Where in a resource each field name belongs; in a path 0 stands for any index."""
     homes: dict[str, list[FieldPath]] = {}
 
     def collect(path: FieldPath, model: type[ApiModel]) -> None:
@@ -166,9 +167,17 @@ def _homes(root: type[Resource]) -> dict[str, tuple[str, ...]]:
     spec = shapes(root)["spec"].model
     assert spec is not None
     collect(("spec",), spec)
-    return {name: _nearest(paths) for name, paths in homes.items()}
+    return {name: tuple(paths) for name, paths in homes.items()}
 
 
-def _nearest(paths: list[FieldPath]) -> tuple[str, ...]:
-    depth = min(len(path) for path in paths)
-    return tuple(dotted(path).replace("[0]", "[]") for path in paths if len(path) == depth)
+def _homes_near(stranger: FieldPath, homes: Collection[FieldPath]) -> list[FieldPath]:
+    """The homes straight above or below where the field stands, those nearest to the top."""
+    parent = [part for part in stranger[:-1] if isinstance(part, str)]
+    related = []
+    for home in homes:
+        words = [part for part in home if isinstance(part, str)]
+        shared = min(len(words), len(parent))
+        if words[:shared] == parent[:shared]:
+            related.append(home)
+    depth = min((len(home) for home in related), default=0)
+    return [home for home in related if len(home) == depth]

@@ -166,6 +166,8 @@ def _words(kind: str, value: object, ctx: dict[str, Any], text: str) -> tuple[st
     if kind == "duration":
         meant = _duration_meant(value)
         return f"{text}, not {shown(value)}" + (f"; did you mean {meant}?" if meant else ""), meant
+    if kind == "dict_type":  # perhaps somebody's values: nothing of them may be shown
+        return f"must be a mapping, not {_kind_of(value)}", ""
     wanted = _WANTED.get(kind)
     return (f"must be {wanted}, not {shown(value)}", "") if wanted else (text, "")
 
@@ -175,7 +177,6 @@ _WANTED = {
     "int_type": "a whole number",
     "model_type": "a mapping of fields",
     "model_attributes_type": "a mapping of fields",
-    "dict_type": "a mapping",
     "tuple_type": "a list",
     "list_type": "a list",
 }
@@ -210,14 +211,17 @@ def _duration_meant(value: object) -> str:
 
 def shown(value: object) -> str:
     """A value for a message: a scalar as JSON, cut short; of a list or mapping only what it is."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
+    if isinstance(value, dict | list):
+        return _kind_of(value)
     try:
         return _cut(json.dumps(value, ensure_ascii=False))
     except (TypeError, ValueError):  # no JSON, or a number of thousands of digits
-        return f"a {type(value).__name__}"
+        return _kind_of(value)
+
+
+def _kind_of(value: object) -> str:
+    words = {dict: "a mapping", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return words.get(type(value), "a number")
 
 
 def _cut(text: str) -> str:

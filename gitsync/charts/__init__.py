@@ -1,0 +1,38 @@
+"""Charts: repositories over HTTP and charts out of Git trees, choice of versions, values, rendering by the Helm SDK.
+
+``Charts`` is the door. What it hands out (``Chart``, ``Rendered``) is shared and must not be changed. Nothing here
+knows of releases: what becomes of a rendering is the release room's business.
+"""
+
+from gitsync.charts.chart import Chart
+from gitsync.charts.charts import MAX_CHART, Charts
+from gitsync.charts.index import MAX_INDEX
+from gitsync.charts.model import (
+    Capabilities,
+    Hook,
+    IndexEntry,
+    IndexInfo,
+    ReleaseContext,
+    Rendered,
+    RepositorySpec,
+)
+from gitsync.charts.objects import install_order, parse_objects, uninstall_order
+from gitsync.charts.values import merge_values
+
+__all__ = [
+    "MAX_CHART",
+    "MAX_INDEX",
+    "Capabilities",
+    "Chart",
+    "Charts",
+    "Hook",
+    "IndexEntry",
+    "IndexInfo",
+    "ReleaseContext",
+    "Rendered",
+    "RepositorySpec",
+    "install_order",
+    "merge_values",
+    "parse_objects",
+    "uninstall_order",
+]

@@ -182,10 +182,7 @@ class Chart:
 def crd_objects(handle: native.Handle) -> tuple[Manifest, ...]:
     """The objects in the CRD files that a handle has."""
     return tuple(
-        one
-        for path, text in handle.crds()
-        for part in split(text)
-        for one in flattened(document(part, path), path)
+        one for path, text in handle.crds() for part in split(text) for one in flattened(document(part, path), path)
     )
 
 

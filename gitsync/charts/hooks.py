@@ -34,9 +34,7 @@ _EVENTS = {
 
 #: What Go's regular expressions and strings call white space; Python's notions of it are wider.
 _RE2_SPACE = "\t\n\f\r "
-_GO_SPACE = (
-    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
+_GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _SEPARATOR = re.compile(rf"(?:\A|\n)---[{_RE2_SPACE}]*")
 
 

@@ -112,7 +112,7 @@ class HttpClient:
         )
 
     async def _context(self, spec: RepositorySpec, trusted: bool) -> ssl.SSLContext:
-        """The repository's authority counts for every host it sends us to, its client certificate only for trusted ones."""
+        """The repository's authority counts for every host it sends us to, its certificate only for trusted ones."""
         key = (spec.ca, spec.cert if trusted else "", spec.key if trusted else "")
         context = self._contexts.get(key)
         if context is None:

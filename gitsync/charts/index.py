@@ -37,6 +37,11 @@ class Index:
     etag: str = ""
     modified: str = ""
 
+    @property
+    def public_url(self) -> str:
+        """Where the index was read, without credentials."""
+        return redacted(index_url(self.url))
+
     def choose(self, chart: str, version: str) -> IndexEntry:
         """The entry for a version or range of versions, as Helm chooses it ("" is ``*``).
 
@@ -75,7 +80,7 @@ def index_url(url: str) -> str:
     return str(base.with_path(base.raw_path.rstrip("/") + "/index.yaml", encoded=True, keep_query=True))
 
 
-def parse(data: bytes, url: str) -> Index:
+def parse(data: bytes, url: str, etag: str = "", modified: str = "") -> Index:
     """Reads the file. Takes seconds for a large one and never holds all of it parsed at once.
 
     Raises: ChartError when it is no index.
@@ -89,12 +94,11 @@ def parse(data: bytes, url: str) -> Index:
         entries = [entry for item in listed if (entry := _entry(item)) is not None]
         entries.sort(key=_newest, reverse=True)
         charts[name] = tuple(entries)
-    return Index(url=url, revision="sha256:" + hashlib.sha256(data).hexdigest(), charts=charts)
+    return Index(url, "sha256:" + hashlib.sha256(data).hexdigest(), charts, etag, modified)
 
 
 def _newest(entry: IndexEntry) -> tuple[Any, str]:
-    version = versions.parsed(entry.version)
-    return (version.order if version else (), entry.created)
+    return (versions.Version.parse(entry.version).order, entry.created)
 
 
 def _entry(item: Any) -> IndexEntry | None:

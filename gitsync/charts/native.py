@@ -33,6 +33,8 @@ def _mapped(call: Callable[P, R]) -> Callable[P, R]:
             return call(*args, **kwargs)
         except helm_python.HelmError as error:
             raise _ours(error) from None
+        except RecursionError:
+            raise ValuesError("values cannot be used: nested too deeply") from None
 
     return wrapper
 
@@ -136,7 +138,9 @@ def _values_error(text: str) -> ValuesError:
     for match in _COMPLAINT.finditer(text):
         path = match["path"].strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
         complaint = _QUOTED_VALUE.sub("value", match["text"]).split(" is not valid ", 1)
-        fields.append((path or "(root)", " is not valid ".join([complaint[0], *[c.partition(":")[0] for c in complaint[1:]]])))
+        fields.append(
+            (path or "(root)", " is not valid ".join([complaint[0], *[c.partition(":")[0] for c in complaint[1:]]]))
+        )
     listed = "; ".join(f"{path}: {complaint}" for path, complaint in fields)
     return ValuesError(
         f"values break the chart's schema: {_short(listed or text.splitlines()[-1])}",
@@ -146,7 +150,8 @@ def _values_error(text: str) -> ValuesError:
 
 
 _AT = re.compile(
-    r"^(?:template: |(?:execution error|parse error) (?:at|in) \()?(?P<path>[^\s():]+):(?P<line>\d+)(?::\d+)?\)?:?\s*", re.DOTALL
+    r"^(?:template: |(?:execution error|parse error) (?:at|in) \()?(?P<path>[^\s():]+):(?P<line>\d+)(?::\d+)?\)?:?\s*",
+    re.DOTALL,
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from gitsync import kubeyaml
 from gitsync.charts import native
-from gitsync.errors import RenderError, ValuesError
+from gitsync.errors import RenderError, ValuesError, YamlError
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
@@ -99,6 +101,13 @@ _INSTALL_RANK = {kind: rank for rank, kind in enumerate(INSTALL_ORDER)}
 _UNINSTALL_RANK = {kind: rank for rank, kind in enumerate(UNINSTALL_ORDER)}
 
 
+#: A line that begins with three dashes ends a document (apimachinery's YAMLReader).
+_DOCUMENT = re.compile(r"^---[^\n]*\n?", re.MULTILINE)
+#: Helm reads numbers as floating point ones, which lose digits beyond 2^53; Kubernetes keeps 64 bits.
+_LONG_NUMBER = re.compile(r"(?<![\w.])(?:[0-9][0-9_]{15,}|0[xob][0-9A-Fa-f_]{12,})(?![\w.])")
+_SOURCE = re.compile(r"# Source: (\S+)")
+
+
 def install_rank(kind: str) -> tuple[int, str]:
     """Sorting key; the sort must be stable, since Helm keeps the order of templates within a kind."""
     rank = _INSTALL_RANK.get(kind)
@@ -126,14 +135,37 @@ def document(text: str, source: str) -> dict[str, Any]:
 
     Raises: RenderError naming ``source``, the template's path.
     """
+    # The parser alone is twice as fast as kubeyaml around it, which adds places to errors and digits to long numbers.
+    if _LONG_NUMBER.search(text) is None:
+        try:
+            return native.load_yaml(text)
+        except ValuesError:
+            pass  # kubeyaml says where
     try:
-        return native.load_yaml(text)
-    except ValuesError as error:
+        value = kubeyaml.load(text)
+    except YamlError as error:
         raise RenderError(
-            f"{source}: renders what is no YAML: {error.message.removeprefix('values cannot be used: ')}",
+            f"{source}: renders what is no YAML: line {error.line} of the rendered document: {error.message}",
             template=source,
-            hint="line numbers are those of the rendered document; `gitsync plan` and `helm template` show it",
+            hint=error.hint or "`helm template` shows the rendered document",
         ) from None
+    if isinstance(value, list):
+        raise RenderError(f"{source}: renders a list where an object is expected", template=source)
+    return value or {}
+
+
+def parse_objects(manifest: str) -> tuple[Manifest, ...]:
+    """The objects in the manifest of a release's record, in their order.
+
+    Raises: RenderError naming the template that the record's comments name.
+    """
+    objects: list[Manifest] = []
+    for text in _DOCUMENT.split(manifest):
+        if text.strip():
+            named = _SOURCE.match(text)
+            source = named[1] if named else "manifest"
+            objects.extend(flattened(document(text, source), source))
+    return tuple(objects)
 
 
 def flattened(item: dict[str, Any], source: str) -> Iterator[Manifest]:

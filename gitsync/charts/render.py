@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -61,7 +62,9 @@ class Renderer:
         except (RenderError, ValuesError) as error:
             raise _about(error, chart)  # noqa: B904  # the same error, told which chart
         if not uses.impure:
-            self._results.put(key, result, len(result.manifest) + sum(len(hook.manifest) for hook in result.hooks) + 1000)
+            self._results.put(
+                key, result, len(result.manifest) + sum(len(hook.manifest) for hook in result.hooks) + 1000
+            )
         return result
 
     def crds(self, chart: Chart, values: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -69,10 +72,9 @@ class Renderer:
         if not chart.has_dependencies:
             return chart.crds
         with chart.handle(Variant(schema=False)) as handle:
-            try:
+            # Dependencies are processed before the first template runs, so one that fails does not matter.
+            with contextlib.suppress(RenderError):
                 handle.render(_json(values, chart), {})
-            except RenderError:
-                pass  # dependencies are processed before the first template runs
             return crd_objects(handle)
 
     def close(self) -> None:
@@ -122,9 +124,7 @@ def _both(one: Uses, other: Uses) -> Uses:
     return Uses(*(a or b for a, b in zip(one, other, strict=True)))
 
 
-def _key(
-    chart: Chart, values: str, context: ReleaseContext, capabilities: Capabilities | None, validate: bool
-) -> str:
+def _key(chart: Chart, values: str, context: ReleaseContext, capabilities: Capabilities | None, validate: bool) -> str:
     digest = hashlib.sha256(values.encode("utf-8", "surrogatepass")).hexdigest()
     return "\0".join((chart.digest, digest, repr(context), capabilities.digest if capabilities else "", str(validate)))
 

@@ -1,4 +1,4 @@
-"""Files below the cache directory: chart archives by digest, and the reduced indexes, so that a restart needs neither."""
+"""Files below the cache directory: chart archives by digest, and reduced indexes, so that a restart needs neither."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_ARCHIVES = 512 * 1024 * 1024
 
 
 class Store:
-    """Blocking reads and atomic writes; whatever cannot be read counts as absent, since all of it can be fetched again."""
+    """Blocking reads and atomic writes; what cannot be read counts as absent, since all of it can be fetched again."""
 
     def __init__(self, directory: Path) -> None:
         self._archives = directory / "charts"
@@ -37,33 +37,30 @@ class Store:
             os.utime(path)
         return data
 
-    def keep_archive(self, data: bytes) -> str:
-        """Writes it and returns its digest (hex)."""
-        digest = hashlib.sha256(data).hexdigest()
+    def keep_archive(self, digest: str, data: bytes) -> None:
+        """Writes it under its sha256 (hex)."""
         _write(self._archives / f"{digest}.tgz", data)
         self._make_room()
-        return digest
 
-    def index(self, repository: str) -> Index | None:
-        """What ``keep_index`` wrote for the repository (RepositorySpec.id)."""
+    def index(self, repository: str, url: str) -> Index | None:
+        """What ``keep_index`` wrote for the repository (RepositorySpec.id), whose URL is never written down."""
         try:
             saved = json.loads((self._indexes / f"{repository}.json").read_bytes())
             charts = {
                 name: tuple(IndexEntry(v, d, tuple(u), c, a) for v, d, u, c, a in entries)
                 for name, entries in saved["charts"].items()
             }
-            return Index(saved["url"], saved["revision"], charts, saved["etag"], saved["modified"])
+            return Index(url, saved["revision"], charts, saved["etag"], saved["modified"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def keep_index(self, repository: str, index: Index) -> None:
-        """Writes the index; its URL without credentials is part of it, so the folder is for our eyes only."""
+        """Writes the index."""
         charts = {
             name: [(e.version, e.digest, e.urls, e.created, e.app_version) for e in entries]
             for name, entries in index.charts.items()
         }
         saved = {
-            "url": index.url,
             "revision": index.revision,
             "etag": index.etag,
             "modified": index.modified,

@@ -9,8 +9,8 @@ from typing import Any
 def merge_values(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """``override`` over ``base``: maps merge deeply, everything else, lists too, is replaced.
 
-    A null stays: Helm takes it, when it meets the chart's defaults, as the wish to delete that default. Neither argument
-    is changed; the result shares what it did not have to merge, so treat all three as frozen.
+    A null stays: Helm takes it, when it meets the chart's defaults, as the wish to delete that default. Neither
+    argument is changed; the result shares what it did not have to merge, so treat all three as frozen.
     """
     merged = dict(base)
     for key, value in override.items():

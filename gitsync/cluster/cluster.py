@@ -11,9 +11,10 @@ from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep
 from gitsync.cluster.objects import Objects
 from gitsync.cluster.shared import SharedWatch, Watches
+from gitsync.cluster.status import Subject
 from gitsync.cluster.stream import Wanted
 from gitsync.cluster.timings import Timings
-from gitsync.cluster.transport import Transport
+from gitsync.cluster.transport import Request, Transport
 
 
 class Cluster(Objects):
@@ -26,6 +27,7 @@ class Cluster(Objects):
         self._connection = connection
         transport = Transport(connection, timings)
         super().__init__(transport, Discovery(transport, timings))
+        self._server_version: str | None = None
         self._watches = Watches(self._transport, self._discovery, timings)
 
     @classmethod
@@ -55,6 +57,18 @@ class Cluster(Objects):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def served(self) -> tuple[str, list[tuple[str, str, str]]]:
+        """The API server's version (``v1.36.3``) and all that it serves, as (group, version, kind). Costs a request the
+        first time, and where discovery is read again.
+
+        Raises: ClusterUnavailable.
+        """
+        if self._server_version is None:
+            answer = await self._transport.send(Request("GET", "/version", Subject("discover", "/version")))
+            self._server_version = str(answer.body["gitVersion"])
+        resources = await self._discovery.served()
+        return self._server_version, [(item.group, item.version, item.kind) for item in resources]
 
     @property
     def requests(self) -> Counter[str]:

@@ -14,7 +14,7 @@ import structlog
 from gitsync.cluster.status import Subject
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport
-from gitsync.errors import ApiError, ClusterUnavailable, KindUnknown
+from gitsync.errors import ApiError, ClusterUnavailable, Invalid, KindUnknown
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +39,33 @@ class Resource:
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """``/apis/apps/v1/namespaces/default/deployments/web/status``; parts left out are left out."""
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+    def collection(self, namespace: str = "") -> str:
+        """``/apis/apps/v1/namespaces/default/deployments``; without a namespace that of all namespaces."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         if self.namespaced and namespace:
-            parts += ["namespaces", namespace]
-        return "/" + "/".join(quote(part, safe=":") for part in (*parts, self.plural, name, subresource) if part)
+            return f"{root}/namespaces/{_segment(namespace)}/{self.plural}"
+        return f"{root}/{self.plural}"
+
+    def home(self, namespace: str, name: str) -> str:
+        """The collection that the object belongs to. Raises: Invalid when it has no namespace and needs one."""
+        if self.namespaced and not namespace:
+            raise Invalid(f"{self.kind}/{name} has no namespace, and needs one", status=400, reason="BadRequest")
+        return self.collection(namespace)
+
+    def object(self, namespace: str, name: str, subresource: str = "") -> str:
+        """The path of one object, or of its ``subresource``.
+
+        Raises: Invalid for a name that is none, which would otherwise lead to another object or a whole collection.
+        """
+        path = f"{self.home(namespace, name)}/{_segment(name)}"
+        return f"{path}/{subresource}" if subresource else path
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of a path, by the rules of apimachinery's ValidatePathSegmentName."""
+    if name in ("", ".", "..") or "/" in name or "%" in name:
+        raise Invalid(f"{name!r} cannot be the name of an object", status=400, reason="BadRequest")
+    return quote(name, safe=":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +97,43 @@ class Discovery:
         Raises: KindUnknown; ClusterUnavailable, also when the group's own API server (an APIService) is away.
         """
         asked_at = time.monotonic()
-        found = self._find(group, kind, version)
-        if found is None or self._stale:
-            await self._read(asked_at)
-            found = self._find(group, kind, version)
+        found = self._current(group, kind, version)
+        if found is None:
+            async with self._reading:
+                found = self._current(group, kind, version)  # somebody else may have read meanwhile
+                if found is None and self._read_at + self._timings.discovery <= asked_at:
+                    await self._read()
+            found = found or self._find(group, kind, version)
         if found is None:
             raise self._unknown(group, kind, version)
         return found
 
     def known(self, group: str, kind: str) -> bool:
         """Whether the last reading had the kind. Makes no request."""
-        return not self._stale and self._find(group, kind, "") is not None
+        return self._current(group, kind, "") is not None
+
+    async def served(self) -> list[Resource]:
+        """Everything that is served, each kind in each of its versions. Raises: ClusterUnavailable."""
+        if self._table is None or self._stale:
+            await self._read(time.monotonic())
+        assert self._table is not None
+        return [resource for versions in self._table.kinds.values() for resource in versions.values()]
 
     def forget(self) -> None:
         """Has the next question read again: a path that was served is not any more."""
         self._stale = True
 
-    async def _read(self, asked_at: float) -> None:
-        async with self._reading:
-            if self._table is not None and self._read_at + self._timings.discovery > asked_at:
-                return
-            started = time.monotonic()
-            self._table = await _read_table(self._transport)
-            self._read_at = started
-            self._stale = False
-            self.read_again.set()
-            self.read_again = asyncio.Event()
-            log.debug("discovery read", kinds=len(self._table.kinds), unread=sorted(self._table.unread))
+    async def _read(self) -> None:
+        started = time.monotonic()
+        self._table = await _read_table(self._transport)
+        self._read_at = started
+        self._stale = False
+        self.read_again.set()
+        self.read_again = asyncio.Event()
+        log.debug("discovery read", kinds=len(self._table.kinds), unread=sorted(self._table.unread))
+
+    def _current(self, group: str, kind: str, version: str) -> Resource | None:
+        return None if self._stale else self._find(group, kind, version)
 
     def _find(self, group: str, kind: str, version: str) -> Resource | None:
         versions = self._table.kinds.get((group, kind), {}) if self._table else {}

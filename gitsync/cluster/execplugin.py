@@ -85,7 +85,7 @@ def _credential(name: str, output: bytes, api_version: str) -> PluginCredential:
             token=(status.get("token") or "").strip(),
             certificate=status.get("clientCertificateData") or "",
             private_key=status.get("clientKeyData") or "",
-            expires=datetime.fromisoformat(expires) if expires else None,
+            expires=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigException(

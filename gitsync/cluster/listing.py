@@ -39,7 +39,7 @@ class Selection:
 
     @property
     def path(self) -> str:
-        return self.resource.path(self.namespace)
+        return self.resource.collection(self.namespace)
 
     def subject(self, verb: str) -> Subject:
         where = f" in {self.namespace}" if self.namespace else ""

@@ -47,7 +47,7 @@ class Objects:
         """Raises: NotFound."""
         resource = await self.resource(key.group, key.kind, version)
         subject = Subject("get", str(key), key)
-        return await self._object(Request("GET", resource.path(key.namespace, key.name), subject))
+        return await self._object(Request("GET", resource.object(key.namespace, key.name), subject))
 
     async def find(self, key: ObjectKey, *, version: str = "") -> Manifest | None:
         """None when there is no such object; a kind that is not served is KindUnknown here, too, because it may only be
@@ -63,7 +63,11 @@ class Objects:
     ) -> list[Manifest]:
         """All objects of a kind, in one namespace or ("") all; ``labels`` and ``fields`` are selectors as kubectl's."""
         resource = await self.resource(group, kind)
-        found, _ = await read_list(self._transport, Selection(resource, namespace, labels, fields))
+        try:
+            found, _ = await read_list(self._transport, Selection(resource, namespace, labels, fields))
+        except KindUnknown:
+            self._discovery.forget()
+            raise
         return found
 
     async def apply(
@@ -92,7 +96,7 @@ class Objects:
             query += (("force", "true"),)
         request = Request(
             "PATCH",
-            resource.path(key.namespace, key.name, subresource),
+            resource.object(key.namespace, key.name, subresource),
             subject,
             query=query,
             body=encode(manifest, subject),
@@ -112,7 +116,7 @@ class Objects:
         subject = Subject("create", str(key), key)
         request = Request(
             "POST",
-            resource.path(key.namespace),
+            resource.home(key.namespace, key.name),
             subject,
             query=_write_query(manager, dry_run),
             body=encode(manifest, subject),
@@ -129,7 +133,7 @@ class Objects:
         subject = Subject("update", str(key), key)
         request = Request(
             "PUT",
-            resource.path(key.namespace, key.name, subresource),
+            resource.object(key.namespace, key.name, subresource),
             subject,
             query=_write_query(manager, dry_run),
             body=encode(manifest, subject),
@@ -154,7 +158,7 @@ class Objects:
         fixed = patch_type == "json" or "resourceVersion" in (body.get("metadata") or ())
         request = Request(
             "PATCH",
-            resource.path(key.namespace, key.name, subresource),
+            resource.object(key.namespace, key.name, subresource),
             subject,
             query=_write_query(manager, dry_run),
             body=encode(body, subject),
@@ -178,7 +182,7 @@ class Objects:
             options["preconditions"] = {"uid": uid}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
-        path = resource.path(key.namespace, key.name)
+        path = resource.object(key.namespace, key.name)
         try:
             await self._send(Request("DELETE", path, subject, body=encode(options, subject)))
         except NotFound:

@@ -62,9 +62,10 @@ class Watches:
         running.users -= 1
         if running.users:
             return
-        # A stream that never worked is not worth keeping: the next user should have a fresh try, not its old error.
-        pause = self._timings.linger if stream.synced else 0.0
-        running.linger = asyncio.get_running_loop().call_later(pause, self._end, wanted)
+        if stream.synced:
+            running.linger = asyncio.get_running_loop().call_later(self._timings.linger, self._end, wanted)
+        else:
+            self._end(wanted)  # it never worked: the next user should have a fresh try, not its old error
 
     async def close(self) -> None:
         """Ends all streams; who waits for one hears ClusterUnavailable."""

@@ -25,6 +25,7 @@ from gitsync.errors import (
 #: An API server's text may quote an object; a message of ours does not grow with it.
 _LONGEST = 600
 _CAUSES = 8
+_HIDDEN = "(what the API server said is not shown: it may quote the Secret)"
 #: The kinds of complaint whose text never quotes the value (field.Error.ErrorBody of apimachinery).
 _NEVER_QUOTING = {"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong"}
 _CLASSES: Mapping[int, type[ApiError]] = {
@@ -60,7 +61,7 @@ class Subject:
 def error_of(subject: Subject, http_status: int, body: Any, retry_after: float | None = None) -> GitsyncError:
     """The error for an answer of ``http_status`` whose parsed body is ``body`` (None when it was no JSON)."""
     status = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
-    if complaint := _apply_complaint(http_status, str(status.get("message"))):
+    if complaint := _apply_complaint(subject, http_status, str(status.get("message"))):
         return _api_error(subject, Invalid, 422, "Invalid", [complaint], "")
     if http_status == 429 or http_status >= 500:
         return _unavailable(subject, http_status, status, retry_after)
@@ -85,7 +86,7 @@ def _api_error(
     elif causes:
         said = "; ".join(f"{field}: {text}" if field else text for field, text in causes)
     elif subject.secret and cls is Invalid:
-        said = f"{reason or 'Invalid'} (the answer is not shown: it may quote the Secret)"
+        said = f"{reason or 'Invalid'} {_HIDDEN}"
     return cls(
         f"cannot {subject.verb} {subject.name}: {_shortened(said) or 'the API server gave no reason'}",
         status=http_status,
@@ -104,14 +105,16 @@ _UNTYPED = re.compile(r"failed to create typed patch object \(.*?\): \.?(?P<fiel
 _UNCONVERTED = re.compile(r"failed to convert new object \(.*?\) to proper version: (?P<text>.*)", re.DOTALL)
 
 
-def _apply_complaint(http_status: int, message: str) -> tuple[str, str] | None:
+def _apply_complaint(subject: Subject, http_status: int, message: str) -> tuple[str, str] | None:
     if http_status != 500:
         return None
     if match := _UNTYPED.match(message):
         # What it got is quoted in Go's notation, with the value.
         return match["field"], _shortened(match["text"].partition(", got &")[0])
     if match := _UNCONVERTED.match(message):
-        return "", _shortened(match["text"].rpartition(": ")[2])
+        if not subject.secret:
+            return "", _shortened(match["text"].rpartition(": ")[2])
+        return ("data", "not base64") if "illegal base64 data" in message else ("", f"Invalid {_HIDDEN}")
     return None
 
 
@@ -125,7 +128,7 @@ def _reason(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]]) -> s
 def _cause(cause: Mapping[str, Any], secret: bool) -> tuple[str, str]:
     message = str(cause.get("message") or cause.get("reason") or "")
     if secret and cause.get("reason") not in _NEVER_QUOTING:
-        message = f"{message.partition(':')[0]} (not shown: it may quote the Secret)"
+        message = f"{message.partition(':')[0]} {_HIDDEN}"
     return str(cause.get("field") or ""), _shortened(message)
 
 

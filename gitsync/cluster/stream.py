@@ -88,6 +88,7 @@ class WatchStream:
         self._version = ""
         self._opened = 0.0
         self._absences = 0
+        self._ended = False
 
     async def run(self) -> None:
         """Lists and follows for ever. Each round of failures starts with short pauses, which grow."""
@@ -106,7 +107,7 @@ class WatchStream:
         try:
             async with asyncio.timeout(self._timings.sync):
                 while not self.synced:
-                    if self.error is not None and not isinstance(self.error, ClusterUnavailable):
+                    if self.error is not None and (self._ended or not isinstance(self.error, ClusterUnavailable)):
                         raise self.error
                     await self._news.wait()
         except TimeoutError:
@@ -114,6 +115,7 @@ class WatchStream:
 
     def fail(self, error: GitsyncError) -> None:
         """Tells those who wait that nothing will come."""
+        self._ended = True
         self.synced = False
         self._announce(error)
 

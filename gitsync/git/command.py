@@ -117,7 +117,8 @@ class _Run:
         output, complaint = bytearray(), bytearray()
         deadline = time.monotonic() + self._command.timeout
         with selectors.DefaultSelector() as streams:
-            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
             streams.register(process.stdout, selectors.EVENT_READ, (output, self._command.max_output, True))
             streams.register(process.stderr, selectors.EVENT_READ, (complaint, _LONGEST_COMPLAINT, False))
             while streams.get_map():

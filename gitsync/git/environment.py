@@ -1,4 +1,4 @@
-"""The environment git runs in: nothing of the user's, no way to ask a person, and credentials where no list shows them."""
+"""The environment git runs in: nothing of the user's, nobody to ask, and credentials where no process list looks."""
 
 from __future__ import annotations
 

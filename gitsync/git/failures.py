@@ -21,7 +21,7 @@ _LONGEST = 300
 
 
 class Damaged(Exception):
-    """A local git command failed, or a fetch did for a reason that is not the remote's: the mirror is to be made anew."""
+    """A local git command failed, or a fetch did and nothing says that it is the remote's fault."""
 
 
 class Unadvertised(Exception):
@@ -47,7 +47,7 @@ _RULES = (
     _rule(r"no space left on device|disk quota exceeded", GitUnavailable, "no room for the git mirror: {line}",
           "make room in the state directory"),
     _rule(r"host key verification failed|no .* host key is known", GitUnavailable,
-          "the ssh host key of {url} is not in known_hosts, or has changed", "compare it and add it to known_hosts_file"),
+          "the ssh host key of {url} is not in known_hosts, or has changed", "compare it and add it to known_hosts"),
     _rule(r"unprotected private key file|bad permissions|error in libcrypto|invalid format.*key|passphrase",
           GitAuthRefused, "ssh cannot use its key for {url}: {line}", "it must be mode 0600 and without a passphrase"),
     _rule(r"could not read (username|password)|terminal prompts disabled|prompts have been disabled", GitAuthRefused,

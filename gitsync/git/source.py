@@ -29,10 +29,10 @@ _ALLOWED = "gitsync reads https://, http://, ssh://, file:// and paths"
 class GitCredentials:
     """What opens the door. Files are read anew for every git command, so that they may be rotated.
 
-    A ``token`` is sent as a password, under ``username`` if there is one (GitHub, GitLab, Gitea and Azure DevOps take any
-    name), and as a bearer token where the server refuses that. ``ca_file`` replaces the system's certificate
-    authorities. Without ``ssh_key_file``, ssh uses the agent's user's own keys and configuration; host keys are always
-    checked. The repr shows no value.
+    A ``token`` is sent as a password, under ``username`` if there is one (GitHub, GitLab, Gitea and Azure DevOps take
+    any name), and as a bearer token where the server refuses that. ``ca_file`` replaces the system's certificate
+    authorities. Without ``ssh_key_file``, ssh uses the keys and configuration of the user gitsync runs as; host keys
+    are always checked. The repr shows no value.
     """
 
     username: str = ""
@@ -184,7 +184,7 @@ def _parse(url: str) -> tuple[Endpoint, GitCredentials]:
         return _parse_url(url)
     if ":" in url.partition("/")[0]:
         return _parse_scp(url), GitCredentials()
-    return Endpoint("file", os.path.abspath(os.path.expanduser(url))), GitCredentials()
+    return Endpoint("file", str(_absolute(url))), GitCredentials()
 
 
 def _parse_url(url: str) -> tuple[Endpoint, GitCredentials]:
@@ -236,7 +236,11 @@ def _parse_scp(url: str) -> Endpoint:
     return Endpoint("ssh", url)
 
 
+def _absolute(path: str) -> Path:
+    return Path(os.path.normpath(Path.cwd() / Path(path).expanduser()))
+
+
 def _plain_path(url: str, path: str) -> Endpoint:
     if _CONTROL.search(path):
         raise _refuse(url, "holds a control character")
-    return Endpoint("file", os.path.normpath(path))
+    return Endpoint("file", str(_absolute(path)))

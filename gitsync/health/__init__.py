@@ -5,7 +5,7 @@ Start at ``assess``.
 """
 
 from gitsync.health.model import MESSAGE_LIMIT, Health, Status
-from gitsync.health.pods import pods_of
 from gitsync.health.registry import assess, finished, has_health
+from gitsync.health.selection import pods_of
 
 __all__ = ["MESSAGE_LIMIT", "Health", "Status", "assess", "finished", "has_health", "pods_of"]

@@ -1,50 +1,17 @@
-"""A workload's pods: which they are, and what they say about it."""
+"""What a workload's pods say about it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gitsync.api.identity import group_of
 from gitsync.health.containers import Finding, examine
 from gitsync.health.fields import maps, section, text
 from gitsync.health.model import Health, failed, progressing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from gitsync.api.identity import Manifest
-
-_JOB_LABELS = ("batch.kubernetes.io/job-name", "job-name")
-
-
-def pods_of(manifest: Manifest, pods: Iterable[Manifest]) -> list[Manifest]:
-    """The pods that explain ``manifest``, out of all of a namespace or cluster; [] for kinds that have none.
-
-    A workload's are those that its selector matches and that it controls (a Deployment through its ReplicaSets), so
-    that a bare pod with the same labels, such as a chart's test, is not taken for one. A PersistentVolumeClaim's are
-    those that mount it. Of the pods, metadata (with ownerReferences), spec and status must be there.
-    """
-    kind, namespace = (
-        (group_of(text(manifest, "apiVersion")), text(manifest, "kind")),
-        text(manifest, "metadata", "namespace"),
-    )
-    near = (pod for pod in pods if text(pod, "metadata", "namespace") == namespace)
-    if kind == ("", "PersistentVolumeClaim"):
-        return [pod for pod in near if _mounts(pod, text(manifest, "metadata", "name"))]
-    if kind == ("batch", "Job"):
-        name = text(manifest, "metadata", "name")
-        return [
-            pod
-            for pod in near
-            if any(text(pod, "metadata", "labels", label) == name for label in _JOB_LABELS) and _controls(manifest, pod)
-        ]
-    if kind == ("", "ReplicationController"):
-        selector = {"matchLabels": section(manifest, "spec", "selector")}
-    elif kind[0] in ("apps", "extensions"):
-        selector = section(manifest, "spec", "selector")
-    else:
-        return []
-    return [pod for pod in near if _matches(selector, section(pod, "metadata", "labels")) and _controls(manifest, pod)]
 
 
 def explain(pods: Sequence[Manifest]) -> tuple[str, str]:
@@ -121,40 +88,3 @@ def _container(pod: Manifest, finding: Finding) -> str:
 
 def _is_leaving(pod: Manifest) -> bool:
     return bool(section(pod, "metadata").get("deletionTimestamp"))
-
-
-def _mounts(pod: Manifest, claim: str) -> bool:
-    return any(text(volume, "persistentVolumeClaim", "claimName") == claim for volume in maps(pod, "spec", "volumes"))
-
-
-def _controls(manifest: Manifest, pod: Manifest) -> bool:
-    """Whether the pod's controller is this workload; for a Deployment one of its ReplicaSets, which bear its name."""
-    owner = next((ref for ref in maps(pod, "metadata", "ownerReferences") if ref.get("controller") is True), {})
-    kind, name = text(manifest, "kind"), text(manifest, "metadata", "name")
-    if kind == "Deployment":
-        return owner.get("kind") == "ReplicaSet" and text(owner, "name").rpartition("-")[0] == name
-    if owner.get("kind") != kind or owner.get("name") != name:
-        return False
-    uid = text(manifest, "metadata", "uid")
-    return not uid or owner.get("uid") == uid
-
-
-def _matches(selector: dict[str, Any], labels: dict[str, Any]) -> bool:
-    """A label selector, as Kubernetes reads it; an empty one matches nothing here."""
-    wanted, expressions = section(selector, "matchLabels"), maps(selector, "matchExpressions")
-    if not wanted and not expressions:
-        return False
-    if any(labels.get(name) != value for name, value in wanted.items()):
-        return False
-    return all(_holds(expression, labels) for expression in expressions)
-
-
-def _holds(expression: dict[str, Any], labels: dict[str, Any]) -> bool:
-    name, operator = text(expression, "key"), text(expression, "operator")
-    values = expression.get("values")
-    listed = labels.get(name) in (values if isinstance(values, list) else ())
-    if operator == "In":
-        return name in labels and listed
-    if operator == "NotIn":
-        return not listed
-    return (name in labels) is (operator == "Exists")

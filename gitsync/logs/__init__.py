@@ -9,6 +9,7 @@ calls ``configure`` once and ``shutdown`` at the end.
 """
 
 from gitsync.logs.context import commit_context, for_commit
+from gitsync.logs.lines import printable
 from gitsync.logs.redact import MASK, forget_secrets, redact, register_secret
 from gitsync.logs.setup import LEVELS, LogFormat, LogLevel, configure, flush, shutdown
 
@@ -22,6 +23,7 @@ __all__ = [
     "flush",
     "for_commit",
     "forget_secrets",
+    "printable",
     "redact",
     "register_secret",
     "shutdown",

@@ -94,7 +94,7 @@ def make_line(level: str, event: object, fields: Mapping[str, Any], *, now: floa
 def json_line(line: Line) -> str:
     """One JSON object; durations stay numbers of seconds."""
     data = {"time": timestamp(line.time), "level": line.level, "msg": line.event, **line.fields}
-    return _escape(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+    return printable(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
 
 
 def logfmt_line(line: Line) -> str:
@@ -112,7 +112,7 @@ def console_line(line: Line, *, colour: bool) -> str:
     clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
     level = _LEVEL_NAMES.get(line.level, line.level.upper())
     style = _LEVEL_STYLES.get(line.level, "")
-    event = _escape(line.event)
+    event = printable(line.event)
     below = str(line.fields.get("traceback", ""))
     parts = []
     for name, value in line.fields.items():
@@ -127,7 +127,7 @@ def console_line(line: Line, *, colour: bool) -> str:
     padding = " " * max(0, _EVENT_WIDTH - len(event)) if parts else ""
     head = f"{paint(_DIM, clock)} {paint(style, level)}{' ' * (5 - len(level))} {paint(event_style, event)}{padding}"
     text = " ".join([head, *parts])
-    return text + "".join(f"\n         {_escape(row)}" for row in below.splitlines())
+    return text + "".join(f"\n         {printable(row)}" for row in below.splitlines())
 
 
 def shown(name: str, value: Any) -> str:
@@ -212,8 +212,9 @@ def _text(value: object, longest: int) -> str:
 def _quoted(text: str) -> str:
     if _BARE.fullmatch(text):
         return text
-    return _escape(json.dumps(text, ensure_ascii=False))
+    return printable(json.dumps(text, ensure_ascii=False))
 
 
-def _escape(text: str) -> str:
+def printable(text: str) -> str:
+    """``text`` with everything that would steer a terminal or end a line written as an escape."""
     return _CONTROL.sub(lambda match: json.dumps(match[0])[1:-1], text)

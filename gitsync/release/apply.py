@@ -50,7 +50,7 @@ class Applier:
     async def apply_all(self, manifests: Sequence[Manifest]) -> dict[ObjectKey, Manifest]:
         """Apply objects that are in install order: one kind after the other, the objects of a kind at once.
 
-        Returns the API server's answers. Raises: the first ApiError or ClusterUnavailable; what is under way ends first.
+        Returns the API server's answers. Raises: the first ApiError or ClusterUnavailable, when what is under way ended.
         """
         applied: dict[ObjectKey, Manifest] = {}
         for wave in waves(manifests):
@@ -85,8 +85,11 @@ class Applier:
         found = await asyncio.gather(*(self._cluster.find(key) for key in keys))
         return {key for key, live in zip(keys, found, strict=True) if live is not None}
 
-    async def gone(self, keys: Iterable[ObjectKey], timeout: float) -> None:
-        """Wait until these objects exist no more. Raises: NotReadyInTime, naming what is left and why."""
+    async def gone(self, keys: Iterable[ObjectKey], patience: float) -> None:
+        """Wait until these objects exist no more, at most ``patience`` seconds.
+
+        Raises: NotReadyInTime, naming what is left and why.
+        """
         left = await self.existing(keys)
         if not left:
             return
@@ -98,7 +101,7 @@ class Applier:
                 changed.set()
 
         try:
-            async with asyncio.timeout(timeout), AsyncExitStack() as stack:
+            async with asyncio.timeout(patience), AsyncExitStack() as stack:
                 for key in sorted(left):
                     watch = await stack.enter_async_context(
                         self._cluster.watch(
@@ -113,6 +116,6 @@ class Applier:
                     changed.clear()
         except TimeoutError:
             raise NotReadyInTime(
-                f"still being deleted after {timeout:g}s: {names(sorted(left))}",
+                f"still being deleted after {patience:g}s: {names(sorted(left))}",
                 hint="a finalizer holds it back: see metadata.finalizers",
             ) from None

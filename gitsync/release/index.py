@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gitsync.api.conditions import is_ready
 from gitsync.api.helmrelease import HelmRelease
@@ -17,6 +17,8 @@ from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, Dep
 from gitsync.graph import Edge, Graph, Held
 from gitsync.release.wait import version
 
+Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
+
 
 class ReleaseIndex:
     """What the watch of HelmReleases says, plus this agent's own writes that it has yet to say."""
@@ -26,6 +28,13 @@ class ReleaseIndex:
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         self._graph: Graph[ObjectKey] | None = None
         self._held: dict[ObjectKey, Held[ObjectKey]] = {}
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have ``listener(key, before, after)`` called for every change, None standing for "not there". Ends with the
+        function returned."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def __iter__(self) -> Iterator[ObjectKey]:
         return iter(list(self._manifests))
@@ -33,23 +42,29 @@ class ReleaseIndex:
     def __len__(self) -> int:
         return len(self._manifests)
 
-    def see(self, key: ObjectKey, manifest: Manifest) -> Manifest | None:
-        """Take a state of an object in, unless a newer one is known. Returns the state before it (itself when old)."""
+    def see(self, key: ObjectKey, manifest: Manifest) -> None:
+        """Take a state of an object in, unless it or a newer one is known."""
         before = self._manifests.get(key)
         if before is not None and version(before) >= version(manifest):
-            return before if version(before) == version(manifest) else manifest
+            return
         self._manifests[key] = manifest
         known = self._releases.get(key)
         self._releases[key] = _parse(manifest)
         if before is None or _edges(known) != _edges(self._releases[key]):
             self._graph = None
-        return before
+        self._tell(key, before, manifest)
 
     def forget(self, key: ObjectKey) -> None:
         """The object is gone."""
-        self._manifests.pop(key, None)
+        before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
         self._graph = None
+        if before is not None:
+            self._tell(key, before, None)
+
+    def _tell(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
+        for listener in list(self._listeners):
+            listener(key, before, after)
 
     def raw(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""

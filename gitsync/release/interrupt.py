@@ -8,7 +8,7 @@ from gitsync.errors import Superseded
 
 
 class Interrupt:
-    """Set once, with a reason for people; whoever waits looks at it. Not a cancellation: the work ends in good order."""
+    """Set once, with a reason for people; whoever waits looks at it. No cancellation: the work ends in good order."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gitsync.api.actions import Install, Rollback, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
 from gitsync.errors import ReleaseError, RenderError, TerminalError, ValuesError
@@ -47,7 +48,7 @@ class Performer:
         await self.deployer.unlock(ref, "interrupted; gitsync went on with what is wanted now")
 
     async def same_content(self, turn: Turn, target: Target) -> bool:
-        """Whether a revision that somebody else deployed holds exactly what is wanted; if so it is taken over as it is."""
+        """Whether a revision that somebody else deployed holds exactly what is wanted; if so it is taken over."""
         latest = self.records.latest(target.ref.storage, target.ref.name)
         assert latest is not None
         record = await self.records.read(target.ref.storage, target.ref.name, latest.version)
@@ -236,7 +237,9 @@ def _content_of(record: Record) -> Content:
 
 def _options(release: HelmRelease, verb: Verb, turn: Turn, on_reason: Callable[[str], Awaitable[None]]) -> Options:
     spec = release.spec
-    action = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}[verb]
+    actions: dict[Verb, Install | Upgrade | Rollback]
+    actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
+    action = actions[verb]
     crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
     return Options(
         timeout=spec.timeout_of(verb),

@@ -1,9 +1,9 @@
-"""Helm's release record: the Secret ``sh.helm.release.v1.NAME.vN`` that ``helm list``, ``history`` and ``rollback`` read.
+"""Helm's release record: the Secret ``sh.helm.release.v1.NAME.vN`` that ``helm list`` and ``helm history`` read.
 
 Pure coding, no I/O. The format is Helm's storage driver for Secrets (helm.sh/helm/v4/pkg/storage/driver): type
 ``helm.sh/release.v1``, ``data.release`` = base64(base64(gzip(JSON))), labels name, owner, status, version, createdAt,
-modifiedAt. Helm keeps the labels when it rewrites a record and drops the annotations; ours therefore only ever save work
-(a digest that proves "nothing changed" without reading the record) and are never the only place of a fact.
+modifiedAt. Helm keeps the labels when it rewrites a record and drops the annotations; ours therefore only ever save
+work (a digest that proves "nothing changed" without reading the record) and are never the only place of a fact.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RecordError(TerminalError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One revision of a release, as Helm stores it. Times are RFC 3339 texts; ``chart``, ``config``, ``hooks`` are JSON.
+    """One revision of a release, as Helm stores it. Times are RFC 3339 texts; chart, config and hooks are JSON.
 
     ``annotations`` are the Secret's own (digests and holder, see the module's text); ``manifest`` is the rendered text.
     """
@@ -147,7 +147,7 @@ def encode(record: Record, *, storage_namespace: str = "", created: str = "", mo
     packed = base64.b64encode(base64.b64encode(gzip.compress(body, 6, mtime=0))).decode()
     if len(packed) > MAX_SECRET:
         raise RecordError(
-            f"the release record of {record.namespace}/{record.name} is {len(packed)} bytes, over the API server's limit",
+            f"the release record of {record.namespace}/{record.name} is {len(packed)} bytes, too large to be stored",
             secret=name,
             hint="make the chart smaller: files that templates do not read belong into .helmignore",
         )

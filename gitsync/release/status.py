@@ -95,7 +95,7 @@ class StatusWriter:
             )
         text = f"{verb} retries exhausted: {message}"
         return self._with(
-            status,
+            status | self._handled_requests(),
             (READY, FALSE, reason, text),
             (RELEASED, FALSE, reason, message),
             (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),
@@ -105,7 +105,7 @@ class StatusWriter:
     def stalled(self, reason: str, message: str) -> StatusData:
         """Nothing but a change of the input helps: Stalled, Ready False."""
         return self._with(
-            self._touched(), (READY, FALSE, reason, message), (STALLED, TRUE, reason, message), drop=(RECONCILING,)
+            self._handled(), (READY, FALSE, reason, message), (STALLED, TRUE, reason, message), drop=(RECONCILING,)
         )
 
     def released(self, reason: str, message: str, record: Record, attempt: Attempt, verb: Verb) -> StatusData:
@@ -167,7 +167,10 @@ class StatusWriter:
 
     def _handled(self) -> StatusData:
         """Touched, with the requests and the commit that this turn answers."""
-        status = self._touched()
+        return self._touched() | self._handled_requests()
+
+    def _handled_requests(self) -> StatusData:
+        status: StatusData = {}
         annotations = self._metadata.get("annotations") or {}
         if requested := annotations.get(REQUESTED_AT_ANNOTATION):
             status["lastHandledReconcileAt"] = requested

@@ -105,8 +105,6 @@ class RecordStore:
         self._see(key, secret)
 
     def _on_event(self, event: WatchEvent) -> None:
-        if event.manifest is None:
-            return
         summary = summarise(event.manifest)
         if summary is None:
             return

@@ -85,7 +85,7 @@ class _Waiting:
         if event.key in self.unready:
             if event.type == "DELETED":
                 self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
-            elif event.manifest is not None:
+            else:
                 self._look(event.key, event.manifest)
             self._changed.set()
 
@@ -142,10 +142,10 @@ class _Waiting:
                     await self._want.on_reason(reason)
             await self._next(interrupted, (deadline if now >= speak_at else min(speak_at, deadline)) - now)
 
-    async def _next(self, interrupted: asyncio.Task[None], timeout: float) -> None:
+    async def _next(self, interrupted: asyncio.Task[None], patience: float) -> None:
         changed = asyncio.create_task(self._changed.wait())
         try:
-            await asyncio.wait({changed, interrupted}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({changed, interrupted}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
         self._changed.clear()

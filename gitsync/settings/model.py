@@ -90,9 +90,9 @@ class Settings(BaseSettings):
     branch: Annotated[str, Spec(_REPOSITORY, "name", default="the remote's default")] = Field(
         "", description="The branch to follow."
     )
-    tag: Annotated[str, Spec(_REPOSITORY, "name")] = Field("", description="The tag to follow, instead of a branch.")
+    tag: Annotated[str, Spec(_REPOSITORY, "name")] = Field("", description="The tag to follow; wins over a branch.")
     commit: Annotated[str, Spec(_REPOSITORY, "id")] = Field(
-        "", pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$", description="The one commit to stay at, instead of a branch."
+        "", pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$", description="The one commit to stay at; wins over tag and branch."
     )
     path: Annotated[str, Spec(_REPOSITORY, "path", default="the root"), AfterValidator(_inside_repository)] = Field(
         "", description="The directory of the repository that holds the manifests."
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     )
 
     kubeconfig: Annotated[FilePath | None, Spec(_CLUSTER, "path", default="as kubectl")] = Field(
-        None, description="The kubeconfig file. Without one: $KUBECONFIG, the pod's service account, ~/.kube/config."
+        None, description="The kubeconfig file. Without one: $KUBECONFIG, ~/.kube/config, the pod's service account."
     )
     context: Annotated[str, Spec(_CLUSTER, "name", default="the file's current one")] = Field(
         "", description="The context of the kubeconfig file."
@@ -181,7 +181,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _at_most_one(self, "branch", "tag", "commit")
         _at_most_one(self, "git_password", "git_password_file", "git_token", "git_token_file")
         if self.backoff_initial > self.backoff_max:
             raise ValueError("backoff_initial must not be longer than backoff_max")
@@ -191,6 +190,16 @@ class Settings(BaseSettings):
         if password := urlsplit(self.repo).password:
             register_secret(unquote(password))
         return self
+
+    @property
+    def mirror_dir(self) -> Path:
+        """Where mirrors of repositories are kept; several processes may share it."""
+        return self.state_dir / "git"
+
+    @property
+    def charts_dir(self) -> Path:
+        """Where indexes and charts are cached; several processes may share it."""
+        return self.state_dir / "charts"
 
     def read_git_password(self) -> str:
         """The password for https, "" when there is none. Read anew each time: a mounted Secret changes under us.

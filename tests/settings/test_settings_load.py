@@ -115,9 +115,11 @@ def test_every_wrong_setting_is_named_with_its_source(monkeypatch: pytest.Monkey
 
 
 def test_settings_that_exclude_each_other_are_named_with_their_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITSYNC_BRANCH", "main")
-    with pytest.raises(SettingsError, match=r"branch and tag exclude each other \(GITSYNC_BRANCH, --tag\)"):
-        load({"tag": "v1"})
+    monkeypatch.setenv("GITSYNC_GIT_TOKEN", "hunter2")
+    expected = r"git_password_file and git_token exclude each other \(--git-password-file, GITSYNC_GIT_TOKEN\)"
+    with pytest.raises(SettingsError, match=expected):
+        load({"git_password_file": "password"})
+    monkeypatch.delenv("GITSYNC_GIT_TOKEN")
     with pytest.raises(SettingsError, match="backoff_initial must not be longer than backoff_max"):
         load({"backoff_initial": "1h"})
 

@@ -1,0 +1,158 @@
+"""The agent's life: connect, serve releases, sync the repository, stop gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import structlog
+
+import gitsync
+from gitsync.agent.crds import ensure_crds
+from gitsync.agent.releases import Releases
+from gitsync.agent.repository import RepositorySync
+from gitsync.agent.schedule import Schedule
+from gitsync.charts import Charts
+from gitsync.cluster import Cluster
+from gitsync.errors import SettingsError
+from gitsync.git import GitCredentials, GitSource, Mirror, Poller, redacted_url
+from gitsync.manifests import ManifestReader
+from gitsync.settings import Settings
+from gitsync.sync.gitcharts import GitCharts
+from gitsync.sync.live import LiveReader
+from gitsync.sync.ownership import Owner
+from gitsync.sync.settle import Outcomes
+from gitsync.sync.store import SyncStore
+from gitsync.sync.syncer import Syncer, SyncOptions
+
+log = structlog.get_logger(__name__)
+
+#: Seconds for what is under way to end when the agent is told to stop.
+GRACE = 5.0
+
+
+async def run(settings: Settings) -> int:
+    """Run the agent until it is told to stop, or once. Returns the exit code.
+
+    Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with AsyncExitStack() as stack:
+            agent = await Agent.start(settings, stack)
+            return await agent.once(stop) if settings.once else await agent.serve(stop)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class Agent:
+    """All parts, started."""
+
+    def __init__(self, schedule: Schedule, releases: Releases, repository: RepositorySync | None) -> None:
+        self._schedule = schedule
+        self._releases = releases
+        self._repository = repository
+
+    @classmethod
+    async def start(cls, settings: Settings, stack: AsyncExitStack) -> Agent:
+        """Connect and begin to serve; ``stack`` ends it all in order."""
+        if settings.once and not settings.repo:
+            raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
+        source = git_source(settings) if settings.repo else None
+        cluster = await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None)
+        stack.push_async_callback(cluster.close)
+        charts = Charts(settings.state_dir / "charts")
+        stack.push_async_callback(charts.close)
+        await ensure_crds(cluster)
+        schedule = Schedule()
+        schedule.start()
+        stack.callback(schedule.stop)
+        releases = Releases(
+            cluster, charts, schedule, holder=f"gitsync/{settings.name}", concurrency=settings.concurrency
+        )
+        repository = None
+        if source is not None:
+            mirror = Mirror(source, settings.state_dir / "git")
+            stack.push_async_callback(mirror.close)
+            releases.git_charts = GitCharts(mirror, charts, settings.name)
+        watches = await stack.enter_async_context(releases.serving())
+        if source is not None and releases.git_charts is not None:
+            owner = Owner(settings.name, source.url, settings.path)
+            syncer = Syncer(
+                cluster,
+                releases.index,
+                owner,
+                SyncStore(cluster, settings.namespace, settings.name),
+                LiveReader(cluster, settings.name, watches),
+                SyncOptions(settings.prune, settings.allow_mass_prune),
+            )
+            poller = Poller(mirror, settings.interval)
+            reader = ManifestReader(settings.default_namespace)
+            repository = RepositorySync(mirror, poller, reader, syncer, releases.git_charts, settings.path)
+            stack.push_async_callback(repository.stop, GRACE)
+        log.info(
+            "gitsync started",
+            version=gitsync.__version__,
+            **({"repository": redacted_url(source.url), "ref": source.wanted} if source else {}),
+            **({"path": settings.path} if settings.path else {}),
+            releases=len(releases.index),
+        )
+        return cls(schedule, releases, repository)
+
+    async def serve(self, stop: asyncio.Event) -> int:
+        """Work until ``stop``."""
+        tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
+        if self._repository is not None:
+            tasks.append(asyncio.create_task(self._repository.run(self._schedule), name="repository"))
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()
+        log.info("gitsync stopping")
+        return 0
+
+    async def once(self, stop: asyncio.Event) -> int:
+        """Sync the head once and wait until everything in it has settled."""
+        assert self._repository is not None
+        await self._repository.poll()
+        done = asyncio.create_task(self._repository.first_done.wait())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({done, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (done, stopped):
+            task.cancel()
+        if stop.is_set():
+            return 130
+        result = self._repository.result
+        if self._repository.error is not None or result is None or result.result != "succeeded":
+            return 1
+        outcomes = Outcomes(self._releases.index)
+        unready = [key for key in self._releases.index if outcomes.of(key).phase not in ("ready", "suspended")]
+        for key in sorted(unready):
+            log.error("not ready", release=f"{key.namespace}/{key.name}", why=outcomes.of(key).message)
+        return 1 if unready or result.waiting else 0
+
+
+def git_source(settings: Settings) -> GitSource:
+    """Where to read from, and how to get in. Raises: GitRefused, SettingsError."""
+    try:
+        password, token = settings.read_git_password(), settings.read_git_token()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the git credentials cannot be read: {error}", setting="git_password_file") from error
+    credentials = GitCredentials(
+        username=settings.git_username,
+        password=password,
+        token=token,
+        ssh_key_file=settings.git_ssh_key_file,
+        known_hosts_file=settings.git_known_hosts_file,
+        ca_file=settings.git_ca_file,
+    )
+    return GitSource(
+        settings.repo, settings.branch, settings.tag, settings.commit, credentials, timeout=settings.git_timeout
+    )

@@ -1,0 +1,197 @@
+"""HelmReleases and HelmRepositories of the cluster, whoever applied them: watched, queued, reconciled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gitsync.agent.queue import WorkQueue
+from gitsync.agent.schedule import Schedule
+from gitsync.api.duration import parse_duration
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    GIT_REPOSITORY,
+    HELM_GROUP,
+    HELM_RELEASE,
+    HELM_REPOSITORY,
+    REQUESTED_AT_ANNOTATION,
+    SOURCE_GROUP,
+)
+from gitsync.charts import Capabilities, Chart, Charts, ReleaseContext, Rendered
+from gitsync.release.deploy import Deployer
+from gitsync.release.index import ReleaseIndex, is_current
+from gitsync.release.perform import Performer
+from gitsync.release.reconcile import Reconciler
+from gitsync.release.repositories import Repositories
+from gitsync.release.storage import RecordStore
+from gitsync.release.target import Located, Target
+from gitsync.release.uninstall import Uninstaller
+from gitsync.sync.gitcharts import GitCharts
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+
+#: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
+GATHER = 0.05
+
+
+class Releases:
+    """Serves every HelmRelease of a cluster while entered."""
+
+    def __init__(self, cluster: Cluster, charts: Charts, schedule: Schedule, *, holder: str, concurrency: int) -> None:
+        self.index = ReleaseIndex()
+        self.git_charts: GitCharts | None = None
+        self._cluster = cluster
+        self._charts = charts
+        self._schedule = schedule
+        self._records = RecordStore(cluster, holder)
+        slots = asyncio.Semaphore(concurrency)
+        performer = Performer(
+            self._records,
+            Deployer(cluster, self._records, slots),
+            Uninstaller(cluster, self._records),
+            self._render,
+        )
+        self._reconciler = Reconciler(
+            cluster, self.index, self._records, charts=self, performer=performer, wake=self._wake
+        )
+        self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
+        self._held: frozenset[ObjectKey] = frozenset()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._seen_repositories: dict[ObjectKey, object] = {}
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[tuple[str, str], SharedWatch]]:
+        """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
+        async with (
+            self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
+            self._cluster.watch(HELM_GROUP, HELM_RELEASE) as releases,
+            self._records.watching(),
+        ):
+            self._repositories = Repositories(
+                self._cluster, self._charts, repositories, on_change=self._on_repository_change
+            )
+            self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
+            self._records.on_foreign_change(self._on_record_change)
+            self.index.subscribe(self._on_release_change)
+            repositories.subscribe(self._on_repository_event)
+            releases.subscribe(self._on_release_event)
+            for key, _ in repositories.items():
+                self._repository_queue.wake(key)
+            for key, manifest in releases.items():
+                self.index.see(key, manifest)
+            try:
+                yield {(SOURCE_GROUP, HELM_REPOSITORY): repositories, (HELM_GROUP, HELM_RELEASE): releases}
+            finally:
+                if self._gathering is not None:
+                    self._gathering.cancel()
+                await self.queue.stop(grace=5.0)
+                await self._repository_queue.stop(grace=1.0)
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""
+        if release.source.kind == GIT_REPOSITORY and self.git_charts is not None:
+            return await self.git_charts.locate(release)
+        return await self._repositories.locate(release)
+
+    async def _render(self, target: Target, context: ReleaseContext) -> Rendered:
+        chart: Chart = await target.chart.load()
+        version, kinds = await self._cluster.served()
+        return await self._charts.render(
+            chart,
+            target.values,
+            context,
+            capabilities=Capabilities.of(version, kinds),
+            access=self._cluster.helm_access(),
+        )
+
+    def _wake(self, key: ObjectKey) -> None:
+        self.queue.wake(key)
+
+    def _on_release_event(self, event: WatchEvent) -> None:
+        if event.type == "DELETED":
+            self.index.forget(event.key)
+        else:
+            self.index.see(event.key, event.manifest)
+
+    def _on_release_change(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
+        if before is None or after is None or before["spec"].get("dependsOn") != after["spec"].get("dependsOn"):
+            self._gather_graph_changes()
+        if before is None or after is None or is_current(before) != is_current(after):
+            self._reconciler.changed(key)
+        if after is None:
+            self._schedule.cancel(f"release {key}")
+            self.queue.wake(key)
+            return
+        if before is None or _asks_for_more(before, after):
+            self.queue.wake(key, interrupt=_why(before, after))
+            self._schedule.every(f"release {key}", _interval(after), self.queue.wake, key)
+
+    def _gather_graph_changes(self) -> None:
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER, self._graph_changed)
+
+    def _graph_changed(self) -> None:
+        """A cycle may have been closed or broken by a change of another release: wake whom that concerns."""
+        self._gathering = None
+        held = frozenset(self.index.held)
+        for key in held ^ self._held:
+            self.queue.wake(key)
+        self._held = held
+
+    def _on_repository_event(self, event: WatchEvent) -> None:
+        """Our own status writes change the object too, and are no reason to look again."""
+        metadata = event.manifest["metadata"]
+        notes = metadata.get("annotations") or {}
+        state = "gone" if event.type == "DELETED" else (metadata.get("generation"), notes.get(REQUESTED_AT_ANNOTATION))
+        if self._seen_repositories.get(event.key) != state:
+            self._seen_repositories[event.key] = state
+            self._repository_queue.wake(event.key)
+
+    def _on_repository_change(self, repository: ObjectKey) -> None:
+        """Another index: releases from it may have another version to go to."""
+        for key in self.index:
+            manifest = self.index.raw(key)
+            source = (((manifest or {}).get("spec") or {}).get("chart") or {}).get("spec", {}).get("sourceRef") or {}
+            if source.get("name") == repository.name and source.get("namespace", key.namespace) == repository.namespace:
+                self.queue.wake(key)
+
+    def _on_record_change(self, namespace: str, release: str) -> None:
+        """Somebody used helm by hand: look at what that means."""
+        for key in self.index:
+            if key.name == release or release.endswith(key.name):
+                self.queue.wake(key)
+
+
+def _asks_for_more(before: Manifest, after: Manifest) -> bool:
+    """Whether there is something to do that was not before; a change of status alone is none."""
+    old, new = before["metadata"], after["metadata"]
+    if old.get("generation") != new.get("generation") or "deletionTimestamp" in new:
+        return True
+    old_notes, new_notes = old.get("annotations") or {}, new.get("annotations") or {}
+    return any(old_notes.get(name) != new_notes.get(name) for name in (COMMIT_ANNOTATION, REQUESTED_AT_ANNOTATION))
+
+
+def _why(before: Manifest | None, after: Manifest) -> str:
+    """Why work under way for an older state should end, "" when it may go on."""
+    if before is None:
+        return ""
+    old, new = before["metadata"], after["metadata"]
+    if "deletionTimestamp" in new:
+        return "it is being deleted"
+    old_commit = (old.get("annotations") or {}).get(COMMIT_ANNOTATION)
+    new_commit = (new.get("annotations") or {}).get(COMMIT_ANNOTATION, "")
+    if new_commit and old_commit != new_commit:
+        return f"commit {new_commit[:7]} changes it"
+    return "its spec was changed" if old.get("generation") != new.get("generation") else ""
+
+
+def _interval(manifest: Manifest) -> float:
+    try:
+        return parse_duration(manifest["spec"]["interval"])
+    except (KeyError, TypeError, ValueError):
+        return 300.0

@@ -1,0 +1,164 @@
+"""The synced Git repository: polled, read, and handed to the sync, newest commit first."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gitsync.agent.queue import WorkQueue
+from gitsync.agent.schedule import Schedule
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.names import GIT_REPOSITORY
+from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
+from gitsync.git import Mirror, Poller, redacted_url, watch_local
+from gitsync.manifests import Desired, Entry, ManifestReader
+from gitsync.release.backoff import Backoff
+from gitsync.sync.gitcharts import GitCharts
+from gitsync.sync.syncer import Syncer, SyncResult
+
+if TYPE_CHECKING:
+    from gitsync.release.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two comparisons of everything in Git with the cluster.
+FULL_INTERVAL = 600.0
+_SYNC = "sync"
+
+
+class RepositorySync:
+    """Keeps a cluster at the head of a repository."""
+
+    def __init__(
+        self, mirror: Mirror, poller: Poller, reader: ManifestReader, syncer: Syncer, charts: GitCharts, path: str
+    ) -> None:
+        self._mirror = mirror
+        self._poller = poller
+        self._reader = reader
+        self._syncer = syncer
+        self._charts = charts
+        self._path = path
+        self._wanted: CommitInfo | None = None
+        self._synced = ""
+        self._full = True
+        self._backoff: Backoff[str] = Backoff()
+        self._queue: WorkQueue[str] = WorkQueue(self._sync, "repository")
+        self._news = asyncio.Event()
+        self.result: SyncResult | None = None
+        self.error: GitsyncError | None = None
+        self.first_done = asyncio.Event()
+
+    async def run(self, schedule: Schedule) -> None:
+        """Poll until cancelled."""
+        schedule.every("full comparison", FULL_INTERVAL, self._compare_all)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name="watch local repository")
+            while True:
+                self._news.clear()
+                next_in = await self.poll()
+                schedule.once("poll", next_in, self._news.set)
+                await self._news.wait()
+
+    async def stop(self, grace: float) -> None:
+        """End the sync under way."""
+        await self._queue.stop(grace)
+
+    async def poll(self) -> float:
+        """Ask the remote once. Returns seconds until the next time."""
+        poll = await self._poller.poll()
+        if poll.error is not None:
+            self.error = poll.error
+            if poll.report:
+                log.warning(
+                    "repository cannot be read, the cluster is left as it is",
+                    repository=redacted_url(self._mirror.source.url),
+                    error=poll.error.message,
+                    **({"hint": poll.error.hint} if poll.error.hint else {}),
+                    **({"for": f"{poll.outage:.0f}s"} if poll.outage >= 1 else {}),
+                )
+            self.first_done.set()
+        elif poll.report:
+            log.info("repository can be read again", after=f"{poll.outage:.0f}s")
+        if poll.commit is not None:
+            self.error = None
+            self._wanted = poll.commit
+            self._queue.wake(_SYNC, interrupt=f"commit {poll.commit.short} is newer")
+        return poll.next_in
+
+    async def read(self, commit: CommitInfo) -> Desired:
+        """What a commit wants; a release whose chart is in the repository changes when the chart's tree does."""
+        tree = await self._mirror.tree(commit.id, self._path)
+        entries = [Entry(item.path, item.blob_id, item.size) for item in tree]
+        desired = await self._reader.read(commit, entries, self._mirror.read, root=self._path)
+        self._charts.know_as(self._same_repository(desired))
+        objects = dict(desired.objects)
+        for key, release in desired.helm_releases.items():
+            tree_id = await self._charts.tree_id(release, commit.id)
+            if tree_id is not None:
+                objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{tree_id}")
+        return replace(desired, objects=objects)
+
+    def _same_repository(self, desired: Desired) -> set[ObjectKey]:
+        ours = _comparable(self._mirror.source.url)
+        return {
+            key
+            for key, item in desired.objects.items()
+            if key.kind == GIT_REPOSITORY and _comparable((item.manifest.get("spec") or {}).get("url", "")) == ours
+        }
+
+    async def _sync(self, name: str, interrupt: Interrupt) -> float | None:
+        commit = self._wanted
+        assert commit is not None
+        try:
+            desired = await self.read(commit)
+            files = len(await self._mirror.changed_paths(self._synced or None, commit.id))
+            self._charts.commit = commit.id
+            self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
+        except RetryableError as error:
+            return self._later(commit, error)
+        except GitsyncError as error:
+            log.error("sync failed", commit=commit.short, error=error.message, hint=error.hint or None)
+            self.error = error
+            return self._backoff.next(name)
+        finally:
+            self.first_done.set()
+        if self.result.result != "superseded":
+            self._synced = commit.id
+            self._full = False
+        if self.result.retry or self.result.result == "held":
+            self._full = True
+            return max(10.0, self._backoff.next(name))
+        self._backoff.reset(name)
+        return None
+
+    def _later(self, commit: CommitInfo, error: RetryableError) -> float:
+        delay = max(self._backoff.next(_SYNC), error.retry_after or 0.0)
+        self.error = error
+        if self._backoff.tries(_SYNC) in (1, 5) or self._backoff.tries(_SYNC) % 20 == 0:
+            log.warning("sync will be tried again", commit=commit.short, error=error.message, after=f"{delay:.0f}s")
+        return delay
+
+    def _compare_all(self) -> None:
+        if self._wanted is not None:
+            self._full = True
+            self._queue.wake(_SYNC)
+
+    async def _watch(self) -> None:
+        """A commit in a repository on this machine is synced at once."""
+        path = self._mirror.source.local_path
+        if path is None:
+            return
+        try:
+            async with aclosing(watch_local(path)) as changes:
+                async for _ in changes:
+                    self._news.set()
+        except GitUnavailable as error:
+            log.debug("local repository is polled only", why=error.message)
+
+
+def _comparable(url: str) -> str:
+    return redacted_url(url).removesuffix("/").removesuffix(".git").removeprefix("file://").lower()

@@ -1,0 +1,100 @@
+"""The entry point: the list of commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
+
+import typer
+from typer.main import get_command
+
+from gitsync.cli.lazy import Lazy, LazyGroup
+from gitsync.errors import GitsyncError
+
+COMMANDS: Mapping[str, Lazy] = {
+    "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
+    "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
+    "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),
+    "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
+}
+
+
+class _Commands(LazyGroup):
+    lazy: ClassVar[Mapping[str, Lazy]] = COMMANDS
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"gitsync {version('gitsync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def gitsync(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
+) -> None:
+    """Make a cluster look like a Git repository: Helm releases and manifests, applied in dependency order.
+
+    Example: gitsync run --repo https://git.example/fleet.git --branch main --path clusters/prod
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code: 0, what the command says, 1 for an error, 2 for wrong usage,
+    130 when interrupted. An error is one message and a hint on stderr; the stack trace is shown with ``--debug`` only.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or bool(os.environ.get("GITSYNC_DEBUG"))
+    # Wherever it stands: one meets the error at the end of a long line.
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        get_command(app)(arguments, prog_name="gitsync")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except Exception as error:
+        return _failed(error, debug)
+    return 0
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    from gitsync.cli.output import print_error
+
+    if debug:
+        import traceback
+
+        print_error("".join(traceback.format_exception(error)))
+    if isinstance(error, GitsyncError):
+        text = str(error)
+        print_error(f"error: {text}", "" if error.hint in text else error.hint)
+    else:
+        print_error(
+            f"internal error: {type(error).__name__}: {error}",
+            "" if debug else "this is a defect of gitsync; --debug shows the stack trace for a report",
+        )
+    return 1
+
+
+def _quiet_pipe() -> int:
+    """The reader of our output went away (``| head``): nothing to say, also not when Python flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

@@ -1,0 +1,74 @@
+"""Flags made from the settings, so that a setting that exists has its flag, and both say the same."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from gitsync import logs
+from gitsync.settings import SettingInfo, load, settings_infos
+
+R = TypeVar("R")
+
+#: ``-h`` as kubectl has it.
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command the flags of the settings of ``groups`` (all when none is named), and ``--config``; the command
+    gets the loaded ``settings`` instead, and logs go where the settings say for as long as it runs. A command without
+    flags for logs has its results to show: there, only warnings are logged. Goes under ``@app.command``.
+    """
+    infos = [
+        info
+        for info in settings_infos()
+        if info.flag and info.name not in leave_out and (not groups or info.group in groups)
+    ]
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def command(config: Path | None, **arguments: Any) -> R:
+            flags = {info.name: arguments.pop(info.name) for info in infos}
+            settings = load(flags, config)
+            logs.configure(settings.log_format, settings.log_level if "log_level" in flags else "warning")
+            try:
+                return function(settings=settings, **arguments)
+            finally:
+                logs.shutdown()
+
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        parameters = [parameter for parameter in own if parameter.name != "settings"]
+        parameters += [_config(), *map(_parameter, infos)]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return decorate
+
+
+def _config() -> inspect.Parameter:
+    option = typer.Option("--config", metavar="PATH", help="A file of settings (YAML); see docs/settings.md.")
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter("config", kind, default=None, annotation=Annotated[Path | None, option])
+
+
+def _parameter(info: SettingInfo) -> inspect.Parameter:
+    """Values stay text here: they are checked where the file's and the environment's are checked."""
+    default = f" (default: {info.default})" if info.default else ""
+    options: dict[str, Any] = {
+        "help": info.description + default,
+        "rich_help_panel": info.group,
+        "show_default": False,
+    }
+    annotation: Any
+    if info.boolean:
+        annotation = Annotated[bool | None, typer.Option(f"{info.flag}/--no-{info.flag[2:]}", **options)]
+    else:
+        metavar = info.type.upper() if info.type.isalpha() else "TEXT"
+        annotation = Annotated[str | None, typer.Option(info.flag, metavar=metavar, **options)]
+    return inspect.Parameter(info.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

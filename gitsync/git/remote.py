@@ -1,0 +1,149 @@
+"""The other side: what its head is, and one commit of it, as little of it as it will give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import structlog
+
+from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
+from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
+from gitsync.git.environment import remote_environment
+from gitsync.git.failures import Damaged, Unadvertised, remote_failure
+from gitsync.git.source import GitSource
+from gitsync.git.store import COMMIT_REFS, Store
+
+log = structlog.get_logger(__name__)
+
+#: Where a branch's history lies while a commit is looked for in it.
+_HISTORY_REFS = "refs/gitsync-history/"
+#: How much history is asked for, first and then: git's own word for all of it.
+_DEPTHS = (100, 0x7FFFFFFF)
+
+_FETCH = (
+    "fetch", "--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
+    "--no-auto-maintenance", "--update-shallow",
+)  # fmt: skip
+
+
+class Remote:
+    """The repository that ``source`` names, over whichever transport it names."""
+
+    def __init__(self, source: GitSource, runner: Runner) -> None:
+        self.source = source
+        self._runner = runner
+        self._bearer = False
+
+    async def head(self) -> str:
+        """The commit that the branch or tag (or, without either, the remote's HEAD) is at: one ls-remote.
+
+        Raises: GitRefMissing, GitAuthRefused, GitUnavailable; GitRefused.
+        """
+        source = self.source
+        if source.commit:
+            return source.commit
+        name = "HEAD"
+        if source.tag:
+            name = f"refs/tags/{source.tag}"
+        elif source.branch:
+            name = f"refs/heads/{source.branch}"
+        # An annotated tag has two lines; the one with ^{} is the commit.
+        refs = await self._list("ls-remote", "--quiet", source.url, name, f"{name}^{{}}")
+        if found := refs.get(f"{name}^{{}}") or refs.get(name):
+            return found
+        raise await self._missing()
+
+    async def fetch(self, commit_id: str, store: Store) -> None:
+        """Bring the commit, without its history, into ``store``.
+
+        Raises: Damaged when the store seems to be what fails; otherwise as ``head``.
+        """
+        try:
+            await self._fetch(store, 1, f"+{commit_id}:{COMMIT_REFS}{commit_id}")
+        except Unadvertised:
+            log.debug("the server does not give out this commit by its id", url=self.source.url, commit=commit_id[:7])
+            await self._fetch_from_history(commit_id, store)
+
+    async def _fetch_from_history(self, commit_id: str, store: Store) -> None:
+        """For a server that gives out branches only: follow the branch back to the commit."""
+        source = self.source
+        if source.branch:
+            specs = [f"+refs/heads/{source.branch}:{_HISTORY_REFS}branch"]
+        elif source.commit:
+            specs = [f"+refs/heads/*:{_HISTORY_REFS}heads/*", f"+refs/tags/*:{_HISTORY_REFS}tags/*"]
+        else:
+            specs = [f"+{f'refs/tags/{source.tag}' if source.tag else 'HEAD'}:{_HISTORY_REFS}head"]
+        await store.forget(_HISTORY_REFS)
+        try:
+            for depth in _DEPTHS:
+                await self._fetch(store, depth, *specs)
+                if await store.has(commit_id):
+                    await store.keep(commit_id)
+                    return
+        finally:
+            await store.forget(_HISTORY_REFS)
+        raise GitRefMissing(
+            f"commit {commit_id[:7]} is not in the history of {source.url}",
+            hint="it may have been rewritten by a force-push",
+        )
+
+    async def _fetch(self, store: Store, depth: int, *specs: str) -> None:
+        args = (*_FETCH, f"--depth={depth}", "--", self.source.url, *specs)
+        await self._talk(args, git_dir=store.path, guard=store.guard)
+
+    async def _missing(self) -> GitsyncError:
+        """The branch or tag is not there: say so, and what is."""
+        source = self.source
+        kind = "tags" if source.tag else "heads"
+        try:
+            refs = await self._list("ls-remote", "--quiet", f"--{kind}", source.url)
+        except GitUnavailable as error:
+            return GitRefMissing(f"{source.wanted} does not exist at {source.url}", hint=error.message)
+        names = [name.removeprefix(f"refs/{kind}/") for name in refs if not name.endswith("^{}")]
+        if not names and not source.tag:
+            return GitRefMissing(f"{source.url} is empty: it has no commit yet", hint="push one")
+        near = get_close_matches(source.tag or source.branch, names, n=1)
+        shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
+        hint = f"did you mean `{near[0]}`?" if near else f"there are: {shown}" if names else "there are no tags"
+        return GitRefMissing(f"{source.wanted} does not exist at {source.url}", hint=hint)
+
+    async def _list(self, *args: str) -> dict[str, str]:
+        answer = await self._talk(args)
+        lines = (line.partition("\t") for line in answer.output.decode("utf-8", "replace").splitlines())
+        return {name: object_id for object_id, _, name in lines}
+
+    async def _talk(
+        self, args: Sequence[str], *, git_dir: Path | None = None, guard: Callable[[], None] | None = None
+    ) -> Answer:
+        """One conversation; a second one when there is a token and it is not taken the way it was sent."""
+        failure: GitsyncError | Unadvertised | Damaged | None = None
+        ways = [self._bearer]
+        if self.source.access.token and self.source.endpoint.site:
+            ways.append(not self._bearer)
+        for bearer in ways:
+            environment = remote_environment(self.source, git_dir, bearer=bearer)
+            answer = await self._run(Command(args, environment, self.source.timeout, max_output=16 * MIB, guard=guard))
+            if not answer.status:
+                self._bearer = bearer
+                return answer
+            latest = remote_failure(self.source, answer.complaint)
+            if failure is None or not bearer:  # git's own words for a refused bearer token miss the point
+                failure = latest
+            if not isinstance(latest, GitAuthRefused):
+                failure = latest
+                break
+        assert failure is not None
+        raise failure
+
+    async def _run(self, command: Command) -> Answer:
+        url = self.source.url
+        try:
+            return await self._runner.run(command)
+        except TooSlow:
+            raise GitUnavailable(
+                f"{url} did not answer within {command.timeout:g} s", hint="it is asked again; see also the git timeout"
+            ) from None
+        except TooMuch:
+            raise GitUnavailable(f"{url} lists more branches and tags than gitsync reads") from None

@@ -1,0 +1,107 @@
+"""A repository on this machine: hear of its commits at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from watchfiles import Change, awatch
+
+from gitsync.errors import GitUnavailable
+
+log = structlog.get_logger(__name__)
+
+#: How often to look for a repository that is not there (any more), in seconds.
+_GONE = 1.0
+#: Quiet for so long, in milliseconds: git has finished its flurry of renames.
+_QUIET = 50
+_AT_MOST = 200
+
+#: The files that say where branches and tags are, beside those below refs/ (tables.list: the reftable format).
+_FILES = frozenset({"HEAD", "packed-refs", "tables.list"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The directories to watch, and their inodes, which tell a directory from another one of the same name.
+
+    Not recursive, directory by directory: below ``objects`` a thousand directories change without any news.
+    """
+
+    own: frozenset[tuple[Path, int]]
+    refs: frozenset[tuple[Path, int]]
+
+    def matters(self, _change: Change, changed: str) -> bool:
+        file = Path(changed)
+        return file.name in _FILES or (file.suffix != ".lock" and any(file.parent == place for place, _ in self.refs))
+
+
+async def watch_local(path: Path) -> AsyncGenerator[None, None]:
+    """Yields when a branch, a tag or HEAD of the repository at ``path`` may have moved; first as soon as it is watched.
+
+    The first yield closes the gap between the last look at the repository and the watch. Bare repositories and
+    worktrees (where ``.git`` is a file) are understood. A repository that is removed is waited for.
+
+    Raises: GitUnavailable when the system gives no more watches: polling goes on without it.
+    """
+    while True:
+        places = await asyncio.to_thread(_places, path)
+        if not places:
+            await asyncio.sleep(_GONE)
+            continue
+        try:
+            async with aclosing(_changes(path, places)) as changes:
+                async for _ in changes:
+                    yield
+        except FileNotFoundError:
+            log.debug("the local repository is going away", path=str(path))
+        except OSError as error:
+            raise GitUnavailable(
+                f"{path} cannot be watched: {error}", hint="raise fs.inotify.max_user_instances; it is polled meanwhile"
+            ) from error
+
+
+async def _changes(path: Path, places: _Places) -> AsyncGenerator[None, None]:
+    """Until the set of directories is another one."""
+    watched = [place for place, _ in sorted(places.own | places.refs)]
+    watcher = awatch(*watched, watch_filter=places.matters, recursive=False, debounce=_AT_MOST, step=_QUIET)
+    async with aclosing(watcher):
+        upcoming = asyncio.ensure_future(anext(watcher))
+        try:
+            await asyncio.sleep(0)  # from here on it watches
+            while True:
+                yield
+                await upcoming
+                if await asyncio.to_thread(_places, path) != places:
+                    return
+                upcoming = asyncio.ensure_future(anext(watcher))
+        finally:
+            upcoming.cancel()
+            await asyncio.wait([upcoming])
+            if not upcoming.cancelled():
+                upcoming.exception()  # nobody else will look at it
+
+
+def _places(path: Path) -> _Places | None:
+    """Where the repository at ``path`` keeps its branches; None when there is no repository."""
+    from git import Repo
+    from git.exc import InvalidGitRepositoryError, NoSuchPathError
+
+    try:
+        with Repo(path, expand_vars=False) as repository:
+            own, common = Path(repository.git_dir).absolute(), Path(repository.common_dir).absolute()
+        root = common / "refs"
+        below = [
+            place for place in root.rglob("*") if place.is_dir() and "remotes" not in place.relative_to(root).parts
+        ]
+        tops = {own, common, own / "reftable", common / "reftable"}
+        return _Places(
+            frozenset((place, place.stat().st_ino) for place in tops if place.is_dir()),
+            frozenset((place, place.stat().st_ino) for place in [root, *below]),
+        )
+    except (InvalidGitRepositoryError, NoSuchPathError, FileNotFoundError):
+        return None

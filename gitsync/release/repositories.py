@@ -1,0 +1,201 @@
+"""HelmRepositories: their indexes kept current, their status, and the charts found in them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gitsync.api.conditions import remove_condition, set_condition
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    ARTIFACT_IN_STORAGE,
+    FAILED,
+    FALSE,
+    FETCH_FAILED,
+    INDEXATION_FAILED,
+    READY,
+    RECONCILING,
+    STALLED,
+    SUCCEEDED,
+    TRUE,
+)
+from gitsync.api.sources import HelmRepository
+from gitsync.charts import Charts, IndexInfo, RepositorySpec
+from gitsync.errors import (
+    ChartRepositoryUnavailable,
+    FieldErrors,
+    GitsyncError,
+    NotFound,
+    SourceNotReady,
+    TerminalError,
+)
+from gitsync.release.backoff import Backoff
+from gitsync.release.target import Located
+from gitsync.release.turn import MANAGER
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch
+    from gitsync.release.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+
+class Repositories:
+    """Every HelmRepository of the cluster. ``on_change(key)`` is told when an index is another than before."""
+
+    def __init__(self, cluster: Cluster, charts: Charts, watch: SharedWatch, on_change: Callable[[ObjectKey], None]):
+        self._cluster = cluster
+        self._charts = charts
+        self._watch = watch
+        self._on_change = on_change
+        self._backoff: Backoff[ObjectKey] = Backoff()
+        self._specs: dict[ObjectKey, RepositorySpec] = {}
+        self._said: dict[ObjectKey, str] = {}
+
+    async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
+        """Look for a new index, and say how that went. Returns seconds until the next look."""
+        manifest = self._watch.get(key)
+        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+            if (spec := self._specs.pop(key, None)) is not None:
+                self._charts.forget(spec)
+            return None
+        try:
+            repository = HelmRepository.parse(manifest)
+        except FieldErrors as error:
+            await self._failed(key, manifest, "InvalidSpec", error)
+            return None
+        if repository.spec.suspend:
+            return None
+        first = key not in self._specs
+        try:
+            spec = self._specs[key] = await self._spec(repository)
+            info = await self._charts.refresh(spec)
+        except TerminalError as error:
+            await self._failed(key, manifest, INDEXATION_FAILED, error)
+            return repository.spec.interval
+        except GitsyncError as error:
+            await self._failed(key, manifest, FAILED, error)
+            return min(self._backoff.next(key), repository.spec.interval)
+        self._backoff.reset(key)
+        if self._said.pop(key, None):
+            log.info("chart repository is back", repository=_name(key))
+        await self._ready(key, manifest, info)
+        if info.changed or first:
+            self._on_change(key)
+        return repository.spec.interval
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """The chart that a release asks for, in the index as it was last read.
+
+        Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
+        """
+        assert release.spec.chart is not None
+        wanted = release.spec.chart.spec
+        key = release.source
+        spec = self._specs.get(key)
+        if spec is None:
+            manifest = self._watch.get(key)
+            if manifest is None:
+                raise SourceNotReady(
+                    f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
+                )
+            raise SourceNotReady(f"HelmRepository '{_name(key)}' has not been read yet")
+        entry = await self._charts.resolve(spec, wanted.chart, wanted.version)
+        digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{wanted.chart}@{entry.version}"
+        load = partial(self._charts.fetch, spec, wanted.chart, entry.version)
+        return Located(wanted.chart, entry.version, digest, load)
+
+    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
+        spec = repository.spec
+        login: dict[str, str] = {}
+        tls: dict[str, str] = {}
+        if spec.secret_ref is not None:
+            login = await self._secret(repository, spec.secret_ref.name)
+        if spec.cert_secret_ref is not None:
+            tls = await self._secret(repository, spec.cert_secret_ref.name)
+        return RepositorySpec(
+            url=spec.url,
+            username=login.get("username", ""),
+            password=login.get("password", ""),
+            ca=tls.get("ca.crt", ""),
+            cert=tls.get("tls.crt", ""),
+            key=tls.get("tls.key", ""),
+            pass_credentials=spec.pass_credentials,
+            timeout=spec.timeout,
+        )
+
+    async def _secret(self, repository: HelmRepository, name: str) -> dict[str, str]:
+        key = ObjectKey("", "Secret", repository.metadata.namespace, name)
+        try:
+            secret = await self._cluster.get(key)
+        except NotFound as error:
+            raise ChartRepositoryUnavailable(
+                f"Secret '{key.namespace}/{name}' does not exist", url=repository.spec.url, hint="create it"
+            ) from error
+        try:
+            data = secret.get("data") or {}
+            return {field: base64.b64decode(value).decode() for field, value in data.items()}
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise ChartRepositoryUnavailable(
+                f"Secret '{key.namespace}/{name}' holds what is no text", url=repository.spec.url
+            ) from error
+
+    async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
+        message = f"stored artifact for revision '{info.revision}'"
+        old = manifest.get("status") or {}
+        artifact = old.get("artifact") or {}
+        if artifact.get("revision") != info.revision:
+            artifact = {
+                "revision": info.revision,
+                "digest": info.revision,
+                "path": f"helmrepository/{key.namespace}/{key.name}/index.yaml",
+                "url": info.url,
+                "lastUpdateTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            log.info("chart repository read", repository=_name(key), revision=info.revision[:19], charts=info.charts)
+        said = [(READY, TRUE, SUCCEEDED, message), (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, message)]
+        await self._write(key, manifest, {"url": info.url, "artifact": artifact}, said)
+
+    async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        if self._said.get(key) != error.message:
+            self._said[key] = error.message
+            log.warning(
+                "chart repository cannot be read",
+                repository=_name(key),
+                error=error.message,
+                effect="installed releases stay as they are",
+                **({"hint": error.hint} if error.hint else {}),
+            )
+        said = [(READY, FALSE, reason, error.message), (FETCH_FAILED, TRUE, reason, error.message)]
+        await self._write(key, manifest, {}, said)
+
+    async def _write(
+        self, key: ObjectKey, manifest: Manifest, fields: dict[str, Any], said: list[tuple[str, str, str, str]]
+    ) -> None:
+        old = manifest.get("status") or {}
+        generation = manifest["metadata"].get("generation", 0)
+        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE}
+        conditions = [item for item in old.get("conditions") or () if item["type"] in kept]
+        conditions = remove_condition(conditions, RECONCILING, STALLED)
+        for kind, status, reason, message in said:
+            conditions = set_condition(conditions, kind, status, reason, message, generation, datetime.now(UTC))
+        new = {**old, **fields, "observedGeneration": generation, "conditions": conditions}
+        if new == old:
+            return
+        try:
+            await self._cluster.patch(key, {"status": new}, manager=MANAGER, subresource="status")
+        except NotFound:
+            return  # deleted meanwhile; the watch will say so
+        except GitsyncError as error:
+            log.debug("status of a chart repository could not be written", repository=_name(key), error=error.message)
+
+
+def _name(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"

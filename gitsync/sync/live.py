@@ -1,0 +1,60 @@
+"""What is live of the objects that a plan asks about, with as few requests as that takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import SYNC_LABEL
+from gitsync.errors import KindUnknown, NotFound
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch
+
+#: From so many objects of one kind on, one list is cheaper than a get each.
+LIST_FROM = 5
+CONCURRENT_READS = 16
+
+
+class LiveReader:
+    """Reads live objects. What is watched anyway (``watched``, by group and kind) is looked up there."""
+
+    def __init__(self, cluster: Cluster, sync: str, watched: dict[tuple[str, str], SharedWatch]) -> None:
+        self._cluster = cluster
+        self._selector = f"{SYNC_LABEL}={sync}"
+        self._watched = watched
+        self._slots = asyncio.Semaphore(CONCURRENT_READS)
+
+    async def read(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
+        """Each of these objects, None when it is not there (or nothing serves its kind yet)."""
+        kinds: dict[tuple[str, str], list[ObjectKey]] = {}
+        for key in keys:
+            kinds.setdefault((key.group, key.kind), []).append(key)
+        found: dict[ObjectKey, Manifest | None] = {}
+        for part in await asyncio.gather(*(self._kind(kind, wanted) for kind, wanted in kinds.items())):
+            found |= part
+        return found
+
+    async def _kind(self, kind: tuple[str, str], keys: list[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
+        if (watch := self._watched.get(kind)) is not None:
+            return {key: watch.get(key) for key in keys}
+        known: dict[ObjectKey, Manifest] = {}
+        if len(keys) >= LIST_FROM:
+            try:
+                ours = await self._cluster.list(*kind, labels=self._selector)
+            except (KindUnknown, NotFound):
+                return dict.fromkeys(keys)
+            known = {ObjectKey.of(item): item for item in ours}
+        # An object without our label may be there all the same: somebody took it off, or it is to be adopted.
+        missing = [key for key in keys if key not in known]
+        read = await asyncio.gather(*(self._find(key) for key in missing))
+        return {**{key: known[key] for key in keys if key in known}, **dict(zip(missing, read, strict=True))}
+
+    async def _find(self, key: ObjectKey) -> Manifest | None:
+        async with self._slots:
+            try:
+                return await self._cluster.find(key)
+            except KindUnknown:
+                return None

@@ -1,0 +1,88 @@
+"""What a sync has done so far: counted, for the last line; listed, for the journal; said, for the log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import structlog
+
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.errors import GitsyncError
+from gitsync.sync.journal import Change, JournalEntry, Result
+
+log = structlog.get_logger(__name__)
+
+COUNTED = ("created", "changed", "deleted", "unchanged", "failed", "waiting")
+
+
+class Report:
+    """One sync of one commit. ``log`` carries the commit on every line."""
+
+    def __init__(self, commit: CommitInfo) -> None:
+        self.commit = commit
+        self.log = log.bind(commit=commit.short, author=commit.author, subject=commit.subject)
+        self.counts: Counter[str] = Counter()
+        self.changes: list[Change] = []
+        self._started = time.monotonic()
+
+    @property
+    def took(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._started
+
+    def done(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
+        """Something was done to an object: one line, one entry."""
+        self.counts[verb] += 1
+        self.changes.append(Change(verb, str(key), origin, why))
+        self.log.info(f"object {verb}", object=str(key), **_given(origin=origin, why=why))
+
+    def failed(self, key: ObjectKey, error: GitsyncError | str, origin: str = "") -> None:
+        """Something could not be done."""
+        message = error if isinstance(error, str) else error.message
+        hint = "" if isinstance(error, str) else error.hint
+        self.counts["failed"] += 1
+        self.changes.append(Change("failed", str(key), origin, message))
+        self.log.error("object failed", object=str(key), **_given(origin=origin), error=message, **_given(hint=hint))
+
+    def outcome(self, verb: str, key: ObjectKey, why: str) -> None:
+        """How a release that this commit changed ended up; the release has said so itself, so there is no line."""
+        self.counts[verb] += 1
+        self.changes.append(Change(verb, str(key), why=why))
+
+    def unchanged(self, number: int) -> None:
+        """So many objects were as they should be."""
+        self.counts["unchanged"] += number
+
+    def finish(self, result: Result, why: str = "") -> JournalEntry:
+        """The last line, and the journal's entry."""
+        event = {
+            "succeeded": "sync finished",
+            "failed": "sync finished with failures",
+            "superseded": "sync superseded by a newer commit",
+            "held": "sync held",
+        }[result]
+        level = "warning" if result in ("failed", "held") else "info"
+        counts = {name: self.counts[name] for name in COUNTED}
+        getattr(self.log, level)(event, **_given(why=why), **counts, took=f"{self.took:.1f}s")
+        return self.entry(result)
+
+    def entry(self, result: Result) -> JournalEntry:
+        """The journal's entry as of now."""
+        counts = {name: self.counts[name] for name in COUNTED}
+        commit = self.commit
+        return JournalEntry(
+            commit.id,
+            commit.author,
+            commit.subject,
+            time.time(),
+            round(self.took, 3),
+            result,
+            counts,
+            tuple(self.changes),
+        )
+
+
+def _given(**fields: str) -> dict[str, str]:
+    """Only the fields that say something."""
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,143 @@
+"""The command line as a whole: help, exit codes, and what an error looks like."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from gitsync import logs
+from gitsync.cli import main
+from gitsync.cli.app import COMMANDS
+from gitsync.cli.lazy import AliasGroup
+from gitsync.errors import ClusterUnavailable
+
+GITSYNC = [sys.executable, "-m", "gitsync.cli"]
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in os.environ if name.startswith("GITSYNC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
+    yield
+    logs.forget_secrets()
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True)  # compiles what is not compiled yet
+    best = 60.0
+    for _ in range(5):
+        began = time.monotonic()
+        done = subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True, text=True)
+        best = min(best, time.monotonic() - began)
+        assert all(name in done.stdout for name in COMMANDS)
+        if best < 0.4:
+            return
+    pytest.fail(f"gitsync --help takes {best:.2f} s")
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from gitsync.cli import main; main(['--help']); "
+        "print({'kubernetes', 'helm_python', 'git', 'structlog', 'pydantic_settings', 'aiohttp'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    command = get_command(import_module(COMMANDS[name].module).app)
+    assert (command.help or "").split("\n")[0] == COMMANDS[name].summary
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [[name]]
+    command = get_command(import_module(COMMANDS[name].module).app)
+    if isinstance(command, AliasGroup):
+        paths += [[name, inner] for inner in command.commands]
+    for path in paths:
+        assert main([*path, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert "Example:" in shown
+        assert f"gitsync {' '.join(path)}" in shown.partition("Example:")[2]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("gitsync 0.")
+
+
+def test_wrong_usage_is_exit_code_2_and_suggests(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grpah"]) == 2
+    assert "Did you mean 'graph'?" in capsys.readouterr().err
+
+
+def test_an_error_is_one_message_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--interval", "soon"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "error: interval: not a duration: 'soon'; it is written as 30s, 5m or 1h30m (--interval)\n"
+        "hint: docs/settings.md lists all settings\n"
+    )
+
+
+def test_debug_shows_the_stack_trace_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--interval", "soon", "--debug"]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def failing(error: BaseException) -> None:
+    raise error
+
+
+def test_a_defect_is_called_one_and_nothing_secret_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.register_secret("hunter2")
+    monkeypatch.setattr("gitsync.cli.app.get_command", lambda _: lambda *_, **__: failing(KeyError("hunter2\x1b[2J")))
+    assert main([]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("internal error: KeyError: ")
+    assert "--debug" in err
+    assert "hunter2" not in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (ClusterUnavailable("no answer", hint="is it up?"), 1, "error: no answer\nhint: is it up?\n"),
+        (SystemExit(3), 3, ""),
+    ],
+)
+def test_exit_codes(
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("gitsync.cli.app.get_command", lambda _: lambda *_, **__: failing(error))
+    assert main([]) == code
+    assert capsys.readouterr().err == message
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*GITSYNC, "run", "--help"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 1

@@ -1,0 +1,137 @@
+"""``gitsync get`` against a real API server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from gitsync.api.crds import crds
+from gitsync.cli import main
+from tests.controlplane.cluster import Cli, Cluster
+
+
+def manifest(api_version: str, kind: str, namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+@pytest.fixture
+def story(control_plane: Cluster, kubectl: Cli, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A namespace with one repository and two releases, one of them ready."""
+    directory = tmp_path_factory.mktemp("story")
+    (directory / "crds.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": crds()}))
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory / "crds.json"))
+    kubectl(
+        "wait", "--for=condition=Established", "--timeout=30s", *[f"crd/{crd['metadata']['name']}" for crd in crds()]
+    )
+    chart = {"spec": {"chart": "redis", "sourceRef": {"kind": "HelmRepository", "name": "bitnami"}}}
+    items = [
+        manifest(
+            "source.toolkit.fluxcd.io/v1", "HelmRepository", namespace, "bitnami", {"url": "https://charts.example"}
+        ),
+        manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", namespace, "redis", {"chart": chart, "interval": "5m"}),
+        manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", namespace, "backend", {"chart": chart, "interval": "5m"}),
+    ]
+    (directory / "items.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    kubectl("apply", "-f", str(directory / "items.json"))
+    make_ready(control_plane, namespace, "redis", "Release reconciliation succeeded")
+    return namespace
+
+
+def make_ready(control_plane: Cluster, namespace: str, name: str, message: str) -> None:
+    path = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases/{name}"
+    found = control_plane.request("GET", path)
+    condition = {
+        "type": "Ready", "status": "True", "reason": "InstallSucceeded", "message": message, "observedGeneration": 1,
+        "lastTransitionTime": "2026-11-23T06:00:00Z",
+    }  # fmt: skip
+    found["status"] = {"conditions": [condition], "observedGeneration": 1, "lastAttemptedRevision": "17.3.14"}
+    control_plane.request("PUT", f"{path}/status", found)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("kind", ["helmreleases", "helmrelease", "hr"])
+def test_releases_are_a_plain_table(
+    kind: str, story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["get", kind, "-n", story, "--kubeconfig", str(control_plane.kubeconfig)]) == 0
+    assert lines(capsys) == [
+        "NAME      REVISION   SUSPENDED   READY     MESSAGE",
+        "backend              False       Unknown   waiting to be reconciled",
+        "redis     17.3.14    False       True      Release reconciliation succeeded",
+    ]
+
+
+def test_all_namespaces_adds_a_column_and_all_kinds_a_prefix(
+    story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["get", "all", "-A", "--kubeconfig", str(control_plane.kubeconfig)]) == 0
+    shown = [line.split() for line in lines(capsys)]
+    assert [story, "helmrepository/bitnami", "False", "Unknown", "waiting", "to", "be", "reconciled"] in shown
+    assert [story, "helmrelease/redis", "17.3.14", "False", "True", "Release", "reconciliation", "succeeded"] in shown
+    assert shown[0][0] == "NAMESPACE"
+
+
+@pytest.mark.parametrize("words", [["sources", "helm"], ["helmrepositories"], ["helmrepo"]])
+def test_repositories_have_their_own_table(
+    words: list[str], story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["get", *words, "-n", story, "-o", "wide", "--kubeconfig", str(control_plane.kubeconfig)]) == 0
+    header, row = lines(capsys)
+    assert header.split() == ["NAME", "REVISION", "SUSPENDED", "READY", "URL", "COMMIT", "AGE", "MESSAGE"]
+    assert row.split()[:4] == ["bitnami", "False", "Unknown", "https://charts.example"]
+
+
+def test_json_is_the_object_or_a_list_without_bookkeeping(
+    story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["get", "hr", "-n", story, "--kubeconfig", str(control_plane.kubeconfig), "-o"]
+    assert main([*base, "json", "redis"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    assert (one["kind"], one["metadata"]["name"]) == ("HelmRelease", "redis")
+    assert "managedFields" not in one["metadata"]
+    assert main([*base, "json"]) == 0
+    several = json.loads(capsys.readouterr().out)
+    assert (several["kind"], [item["metadata"]["name"] for item in several["items"]]) == ("List", ["backend", "redis"])
+    assert main([*base, "yaml", "redis"]) == 0
+    assert "\nkind: HelmRelease\n" in capsys.readouterr().out
+
+
+def test_a_name_that_is_not_there_is_an_error_and_an_empty_namespace_is_not(
+    story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubeconfig = str(control_plane.kubeconfig)
+    assert main(["get", "hr", "nosuch", "-n", story, "--kubeconfig", kubeconfig]) == 1
+    assert "nosuch" in capsys.readouterr().err
+    assert main(["get", "hr", "-n", "nobody-is-here", "--kubeconfig", kubeconfig]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "nothing found in namespace nobody-is-here\n")
+
+
+def test_watching_prints_the_table_and_then_every_change(story: str, control_plane: Cluster) -> None:
+    command = [sys.executable, "-m", "gitsync.cli", "get", "hr", "-w", "-n", story]
+    process = subprocess.Popen(
+        [*command, "--kubeconfig", str(control_plane.kubeconfig)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        first = [process.stdout.readline().split() for _ in range(3)]
+        assert [row[0] for row in first] == ["NAME", "backend", "redis"]
+        make_ready(control_plane, story, "backend", "all is well")
+        assert process.stdout.readline() == "backend   17.3.14    False       True      all is well\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        out, err = process.communicate()
+    assert (out, err) == ("", "")

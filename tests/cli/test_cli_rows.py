@@ -1,0 +1,86 @@
+"""Objects as rows: revision, readiness, age."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from gitsync.cli.output import as_json, as_yaml, one_line
+from gitsync.cli.rows import HELM_RELEASES, HELM_REPOSITORIES, human_duration
+from gitsync.kubeyaml import load
+
+
+def release(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> dict[str, Any]:
+    annotations = {"gitsync.dev/commit": "3f2a91c0ffee"}
+    return {"metadata": {"name": "redis", "annotations": annotations}, "spec": spec or {}, "status": status or {}}
+
+
+def test_a_ready_release_shows_the_chart_version_it_runs() -> None:
+    status = {
+        "history": [{"chartName": "redis", "chartVersion": "17.3.14"}, {"chartVersion": "17.3.13"}],
+        "lastAttemptedRevision": "17.3.15",
+        "conditions": [{"type": "Ready", "status": "True", "message": "Release reconciliation succeeded"}],
+    }
+    row = HELM_RELEASES.row(release(status=status), wide=False)
+    assert row == ["redis", "17.3.14", "False", "True", "Release reconciliation succeeded"]
+    wide = dict(
+        zip(HELM_RELEASES.headers(wide=True), HELM_RELEASES.row(release(status=status), wide=True), strict=True)
+    )
+    assert (wide["CHART"], wide["COMMIT"], wide["MESSAGE"]) == ("redis", "3f2a91c", "Release reconciliation succeeded")
+
+
+def test_a_release_that_nobody_looked_at_yet() -> None:
+    assert HELM_RELEASES.row(release({"suspend": True}), wide=False) == [
+        "redis", "", "True", "Unknown", "waiting to be reconciled"
+    ]  # fmt: skip
+    assert HELM_RELEASES.row(release(status={"lastAttemptedRevision": "1.0.0"}), wide=False)[1] == "1.0.0"
+
+
+def test_a_repository_shows_the_beginning_of_its_index_digest() -> None:
+    status = {"artifact": {"revision": "sha256:0123456789abcdef"}}
+    manifest = {"metadata": {"name": "bitnami"}, "spec": {"url": "https://ada:pw@charts.example"}, "status": status}
+    assert HELM_REPOSITORIES.row(manifest, wide=False)[1] == "sha256:01234567"
+    assert "https://***@charts.example" in HELM_REPOSITORIES.row(manifest, wide=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (130, "2m10s"), (660, "11m"), (3 * 3600, "3h"),
+        (3 * 3600 + 600, "3h10m"), (9 * 3600 + 600, "9h"), (50 * 3600, "2d2h"), (8 * 86400, "8d"),
+        (800 * 86400, "2y70d"), (9 * 365 * 86400, "9y"),
+    ],
+)  # fmt: skip
+def test_ages_are_kubectls(seconds: float, text: str) -> None:
+    assert human_duration(seconds) == text
+
+
+def test_what_a_cluster_says_cannot_steer_the_terminal() -> None:
+    assert one_line("a\nb\x1b[2J\u202e") == r"a b\u001b[2J\u202e"
+    assert as_json({"a": "\x1b"}) == '{\n    "a": "\\u001b"\n}\n'
+    assert "\x1b" not in as_yaml({"a": "\x1b"})
+
+
+def test_yaml_keeps_the_order_of_fields_and_quotes_with_care() -> None:
+    assert as_yaml({"b": 1, "image": "redis:7.0", "a": [{"x": "yes", "c": None}], "t": "a b\nc\n"}) == (
+        'b: 1\nimage: redis:7.0\na:\n- x: "yes"\n  c: null\nt: |\n  a b\n  c\n'
+    )
+
+
+TEXTS = st.one_of(
+    st.text(), st.from_regex(r"[-+.~&*!|>%@`?:#'\"{}\[\], \n\t0-9a-zA-Z_]{0,12}", fullmatch=True),
+    st.sampled_from(["yes", "No", "0644", "1e3", "0x1f", "1_000", "12:30:45", "2001-01-01", "~", ".inf", "<<",
+                     "a:", "a #b", "="]),
+)  # fmt: skip
+
+
+@given(st.recursive(TEXTS | st.integers(-(2**53), 2**53) | st.booleans() | st.none(),
+                    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=8))  # fmt: skip
+def test_kubernetes_reads_back_what_is_printed_as_yaml(value: Any) -> None:
+    assume("\x00" not in json.dumps(value))
+    text = as_yaml({"value": value})
+    assert load(text) == {"value": value}

@@ -1,0 +1,227 @@
+"""Requests that meet faults: what is sent again, what is not, and what is raised."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from gitsync.api.identity import ObjectKey
+from gitsync.cluster import Cluster, retry_on_conflict
+from gitsync.errors import AlreadyExists, ClusterUnavailable, Conflict, Invalid, KindUnknown, NotFound
+from tests.cluster.conftest import SHORT
+from tests.cluster.faulty import CONFIGMAPS, FaultyApi, answer, configmap, failure, hang, reset, write_kubeconfig
+
+KEY = ObjectKey("", "ConfigMap", "default", "a")
+PATH = f"{CONFIGMAPS}/a"
+DESIRED: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "a", "namespace": "default"},
+    "data": {"x": "1"},
+}
+FOUND = answer(configmap("a", 7))
+
+
+async def test_overload_is_waited_out_for_as_long_as_the_server_asks(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("GET", PATH, failure(429, "TooManyRequests", headers={"Retry-After": "1"}), FOUND)
+    started = time.monotonic()
+    assert (await cluster.get(KEY))["metadata"]["name"] == "a"
+    assert 1.0 <= time.monotonic() - started < 2.5
+
+
+async def test_a_wait_longer_than_our_patience_is_handed_to_the_caller(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("GET", PATH, failure(503, "ServiceUnavailable", headers={"Retry-After": "600"}))
+    with pytest.raises(ClusterUnavailable) as caught:
+        await cluster.get(KEY)
+    assert caught.value.retry_after == 600
+    assert caught.value.status == 503
+    assert len(api.requests("GET", PATH)) == 1
+
+
+@pytest.mark.parametrize("fault", [failure(500, "InternalError"), failure(504, "Timeout"), reset])
+async def test_a_passing_fault_is_not_seen_by_the_caller(api: FaultyApi, cluster: Cluster, fault: Any) -> None:
+    api.on("PATCH", PATH, fault, fault, FOUND)
+    applied = await cluster.apply(DESIRED, manager="gitsync")
+    assert applied["metadata"]["resourceVersion"] == "7"
+    assert cluster.requests["apply"] == 3
+
+
+async def test_a_fault_that_lasts_is_raised_with_verb_object_and_cause(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("PATCH", PATH, failure(500, "InternalError", "failed calling webhook: connection refused"))
+    with pytest.raises(ClusterUnavailable) as caught:
+        await cluster.apply(DESIRED, manager="gitsync")
+    assert caught.value.message == (
+        "cannot apply ConfigMap/default/a: the API server failed (500): failed calling webhook: connection refused"
+    )
+
+
+async def test_a_server_that_does_not_answer_is_given_up_in_time(api: FaultyApi, tmp_path: Path) -> None:
+    api.on("GET", PATH, hang)
+    timings = replace(SHORT, request=0.1, total=0.4)
+    async with await Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, api.url), timings=timings) as cluster:
+        await cluster.resource("", "ConfigMap")
+        started = time.monotonic()
+        with pytest.raises(ClusterUnavailable, match="does not answer"):
+            await cluster.get(KEY)
+        assert time.monotonic() - started < 1.5
+
+
+async def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path, "http://127.0.0.1:1")
+    async with await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, total=0.2)) as cluster:
+        with pytest.raises(ClusterUnavailable, match=r"http://127\.0\.0\.1:1 cannot be reached"):
+            await cluster.get(KEY)
+
+
+async def test_a_create_that_may_have_happened_is_not_sent_twice(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("POST", CONFIGMAPS, reset, FOUND)
+    with pytest.raises(ClusterUnavailable):
+        await cluster.create(DESIRED, manager="gitsync")
+    assert len(api.requests("POST", CONFIGMAPS)) == 1
+
+
+async def test_a_create_that_was_turned_away_is_sent_again(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("POST", CONFIGMAPS, failure(429, "TooManyRequests"), answer(configmap("a", 7), status=201))
+    assert (await cluster.create(DESIRED, manager="gitsync"))["metadata"]["resourceVersion"] == "7"
+
+
+async def test_an_existing_object_is_told_from_a_changed_one(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("POST", CONFIGMAPS, failure(409, "AlreadyExists", 'configmaps "a" already exists'))
+    with pytest.raises(AlreadyExists) as caught:
+        await cluster.create(DESIRED, manager="gitsync")
+    assert caught.value.key == KEY
+    assert caught.value.verb == "create"
+
+
+async def test_an_apply_that_met_another_writer_is_sent_again(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("PATCH", PATH, failure(409, "Conflict"), FOUND)
+    await cluster.apply(DESIRED, manager="gitsync")
+    assert cluster.requests["apply"] == 2
+
+
+async def test_fields_of_another_manager_are_a_conflict_at_once(api: FaultyApi, cluster: Cluster) -> None:
+    causes = [{"reason": "FieldManagerConflict", "message": 'conflict with "kubectl"', "field": ".data.x"}]
+    api.on("PATCH", PATH, failure(409, "Conflict", details={"causes": causes}))
+    with pytest.raises(Conflict) as caught:
+        await cluster.apply(DESIRED, manager="gitsync", force=False)
+    assert caught.value.reason == "FieldManagerConflict"
+    assert caught.value.causes == ((".data.x", 'conflict with "kubectl"'),)
+    assert len(api.requests("PATCH", PATH)) == 1
+
+
+async def test_a_replace_of_a_changed_object_is_a_conflict_which_reading_again_solves(
+    api: FaultyApi, cluster: Cluster
+) -> None:
+    api.on("GET", PATH, answer(configmap("a", 7)), answer(configmap("a", 8)))
+    api.on("PUT", PATH, failure(409, "Conflict", "the object has been modified"), answer(configmap("a", 9)))
+
+    async def change() -> Any:
+        return await cluster.replace(await cluster.get(KEY) | {"data": {"x": "2"}}, manager="gitsync")
+
+    assert (await retry_on_conflict(change))["metadata"]["resourceVersion"] == "9"
+    assert [b'"8"' in seen.body for seen in api.requests("PUT", PATH)] == [False, True]
+
+
+async def test_apply_says_who_wants_what_as_the_api_expects_it(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("PATCH", PATH, FOUND)
+    await cluster.apply(DESIRED, manager="gitsync", dry_run=True, validation="Strict")
+    (seen,) = api.requests("PATCH", PATH)
+    assert dict(seen.query) == {
+        "fieldManager": "gitsync",
+        "force": "true",
+        "dryRun": "All",
+        "fieldValidation": "Strict",
+    }
+    assert seen.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert seen.headers["Authorization"] == "Bearer letmein"
+
+
+async def test_warnings_reach_the_caller(api: FaultyApi, cluster: Cluster) -> None:
+    header = r'299 - "unknown field \"spec.replcias\"", 299 - "second"'
+    api.on("PATCH", PATH, answer(configmap("a", 7), headers={"Warning": header}))
+    warnings: list[str] = []
+    await cluster.apply(DESIRED, manager="gitsync", warn=warnings.append)
+    assert warnings == ['unknown field "spec.replcias"', "second"]
+
+
+async def test_delete_says_whether_there_was_something(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("DELETE", PATH, answer({"kind": "Status", "status": "Success"}), failure(404, "NotFound"))
+    assert await cluster.delete(KEY, uid="u1", grace=0) is True
+    assert await cluster.delete(KEY) is False
+    assert api.requests("DELETE", PATH)[0].body == (
+        b'{"propagationPolicy":"Background","preconditions":{"uid":"u1"},"gracePeriodSeconds":0}'
+    )
+
+
+async def test_delete_spares_an_object_that_took_the_name(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("DELETE", PATH, failure(409, "Conflict"))
+    api.on("GET", PATH, answer(configmap("a", 7, uid="new")))
+    assert await cluster.delete(KEY, uid="old") is False
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "%2e%2e"])
+async def test_a_name_that_is_no_name_never_becomes_a_request(api: FaultyApi, cluster: Cluster, name: str) -> None:
+    with pytest.raises(Invalid):
+        await cluster.delete(KEY._replace(name=name))
+    with pytest.raises(Invalid):
+        await cluster.get(ObjectKey("", "ConfigMap", name, "a"))
+    assert [seen for seen in api.seen if not seen.path.startswith(("/api", "/apis")) or "configmaps" in seen.path] == []
+
+
+async def test_what_json_cannot_hold_is_refused_with_the_object_named(api: FaultyApi, cluster: Cluster) -> None:
+    with pytest.raises(Invalid, match="cannot apply ConfigMap/default/a"):
+        await cluster.apply(DESIRED | {"data": {"x": 2**70}}, manager="gitsync")
+
+
+async def test_find_is_none_only_for_an_object_that_is_missing(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("GET", PATH, failure(404, "NotFound", 'configmaps "a" not found'))
+    assert await cluster.find(KEY) is None
+    with pytest.raises(NotFound):
+        await cluster.get(KEY)
+    with pytest.raises(KindUnknown):
+        await cluster.find(ObjectKey("nowhere.example", "Thing", "default", "a"))
+
+
+async def test_a_list_is_read_page_by_page_and_begun_anew_when_its_token_ran_out(
+    api: FaultyApi, cluster: Cluster
+) -> None:
+    first = {"metadata": {"resourceVersion": "5", "continue": "next"}, "items": [{"metadata": {"name": "a"}}]}
+    last = {"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {"name": "b"}}]}
+    gone = failure(410, "Expired", "The provided continue parameter is too old")
+    api.on("GET", CONFIGMAPS, answer(first), gone, answer(first), answer(last))
+    found = await cluster.list("", "ConfigMap", namespace="default", labels="app=a,tier!=b", fields="metadata.name=a")
+    assert [(item["kind"], item["metadata"]["name"]) for item in found] == [("ConfigMap", "a"), ("ConfigMap", "b")]
+    queries = [seen.query for seen in api.requests("GET", CONFIGMAPS)]
+    assert [query.get("continue") for query in queries] == [None, "next", None, "next"]
+    assert {query["labelSelector"] for query in queries} == {"app=a,tier!=b"}
+
+
+async def test_a_request_that_is_cancelled_leaves_nothing_behind(api: FaultyApi, cluster: Cluster) -> None:
+    arrived = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.StreamResponse:
+        arrived.set()
+        return await hang(request)
+
+    api.on("GET", PATH, hold)
+    await cluster.resource("", "ConfigMap")
+    before = asyncio.all_tasks()
+    request = asyncio.create_task(cluster.get(KEY))
+    await arrived.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await asyncio.sleep(0.05)  # until the server has noticed
+    assert asyncio.all_tasks() <= before
+
+
+async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> None:
+    await cluster.close()
+    with pytest.raises(ClusterUnavailable, match="closed"):
+        await cluster.get(KEY)

@@ -1,0 +1,3 @@
+"""What all tests share: the real control plane (see tests/controlplane)."""
+
+pytest_plugins = ["tests.controlplane.fixtures"]

@@ -1,0 +1,457 @@
+"""A mirror of a repository on this machine: what it reads, and what a repository cannot make it do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitsync.errors import GitRefMissing, GitRefused, GitUnavailable
+from gitsync.git import GitSource, Mirror, TreeEntry, mirror_name
+from tests.git.git_world import Repository
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Repository:
+    return Repository.make(tmp_path / "fleet")
+
+
+@pytest.fixture
+async def mirror(origin: Repository, tmp_path: Path) -> AsyncIterator[Mirror]:
+    mirror = Mirror(GitSource(str(origin.path), branch="main"), tmp_path / "state")
+    yield mirror
+    await mirror.close()
+
+
+async def contents(mirror: Mirror, commit_id: str, path: str = "") -> dict[str, bytes]:
+    entries = await mirror.tree(commit_id, path)
+    blobs = await mirror.read([entry.blob_id for entry in entries])
+    return {entry.path: blobs[entry.blob_id] for entry in entries}
+
+
+async def test_head_is_the_branch_and_fetch_tells_who_and_why(origin: Repository, mirror: Mirror) -> None:
+    commit_id = origin.commit({"a.yaml": "kind: A\n"}, "redis: persistence off\n\nA longer story.")
+
+    assert await mirror.head() == commit_id
+    commit = await mirror.fetch(commit_id)
+
+    assert (commit.id, commit.author, commit.subject, commit.time) == (
+        commit_id, "Ada", "redis: persistence off", 1700000000.0,
+    )  # fmt: skip
+    assert await mirror.info(commit_id) == commit
+    assert await mirror.fetch(commit_id) == commit
+
+
+async def test_tree_lists_files_with_their_size_and_read_gives_their_content(
+    origin: Repository, mirror: Mirror
+) -> None:
+    commit_id = origin.commit(
+        {"clusters/prod/a.yaml": "a: 1\n", "clusters/dev/b.yaml": "b: 2\n", "README": b"\x00\xff"}
+    )
+    await mirror.fetch(commit_id)
+
+    tree = await mirror.tree(commit_id)
+    assert [(entry.path, entry.size) for entry in tree] == [
+        ("README", 2), ("clusters/dev/b.yaml", 5), ("clusters/prod/a.yaml", 5),
+    ]  # fmt: skip
+    assert await contents(mirror, commit_id, "./clusters/prod/") == {"clusters/prod/a.yaml": b"a: 1\n"}
+    assert (await contents(mirror, commit_id))["README"] == b"\x00\xff"
+    assert await mirror.read([]) == {}
+
+
+async def test_a_path_that_is_not_there_is_an_error_and_not_an_empty_cluster(
+    origin: Repository, mirror: Mirror
+) -> None:
+    commit_id = origin.commit({"clusters/prod": "a file\n"})
+    await mirror.fetch(commit_id)
+
+    for path in ("clusters/production", "clusters/prod"):
+        with pytest.raises(GitRefused, match=f"no directory `{path}` in commit {commit_id[:7]}"):
+            await mirror.tree(commit_id, path)
+    for path in ("../fleet", "clusters/../..", "a\0b", "a\nb"):
+        with pytest.raises(GitRefused, match="not a path inside the repository"):
+            await mirror.tree(commit_id, path)
+
+
+async def test_an_empty_commit_has_no_files(origin: Repository, mirror: Mirror) -> None:
+    commit_id = origin.commit({})
+    await mirror.fetch(commit_id)
+    assert await mirror.tree(commit_id) == []
+
+
+async def test_tree_id_changes_with_what_is_below_and_only_with_that(origin: Repository, mirror: Mirror) -> None:
+    first = origin.commit({"charts/app/Chart.yaml": "name: app\n", "charts/[a]*/Chart.yaml": "x\n", "other": "1"})
+    second = origin.commit({"other": "2"})
+    third = origin.commit({"charts/app/values.yaml": "a: 1\n"})
+    for commit_id in (first, second, third):
+        await mirror.fetch(commit_id)
+
+    ids = [await mirror.tree_id(commit_id, "./charts/app") for commit_id in (first, second, third)]
+    assert ids[0] == ids[1] != ids[2]
+    assert ids[0] == origin.git("rev-parse", f"{first}:charts/app")
+    assert await mirror.tree_id(first, "charts/[a]*") == origin.git("rev-parse", f"{first}:charts/[a]*")
+    assert await mirror.tree_id(first, "") == origin.git("rev-parse", f"{first}^{{tree}}")
+    assert await mirror.tree_id(first, "charts/nothing") is None
+    assert await mirror.tree_id(first, "charts/app/Chart.yaml") is None
+
+
+async def test_changed_paths_between_two_commits(origin: Repository, mirror: Mirror) -> None:
+    old = origin.commit({"same": "s", "changed": "1", "moved": "a long enough text to be found again\n", "gone": "g"})
+    new = origin.commit(
+        {
+            "changed": "2",
+            "moved": None,
+            "elsewhere": "a long enough text to be found again\n",
+            "gone": None,
+            "ü/new": "n",
+        }
+    )
+    await mirror.fetch(old)
+    await mirror.fetch(new)
+
+    assert await mirror.changed_paths(old, new) == ["changed", "elsewhere", "gone", "moved", "ü/new"]
+    assert await mirror.changed_paths(new, new) == []
+    assert await mirror.changed_paths(None, old) == ["changed", "gone", "moved", "same"]
+
+
+async def test_a_commit_that_was_not_fetched_is_fetched_when_asked_about(origin: Repository, mirror: Mirror) -> None:
+    old = origin.commit({"a": "1"})
+    new = origin.commit({"a": "2"})
+    assert await mirror.changed_paths(old, new) == ["a"]
+    assert (await mirror.info(old)).id == old
+
+
+async def test_history_is_not_fetched(origin: Repository, mirror: Mirror) -> None:
+    commits = [origin.commit({"a": str(number)}) for number in range(5)]
+    await mirror.fetch(commits[-1])
+    objects = Repository(mirror.path).git("cat-file", "--batch-all-objects", "--batch-check")
+    assert commits[-1] in objects
+    assert not any(commit_id in objects for commit_id in commits[:-1])
+
+
+async def test_a_small_commit_brings_only_what_is_new(origin: Repository, mirror: Mirror) -> None:
+    origin.commit({f"d{number % 10}/f{number}": f"{number}\n" * 50 for number in range(200)})
+    await mirror.fetch(await mirror.head())
+    before = {file.name for file in mirror.path.glob("objects/pack/*.pack")}
+
+    origin.commit({"d3/f3": "changed\n"})
+    await mirror.fetch(await mirror.head())
+
+    (new,) = [file for file in mirror.path.glob("objects/pack/*.pack") if file.name not in before]
+    assert new.stat().st_size < 2000  # a commit, two trees, one file
+
+
+async def test_symlinks_and_submodules_are_left_out_and_nothing_is_checked_out(
+    origin: Repository, mirror: Mirror, tmp_path: Path
+) -> None:
+    (origin.path / "link.yaml").symlink_to("/etc/passwd")
+    (origin.path / "charts").symlink_to("../../secrets")
+    inner = origin.commit({"a.yaml": "a\n"})
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{inner},sub")
+    origin.git("commit", "--quiet", "-m", "a submodule")
+    commit_id = origin.git("rev-parse", "HEAD")
+    await mirror.fetch(commit_id)
+
+    assert await contents(mirror, commit_id) == {"a.yaml": b"a\n"}
+    assert await mirror.tree_id(commit_id, "charts") is None
+    assert sorted(file.name for file in (tmp_path / "state").iterdir() if file != mirror.path) == [
+        mirror.path.with_suffix(".lock").name
+    ]
+
+
+async def test_filters_hooks_and_attributes_of_a_repository_are_never_run(
+    origin: Repository, mirror: Mirror, tmp_path: Path
+) -> None:
+    trap = tmp_path / "sprung"
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+    commit_id = origin.commit(
+        {".gitattributes": "* filter=trap text eol=crlf ident\n", "big.yaml": pointer, "i": "$Id$\n"}
+    )
+    for hook in ("post-checkout", "post-merge", "reference-transaction", "pre-auto-gc"):
+        file = origin.git_dir / "hooks" / hook
+        file.write_text(f"#!/bin/sh\ntouch {trap}\n")
+        file.chmod(0o755)
+    origin.git("config", "filter.trap.smudge", f"touch {trap}")
+    origin.git("config", "uploadpack.packObjectsHook", f"touch {trap}; exec")
+    await mirror.fetch(commit_id)
+
+    assert (await contents(mirror, commit_id))["big.yaml"] == pointer.encode()
+    assert (await contents(mirror, commit_id))["i"] == b"$Id$\n"
+    assert not trap.exists()
+
+
+async def test_file_names_of_any_kind_are_listed(origin: Repository, mirror: Mirror) -> None:
+    blob = origin.git("hash-object", "-w", "--stdin", stdin=b"x")
+    names = [b"a b\tc\nd.yaml", b"caf\xe9.yaml", "ü.yaml".encode(), b"-o.yaml", b":(top)x"]
+    listing = b"".join(b"100644 blob " + blob.encode() + b"\t" + name + b"\0" for name in names)
+    tree = origin.git("mktree", "-z", stdin=listing)
+    commit_id = origin.git("commit-tree", tree, "-m", "odd names")
+    origin.git("update-ref", "refs/heads/main", commit_id)
+    await mirror.fetch(commit_id)
+
+    assert {entry.path for entry in await mirror.tree(commit_id)} == {
+        "a b\tc\nd.yaml", "caf\\xe9.yaml", "ü.yaml", "-o.yaml", ":(top)x",
+    }  # fmt: skip
+
+
+async def test_author_and_subject_cannot_write_to_a_terminal(origin: Repository, mirror: Mirror) -> None:
+    tree = origin.git("mktree", stdin=b"")
+    commit = f"tree {tree}\nauthor \x1b[31mEve\x07 <e> 1 +0000\ncommitter C <c> 2 +0000\n\n\x1b]0;x\x07" + "long " * 100
+    commit_id = origin.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=commit.encode())
+    origin.git("update-ref", "refs/heads/main", commit_id)
+
+    info = await mirror.fetch(commit_id)
+
+    assert info.author == "[31mEve"
+    assert info.subject.isprintable()
+    assert len(info.subject) == 200
+
+
+async def test_a_tree_that_multiplies_itself_is_refused_in_bounded_memory(
+    origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitsync.git.store.MAX_TREE", 4 << 20)
+    inner = origin.git("hash-object", "-w", "--stdin", stdin=b"x")
+    kind = "100644 blob"
+    for _ in range(8):  # ten to the power of eight files
+        listing = "".join(f"{kind} {inner}\tn{number}\n" for number in range(10))
+        inner, kind = origin.git("mktree", stdin=listing.encode()), "040000 tree"
+    commit_id = origin.git("commit-tree", inner, "-m", "bomb")
+    origin.git("update-ref", "refs/heads/main", commit_id)
+    await mirror.fetch(commit_id)
+
+    started = time.monotonic()
+    with pytest.raises(GitRefused, match="list of this commit's files is larger than 4 MiB"):
+        await mirror.tree(commit_id)
+    assert time.monotonic() - started < 5
+
+
+async def test_files_that_are_too_large_together_are_refused(
+    origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitsync.git.store.MAX_READ", 1 << 20)
+    commit_id = origin.commit({"zeros": b"\0" * (8 << 20), "small": "s"})
+    await mirror.fetch(commit_id)
+    small, zeros = await mirror.tree(commit_id)
+
+    assert zeros == TreeEntry("zeros", zeros.blob_id, 8 << 20)
+    with pytest.raises(GitRefused, match="files of this commit are larger than 1 MiB"):
+        await mirror.read([small.blob_id, zeros.blob_id])
+    assert await mirror.read([small.blob_id]) == {small.blob_id: b"s"}
+
+
+async def test_a_commit_that_is_too_large_to_fetch_is_refused(
+    origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitsync.git.store.MAX_FETCH", 1 << 20)
+    monkeypatch.setattr("gitsync.git.command._TICK", 0.001)
+    commit_id = origin.commit({f"noise{number}": os.urandom(8 << 20) for number in range(3)})
+    with pytest.raises(GitRefused, match="larger than 1 MiB"):
+        await mirror.fetch(commit_id)
+    origin.commit({f"noise{number}": None for number in range(3)})
+    assert (await mirror.fetch(await mirror.head())).id != commit_id
+    assert not list(mirror.path.glob("objects/pack/tmp_*"))
+
+
+async def test_a_force_push_is_followed(origin: Repository, mirror: Mirror) -> None:
+    first = origin.commit({"a": "1"})
+    await mirror.fetch(await mirror.head())
+    origin.git("checkout", "--quiet", "--orphan", "other")
+    rewritten = origin.commit({"a": "rewritten"})
+    origin.git("branch", "--force", "main", "other")
+
+    assert await mirror.head() == rewritten != first
+    await mirror.fetch(rewritten)
+    assert await contents(mirror, rewritten) == {"a": b"rewritten"}
+    assert await mirror.changed_paths(first, rewritten) == ["a"]
+
+
+async def test_a_deleted_branch_is_named_and_may_come_back(origin: Repository, tmp_path: Path) -> None:
+    commit_id = origin.commit({"a": "1"})
+    origin.git("branch", "release")
+    mirror = Mirror(GitSource(str(origin.path), branch="release"), tmp_path / "state")
+    await mirror.fetch(await mirror.head())
+    origin.git("branch", "-D", "release")
+
+    with pytest.raises(GitRefMissing) as caught:
+        await mirror.head()
+    assert caught.value.message == f"branch `release` does not exist at {origin.path}"
+    assert caught.value.hint == "there are: main"
+    assert await contents(mirror, commit_id) == {"a": b"1"}  # what was there can still be read
+
+    origin.git("branch", "release")
+    assert await mirror.head() == commit_id
+    await mirror.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message", "hint"),
+    [
+        ({"branch": "mian"}, "branch `mian` does not exist at", "did you mean `main`?"),
+        ({"branch": "x"}, "branch `x` does not exist at", "there are: main"),
+        ({"tag": "v2"}, "tag `v2` does not exist at", "there are: v1"),
+        ({"commit": "0" * 39 + "1"}, "does not have it", "force-push"),
+    ],
+)
+async def test_what_is_not_there_is_named(
+    origin: Repository, tmp_path: Path, wanted: dict[str, Any], message: str, hint: str
+) -> None:
+    origin.commit({"a": "1"})
+    origin.git("tag", "v1")
+    mirror = Mirror(GitSource(str(origin.path), **wanted), tmp_path / "state")
+    with pytest.raises(GitRefMissing) as caught:
+        await mirror.fetch(await mirror.head())
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    await mirror.close()
+
+
+async def test_an_empty_repository_says_so_until_the_first_push(origin: Repository, mirror: Mirror) -> None:
+    with pytest.raises(GitRefMissing, match="is empty: it has no commit yet"):
+        await mirror.head()
+    commit_id = origin.commit({"a": "1"})
+    assert await mirror.head() == commit_id
+
+
+async def test_the_default_branch_a_tag_and_a_commit(origin: Repository, tmp_path: Path) -> None:
+    first = origin.commit({"a": "1"})
+    origin.git("tag", "plain")
+    origin.git("tag", "-a", "annotated", "-m", "a tag of its own")
+    second = origin.commit({"a": "2"})
+    origin.git("branch", "refs/heads/main")  # a name that a pattern of ls-remote would match as well
+    third = origin.commit({"a": "3"})
+    origin.git("checkout", "--quiet", "--detach")
+
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, third), ({"branch": "main"}, third), ({"branch": "refs/heads/main"}, second), ({"tag": "plain"}, first),
+        ({"tag": "annotated"}, first), ({"commit": second}, second), ({"commit": first, "branch": "main"}, first),
+    ]  # fmt: skip
+    for wanted, commit_id in cases:
+        mirror = Mirror(GitSource(str(origin.path), **wanted), tmp_path / "state")
+        assert await mirror.head() == commit_id
+        assert (await mirror.fetch(commit_id)).id == commit_id
+        await mirror.close()
+
+
+async def test_the_id_of_a_tag_is_no_commit(origin: Repository, tmp_path: Path) -> None:
+    commit_id = origin.commit({"a": "1"})
+    origin.git("tag", "-a", "annotated", "-m", "a tag of its own")
+    mirror = Mirror(GitSource(str(origin.path), commit=origin.git("rev-parse", "annotated")), tmp_path / "state")
+    with pytest.raises(GitRefused, match="is a tag, not a commit") as caught:
+        await mirror.fetch(await mirror.head())
+    assert commit_id in caught.value.hint
+    await mirror.close()
+
+
+async def test_a_file_is_no_commit(origin: Repository, mirror: Mirror) -> None:
+    origin.commit({"a": "1"})
+    with pytest.raises(GitUnavailable, match="cannot be read as a commit"):
+        await mirror.fetch(origin.git("rev-parse", "HEAD:a"))
+
+
+async def test_a_repository_with_sha256_ids(tmp_path: Path) -> None:
+    origin = Repository.make(tmp_path / "modern", "--object-format=sha256")
+    commit_id = origin.commit({"a": "1"})
+    mirror = Mirror(GitSource(str(origin.path)), tmp_path / "state")
+    assert await mirror.head() == commit_id
+    await mirror.fetch(commit_id)
+    assert await contents(mirror, commit_id) == {"a": b"1"}
+    await mirror.close()
+
+
+async def test_bare_shallow_and_worktree_repositories_can_be_read(origin: Repository, tmp_path: Path) -> None:
+    origin.commit({"a": "1"})
+    commit_id = origin.commit({"a": "2"})
+    origin.git("clone", "--quiet", "--bare", ".", "../bare.git")
+    origin.git("clone", "--quiet", "--depth=1", f"file://{origin.path}", "../shallow")
+    origin.git("worktree", "add", "--quiet", "../worktree", "-b", "side")
+    for place in ("bare.git", "shallow", "worktree"):
+        mirror = Mirror(GitSource(f"file://{tmp_path}/{place}"), tmp_path / "state")
+        assert await mirror.head() == commit_id
+        await mirror.fetch(commit_id)
+        assert await contents(mirror, commit_id) == {"a": b"2"}
+        await mirror.close()
+
+
+async def test_a_path_without_a_repository_is_unavailable(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        mirror = Mirror(GitSource(str(path)), tmp_path / "state")
+        with pytest.raises(GitUnavailable, match=f"there is no repository at {path}"):
+            await mirror.head()
+        await mirror.close()
+
+
+async def test_mirrors_of_several_repositories_share_a_directory(tmp_path: Path) -> None:
+    repositories = [Repository.make(tmp_path / name / "fleet") for name in ("a", "b")]
+    heads = [repository.commit({"f": repository.path.parent.name}) for repository in repositories]
+    mirrors = [Mirror(GitSource(str(repository.path)), tmp_path / "state") for repository in repositories]
+
+    await asyncio.gather(*(mirror.fetch(head) for mirror, head in zip(mirrors, heads, strict=True)))
+
+    assert mirrors[0].path != mirrors[1].path
+    assert mirrors[0].path.name.startswith("a-fleet-")
+    for mirror, head, name in zip(mirrors, heads, "ab", strict=True):
+        assert await contents(mirror, head) == {"f": name.encode()}
+        await mirror.close()
+
+
+def test_a_mirror_is_named_for_people_and_distinct_for_any_url() -> None:
+    assert mirror_name("https://git.example/team/fleet.git").startswith("team-fleet-")
+    assert mirror_name("git@git.example:team/fleet") != mirror_name("git@git.example:team/fleet.git")
+    for url in ("https://git.example/..", "/", "/" + "x" * 300, "https://git.example/%2e%2e/ü ☃"):
+        name = mirror_name(url)
+        assert len(name) < 80
+        assert not name.startswith((".", "-"))
+        assert "/" not in name
+
+
+async def test_a_state_directory_that_cannot_be_written_to_is_named(origin: Repository, tmp_path: Path) -> None:
+    commit_id = origin.commit({"a": "1"})
+    (tmp_path / "file").write_text("in the way")
+    mirror = Mirror(GitSource(str(origin.path)), tmp_path / "file" / "state")
+    with pytest.raises(GitRefused, match=r"state directory .* cannot be written to"):
+        await mirror.fetch(commit_id)
+    await mirror.close()
+
+
+async def test_a_mirror_outlives_its_process(origin: Repository, tmp_path: Path) -> None:
+    commit_id = origin.commit({"a": "1"})
+    first = Mirror(GitSource(str(origin.path)), tmp_path / "state")
+    await first.fetch(commit_id)
+    await first.close()
+    origin.path.rename(tmp_path / "away")
+
+    second = Mirror(GitSource(str(origin.path)), tmp_path / "state")
+    assert (await second.fetch(commit_id)).id == commit_id
+    assert await contents(second, commit_id) == {"a": b"1"}
+    await second.close()
+
+
+async def test_two_thousand_files_are_listed_and_read_in_no_time(origin: Repository, mirror: Mirror) -> None:
+    files = {
+        f"apps/t{number % 50}/m{number}.yaml": f"name: m{number}\n" + "  key: value\n" * 60 for number in range(2000)
+    }
+    first = origin.commit(files)
+    await mirror.fetch(first)
+    second = origin.commit({"apps/t7/m7.yaml": "name: changed\n"})
+
+    started = time.perf_counter()
+    await mirror.fetch(second)
+    fetched = time.perf_counter()
+    tree = await mirror.tree(second)
+    listed = time.perf_counter()
+    blobs = await mirror.read([entry.blob_id for entry in tree])
+    read = time.perf_counter()
+    (changed,) = await mirror.changed_paths(first, second)
+    await mirror.read([entry.blob_id for entry in tree if entry.path == changed])
+    one = time.perf_counter()
+
+    print(f"fetch {fetched - started:.3f} tree {listed - fetched:.3f} read {read - listed:.3f} one {one - read:.3f}")
+    assert len(tree) == len(blobs) == 2000
+    assert listed - fetched < 0.1
+    assert read - listed < 0.3
