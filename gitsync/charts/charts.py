@@ -240,7 +240,7 @@ class Charts:
             except (ChartError, ChartRepositoryUnavailable) as error:
                 failure = error
             else:
-                return answer.body
+                return bytes(answer.body)
         if isinstance(failure, ChartError):
             failure.chart, failure.version = name, entry.version
         raise failure

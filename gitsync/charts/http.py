@@ -24,7 +24,7 @@ _MAX_CONTEXTS = 32
 class Response:
     """What came: ``body`` is empty when ``unchanged`` (304). ``etag`` and ``modified`` are for the next request."""
 
-    body: bytes
+    body: bytearray
     etag: str = ""
     modified: str = ""
     unchanged: bool = False
@@ -169,22 +169,18 @@ def _ssl_context(ca: str, cert: str, key: str) -> ssl.SSLContext:
 async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Response:
     headers = response.headers
     if response.status == 304:
-        return Response(b"", headers.get("ETag", ""), headers.get("Last-Modified", ""), unchanged=True)
+        return Response(bytearray(), headers.get("ETag", ""), headers.get("Last-Modified", ""), unchanged=True)
     if response.status != 200:
         raise _refusal(response, url)
-    length = response.content_length
-    chunks: list[bytes] = []
-    size = length if length is not None else 0
-    if size <= limit:
-        size = 0
+    body = bytearray()
+    if (response.content_length or 0) <= limit:
         async for chunk in response.content.iter_chunked(256 * 1024):
-            size += len(chunk)
-            if size > limit:
+            body += chunk
+            if len(body) > limit:
                 break
-            chunks.append(chunk)
-    if size > limit:
-        raise ChartError(f"{redacted(url)} is larger than {limit / 2**20:g} MiB")
-    return Response(b"".join(chunks), headers.get("ETag", ""), headers.get("Last-Modified", ""))
+        else:
+            return Response(body, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+    raise ChartError(f"{redacted(url)} is larger than {limit / 2**20:g} MiB")
 
 
 def _refusal(response: aiohttp.ClientResponse, url: URL) -> Exception:

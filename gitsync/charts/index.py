@@ -20,11 +20,11 @@ from gitsync.errors import ChartError, ChartNotFound, ValuesError
 #: Flux's bound (source-controller), in bytes.
 MAX_INDEX = 50 * 1024 * 1024
 
-_ENTRIES = re.compile(r"^entries:[ \t]*$", re.MULTILINE)
-_TOP_KEY = re.compile(r"^[^\s#-]", re.MULTILINE)
+_KEY = re.compile(r"^(?P<key>[^\s#:-][^\s:]*):(?P<rest>[^\n]*)$", re.MULTILINE)
 _NAME = re.compile(r"^  [^\s#-][^\n]*:[ \t]*$", re.MULTILINE)
-#: Text of an index that is parsed at once: large enough to be quick, small enough to leave memory alone.
-_BATCH = 512 * 1024
+#: Text of an index that is looked at at once, in characters: large enough to be quick, small enough to leave memory
+#: and, since the interpreter cannot switch threads meanwhile, the event loop alone.
+_BATCH = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,15 @@ def index_url(url: str) -> str:
     return str(base.with_path(base.raw_path.rstrip("/") + "/index.yaml", encoded=True, keep_query=True))
 
 
-def parse(data: bytes, url: str, etag: str = "", modified: str = "") -> Index:
-    """Reads the file. Takes seconds for a large one and never holds all of it parsed at once.
+def parse(data: bytearray, url: str, etag: str = "", modified: str = "") -> Index:
+    """Reads the file and empties ``data``. Takes seconds for a large one and never holds all of it parsed at once.
 
     Raises: ChartError when it is no index.
     """
+    revision = "sha256:" + hashlib.sha256(data).hexdigest()
     try:
         text = data.decode("utf-8-sig")
+        data.clear()
     except UnicodeDecodeError:
         raise ChartError(f"the index of {redacted(url)} is no UTF-8 text") from None
     charts: dict[str, tuple[IndexEntry, ...]] = {}
@@ -94,7 +96,7 @@ def parse(data: bytes, url: str, etag: str = "", modified: str = "") -> Index:
         entries = [entry for item in listed if (entry := _entry(item)) is not None]
         entries.sort(key=_newest, reverse=True)
         charts[name] = tuple(entries)
-    return Index(url, "sha256:" + hashlib.sha256(data).hexdigest(), charts, etag, modified)
+    return Index(url, revision, charts, etag, modified)
 
 
 def _newest(entry: IndexEntry) -> tuple[Any, str]:
@@ -120,15 +122,13 @@ def _entry(item: Any) -> IndexEntry | None:
 
 def _listed(text: str, url: str) -> Iterator[tuple[str, list[Any]]]:
     """(chart, its entries as listed), read batch by batch where the file has the shape Helm writes."""
-    pieces = _pieces(text) if not text.lstrip().startswith("{") else None
-    if pieces is not None:
-        try:
-            found = [pair for piece in pieces for pair in _reduced(_load(piece, url))]
-        except (ChartError, _NotAnIndex):
-            pass  # not the shape it seemed to have: read it as a whole, which also gives the true error
-        else:
-            yield from found
-            return
+    try:
+        found = [pair for piece in _pieces(text) for pair in _reduced(_load(piece, url))]
+    except (ChartError, _NotAnIndex):
+        pass  # not the shape that Helm writes: read it as a whole, which also gives the true error
+    else:
+        yield from found
+        return
     try:
         document = _load(text, url)
         if "apiVersion" not in document:
@@ -148,7 +148,7 @@ _KEPT = ("version", "digest", "urls", "created", "appVersion")
 def _reduced(entries: Any) -> list[tuple[str, list[Any]]]:
     if not isinstance(entries, dict):
         raise _NotAnIndex
-    result = []
+    result: list[tuple[str, list[Any]]] = []
     for name, listed in entries.items():
         if not isinstance(listed, list):
             if listed is None:
@@ -158,22 +158,44 @@ def _reduced(entries: Any) -> list[tuple[str, list[Any]]]:
     return result
 
 
-def _pieces(text: str) -> list[str] | None:
-    """The text of ``entries``, cut between charts; None when it is not laid out as Helm writes it."""
-    start = _ENTRIES.search(text)
-    if start is None or not re.search(r"^apiVersion:", text, re.MULTILINE):
-        return None
-    after = _TOP_KEY.search(text, start.end())
-    body = text[start.end() : after.start() if after else len(text)]
-    starts = [match.start() for match in _NAME.finditer(body)]
-    if not starts or body[: starts[0]].strip():
-        return None
-    pieces, begin = [], starts[0]
-    for position in [*starts[1:], len(body)]:
-        if position - begin >= _BATCH or position == len(body):
-            pieces.append(body[begin:position])
-            begin = position
-    return pieces
+def _pieces(text: str) -> Iterator[str]:
+    """The text of ``entries``, cut between charts.
+
+    Raises: _NotAnIndex when it is not laid out as Helm writes it.
+    """
+    begin, end = _entries_span(text)
+    starts = (match.start() for window in _windows(text, begin, end) for match in _NAME.finditer(text, *window))
+    piece = next(starts, -1)
+    if piece < 0 or text[begin:piece].strip():
+        raise _NotAnIndex
+    for start in starts:
+        if start - piece >= _BATCH:
+            yield text[piece:start]
+            piece = start
+    yield text[piece:end]
+
+
+def _entries_span(text: str) -> tuple[int, int]:
+    begin, end, version = -1, len(text), False
+    for window in _windows(text, 0, len(text)):
+        for match in _KEY.finditer(text, *window):
+            version = version or match["key"] == "apiVersion"
+            if begin >= 0:
+                end = min(end, match.start())
+            elif match["key"] == "entries" and not match["rest"].strip():
+                begin = match.end()
+    if begin < 0 or not version:
+        raise _NotAnIndex
+    return begin, end
+
+
+def _windows(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Spans of whole lines, each short enough for one search."""
+    while begin < end:
+        line_end = text.find("\n", begin + _BATCH, end)
+        window_end = end if line_end < 0 else line_end + 1
+        yield begin, window_end
+        begin = window_end
 
 
 def _load(text: str, url: str) -> dict[str, Any]:

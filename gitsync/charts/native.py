@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import helm_python
@@ -78,10 +78,14 @@ class Handle:
         Raises: ValuesError, RenderError, ClusterUnavailable.
         """
         arguments = (self._chart._raw(), values, json.dumps(options))
-        if config is None:
-            text = _native.call_string("helm_render", *arguments)
-        else:
-            text = _native.call_string("helm_render_with_config", config._raw(), *arguments)
+        try:
+            if config is None:
+                text = _native.call_string("helm_render", *arguments)
+            else:
+                text = _native.call_string("helm_render_with_config", config._raw(), *arguments)
+        except helm_python.HelmRenderError as error:
+            error.detail = _without_values(error.detail, values)
+            raise
         rendered: dict[str, str] = json.loads(text)
         return rendered
 
@@ -108,21 +112,55 @@ def _ours(error: helm_python.HelmError) -> GitsyncError:
     text = error.detail.strip()
     if isinstance(error, helm_python.HelmValuesError):
         return _values_error(text)
+    if isinstance(error, helm_python.HelmKubeError) or _LOOKUP_FAILED.search(text):
+        return ClusterUnavailable(f"cannot look objects up while rendering: {_short(text)}")
     if isinstance(error, helm_python.HelmRenderError):
         return _render_error(text)
-    if isinstance(error, helm_python.HelmKubeError):
-        return ClusterUnavailable(f"cannot look objects up while rendering: {_short(text)}")
     if isinstance(error, (helm_python.HelmChartLoadError, helm_python.HelmChartInvalidError)):
         return ChartError(f"chart cannot be loaded: {_short(text)}")
     return ChartError(f"Helm failed: {_short(text)}")
 
 
+#: The SDK gives a failing lookup no class of its own: what client-go and Go's network say when nobody answers.
+_LOOKUP_FAILED = re.compile(
+    r"error calling lookup:.*(?:dial tcp|connection re(?:fused|set)|no such host|timeout|deadline exceeded|\bEOF\b"
+    r"|try again later|unable to handle the request|Too Many Requests|etcdserver|Service Unavailable)",
+    re.DOTALL,
+)
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^'\n]*'|`[^`]*`""", re.DOTALL)
+
+
 def _short(text: str) -> str:
-    """One line without quoted pieces of values, which YAML and template errors carry."""
-    text = re.sub(r"`[^`]*`", "…", text)
-    text = re.sub(r'(for|template) "(?:[^"\\]|\\.){60,}"', r"\1 …", text, flags=re.DOTALL)
+    """One line of bearable length. A chain of calls says most at both its ends."""
     text = re.sub(r"\s*\n\s*", " ", text)
-    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"
+    if len(text) <= _MAX_MESSAGE:
+        return text
+    return f"{text[: _MAX_MESSAGE // 2]} … {text[-_MAX_MESSAGE // 2 :]}"
+
+
+def _without_values(text: str, values: str) -> str:
+    """Template errors may quote what they were given. What is quoted and holds a string out of the values goes."""
+    secrets = {leaf for leaf in _leaves(json.loads(values)) if len(leaf) > 2}
+
+    def masked(match: re.Match[str]) -> str:
+        quoted = match[0]
+        if re.search(r"\.(?:ya?ml|tpl|txt|json)\W*$", quoted):
+            return quoted
+        plain = quoted.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
+        return "…" if "{{" in quoted or any(leaf in plain for leaf in secrets) else quoted
+
+    return _QUOTED.sub(masked, text)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for below in value.values():
+            yield from _leaves(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _leaves(below)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 _SCHEMA = "values don't meet the specifications of the schema(s)"
@@ -133,7 +171,11 @@ _QUOTED_VALUE = re.compile(r"^'.*'(?= does not match pattern| is not valid )", r
 
 def _values_error(text: str) -> ValuesError:
     if not text.startswith(_SCHEMA):
-        return ValuesError(f"values cannot be used: {_short(text)}")
+        return ValuesError(f"values cannot be used: {_short(_QUOTED.sub('…', text))}")
+    if "is not valid against metaschema" in text:
+        return ValuesError(
+            "the chart's values.schema.json is itself no valid schema", hint="correct it, or disable schema validation"
+        )
     fields = []
     for match in _COMPLAINT.finditer(text):
         path = match["path"].strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")

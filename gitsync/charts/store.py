@@ -45,28 +45,24 @@ class Store:
     def index(self, repository: str, url: str) -> Index | None:
         """What ``keep_index`` wrote for the repository (RepositorySpec.id), whose URL is never written down."""
         try:
-            saved = json.loads((self._indexes / f"{repository}.json").read_bytes())
-            charts = {
-                name: tuple(IndexEntry(v, d, tuple(u), c, a) for v, d, u, c, a in entries)
-                for name, entries in saved["charts"].items()
-            }
-            return Index(url, saved["revision"], charts, saved["etag"], saved["modified"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            with (self._indexes / f"{repository}.jsonl").open("rb") as lines:
+                head = json.loads(next(lines))
+                charts = {}
+                for line in lines:
+                    name, entries = json.loads(line)
+                    charts[name] = tuple(IndexEntry(v, d, tuple(u), c, a) for v, d, u, c, a in entries)
+            return Index(url, head["revision"], charts, head["etag"], head["modified"])
+        except (OSError, ValueError, KeyError, TypeError, StopIteration):
             return None
 
     def keep_index(self, repository: str, index: Index) -> None:
-        """Writes the index."""
-        charts = {
-            name: [(e.version, e.digest, e.urls, e.created, e.app_version) for e in entries]
-            for name, entries in index.charts.items()
-        }
-        saved = {
-            "revision": index.revision,
-            "etag": index.etag,
-            "modified": index.modified,
-            "charts": charts,
-        }
-        _write(self._indexes / f"{repository}.json", json.dumps(saved, separators=(",", ":")).encode())
+        """Writes the index: a line for what it is, then one for each chart."""
+        # Line by line also because one call of json holds up all other threads until it is done.
+        lines = [json.dumps({"revision": index.revision, "etag": index.etag, "modified": index.modified})]
+        for name, entries in index.charts.items():
+            listed = [(e.version, e.digest, e.urls, e.created, e.app_version) for e in entries]
+            lines.append(json.dumps((name, listed), separators=(",", ":")))
+        _write(self._indexes / f"{repository}.jsonl", "\n".join(lines).encode())
 
     def _make_room(self) -> None:
         found = []

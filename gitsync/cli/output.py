@@ -5,18 +5,14 @@ repository is printed without control characters, so that it cannot steer the te
 from __future__ import annotations
 
 import json
-import re
 import sys
 from contextlib import contextmanager
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _GAP = "   "
-_PLAIN = re.compile(r"[A-Za-z/](?:[\w./-]|:(?=\S)| (?=[\w(]))*", re.ASCII)
-_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
@@ -34,30 +30,10 @@ def as_json(value: Any) -> str:
 
 
 def as_yaml(value: Any) -> str:
-    """YAML that Kubernetes reads back as ``value``, fields in their order."""
-    from ruamel.yaml import YAML
+    """YAML that Kubernetes reads back as ``value``."""
+    from gitsync.diff.yamltext import yaml_lines
 
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = False
-    yaml.width = 10_000
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.representer.add_representer(str, _represent_text)
-    stream = StringIO()
-    yaml.dump(value, stream)
-    return stream.getvalue()
-
-
-def _represent_text(representer: Any, text: str) -> Any:
-    """Without quotes only what no version of YAML takes for anything but text: ruamel writes YAML 1.2, Kubernetes reads
-    1.1 with ways of its own, in which ``yes``, ``0644`` and ``1e3`` are no text.
-    """
-    lines = text.split("\n")
-    if len(lines) > 1 and text.isascii() and all(line.isprintable() and line == line.rstrip() for line in lines):
-        style: str | None = "|"
-    else:
-        style = None if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else '"'
-    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return "\n".join(yaml_lines(value)) + "\n"
 
 
 def one_line(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -96,14 +96,10 @@ class Discovery:
 
         Raises: KindUnknown; ClusterUnavailable, also when the group's own API server (an APIService) is away.
         """
-        asked_at = time.monotonic()
         found = self._current(group, kind, version)
         if found is None:
-            async with self._reading:
-                found = self._current(group, kind, version)  # somebody else may have read meanwhile
-                if found is None and self._read_at + self._timings.discovery <= asked_at:
-                    await self._read()
-            found = found or self._find(group, kind, version)
+            await self._read_unless(lambda: self._current(group, kind, version) is not None)
+            found = self._find(group, kind, version)
         if found is None:
             raise self._unknown(group, kind, version)
         return found
@@ -115,7 +111,7 @@ class Discovery:
     async def served(self) -> list[Resource]:
         """Everything that is served, each kind in each of its versions. Raises: ClusterUnavailable."""
         if self._table is None or self._stale:
-            await self._read(time.monotonic())
+            await self._read_unless(lambda: self._table is not None and not self._stale)
         assert self._table is not None
         return [resource for versions in self._table.kinds.values() for resource in versions.values()]
 
@@ -123,14 +119,19 @@ class Discovery:
         """Has the next question read again: a path that was served is not any more."""
         self._stale = True
 
-    async def _read(self) -> None:
-        started = time.monotonic()
-        self._table = await _read_table(self._transport)
-        self._read_at = started
-        self._stale = False
-        self.read_again.set()
-        self.read_again = asyncio.Event()
-        log.debug("discovery read", kinds=len(self._table.kinds), unread=sorted(self._table.unread))
+    async def _read_unless(self, answered: Callable[[], bool]) -> None:
+        """Reads again, unless the last reading is fresh, or somebody else's reading meanwhile has the answer."""
+        asked_at = time.monotonic()
+        async with self._reading:
+            if answered() or self._read_at + self._timings.discovery > asked_at:
+                return
+            started = time.monotonic()
+            self._table = await _read_table(self._transport)
+            self._read_at = started
+            self._stale = False
+            self.read_again.set()
+            self.read_again = asyncio.Event()
+            log.debug("discovery read", kinds=len(self._table.kinds), unread=sorted(self._table.unread))
 
     def _current(self, group: str, kind: str, version: str) -> Resource | None:
         return None if self._stale else self._find(group, kind, version)

@@ -9,6 +9,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -165,7 +166,11 @@ class Store:
 
     def guard(self) -> None:
         """Raises: GitRefused when the pack being received is beyond MAX_FETCH."""
-        if sum(file.stat().st_size for file in self.path.glob("objects/pack/tmp_pack_*")) > MAX_FETCH:
+        size = 0
+        for file in self.path.glob("objects/pack/tmp_pack_*"):
+            with suppress(FileNotFoundError):  # complete, and renamed, in between
+                size += file.stat().st_size
+        if size > MAX_FETCH:
             raise GitRefused(
                 f"the commit is larger than {MAX_FETCH // MIB} MiB", hint="keep manifests in a repository of their own"
             )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.documents import line_and_column
 from gitsync.kubeyaml.events import events
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
@@ -36,6 +35,7 @@ class Positions:
     def __init__(self, text: str, root: _Node | None) -> None:
         self._text = text
         self._root = root
+        self._last = (0, 1)  # a character and its line, from which to count on: lists are asked for item by item
 
     def find(self, path: Sequence[str | int]) -> tuple[int, int]:
         """Line and column, 1-based: of the key for a mapping's field, of the value for a list's item. For a path that
@@ -49,7 +49,10 @@ class Positions:
             if step is None:
                 break
             index, node = step
-        return line_and_column(self._text, index)
+        counted, line = self._last if index >= self._last[0] else (0, 1)
+        line += self._text.count("\n", counted, index)
+        self._last = (index, line)
+        return line, index - self._text.rfind("\n", 0, index)
 
     def number(self, path: Sequence[str | int]) -> str | None:
         """How the number at exactly this path is written; None when it is none, or is tagged."""

@@ -16,7 +16,7 @@ import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects
-from gitsync.errors import GitsyncError, RetryableError, Superseded, TerminalError
+from gitsync.errors import GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
 from gitsync.release.apply import Applier
 from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owned
 from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, Status, timestamp
@@ -165,8 +165,9 @@ class Deployer:
                     on_pods=self._unstick,
                 )
                 await wait_ready(self._cluster, want, interrupt)
-        except RetryableError:
-            raise
+        except (KindUnknown, NotFound) as error:
+            # A CRD or a Namespace that is not there yet: the pending revision is taken up again when it may be.
+            raise RetryableError(error.message, hint=error.hint) from error
         except (Superseded, TerminalError) as error:
             await self._records.update(pending.now("failed", _failure(pending, error)), ref.storage)
             raise

@@ -121,6 +121,14 @@ class ReleaseIndex:
         error = (DependencyMissing if missing else DependencyNotReady)("; ".join(texts))
         return Blocked(error, frozenset({*missing, *unready}))
 
+    def leaving_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
+        """The releases that depend on ``key`` and are being deleted as well: they go first. Those in a cycle with it
+        do not count, or none could ever go."""
+        if key in self.held:
+            return frozenset()
+        dependents = self.graph.dependents(key) if key in self._manifests else []
+        return frozenset(item for item in dependents if "deletionTimestamp" in self._manifests[item]["metadata"])
+
     def _unready(self, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, ObjectKey | None]]:
         """Missing dependencies, and unready ones with the ready one that leads there (None: direct)."""
         missing: list[ObjectKey] = []

@@ -133,7 +133,7 @@ class Performer:
 
         async def report(reason: str) -> None:
             nonlocal written
-            turn.log.info("waiting", until=reason)
+            turn.log.info("waiting", **{"for": reason})
             if time.monotonic() - written >= REASON_INTERVAL:
                 written = time.monotonic()
                 await turn.write(turn.status.progressing(f"{message}; waiting for {reason}"))

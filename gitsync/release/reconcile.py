@@ -22,12 +22,14 @@ from gitsync.api.names import (
     DEPENDENCY_NOT_READY,
     FINALIZER,
     INVALID,
+    RECONCILIATION_FAILED,
     SOURCE_NOT_READY,
     VALUES_ERROR,
 )
 from gitsync.errors import (
     BlockedError,
     ChartError,
+    ChartRepositoryUnavailable,
     DependencyCycle,
     DependencyMissing,
     FieldErrors,
@@ -47,6 +49,7 @@ from gitsync.release.status import Attempt, StatusData, StatusWriter
 from gitsync.release.storage import RecordStore
 from gitsync.release.target import ChartSource, Target, ref_of, target_of
 from gitsync.release.turn import MANAGER, Turn
+from gitsync.release.wait import names
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -83,14 +86,14 @@ class Reconciler:
         try:
             again = await self._pass(turn, interrupt)
         except NotFound as error:
-            if error.key != key:
-                return await self._retry(turn, RetryableError(error.message))
-            return None  # the HelmRelease itself went away meanwhile; its deletion wakes us
-        except RetryableError as error:
+            if error.key == key:
+                return None  # the HelmRelease itself went away meanwhile; its deletion wakes us
             return await self._retry(turn, error)
         except Superseded as error:
             turn.log.info("release interrupted", why=error.message)
             return 0.0
+        except GitsyncError as error:
+            return await self._retry(turn, error)
         self._backoff.reset(key)
         return again
 
@@ -214,11 +217,12 @@ class Reconciler:
         if await turn.write(status):
             turn.log.error(event, error=error.message, hint=error.hint)
 
-    async def _retry(self, turn: Turn, error: RetryableError) -> float:
-        """The environment's fault: come back later, and say so once for each kind of trouble."""
-        delay = max(self._backoff.next(turn.key), error.retry_after or 0.0)
-        self._once(turn, "release will be retried", error=error.message, level="warning", hint=error.hint)
-        reason = SOURCE_NOT_READY if "hart" in type(error).__name__ else "ClusterUnavailable"
+    async def _retry(self, turn: Turn, error: GitsyncError) -> float:
+        """Not this release's fault, or not one that a try is counted for: come back later, and say so once."""
+        asked = error.retry_after if isinstance(error, RetryableError) and error.retry_after else 0.0
+        delay = max(self._backoff.next(turn.key), asked)
+        self._once(turn, "release will be tried again", error=error.message, level="warning", hint=error.hint)
+        reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
         try:
             await turn.write(turn.status.retrying(reason, error.message))
         except GitsyncError as further:
@@ -234,6 +238,11 @@ class Reconciler:
         """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go."""
         if FINALIZER not in release.metadata.finalizers:
             return
+        if dependents := self.index.leaving_dependents(turn.key):
+            self._blocked_on[turn.key] = dependents
+            self._once(turn, "waiting to be uninstalled", **{"for": names(sorted(dependents))})
+            return
+        self._blocked_on.pop(turn.key, None)
         if not release.spec.suspend:
             await self.performer.uninstall(turn, release, ref_of(release))
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]

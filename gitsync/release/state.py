@@ -123,7 +123,9 @@ def decide(state: State, tries: Tries) -> Action:
     A release whose failed install was uninstalled (ABSENT with no try left) is stalled, not installed for ever.
     """
     if state is State.FAILED:
-        return Action.STALL if tries.exhausted else _REMEDY[tries.strategy]
+        if tries.exhausted and not (tries.remediate_last and tries.strategy != "none"):
+            return Action.STALL
+        return _REMEDY[tries.strategy]
     if state is State.ABSENT and tries.failures and tries.exhausted:
         return Action.STALL
     if state is State.OUT_OF_SYNC and tries.failures and tries.exhausted and tries.strategy == "rollback":

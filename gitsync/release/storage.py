@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import AlreadyExists, RetryableError
 from gitsync.release.records import (
     CHART_DIGEST,
     HOLDER,
@@ -75,10 +76,19 @@ class RecordStore:
         return decode(await self._cluster.get(secret_key(namespace, release, revision)))
 
     async def create(self, record: Record, namespace: str) -> Record:
-        """Store a new revision, marked as held by this agent. Raises: AlreadyExists, RecordError."""
+        """Store a new revision, marked as held by this agent.
+
+        Raises: RetryableError when somebody else has begun that revision meanwhile; RecordError.
+        """
         held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
         secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
-        self._written(await self._cluster.create(secret, manager=MANAGER))
+        try:
+            self._written(await self._cluster.create(secret, manager=MANAGER))
+        except AlreadyExists as error:
+            raise RetryableError(
+                f"revision {record.version} of {record.namespace}/{record.name} has been begun by somebody else",
+                hint="is another agent, or helm, working on this release?",
+            ) from error
         return held
 
     async def update(self, record: Record, namespace: str) -> None:

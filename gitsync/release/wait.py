@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster, SharedWatch, WatchEvent
     from gitsync.release.interrupt import Interrupt
 
-#: Seconds that a wait goes on silently: most objects are ready by then, and nobody wants to read about those.
+#: Seconds that a wait goes on silently, at first and between two reasons: most objects are ready by then, and nobody
+#: wants to read about those.
 SILENCE = 1.0
 _WORKLOADS = frozenset(
     {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet"), ("batch", "Job")}
@@ -66,6 +67,7 @@ class _Waiting:
         self._want = want
         self._changed = asyncio.Event()
         self._pods: dict[str, SharedWatch] = {}
+        self._told = ""
         self._latest: dict[ObjectKey, Manifest] = {}
         self.unready: dict[ObjectKey, Health] = {}
         for key, applied in want.objects.items():
@@ -124,7 +126,6 @@ class _Waiting:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._want.timeout
         speak_at = loop.time() + min(SILENCE, self._want.timeout / 2)
-        told = ""
         interrupted = asyncio.create_task(interrupt.wait())
         stack.callback(interrupted.cancel)
         while not self.settled():
@@ -133,14 +134,26 @@ class _Waiting:
             if now >= deadline:
                 raise NotReadyInTime(f"not ready within {self._want.timeout:g}s: {self.reason()}")
             if now >= speak_at:
-                await self._watch_pods(cluster, stack)
-                await self._show_pods()
+                await self._look_closer(cluster, stack)
                 if self.settled():
                     return
-                if self._want.on_reason and (reason := self.reason()) != told:
-                    told = reason
-                    await self._want.on_reason(reason)
-            await self._next(interrupted, (deadline if now >= speak_at else min(speak_at, deadline)) - now)
+                if await self._tell():
+                    speak_at = loop.time() + SILENCE
+            due = deadline if now >= speak_at else min(speak_at, deadline)
+            await self._next(interrupted, due - now)
+
+    async def _tell(self) -> bool:
+        """Tell the reason when it is another than last time; True when it was told."""
+        reason = self.reason()
+        if self._want.on_reason is None or reason == self._told:
+            return False
+        self._told = reason
+        await self._want.on_reason(reason)
+        return True
+
+    async def _look_closer(self, cluster: Cluster, stack: AsyncExitStack) -> None:
+        await self._watch_pods(cluster, stack)
+        await self._show_pods()
 
     async def _next(self, interrupted: asyncio.Task[None], patience: float) -> None:
         changed = asyncio.create_task(self._changed.wait())

@@ -191,16 +191,6 @@ class Settings(BaseSettings):
             register_secret(unquote(password))
         return self
 
-    @property
-    def mirror_dir(self) -> Path:
-        """Where mirrors of repositories are kept; several processes may share it."""
-        return self.state_dir / "git"
-
-    @property
-    def charts_dir(self) -> Path:
-        """Where indexes and charts are cached; several processes may share it."""
-        return self.state_dir / "charts"
-
     def read_git_password(self) -> str:
         """The password for https, "" when there is none. Read anew each time: a mounted Secret changes under us.
 

@@ -268,7 +268,7 @@ class Syncer:
 
     async def _wait(self, want: WaitFor, report: Report, interrupt: Interrupt) -> None:
         async def say(reason: str) -> None:
-            report.log.info("waiting", until=reason)
+            report.log.info("waiting", **{"for": reason})
 
         try:
             await wait_ready(self.cluster, replace(want, on_reason=say), interrupt)

@@ -7,7 +7,7 @@ import base64
 import os
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,6 +101,7 @@ class HttpGit:
         return await self._backend(request)
 
     async def _backend(self, request: web.Request) -> web.Response:
+        # The body is as git wants it: aiohttp has unpacked it where it was gzipped.
         environment = clean_environment() | {
             "GIT_PROJECT_ROOT": str(self.root),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -108,15 +109,12 @@ class HttpGit:
             "QUERY_STRING": request.query_string,
             "REQUEST_METHOD": request.method,
             "CONTENT_TYPE": request.headers.get("Content-Type", ""),
-            "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
         }
         if self.protocol_v2:
             environment["GIT_PROTOCOL"] = request.headers.get("Git-Protocol", "")
         process = await asyncio.create_subprocess_exec(
             "git", "http-backend", env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
-        # aiohttp has already unpacked a gzip body.
-        environment["HTTP_CONTENT_ENCODING"] = ""
         output, _ = await process.communicate(await request.read())
         head, _, body = output.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
@@ -166,6 +164,15 @@ async def silent_port() -> AsyncIterator[int]:
             writer.close()
         server.close()
         await server.wait_closed()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that is bound to happen soon."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it has not happened within 10 s")
 
 
 def command_lines() -> str:

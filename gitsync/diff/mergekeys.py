@@ -1,0 +1,69 @@
+"""Which lists of Kubernetes' own kinds are maps in disguise, and by which fields their elements are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+Key = tuple[Any, ...]
+
+#: By the list's field name: the merge keys (x-kubernetes-list-map-keys) of the API. Lists that are not here are atomic
+#: to server-side apply, or sets.
+_KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "claims": ("name",),
+    "conditions": ("type",),
+    "containers": ("name",),
+    "env": ("name",),
+    "ephemeralContainers": ("name",),
+    "hostAliases": ("ip",),
+    "imagePullSecrets": ("name",),
+    "initContainers": ("name",),
+    "matchConditions": ("name",),
+    "ownerReferences": ("uid",),
+    "resourceClaims": ("name",),
+    "schedulingGates": ("name",),
+    "secrets": ("name",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+    "volumeDevices": ("devicePath",),
+    "volumeMounts": ("mountPath",),
+    "volumes": ("name",),
+    "webhooks": ("name",),
+}
+_DEFAULTS: Final = {"protocol": "TCP"}
+#: Sets of plain values: others may add theirs.
+_SETS: Final = frozenset({"finalizers"})
+
+
+def is_set(path: Sequence[str | int]) -> bool:
+    """Whether the list at ``path`` is a set of plain values."""
+    return bool(path) and path[-1] in _SETS
+
+
+def by_key(path: Sequence[str | int], items: list[Any]) -> dict[Key, int] | None:
+    """The place of each element of the list at ``path`` by its merge key; None when the list has no merge key, or an
+    element lacks it or shares it with another (which the API takes for some lists, and which then are compared in
+    order).
+    """
+    names = _names(path, items)
+    if names is None:
+        return None
+    places: dict[Key, int] = {}
+    for place, item in enumerate(items):
+        if not isinstance(item, dict):
+            return None
+        key = tuple(item.get(name, _DEFAULTS.get(name)) for name in names)
+        if key in places or not all(isinstance(part, str | int) for part in key):
+            return None
+        places[key] = place
+    return places
+
+
+def _names(path: Sequence[str | int], items: list[Any]) -> tuple[str, ...] | None:
+    if not path or isinstance(path[-1], int):
+        return None
+    if path[-1] != "ports":
+        return _KEYS.get(path[-1])
+    # Of a container, of a Service, or of something whose ports are an atomic list (a NetworkPolicy).
+    if len(path) > 2 and path[-3] in ("containers", "initContainers", "ephemeralContainers"):
+        return "containerPort", "protocol"
+    return ("port", "protocol") if list(path) == ["spec", "ports"] else None

@@ -1,0 +1,109 @@
+"""What is made of a file and of a commit: desired objects, and errors with their places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gitsync.api import HelmRelease, HelmRepository
+from gitsync.api.identity import Origin
+from gitsync.kubeyaml import Positions, positions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gitsync.api import CommitInfo, FieldPath, Manifest, ObjectKey, Resource
+    from gitsync.errors import ManifestError
+
+
+class Source:
+    """The text of a document, kept so that places can be looked up when somebody asks."""
+
+    __slots__ = ("_line", "_path", "_positions", "_text")
+
+    def __init__(self, path: str, text: str, line: int) -> None:
+        self._path = path
+        self._text = text
+        self._line = line
+        self._positions: Positions | None = None
+
+    def origin(self, path: Sequence[str | int]) -> Origin:
+        """The place of a field of the document."""
+        if self._positions is None:
+            self._positions = positions(self._text)
+        line, column = self._positions.find(path)
+        return Origin(self._path, line + self._line - 1, column)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredObject:
+    """An object as a commit wants it. ``digest`` is the SHA-256 of its canonical JSON, in hex.
+
+    ``model`` is the typed form for kinds of our own, None for all others.
+    """
+
+    key: ObjectKey
+    manifest: Manifest = field(repr=False)
+    origin: Origin
+    digest: str
+    model: Resource | None = field(default=None, repr=False, compare=False)
+    source: Source | None = field(default=None, repr=False, compare=False)
+    base: FieldPath = field(default=(), repr=False, compare=False)
+
+    def field_origin(self, path: Sequence[str | int]) -> Origin:
+        """Where a field such as ``("spec", "dependsOn", 0)`` is written; for one that is not, the place of the deepest
+        part of its path that is. The first call reads the document's text again (a third of a millisecond each 1.5 KB).
+        """
+        if self.source is None:
+            return self.origin
+        return self.source.origin((*self.base, *path))
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """What a file holds. A file that could not be read to its end has errors and no objects; one object's own faults
+    take only that object out."""
+
+    objects: tuple[DesiredObject, ...] = ()
+    errors: tuple[ManifestError, ...] = ()
+
+    @cached_property
+    def by_key(self) -> Mapping[ObjectKey, DesiredObject]:
+        """The objects by key; the last of those with the same."""
+        return {item.key: item for item in self.objects}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a commit's tree: path from the repository's root, blob, and size in bytes."""
+
+    path: str
+    blob_id: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What a commit wants. ``files`` counts the files that were looked at; ``held`` are those left alone on purpose."""
+
+    commit: CommitInfo
+    objects: dict[ObjectKey, DesiredObject]
+    errors: tuple[ManifestError, ...] = ()
+    files: int = 0
+    held: frozenset[str] = frozenset()
+
+    @cached_property
+    def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:
+        """The HelmReleases, typed."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, HelmRelease)}
+
+    @cached_property
+    def helm_repositories(self) -> Mapping[ObjectKey, HelmRepository]:
+        """The HelmRepositories, typed."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, HelmRepository)}
+
+    @cached_property
+    def bad_paths(self) -> frozenset[str]:
+        """Files of which it is not known what they want: what they held before stays, and nothing is pruned."""
+        return self.held | {error.origin.path for error in self.errors}

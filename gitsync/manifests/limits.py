@@ -1,0 +1,17 @@
+"""What one repository may ask of us; the bounds of a single file are those of ``gitsync.kubeyaml``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Bytes of all files of a commit that are looked at.
+MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
+#: Bytes of one object as JSON: the API server takes no larger request, whoever asks.
+MAX_OBJECT_BYTES: Final = 3 * 1024 * 1024
+#: Errors reported of one file.
+MAX_ERRORS: Final = 100
+#: Bytes and patterns of one .sourceignore.
+MAX_IGNORE_BYTES: Final = 16 * 1024
+MAX_IGNORE_PATTERNS: Final = 200
+#: .sourceignore files of one commit.
+MAX_IGNORE_FILES: Final = 500

@@ -1,0 +1,358 @@
+"""Over HTTP, against git's own http-backend: credentials, refusals, and servers that are slow, old, hostile or away."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
+from gitsync.git import GitCredentials, GitSource, Mirror
+from tests.git.git_world import HttpGit, Repository, basic, command_lines, http_git, silent_port, until
+
+PASSWORD = "p@ss/w:rd 'quoted' $(id) ü%41"
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Repository:
+    return Repository.make(tmp_path / "served" / "fleet")
+
+
+@pytest.fixture
+async def server(origin: Repository) -> AsyncIterator[HttpGit]:
+    async with http_git(origin.path.parent) as server:
+        yield server
+
+
+class Reader:
+    """A mirror that is closed at the end of a test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.mirrors: list[Mirror] = []
+
+    def __call__(self, url: str, **options: Any) -> Mirror:
+        mirror = Mirror(GitSource(url, **options), self.directory)
+        self.mirrors.append(mirror)
+        return mirror
+
+
+@pytest.fixture
+async def reader(tmp_path: Path) -> AsyncIterator[Reader]:
+    reader = Reader(tmp_path / "state")
+    yield reader
+    for mirror in reader.mirrors:
+        await mirror.close()
+
+
+async def synced(mirror: Mirror) -> dict[str, bytes]:
+    """What a sync reads: the head, its tree, its files."""
+    commit = await mirror.fetch(await mirror.head())
+    entries = await mirror.tree(commit.id)
+    blobs = await mirror.read([entry.blob_id for entry in entries])
+    return {entry.path: blobs[entry.blob_id] for entry in entries}
+
+
+async def test_a_public_repository(origin: Repository, server: HttpGit, reader: Reader) -> None:
+    origin.commit({"a": "1"})
+    mirror = reader(f"{server.url}/fleet", branch="main")
+    assert await synced(mirror) == {"a": b"1"}
+    origin.commit({"a": "2"})
+    assert await synced(mirror) == {"a": b"2"}
+
+
+async def test_a_poll_without_news_is_one_conversation(origin: Repository, server: HttpGit, reader: Reader) -> None:
+    origin.commit({"a": "1"})
+    mirror = reader(f"{server.url}/fleet", branch="main")
+    await synced(mirror)
+    server.seen.clear()
+    await mirror.head()
+    assert [(method, path) for method, path, _ in server.seen] == [
+        ("GET", "/fleet/info/refs?service=git-upload-pack"),
+        ("POST", "/fleet/git-upload-pack"),
+    ]
+
+
+@pytest.mark.parametrize("where", ["settings", "url", "name in the url"])
+async def test_user_name_and_password(origin: Repository, server: HttpGit, reader: Reader, where: str) -> None:
+    origin.commit({"a": "1"})
+    server.accepted = {basic("ada", PASSWORD)}
+    host = server.url.removeprefix("http://")
+    quoted = "p%40ss%2Fw%3Ard%20%27quoted%27%20%24%28id%29%20%C3%BC%2541"
+    mirror = {
+        "settings": lambda: reader(f"{server.url}/fleet", credentials=GitCredentials("ada", PASSWORD)),
+        "url": lambda: reader(f"http://ada:{quoted}@{host}/fleet"),
+        "name in the url": lambda: reader(f"http://ada@{host}/fleet", credentials=GitCredentials(password=PASSWORD)),
+    }[where]()
+    assert await synced(mirror) == {"a": b"1"}
+    assert mirror.source.url == f"{server.url}/fleet"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "credentials"),
+    [
+        (basic("git", "t0ken"), GitCredentials(token="t0ken")),
+        (basic("oauth2", "t0ken"), GitCredentials(username="oauth2", token="t0ken")),
+        ("Bearer t0ken", GitCredentials(token="t0ken")),
+    ],
+)
+async def test_a_token_as_password_or_bearer(
+    origin: Repository, server: HttpGit, reader: Reader, accepted: str, credentials: GitCredentials
+) -> None:
+    origin.commit({"a": "1"})
+    server.accepted = {accepted}
+    mirror = reader(f"{server.url}/fleet", credentials=credentials)
+    assert await synced(mirror) == {"a": b"1"}
+    server.seen.clear()
+    await mirror.head()
+    assert len(server.seen) <= 3  # the way that worked is gone first
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="git"', "Bearer"])
+@pytest.mark.parametrize("credentials", [GitCredentials("ada", "wr0ng-pw"), GitCredentials(token="wr0ng-pw")])
+async def test_refused_credentials_are_said_so_without_showing_them(
+    origin: Repository, server: HttpGit, reader: Reader, credentials: GitCredentials, challenge: str
+) -> None:
+    origin.commit({"a": "1"})
+    server.accepted, server.challenge = {basic("ada", "right")}, challenge
+    with pytest.raises(GitAuthRefused) as caught:
+        await reader(f"{server.url}/fleet", credentials=credentials).head()
+    assert caught.value.message.startswith(f"{server.url}/fleet refuses our credentials")
+    assert "expired" in caught.value.hint
+    assert "wr0ng" not in f"{caught.value!r} {caught.value.hint} {caught.value.__cause__!r} {credentials!r}"
+
+
+async def test_a_token_that_expires_and_one_that_works_again(
+    origin: Repository, server: HttpGit, reader: Reader
+) -> None:
+    origin.commit({"a": "1"})
+    server.accepted = {"Bearer t0ken"}
+    mirror = reader(f"{server.url}/fleet", credentials=GitCredentials(token="t0ken"))
+    await mirror.head()
+    server.accepted = {"Bearer other"}
+    with pytest.raises(GitAuthRefused, match="refuses our credentials"):
+        await mirror.head()
+    server.accepted = {"Bearer t0ken"}
+    await mirror.head()
+
+
+async def test_missing_credentials_are_asked_for_in_the_error_and_not_on_a_terminal(
+    origin: Repository, server: HttpGit, reader: Reader
+) -> None:
+    server.accepted = set()
+    with pytest.raises(GitAuthRefused, match="asks for credentials and none are configured") as caught:
+        await reader(f"{server.url}/fleet").head()
+    assert "token" in caught.value.hint
+
+
+async def test_no_process_list_no_error_and_no_file_shows_a_secret(
+    origin: Repository, server: HttpGit, reader: Reader, tmp_path: Path
+) -> None:
+    origin.commit({"a": "1"})
+    secrets = ("s3cret-pw", "s3cret-token")
+    server.accepted = {basic("ada", "s3cret-pw"), "Bearer s3cret-token"}
+    for credentials in (GitCredentials("ada", "s3cret-pw"), GitCredentials(token="s3cret-token")):
+        mirror = reader(f"{server.url}/fleet", credentials=credentials)
+        server.gate.clear()
+        server.seen.clear()
+        polling = asyncio.create_task(mirror.head())
+        lists = []
+        for _ in range(400):
+            lists.append(await asyncio.to_thread(command_lines))
+            if len(server.seen) == len(lists) // 3:
+                server.gate.set()  # lets one request through, so that every step of the conversation is looked at
+                await asyncio.sleep(0)
+                server.gate.clear()
+            if polling.done():
+                break
+        server.gate.set()
+        await polling
+        assert any("git" in text and "ls-remote" in text for text in lists)
+        assert not any(secret in text for text in lists for secret in secrets)
+        await synced(mirror)
+    for file in (tmp_path / "state").rglob("*"):
+        assert not file.is_file() or not any(secret.encode() in file.read_bytes() for secret in secrets)
+
+
+async def test_credentials_do_not_follow_a_redirect_to_another_host(
+    origin: Repository, server: HttpGit, reader: Reader
+) -> None:
+    origin.commit({"a": "1"})
+    async with http_git(origin.path.parent) as elsewhere:
+        elsewhere.accepted = {"nothing"}
+        server.redirect = elsewhere.url
+        for credentials in (GitCredentials("ada", "s3cret"), GitCredentials(token="s3cret")):
+            with pytest.raises(GitsyncError):
+                await reader(f"{server.url}/fleet", credentials=credentials).head()
+        assert elsewhere.seen
+        assert {authorization for _, _, authorization in elsewhere.seen} == {""}
+
+
+async def test_a_redirect_to_another_transport_is_not_followed(
+    origin: Repository, server: HttpGit, reader: Reader
+) -> None:
+    origin.commit({"a": "1"})
+    server.redirect = f"file://{origin.path}"
+    with pytest.raises(GitUnavailable):
+        await reader(f"{server.url}/fleet").head()
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(404, "there is no repository at"), (403, "refuses our credentials"), (500, "error: 500"), (503, "error: 503")],
+)
+async def test_a_server_that_says_no(server: HttpGit, reader: Reader, status: int, message: str) -> None:
+    server.status = status
+    with pytest.raises(GitUnavailable) as caught:
+        await reader(f"{server.url}/fleet").head()
+    assert message in caught.value.message
+    assert f"{server.url}/fleet" in caught.value.message
+
+
+async def test_a_remote_that_hangs_is_given_up_after_the_timeout_with_all_its_processes(reader: Reader) -> None:
+    async with silent_port() as port:
+        mirror = reader(f"http://127.0.0.1:{port}/fleet", timeout=0.5)
+        started = time.monotonic()
+        with pytest.raises(GitUnavailable, match=r"did not answer within 0\.5 s"):
+            await mirror.head()
+        assert 0.4 < time.monotonic() - started < 3
+        with pytest.raises(GitUnavailable, match="did not answer"):
+            await mirror.fetch("1" * 40)
+        assert f"127.0.0.1:{port}" not in command_lines()
+
+
+async def test_a_cancelled_poll_leaves_no_process_behind(reader: Reader) -> None:
+    async with silent_port() as port:
+        mirror = reader(f"http://127.0.0.1:{port}/fleet")
+        polling = asyncio.create_task(mirror.head())
+        await until(lambda: f"127.0.0.1:{port}" in command_lines())
+        started = time.monotonic()
+        polling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await polling
+        assert time.monotonic() - started < 2
+        assert f"127.0.0.1:{port}" not in command_lines()
+
+
+async def test_a_remote_that_hangs_does_not_stop_reading(origin: Repository, server: HttpGit, reader: Reader) -> None:
+    commit_id = origin.commit({"a": "1"})
+    mirror = reader(f"{server.url}/fleet")
+    await synced(mirror)
+    server.gate.clear()
+    polling = asyncio.create_task(mirror.head())
+    fetching = asyncio.create_task(mirror.fetch("1" * 40))
+    await asyncio.sleep(0.1)
+    assert [entry.path for entry in await mirror.tree(commit_id)] == ["a"]
+    for task in (polling, fetching):
+        task.cancel()
+    await asyncio.wait([polling, fetching])
+
+
+async def test_closing_ends_what_is_under_way(reader: Reader) -> None:
+    async with silent_port() as port:
+        mirror = reader(f"http://127.0.0.1:{port}/fleet")
+        polling = asyncio.create_task(mirror.head())
+        await until(lambda: f"127.0.0.1:{port}" in command_lines())
+        await mirror.close()
+        with pytest.raises(GitUnavailable, match="gitsync is closing"):
+            await polling
+        assert f"127.0.0.1:{port}" not in command_lines()
+
+
+async def test_a_remote_that_is_gone(origin: Repository, reader: Reader) -> None:
+    commit_id = origin.commit({"a": "1"})
+    async with http_git(origin.path.parent) as server:
+        mirror = reader(f"{server.url}/fleet")
+        await synced(mirror)
+    with pytest.raises(GitUnavailable, match=r"cannot reach http://127\.0\.0\.1:\d+/fleet: Failed to connect"):
+        await mirror.head()
+    assert [entry.path for entry in await mirror.tree(commit_id)] == ["a"]
+    with pytest.raises(GitUnavailable, match="cannot reach http://no-such-host"):
+        await reader("http://no-such-host.invalid/fleet").head()
+
+
+async def test_a_server_that_gives_out_tips_only(origin: Repository, server: HttpGit, reader: Reader) -> None:
+    """Protocol v0 without uploadpack.allowAnySHA1InWant, as old and some hosted servers are."""
+    server.protocol_v2 = False
+    old = origin.commit({"a": "1"})
+    for number in range(3):
+        origin.commit({"a": f"later {number}"})
+
+    for options in ({"commit": old}, {"commit": old, "branch": "main"}):
+        mirror = reader(f"{server.url}/fleet", **options)
+        assert await synced(mirror) == {"a": b"1"}
+        assert Repository(mirror.path).git("for-each-ref", "--format=%(refname)") == f"refs/gitsync/{old}"
+    # A branch that has moved on between the poll and the fetch:
+    mirror = reader(f"{server.url}/fleet", branch="main")
+    seen = await mirror.head()
+    origin.commit({"a": "news"})
+    assert (await mirror.fetch(seen)).id == seen
+    # A commit that is nowhere in the history:
+    with pytest.raises(GitRefMissing, match="is not in the history of"):
+        await mirror.fetch("1" * 40)
+
+
+async def test_a_far_commit_is_found_in_the_whole_history(
+    origin: Repository, server: HttpGit, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitsync.git.remote._DEPTHS", (2, 0x7FFFFFFF))
+    server.protocol_v2 = False
+    old = origin.commit({"a": "1"})
+    for number in range(4):
+        origin.commit({"a": f"later {number}"})
+    assert await synced(reader(f"{server.url}/fleet", commit=old)) == {"a": b"1"}
+
+
+def authority(directory: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server context with a certificate of its own making, and the file that vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "git.example")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / "ca with blank.crt"
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    whole = directory / "server.pem"
+    whole.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + file.read_bytes()
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(whole)
+    return context, file
+
+
+async def test_https_with_a_private_authority(
+    origin: Repository, reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_SSL_NO_VERIFY", "1")  # acts by being set at all: git must not see it
+    origin.commit({"a": "1"})
+    context, ca_file = authority(tmp_path)
+    async with http_git(origin.path.parent, context) as server:
+        server.accepted = {basic("git", "t0ken")}
+        url = f"{server.url}/fleet"
+        assert await synced(reader(url, credentials=GitCredentials(token="t0ken", ca_file=ca_file))) == {"a": b"1"}
+        with pytest.raises(GitUnavailable, match="no trusted connection to https://") as caught:
+            await reader(url, credentials=GitCredentials(token="t0ken")).head()
+        assert "ca_file" in caught.value.hint
+        assert all(authorization in ("", basic("git", "t0ken")) for _, _, authorization in server.seen)
