@@ -6,7 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/gitsync
 COPY constraints.txt pyproject.toml README.md ./
 COPY gitsync gitsync
-RUN /opt/gitsync/bin/pip install --no-cache-dir --no-compile -c constraints.txt . \
+RUN /opt/gitsync/bin/pip install --no-cache-dir -c constraints.txt . \
     && /opt/gitsync/bin/pip uninstall --yes pip
 
 FROM python:${PYTHON}-slim

@@ -13,7 +13,7 @@ from gitsync.agent.queue import WorkQueue
 from gitsync.agent.schedule import Schedule
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
-from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
+from gitsync.errors import GitRefused, GitsyncError, GitUnavailable, RetryableError
 from gitsync.git import Mirror, Poller, redacted_url, watch_local
 from gitsync.manifests import Desired, Entry, ManifestReader
 from gitsync.release.backoff import Backoff
@@ -91,8 +91,12 @@ class RepositorySync:
 
     async def read(self, commit: CommitInfo) -> Desired:
         """What a commit wants; a release whose chart is in the repository changes when the chart's tree does."""
-        tree = await self._mirror.tree(commit.id, self._path)
+        tree = await self._mirror.tree(commit.id)
         entries = [Entry(item.path, item.blob_id, item.size) for item in tree]
+        if self._path and not any(entry.path.startswith(f"{self._path}/") for entry in entries):
+            raise GitRefused(
+                f"commit {commit.short} has no directory {self._path!r}", hint="mend --path, or push the directory"
+            )
         desired = await self._reader.read(commit, entries, self._mirror.read, root=self._path)
         self._charts.know_as(self._same_repository(desired))
         objects = dict(desired.objects)

@@ -67,7 +67,7 @@ class Charts:
         await self._refreshing.close()
         await self._loading.close()
         await self._http.close()
-        # A template that never ends must not keep the process: its thread is left behind.
+        # Nobody can stop a template that never ends, so its thread is not waited for.
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._renderer.close()
         self._loaded.clear()

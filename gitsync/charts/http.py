@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import tempfile
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from gitsync.charts.model import RepositorySpec
+from gitsync.charts.model import RepositorySpec, redacted
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
 
 _MAX_REDIRECTS = 10
@@ -36,15 +37,6 @@ class Known:
 
     etag: str = ""
     modified: str = ""
-
-
-def redacted(url: str | URL) -> str:
-    """The URL without user, password and query (signed URLs carry credentials there), for messages and logs."""
-    try:
-        parsed = URL(url) if isinstance(url, str) else url
-        return str(parsed.with_user(None).with_query(None).with_fragment(None))
-    except ValueError:
-        return "(unreadable URL)"
 
 
 class HttpClient:
@@ -100,15 +92,18 @@ class HttpClient:
             headers["If-None-Match"] = known.etag
         if known.modified:
             headers["If-Modified-Since"] = known.modified
-        auth = _auth(spec) if trusted else None
-        if auth is not None:
-            headers["Authorization"] = auth.encode()
+        if trusted and (authorization := _basic_auth(spec)):
+            headers["Authorization"] = authorization
         if self._session is None:
             # The cookies of one repository are none of another's business.
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
+            # Each request has the deadline of its repository, so aiohttp needs none of its own.
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), trust_env=True, timeout=aiohttp.ClientTimeout(total=None)
+            )
         context = await self._context(spec, trusted) if url.scheme == "https" else True
+        # A user in the URL has become the header above, where it was trusted.
         return await self._session.get(
-            url, headers=headers, allow_redirects=False, ssl=context, auto_decompress=compressed
+            url.with_user(None), headers=headers, allow_redirects=False, ssl=context, auto_decompress=compressed
         )
 
     async def _context(self, spec: RepositorySpec, trusted: bool) -> ssl.SSLContext:
@@ -139,11 +134,15 @@ def parse_url(url: str) -> URL:
     )
 
 
-def _auth(spec: RepositorySpec) -> aiohttp.BasicAuth | None:
+def _basic_auth(spec: RepositorySpec) -> str:
+    """The header for the given credentials, else for those in the URL; "" when there are none."""
     url = parse_url(spec.url)
-    if spec.username or spec.password:
-        return aiohttp.BasicAuth(spec.username, spec.password, encoding="utf-8")
-    return aiohttp.BasicAuth(url.user, url.password or "", encoding="utf-8") if url.user else None
+    username, password = spec.username, spec.password
+    if not (username or password):
+        username, password = url.user or "", url.password or ""
+    if not (username or password):
+        return ""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
 def _ssl_context(ca: str, cert: str, key: str) -> ssl.SSLContext:

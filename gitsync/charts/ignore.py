@@ -69,29 +69,37 @@ def _rule(line: str) -> _Rule | None:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Go's filepath.Match as a regular expression: ``*`` and ``?`` stop at slashes, ``[^a-z]`` negates."""
-    result: list[str] = []
+    first, *rest = _between_stars(pattern)
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    # The first place where a piece fits is as good as any later one, so the search never has to come back (`(?>`);
+    # else a pattern of many stars would take for ever.
+    middle = "".join(f"(?>[^/]*?{piece})" for piece in rest[:-1] if piece)
+    return re.compile(f"{first}{middle}[^/]*{rest[-1]}", re.DOTALL)
+
+
+def _between_stars(pattern: str) -> list[str]:
+    pieces = [""]
     position = 0
     while position < len(pattern):
         character = pattern[position]
         position += 1
         if character == "*":
-            # One star for a run of them: `***` would make the expression slow, and means the same.
-            if not result or result[-1] != "[^/]*":
-                result.append("[^/]*")
+            pieces.append("")
         elif character == "?":
-            result.append("[^/]")
+            pieces[-1] += "[^/]"
         elif character == "[":
             end = _class_end(pattern, position)
-            result.append(_class(pattern[position:end], pattern))
+            pieces[-1] += _class(pattern[position:end], pattern)
             position = end + 1
         elif character == "\\":
             if position == len(pattern):
                 raise _bad(pattern)
-            result.append(re.escape(pattern[position]))
+            pieces[-1] += re.escape(pattern[position])
             position += 1
         else:
-            result.append(re.escape(character))
-    return re.compile("".join(result), re.DOTALL)
+            pieces[-1] += re.escape(character)
+    return pieces
 
 
 def _class_end(pattern: str, start: int) -> int:

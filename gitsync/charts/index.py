@@ -13,8 +13,8 @@ from typing import Any
 from yarl import URL
 
 from gitsync.charts import native, versions
-from gitsync.charts.http import parse_url, redacted
-from gitsync.charts.model import IndexEntry
+from gitsync.charts.http import parse_url
+from gitsync.charts.model import IndexEntry, redacted
 from gitsync.errors import ChartError, ChartNotFound, ValuesError
 
 #: Flux's bound (source-controller), in bytes.

@@ -8,11 +8,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from yarl import URL
+
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
 
-@dataclass(frozen=True, slots=True)
+def redacted(url: str | URL) -> str:
+    """The URL without user, password and query (signed URLs carry credentials there), for messages and logs."""
+    try:
+        parsed = URL(url) if isinstance(url, str) else url
+        return str(parsed.with_user(None).with_query(None).with_fragment(None))
+    except ValueError:
+        return "(unreadable URL)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class RepositorySpec:
     """A chart repository and how to reach it. Secrets stay out of its repr.
 
@@ -21,13 +32,16 @@ class RepositorySpec:
     """
 
     url: str
-    username: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    ca: str = field(default="", repr=False)
-    cert: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
+    username: str = ""
+    password: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
     pass_credentials: bool = False
     timeout: float = 60.0
+
+    def __repr__(self) -> str:
+        return f"RepositorySpec({redacted(self.url)!r})"
 
     @property
     def id(self) -> str:

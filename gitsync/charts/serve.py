@@ -5,7 +5,9 @@ It packages folders of charts in memory and serves each repository's index with 
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from gitsync.charts.chart import Chart
 from gitsync.charts.source import archive_from_files
@@ -49,7 +51,8 @@ class ChartServer:
         self.requests: Counter[str] = Counter()
         self._files: dict[str, bytes] = {}
         self._port = port
-        self._credentials = (username, password) if username else None
+        credentials = base64.b64encode(f"{username}:{password}".encode())
+        self._authorization = b"Basic " + credentials if username else None
         self._runner: web.AppRunner | None = None
         for path, charts in repositories.items():
             self.publish(path, charts)
@@ -95,7 +98,7 @@ class ChartServer:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests[request.path] += 1
-        if self._credentials is not None and not self._authorized(request):
+        if self._authorization is not None and not self._authorized(request):
             return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})
         data = self._files.get(request.path)
         if data is None:
@@ -106,8 +109,5 @@ class ChartServer:
         return web.Response(body=data, headers={"ETag": f'"{etag}"'}, content_type="application/octet-stream")
 
     def _authorized(self, request: web.Request) -> bool:
-        try:
-            given = BasicAuth.decode(request.headers.get("Authorization", ""), encoding="utf-8")
-        except ValueError:
-            return False
-        return (given.login, given.password) == self._credentials
+        given = request.headers.get("Authorization", "")
+        return self._authorization is not None and hmac.compare_digest(given.encode(), self._authorization)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
 from gitsync.charts import RepositorySpec
+from gitsync.cli.order import missing_edges
 from gitsync.errors import GitsyncError
 from gitsync.logs import redact
 from gitsync.sync.gitcharts import WELL_KNOWN, chart_path
@@ -71,7 +72,7 @@ def graph_problems(desired: Desired) -> Iterator[Problem]:
             object=str(first.dependent),
             field="spec.dependsOn",
         )
-    for edge in graph.missing():
+    for edge in missing_edges(graph, desired):
         origin = edge.origin or desired.objects[edge.dependent].origin
         name = f"{edge.dependency.namespace}/{edge.dependency.name}"
         yield Problem(

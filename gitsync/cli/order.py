@@ -10,7 +10,7 @@ from gitsync.cli.output import format_row, one_line, widths
 from gitsync.sync.syncer import release_graph
 
 if TYPE_CHECKING:
-    from gitsync.graph import Edge
+    from gitsync.graph import Edge, Graph
     from gitsync.manifests import Desired
 
 _HEADERS = ("ORDER", "RELEASE", "AFTER", "FILE")
@@ -21,6 +21,12 @@ def short(key: ObjectKey) -> str:
     return f"{key.namespace}/{key.name}"
 
 
+def missing_edges(graph: Graph[ObjectKey], desired: Desired) -> list[Edge[ObjectKey]]:
+    """The edges to releases that are nowhere in the repository; one that has errors is there."""
+    faulty = {error.key for error in desired.errors}
+    return [edge for edge in graph.missing() if edge.dependency not in faulty]
+
+
 class Order:
     """The order of a commit's releases. ``place`` writes an Origin for people."""
 
@@ -29,7 +35,7 @@ class Order:
         self._desired = desired
         self._place = place
         self._missing: dict[ObjectKey, list[Edge[ObjectKey]]] = {}
-        for edge in self.graph.missing():
+        for edge in missing_edges(self.graph, desired):
             self._missing.setdefault(edge.dependent, []).append(edge)
 
     def table(self) -> str:
@@ -47,7 +53,8 @@ class Order:
             f"dependency cycle: {cycle}\n" + "\n".join(f"  {self._depends(edge)}" for edge in cycle.edges)
             for cycle in self.graph.cycles()
         ]
-        missing = [f"{self._depends(edge)}, which is not in the repository" for edge in self.graph.missing()]
+        absent = [edge for edges in self._missing.values() for edge in edges]
+        missing = [f"{self._depends(edge)}, which is not in the repository" for edge in absent]
         return cycles + missing
 
     def _depends(self, edge: Edge[ObjectKey]) -> str:
@@ -76,7 +83,7 @@ class Order:
                 for cycle in self.graph.cycles()
             ],
             "held": [{"name": short(key), "reason": str(reason)} for key, reason in held.items()],
-            "missing": [self._edge(edge) for edge in self.graph.missing()],
+            "missing": [self._edge(edge) for edges in self._missing.values() for edge in edges],
             "errors": [
                 {"place": self._place(error.origin), "message": error.message, "hint": error.hint}
                 for error in self._desired.errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,12 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # untyped library
     """kubernetes.aio's REST client, for its TLS set-up and its session; requests are made on the session itself."""
 
     pool_manager: aiohttp.ClientSession | None
+
+    def anew(self) -> Rest:
+        """The same with no connections yet. Takes the TLS context along: the files it was read from are gone."""
+        fresh = copy.copy(self)
+        fresh.pool_manager = None
+        return fresh
 
     def session(self) -> aiohttp.ClientSession:
         """The session, made at first use. Must be called on the loop."""

@@ -45,6 +45,10 @@ class Connection:
         return self._access
 
     @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
     def generation(self) -> int:
         """Counts the renewals; a request remembers it, so that a hundred 401s at once lead to one renewal."""
         return self._generation
@@ -96,7 +100,7 @@ class Connection:
     def reconnect(self, rest: Rest) -> None:
         """Has later requests make new connections: the others in the pool of ``rest`` may be dead, too."""
         if self._access.rest is rest and not self._closed:
-            self._replace(replace(self._access, rest=Rest(rest.configuration)))
+            self._replace(replace(self._access, rest=rest.anew()))
 
     async def close(self) -> None:
         """Closes every session. Whoever still reads from one gets a connection error."""

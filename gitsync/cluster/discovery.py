@@ -14,7 +14,7 @@ import structlog
 from gitsync.cluster.status import Subject
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport
-from gitsync.errors import ApiError, ClusterUnavailable, Invalid, KindUnknown
+from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, Invalid, KindUnknown
 
 log = structlog.get_logger(__name__)
 
@@ -158,7 +158,8 @@ class Discovery:
 
 
 async def _read_table(transport: Transport) -> _Table:
-    core, named = await asyncio.gather(_fetch(transport, "/api", _AGGREGATED), _fetch(transport, "/apis", _AGGREGATED))
+    core = await _fetch(transport, "/api", _AGGREGATED)
+    named = await _fetch(transport, "/apis", _AGGREGATED)
     kinds: dict[tuple[str, str], dict[str, Resource]] = {}
     unread: set[str] = set()
     for document in (core, named):
@@ -201,7 +202,7 @@ async def _of_groups(transport: Transport, document: Mapping[str, Any], unread: 
     async def read(group: str, version: str, path: str) -> list[Resource]:
         try:
             listed = await _fetch(transport, path)
-        except (ApiError, ClusterUnavailable) as error:
+        except GitsyncError as error:
             log.debug("api group not read", group=group, version=version, error=error.message)
             unread.add(group)
             return []

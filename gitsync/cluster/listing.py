@@ -9,8 +9,8 @@ from typing import Any
 from gitsync.api.identity import Manifest
 from gitsync.cluster.discovery import Resource
 from gitsync.cluster.status import Subject
-from gitsync.cluster.transport import JSON, Request, Transport
-from gitsync.errors import Gone
+from gitsync.cluster.transport import JSON, TOO_LARGE, Request, Transport
+from gitsync.errors import ApiError, Gone
 
 #: How many objects a page holds; fewer where one object may have a megabyte.
 PAGE = 500
@@ -66,17 +66,23 @@ async def _read_pages(
 ) -> tuple[list[Manifest], str]:
     resource = selection.resource
     limit = PAGE_OF_LARGE if resource.kind in LARGE_KINDS and not metadata_only else PAGE
-    page = (*selection.query, ("limit", str(limit)))
     accept = METADATA_LIST if metadata_only else JSON
     found: list[Manifest] = []
-    query = page
+    token = ""
     while True:
+        query = (*selection.query, ("limit", str(limit)), *((("continue", token),) if token else ()))
         request = Request("GET", selection.path, selection.subject("list"), query=query, accept=accept, compressed=True)
-        body: Any = (await transport.send(request)).body
+        try:
+            body: Any = (await transport.send(request)).body
+        except ApiError as error:
+            if error.reason != TOO_LARGE or limit == 1:
+                raise
+            limit = max(1, limit // 5)
+            continue
         for item in body.get("items") or ():
             item["apiVersion"], item["kind"] = resource.api_version, resource.kind
             found.append(keep(item) if keep is not None else item)
         metadata = body.get("metadata") or {}
-        if not metadata.get("continue"):
+        token = metadata.get("continue") or ""
+        if not token:
             return found, metadata.get("resourceVersion") or ""
-        query = (*page, ("continue", metadata["continue"]))

@@ -15,7 +15,6 @@ from gitsync.cluster.transport import APPLY_PATCH, Answer, Request, Transport, e
 from gitsync.errors import Conflict, Invalid, KindUnknown, NotFound
 
 PatchType = Literal["merge", "json", "strategic"]
-Validation = Literal["Strict", "Warn", "Ignore"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 Warn = Callable[[str], None]
 
@@ -78,20 +77,20 @@ class Objects:
         force: bool = True,
         dry_run: bool = False,
         subresource: str = "",
-        validation: Validation = "Warn",
         warn: Warn | None = None,
     ) -> Manifest:
         """Server-side apply: creates the object, or makes the fields it names so and ``manager`` their owner.
 
         ``force`` takes fields from other managers; without it they are a Conflict with reason FieldManagerConflict.
-        ``dry_run`` only says what would come out. ``validation``: whether a field that the kind does not have is an
-        error (Strict), a warning, or nothing. ``warn`` is called with each warning of the API server.
+        ``dry_run`` only says what would come out. ``warn`` is called with each warning of the API server.
+        A field that the kind does not have is Invalid, always: fieldValidation has no say in server-side apply.
         Two writers at the same moment are sorted out here, by sending it again.
         """
         key, version = _key_and_version(manifest, "apply")
         resource = await self.resource(key.group, key.kind, version)
         subject = Subject("apply", str(key), key)
-        query = _write_query(manager, dry_run, validation)
+        query = _write_query(manager, dry_run)
+        fixed = "resourceVersion" in manifest["metadata"]
         if force:
             query += (("force", "true"),)
         request = Request(
@@ -101,7 +100,8 @@ class Objects:
             query=query,
             body=encode(manifest, subject),
             content_type=APPLY_PATCH,
-            races="resourceVersion" not in manifest["metadata"],
+            repeatable=not fixed,
+            races=not fixed,
         )
         return await self._object(request, warn)
 
@@ -243,10 +243,8 @@ def _key_and_version(manifest: Manifest, verb: str) -> tuple[ObjectKey, str]:
     return ObjectKey(group, kind, metadata.get("namespace") or "", name), version
 
 
-def _write_query(manager: str, dry_run: bool, validation: Validation | None = None) -> tuple[tuple[str, str], ...]:
+def _write_query(manager: str, dry_run: bool) -> tuple[tuple[str, str], ...]:
     query = [("fieldManager", manager)]
-    if validation is not None:
-        query.append(("fieldValidation", validation))
     if dry_run:
         query.append(("dryRun", "All"))
     return tuple(query)

@@ -68,8 +68,8 @@ def error_of(subject: Subject, http_status: int, body: Any, retry_after: float |
     raw_causes = (status.get("details") or {}).get("causes") or []
     reason = _reason(status, raw_causes)
     cls = _CLASSES.get(http_status, ApiError)
-    if cls is NotFound and not status:
-        cls = KindUnknown  # the server's mux answers "404 page not found" where no API is served
+    if cls is NotFound and not (status.get("details") or {}).get("name"):
+        cls = KindUnknown  # a path that is not served is a 404, too, in plain text or as a Status that names nothing
     if cls is Conflict and reason == "AlreadyExists":
         cls = AlreadyExists
     causes = [_cause(cause, subject.secret) for cause in raw_causes[:_CAUSES]]
@@ -80,7 +80,7 @@ def _api_error(
     subject: Subject, cls: type[ApiError], http_status: int, reason: str, causes: list[tuple[str, str]], said: str
 ) -> ApiError:
     if cls is KindUnknown:
-        said = "the API server does not serve its kind"
+        said = "the API server does not serve its kind, or not in this version"
     elif cls is Unauthorized:
         said = "the API server does not accept our credentials"
     elif causes:

@@ -23,6 +23,7 @@ from gitsync.cluster.connection import Connection
 from gitsync.cluster.status import Subject, error_of, warnings_of
 from gitsync.cluster.timings import Timings
 from gitsync.errors import (
+    ApiError,
     ClusterUnavailable,
     Conflict,
     GitsyncError,
@@ -39,7 +40,9 @@ APPLY_PATCH = "application/apply-patch+yaml"
 IN_FLIGHT = 32
 ATTEMPTS = 8
 #: An answer larger than this is not read to its end.
-LARGEST_ANSWER = 256 * 2**20
+LARGEST_ANSWER = 64 * 2**20
+#: The reason of the ApiError that says so.
+TOO_LARGE = "AnswerTooLarge"
 _USER_AGENT = "gitsync"
 
 
@@ -107,7 +110,7 @@ class Transport:
         try:
             return await self._attempt(request)
         except (ClusterUnavailable, Conflict) as error:
-            if not _again(request, error):
+            if not self._again(request, error):
                 raise
             first = error
         return await self._repeat(request, first)
@@ -123,7 +126,7 @@ class Transport:
             return await self._attempt(request)
 
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda error: _again(request, error)),
+            retry=tenacity.retry_if_exception(lambda error: self._again(request, error)),
             wait=self._pause,
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(ATTEMPTS), tenacity.stop_before_delay(self._timings.total)
@@ -137,6 +140,15 @@ class Transport:
             reraise=True,
         )
         return await retrying(attempt)
+
+    def _again(self, request: Request, error: BaseException) -> bool:
+        """Whether to send it once more."""
+        if isinstance(error, Conflict):
+            return request.races and error.reason != "FieldManagerConflict"
+        if not isinstance(error, ClusterUnavailable) or _untrusted(error) or self._connection.closed:
+            return False
+        never_begun = error.status in (429, 503) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
+        return request.repeatable or never_begun
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -229,16 +241,6 @@ class Transport:
                 raise _unreachable(request.subject, access, error) from error
 
 
-def _again(request: Request, error: BaseException) -> bool:
-    """Whether to send it once more."""
-    if isinstance(error, Conflict):
-        return request.races and error.reason != "FieldManagerConflict"
-    if not isinstance(error, ClusterUnavailable) or _untrusted(error):
-        return False
-    never_begun = error.status in (429, 503) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
-    return request.repeatable or never_begun
-
-
 def _untrusted(error: GitsyncError) -> bool:
     return isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError)
 
@@ -277,9 +279,12 @@ async def _read(response: aiohttp.ClientResponse, subject: Subject) -> bytes:
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > LARGEST_ANSWER:
-            raise ClusterUnavailable(
+            raise ApiError(
                 f"cannot {subject.verb} {subject.name}: the answer is larger than {LARGEST_ANSWER >> 20} MiB",
                 status=response.status,
+                reason=TOO_LARGE,
+                verb=subject.verb,
+                key=subject.key,
             )
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,8 +23,8 @@ MIB = 1 << 20
 #: How often a running git is looked after, in seconds: is it to stop, does its guard object?
 _TICK = 0.1
 _LONGEST_COMPLAINT = 64 << 10
-#: Of the caller's environment git keeps this one GIT_ variable: where its own programs are.
-_KEPT = "GIT_EXEC_PATH"
+#: The GIT_ variables of this machine that git keeps: where its own programs are, and whom it trusts.
+_KEPT = frozenset({"GIT_EXEC_PATH", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_PROXY_SSL_CAINFO"})
 
 
 class TooSlow(Exception):
@@ -72,14 +73,14 @@ class Runner:
         job = self._pool.submit(run)
         self._running.add(run)
         future = asyncio.wrap_future(job)
+        # After a cancellation nobody looks at how it ended, and asyncio would complain of that.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             run.stop()
             if not job.cancel():
                 await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()  # nobody else will look at it
             raise
         finally:
             self._running.discard(run)
@@ -151,25 +152,25 @@ def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:
     try:
         # Here and not above: the import takes 0.15 s and fails where there is no git.
         from git.cmd import Git
-        from git.exc import GitCommandNotFound
     except ImportError as error:
         raise _no_git() from error
+    executable = shutil.which(str(Git.GIT_PYTHON_GIT_EXECUTABLE))
+    if executable is None:
+        raise _no_git()
     # GitPython adds to the environment but cannot take away, and variables such as GIT_SSL_NO_VERIFY or GIT_TRACE_CURL
     # act by being there at all.
     unwanted = sorted(
-        name for name in os.environ if name.startswith("GIT_") and name not in command.environment and name != _KEPT
+        name for name in os.environ if name.startswith("GIT_") and name not in command.environment and name not in _KEPT
     )
     prefix = ["env", *(word for name in unwanted for word in ("-u", name))] if unwanted else []
     try:
         process = Git("/").execute(
-            [*prefix, str(Git.GIT_PYTHON_GIT_EXECUTABLE), *command.args],
+            [*prefix, executable, *command.args],
             istream=stdin,
             as_process=True,
             env=command.environment,
             start_new_session=True,
         )
-    except GitCommandNotFound as error:
-        raise _no_git() from error
     except OSError as error:
         raise GitUnavailable(f"git cannot be started: {error.strerror}") from error
     started = cast("subprocess.Popen[bytes]", process.proc)

@@ -128,7 +128,7 @@ class GitSource:
 
 def redacted_url(url: str) -> str:
     """The URL without a password, token or (for http) user name, fit for logs; also for text that is no URL at all."""
-    text = _CONTROL.sub("?", url)
+    text = _CONTROL.sub("\ufffd", url)
     scheme, separator, rest = text.partition("://")
     if not separator:
         # An scp-like address has at most a user name before its host; anything with a colon before the @ is suspect.
@@ -231,6 +231,8 @@ def _parse_scp(url: str) -> Endpoint:
         raise _refuse(url, "has no host that can be used", hint="a path with a `:` in it is written ./a:b")
     if match["user"] is not None and not _USER.fullmatch(match["user"]):
         raise _refuse(url, "has a user name that cannot be used")
+    if "@" in match["path"].partition("/")[0]:
+        raise _refuse(url, "has an `@` after its `:`", hint="ssh takes no password; write user@host:path")
     if not match["path"].strip("/") or match["path"].startswith("-"):
         raise _refuse(url, "names no repository on its host")
     return Endpoint("ssh", url)

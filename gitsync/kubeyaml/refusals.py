@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from yaml import events as yaml_events
 
@@ -11,6 +12,10 @@ from gitsync.errors import YamlError
 from gitsync.kubeyaml import goyaml
 from gitsync.kubeyaml.events import error_at, events
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCALAR: Final[Any] = yaml_events.ScalarEvent
 #: The parser's words, and ours.
 _REASONS: Final = (
     ("unsupported value", "infinity and not-a-number, which JSON cannot express"),
@@ -29,31 +34,25 @@ _MAX_SUSPECTS: Final = 200
 def explain(text: str, refusal: str) -> YamlError:
     """The error for a document that goyaml refuses with the words ``refusal``, which may quote it."""
     message = next((ours for theirs, ours in _REASONS if theirs in refusal), "Kubernetes' YAML parser refuses this")
-    suspects = 0
-    is_merge = False
-    for event in events(text):
-        if is_merge and "merge" in refusal and type(event) is yaml_events.ScalarEvent:
-            return error_at(text, event.start_mark.index, message)
-        is_merge = getattr(event, "value", "") == "<<"
-        if not _is_suspect(text, event):
-            continue
-        suspects += 1
-        if suspects > _MAX_SUSPECTS:
-            break
-        if _is_refused(text[event.start_mark.index : event.end_mark.index]):
+    for event, written in islice(_suspects(text, "merge" in refusal), _MAX_SUSPECTS):
+        if written is None or _is_refused(written):
             return error_at(text, event.start_mark.index, message)
     line = _LINE.search(refusal)
     return YamlError(message, line=int(line[1]) if line else 1)
 
 
-def _is_suspect(text: str, event: Any) -> bool:
-    """Whether a scalar could by itself be the reason: it has a tag, an escape, or reads like an odd number."""
-    if type(event) is not yaml_events.ScalarEvent:
-        return False
-    if event.tag is not None:
-        return True
-    written = text[event.start_mark.index : event.end_mark.index]
-    return "\\" in written if not event.implicit[0] else written.lstrip("+-").startswith(".")
+def _suspects(text: str, is_merge: bool) -> Iterator[tuple[Any, str | None]]:
+    """Scalars that could by themselves be the reason, as they are written: with a tag, an escape, or a leading dot. A
+    single value that is to be merged is guilty without a trial, and comes with None."""
+    after_merge_key = False
+    for event in events(text):
+        if type(event) is _SCALAR:
+            written = text[event.start_mark.index : event.end_mark.index]
+            if after_merge_key and is_merge:
+                yield event, None
+            elif event.tag is not None or "\\" in written or written.lstrip("+-").startswith("."):
+                yield event, written
+        after_merge_key = getattr(event, "value", "") == "<<"
 
 
 def _is_refused(scalar: str) -> bool:

@@ -33,13 +33,16 @@ _DEFAULTS: Final = (
     ".sops.yaml",
     ".flux.yaml",
 )
+#: Decisions remembered; files come and go while the rules stay.
+_MAX_KNOWN: Final = 100_000
 #: Inside brackets, what Python's and RE2's character classes do not read alike.
 _ODD_SET: Final = re.compile(r"\[[^\]]*(\[|--|&&|~~|\|\|)")
 
 
 class IgnoreRules:
     """Decides for paths, and remembers. ``files`` are the .sourceignore files by path; ``errors`` what is wrong with
-    them. The rules of a file count below its directory, the deeper file's first.
+    them, ``broken`` the directories (``apps/``, "" for the root) whose rules are therefore not known. The rules of a
+    file count below its directory, the deeper file's first.
 
     Patterns are matched by RE2, in time linear in the path: with Python's own expressions one pattern of four stars
     takes seconds on one path.
@@ -47,25 +50,21 @@ class IgnoreRules:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.errors: list[ManifestError] = []
+        self.broken: set[str] = set()
         self._defaults = _spec(_DEFAULTS)
         self._specs: dict[str, GitIgnoreSpec] = {}
         self._known: dict[str, bool] = {}
         for path in sorted(files):
-            spec = self._read(path, files[path])
-            if spec is not None:
-                self._specs[path.removesuffix(IGNORE_FILE)] = spec
+            self._read(path, files[path])
 
     def ignored(self, path: str) -> bool:
         """Whether the file is to be left out."""
         known = self._known.get(path)
         if known is None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
             known = self._known[path] = self._decide(path)
         return known
-
-    def forget(self, paths: set[str]) -> None:
-        """Keeps only what was decided about ``paths``."""
-        if len(self._known) > 2 * len(paths):
-            self._known = {path: known for path, known in self._known.items() if path in paths}
 
     def _decide(self, path: str) -> bool:
         directory = path
@@ -76,29 +75,32 @@ class IgnoreRules:
                 return said
         return bool(self._defaults.check_file(path).include)
 
-    def _read(self, path: str, data: bytes) -> GitIgnoreSpec | None:
+    def _read(self, path: str, data: bytes) -> None:
+        directory = path.removesuffix(IGNORE_FILE)
         if len(data) > MAX_IGNORE_BYTES:
-            self._error(path, 0, f"over {MAX_IGNORE_BYTES // 1024} KiB, so none of it is used")
-            return None
+            self.refuse(path, directory, 0, f"over {MAX_IGNORE_BYTES // 1024} KiB")
+            return
         lines: list[str] = []
         for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
             if not line.strip() or line.startswith("#"):
                 continue
             if len(lines) == MAX_IGNORE_PATTERNS:
-                self._error(path, number, f"more than {MAX_IGNORE_PATTERNS} patterns; the rest is not used")
-                break
-            if _is_usable(line):
-                lines.append(line)
-            else:
-                self._error(path, number, "not a pattern that .gitignore files know")
+                self.refuse(path, directory, number, f"more than {MAX_IGNORE_PATTERNS} patterns")
+                return
+            if not _is_usable(line):
+                self.refuse(path, directory, number, "not a pattern as in a .gitignore file")
+                return
+            lines.append(line)
         try:
-            return _spec(lines)
-        except Exception:  # RE2's error for expressions that are too large together has no public class
-            self._error(path, 0, "the patterns are too large, so none of them is used")
-            return None
+            self._specs[directory] = _spec(lines)
+        except Exception:  # RE2's, for expressions that are too large together
+            self.refuse(path, directory, 0, "patterns that are too large together")
 
-    def _error(self, path: str, line: int, message: str) -> None:
-        self.errors.append(ManifestError(message, origin=Origin(path, line)))
+    def refuse(self, path: str, directory: str, line: int, message: str) -> None:
+        """Notes that the rules for ``directory`` cannot be known because of a fault in ``path``."""
+        self.broken.add(directory)
+        hint = "nothing below this directory is applied or pruned until it is put right"
+        self.errors.append(ManifestError(message, origin=Origin(path, line), hint=hint))
 
 
 def _spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:

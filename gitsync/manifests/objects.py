@@ -67,7 +67,9 @@ def _type_faults(value: Manifest) -> Iterator[Fault]:
         given = value.get(name)
         if not given:
             close = difflib.get_close_matches(name, [key for key in value if key != name], 1, 0.8)
-            yield Fault((), f"{name} is missing", f"did you mean {name} where {close[0]!r} is written?" if close else "")
+            yield Fault(
+                (), f"{name} is missing", f"did you mean {name} where {close[0]!r} is written?" if close else ""
+            )
         elif not isinstance(given, str):
             yield Fault((name,), f"{name} is {_type(given)}, not text")
         elif not pattern.fullmatch(given):
@@ -78,7 +80,9 @@ def _name_faults(metadata: dict[str, Any]) -> Iterator[Fault]:
     name, namespace = metadata.get("name"), metadata.get("namespace")
     if name is None or name == "":
         generated = "generateName" in metadata
-        hint = "an object in Git needs a name of its own: generateName makes a new object each time" if generated else ""
+        hint = (
+            "an object in Git needs a name of its own: generateName makes a new object each time" if generated else ""
+        )
         yield Fault(("metadata", "generateName" if generated else "name"), "metadata.name is missing", hint)
     elif not isinstance(name, str):
         yield Fault(("metadata", "name"), f"metadata.name is {_type(name)}, not text", "quote it")

@@ -100,7 +100,9 @@ class _File:
         canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         if len(canonical) > MAX_OBJECT_BYTES:
             limit = f"{MAX_OBJECT_BYTES // 1024 // 1024} MiB"
-            message = f"the object is {len(canonical) / 1024 / 1024:.1f} MiB as JSON, over the API server's limit of {limit}"
+            message = (
+                f"the object is {len(canonical) / 1024 / 1024:.1f} MiB as JSON, over the API server's limit of {limit}"
+            )
             self._add_error(ManifestError(message, origin=origin, key=key))
             return
         model = None

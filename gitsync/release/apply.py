@@ -50,7 +50,7 @@ class Applier:
     async def apply_all(self, manifests: Sequence[Manifest]) -> dict[ObjectKey, Manifest]:
         """Apply objects that are in install order: one kind after the other, the objects of a kind at once.
 
-        Returns the API server's answers. Raises: the first ApiError or ClusterUnavailable, when what is under way ended.
+        Returns the API server's answers. Raises: the first ApiError or ClusterUnavailable, after the others ended.
         """
         applied: dict[ObjectKey, Manifest] = {}
         for wave in waves(manifests):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import structlog
@@ -18,6 +18,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects
 from gitsync.errors import GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
 from gitsync.release.apply import Applier
+from gitsync.release.hooks import HookRun, Hooks
 from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owned
 from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, Status, timestamp
 from gitsync.release.storage import MANAGER, RecordStore
@@ -74,6 +75,7 @@ class Options:
     timeout: float = 300.0
     wait: bool = True
     wait_jobs: bool = True
+    hooks: bool = True
     create_namespace: bool = False
     crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
     max_history: int = 5
@@ -97,6 +99,7 @@ class Deployer:
         self._records = records
         self._slots = slots
         self._applier = Applier(cluster, MANAGER)
+        self._hooks = Hooks(cluster, self._applier)
 
     async def deploy(
         self,
@@ -154,7 +157,9 @@ class Deployer:
         interrupt: Interrupt,
     ) -> Deployed:
         try:
-            objects, change = await self._apply(ref, content, before, options, interrupt)
+            await self._apply_crds(content.crds, options, interrupt)
+            pending = await self._run_hooks("pre", ref, pending, options, interrupt)
+            objects, change = await self._apply(ref, content, before)
             if options.wait:
                 want = WaitFor(
                     objects,
@@ -165,6 +170,7 @@ class Deployer:
                     on_pods=self._unstick,
                 )
                 await wait_ready(self._cluster, want, interrupt)
+            pending = await self._run_hooks("post", ref, pending, options, interrupt)
         except (KindUnknown, NotFound) as error:
             # A CRD or a Namespace that is not there yet: the pending revision is taken up again when it may be.
             raise RetryableError(error.message, hint=error.hint) from error
@@ -173,11 +179,19 @@ class Deployer:
             raise
         return Deployed(await self._finish(ref, pending, before, options), change)
 
+    async def _run_hooks(
+        self, when: Literal["pre", "post"], ref: ReleaseRef, pending: Record, options: Options, interrupt: Interrupt
+    ) -> Record:
+        event = f"{when}-{pending.status.removeprefix('pending-')}"
+        if not options.hooks or not any(event in hook.get("events", ()) for hook in pending.hooks):
+            return pending
+        run = HookRun(event, ref.namespace, options.timeout, options.on_reason)
+        return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
+
     async def _apply(
-        self, ref: ReleaseRef, content: Content, before: Sequence[Record], options: Options, interrupt: Interrupt
+        self, ref: ReleaseRef, content: Content, before: Sequence[Record]
     ) -> tuple[dict[ObjectKey, Manifest], Delta]:
         async with self._slots:
-            await self._apply_crds(content.crds, options, interrupt)
             settle = self._applier.settle_namespaces
             objects = await settle(content.objects, ref.namespace)
             past = {

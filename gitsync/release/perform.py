@@ -73,7 +73,7 @@ class Performer:
         Raises: RetryableError, Superseded; ValuesError and RenderError before anything was changed.
         """
         if action is Action.UNINSTALL_AND_RETRY:
-            await self._remedy_by_uninstall(turn, release, target.ref)
+            await self._remedy_by_uninstall(turn, release, target.ref, interrupt)
             return 0.0
         if action is Action.ROLLBACK_AND_RETRY:
             return await self._remedy_by_rollback(turn, release, target, interrupt)
@@ -89,11 +89,11 @@ class Performer:
         await self._succeeded(turn, verb, attempt, deployed, time.monotonic() - started)
         return None
 
-    async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef) -> None:
+    async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
         """Uninstall for good, and say what stays."""
         started = time.monotonic()
         spec = release.spec.uninstall
-        result = await self.uninstaller.uninstall(ref, _uninstall_options(release, spec.keep_history))
+        result = await self.uninstaller.uninstall(ref, _uninstall_options(release, spec.keep_history), interrupt)
         turn.log.info(
             "release uninstalled",
             deleted=len(result.deleted),
@@ -145,7 +145,7 @@ class Performer:
     ) -> None:
         record, delta = deployed.record, deployed.delta
         reason = f"{verb.capitalize()}Succeeded"
-        await turn.write(turn.status.released(reason, succeeded(verb, record), record, attempt, verb))
+        # Said before the status is written: that wakes dependents, and theirs are the lines after this one.
         turn.log.info(
             f"release {verb}{'ed' if verb == 'install' else 'd'}",
             revision=record.version,
@@ -156,6 +156,7 @@ class Performer:
             **({"kept": names(delta.kept)} if delta.kept else {}),
             took=f"{took:.1f}s",
         )
+        await turn.write(turn.status.released(reason, succeeded(verb, record), record, attempt, verb))
 
     async def _failed(
         self, turn: Turn, release: HelmRelease, verb: CountedVerb, attempt: Attempt, error: TerminalError
@@ -165,20 +166,22 @@ class Performer:
         forever = action.strategy.retries_forever
         exhausted = not forever and action.remediation.exhausted(failures)
         status = turn.status.failed(verb, f"{verb.capitalize()}Failed", error.message, attempt, exhausted=exhausted)
-        await turn.write(status)
         turn.log.error(
             f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
             error=error.message,
             hint=error.hint or "the next commit that changes this release tries again",
             tries=failures,
         )
+        await turn.write(status)
         if forever:
             return action.strategy.retry_interval
         return None if exhausted and not action.remediation.remediates_last_failure() else 0.0
 
-    async def _remedy_by_uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef) -> None:
+    async def _remedy_by_uninstall(
+        self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt
+    ) -> None:
         turn.log.info("uninstalling the failed release before the next try")
-        await self.uninstaller.uninstall(ref, _uninstall_options(release, keep_history=False))
+        await self.uninstaller.uninstall(ref, _uninstall_options(release, keep_history=False), interrupt)
 
     async def _remedy_by_rollback(
         self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt
@@ -245,6 +248,7 @@ def _options(release: HelmRelease, verb: Verb, turn: Turn, on_reason: Callable[[
         timeout=spec.timeout_of(verb),
         wait=not action.disable_wait,
         wait_jobs=not action.disable_wait_for_jobs,
+        hooks=not action.disable_hooks,
         create_namespace=spec.install.create_namespace and verb == "install",
         crds=crds.get(verb, "Skip"),
         max_history=spec.max_history,
@@ -264,6 +268,7 @@ def _uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOpt
     return UninstallOptions(
         timeout=release.spec.timeout_of("uninstall"),
         wait=not spec.disable_wait,
+        hooks=not spec.disable_hooks,
         keep_history=keep_history,
         propagation=_PROPAGATION[spec.deletion_propagation],
     )

@@ -111,7 +111,7 @@ class Reconciler:
             return None
         assert release is not None
         if release.metadata.deletion_timestamp:
-            await self._delete(turn, release)
+            await self._delete(turn, release, interrupt)
             return None
         if release.spec.suspend:
             self._once(turn, "release is suspended")
@@ -234,7 +234,7 @@ class Reconciler:
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": release.metadata.resource_version}}
         self.index.see(turn.key, await self.cluster.patch(turn.key, body, manager=MANAGER))
 
-    async def _delete(self, turn: Turn, release: HelmRelease) -> None:
+    async def _delete(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
         """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go."""
         if FINALIZER not in release.metadata.finalizers:
             return
@@ -244,7 +244,7 @@ class Reconciler:
             return
         self._blocked_on.pop(turn.key, None)
         if not release.spec.suspend:
-            await self.performer.uninstall(turn, release, ref_of(release))
+            await self.performer.uninstall(turn, release, ref_of(release), interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
         await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
 

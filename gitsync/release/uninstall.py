@@ -10,6 +10,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects, uninstall_order
 from gitsync.errors import KindUnknown
 from gitsync.release.apply import Applier
+from gitsync.release.hooks import HookRun, Hooks
 from gitsync.release.objects import belongs_to, kept
 from gitsync.release.records import Record, timestamp
 from gitsync.release.storage import MANAGER, RecordStore
@@ -17,6 +18,7 @@ from gitsync.release.storage import MANAGER, RecordStore
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.release.deploy import ReleaseRef
+    from gitsync.release.interrupt import Interrupt
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
@@ -27,6 +29,7 @@ class UninstallOptions:
 
     timeout: float = 300.0
     wait: bool = True
+    hooks: bool = True
     keep_history: bool = False
     propagation: Propagation = "Background"
 
@@ -46,11 +49,13 @@ class Uninstaller:
         self._cluster = cluster
         self._records = records
         self._applier = Applier(cluster, MANAGER)
+        self._hooks = Hooks(cluster, self._applier)
 
-    async def uninstall(self, ref: ReleaseRef, options: UninstallOptions) -> Uninstalled:
+    async def uninstall(self, ref: ReleaseRef, options: UninstallOptions, interrupt: Interrupt) -> Uninstalled:
         """Delete a release's objects, dependents of Helm's install order first, then its records.
 
-        Raises: NotReadyInTime when objects are still there at the deadline; the records stay then.
+        Raises: NotReadyInTime when objects are still there at the deadline, ReleaseError when a hook fails; the records
+        stay then, and the next call goes on.
         """
         records = await self._records_since_deployed(ref)
         if not records:
@@ -59,13 +64,21 @@ class Uninstaller:
             last = records[-1].now("uninstalling", "Deletion in progress (or silently failed)", deleted=timestamp())
             await self._records.update(last, ref.storage)
             records[-1] = last
+        await self._run_hooks("pre-delete", ref, records[-1], options, interrupt)
         objects = await self._objects(ref, records)
         doomed = [item for item in objects if not kept(item)]
         result = await self._delete(ref, doomed, options.propagation)
         if options.wait:
             await self._applier.gone(result.deleted, options.timeout)
+        await self._run_hooks("post-delete", ref, records[-1], options, interrupt)
         await self._forget(ref, records[-1], options.keep_history)
         return Uninstalled(result.deleted, (*result.kept, *(ObjectKey.of(item) for item in objects if kept(item))))
+
+    async def _run_hooks(
+        self, event: str, ref: ReleaseRef, record: Record, options: UninstallOptions, interrupt: Interrupt
+    ) -> None:
+        if options.hooks:
+            await self._hooks.run(record.hooks, HookRun(event, ref.namespace, options.timeout), interrupt)
 
     async def _records_since_deployed(self, ref: ReleaseRef) -> list[Record]:
         summaries = self._records.revisions(ref.storage, ref.name)

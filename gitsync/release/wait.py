@@ -6,7 +6,7 @@ Sync and release wait with the same code. What is ready is decided by gitsync.he
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,14 +31,17 @@ _WORKLOADS = frozenset(
 class WaitFor:
     """What to wait for: applied objects as the API server answered them, which jobs to include, and how long.
 
-    ``labels`` selects them on the shared watches (all carry it), ``timeout`` is in seconds, ``on_reason`` is told what
-    is waited for whenever that changes, ``on_pods`` is shown a workload that is not ready with its pods.
+    ``labels`` and ``namespace`` select them on the shared watches (all fit), ``timeout`` is in seconds, ``judge`` says
+    when an object is ready, ``on_reason`` is told what is waited for whenever that changes, ``on_pods`` is shown a
+    workload that is not ready with its pods.
     """
 
     objects: Mapping[ObjectKey, Manifest]
     labels: str
     timeout: float
     jobs: bool = True
+    namespace: str = ""
+    judge: Callable[[Manifest, Sequence[Manifest]], Health] = assess
     on_reason: Callable[[str], Awaitable[None]] | None = None
     on_pods: Callable[[Manifest, list[Manifest]], Awaitable[None]] | None = None
 
@@ -54,7 +57,9 @@ async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> N
         return
     async with AsyncExitStack() as stack:
         for group, kind in sorted({(key.group, key.kind) for key in waiting.unready}):
-            watch = await stack.enter_async_context(cluster.watch(group, kind, labels=want.labels))
+            watch = await stack.enter_async_context(
+                cluster.watch(group, kind, namespace=want.namespace, labels=want.labels)
+            )
             waiting.observe(watch)
             stack.callback(watch.subscribe(waiting.on_event))
         await waiting.until_settled(cluster, stack, interrupt)
@@ -95,7 +100,7 @@ class _Waiting:
         if older(live, self._want.objects[key]):
             return
         self._latest[key] = live
-        health = assess(live, self._pods_for(key, live))
+        health = self._want.judge(live, self._pods_for(key, live))
         if health.status == "ready":
             self.unready.pop(key, None)
         else:

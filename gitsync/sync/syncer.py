@@ -312,7 +312,7 @@ def _same(item: DesiredObject, entry: Entry | None) -> bool:
 def _unpruned(desired: Desired, prune: bool) -> str:
     if not prune:
         return "--no-prune"
-    bad = sorted({problem.origin.path for problem in desired.errors})
+    bad = sorted(desired.bad_paths)
     if bad:
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         return f"{', '.join(bad[:3])}{more} cannot be read, so nobody knows what left Git"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,6 @@ from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
 from tests.charts.cases import CASES, DATA
 from tests.controlplane.cluster import Cli, Cluster
-
-
-@pytest.fixture
-async def charts(tmp_path: Path) -> AsyncIterator[Charts]:
-    charts = Charts(tmp_path / "cache")
-    yield charts
-    await charts.close()
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +72,7 @@ async def test_manifest_hooks_notes_and_chart_equal_helms_record(
     assert json.loads(json.dumps(rendered.chart_record)) == record["chart"]
 
 
-async def test_crds_are_those_that_helm_installs(
-    charts: Charts, helm_cli: Cli, kubectl: Cli, namespace: str
-) -> None:
+async def test_crds_are_those_that_helm_installs(charts: Charts, helm_cli: Cli, kubectl: Cli, namespace: str) -> None:
     chart = await charts.from_files(files_below(DATA / "crds"), "crds")
 
     helm_cli("install", "demo", str(DATA / "crds"), "--namespace", namespace)

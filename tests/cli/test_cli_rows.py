@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from gitsync.cli.output import as_json, as_yaml, one_line
 from gitsync.cli.rows import HELM_RELEASES, HELM_REPOSITORIES, human_duration
-from gitsync.kubeyaml import load
 
 
 def release(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -63,18 +59,3 @@ def test_what_a_cluster_says_cannot_steer_the_terminal() -> None:
     assert one_line("a\nb\x1b[2J\u202e") == r"a b\u001b[2J\u202e"
     assert as_json({"a": "\x1b"}) == '{\n    "a": "\\u001b"\n}\n'
     assert "\x1b" not in as_yaml({"a": "\x1b"})
-
-
-TEXTS = st.one_of(
-    st.text(), st.from_regex(r"[-+.~&*!|>%@`?:#'\"{}\[\], \n\t0-9a-zA-Z_]{0,12}", fullmatch=True),
-    st.sampled_from(["yes", "No", "0644", "1e3", "0x1f", "1_000", "12:30:45", "2001-01-01", "~", ".inf", "<<",
-                     "a:", "a #b", "="]),
-)  # fmt: skip
-
-
-@given(st.recursive(TEXTS | st.integers(-(2**53), 2**53) | st.booleans() | st.none(),
-                    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=8))  # fmt: skip
-def test_kubernetes_reads_back_what_is_printed_as_yaml(value: Any) -> None:
-    assume("\x00" not in json.dumps(value))
-    text = as_yaml({"value": value})
-    assert load(text) == {"value": value}

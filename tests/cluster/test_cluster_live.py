@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -280,7 +281,8 @@ async def test_a_half_open_connection_is_noticed_and_nothing_is_missed(
                     "name": "x",
                     "cluster": {
                         "server": f"https://127.0.0.1:{proxy.port}",
-                        "certificate-authority": str(control_plane.ca_file),
+                        # As data, which the library writes to a file that is gone by the time we reconnect.
+                        "certificate-authority-data": base64.b64encode(control_plane.ca_file.read_bytes()).decode(),
                     },
                 }
             ],

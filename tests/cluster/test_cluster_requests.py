@@ -12,10 +12,20 @@ import pytest
 from aiohttp import web
 
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster import Cluster, retry_on_conflict
-from gitsync.errors import AlreadyExists, ClusterUnavailable, Conflict, Invalid, KindUnknown, NotFound
+from gitsync.cluster import Cluster, retry_on_conflict, transport
+from gitsync.errors import AlreadyExists, ApiError, ClusterUnavailable, Conflict, Invalid, KindUnknown, NotFound
 from tests.cluster.conftest import SHORT
-from tests.cluster.faulty import CONFIGMAPS, FaultyApi, answer, configmap, failure, hang, reset, write_kubeconfig
+from tests.cluster.faulty import (
+    CONFIGMAPS,
+    FaultyApi,
+    a_list,
+    answer,
+    configmap,
+    failure,
+    hang,
+    reset,
+    write_kubeconfig,
+)
 
 KEY = ObjectKey("", "ConfigMap", "default", "a")
 PATH = f"{CONFIGMAPS}/a"
@@ -26,6 +36,7 @@ DESIRED: dict[str, Any] = {
     "data": {"x": "1"},
 }
 FOUND = answer(configmap("a", 7))
+MISSING = failure(404, "NotFound", 'configmaps "a" not found', details={"name": "a", "kind": "configmaps"})
 
 
 async def test_overload_is_waited_out_for_as_long_as_the_server_asks(api: FaultyApi, cluster: Cluster) -> None:
@@ -130,13 +141,12 @@ async def test_a_replace_of_a_changed_object_is_a_conflict_which_reading_again_s
 
 async def test_apply_says_who_wants_what_as_the_api_expects_it(api: FaultyApi, cluster: Cluster) -> None:
     api.on("PATCH", PATH, FOUND)
-    await cluster.apply(DESIRED, manager="gitsync", dry_run=True, validation="Strict")
+    await cluster.apply(DESIRED, manager="gitsync", dry_run=True)
     (seen,) = api.requests("PATCH", PATH)
     assert dict(seen.query) == {
         "fieldManager": "gitsync",
         "force": "true",
         "dryRun": "All",
-        "fieldValidation": "Strict",
     }
     assert seen.headers["Content-Type"] == "application/apply-patch+yaml"
     assert seen.headers["Authorization"] == "Bearer letmein"
@@ -151,7 +161,7 @@ async def test_warnings_reach_the_caller(api: FaultyApi, cluster: Cluster) -> No
 
 
 async def test_delete_says_whether_there_was_something(api: FaultyApi, cluster: Cluster) -> None:
-    api.on("DELETE", PATH, answer({"kind": "Status", "status": "Success"}), failure(404, "NotFound"))
+    api.on("DELETE", PATH, answer({"kind": "Status", "status": "Success"}), MISSING)
     assert await cluster.delete(KEY, uid="u1", grace=0) is True
     assert await cluster.delete(KEY) is False
     assert api.requests("DELETE", PATH)[0].body == (
@@ -180,7 +190,7 @@ async def test_what_json_cannot_hold_is_refused_with_the_object_named(api: Fault
 
 
 async def test_find_is_none_only_for_an_object_that_is_missing(api: FaultyApi, cluster: Cluster) -> None:
-    api.on("GET", PATH, failure(404, "NotFound", 'configmaps "a" not found'))
+    api.on("GET", PATH, MISSING)
     assert await cluster.find(KEY) is None
     with pytest.raises(NotFound):
         await cluster.get(KEY)
@@ -219,6 +229,54 @@ async def test_a_request_that_is_cancelled_leaves_nothing_behind(api: FaultyApi,
         await request
     await asyncio.sleep(0.05)  # until the server has noticed
     assert asyncio.all_tasks() <= before
+
+
+async def test_a_page_too_large_to_be_read_is_asked_for_in_smaller_ones(
+    api: FaultyApi, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 10_000)
+
+    async def pages(request: web.Request) -> web.StreamResponse:
+        start = int(request.query.get("continue", "0"))
+        end = min(start + int(request.query["limit"]), 30)
+        items = [configmap(f"a{number}", number, x="y" * 500) for number in range(start, end)]
+        return web.json_response(a_list(*items, version=5, token=str(end) if end < 30 else ""))
+
+    api.on("GET", CONFIGMAPS, pages)
+    found = await cluster.list("", "ConfigMap", namespace="default")
+    assert [item["metadata"]["name"] for item in found] == [f"a{number}" for number in range(30)]
+
+
+async def test_an_object_too_large_to_be_read_is_an_error(
+    api: FaultyApi, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cluster.resource("", "ConfigMap")
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 1000)
+    api.on("GET", PATH, answer(configmap("a", 7, x="y" * 2000)))
+    with pytest.raises(ApiError, match="cannot get ConfigMap/default/a: the answer is larger than"):
+        await cluster.get(KEY)
+    api.on("GET", CONFIGMAPS, answer(a_list(configmap("a", 7, x="y" * 2000))))
+    with pytest.raises(ApiError, match="cannot list ConfigMap in default: the answer is larger than"):
+        await cluster.list("", "ConfigMap", namespace="default")
+
+
+async def test_closing_ends_requests_under_way_at_once(api: FaultyApi, tmp_path: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.StreamResponse:
+        arrived.set()
+        return await hang(request)
+
+    api.on("GET", PATH, hold)
+    timings = replace(SHORT, request=10.0, total=20.0)
+    async with await Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, api.url), timings=timings) as cluster:
+        request = asyncio.create_task(cluster.get(KEY))
+        await arrived.wait()
+        await cluster.close()
+        async with asyncio.timeout(1):
+            with pytest.raises(ClusterUnavailable):
+                await request
+    assert len(api.requests("GET", PATH)) == 1
 
 
 async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> None:

@@ -26,7 +26,7 @@ SECRET = Subject("apply", "Secret/default/login", ObjectKey("", "Secret", "defau
 
 
 def status(message: str, reason: str = "", *causes: dict[str, str]) -> dict[str, Any]:
-    return {"kind": "Status", "message": message, "reason": reason, "details": {"causes": list(causes)}}
+    return {"kind": "Status", "message": message, "reason": reason, "details": {"name": "web", "causes": list(causes)}}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def test_each_code_has_its_class(code: int, cls: type[GitsyncError]) -> None:
 
 def test_a_404_that_is_no_status_means_that_no_such_api_is_served() -> None:
     assert type(error_of(DEPLOYMENT, 404, None)) is KindUnknown
+
+
+def test_a_404_that_names_no_object_means_the_same() -> None:
+    body = {"kind": "Status", "reason": "NotFound", "message": "the server could not find ...", "details": {}}
+    assert type(error_of(DEPLOYMENT, 404, body)) is KindUnknown
 
 
 def test_causes_are_fields_with_what_is_wrong_there() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from gitsync.git import GitCredentials, GitSource, redacted_url
         "git@-oProxyCommand=touch:fleet",
         "git@git.example:-oProxyCommand",
         "git@git.example:",
+        "ada:password@git.example:fleet",
         "git@git.ex ample:fleet",
         "$(touch x):fleet",
         "https://",
@@ -76,8 +76,8 @@ def test_urls_that_git_never_sees(url: str) -> None:
         ("git@[::1]:fleet", "git@[::1]:fleet", "ssh"),
         ("/srv/git/../fleet", "/srv/fleet", "file"),
         ("file:///srv/fl%20eet", "/srv/fl eet", "file"),
-        ("./a:b", f"{os.getcwd()}/a:b", "file"),
-        ("fleet", f"{os.getcwd()}/fleet", "file"),
+        ("./a:b", f"{Path.cwd()}/a:b", "file"),
+        ("fleet", f"{Path.cwd()}/fleet", "file"),
         ("~/fleet", f"{Path.home()}/fleet", "file"),
     ],
 )
@@ -153,7 +153,7 @@ def test_what_is_wanted_in_words() -> None:
         ("ada:s3cret@git.example:f", "git.example:f"),
         ("git@git.example:f", "git@git.example:f"),
         ("/srv/fleet", "/srv/fleet"),
-        ("\x1b[31mhttps://git.example/f\n", "?[31mhttps://git.example/f?"),
+        ("\x1b[31mhttps://git.example/f\n", "\ufffd[31mhttps://git.example/f\ufffd"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
@@ -192,9 +192,13 @@ def test_no_repr_shows_a_secret() -> None:
 
 
 def test_a_secret_with_a_line_break_is_refused_without_showing_it() -> None:
-    for name in ("username", "password", "token"):
+    for name, credentials in (
+        ("username", GitCredentials(username="s3cret\n")),
+        ("password", GitCredentials(password="s3cret\n")),
+        ("token", GitCredentials(token="s3cret\n")),
+    ):
         with pytest.raises(GitRefused, match=f"git {name} holds a line break") as caught:
-            GitSource("https://git.example/f", credentials=GitCredentials(**{name: "s3cret\n"}))
+            GitSource("https://git.example/f", credentials=credentials)
         assert "s3cret" not in str(caught.value)
 
 

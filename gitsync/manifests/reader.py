@@ -1,0 +1,132 @@
+"""A commit's manifests, at the cost of what changed since the commit before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from gitsync.api.identity import Origin
+from gitsync.errors import ManifestError
+from gitsync.kubeyaml import MAX_BYTES
+from gitsync.manifests.content import Desired, FileContent
+from gitsync.manifests.desired import assemble
+from gitsync.manifests.ignore import IGNORE_FILE, IgnoreRules
+from gitsync.manifests.limits import MAX_IGNORE_BYTES, MAX_IGNORE_FILES
+from gitsync.manifests.parse import parse_file
+from gitsync.manifests.select import normalised_root, select
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from gitsync.api import CommitInfo
+    from gitsync.manifests.content import Entry
+
+    ReadBlobs = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
+
+#: What is read and parsed in one go: some tens of milliseconds, after which a cancellation takes effect.
+_BATCH_FILES: Final = 64
+_BATCH_BYTES: Final = 1024 * 1024
+
+_FileId = tuple[str, str]  # blob and path: errors and origins name the path
+
+
+class ManifestReader:
+    """Reads commits, and keeps what the files of the last two held, so that going back costs nothing either.
+
+    Kinds of our own that name no namespace get ``default_namespace``.
+    """
+
+    def __init__(self, default_namespace: str = "default") -> None:
+        self._default_namespace = default_namespace
+        self._commit = ""
+        self._complete = True
+        self._files: dict[_FileId, FileContent] = {}
+        self._files_before: dict[_FileId, FileContent] = {}
+        self._rules = IgnoreRules({})
+        self._rules_files: tuple[tuple[str, str], ...] = ()
+
+    async def read(
+        self, commit: CommitInfo, entries: Sequence[Entry], read_blobs: ReadBlobs, root: str = ""
+    ) -> Desired:
+        """What ``commit`` wants below the directory ``root``.
+
+        ``entries`` are the files of its whole tree (a .sourceignore above ``root`` counts too) without symbolic links
+        and submodules; ``read_blobs`` is asked only for blobs that are not known yet, a few at a time. Faults of files
+        are in the result; what ``read_blobs`` raises is passed on, and nothing that was parsed until then is lost.
+        """
+        root = normalised_root(root)
+        await self._read_rules(entries, read_blobs)
+        selection = await asyncio.to_thread(select, entries, root, self._rules)
+        contents = await self._contents(commit, selection.files, read_blobs)
+        return await asyncio.to_thread(assemble, commit, contents, selection)
+
+    async def _read_rules(self, entries: Sequence[Entry], read_blobs: ReadBlobs) -> None:
+        files = [entry for entry in entries if entry.path.endswith(IGNORE_FILE) and _is_ignore_file(entry.path)]
+        identity = tuple((entry.path, entry.blob_id) for entry in files)
+        if identity == self._rules_files:
+            return
+        too_many = files[MAX_IGNORE_FILES:]
+        files = files[:MAX_IGNORE_FILES]
+        small = list({entry.blob_id for entry in files if entry.size <= MAX_IGNORE_BYTES})
+        blobs = await read_blobs(small) if small else {}
+        too_large = b" " * (MAX_IGNORE_BYTES + 1)
+        texts = {entry.path: blobs.get(entry.blob_id, too_large) for entry in files}
+        rules = await asyncio.to_thread(IgnoreRules, texts)
+        if too_many:
+            rules.refuse(too_many[0].path, "", 0, f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files")
+        self._rules, self._rules_files = rules, identity
+
+    async def _contents(self, commit: CommitInfo, files: Sequence[Entry], read_blobs: ReadBlobs) -> list[FileContent]:
+        if commit.id != self._commit:
+            # A read that was given up has not seen all of its commit: what the one before it had is still of use.
+            self._files_before = self._files if self._complete else {**self._files_before, **self._files}
+            self._commit, self._files = commit.id, {}
+        self._complete = False
+        kept = self._files
+        missing = []
+        for entry in files:
+            file_id = (entry.blob_id, entry.path)
+            if file_id in kept:
+                continue
+            content = self._files_before.get(file_id)
+            if content is not None:
+                kept[file_id] = content
+            elif entry.size > MAX_BYTES:
+                kept[file_id] = _too_large(entry)
+            else:
+                missing.append(entry)
+        for batch in _batches(missing):
+            blobs = await read_blobs(list({entry.blob_id for entry in batch}))
+            kept.update(await asyncio.to_thread(self._parse, batch, blobs))
+        self._complete = True
+        return [kept[entry.blob_id, entry.path] for entry in files]
+
+    def _parse(self, batch: Sequence[Entry], blobs: Mapping[str, bytes]) -> dict[_FileId, FileContent]:
+        return {
+            (entry.blob_id, entry.path): parse_file(entry.path, blobs[entry.blob_id], self._default_namespace)
+            for entry in batch
+        }
+
+
+def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        batch.append(entry)
+        size += entry.size
+        if len(batch) == _BATCH_FILES or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _is_ignore_file(path: str) -> bool:
+    return path == IGNORE_FILE or path.endswith("/" + IGNORE_FILE)
+
+
+def _too_large(entry: Entry) -> FileContent:
+    limit = f"{MAX_BYTES // 1024 // 1024} MiB"
+    message = f"the file is {entry.size / 1024 / 1024:.1f} MiB, over the limit of {limit}"
+    error = ManifestError(message, origin=Origin(entry.path), hint="split it, or leave it out by .sourceignore")
+    return FileContent(errors=(error,))

@@ -1,0 +1,107 @@
+"""Hooks: objects that run before and after an action, as Helm runs them (pkg/action/hooks.go).
+
+They work on the hooks of a release's record, so that an uninstall runs those that were recorded. Each is done when it
+has run to its end (Jobs, Pods) or exists (anything else). An action taken up again runs its hooks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import parse_objects
+from gitsync.errors import NotReadyInTime, ObjectFailed, ReleaseError
+from gitsync.health import finished
+from gitsync.release.apply import Applier
+from gitsync.release.records import timestamp
+from gitsync.release.wait import WaitFor, wait_ready
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.release.interrupt import Interrupt
+
+HookData = dict[str, Any]
+BEFORE_CREATION = "before-hook-creation"
+SUCCEEDED = "hook-succeeded"
+FAILED = "hook-failed"
+GONE_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class HookRun:
+    """Which hooks of a record to run: those for ``event`` (``pre-install``, ...), in ``namespace``.
+
+    ``timeout`` is in seconds and holds for each hook; ``on_reason`` is told what is waited for.
+    """
+
+    event: str
+    namespace: str
+    timeout: float
+    on_reason: Callable[[str], Awaitable[None]] | None = None
+
+
+class Hooks:
+    """Runs hooks."""
+
+    def __init__(self, cluster: Cluster, applier: Applier) -> None:
+        self._cluster = cluster
+        self._applier = applier
+
+    async def run(self, hooks: Sequence[HookData], run: HookRun, interrupt: Interrupt) -> list[HookData]:
+        """Run the hooks of an event by weight, then name, one after the other. Returns all hooks, with how they went.
+
+        Raises: ReleaseError naming the hook that failed; Superseded.
+        """
+        chosen = sorted(
+            (hook for hook in hooks if run.event in hook.get("events", ())),
+            key=lambda hook: (hook.get("weight", 0), hook.get("name", "")),
+        )
+        results = {id(hook): hook for hook in hooks}
+        for hook in chosen:
+            results[id(hook)] = await self._one(hook, run, interrupt)
+        for hook in chosen:
+            await self._clean(hook, run.namespace, SUCCEEDED)
+        return [results[id(hook)] for hook in hooks]
+
+    async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> HookData:
+        await self._clean(hook, run.namespace, BEFORE_CREATION)
+        started = timestamp()
+        try:
+            applied = await self._applier.apply(await self._object(hook, run.namespace))
+            want = WaitFor(
+                {ObjectKey.of(applied): applied},
+                labels="",
+                namespace=run.namespace,
+                timeout=run.timeout,
+                judge=finished,
+                on_reason=run.on_reason,
+            )
+            await wait_ready(self._cluster, want, interrupt)
+        except (NotReadyInTime, ObjectFailed) as error:
+            await self._clean(hook, run.namespace, FAILED)
+            raise ReleaseError(f"{run.event} hook {hook['path']} failed: {error.message}", hint=error.hint) from error
+        run_data = {"started_at": started, "completed_at": timestamp(), "phase": "Succeeded"}
+        return {**hook, "last_run": run_data}
+
+    async def _clean(self, hook: HookData, namespace: str, policy: str) -> None:
+        """Delete a hook's object, when its delete policies (default: before-hook-creation) say so at this point."""
+        if policy not in (hook.get("delete_policies") or [BEFORE_CREATION]):
+            return
+        key = ObjectKey.of(await self._object(hook, namespace))
+        if key.kind == "CustomResourceDefinition":
+            return  # Helm never deletes one, for that would delete all its objects
+        live = await self._cluster.find(key)
+        if live is not None:
+            await self._cluster.delete(key, uid=live["metadata"]["uid"])
+            await self._applier.gone([key], GONE_TIMEOUT)
+
+    async def _object(self, hook: HookData, namespace: str) -> Manifest:
+        # The text of a record may be anybody's: parsing it goes through the same bounds as any other manifest.
+        found = await asyncio.to_thread(parse_objects, hook["manifest"])
+        if len(found) != 1:
+            raise ReleaseError(f"hook {hook.get('path')} does not hold one object")
+        (settled,) = await self._applier.settle_namespaces(found, namespace)
+        return settled

@@ -1,0 +1,297 @@
+"""``gitsync graph`` and ``gitsync validate``: on working trees, on commits, with real charts over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import json
+import os
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gitsync.cli import main
+
+REPOSITORY = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata:
+  name: bitnami
+  namespace: default
+spec:
+  url: {url}
+"""
+
+CHART = "apiVersion: v2\nname: {name}\nversion: {version}\n"
+
+
+def release(
+    name: str, *depends_on: str, chart: str = "redis", version: str = "17.3.14", kind: str = "HelmRepository"
+) -> str:
+    dependencies = "".join(f"    - name: {dependency}\n" for dependency in depends_on)
+    source = "bitnami" if kind == "HelmRepository" else "flux-system"
+    return (
+        f"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: {name}\n  namespace: default\n"
+        f"spec:\n  interval: 5m\n  chart:\n    spec:\n      chart: {chart}\n"
+        + (f"      version: {version}\n" if kind == "HelmRepository" else "")
+        + f"      sourceRef:\n        kind: {kind}\n        name: {source}\n"
+        + (f"  dependsOn:\n{dependencies}" if dependencies else "")
+    )
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+def git(directory: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@git.example", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=directory, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty present directory, and a state directory of our own."""
+    for name in [name for name in os.environ if name.startswith("GITSYNC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GITSYNC_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def charts(tmp_path: Path) -> Iterator[str]:
+    """The URL of a chart repository with redis 17.3.14."""
+    directory = tmp_path / "charts"
+    directory.mkdir()
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        text = CHART.format(name="redis", version="17.3.14").encode()
+        info = tarfile.TarInfo("redis/Chart.yaml")
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text))
+    (directory / "redis-17.3.14.tgz").write_bytes(data.getvalue())
+    digest = hashlib.sha256(data.getvalue()).hexdigest()
+    entry = {"apiVersion": "v2", "name": "redis", "version": "17.3.14", "urls": ["redis-17.3.14.tgz"], "digest": digest}
+    (directory / "index.yaml").write_text(json.dumps({"apiVersion": "v1", "entries": {"redis": [entry]}}))
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+STORY = {
+    "apps/backend.yaml": release("backend", "redis"),
+    "apps/redis.yaml": release("redis"),
+    "README.md": "no manifest",
+}
+
+
+def test_graph_shows_the_order_with_files(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place, STORY)
+    assert main(["graph"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "ORDER   RELEASE           AFTER           FILE",
+        "1       default/redis                     apps/redis.yaml:1:1",
+        "2       default/backend   default/redis   apps/backend.yaml:1:1",
+    ]
+
+
+def test_a_cycle_is_named_with_the_place_of_each_edge_and_the_rest_keeps_its_order(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(place, {"a.yaml": release("a", "b"), "b.yaml": release("b", "a"), "c.yaml": release("c")})
+    assert main(["graph"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [
+        ["1", "default/c"],
+        ["-", "default/a"],
+        ["-", "default/b"],
+    ]
+    assert err.splitlines() == [
+        "dependency cycle: default/a -> default/b -> default/a",
+        "  a.yaml:16:7: default/a depends on default/b",
+        "  b.yaml:16:7: default/b depends on default/a",
+    ]
+
+
+def test_a_missing_dependency_is_told_with_its_place(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place, {"a.yaml": release("a", "nosuch")})
+    assert main(["graph"]) == 0
+    out, err = capsys.readouterr()
+    assert "default/nosuch" in out
+    assert err == "a.yaml:16:7: default/a depends on default/nosuch, which is not in the repository\n"
+
+
+def test_the_graph_as_json_dot_and_mermaid(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place, {"a.yaml": release("a", "b", "nosuch"), "b.yaml": release("b", "b")})
+    assert main(["graph", "-o", "json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["cycles"][0]["cycle"] == "default/b -> default/b"
+    assert data["missing"] == [{"from": "default/a", "to": "default/nosuch", "place": "a.yaml:17:7"}]
+    assert {held["name"] for held in data["held"]} == {"default/a", "default/b"}
+
+    assert main(["graph", "-o", "dot"]) == 1
+    drawn = capsys.readouterr().out
+    assert drawn.startswith("digraph releases {")
+    assert '"default/a" -> "default/b";' in drawn
+    assert '"default/b" -> "default/b" [color=red];' in drawn
+    assert '"default/nosuch" [style=dashed];' in drawn
+
+    assert main(["graph", "-o", "mermaid"]) == 1
+    drawn = capsys.readouterr().out
+    assert drawn.splitlines()[:2] == ["flowchart BT", '  n0["default/b"]']
+    assert "  n0 --> n0" in drawn
+    assert "linkStyle 0 stroke:red" in drawn
+
+
+def test_a_commit_is_read_instead_of_the_working_tree_when_one_is_asked_for(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(place, STORY)
+    git(place, "init", "--quiet")
+    git(place, "add", "-A")
+    git(place, "commit", "--quiet", "-m", "story")
+    write(place, {"apps/redis.yaml": release("renamed")})
+    assert main(["graph", "--branch", "main"]) == 0
+    assert "default/redis" in capsys.readouterr().out
+    assert main(["graph", "."]) == 0
+    assert "default/renamed" in capsys.readouterr().out
+    bare = place.parent / "bare.git"
+    git(place, "clone", "--quiet", "--bare", str(place), str(bare))
+    for target in (str(bare), bare.as_uri()):
+        assert main(["graph", target, "--path", "apps"]) == 0
+        assert "apps/redis.yaml:1:1" in capsys.readouterr().out
+
+
+def test_of_a_working_tree_ignored_files_and_links_are_left_out_and_new_files_count(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(place, "init", "--quiet")
+    write(place, {".gitignore": "build/\n", "build/x.yaml": release("ignored"), "new.yaml": release("new")})
+    (place / "link.yaml").symlink_to("/etc/hostname")
+    assert main(["graph"]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]] == ["default/new"]
+
+
+def test_a_directory_inside_a_working_tree_is_read_alone_and_places_are_seen_from_here(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(place, "init", "--quiet")
+    write(place, {"prod/a.yaml": release("a"), "test/b.yaml": release("b")})
+    for arguments in (["prod"], [".", "--path", "prod"]):
+        assert main(["graph", *arguments]) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == ["1       default/a           prod/a.yaml:1:1"]
+    monkeypatch.chdir(place / "test")
+    assert main(["graph", "../prod"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["1       default/a           ../prod/a.yaml:1:1"]
+
+
+def test_a_target_that_is_not_there_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graph", ".", "--path", "nosuch"]) == 1
+    assert "there is no directory 'nosuch'" in capsys.readouterr().err
+    assert main(["graph", "nosuch"]) == 1
+    assert "nosuch" in capsys.readouterr().err
+
+
+def test_a_good_repository_is_valid(place: Path, charts: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place, {**STORY, "bitnami.yaml": REPOSITORY.format(url=charts)})
+    assert main(["validate"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].endswith("3 objects, 2 releases: 0 errors, 0 warnings")
+
+
+def test_problems_are_printed_as_compilers_print_them(
+    place: Path, charts: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        place,
+        {
+            "bitnami.yaml": REPOSITORY.format(url=charts),
+            "broken.yaml": "a: [\n",
+            "cycle.yaml": release("a", "b") + "---\n" + release("b", "a"),
+            "needs-typo.yaml": release("needs-typo", "typo"),
+            "typo.yaml": release("typo").replace("interval", "intervall"),
+            "version.yaml": release("version", version="99.0.0"),
+            "waits.yaml": release("waits", "nosuch"),
+        },
+    )
+    assert main(["validate"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.partition(" (")[0] for line in out.splitlines()] == [
+        "broken.yaml:2:1: error: not valid YAML: did not find expected node content",
+        "cycle.yaml:16:7: error: dependency cycle: default/a -> default/b -> default/a",
+        "typo.yaml:6:1: error: spec.interval: is required",
+        "typo.yaml:7:3: error: spec.intervall: unknown field; did you mean interval?",
+        "version.yaml:10:7: error: no version '99.0.0' of chart 'redis' in " + charts,
+        "waits.yaml:16:7: error: depends on HelmRelease 'default/nosuch', which is not in the repository",
+    ]
+    assert err.endswith("6 releases: 6 errors, 0 warnings\n")
+
+
+def test_without_charts_nobody_is_asked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place, {**STORY, "bitnami.yaml": REPOSITORY.format(url="http://127.0.0.1:9/nobody")})
+    assert main(["validate", "--no-charts"]) == 0
+    capsys.readouterr()
+    assert main(["validate"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 1, "one repository that is away is one problem"
+    assert out[0].startswith("bitnami.yaml:7:3: error: ")
+
+
+def test_charts_in_the_repository_itself_are_read_from_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(
+        place,
+        {
+            "charts/app/Chart.yaml": CHART.format(name="app", version="1.0.0"),
+            "prod/app.yaml": release("app", chart="./charts/app", kind="GitRepository"),
+            "prod/gone.yaml": release("gone", chart="./charts/gone", kind="GitRepository"),
+        },
+    )
+    git(place, "init", "--quiet")
+    assert main(["validate", "prod"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 1
+    assert out[0].startswith("prod/gone.yaml:10:7: error: ")
+
+
+def test_what_cannot_be_checked_is_a_warning_and_no_failure(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private = REPOSITORY.format(url="https://charts.example") + "  secretRef:\n    name: login\n"
+    write(place, {"redis.yaml": release("redis"), "other.yaml": private.replace("name: bitnami", "name: private")})
+    assert main(["validate"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "other.yaml:7:3: warning: not checked: this repository needs a Secret of the cluster",
+        "redis.yaml:12:7: warning: chart not checked: HelmRepository 'default/bitnami' is not in the repository",
+    ]
+
+
+def test_json_holds_every_problem_and_the_verdict(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place, {"waits.yaml": release("waits", "nosuch")})
+    assert main(["validate", "--no-charts", "-o", "json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert (data["valid"], data["releases"], data["commit"]) == (False, 1, None)
+    (problem,) = data["problems"]
+    assert {name: problem[name] for name in ("file", "line", "column", "severity", "object", "field")} == {
+        "file": "waits.yaml", "line": 16, "column": 7, "severity": "error", "object": "HelmRelease/default/waits",
+        "field": "spec.dependsOn",
+    }  # fmt: skip
