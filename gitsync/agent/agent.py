@@ -16,13 +16,14 @@ from gitsync.agent.schedule import Schedule
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster
 from gitsync.errors import SettingsError
-from gitsync.git import GitCredentials, GitSource, Mirror, Poller, redacted_url
+from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.manifests import ManifestReader
 from gitsync.settings import Settings
 from gitsync.sync.gitcharts import GitCharts
 from gitsync.sync.live import LiveReader
 from gitsync.sync.ownership import Owner
 from gitsync.sync.settle import Outcomes
+from gitsync.sync.source import CommitSource
 from gitsync.sync.store import SyncStore
 from gitsync.sync.syncer import Syncer, SyncOptions
 
@@ -91,9 +92,9 @@ class Agent:
                 LiveReader(cluster, settings.name, watches),
                 SyncOptions(settings.prune, settings.allow_mass_prune),
             )
-            poller = Poller(mirror, settings.interval)
             reader = ManifestReader(settings.default_namespace)
-            repository = RepositorySync(mirror, poller, reader, syncer, releases.git_charts, settings.path)
+            commits = CommitSource(mirror, reader, releases.git_charts, settings.path)
+            repository = RepositorySync(commits, syncer, settings.interval)
             stack.push_async_callback(repository.stop, GRACE)
         log.info(
             "gitsync started",

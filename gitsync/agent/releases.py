@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     SOURCE_GROUP,
 )
-from gitsync.charts import Capabilities, Chart, Charts, ReleaseContext, Rendered
+from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.release.deploy import Deployer
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
@@ -54,7 +54,7 @@ class Releases:
             self._records,
             Deployer(cluster, self._records, slots),
             Uninstaller(cluster, self._records),
-            self._render,
+            renderer(cluster, charts),
         )
         self._reconciler = Reconciler(
             cluster, self.index, self._records, charts=self, performer=performer, wake=self._wake
@@ -97,17 +97,6 @@ class Releases:
         if release.source.kind == GIT_REPOSITORY and self.git_charts is not None:
             return await self.git_charts.locate(release)
         return await self._repositories.locate(release)
-
-    async def _render(self, target: Target, context: ReleaseContext) -> Rendered:
-        chart: Chart = await target.chart.load()
-        version, kinds = await self._cluster.served()
-        return await self._charts.render(
-            chart,
-            target.values,
-            context,
-            capabilities=Capabilities.of(version, kinds),
-            access=self._cluster.helm_access(),
-        )
 
     def _wake(self, key: ObjectKey) -> None:
         self.queue.wake(key)
@@ -165,6 +154,19 @@ class Releases:
         for key in self.index:
             if key.name == release or release.endswith(key.name):
                 self.queue.wake(key)
+
+
+def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
+    """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``."""
+
+    async def render(target: Target, context: ReleaseContext) -> Rendered:
+        chart = await target.chart.load()
+        capabilities = Capabilities.of(*await cluster.served())
+        return await charts.render(
+            chart, target.values, context, capabilities=capabilities, access=cluster.helm_access()
+        )
+
+    return render
 
 
 def _asks_for_more(before: Manifest, after: Manifest) -> bool:

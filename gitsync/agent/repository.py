@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gitsync.agent.queue import WorkQueue
 from gitsync.agent.schedule import Schedule
-from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import GIT_REPOSITORY
-from gitsync.errors import GitRefused, GitsyncError, GitUnavailable, RetryableError
-from gitsync.git import Mirror, Poller, redacted_url, watch_local
-from gitsync.manifests import Desired, Entry, ManifestReader
+from gitsync.api.identity import CommitInfo
+from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
+from gitsync.git import Poller, redacted_url, watch_local
 from gitsync.release.backoff import Backoff
-from gitsync.sync.gitcharts import GitCharts
+from gitsync.sync.source import CommitSource
 from gitsync.sync.syncer import Syncer, SyncResult
 
 if TYPE_CHECKING:
@@ -33,15 +30,11 @@ _SYNC = "sync"
 class RepositorySync:
     """Keeps a cluster at the head of a repository."""
 
-    def __init__(
-        self, mirror: Mirror, poller: Poller, reader: ManifestReader, syncer: Syncer, charts: GitCharts, path: str
-    ) -> None:
-        self._mirror = mirror
-        self._poller = poller
-        self._reader = reader
+    def __init__(self, source: CommitSource, syncer: Syncer, interval: float) -> None:
+        self._source = source
+        self._mirror = source.mirror
+        self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
-        self._charts = charts
-        self._path = path
         self._wanted: CommitInfo | None = None
         self._synced = ""
         self._full = True
@@ -89,38 +82,12 @@ class RepositorySync:
             self._queue.wake(_SYNC, interrupt=f"commit {poll.commit.short} is newer")
         return poll.next_in
 
-    async def read(self, commit: CommitInfo) -> Desired:
-        """What a commit wants; a release whose chart is in the repository changes when the chart's tree does."""
-        tree = await self._mirror.tree(commit.id)
-        entries = [Entry(item.path, item.blob_id, item.size) for item in tree]
-        if self._path and not any(entry.path.startswith(f"{self._path}/") for entry in entries):
-            raise GitRefused(
-                f"commit {commit.short} has no directory {self._path!r}", hint="mend --path, or push the directory"
-            )
-        desired = await self._reader.read(commit, entries, self._mirror.read, root=self._path)
-        self._charts.know_as(self._same_repository(desired))
-        objects = dict(desired.objects)
-        for key, release in desired.helm_releases.items():
-            tree_id = await self._charts.tree_id(release, commit.id)
-            if tree_id is not None:
-                objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{tree_id}")
-        return replace(desired, objects=objects)
-
-    def _same_repository(self, desired: Desired) -> set[ObjectKey]:
-        ours = _comparable(self._mirror.source.url)
-        return {
-            key
-            for key, item in desired.objects.items()
-            if key.kind == GIT_REPOSITORY and _comparable((item.manifest.get("spec") or {}).get("url", "")) == ours
-        }
-
     async def _sync(self, name: str, interrupt: Interrupt) -> float | None:
         commit = self._wanted
         assert commit is not None
         try:
-            desired = await self.read(commit)
+            desired = await self._source.read(commit)
             files = len(await self._mirror.changed_paths(self._synced or None, commit.id))
-            self._charts.commit = commit.id
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
             return self._later(commit, error)
@@ -162,7 +129,3 @@ class RepositorySync:
                     self._news.set()
         except GitUnavailable as error:
             log.debug("local repository is polled only", why=error.message)
-
-
-def _comparable(url: str) -> str:
-    return redacted_url(url).removesuffix("/").removesuffix(".git").removeprefix("file://").lower()

@@ -27,39 +27,24 @@ class Cache(Generic[T]):
             self._entries.move_to_end(key)
             return entry[0]
 
-    def put(self, key: str, result: T, weight: int = 1) -> list[T]:
-        """Remembers a result; one heavier than the whole cache is not kept. Returns what had to go."""
-        gone: list[T] = []
+    def put(self, key: str, result: T, weight: int = 1) -> None:
+        """Remembers a result; one heavier than the whole cache is not kept."""
         with self._lock:
             old = self._entries.pop(key, None)
             if old is not None:
                 self._weight -= old[1]
             if weight > self._capacity:
-                return gone
+                return
             self._entries[key] = (result, weight)
             self._weight += weight
             while self._weight > self._capacity:
-                _, (evicted, lighter) = self._entries.popitem(last=False)
+                _, (_, lighter) = self._entries.popitem(last=False)
                 self._weight -= lighter
-                gone.append(evicted)
-        return gone
 
-    def pop(self, key: str) -> T | None:
-        """Takes a result out."""
+    def clear(self) -> list[T]:
+        """Forgets everything, and returns it."""
         with self._lock:
-            entry = self._entries.pop(key, None)
-            if entry is None:
-                return None
-            self._weight -= entry[1]
-            return entry[0]
-
-    def clear(self) -> None:
-        """Forgets everything."""
-        with self._lock:
+            gone = [result for result, _ in self._entries.values()]
             self._entries.clear()
             self._weight = 0
-
-    def values(self) -> list[T]:
-        """What is remembered now."""
-        with self._lock:
-            return [result for result, _ in self._entries.values()]
+        return gone

@@ -70,7 +70,8 @@ class Charts:
         # Nobody can stop a template that never ends, so its thread is not waited for.
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._renderer.close()
-        self._loaded.clear()
+        for chart in self._loaded.clear():
+            chart.close()
 
     async def refresh(self, spec: RepositorySpec) -> IndexInfo:
         """Reads the repository's index, asking the server only whether it has changed where we have it already.

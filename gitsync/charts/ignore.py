@@ -34,14 +34,18 @@ class HelmIgnore:
 
     def kept(self, paths: Iterable[str]) -> list[str]:
         """The paths (of files, relative to the chart) that are not ignored, directly or through a directory."""
-        directories: dict[str, bool] = {"": False}
-        return [path for path in paths if not self._hidden(path, directories) and not self._ignores(path, False)]
+        hidden: dict[str, bool] = {"": False}
+        return [path for path in paths if not self._hidden(path, hidden) and not self._ignores(path, False)]
 
     def _hidden(self, path: str, known: dict[str, bool]) -> bool:
-        parent = posixpath.dirname(path)
-        if parent not in known:
-            known[parent] = self._hidden(parent, known) or self._ignores(parent, True)
-        return known[parent]
+        """Whether one of the directories above a file is ignored; ``known`` remembers them."""
+        above = ""
+        for match in re.finditer("/", path):
+            directory = path[: match.start()]
+            if directory not in known:
+                known[directory] = known[above] or self._ignores(directory, True)
+            above = directory
+        return known[above]
 
     def _ignores(self, path: str, directory: bool) -> bool:
         for rule in self._rules:

@@ -70,7 +70,8 @@ class Index:
                 result.append(url)
             else:
                 joined = base.join(URL(url, encoded=True))
-                result.append(str(joined.with_query(base.raw_query_string) if base.raw_query_string else joined))
+                query = base.raw_query_string
+                result.append(f"{joined.with_query(None)}?{query}" if query else str(joined))
         return result
 
 

@@ -23,13 +23,11 @@ def archive_from_files(files: Mapping[str, bytes]) -> bytes:
         raise ChartError(
             "no chart here: Chart.yaml is missing", hint="`chart` must name the folder that holds Chart.yaml"
         )
-    rules = HelmIgnore(files.get(".helmignore", b"").decode("utf-8", "replace"))
-    kept = []
-    for name in rules.kept(sorted(files)):
+    for name in files:
         if posixpath.normpath(name) != name or name.startswith(("/", "..")):
             raise ChartError(f"chart file {name[:200]!r} lies outside the chart")
-        kept.append(ArchiveFile(name, files[name].removeprefix(_BOM)))
-    return archive.build(kept)
+    rules = HelmIgnore(files.get(".helmignore", b"").decode("utf-8", "replace"))
+    return archive.build(ArchiveFile(name, files[name].removeprefix(_BOM)) for name in rules.kept(sorted(files)))
 
 
 def chart_from_files(files: Mapping[str, bytes], digest: str) -> Chart:

@@ -15,9 +15,11 @@ from gitsync.errors import GitsyncError
 
 COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
+    "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
     "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
     "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),
     "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
+    "log": Lazy("gitsync.cli.log", "Show commits and what they did to the cluster."),
 }
 
 
@@ -83,15 +85,23 @@ def _failed(error: Exception, debug: bool) -> int:
         import traceback
 
         print_error("".join(traceback.format_exception(error)))
-    if isinstance(error, GitsyncError):
-        text = str(error)
-        print_error(f"error: {text}", "" if error.hint in text else error.hint)
-    else:
-        print_error(
-            f"internal error: {type(error).__name__}: {error}",
-            "" if debug else "this is a defect of gitsync; --debug shows the stack trace for a report",
-        )
+    for cause in _causes(error):
+        if isinstance(cause, GitsyncError):
+            text = str(cause)
+            print_error(f"error: {text}", "" if cause.hint in text else cause.hint)
+        else:
+            print_error(
+                f"internal error: {type(cause).__name__}: {cause}",
+                "" if debug else "this is a defect of gitsync; --debug shows the stack trace for a report",
+            )
     return 1
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What went wrong in tasks that ran together comes as a group, perhaps of groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for inner in error.exceptions for cause in _causes(inner)]
+    return [error]
 
 
 def _quiet_pipe() -> int:

@@ -14,6 +14,8 @@ import aiohttp
 from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import kube_config
 
+from gitsync.errors import SettingsError
+
 #: Shorter than the API server's own (90 s), so that we never send on a connection it is just closing.
 KEEPALIVE = 60.0
 
@@ -69,13 +71,15 @@ class Access:
         library share, and leave them until the process ends. They are read here and removed at once, which is safe as
         long as nothing is awaited between the loader's last step and this.
         """
-        fingerprint = _fingerprint(configuration)
         try:
+            fingerprint = _fingerprint(configuration)
             same = previous is not None and previous.fingerprint == fingerprint
             rest = previous.rest if previous is not None and same else Rest(configuration)
+        except (OSError, ValueError) as error:  # OpenSSL's errors are OSErrors; they name no content
+            raise SettingsError(f"a certificate or key cannot be used: {error}", setting="kubeconfig") from error
         finally:
             kube_config._cleanup_temp_files()
-        return cls(
+        access = cls(
             host=configuration.host.rstrip("/"),
             rest=rest,
             authorization=(configuration.api_key.get("BearerToken") or "").strip(),
@@ -84,6 +88,18 @@ class Access:
             proxy=configuration.proxy or _environment_proxy(configuration.host),
             server_name=configuration.tls_server_name or None,
         )
+        access.check()
+        return access
+
+    def check(self) -> None:
+        """Raises: SettingsError for what would make every request fail, or put a password into messages."""
+        if "@" in urlsplit(self.host).netloc:
+            raise SettingsError("the server's address holds a user name or password", setting="kubeconfig")
+        if not self.authorization.isprintable():
+            raise SettingsError("the token is not one line of text", setting="kubeconfig")
+        if self.proxy and urlsplit(self.proxy).scheme not in ("http", "https"):
+            scheme = urlsplit(self.proxy).scheme
+            raise SettingsError(f"a {scheme} proxy is not supported, only http and https", setting="kubeconfig")
 
 
 def _fingerprint(configuration: Any) -> str:

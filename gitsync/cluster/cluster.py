@@ -45,7 +45,8 @@ class Cluster(Objects):
     @classmethod
     async def connect_through(cls, source: CredentialSource, timings: Timings | None = None) -> Cluster:
         """A cluster whose address and credentials come from ``source``. Raises: SettingsError."""
-        return cls(await Connection.open(source), timings or Timings())
+        timings = timings or Timings()
+        return cls(await Connection.open(source, timings.renewal), timings)
 
     async def close(self) -> None:
         """Ends every watch and closes every connection; requests made later raise ClusterUnavailable."""

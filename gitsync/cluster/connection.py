@@ -24,11 +24,13 @@ class Connection:
     user.
     """
 
-    def __init__(self, source: CredentialSource, access: Access) -> None:
+    def __init__(self, source: CredentialSource, access: Access, interval: float) -> None:
         self._source = source
         self._access = access
         self._renew_at = _due(access)
         self._generation = 0
+        self._renewed_at = -math.inf
+        self._interval = interval
         self._renewing = asyncio.Lock()
         self._users: Counter[Rest] = Counter()
         self._retired: set[Rest] = set()
@@ -36,9 +38,12 @@ class Connection:
         self._closed = False
 
     @classmethod
-    async def open(cls, source: CredentialSource) -> Connection:
-        """Raises: SettingsError when what is configured cannot be used. Makes no request."""
-        return cls(source, await source.load())
+    async def open(cls, source: CredentialSource, interval: float) -> Connection:
+        """``interval``: how often at most a 401 leads to a renewal, in seconds. Makes no request.
+
+        Raises: SettingsError when what is configured cannot be used.
+        """
+        return cls(source, await source.load(), interval)
 
     @property
     def access(self) -> Access:
@@ -81,20 +86,30 @@ class Connection:
         """
         if time.monotonic() < self._renew_at:
             return
-        generation = self._generation
         try:
-            await self.renew(generation)
+            await self._load(self._generation)
         except SettingsError as error:
             self._renew_at = time.monotonic() + 5.0
             log.debug("credentials not renewed", error=error.message)
 
     async def renew(self, generation: int) -> None:
-        """Asks the source again, unless somebody has since ``generation``. Raises: SettingsError."""
+        """Renews credentials that met a 401, unless somebody has since ``generation``, or did so a moment ago: those
+        that stay wrong must not have a plugin run for every request.
+
+        Raises: SettingsError.
+        """
+        if time.monotonic() >= self._renewed_at + self._interval:
+            await self._load(generation)
+
+    async def _load(self, generation: int) -> None:
         async with self._renewing:
             if self._generation != generation or self._closed:
                 return
             previous = self._access
-            self._take(await self._source.load(previous))
+            try:
+                self._take(await self._source.load(previous))
+            finally:
+                self._renewed_at = time.monotonic()
             log.debug("credentials renewed", changed=previous.authorization != self._access.authorization)
 
     def reconnect(self, rest: Rest) -> None:

@@ -100,6 +100,12 @@ class Kubeconfig:
         except ConfigException as error:
             # The library's texts name keys, contexts and files, never what is in them.
             raise SettingsError(f"cannot use the kubeconfig {self._path}: {error}", setting="kubeconfig") from error
+        except (
+            Exception
+        ) as error:  # what the library and its parsers raise on content of the wrong shape is not defined
+            raise SettingsError(
+                f"cannot use the kubeconfig {self._path}: it is not one ({type(error).__name__})", setting="kubeconfig"
+            ) from None
         # No await from here on: see Access.build.
         return Access.build(configuration, loader.renew_after(self._timings), previous)
 

@@ -134,9 +134,6 @@ class SharedWatch:
         """All objects, as they are now."""
         return list(self._stream.store.objects.items())
 
-    def __len__(self) -> int:
-        return len(self._stream.store.objects)
-
     @property
     def error(self) -> GitsyncError | None:
         """Why the view may be out of date at the moment; None while the stream is well."""

@@ -53,9 +53,9 @@ class Store:
         key = self._key(manifest)
         known = self._objects.get(key)
         if known is not None:
-            if known["metadata"]["resourceVersion"] == manifest["metadata"]["resourceVersion"]:
+            if _version(known) == _version(manifest) != "":
                 return
-            if known["metadata"]["uid"] != manifest["metadata"]["uid"]:
+            if known["metadata"].get("uid") != manifest["metadata"].get("uid"):
                 self.drop(known)
                 known = None
         self._objects[key] = manifest
@@ -85,3 +85,8 @@ class Store:
             except Exception:
                 # One listener's defect must not end the stream for the others.
                 log.exception("watch callback failed", event_type=event.type, object=str(event.key))
+
+
+def _version(manifest: Manifest) -> str:
+    """Some aggregated APIs give their objects none."""
+    return manifest["metadata"].get("resourceVersion") or ""

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import orjson
 import structlog
 import tenacity
@@ -133,6 +134,7 @@ class WatchStream:
     async def _cycle(self) -> None:
         """Lists if need be, and follows until something ends it; what ended a good stream is not raised."""
         self._opened = math.inf
+        resource = None
         try:
             wanted = self._wanted
             resource = await self._discovery.resource(wanted.group, wanted.kind)
@@ -141,6 +143,8 @@ class WatchStream:
                 await self._list(selection)
             await self._follow(selection)
         except (KindUnknown, NotFound):
+            if resource is not None:
+                self._discovery.forget()  # it told of a path that is not served any more
             await self._absent()
         except (Gone, ClusterUnavailable) as error:
             if isinstance(error, Gone):
@@ -165,7 +169,6 @@ class WatchStream:
     async def _absent(self) -> None:
         """The kind is not served: nothing is there. Looks again at growing intervals, and when discovery was read."""
         self._version = ""
-        self._discovery.forget()
         self._take([])
         pause = min(self._timings.absent * 2**self._absences, self._timings.absent_max)
         self._absences = min(self._absences + 1, 16)
@@ -189,22 +192,36 @@ class WatchStream:
             ),
             accept=METADATA if self._wanted.metadata_only else JSON,
         )
-        silence = self._timings.silence
-        clock = asyncio.get_running_loop().time
-        lines = Lines()
-        heard = False
-        async with self._transport.stream(request) as content, asyncio.timeout(silence) as alarm:
+        async with self._transport.stream(request) as content:
             self._opened = time.monotonic()
             self._announce(None)
-            async for chunk in content.iter_any():
-                alarm.reschedule(clock() + silence)
-                for line in lines.feed(chunk):
-                    heard = True
-                    self._handle(selection, line)
+            heard = await self._read(selection, content)
         if not heard and time.monotonic() - self._opened < 1.0:
             raise ClusterUnavailable(f"cannot watch {self._wanted}: the API server ends it at once")
 
-    def _handle(self, selection: Selection, line: bytes) -> None:
+    async def _read(self, selection: Selection, content: aiohttp.StreamReader) -> bool:
+        """Handles what comes until the stream ends, and tells whether anything came.
+
+        Raises: TimeoutError when the stream has gone silent. One that never brought a bookmark may just have none
+        (Events; a kind with no object yet): that is the end of it, too, but no reason to distrust other connections.
+        """
+        silence = self._timings.silence
+        clock = asyncio.get_running_loop().time
+        lines = Lines()
+        heard: set[str] = set()
+        try:
+            async with asyncio.timeout(silence) as alarm:
+                async for chunk in content.iter_any():
+                    alarm.reschedule(clock() + silence)
+                    heard.update(self._handle(selection, line) for line in lines.feed(chunk))
+        except TimeoutError:
+            if "BOOKMARK" in heard:
+                raise
+            log.debug("watch silent", watch=str(self._wanted))
+        return bool(heard)
+
+    def _handle(self, selection: Selection, line: bytes) -> str:
+        """Takes over one event; gives its type."""
         event_type, manifest, version = _parse(selection, line)
         if _earlier(version, self._version):
             # The API server went back in time (restored from a backup): what came in between must be found out.
@@ -213,12 +230,13 @@ class WatchStream:
             )
         self._version = version
         if event_type == "BOOKMARK":
-            return
+            return event_type
         manifest["apiVersion"], manifest["kind"] = selection.resource.api_version, selection.resource.kind
         if event_type == "DELETED":
             self.store.drop(self._trimmed(manifest))
         else:
             self.store.put(self._trimmed(manifest))
+        return event_type
 
     def _trimmed(self, manifest: Manifest) -> Manifest:
         manifest["metadata"].pop("managedFields", None)

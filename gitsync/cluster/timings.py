@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class Timings:
     """All in seconds.
 
+    ``request`` bounds one attempt, and none begins after ``total``. ``token``: how often a token file is read again;
+    ``renewal``: how often at most a 401 has credentials renewed. ``discovery``: how often at most it is read.
     ``silence``: the API server sends a bookmark about once a minute (at most 75 s apart), so a watch that hears nothing
     for longer than this has lost its connection. ``absent``: when a watch looks again for a kind that is not served.
     """
@@ -19,6 +21,7 @@ class Timings:
     backoff: float = 0.1
     backoff_max: float = 10.0
     token: float = 60.0
+    renewal: float = 1.0
     plugin: float = 60.0
     discovery: float = 1.0
     watch_min: float = 240.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +45,7 @@ LARGEST_ANSWER = 64 * 2**20
 #: The reason of the ApiError that says so.
 TOO_LARGE = "AnswerTooLarge"
 _USER_AGENT = "gitsync"
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +109,16 @@ class Transport:
         Raises: ApiError subclasses for what the API server says about the object, ClusterUnavailable when it could not
         be reached or failed on every attempt, SettingsError when credentials could not be renewed.
         """
+        deadline = time.monotonic() + self._timings.total
         try:
             return await self._attempt(request)
         except (ClusterUnavailable, Conflict) as error:
             if not self._again(request, error):
                 raise
             first = error
-        return await self._repeat(request, first)
+        return await self._repeat(request, first, deadline - time.monotonic())
 
-    async def _repeat(self, request: Request, failed: GitsyncError | None) -> Answer:
+    async def _repeat(self, request: Request, failed: GitsyncError | None, left: float) -> Answer:
         """Goes on after a first attempt that failed; the usual request never pays for this machinery."""
 
         async def attempt() -> Answer:
@@ -128,9 +131,7 @@ class Transport:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: self._again(request, error)),
             wait=self._pause,
-            stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(ATTEMPTS), tenacity.stop_before_delay(self._timings.total)
-            ),
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(ATTEMPTS), tenacity.stop_before_delay(left)),
             before_sleep=lambda state: log.debug(
                 "request repeated",
                 verb=request.subject.verb,
@@ -147,13 +148,13 @@ class Transport:
             return request.races and error.reason != "FieldManagerConflict"
         if not isinstance(error, ClusterUnavailable) or _untrusted(error) or self._connection.closed:
             return False
-        never_begun = error.status in (429, 503) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
+        never_begun = error.status in (429, 503) or isinstance(error.__cause__, _NOT_CONNECTED)
         return request.repeatable or never_begun
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, ClusterUnavailable) else None
-        return max(asked or 0.0, self._wait(state))
+        return (asked or 0.0) + self._wait(state)  # the jitter on top: everybody was asked to wait as long
 
     async def _attempt(self, request: Request) -> Answer:
         """Once, or twice when the first met a 401 or an unknown certificate and the credentials could be renewed."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import group_of
-from gitsync.diff.mergekeys import by_key, is_set
+from gitsync.diff.mergekeys import Key, by_key, is_set
 from gitsync.diff.model import Change
 from gitsync.diff.normalise import SERVER_SET
 from gitsync.diff.quantity import is_quantity, same_quantity
@@ -26,6 +26,7 @@ _DEFAULTED_WHEN_EMPTY: Final = frozenset(
 _TELLING_WHEN_EMPTY: Final = frozenset({"emptyDir", "namespaceSelector", "podSelector"})
 #: Lists with a merge key whose order has a meaning: init containers run one after the other.
 _ORDERED: Final = frozenset({"initContainers"})
+_SCALARS: Final = frozenset({str, int, bool})
 #: Levels of nesting that are looked into; nothing of Kubernetes' own comes near.
 _DEEPEST: Final = 100
 
@@ -87,13 +88,17 @@ class _Comparison:
         path = self._path
         for name, new in after.items():
             old = before.get(name)
-            if new.__class__ is str and old.__class__ is str and new == old:
-                continue  # most fields are equal strings
+            kind = new.__class__
+            if kind in _SCALARS and kind is old.__class__ and new == old:
+                continue  # as most fields are; the rest is slower
             if new is None and name not in before and self._null_says_something():
                 self._report_at(name, None, new)
                 continue
             path.append(name)
-            self._values(old, new)
+            if kind is dict and old.__class__ is dict and len(path) < _DEEPEST:
+                self.maps(old, new)
+            else:
+                self._values(old, new)
             path.pop()
         if not self._subset:
             for name, old in before.items():
@@ -167,9 +172,7 @@ class _Comparison:
         else:
             self._resized(before, after)
 
-    def _keyed(
-        self, before: list[Any], after: list[Any], old: dict[tuple[Any, ...], int], new: dict[tuple[Any, ...], int]
-    ) -> None:
+    def _keyed(self, before: list[Any], after: list[Any], old: dict[Key, int], new: dict[Key, int]) -> None:
         """Lists with a merge key: elements are compared with their like, wherever it stands."""
         for key, place in new.items():
             self._item(place, before[old[key]] if key in old else None, after[place])
@@ -178,7 +181,7 @@ class _Comparison:
                 if key not in new:
                     self._report_at(place, before[place], None)
         if self._path[-1] in _ORDERED and [key for key in old if key in new] != [key for key in new if key in old]:
-            self._report([key[0] for key in old], [key[0] for key in new])
+            self._report(list(old), list(new))
 
     def _resized(self, before: list[Any], after: list[Any]) -> None:
         """Lists of different lengths without a merge key: what is equal at the end belongs together, the rest is

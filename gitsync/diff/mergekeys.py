@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-Key = tuple[Any, ...]
+#: The value of the merge key; a tuple of values where it has several fields.
+Key = str | int | tuple[str | int, ...]
 
 #: By the list's field name: the merge keys (x-kubernetes-list-map-keys) of the API. Lists that are not here are atomic
 #: to server-side apply, or sets.
@@ -49,13 +50,22 @@ def by_key(path: Sequence[str | int], items: list[Any]) -> dict[Key, int] | None
         return None
     places: dict[Key, int] = {}
     for place, item in enumerate(items):
-        if not isinstance(item, dict):
-            return None
-        key = tuple(item.get(name, _DEFAULTS.get(name)) for name in names)
-        if key in places or not all(isinstance(part, str | int) for part in key):
+        key = _key_of(item, names)
+        if key is None or key in places:
             return None
         places[key] = place
     return places
+
+
+def _key_of(item: Any, names: tuple[str, ...]) -> Key | None:
+    if not isinstance(item, dict):
+        return None
+    if len(names) == 1:
+        key = item.get(names[0])
+        return key if isinstance(key, str | int) else None
+    parts = [item.get(name, _DEFAULTS.get(name)) for name in names]
+    key_parts = tuple(part for part in parts if isinstance(part, str | int))
+    return key_parts if len(key_parts) == len(names) else None
 
 
 def _names(path: Sequence[str | int], items: list[Any]) -> tuple[str, ...] | None:

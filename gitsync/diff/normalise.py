@@ -8,6 +8,7 @@ from gitsync.api.names import (
     COMMIT_ANNOTATION,
     COMMIT_AUTHOR_ANNOTATION,
     COMMIT_SUBJECT_ANNOTATION,
+    DEPENDS_ON_ORIGIN_ANNOTATION,
     ORIGIN_ANNOTATION,
 )
 from gitsync.diff.secret import LAST_APPLIED
@@ -30,7 +31,14 @@ SERVER_SET: Final = frozenset(
 )
 #: Annotations that say who applied an object last and why, and nothing about what it is.
 BOOKKEEPING: Final = frozenset(
-    {COMMIT_ANNOTATION, COMMIT_AUTHOR_ANNOTATION, COMMIT_SUBJECT_ANNOTATION, ORIGIN_ANNOTATION, LAST_APPLIED}
+    {
+        COMMIT_ANNOTATION,
+        COMMIT_AUTHOR_ANNOTATION,
+        COMMIT_SUBJECT_ANNOTATION,
+        DEPENDS_ON_ORIGIN_ANNOTATION,
+        ORIGIN_ANNOTATION,
+        LAST_APPLIED,
+    }
 )
 
 

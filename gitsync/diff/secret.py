@@ -76,6 +76,8 @@ def _masked_at(path: tuple[str | int, ...], value: Any) -> Any:
     """``value`` as it may be shown, given that it stands at ``path`` in a Secret."""
     if value is None:
         return None
+    if path[0] in _VALUES and len(path) > 2:
+        return _marker(value, decode=False)  # below a value that is no string: not a Secret the API server would take
     for step in reversed(path):
         value = {step: value}
     shown: Any = _masked_secret(value)

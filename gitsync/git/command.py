@@ -186,9 +186,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _bury_orphans(process.pid)
     for stream in (process.stdout, process.stderr):
         if stream:
             stream.close()
+
+
+def _bury_orphans(group: int) -> None:
+    """As process 1 of a container we inherit what git had started, and nobody else would ever wait for it."""
+    for _ in range(100):
+        try:
+            pid, _ = os.waitpid(-group, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            time.sleep(0.01)
 
 
 def _no_git() -> GitRefused:

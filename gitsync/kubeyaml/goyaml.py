@@ -3,6 +3,7 @@ the whole process with it."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 
@@ -10,7 +11,8 @@ from helm_python import HelmError, values_from_yaml
 
 #: First characters of plain scalars that may be something else than text (goyaml's resolve table).
 _MAY_RESOLVE: Final = "yYnNtTfFoO~0123456789+-."
-_WORDS: Final = frozenset(("y", "yes", "n", "no", "true", "false", "on", "off", "null", "~"))
+_NUMBER: Final = re.compile(r"[-+]?[0-9._][0-9A-Za-z._+-]*")
+_WORDS: Final = frozenset(("y", "yes", "n", "no", "true", "false", "on", "off", "null", "~", ""))
 
 
 class GoyamlRefusal(Exception):
@@ -35,8 +37,7 @@ def plain_key(text: str) -> str:
 
     Raises: GoyamlRefusal for null and for integers that do not fit 64 bits, which cannot be keys.
     """
-    first = text[:1]
-    if first not in _MAY_RESOLVE or (first.isalpha() and text.lower() not in _WORDS):
+    if text[:1] not in _MAY_RESOLVE or not (text.lower() in _WORDS or _NUMBER.fullmatch(text)):
         return text
     return tagged_key("", text)
 

@@ -12,6 +12,7 @@ from gitsync.kubeyaml.limits import MAX_BYTES
 from gitsync.kubeyaml.outline import Outline, outline
 from gitsync.kubeyaml.places import positions
 from gitsync.kubeyaml.refusals import explain
+from gitsync.kubeyaml.shortcut import plain_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,10 +81,16 @@ def _read(text: str, unique_keys: bool, first_line: int) -> Reading:
 
 
 def _read_yaml(text: str, unique_keys: bool, first_line: int) -> Reading:
-    found = outline(text, unique_keys=unique_keys, first_line=first_line)
+    plain = plain_mapping(text)
+    if plain is not None and (plain.unique_keys or not unique_keys):
+        found = Outline("mapping", plain.start)
+    else:
+        found = outline(text, unique_keys=unique_keys, first_line=first_line)
     value: Any = None
     try:
-        if found.root == "mapping":
+        if plain is not None:
+            value = plain.value
+        elif found.root == "mapping":
             value = goyaml.mapping(text)
         elif found.root == "sequence":
             value = goyaml.mapping(_inside_a_mapping(text, found))["x"]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -162,8 +163,13 @@ def _add_hint(fields: dict[str, Any]) -> None:
         fields.setdefault("hint", error.hint)
 
 
+@lru_cache(maxsize=512)
+def _is_sensitive(name: str) -> bool:
+    return _SENSITIVE.search(name) is not None
+
+
 def _field(name: str, value: Any) -> Any:
-    if _SENSITIVE.search(name):
+    if _is_sensitive(name):
         return MASK
     if isinstance(value, ObjectKey) and value.kind.lower().endswith(name.lower()):
         # release=default/redis, not release=HelmRelease/default/redis

@@ -117,7 +117,7 @@ class Deployer:
             latest = self._records.latest(ref.storage, ref.name)
             revision = latest.version + 1 if latest else 1
             content = await render(revision)
-            before = await self._before(ref, revision)
+            before = await self._records.in_cluster(ref.storage, ref.name)
             pending = _pending_record(ref, verb, revision, content, before)
             if options.create_namespace and revision == 1:
                 await self._create_namespace(ref.namespace)
@@ -135,9 +135,8 @@ class Deployer:
         latest = self._records.latest(ref.storage, ref.name)
         if latest is None:
             raise RetryableError(f"the pending record of {ref} has gone meanwhile")
-        pending = await self._records.read(ref.storage, ref.name, latest.version)
+        *before, pending = await self._records.in_cluster(ref.storage, ref.name)
         content = await render(latest.version)
-        before = await self._before(ref, latest.version)
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
@@ -194,13 +193,20 @@ class Deployer:
         async with self._slots:
             settle = self._applier.settle_namespaces
             objects = await settle(content.objects, ref.namespace)
-            past = {
-                ObjectKey.of(item): item for record in before for item in await settle(_objects(record), ref.namespace)
-            }
-            change = delta(list(past.values()), objects)
+            past = await self._settled(before, ref.namespace)
+            change = delta(past, objects)
             applied = await self._applier.apply_all([owned(item, ref.name, ref.namespace) for item in objects])
             await self._remove(ref, change.removed)
         return applied, change
+
+    async def _settled(self, records: Sequence[Record], namespace: str) -> list[Manifest]:
+        """The objects of several revisions, each once, as the newest of them has it."""
+        found: dict[ObjectKey, Manifest] = {}
+        for record in records:
+            objects = await asyncio.to_thread(objects_of, record)
+            for item in await self._applier.settle_namespaces(objects, namespace):
+                found[ObjectKey.of(item)] = item
+        return list(found.values())
 
     async def _apply_crds(self, crds: Sequence[Manifest], options: Options, interrupt: Interrupt) -> None:
         if not crds or options.crds == "Skip":
@@ -220,19 +226,6 @@ class Deployer:
     async def _create_namespace(self, namespace: str) -> None:
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         await self._applier.apply(manifest)
-
-    async def _before(self, ref: ReleaseRef, revision: int) -> list[Record]:
-        """The records whose objects may be in the cluster, oldest first: the last deployed one, and what was tried
-        since and failed half way (Helm forgets the objects of those; an upgrade must delete them too)."""
-        earlier = [item for item in self._records.revisions(ref.storage, ref.name) if item.version < revision]
-        deployed = max((item.version for item in earlier if item.status == "deployed"), default=0)
-        if not deployed:
-            deployed = max((item.version for item in earlier if item.status == "superseded"), default=0)
-        return [
-            await self._records.read(ref.storage, ref.name, item.version)
-            for item in earlier
-            if item.version >= deployed and item.status != "uninstalled"
-        ]
 
     async def _finish(self, ref: ReleaseRef, pending: Record, before: Sequence[Record], options: Options) -> Record:
         for record in before:
@@ -259,9 +252,9 @@ class Deployer:
             await self._cluster.delete(key, uid=pod["metadata"]["uid"])
 
 
-def _objects(record: Record) -> list[Manifest]:
-    objects: list[Manifest] = install_order(parse_objects(record.manifest))
-    return objects
+def objects_of(record: Record) -> list[Manifest]:
+    """The objects of a revision, in install order; namespaces are as its templates left them."""
+    return install_order(parse_objects(record.manifest))
 
 
 def _pending_record(ref: ReleaseRef, verb: Verb, revision: int, content: Content, before: Sequence[Record]) -> Record:

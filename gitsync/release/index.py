@@ -26,9 +26,21 @@ class ReleaseIndex:
     def __init__(self) -> None:
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
+        # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
+        self._gone: dict[ObjectKey, str] = {}
         self._graph: Graph[ObjectKey] | None = None
         self._held: dict[ObjectKey, Held[ObjectKey]] = {}
         self._listeners: list[Listener] = []
+        self._blamed: dict[ObjectKey, CommitInfo] = {}
+
+    def blame(self, key: ObjectKey, commit: CommitInfo) -> None:
+        """``commit`` is about to remove a release: what happens to it from now on is its doing."""
+        self._blamed[key] = commit
+
+    def commit_of(self, key: ObjectKey) -> CommitInfo | None:
+        """The commit behind a release's present state: the one that removes it, else the one that last changed it."""
+        manifest = self._manifests.get(key)
+        return self._blamed.get(key) or (commit_of(manifest) if manifest else None)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have ``listener(key, before, after)`` called for every change, None standing for "not there". Ends with the
@@ -47,6 +59,9 @@ class ReleaseIndex:
         before = self._manifests.get(key)
         if before is not None and version(before) >= version(manifest):
             return
+        uid = manifest["metadata"].get("uid")
+        if before is None and uid and self._gone.get(key) == uid:
+            return
         self._manifests[key] = manifest
         known = self._releases.get(key)
         self._releases[key] = _parse(manifest)
@@ -58,8 +73,10 @@ class ReleaseIndex:
         """The object is gone."""
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
+        self._blamed.pop(key, None)
         self._graph = None
         if before is not None:
+            self._gone[key] = before["metadata"].get("uid", "")
             self._tell(key, before, None)
 
     def _tell(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:

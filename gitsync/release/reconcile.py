@@ -42,7 +42,7 @@ from gitsync.errors import (
     ValuesError,
 )
 from gitsync.release.backoff import Backoff
-from gitsync.release.index import ReleaseIndex, commit_of
+from gitsync.release.index import ReleaseIndex
 from gitsync.release.perform import Performer
 from gitsync.release.state import Action, Tries, decide, state_of
 from gitsync.release.status import Attempt, StatusData, StatusWriter
@@ -78,11 +78,10 @@ class Reconciler:
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one, None to wait until woken."""
-        manifest = self.index.raw(key)
-        if manifest is None:
+        if self.index.raw(key) is None:
             self._forget(key)
             return None
-        turn = Turn(self.cluster, self.index, key, commit_of(manifest))
+        turn = Turn(self.cluster, self.index, key, self.index.commit_of(key))
         try:
             again = await self._pass(turn, interrupt)
         except NotFound as error:
@@ -246,7 +245,8 @@ class Reconciler:
         if not release.spec.suspend:
             await self.performer.uninstall(turn, release, ref_of(release), interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
-        await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
+        body = {"metadata": {"finalizers": rest}}
+        self.index.see(turn.key, await self.cluster.patch(turn.key, body, manager=MANAGER))
 
     def _once(self, turn: Turn, event: str, *, level: str = "info", **fields: Any) -> None:
         """Log, unless the last line about this release said the same."""

@@ -19,6 +19,7 @@ from gitsync.api.names import (
     FAILED,
     FALSE,
     FETCH_FAILED,
+    HELM_REPOSITORY,
     INDEXATION_FAILED,
     READY,
     RECONCILING,
@@ -75,7 +76,7 @@ class Repositories:
             return None
         first = key not in self._specs
         try:
-            spec = self._specs[key] = await self._spec(repository)
+            spec = self._specs[key] = await repository_spec(self._cluster, repository)
             info = await self._charts.refresh(spec)
         except TerminalError as error:
             await self._failed(key, manifest, INDEXATION_FAILED, error)
@@ -96,9 +97,12 @@ class Repositories:
 
         Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
         """
-        assert release.spec.chart is not None
-        wanted = release.spec.chart.spec
         key = release.source
+        if release.spec.chart is None or key.kind != HELM_REPOSITORY:
+            raise SourceNotReady(
+                f"charts from a {key.kind} are not supported yet", hint="use a HelmRepository, or the synced repository"
+            )
+        wanted = release.spec.chart.spec
         spec = self._specs.get(key)
         if spec is None:
             manifest = self._watch.get(key)
@@ -107,45 +111,7 @@ class Repositories:
                     f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
                 )
             raise SourceNotReady(f"HelmRepository '{_name(key)}' has not been read yet")
-        entry = await self._charts.resolve(spec, wanted.chart, wanted.version)
-        digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{wanted.chart}@{entry.version}"
-        load = partial(self._charts.fetch, spec, wanted.chart, entry.version)
-        return Located(wanted.chart, entry.version, digest, load)
-
-    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
-        spec = repository.spec
-        login: dict[str, str] = {}
-        tls: dict[str, str] = {}
-        if spec.secret_ref is not None:
-            login = await self._secret(repository, spec.secret_ref.name)
-        if spec.cert_secret_ref is not None:
-            tls = await self._secret(repository, spec.cert_secret_ref.name)
-        return RepositorySpec(
-            url=spec.url,
-            username=login.get("username", ""),
-            password=login.get("password", ""),
-            ca=tls.get("ca.crt", ""),
-            cert=tls.get("tls.crt", ""),
-            key=tls.get("tls.key", ""),
-            pass_credentials=spec.pass_credentials,
-            timeout=spec.timeout,
-        )
-
-    async def _secret(self, repository: HelmRepository, name: str) -> dict[str, str]:
-        key = ObjectKey("", "Secret", repository.metadata.namespace, name)
-        try:
-            secret = await self._cluster.get(key)
-        except NotFound as error:
-            raise ChartRepositoryUnavailable(
-                f"Secret '{key.namespace}/{name}' does not exist", url=repository.spec.url, hint="create it"
-            ) from error
-        try:
-            data = secret.get("data") or {}
-            return {field: base64.b64decode(value).decode() for field, value in data.items()}
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise ChartRepositoryUnavailable(
-                f"Secret '{key.namespace}/{name}' holds what is no text", url=repository.spec.url
-            ) from error
+        return await locate_in(self._charts, spec, wanted.chart, wanted.version)
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -195,6 +161,50 @@ class Repositories:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:
             log.debug("status of a chart repository could not be written", repository=_name(key), error=error.message)
+
+
+async def locate_in(charts: Charts, spec: RepositorySpec, chart: str, version: str) -> Located:
+    """A chart of a repository, in its index as it was last read.
+
+    Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
+    """
+    entry = await charts.resolve(spec, chart, version)
+    digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
+    return Located(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
+
+
+async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
+    """How to reach a repository, with what its Secrets hold.
+
+    Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text.
+    """
+    spec = repository.spec
+    login = await _secret(cluster, repository, spec.secret_ref.name) if spec.secret_ref else {}
+    tls = await _secret(cluster, repository, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
+    return RepositorySpec(
+        url=spec.url,
+        username=login.get("username", ""),
+        password=login.get("password", ""),
+        ca=tls.get("ca.crt", ""),
+        cert=tls.get("tls.crt", ""),
+        key=tls.get("tls.key", ""),
+        pass_credentials=spec.pass_credentials,
+        timeout=spec.timeout,
+    )
+
+
+async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> dict[str, str]:
+    key = ObjectKey("", "Secret", repository.metadata.namespace, name)
+    try:
+        secret = await cluster.get(key)
+        data = secret.get("data") or {}
+        return {field: base64.b64decode(value).decode() for field, value in data.items()}
+    except NotFound as error:
+        message, hint = f"Secret '{key.namespace}/{name}' does not exist", "create it"
+        raise ChartRepositoryUnavailable(message, url=repository.spec.url, hint=hint) from error
+    except (binascii.Error, UnicodeDecodeError) as error:
+        message = f"Secret '{key.namespace}/{name}' holds what is no text"
+        raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
 
 
 def _name(key: ObjectKey) -> str:

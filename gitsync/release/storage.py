@@ -75,6 +75,16 @@ class RecordStore:
         """One revision with its payload. Raises: NotFound, RecordError."""
         return decode(await self._cluster.get(secret_key(namespace, release, revision)))
 
+    async def in_cluster(self, namespace: str, release: str) -> list[Record]:
+        """The revisions whose objects may be in the cluster, oldest first: the last one deployed, and what was tried
+        since, even if it failed half way (Helm forgets the objects of those). Empty when there is none."""
+        known = self.revisions(namespace, release)
+        since = max((item.version for item in known if item.status == "deployed"), default=0) or max(
+            (item.version for item in known if item.status == "superseded"), default=0
+        )
+        wanted = [item for item in known if item.version >= since and item.status != "uninstalled"]
+        return [await self.read(namespace, release, item.version) for item in wanted]
+
     async def create(self, record: Record, namespace: str) -> Record:
         """Store a new revision, marked as held by this agent.
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.charts import install_order, parse_objects, uninstall_order
+from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown
 from gitsync.release.apply import Applier
+from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.hooks import HookRun, Hooks
 from gitsync.release.objects import belongs_to, kept
 from gitsync.release.records import Record, timestamp
@@ -17,7 +19,6 @@ from gitsync.release.storage import MANAGER, RecordStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.release.deploy import ReleaseRef
     from gitsync.release.interrupt import Interrupt
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -57,7 +58,7 @@ class Uninstaller:
         Raises: NotReadyInTime when objects are still there at the deadline, ReleaseError when a hook fails; the records
         stay then, and the next call goes on.
         """
-        records = await self._records_since_deployed(ref)
+        records = await self._records.in_cluster(ref.storage, ref.name)
         if not records:
             return Uninstalled()
         if records[-1].status not in ("uninstalling", "uninstalled"):
@@ -80,17 +81,11 @@ class Uninstaller:
         if options.hooks:
             await self._hooks.run(record.hooks, HookRun(event, ref.namespace, options.timeout), interrupt)
 
-    async def _records_since_deployed(self, ref: ReleaseRef) -> list[Record]:
-        summaries = self._records.revisions(ref.storage, ref.name)
-        since = max((item.version for item in summaries if item.status in ("deployed", "superseded")), default=0)
-        wanted = [item for item in summaries if item.version >= since and item.status != "uninstalled"]
-        return [await self._records.read(ref.storage, ref.name, item.version) for item in wanted]
-
     async def _objects(self, ref: ReleaseRef, records: Sequence[Record]) -> list[Manifest]:
         """Every object that one of the records names, once, in the order to delete them in."""
         found: dict[ObjectKey, Manifest] = {}
         for record in records:
-            for manifest in install_order(parse_objects(record.manifest)):
+            for manifest in await asyncio.to_thread(objects_of, record):
                 try:
                     (settled,) = await self._applier.settle_namespaces([manifest], ref.namespace)
                 except KindUnknown:

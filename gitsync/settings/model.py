@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     )
     tag: Annotated[str, Spec(_REPOSITORY, "name")] = Field("", description="The tag to follow; wins over a branch.")
     commit: Annotated[str, Spec(_REPOSITORY, "id")] = Field(
-        "", pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$", description="The one commit to stay at; wins over tag and branch."
+        "",
+        pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$",
+        description="The one commit to stay at; wins over tag and branch.",
     )
     path: Annotated[str, Spec(_REPOSITORY, "path", default="the root"), AfterValidator(_inside_repository)] = Field(
         "", description="The directory of the repository that holds the manifests."

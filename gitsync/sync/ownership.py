@@ -23,14 +23,6 @@ from gitsync.api.names import (
     SYNC_LABEL,
 )
 
-#: Annotations that sync writes; they are no difference between what is wanted and what is there.
-BOOKKEEPING = (
-    COMMIT_ANNOTATION,
-    COMMIT_AUTHOR_ANNOTATION,
-    COMMIT_SUBJECT_ANNOTATION,
-    DEPENDS_ON_ORIGIN_ANNOTATION,
-    ORIGIN_ANNOTATION,
-)
 _LONGEST_TEXT = 200
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, SOURCE_GROUP
-from gitsync.diff import subset_differs
+from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import DesiredObject
 from gitsync.sync.inventory import Entry, Inventory
@@ -75,17 +75,14 @@ def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | Non
     if other := owner.other(live):
         return Step(desired, "foreign", f"belongs to sync {other!r}: remove it from one of the two repositories")
     if entry is None or entry.digest != desired.digest:
-        return Step(desired, "changed", "is another in Git now" if entry is not None else "is in the cluster already")
+        return Step(
+            desired, "changed", "changed in Git" if entry is not None else "adopted: was in the cluster already"
+        )
     if not owner.owns(live):
-        return Step(desired, "drifted", "has lost its owner annotation")
+        return Step(desired, "drifted", "lost its owner annotation in the cluster")
     if differences := subset_differs(desired.manifest, live):
-        return Step(desired, "drifted", "was changed in the cluster: " + _fields(differences))
+        return Step(desired, "drifted", "changed in the cluster: " + summary(differences))
     return Step(desired, "unchanged")
-
-
-def _fields(differences: Sequence[object], most: int = 3) -> str:
-    paths = [".".join(str(part) for part in change.path) for change in differences[:most]]  # type: ignore[attr-defined]
-    return ", ".join(paths) + (f" and {len(differences) - most} more" if len(differences) > most else "")
 
 
 def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound, NotReadyInTime
-from gitsync.graph import Graph
 from gitsync.release.apply import Applier
+from gitsync.release.index import ReleaseIndex
 from gitsync.release.wait import names
 from gitsync.sync.inventory import Entry
 from gitsync.sync.ownership import Owner, prune_disabled
@@ -46,21 +46,20 @@ _BORN_WITH_IT = frozenset({"kube-root-ca.crt"})
 class Pruner:
     """Deletes entries of an inventory from the cluster."""
 
-    def __init__(self, cluster: Cluster, applier: Applier, owner: Owner) -> None:
+    def __init__(self, cluster: Cluster, applier: Applier, owner: Owner, index: ReleaseIndex) -> None:
         self._cluster = cluster
+        self._index = index
         self._applier = applier
         self._owner = owner
 
-    async def prune(
-        self, entries: Sequence[Entry], order: Graph[ObjectKey], report: Report, interrupt: Interrupt
-    ) -> list[ObjectKey]:
+    async def prune(self, entries: Sequence[Entry], report: Report, interrupt: Interrupt) -> list[ObjectKey]:
         """Delete what these entries name, stage by stage, each gone before the next is begun.
 
         Returns the objects that need not be remembered any more: deleted, gone already, or not ours to delete.
         Raises: Superseded, between two stages.
         """
         forgotten: list[ObjectKey] = []
-        for stage in prune_order(entries, order):
+        for stage in prune_order(entries, self._index.graph):
             interrupt.check()
             answers = await asyncio.gather(*(self._one(entry, report) for entry in stage))
             deleted = [entry for entry, gone in zip(stage, answers, strict=True) if gone == "deleting"]
@@ -76,6 +75,7 @@ class Pruner:
             if why := await self._reason_to_keep(entry, live):
                 report.done("kept", entry.key, entry.origin, why)
                 return "forget"
+            self._index.blame(entry.key, report.commit)
             await self._cluster.delete(entry.key, uid=live["metadata"]["uid"])
         except (KindUnknown, NotFound):
             return "forget"
@@ -126,6 +126,6 @@ class Pruner:
             except GitsyncError as error:
                 report.failed(entry.key, error, entry.origin)
                 continue
-            report.done("deleted", entry.key, entry.origin, "left Git")
+            report.done("deleted", entry.key, entry.origin, "removed from Git")
             gone.append(entry.key)
         return gone

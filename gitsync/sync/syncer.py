@@ -71,7 +71,7 @@ class Syncer:
 
     def __post_init__(self) -> None:
         self._applier = Applier(self.cluster, MANAGER)
-        self._pruner = Pruner(self.cluster, self._applier, self.owner)
+        self._pruner = Pruner(self.cluster, self._applier, self.owner, self.index)
         self._inventory: Inventory | None = None
 
     async def inventory(self) -> Inventory:
@@ -160,7 +160,7 @@ class Syncer:
         await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
         applied = await self._apply(plan, before, report, interrupt)
         await self._settle(applied, report, interrupt)
-        forgotten = await self._pruner.prune(plan.prune, self.index.graph, report, interrupt)
+        forgotten = await self._pruner.prune(plan.prune, report, interrupt)
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, applied)]
         inventory = (await self.inventory()).with_entries(done).without(forgotten)
         await self._remember(replace(inventory, commit=desired.commit.id))

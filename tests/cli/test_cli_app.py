@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -32,16 +32,17 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_help_is_quick_and_names_every_command() -> None:
-    subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True)  # compiles what is not compiled yet
-    best = 60.0
-    for _ in range(5):
-        began = time.monotonic()
-        done = subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True, text=True)
-        best = min(best, time.monotonic() - began)
-        assert all(name in done.stdout for name in COMMANDS)
-        if best < 0.4:
+    done = subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True, text=True)
+    assert all(name in done.stdout for name in COMMANDS)
+    taken = []
+    for _ in range(5):  # processor time: what the neighbours do is not ours
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if taken[-1] < 0.4:
             return
-    pytest.fail(f"gitsync --help takes {best:.2f} s")
+    pytest.fail(f"gitsync --help takes {min(taken):.2f} s")
 
 
 def test_help_imports_no_heavy_library() -> None:
@@ -119,6 +120,7 @@ def test_a_defect_is_called_one_and_nothing_secret_is_shown(
     [
         (KeyboardInterrupt(), 130, ""),
         (ClusterUnavailable("no answer", hint="is it up?"), 1, "error: no answer\nhint: is it up?\n"),
+        (ExceptionGroup("tasks", [ClusterUnavailable("a"), ClusterUnavailable("b")]), 1, "error: a\nerror: b\n"),
         (SystemExit(3), 3, ""),
     ],
 )

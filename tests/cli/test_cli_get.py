@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,15 +21,29 @@ def manifest(api_version: str, kind: str, namespace: str, name: str, spec: dict[
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-@pytest.fixture
-def story(control_plane: Cluster, kubectl: Cli, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A namespace with one repository and two releases, one of them ready."""
-    directory = tmp_path_factory.mktemp("story")
+@pytest.fixture(scope="module")
+def crds_there(kubectl: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Our kinds, known to the API server."""
+    directory = tmp_path_factory.mktemp("crds")
     (directory / "crds.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": crds()}))
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory / "crds.json"))
     kubectl(
         "wait", "--for=condition=Established", "--timeout=30s", *[f"crd/{crd['metadata']['name']}" for crd in crds()]
     )
+
+
+@pytest.fixture(scope="module")
+def story(control_plane: Cluster, crds_there: None) -> Iterator[str]:
+    """A namespace with one repository and two releases, one of them ready. Only to be looked at."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    fill(control_plane, name)
+    make_ready(control_plane, name, "redis", "Release reconciliation succeeded")
+    yield name
+    control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def fill(control_plane: Cluster, namespace: str) -> None:
     chart = {"spec": {"chart": "redis", "sourceRef": {"kind": "HelmRepository", "name": "bitnami"}}}
     items = [
         manifest(
@@ -36,10 +52,9 @@ def story(control_plane: Cluster, kubectl: Cli, namespace: str, tmp_path_factory
         manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", namespace, "redis", {"chart": chart, "interval": "5m"}),
         manifest("helm.toolkit.fluxcd.io/v2", "HelmRelease", namespace, "backend", {"chart": chart, "interval": "5m"}),
     ]
-    (directory / "items.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    kubectl("apply", "-f", str(directory / "items.json"))
-    make_ready(control_plane, namespace, "redis", "Release reconciliation succeeded")
-    return namespace
+    for item in items:
+        plural = {"HelmRepository": "helmrepositories", "HelmRelease": "helmreleases"}[item["kind"]]
+        control_plane.request("POST", f"/apis/{item['apiVersion']}/namespaces/{namespace}/{plural}", item)
 
 
 def make_ready(control_plane: Cluster, namespace: str, name: str, message: str) -> None:
@@ -115,8 +130,11 @@ def test_a_name_that_is_not_there_is_an_error_and_an_empty_namespace_is_not(
     assert (out, err) == ("", "nothing found in namespace nobody-is-here\n")
 
 
-def test_watching_prints_the_table_and_then_every_change(story: str, control_plane: Cluster) -> None:
-    command = [sys.executable, "-m", "gitsync.cli", "get", "hr", "-w", "-n", story]
+def test_watching_prints_the_table_and_then_every_change(
+    crds_there: None, namespace: str, control_plane: Cluster
+) -> None:
+    fill(control_plane, namespace)
+    command = [sys.executable, "-m", "gitsync.cli", "get", "hr", "-w", "-n", namespace]
     process = subprocess.Popen(
         [*command, "--kubeconfig", str(control_plane.kubeconfig)],
         stdout=subprocess.PIPE,
@@ -127,7 +145,7 @@ def test_watching_prints_the_table_and_then_every_change(story: str, control_pla
         assert process.stdout is not None
         first = [process.stdout.readline().split() for _ in range(3)]
         assert [row[0] for row in first] == ["NAME", "backend", "redis"]
-        make_ready(control_plane, story, "backend", "all is well")
+        make_ready(control_plane, namespace, "backend", "all is well")
         assert process.stdout.readline() == "backend   17.3.14    False       True      all is well\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130

@@ -16,6 +16,7 @@ SHORT = Timings(
     total=3.0,
     backoff=0.005,
     backoff_max=0.05,
+    renewal=0.0,
     discovery=0.0,
     silence=0.2,
     absent=0.05,

@@ -28,7 +28,17 @@ from gitsync.cluster import Cluster
 from gitsync.cluster.credentials import InCluster, choose_source
 from gitsync.errors import ClusterUnavailable, SettingsError, Unauthorized
 from tests.cluster.conftest import SHORT
-from tests.cluster.faulty import CONFIGMAPS, Answer, FaultyApi, configmap, failure, running_api, write_kubeconfig
+from tests.cluster.faulty import (
+    CONFIGMAPS,
+    Answer,
+    FaultyApi,
+    a_list,
+    configmap,
+    failure,
+    running_api,
+    stream,
+    write_kubeconfig,
+)
 
 KEY = ObjectKey("", "ConfigMap", "default", "a")
 PATH = f"{CONFIGMAPS}/a"
@@ -275,6 +285,7 @@ async def test_no_credential_is_in_a_repr(tmp_path: Path) -> None:
         ("{", "is not a kubeconfig"),
         ("[]", "is not a kubeconfig"),
         ('{"current-context": "x", "contexts": [], "clusters": [], "users": []}', "x"),
+        ('{"current-context": "x", "contexts": [{}], "clusters": 7, "users": []}', "is not a kubeconfig"),
     ],
 )
 async def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path, content: str, said: str) -> None:
@@ -283,6 +294,74 @@ async def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path, content
     with pytest.raises(SettingsError, match=said) as caught:
         await Cluster.connect(kubeconfig=path)
     assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("server", "user", "more", "said"),
+    [
+        ("https://127.0.0.1", {"token": "a"}, {"certificate-authority-data": "aHVudGVyMg=="}, "certificate"),
+        ("https://127.0.0.1", {"token": "a"}, {"certificate-authority-data": "%"}, "certificate"),
+        ("https://127.0.0.1", {"token": "a"}, {"certificate-authority": "/nowhere/ca"}, "/nowhere/ca"),
+        ("https://someone:hunter2@127.0.0.1", {"token": "a"}, {}, "password"),
+        ("https://127.0.0.1", {"token": "hun\nter2"}, {}, "one line"),
+        ("https://127.0.0.1", {"token": "a"}, {"proxy-url": "socks5://hunter2@127.0.0.1"}, "socks5 proxy"),
+    ],
+)
+async def test_settings_that_can_never_work_are_refused_without_quoting_secrets(
+    tmp_path: Path, server: str, user: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        await Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, server, user, **more))
+    assert "hunter2" not in caught.value.message
+
+
+async def test_credentials_that_stay_wrong_do_not_run_the_plugin_for_every_request(
+    api: FaultyApi, tmp_path: Path, plugin: Callable[..., dict[str, Any]]
+) -> None:
+    give_credential(tmp_path, "wrong")
+    kubeconfig = write_kubeconfig(tmp_path, api.url, plugin())
+    api.on("GET", PATH, only_for("right"))
+    async with await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, renewal=60.0)) as cluster:
+        for _ in range(5):
+            with pytest.raises(Unauthorized):
+                await cluster.get(KEY)
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
+async def test_a_proxy_of_the_environment_is_used_where_it_applies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,.cluster.local")
+    proxies = []
+    for server in ("https://127.0.0.1:6443", "https://api.cluster.local", "https://api.example"):
+        source = choose_source(write_kubeconfig(tmp_path, server), None, SHORT)
+        proxies.append((await source.load()).proxy)
+    assert proxies == [None, None, "http://proxy.example:3128"]
+
+
+async def test_a_watch_that_meets_a_401_goes_on_with_renewed_credentials(api: FaultyApi, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("one")
+    kubeconfig = write_kubeconfig(tmp_path, api.url, {"tokenFile": "token"})
+
+    async def give(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return web.json_response(a_list(version=5))
+        if request.headers["Authorization"] != "Bearer two":
+            (tmp_path / "token").write_text("two")
+            return await failure(401, "Unauthorized")(request)
+        return await stream({"type": "ADDED", "object": configmap("a", 6)}, then="hang")(request)
+
+    api.on("GET", CONFIGMAPS, give)
+    async with (
+        await Cluster.connect(kubeconfig=kubeconfig, timings=SHORT) as cluster,
+        cluster.watch("", "ConfigMap", namespace="default") as watch,
+    ):
+        heard = asyncio.Event()
+        watch.subscribe(lambda event: heard.set())
+        async with asyncio.timeout(3):
+            await heard.wait()
+        assert watch.get(KEY) is not None
 
 
 async def test_a_context_is_chosen_by_name(api: FaultyApi, tmp_path: Path) -> None:

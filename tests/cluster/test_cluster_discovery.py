@@ -43,6 +43,20 @@ async def test_a_kind_whose_crd_has_just_come_is_found(api: FaultyApi, cluster: 
     assert (await cluster.resource("example.com", "Thing")).plural == "things"
 
 
+async def test_all_that_is_served_can_be_listed(api: FaultyApi, cluster: Cluster) -> None:
+    api.on("GET", "/version", answer({"gitVersion": "v1.36.3"}))
+    for _ in range(2):
+        version, kinds = await cluster.served()
+        assert version == "v1.36.3"
+        assert sorted(kinds) == [
+            ("", "v1", "ConfigMap"),
+            ("", "v1", "Pod"),
+            ("", "v1", "Secret"),
+            ("apps", "v1", "Deployment"),
+        ]
+    assert len(api.seen) == 3
+
+
 async def test_unknown_kinds_do_not_make_a_request_each(api: FaultyApi, tmp_path: Path) -> None:
     timings = replace(SHORT, discovery=5.0)
     async with await Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, api.url), timings=timings) as cluster:

@@ -7,7 +7,6 @@ import base64
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -230,9 +229,9 @@ async def test_a_kind_comes_and_goes_with_its_crd(control_plane: ControlPlane, n
                         break
                     except KindUnknown:
                         await asyncio.sleep(0.05)
-            await until(lambda: len(watch) == 1)
+            await until(lambda: len(watch.items()) == 1)
             await live.delete(ObjectKey.of(crd))
-            await until(lambda: len(watch) == 0)
+            await until(lambda: not watch.items())
 
 
 async def test_a_list_of_several_pages_is_whole(live: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +336,7 @@ def pod(control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
     monkeypatch.setenv("KUBECONFIG", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    return InCluster(replace(Timings(), token=0.2), str(tmp_path / "token"), str(control_plane.ca_file))
+    return InCluster(Timings(token=0.2), str(tmp_path / "token"), str(control_plane.ca_file))
 
 
 async def test_a_pod_uses_its_service_account_and_reads_its_token_again(
@@ -345,7 +344,7 @@ async def test_a_pod_uses_its_service_account_and_reads_its_token_again(
 ) -> None:
     await live.apply(configmap(namespace), manager=MANAGER)
     (tmp_path / "token").write_text(service_account() + "\n")
-    async with await Cluster.connect_through(pod) as inside:
+    async with await Cluster.connect_through(pod, Timings(renewal=0.0)) as inside:
         assert (await inside.get(key(namespace)))["metadata"]["name"] == "settings"
         with pytest.raises(Forbidden) as caught:
             await inside.apply(configmap(namespace), manager=MANAGER)

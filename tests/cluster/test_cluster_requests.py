@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +48,15 @@ async def test_overload_is_waited_out_for_as_long_as_the_server_asks(api: Faulty
     assert 1.0 <= time.monotonic() - started < 2.5
 
 
-async def test_a_wait_longer_than_our_patience_is_handed_to_the_caller(api: FaultyApi, cluster: Cluster) -> None:
-    api.on("GET", PATH, failure(503, "ServiceUnavailable", headers={"Retry-After": "600"}))
+@pytest.mark.parametrize("wait", ["600", "a date"])
+async def test_a_wait_longer_than_our_patience_is_handed_to_the_caller(
+    api: FaultyApi, cluster: Cluster, wait: str
+) -> None:
+    header = wait if wait.isdigit() else format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
+    api.on("GET", PATH, failure(503, "ServiceUnavailable", headers={"Retry-After": header}))
     with pytest.raises(ClusterUnavailable) as caught:
         await cluster.get(KEY)
-    assert caught.value.retry_after == 600
+    assert caught.value.retry_after == pytest.approx(600, abs=2)
     assert caught.value.status == 503
     assert len(api.requests("GET", PATH)) == 1
 

@@ -93,7 +93,7 @@ def test_a_malformed_secret_shows_nothing_either(data: Any) -> None:
         assert "hunter2" not in shown
 
 
-@given(st.text(min_size=6, alphabet="abcdefghijklmnopqrstuvwxyz!"), st.text(min_size=6, alphabet="ABCDEFGH?"))
+@given(st.text(min_size=6, alphabet="!$&"), st.text(min_size=6, alphabet="?%~"))
 def test_no_text_or_data_about_a_secret_holds_its_values(old: str, new: str) -> None:
     before = secret(data={"key": base64.b64encode(old.encode()).decode()})
     after = secret(stringData={"key": new})

@@ -8,7 +8,7 @@ from typing import Any
 
 import helm_python
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitsync.api.identity import Manifest, ObjectKey
@@ -48,7 +48,7 @@ def test_changes_far_apart_have_a_heading_each_near_ones_share_it() -> None:
     far = config_map(**{f"k{n:02}": "new" if n in (0, 29) else "old" for n in range(30)})
     near = config_map(**{f"k{n:02}": "new" if n in (10, 16) else "old" for n in range(30)})
     assert [line.text for line in render_diff(before, far, KEY) if line.kind == "@"][1:] == [
-        "@@ -4,5 +4,5 @@",
+        "@@ -4,7 +4,7 @@",
         "@@ -33,4 +33,4 @@",
     ]
     assert [line.text for line in render_diff(before, near, KEY) if line.kind == "@"][1:] == ["@@ -14,13 +14,13 @@"]
@@ -138,7 +138,6 @@ documents: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(documents)
-@settings(deadline=None)
 def test_kubernetes_own_parser_reads_the_text_back_as_the_same_value(value: Any) -> None:
     text = "\n".join(yaml_lines({"value": value})) + "\n"
     assert helm_python.values_from_yaml(text) == {"value": value}

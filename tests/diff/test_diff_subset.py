@@ -260,10 +260,8 @@ def test_objects_nested_beyond_all_measure_do_not_break_it() -> None:
 
 
 def test_two_thousand_objects_are_compared_in_well_under_half_a_second() -> None:
-    desired, live = DESIRED[0], LIVE[0]
+    pairs = (list(zip(DESIRED, LIVE, strict=True)) * 100)[:2000]
     began = time.process_time()
-    for _ in range(2000):
+    for desired, live in pairs:
         subset_differs(desired, live)
-    assert (
-        time.process_time() - began < 1.0
-    )  # 0.25 s on an idle machine, for Deployments of 90 lines; room for a busy one
+    assert time.process_time() - began < 0.5  # measured: 0.1 s

@@ -115,7 +115,7 @@ def test_a_broken_image_holds_both_and_the_fixing_commit_heals_both(
     expected = says("False", "DependencyNotReady", f"dependency '{redis}' is not ready")
     assert waits.items() >= expected.items()
     assert reason in agent.wait_for("install retries exhausted", release=redis).fields["error"]
-    assert any(reason in line.fields["until"] for line in agent.said("waiting", release=redis))
+    assert any(reason in line.fields["for"] for line in agent.said("waiting", release=redis))
     agent.wait_for("sync finished with failures", commit=fleet.head[:7])
     assert helm.listed(helm_cli, namespace) == {"redis": ("failed", 1)}
 
@@ -132,7 +132,7 @@ def test_a_newer_commit_ends_the_wait_of_what_it_changes(
     broken = files[REDIS].replace("  values:\n", "  values:\n    image: {tag: nonexistent}\n")
     fleet.commit({**files, REDIS: broken}, "redis: an image that is not there")
     agent.start()
-    agent.until(lambda line: line.msg == "waiting" and "ImagePullBackOff" in line.fields["until"], "with the reason")
+    agent.until(lambda line: line.msg == "waiting" and "ImagePullBackOff" in line.fields["for"], "with the reason")
 
     fix = fleet.commit({REDIS: files[REDIS]}, "redis: an image that is there")
     until_ready(releases, namespace, timeout=10)

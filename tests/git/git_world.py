@@ -40,7 +40,7 @@ class Repository:
     def make(cls, path: Path, *options: str) -> Repository:
         path.mkdir(parents=True)
         repository = cls(path)
-        repository.git("init", "--quiet", "--initial-branch=main", *options)
+        repository.git("init", "--quiet", "--template=", "--initial-branch=main", *options)
         return repository
 
     def git(self, *args: str, stdin: bytes = b"") -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -33,6 +35,9 @@ def shell(script: str, **options: float) -> Command:
 async def test_variables_of_the_callers_environment_do_not_reach_git(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    import git  # which asks git for its version, once, in whatever environment there is
+
+    assert git.cmd
     other = Repository.make(tmp_path / "other")
     hostile = {
         "GIT_DIR": str(other.git_dir),
@@ -112,6 +117,20 @@ async def test_the_whole_process_group_is_gone_after_cancelling(runner: Runner) 
     with pytest.raises(asyncio.CancelledError):
         await running
     await until(lambda: "sleep 4712" not in command_lines())
+
+
+async def test_orphans_of_a_killed_git_are_waited_for_where_nobody_else_does(runner: Runner) -> None:
+    """In a container gitsync is process 1, which every orphan falls to; here it asks the kernel for the same."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    become_heir = 36  # PR_SET_CHILD_SUBREAPER
+    assert prctl(become_heir, 1, 0, 0, 0) == 0
+    try:
+        with pytest.raises(TooSlow):
+            await runner.run(shell("sleep 4715 & sleep 4715 & wait", timeout=0.3))
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)  # noqa: ASYNC222 - no child of ours is left, dead or alive
+    finally:
+        prctl(become_heir, 0, 0, 0, 0)
 
 
 async def test_cancelling_does_not_wait_for_a_free_thread() -> None:

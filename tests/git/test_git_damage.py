@@ -91,18 +91,15 @@ def a_file_in_its_place(path: Path) -> None:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "packs cut in half": truncate("objects/pack/*.pack"),
-    "packs emptied": empty("objects/pack/*.pack"),
     "packs overwritten": flip_bits,
     "packs gone": remove("objects/pack/*.pack"),
     "indexes cut in half": truncate("objects/pack/*.idx"),
-    "everything in objects gone": remove("objects/*"),
     "objects gone": remove("objects"),
     "HEAD gone": remove("HEAD"),
-    "HEAD emptied": empty("HEAD"),
+    "small files emptied": empty("HEAD", "refs/gitsync/*"),
     "config gone": remove("config"),
     "config unreadable": scribble("config", "[core\nbare ="),
     "refs gone": remove("refs"),
-    "refs emptied": empty("refs/gitsync/*"),
     "refs pointing nowhere": lambda path: [f.write_text("1" * 40 + "\n") for f in path.glob("refs/gitsync/*")],
     "shallow gone": remove("shallow"),
     "shallow unreadable": scribble("shallow", "nonsense\n"),
@@ -124,8 +121,6 @@ async def test_damage_met_while_reading_is_mended(
 
     damage(mirror.path)
     assert await mirror.tree(commit.id) == entries
-    damage(mirror.path)
-    assert await mirror.tree_id(commit.id, "d") == origin.git("rev-parse", "HEAD:d")
     damage(mirror.path)
     assert await mirror.info(commit.id) == commit
 
@@ -208,7 +203,7 @@ async def test_a_git_killed_in_the_middle_of_a_fetch_leaves_a_mirror_that_works(
 async def test_old_commits_do_not_pile_up(origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gitsync.git.mirror.SLACK", 3)
     commits = []
-    for number in range(12):
+    for number in range(9):
         commits.append(origin.commit({"a": f"version {number}\n" + os.urandom(5000).hex()}))
         await synced(mirror)
         await mirror.head()  # the poll without news

@@ -127,7 +127,7 @@ async def test_a_commit_that_was_not_fetched_is_fetched_when_asked_about(origin:
 
 
 async def test_history_is_not_fetched(origin: Repository, mirror: Mirror) -> None:
-    commits = [origin.commit({"a": str(number)}) for number in range(5)]
+    commits = [origin.commit({"a": str(number)}) for number in range(3)]
     await mirror.fetch(commits[-1])
     objects = Repository(mirror.path).git("cat-file", "--batch-all-objects", "--batch-check")
     assert commits[-1] in objects
@@ -174,6 +174,7 @@ async def test_filters_hooks_and_attributes_of_a_repository_are_never_run(
     )
     for hook in ("post-checkout", "post-merge", "reference-transaction", "pre-auto-gc"):
         file = origin.git_dir / "hooks" / hook
+        file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\ntouch {trap}\n")
         file.chmod(0o755)
     origin.git("config", "filter.trap.smudge", f"touch {trap}")

@@ -5,6 +5,7 @@ Where this machine has no ssh client, a small one stands in that takes the optio
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
@@ -19,7 +20,7 @@ import pytest
 
 from gitsync.errors import GitAuthRefused, GitUnavailable
 from gitsync.git import GitCredentials, GitSource, Mirror
-from tests.git.git_world import Repository, clean_environment, command_lines
+from tests.git.git_world import Repository, clean_environment, command_lines, silent_port, until
 
 STAND_IN = '''#!{python}
 """ssh [-F none] [-o NAME=VALUE]... [-p PORT] [USER@]HOST COMMAND, as far as git and gitsync use it."""
@@ -85,9 +86,33 @@ def ssh_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
 
 
+async def run_git(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """What sshd does with a command."""
+    git = await asyncio.create_subprocess_shell(
+        process.command or "false", env=clean_environment(),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert git.stdin is not None
+    assert git.stdout is not None
+    assert git.stderr is not None
+
+    async def feed(sink: asyncio.StreamWriter) -> None:
+        while data := await process.stdin.read(1 << 16):
+            sink.write(data)
+        sink.close()
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
+        while data := await source.read(1 << 16):
+            sink.write(data)
+
+    feeding = asyncio.create_task(feed(git.stdin))
+    await asyncio.gather(pass_on(git.stdout, process.stdout), pass_on(git.stderr, process.stderr))
+    feeding.cancel()
+    process.exit(await git.wait())
+
+
 @asynccontextmanager
 async def ssh_git(directory: Path) -> AsyncIterator[SshGit]:
-    directory.mkdir()
     key = asyncssh.generate_private_key("ssh-ed25519")
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     key_file = directory / "key 100%"
@@ -96,15 +121,8 @@ async def ssh_git(directory: Path) -> AsyncIterator[SshGit]:
     users = []
 
     async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        import asyncio
-
         users.append(process.get_extra_info("username"))
-        git = await asyncio.create_subprocess_shell(
-            process.command or "false", env=clean_environment(),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        await process.redirect(git.stdin, git.stdout, git.stderr)
-        process.exit(await git.wait())
+        await run_git(process)
 
     server = await asyncssh.listen(
         "127.0.0.1",
@@ -126,7 +144,9 @@ async def ssh_git(directory: Path) -> AsyncIterator[SshGit]:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[SshGit]:
-    async with ssh_git(tmp_path / "it's a directory") as server:
+    directory = tmp_path / "it's a directory"
+    directory.mkdir()
+    async with ssh_git(directory) as server:
         yield server
 
 
@@ -154,7 +174,7 @@ async def test_a_host_key_that_is_not_known_is_refused(origin: Repository, serve
     for known in ("", f"[127.0.0.1]:{server.port} {stranger}"):
         server.known_hosts_file.write_text(known)
         mirror = Mirror(GitSource(server.url(origin.path), credentials=server.credentials), tmp_path / "state")
-        with pytest.raises(GitUnavailable, match="ssh host key of .* is not in known_hosts, or has changed"):
+        with pytest.raises(GitUnavailable, match=r"ssh host key of .* is not in known_hosts, or has changed"):
             await mirror.head()
         await mirror.close()
     assert server.users == []
@@ -169,7 +189,7 @@ async def test_a_key_that_the_server_does_not_take(origin: Repository, server: S
     await mirror.close()
 
 
-async def test_an_ssh_server_that_is_gone_or_has_no_such_repository(server: SshGit, tmp_path: Path) -> None:
+async def test_an_ssh_server_without_this_repository(server: SshGit, tmp_path: Path) -> None:
     mirror = Mirror(GitSource(server.url(tmp_path / "nowhere"), credentials=server.credentials), tmp_path / "state")
     with pytest.raises(GitUnavailable, match="there is no repository at ssh://"):
         await mirror.head()
@@ -177,12 +197,10 @@ async def test_an_ssh_server_that_is_gone_or_has_no_such_repository(server: SshG
 
 
 async def test_a_silent_ssh_server_is_given_up_after_the_timeout(server: SshGit, tmp_path: Path) -> None:
-    from tests.git.git_world import silent_port
-
     async with silent_port() as port:
         source = GitSource(f"ssh://git@127.0.0.1:{port}/fleet", credentials=server.credentials, timeout=0.5)
         mirror = Mirror(source, tmp_path / "state")
         with pytest.raises(GitUnavailable, match=r"did not answer within 0\.5 s"):
             await mirror.head()
-        assert f"-p {port}" not in command_lines()
+        await until(lambda: f"-p {port}" not in command_lines())
         await mirror.close()

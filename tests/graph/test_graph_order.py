@@ -6,7 +6,7 @@ import time
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitsync.api.identity import ObjectKey, Origin
@@ -137,7 +137,6 @@ pairs = st.tuples(st.integers(0, 11), st.integers(0, 11))
 
 
 @given(st.permutations(range(12)), st.lists(pairs, max_size=40))
-@settings(deadline=None)
 def test_order_and_cycles_agree_with_networkx(nodes: list[int], edges: list[tuple[int, int]]) -> None:
     ours = Graph(nodes, [Edge(dependent, dependency) for dependent, dependency in edges])
     theirs: nx.DiGraph[int] = nx.DiGraph(edges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gitsync.health.registry import RULES
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
+@functools.cache
 def cases() -> list[Any]:
     loader = YAML(typ="safe", pure=True)
     return [

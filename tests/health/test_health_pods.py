@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitsync.api.identity import Manifest
@@ -194,6 +194,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(
     st.sampled_from([*RULES, ("example.com", "Widget"), ("", "ConfigMap")]),
     st.dictionaries(words, json_values),

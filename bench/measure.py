@@ -1,0 +1,182 @@
+"""One measurement of one case on a control plane of its own: of the floor, or of the agent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from bench import floor
+from bench.agent import Agent
+from bench.api import USER_AGENT, Api, Manifest
+from bench.cases import CHART, NAMESPACE, QUICK, Case, base_files, release_files
+from bench.counters import Asked, Kind, since
+from bench.planes import Plane, control_plane
+from bench.source import SourceRepository
+from gitsync.api.conditions import is_ready
+from gitsync.charts.serve import ChartServer
+
+#: Seconds after the last release is ready in which what it caused may still be asked for (events, records, journal).
+AFTERMATH = 2.0
+#: Seconds for one case, after which it counts as failed.
+PATIENCE = 300.0
+#: Seconds that the agent gets to come up, and that it is left alone before it is measured.
+START, CALM = 60.0, 1.0
+_REPOSITORIES = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/helmrepositories"
+RELEASES = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{NAMESPACE}/helmreleases"
+
+
+@dataclass(frozen=True, slots=True)
+class FloorRun:
+    """``requests`` is what the API server counted within ``window`` seconds, ``own`` how many of them the floor sent.
+
+    ``idle`` is what it counted within as many seconds afterwards, when nobody did anything.
+    """
+
+    seconds: float
+    window: float
+    requests: int
+    own: int
+    idle: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRun:
+    """As FloorRun; ``cpu`` in seconds, ``memory`` the peak of the agent's RSS since its start, in bytes."""
+
+    seconds: float
+    window: float
+    requests: int
+    cpu: float
+    memory: int
+    kinds: Counter[Kind] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Who asked for what during one case: requests by client, and those of the agent by kind."""
+
+    clients: Counter[str]
+    agent: Counter[Kind]
+
+
+async def measure_floor(case: Case) -> FloorRun:
+    """The control plane's own speed. Raises: BenchError."""
+    with control_plane() as plane:
+        plane.make_namespace(NAMESPACE)
+        rendering = await floor.render(case, NAMESPACE, plane.directory / "charts")
+        async with Api(plane.cluster) as api:
+            await warm_up(plane, api)
+            before, sent, began = await api.metrics(), api.requests, time.monotonic()
+            async with asyncio.timeout(PATIENCE):
+                seconds = await floor.run(api, case, rendering, NAMESPACE)
+            await asyncio.sleep(AFTERMATH)
+            window = time.monotonic() - began
+            after = await api.metrics()
+            await asyncio.sleep(window)
+            idle = since(after, await api.metrics()).total()
+            own = api.requests - sent + 1  # the watch
+            return FloorRun(seconds, window, since(before, after).total(), own, idle)
+
+
+async def measure_agent(case: Case) -> AgentRun:
+    """From the commit to all releases ready. Raises: BenchError."""
+    with control_plane() as plane:
+        async with Api(plane.cluster) as api:
+            await warm_up(plane, api)
+            async with agent_at_rest(plane, api) as (agent, repository):
+                return await _commit_to_ready(case, agent, repository, api)
+
+
+async def audit(case: Case) -> Audit:
+    """The same on a control plane that writes down who asks. Raises: BenchError."""
+    with control_plane(audited=True) as plane:
+        async with Api(plane.cluster) as api:
+            await warm_up(plane, api)
+            async with agent_at_rest(plane, api) as (agent, repository):
+                began = time.time()
+                await _commit_to_ready(case, agent, repository, api)
+                return sorted_out([asked for asked in plane.asked() if asked.at >= began])
+
+
+def sorted_out(requests: list[Asked]) -> Audit:
+    """Requests by who sent them. Whoever is neither the bench nor a part of the control plane is the agent: it may use
+    libraries that go by names of their own."""
+    theirs = [asked for asked in requests if asked.client != USER_AGENT]
+    agents = [asked for asked in theirs if is_agent(asked)]
+    clients = Counter(asked.client for asked in theirs)
+    return Audit(clients, Counter(Kind(asked.verb, asked.resource) for asked in agents))
+
+
+def is_agent(asked: Asked) -> bool:
+    """Whether a request of the audit log is the agent's."""
+    return asked.client not in (USER_AGENT, "etcd", "kwok", "unnamed") and not asked.client.startswith("kube-")
+
+
+async def warm_up(plane: Plane, api: Api) -> None:
+    """A few workloads, so that nobody measures how the API server first hears of Deployments."""
+    plane.make_namespace("warm-up")
+    await floor.run(api, QUICK, await floor.render(QUICK, "warm-up", plane.directory / "charts"), "warm-up")
+
+
+@asynccontextmanager
+async def agent_at_rest(
+    plane: Plane, api: Api, *, interval: str = "1m"
+) -> AsyncIterator[tuple[Agent, SourceRepository]]:
+    """An agent that has synced a repository with a namespace and a chart repository, and has nothing to do."""
+    async with ChartServer({"charts": [CHART]}) as charts:
+        repository = SourceRepository(plane.directory / "source")
+        repository.stage(base_files(f"{charts.url}/charts"))
+        repository.commit("a namespace and a chart repository")
+        kubeconfig, state = plane.cluster.kubeconfig, plane.directory / "state"
+        async with Agent.running(repository.path, kubeconfig, state, interval=interval) as agent:
+            await agent.line(lambda line: line.event == "sync finished", START, "the first sync's end")
+            await all_ready(api, agent, _REPOSITORIES, {"charts"}, START)
+            await asyncio.sleep(CALM)
+            yield agent, repository
+
+
+async def _commit_to_ready(case: Case, agent: Agent, repository: SourceRepository, api: Api) -> AgentRun:
+    repository.stage(release_files(case))
+    before, cpu, began = await api.metrics(), agent.cpu_seconds(), time.monotonic()
+    waiting = asyncio.create_task(all_ready(api, agent, RELEASES, set(case.releases), PATIENCE))
+    await asyncio.sleep(0.1)  # until the watch is there
+    committed = time.perf_counter()
+    await asyncio.to_thread(repository.commit, case.title)
+    await waiting
+    seconds = time.perf_counter() - committed
+    await asyncio.sleep(AFTERMATH)
+    used, window = agent.cpu_seconds() - cpu, time.monotonic() - began
+    kinds = since(before, await api.metrics())
+    kinds[Kind("WATCH", "helmreleases")] -= 1  # the one that looked on
+    return AgentRun(seconds, window, kinds.total(), used, agent.peak_memory(), kinds)
+
+
+async def all_ready(api: Api, agent: Agent, path: str, names: set[str], patience: float) -> None:
+    """Looks on, by one watch, until these are ready at their generation. Raises: BenchError."""
+    waiting = set(names)
+    latest: dict[str, Manifest] = {}
+    try:
+        async with asyncio.timeout(patience), api.watch(path) as objects:
+            async for item in objects:
+                name = item["metadata"]["name"]
+                latest[name] = item
+                if is_ready(item):
+                    waiting.discard(name)
+                    if not waiting:
+                        return
+                else:
+                    waiting |= {name} & names  # it was, and is no more
+    except TimeoutError:
+        agent.check()
+        raise agent.failure(_unready(waiting, latest, patience)) from None
+
+
+def _unready(waiting: set[str], latest: dict[str, Manifest], patience: float) -> str:
+    name = min(waiting)
+    conditions = (latest.get(name, {}).get("status") or {}).get("conditions") or []
+    said = [condition.get("message", "") for condition in conditions if condition.get("type") == "Ready"]
+    return f"{len(waiting)} not ready after {patience:g} s; {name}: {said[0] if said else 'no condition Ready'}"

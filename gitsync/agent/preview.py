@@ -1,0 +1,117 @@
+"""The parts that ``gitsync plan`` and ``gitsync log`` need, put together for one look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gitsync.agent.agent import git_source
+from gitsync.agent.releases import renderer
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.api.sources import HelmRepository
+from gitsync.charts import Charts
+from gitsync.cluster import Cluster, SharedWatch
+from gitsync.errors import SettingsError, SourceNotReady
+from gitsync.git import Mirror
+from gitsync.manifests import Desired, ManifestReader
+from gitsync.release.index import ReleaseIndex
+from gitsync.release.repositories import locate_in, repository_spec
+from gitsync.release.storage import RecordStore
+from gitsync.release.target import Located
+from gitsync.sync.gitcharts import GitCharts
+from gitsync.sync.journal import JournalEntry
+from gitsync.sync.live import LiveReader
+from gitsync.sync.ownership import Owner
+from gitsync.sync.preview import Preview, Previewer
+from gitsync.sync.source import CommitSource
+from gitsync.sync.store import SyncStore
+from gitsync.sync.syncer import Syncer, SyncOptions
+
+if TYPE_CHECKING:
+    from gitsync.settings import Settings
+
+
+async def preview(settings: Settings) -> Preview:
+    """What the head of the repository would do to the cluster. Changes nothing.
+
+    Raises: SettingsError, GitRefused, GitUnavailable, ApiError, ClusterUnavailable.
+    """
+    if not settings.repo:
+        raise SettingsError("there is no repository to plan from", setting="repo", hint="add --repo URL")
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(_connected(settings))
+        charts = Charts(settings.state_dir / "charts")
+        stack.push_async_callback(charts.close)
+        mirror = Mirror(git_source(settings), settings.state_dir / "git")
+        stack.push_async_callback(mirror.close)
+        git_charts = GitCharts(mirror, charts, settings.name)
+        source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)
+        desired = await source.read(await mirror.fetch(await mirror.head()))
+        releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE))
+        repositories = await stack.enter_async_context(cluster.watch(SOURCE_GROUP, HELM_REPOSITORY))
+        records = RecordStore(cluster, f"gitsync/{settings.name}")
+        await stack.enter_async_context(records.watching())
+        index = ReleaseIndex()
+        for key, manifest in releases.items():
+            index.see(key, manifest)
+        watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
+        owner = Owner(settings.name, mirror.source.url, settings.path)
+        syncer = Syncer(
+            cluster,
+            index,
+            owner,
+            SyncStore(cluster, settings.namespace, settings.name),
+            LiveReader(cluster, settings.name, watches),
+            SyncOptions(settings.prune, settings.allow_mass_prune),
+        )
+        finder = _ChartFinder(cluster, charts, git_charts, desired, repositories)
+        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, renderer(cluster, charts))
+        return await previewer.preview(desired)
+
+
+async def journal(settings: Settings) -> tuple[JournalEntry, ...]:
+    """What past commits did, newest first. Raises: InventoryError, ApiError, ClusterUnavailable."""
+    async with _connected(settings) as cluster:
+        return await SyncStore(cluster, settings.namespace, settings.name).journal()
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Cluster]:
+    async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
+        yield cluster
+
+
+class _ChartFinder:
+    """Finds charts as a commit would have them: its own HelmRepositories first, then the cluster's."""
+
+    def __init__(
+        self, cluster: Cluster, charts: Charts, git_charts: GitCharts, desired: Desired, repositories: SharedWatch
+    ) -> None:
+        self._cluster = cluster
+        self._charts = charts
+        self._git_charts = git_charts
+        self._desired = desired
+        self._repositories = repositories
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """See ChartSource."""
+        if release.source.kind == GIT_REPOSITORY:
+            return await self._git_charts.locate(release)
+        if release.spec.chart is None or release.source.kind != HELM_REPOSITORY:
+            raise SourceNotReady(f"charts from a {release.source.kind} are not supported yet")
+        spec = await repository_spec(self._cluster, self._repository(release.source))
+        await self._charts.refresh(spec)
+        return await locate_in(self._charts, spec, release.spec.chart.spec.chart, release.spec.chart.spec.version)
+
+    def _repository(self, key: ObjectKey) -> HelmRepository:
+        repository = self._desired.helm_repositories.get(key)
+        live = self._repositories.get(key)
+        if repository is None and live is None:
+            raise SourceNotReady(f"HelmRepository '{key.namespace}/{key.name}' does not exist")
+        if repository is None and live is not None:
+            repository = HelmRepository.parse(live)
+        assert repository is not None
+        return repository

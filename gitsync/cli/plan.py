@@ -1,0 +1,123 @@
+"""``gitsync plan``: what the head of the repository would do to the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from gitsync.cli.options import CONTEXT, with_settings
+from gitsync.settings import Settings
+
+if TYPE_CHECKING:
+    from gitsync.sync.preview import ObjectPreview, Preview
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
+
+Format = Literal["text", "json"]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Differences to read, or JSON.")]
+
+_COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
+_MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
+
+
+@app.command("plan")
+@with_settings("Repository", "Git credentials", "Cluster", "Sync", leave_out=("interval", "once"))
+def plan(settings: Settings, output: Output = "text") -> None:
+    """Show what the repository would change in the cluster, rendered releases included; change nothing.
+
+    The API server is asked for every object what would come out of it (a dry run), and the difference to what is there
+    now is shown; values of Secrets are masked. Exit code 0 when nothing would change, 2 when something would, 1 when
+    something stands in the way.
+
+    Example:
+
+        gitsync plan --repo https://git.example/fleet.git --branch main --path clusters/prod
+    """
+    raise typer.Exit(asyncio.run(_plan(settings, output)))
+
+
+async def _plan(settings: Settings, output: Format) -> int:
+    from gitsync.agent.preview import preview
+    from gitsync.cli.output import as_json, progress, write
+
+    with progress("comparing the repository with the cluster"):
+        result = await preview(settings)
+    if output == "json":
+        write(as_json(_data(result)))
+    else:
+        _print(result)
+    return result.exit_code
+
+
+def _print(result: Preview) -> None:
+    from gitsync.cli.output import colours, print_error, write
+
+    colour = colours(sys.stdout)
+    for item in result.objects:
+        write(_heading(item, colour) + "\n")
+        for line in item.diff:
+            write(_painted(str(line), _COLOURS[line.kind] if colour else "") + "\n")
+        if item.diff:
+            write("\n")
+    write(_summary(result) + "\n")
+    if result.unpruned:
+        write(f"Nothing would be deleted: {result.unpruned}.\n")
+    if result.held:
+        write(f"The commit would be held until it is confirmed: {result.held}.\n")
+    for problem in result.problems:
+        print_error(f"{problem.place}: {problem.message}", problem.hint)
+
+
+def _heading(item: ObjectPreview, colour: bool) -> str:
+    from gitsync.cli.output import one_line
+
+    notes = [f"release {item.release}"] if item.release else []
+    notes += [note for note in (item.origin, item.why) if note]
+    text = f"{_MARKS[item.verb]} {item.verb} {item.key}" + (f"  ({', '.join(notes)})" if notes else "")
+    return _painted(one_line(text), "1" if colour else "")
+
+
+def _painted(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def _summary(result: Preview) -> str:
+    from gitsync.cli.output import one_line
+
+    verbs = Counter(item.verb for item in result.objects)
+    commit = result.commit
+    said = f"commit {commit.short} by {commit.author}: {commit.subject}"
+    if not result.objects:
+        return one_line(f"{said} changes nothing ({result.unchanged} objects are as they should be).")
+    counts = ", ".join(f"{verbs[verb]} to {verb}" for verb in ("create", "change", "delete") if verbs[verb])
+    unknown = f", {verbs['unknown']} that the API server refuses" if verbs["unknown"] else ""
+    return one_line(f"{said}: {counts}{unknown}, {result.unchanged} unchanged.")
+
+
+def _data(result: Preview) -> dict[str, Any]:
+    commit = result.commit
+    return {
+        "commit": {"id": commit.id, "author": commit.author, "subject": commit.subject},
+        "objects": [
+            {
+                "group": item.key.group,
+                "kind": item.key.kind,
+                "namespace": item.key.namespace,
+                "name": item.key.name,
+                "action": item.verb,
+                "release": item.release,
+                "origin": item.origin,
+                "why": item.why,
+                "diff": [str(line) for line in item.diff],
+            }
+            for item in result.objects
+        ],
+        "unchanged": result.unchanged,
+        "held": result.held,
+        "unpruned": result.unpruned,
+        "problems": [{"place": item.place, "message": item.message, "hint": item.hint} for item in result.problems],
+    }

@@ -1,0 +1,203 @@
+"""What a commit would do, without doing it: every difference, those of the releases' rendered objects included.
+
+The API server says what would come out (server-side apply, dry run), so defaults and admission are in the picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.charts import ReleaseContext, Rendered
+from gitsync.diff import DiffLine, render_diff
+from gitsync.errors import ApiError, BlockedError, GitsyncError, KindUnknown, ManifestError, NotFound
+from gitsync.manifests import Desired
+from gitsync.release.apply import Applier
+from gitsync.release.deploy import objects_of
+from gitsync.release.index import ReleaseIndex
+from gitsync.release.objects import delta, owned
+from gitsync.release.state import State, state_of
+from gitsync.release.storage import MANAGER as HELM_MANAGER
+from gitsync.release.storage import RecordStore
+from gitsync.release.target import Located, Target, target_of
+from gitsync.sync.ownership import Owner, stamped
+from gitsync.sync.planning import Step, SyncPlan, is_release
+from gitsync.sync.syncer import MANAGER, Syncer
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+Verb = Literal["create", "change", "delete", "unknown"]
+CONCURRENT_DRY_RUNS = 8
+_WAS_DEPLOYED = (State.IN_SYNC, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPreview:
+    """One object that would change. ``release`` is the HelmRelease that it belongs to, "" for what is in Git itself;
+    ``diff`` is masked; ``why`` says what is unusual."""
+
+    key: ObjectKey
+    verb: Verb
+    diff: tuple[DiffLine, ...] = ()
+    origin: str = ""
+    release: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that stands in the way. ``place`` is file:line:column, or the object."""
+
+    place: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would happen. ``held`` says why the commit would have to be confirmed first, "" when it need not."""
+
+    commit: CommitInfo
+    objects: tuple[ObjectPreview, ...]
+    problems: tuple[Problem, ...] = ()
+    held: str = ""
+    unpruned: str = ""
+    unchanged: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing to do; 1: something stands in the way; 2: changes."""
+        if self.problems:
+            return 1
+        return 2 if self.objects else 0
+
+
+@dataclass
+class Previewer:
+    """Makes previews. ``locate`` finds a release's chart as the commit would have it, ``render`` renders it."""
+
+    cluster: Cluster
+    index: ReleaseIndex
+    records: RecordStore
+    syncer: Syncer
+    owner: Owner
+    locate: Callable[[HelmRelease], Awaitable[Located]]
+    render: Callable[[Target, ReleaseContext], Awaitable[Rendered]]
+
+    def __post_init__(self) -> None:
+        self._applier = Applier(self.cluster, MANAGER)
+        self._slots = asyncio.Semaphore(CONCURRENT_DRY_RUNS)
+
+    async def preview(self, desired: Desired) -> Preview:
+        """What ``desired`` would do to the cluster as it is now. Raises: ClusterUnavailable."""
+        plan = await self.syncer.plan(desired, full=True)
+        problems = [_problem(error) for error in desired.errors]
+        objects: list[ObjectPreview] = []
+        for found in await asyncio.gather(*(self._step(step, desired.commit) for step in plan.steps if step.applies)):
+            objects += found
+        problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in plan.steps if s.verdict == "foreign"]
+        releases = desired.helm_releases
+        for previews, trouble in await asyncio.gather(*(self._release(releases[key]) for key in sorted(releases))):
+            objects += previews
+            problems += trouble
+        objects += await self._prune(plan)
+        unchanged = sum(step.verdict == "unchanged" for step in plan.steps)
+        return Preview(desired.commit, tuple(objects), tuple(problems), plan.held, plan.unpruned, unchanged)
+
+    async def _step(self, step: Step, commit: CommitInfo) -> list[ObjectPreview]:
+        manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin)
+        previews = await self._difference(manifest, MANAGER, str(step.desired.origin), "", step.why)
+        return [previews] if previews else []
+
+    async def _difference(
+        self, manifest: Manifest, manager: str, origin: str, release: str, why: str = ""
+    ) -> ObjectPreview | None:
+        key = ObjectKey.of(manifest)
+        async with self._slots:
+            try:
+                live = await self.cluster.find(key)
+                after = await self.cluster.apply(manifest, manager=manager, dry_run=True)
+            except (KindUnknown, NotFound):
+                live, after = None, manifest  # its kind or Namespace comes with the same commit
+            except ApiError as error:
+                return ObjectPreview(key, "unknown", (), origin, release, error.message)
+        # What is new is shown as its author wrote it: the server's defaults would only hide it.
+        diff = _lines(live, after if live else manifest, key)
+        if not diff:
+            return None
+        return ObjectPreview(key, "change" if live else "create", diff, origin, release, why)
+
+    async def _release(self, release: HelmRelease) -> tuple[list[ObjectPreview], list[Problem]]:
+        """The rendered objects of a release, where its chart or values are not those last deployed."""
+        name = f"{release.key.namespace}/{release.key.name}"
+        try:
+            target = target_of(release, await self.locate(release), release.spec.values or {})
+            latest = self.records.latest(target.ref.storage, target.ref.name)
+            state = state_of(latest, target.digests, holder=self.records.holder, now=0.0, timeout=0.0)
+            if release.spec.suspend or state in _WAS_DEPLOYED:
+                return [], []
+            return await self._rendered(target, name, latest.version if latest else 0), []
+        except (GitsyncError, BlockedError) as error:
+            return [], [Problem(f"HelmRelease/{name}", error.message, error.hint)]
+
+    async def _rendered(self, target: Target, name: str, revision: int) -> list[ObjectPreview]:
+        ref = target.ref
+        context = ReleaseContext(ref.name, ref.namespace, revision + 1, revision == 0, revision > 0)
+        rendered = await self.render(target, context)
+        after = await self._settled(rendered.objects, ref.namespace)
+        records = await self.records.in_cluster(ref.storage, ref.name)
+        before = [item for record in records for item in await self._settled(objects_of(record), ref.namespace)]
+        change = delta(before, after)
+        found = await asyncio.gather(
+            *(self._difference(owned(item, ref.name, ref.namespace), HELM_MANAGER, "", name) for item in after)
+        )
+        gone = [await self._deletion(ObjectKey.of(item), "", name) for item in change.removed]
+        return [item for item in [*found, *gone] if item is not None]
+
+    async def _settled(self, objects: Sequence[Manifest], namespace: str) -> list[Manifest]:
+        try:
+            return await self._applier.settle_namespaces(objects, namespace)
+        except KindUnknown:
+            return list(objects)  # a CRD of this very commit: shown as the chart has it
+
+    async def _deletion(self, key: ObjectKey, origin: str, release: str = "", why: str = "") -> ObjectPreview | None:
+        try:
+            live = await self.cluster.find(key)
+        except KindUnknown:
+            return None
+        return ObjectPreview(key, "delete", _lines(live, None, key), origin, release, why) if live else None
+
+    async def _prune(self, plan: SyncPlan) -> list[ObjectPreview]:
+        previews: list[ObjectPreview] = []
+        for entry in plan.prune:
+            found = await self._deletion(entry.key, entry.origin, why="removed from Git")
+            if found is not None:
+                previews.append(found)
+            if is_release(entry.key):
+                previews += await self._uninstalled(entry.key)
+        return previews
+
+    async def _uninstalled(self, key: ObjectKey) -> list[ObjectPreview]:
+        """What a release takes along when it is uninstalled."""
+        release = self.index.get(key)
+        if release is None or release.spec.suspend:
+            return []
+        name = f"{key.namespace}/{key.name}"
+        records = await self.records.in_cluster(release.storage_namespace, release.release_name)
+        objects = [item for record in records for item in objects_of(record)]
+        settled = {ObjectKey.of(item) for item in await self._settled(objects, release.release_namespace)}
+        return [ObjectPreview(item, "delete", (), "", name, "uninstalled with its release") for item in sorted(settled)]
+
+
+def _lines(before: Manifest | None, after: Manifest | None, key: ObjectKey) -> tuple[DiffLine, ...]:
+    """The difference without its first line, which says what the preview itself says."""
+    return tuple(render_diff(before, after, key)[1:])
+
+
+def _problem(error: ManifestError) -> Problem:
+    return Problem(str(error.origin), error.message, error.hint)
