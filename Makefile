@@ -22,8 +22,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(READY)  ## the redis and backend story, on a cluster of its own
-	$(BIN)/gitsync demo
+demo: cluster  ## the redis and backend story, on that control plane
+	$(BIN)/gitsync demo --kubeconfig .cluster/kubeconfig
 
 test: $(READY)  ## all tests (the first run builds the test control plane; that takes minutes)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

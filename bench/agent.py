@@ -39,11 +39,11 @@ class LogLine:
 class Agent:
     """A running ``gitsync run``."""
 
-    def __init__(self, process: asyncio.subprocess.Process, started: float) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, started_at: float) -> None:
         self._process = process
         self._facts = psutil.Process(process.pid)
         self._news = asyncio.Event()
-        self.started = started
+        self.started_at = started_at
         self.lines: list[LogLine] = []
 
     @classmethod
@@ -60,7 +60,7 @@ class Agent:
             *("--kubeconfig", str(kubeconfig), "--state-dir", str(state)),
             *("--interval", interval, "--log-format", "json"),
         ]
-        started = time.monotonic()
+        started_at = time.time()  # the clock that the audit log goes by
         process = await asyncio.create_subprocess_exec(
             *command,
             env=_environment(path),
@@ -69,7 +69,7 @@ class Agent:
             stderr=asyncio.subprocess.STDOUT,
             limit=1 << 20,
         )
-        agent = cls(process, started)
+        agent = cls(process, started_at)
         reading = asyncio.create_task(agent._read())
         try:
             yield agent

@@ -85,20 +85,20 @@ async def measure_floor(case: Case) -> FloorRun:
 async def measure_agent(case: Case) -> AgentRun:
     """From the commit to all releases ready. Raises: BenchError."""
     with control_plane() as plane:
-        async with Api(plane.cluster) as api:
+        async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
-            async with agent_at_rest(plane, api) as (agent, repository):
-                return await _commit_to_ready(case, agent, repository, api)
+            async with agent_at_rest(plane, api, repository) as agent:
+                return await commit_to_ready(case, agent, repository, api)
 
 
 async def audit(case: Case) -> Audit:
     """The same on a control plane that writes down who asks. Raises: BenchError."""
     with control_plane(audited=True) as plane:
-        async with Api(plane.cluster) as api:
+        async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
-            async with agent_at_rest(plane, api) as (agent, repository):
+            async with agent_at_rest(plane, api, repository) as agent:
                 began = time.time()
-                await _commit_to_ready(case, agent, repository, api)
+                await commit_to_ready(case, agent, repository, api)
                 return sorted_out([asked for asked in plane.asked() if asked.at >= began])
 
 
@@ -123,23 +123,27 @@ async def warm_up(plane: Plane, api: Api) -> None:
 
 
 @asynccontextmanager
-async def agent_at_rest(
-    plane: Plane, api: Api, *, interval: str = "1m"
-) -> AsyncIterator[tuple[Agent, SourceRepository]]:
-    """An agent that has synced a repository with a namespace and a chart repository, and has nothing to do."""
+async def source(plane: Plane) -> AsyncIterator[SourceRepository]:
+    """A repository with a namespace and a chart repository in it, which is served meanwhile."""
     async with ChartServer({"charts": [CHART]}) as charts:
         repository = SourceRepository(plane.directory / "source")
         repository.stage(base_files(f"{charts.url}/charts"))
         repository.commit("a namespace and a chart repository")
-        kubeconfig, state = plane.cluster.kubeconfig, plane.directory / "state"
-        async with Agent.running(repository.path, kubeconfig, state, interval=interval) as agent:
-            await agent.line(lambda line: line.event == "sync finished", START, "the first sync's end")
-            await all_ready(api, agent, _REPOSITORIES, {"charts"}, START)
-            await asyncio.sleep(CALM)
-            yield agent, repository
+        yield repository
 
 
-async def _commit_to_ready(case: Case, agent: Agent, repository: SourceRepository, api: Api) -> AgentRun:
+@asynccontextmanager
+async def agent_at_rest(plane: Plane, api: Api, repository: SourceRepository) -> AsyncIterator[Agent]:
+    """An agent that has synced the repository for the first time and has nothing to do."""
+    async with Agent.running(repository.path, plane.cluster.kubeconfig, plane.directory / "state") as agent:
+        await agent.line(lambda line: line.event == "sync finished", START, "the first sync's end")
+        await all_ready(api, agent, _REPOSITORIES, {"charts"}, START)
+        await asyncio.sleep(CALM)
+        yield agent
+
+
+async def commit_to_ready(case: Case, agent: Agent, repository: SourceRepository, api: Api) -> AgentRun:
+    """Commits the case's releases and measures until all are ready. Raises: BenchError."""
     repository.stage(release_files(case))
     before, cpu, began = await api.metrics(), agent.cpu_seconds(), time.monotonic()
     waiting = asyncio.create_task(all_ready(api, agent, RELEASES, set(case.releases), PATIENCE))

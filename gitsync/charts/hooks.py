@@ -67,7 +67,8 @@ def sort_out(chart: str, rendered: Mapping[str, str]) -> Sorted:
         if path.endswith(_NOTES) or posixpath.basename(path).startswith("_"):
             continue
         for text in split(content):
-            value = document(text, path)
+            # In the manifest a line feed ends every document, and with it a block of text at its end.
+            value = document(text + "\n", path)
             found = _Document(path, text, value, _string(value, "kind", path))
             annotations = _annotations(value, path)
             if _HOOK not in annotations:
@@ -105,7 +106,8 @@ def _hook(found: _Document, annotations: Mapping[str, str]) -> Hook | None:
     events = [_EVENTS.get(event.strip(_GO_SPACE).lower()) for event in annotations[_HOOK].split(",")]
     if None in events:
         return None
-    objects = list(flattened(found.value, found.path))
+    # Helm reads a hook from its own text, to which nothing was added.
+    objects = list(flattened(document(found.text, found.path), found.path))
     if len(objects) != 1:
         raise RenderError(f"{found.path}: a hook must be one object, not a List", template=found.path)
     return Hook(

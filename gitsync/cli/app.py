@@ -15,6 +15,7 @@ from gitsync.errors import GitsyncError
 
 COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
+    "demo": Lazy("gitsync.cli.demo", "Tell the story of redis and backend on a cluster."),
     "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
     "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
     "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),

@@ -239,7 +239,10 @@ def _parse_scp(url: str) -> Endpoint:
 
 
 def _absolute(path: str) -> Path:
-    return Path(os.path.normpath(Path.cwd() / Path(path).expanduser()))
+    try:
+        return Path(os.path.normpath(Path(path).expanduser().absolute()))
+    except RuntimeError:  # ~somebody who does not exist
+        raise GitRefused(f"`{path}` names the home of a user who does not exist") from None
 
 
 def _plain_path(url: str, path: str) -> Endpoint:

@@ -27,17 +27,14 @@ _FILES = frozenset({"HEAD", "packed-refs", "tables.list"})
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The directories to watch, and their inodes, which tell a directory from another one of the same name.
+    """The directories to watch. Each for itself: below ``objects`` a thousand directories change without any news."""
 
-    Not recursive, directory by directory: below ``objects`` a thousand directories change without any news.
-    """
-
-    own: frozenset[tuple[Path, int]]
-    refs: frozenset[tuple[Path, int]]
+    tops: frozenset[Path]
+    refs: frozenset[Path]
 
     def matters(self, _change: Change, changed: str) -> bool:
         file = Path(changed)
-        return file.name in _FILES or (file.suffix != ".lock" and any(file.parent == place for place, _ in self.refs))
+        return file.name in _FILES or (file.parent in self.refs and file.suffix != ".lock")
 
 
 async def watch_local(path: Path) -> AsyncGenerator[None, None]:
@@ -53,37 +50,28 @@ async def watch_local(path: Path) -> AsyncGenerator[None, None]:
         if not places:
             await asyncio.sleep(_GONE)
             continue
+        watched = sorted(places.tops | places.refs)
+        watcher = awatch(*watched, watch_filter=places.matters, recursive=False, debounce=_AT_MOST, step=_QUIET)
         try:
-            async with aclosing(_changes(path, places)) as changes:
-                async for _ in changes:
-                    yield
+            async with aclosing(watcher):
+                upcoming = asyncio.ensure_future(anext(watcher))
+                try:
+                    await asyncio.sleep(0)  # from here on it watches, or has failed
+                    if not upcoming.done():
+                        yield
+                    # One change only: it may have been a folder of branches, or the whole repository, made anew.
+                    await upcoming
+                finally:
+                    upcoming.cancel()
+                    await asyncio.wait([upcoming])
+                    if not upcoming.cancelled():
+                        upcoming.exception()  # nobody else may have looked at it
         except FileNotFoundError:
             log.debug("the local repository is going away", path=str(path))
         except OSError as error:
             raise GitUnavailable(
                 f"{path} cannot be watched: {error}", hint="raise fs.inotify.max_user_instances; it is polled meanwhile"
             ) from error
-
-
-async def _changes(path: Path, places: _Places) -> AsyncGenerator[None, None]:
-    """Until the set of directories is another one."""
-    watched = [place for place, _ in sorted(places.own | places.refs)]
-    watcher = awatch(*watched, watch_filter=places.matters, recursive=False, debounce=_AT_MOST, step=_QUIET)
-    async with aclosing(watcher):
-        upcoming = asyncio.ensure_future(anext(watcher))
-        try:
-            await asyncio.sleep(0)  # from here on it watches
-            while True:
-                yield
-                await upcoming
-                if await asyncio.to_thread(_places, path) != places:
-                    return
-                upcoming = asyncio.ensure_future(anext(watcher))
-        finally:
-            upcoming.cancel()
-            await asyncio.wait([upcoming])
-            if not upcoming.cancelled():
-                upcoming.exception()  # nobody else will look at it
 
 
 def _places(path: Path) -> _Places | None:
@@ -95,13 +83,8 @@ def _places(path: Path) -> _Places | None:
         with Repo(path, expand_vars=False) as repository:
             own, common = Path(repository.git_dir).absolute(), Path(repository.common_dir).absolute()
         root = common / "refs"
-        below = [
-            place for place in root.rglob("*") if place.is_dir() and "remotes" not in place.relative_to(root).parts
-        ]
         tops = {own, common, own / "reftable", common / "reftable"}
-        return _Places(
-            frozenset((place, place.stat().st_ino) for place in tops if place.is_dir()),
-            frozenset((place, place.stat().st_ino) for place in [root, *below]),
-        )
+        refs = [place for place in root.rglob("*") if place.is_dir() and "remotes" not in place.relative_to(root).parts]
+        return _Places(frozenset(place for place in tops if place.is_dir()), frozenset([root, *refs]))
     except (InvalidGitRepositoryError, NoSuchPathError, FileNotFoundError):
         return None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import threading
@@ -66,6 +67,7 @@ async def test_a_chart_is_downloaded_and_loaded_once_however_many_ask(
     charts: Charts, server: ChartServer, spec: RepositorySpec
 ) -> None:
     await charts.refresh(spec)
+    gc.collect()
     before = helm_python.open_handles_count()
 
     fetched = await asyncio.gather(*(charts.fetch(spec, "app", "1.x") for _ in range(200)))
@@ -77,6 +79,7 @@ async def test_a_chart_is_downloaded_and_loaded_once_however_many_ask(
 
 
 async def test_charts_that_nobody_uses_are_freed(tmp_path: Path, server: ChartServer, spec: RepositorySpec) -> None:
+    gc.collect()
     before = helm_python.open_handles_count()
     charts = Charts(tmp_path)
     await charts.fetch(spec, "app", "1.0.0")

@@ -205,6 +205,13 @@ def test_labels_of_others_are_no_difference_a_changed_one_is() -> None:
     assert differences(desired, live) == [("metadata.labels.b", "3", "2")]
 
 
+def test_a_finalizer_that_is_missing_is_a_difference() -> None:
+    desired, live = widget(), widget()
+    desired["metadata"]["finalizers"] = ["ours"]
+    live["metadata"]["finalizers"] = ["theirs"]
+    assert differences(desired, live) == [("metadata.finalizers", ["theirs"], ["ours"])]
+
+
 def test_what_the_server_sets_is_not_compared() -> None:
     desired = widget() | {"status": {"ready": True}}
     desired["metadata"] |= {"resourceVersion": "1", "uid": "x", "generation": 7, "namespace": "dropped"}

@@ -53,6 +53,7 @@ from gitsync.git import GitCredentials, GitSource, redacted_url
         "file://other.host/srv/fleet",
         "file://relative/path",
         "file:///srv/fl%00eet",
+        "~no-such-user/fleet",
         " https://git.example/fleet",
         "",
     ],

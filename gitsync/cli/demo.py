@@ -1,0 +1,120 @@
+"""``gitsync demo``: the main job, shown."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gitsync.cli.options import CONTEXT, with_settings
+from gitsync.errors import SettingsError
+from gitsync.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from gitsync.cli.story import Fleet, Step
+    from gitsync.cluster import Cluster, SharedWatch
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
+
+Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step and leave everything running.")]
+
+
+@app.command("demo")
+@with_settings("Cluster", "Logs")
+def demo(settings: Settings, keep: Keep = False) -> None:
+    """Tell the story of redis and backend on a cluster: deploy, upgrade, a mistake, its fix, a cycle, prune.
+
+    Makes a Git repository in a temporary directory, serves the sample charts on this machine, runs the agent, and
+    commits step by step; what you see in between is the agent's own log. Uses the namespace [bold]default[/].
+
+    Example:
+
+        gitsync demo --kubeconfig .cluster/kubeconfig
+    """
+    raise typer.Exit(asyncio.run(_demo(settings, keep)))
+
+
+async def _demo(settings: Settings, keep: bool) -> int:
+    from gitsync.charts.serve import ChartServer
+    from gitsync.cli.story import STORY, Fleet
+    from gitsync.cluster import Cluster
+
+    sample = _sample_repository()
+    charts = sample / "charts"
+    with tempfile.TemporaryDirectory(prefix="gitsync-demo-") as temporary:
+        directory = Path(temporary)
+        async with ChartServer({"bitnami": [charts / "redis"], "podinfo": [charts / "podinfo"]}) as server:
+            fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url)
+            own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
+            async with await Cluster.connect(
+                kubeconfig=settings.kubeconfig, context=settings.context or None
+            ) as cluster:
+                await _tell(settings.model_copy(update=own), fleet, cluster, STORY[:-1] if keep else STORY, keep)
+    return 0
+
+
+async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool) -> None:
+    from gitsync import agent
+    from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+    from gitsync.cli.story import until
+
+    running: asyncio.Task[int] | None = None
+    try:
+        async with cluster.watch(HELM_GROUP, HELM_RELEASE) as watch:
+            for number, step in enumerate(story, 1):
+                _title(f"{number}. {step.title}")
+                await asyncio.to_thread(fleet.commit, step.edit(fleet.files), step.subject)
+                running = running or asyncio.create_task(agent.run(settings))
+                await _unless_ended(until(step.done, watch), running)
+                await asyncio.sleep(0.2)  # the agent's last lines about this step come before the table
+                _table(watch)
+            if keep and running is not None:
+                _title(f"Left running: commit to {fleet.directory}, stop with Ctrl-C.")
+                await running
+    finally:
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def _unless_ended(step: Coroutine[None, None, None], agent: asyncio.Task[int]) -> None:
+    """Wait for a step to be done, but not for an agent that is gone."""
+    waiting = asyncio.create_task(step)
+    await asyncio.wait({waiting, agent}, return_when=asyncio.FIRST_COMPLETED)
+    if agent.done() and not waiting.done():
+        waiting.cancel()
+        agent.result()
+    await waiting
+
+
+def _sample_repository() -> Path:
+    """Beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parents[1]
+    for place in (package / "sample-repo", package.parent / "sample-repo"):
+        if (place / "fleet").is_dir():
+            return place
+    raise SettingsError("the sample repository is not part of this installation", hint="run it in a checkout")
+
+
+def _title(text: str) -> None:
+    from gitsync.cli.output import colours, write
+
+    write(f"\n\x1b[1m{text}\x1b[0m\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
+
+
+def _table(watch: SharedWatch) -> None:
+    """The releases as ``gitsync get helmreleases`` shows them."""
+    from gitsync.cli.output import format_row, one_line, widths, write
+    from gitsync.cli.rows import HELM_RELEASES
+
+    found = sorted((key.name, manifest) for key, manifest in watch.items() if key.namespace == "default")
+    rows = [list(HELM_RELEASES.headers(wide=False))]
+    rows += [[one_line(cell) for cell in HELM_RELEASES.row(manifest, wide=False)] for _, manifest in found]
+    text = "\n".join(format_row(row, widths(rows)) for row in rows) if found else "No releases are left."
+    write(f"\n{text}\n")

@@ -1,0 +1,182 @@
+"""The redis and backend story, a commit at a time: what ``gitsync demo`` tells."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitsync.api.conditions import get_condition, is_ready
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
+from gitsync.errors import NotReadyInTime
+
+if TYPE_CHECKING:
+    from gitsync.cluster import SharedWatch
+
+PLACEHOLDER = "http://charts.example"
+STEP_TIMEOUT = 60.0
+REDIS = "fleet/releases/redis.yaml"
+BACKEND = "fleet/releases/backend.yaml"
+
+#: What the releases look like, by name; a release that is gone is not in it.
+Seen = Mapping[str, Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One commit: what is said about it, what it changes (``edit`` gets and returns files by path), when it is done."""
+
+    title: str
+    subject: str
+    edit: Callable[[dict[str, str]], dict[str, str]]
+    done: Callable[[Seen], bool]
+
+
+def _replaced(path: str, *changes: tuple[str, str]) -> Callable[[dict[str, str]], dict[str, str]]:
+    def edit(files: dict[str, str]) -> dict[str, str]:
+        text = files[path]
+        for old, new in changes:
+            assert old in text, f"{path} has no {old!r}"
+            text = text.replace(old, new)
+        return {**files, path: text}
+
+    return edit
+
+
+def _both(*edits: Callable[[dict[str, str]], dict[str, str]]) -> Callable[[dict[str, str]], dict[str, str]]:
+    def edit(files: dict[str, str]) -> dict[str, str]:
+        for one in edits:
+            files = one(files)
+        return files
+
+    return edit
+
+
+def _without(*paths: str) -> Callable[[dict[str, str]], dict[str, str]]:
+    return lambda files: {path: text for path, text in files.items() if path not in paths}
+
+
+def _ready(seen: Seen) -> bool:
+    return all(name in seen and is_ready(seen[name]) for name in ("redis", "backend"))
+
+
+def _condition(manifest: Manifest | None, kind: str) -> Mapping[str, str]:
+    status = (manifest or {}).get("status") or {}
+    return get_condition(status.get("conditions"), kind) or {}
+
+
+def _redis_failed(seen: Seen) -> bool:
+    stalled = _condition(seen.get("redis"), STALLED)
+    waits = "is not ready" in _condition(seen.get("backend"), READY).get("message", "")
+    return stalled.get("status") == "True" and waits
+
+
+def _cycle_named(seen: Seen) -> bool:
+    return all(_condition(seen.get(name), READY).get("reason") == DEPENDENCY_CYCLE for name in ("redis", "backend"))
+
+
+_TAG = ("    auth:\n      enabled: false", '    auth:\n      enabled: false\n    image:\n      tag: "nonexistent"')
+_DEPENDS = ("  chart:\n", "  dependsOn:\n    - name: backend\n  chart:\n")
+_CACHE = ("tcp://redis-master:6379", "tcp://redis-master.default:6379")
+
+STORY: Sequence[Step] = (
+    Step(
+        "Deploy: backend depends on redis, so redis comes first.",
+        "redis, and backend which needs it",
+        lambda files: files,
+        _ready,
+    ),
+    Step(
+        "Upgrade both in one commit: backend is upgraded only after redis is ready again.",
+        "redis: persistence off; backend: full host name",
+        _both(
+            _replaced(REDIS, ("    auth:\n", "    master:\n      persistence:\n        enabled: false\n    auth:\n")),
+            _replaced(BACKEND, _CACHE),
+        ),
+        _ready,
+    ),
+    Step(
+        "A mistake: redis gets an image that does not exist, and backend, changed too, waits for it.",
+        "redis: new image; backend: two replicas",
+        _both(_replaced(REDIS, _TAG), _replaced(BACKEND, ("  values:\n", "  values:\n    replicaCount: 2\n"))),
+        _redis_failed,
+    ),
+    Step(
+        "The fix: one commit, and both recover without further help.",
+        "redis: the image that exists",
+        _replaced(REDIS, (_TAG[1], _TAG[0])),
+        _ready,
+    ),
+    Step(
+        "A loop: redis is made to wait for backend, which waits for redis. gitsync names the cycle.",
+        "redis: wait for backend",
+        _replaced(REDIS, _DEPENDS),
+        _cycle_named,
+    ),
+    Step("The loop is broken by the next commit.", "redis: wait for nobody", _replaced(REDIS, _DEPENDS[::-1]), _ready),
+    Step(
+        "Remove both: backend, which depends on redis, is uninstalled first.",
+        "remove redis and backend",
+        _without(REDIS, BACKEND),
+        lambda seen: not seen,
+    ),
+)
+
+
+class Fleet:
+    """A Git repository of its own, with the sample repository's manifests in it."""
+
+    def __init__(self, directory: Path, sample: Path, charts_url: str) -> None:
+        self.directory = directory
+        self.files = {
+            path.relative_to(sample).as_posix(): _adapted(path.read_text(), charts_url)
+            for path in sorted((sample / "fleet").rglob("*.yaml"))
+        }
+        directory.mkdir(parents=True)
+        self._git("init", "--quiet", "--initial-branch=main")
+
+    def commit(self, files: dict[str, str], subject: str) -> None:
+        """Make the repository hold exactly these files, and commit that."""
+        shutil.rmtree(self.directory / "fleet", ignore_errors=True)
+        for name, text in files.items():
+            path = self.directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (self.directory / "README").write_text("made by gitsync demo\n")
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--allow-empty", "-m", subject)
+        self.files = files
+
+    def _git(self, *arguments: str) -> None:
+        who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *who, *arguments], cwd=self.directory, check=True, timeout=30)  # noqa: S603, S607
+
+
+def _adapted(text: str, charts_url: str) -> str:
+    """With the chart server's address for the placeholder, and a short timeout: nobody wants to wait five minutes."""
+    return text.replace(PLACEHOLDER, charts_url).replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
+
+
+async def until(done: Callable[[Seen], bool], watch: SharedWatch) -> None:
+    """Wait until the releases look as ``done`` wants. Raises: NotReadyInTime."""
+    changed = asyncio.Event()
+    unsubscribe = watch.subscribe(lambda event: changed.set())
+    try:
+        async with asyncio.timeout(STEP_TIMEOUT):
+            while not done(_releases(watch)):
+                await changed.wait()
+                changed.clear()
+    except TimeoutError:
+        raise NotReadyInTime(f"the story got stuck: this step was not done within {STEP_TIMEOUT:g} s") from None
+    finally:
+        unsubscribe()
+
+
+def _releases(watch: SharedWatch) -> Seen:
+    wanted = {ObjectKey(HELM_GROUP, HELM_RELEASE, "default", name) for name in ("redis", "backend")}
+    return {key.name: manifest for key, manifest in watch.items() if key in wanted}
