@@ -61,6 +61,10 @@ class Asked:
     resource: str
 
     @property
+    def kind(self) -> Kind:
+        return Kind(self.verb, self.resource)
+
+    @property
     def writes(self) -> bool:
         return self.verb in WRITES
 

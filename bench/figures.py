@@ -6,13 +6,14 @@ import asyncio
 import shlex
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.agent import Agent
 from bench.api import Api
 from bench.cases import Case, plain_files
-from bench.counters import Asked
+from bench.counters import Asked, Kind
 from bench.measure import CALM, PATIENCE, START, agent_at_rest, commit_to_ready, is_agent, source, warm_up
 from bench.planes import Plane, control_plane
 from bench.source import SourceRepository
@@ -26,12 +27,16 @@ POLLS_WINDOW = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A start with everything in sync: seconds from the start of the process until it is idle, and what it asked."""
+    """A start with everything in sync: seconds from the start of the process until it is idle, and what it asked for.
+
+    ``cpu`` is the agent's CPU time until then, in seconds: on a loaded machine it says more than ``seconds``.
+    """
 
     releases: int
     seconds: float
-    requests: int
+    cpu: float
     writes: int
+    kinds: Counter[Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,8 @@ async def _restart(case: Case, plane: Plane, repository: SourceRepository) -> Re
         idle_at = await _idle(agent, plane)
         asked = _agents(plane, agent.started_at)
         writes = sum(request.writes for request in asked)
-        return Restart(len(case.releases), idle_at - agent.started_at, len(asked), writes)
+        kinds = Counter(request.kind for request in asked)
+        return Restart(len(case.releases), idle_at - agent.started_at, agent.cpu_seconds(), writes, kinds)
 
 
 async def _polls(plane: Plane, repository: SourceRepository) -> Polls:

@@ -108,7 +108,7 @@ def sorted_out(requests: list[Asked]) -> Audit:
     theirs = [asked for asked in requests if asked.client != USER_AGENT]
     agents = [asked for asked in theirs if is_agent(asked)]
     clients = Counter(asked.client for asked in theirs)
-    return Audit(clients, Counter(Kind(asked.verb, asked.resource) for asked in agents))
+    return Audit(clients, Counter(asked.kind for asked in agents))
 
 
 def is_agent(asked: Asked) -> bool:

@@ -21,6 +21,7 @@
     │   │   ├── NotFound (404)  Conflict (409)  AlreadyExists (409)  Invalid (422, 400)
     │   │   ├── Forbidden (403)  Unauthorized (401)  Gone (410)
     │   │   └── KindUnknown          no such API; may come into being with a CRD
+    │   ├── OwnedByAnother           an object that another sync has put into the cluster
     │   ├── InventoryError           the sync's own state in the cluster cannot be read or stored
     │   └── ReleaseError             an action on a release that failed
     │       ├── NotReadyInTime       a wait that met its deadline, with what it waited for
@@ -30,7 +31,7 @@
     │   └── SourceNotReady
     └── Superseded                   a newer desired state ended this work; not a failure
 
-Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/ and charts/.
+Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/, charts/.
 Cancellation (asyncio.CancelledError) is never turned into one of these.
 """
 
@@ -207,8 +208,9 @@ class RenderError(ChartError):
 
 
 class ApiError(TerminalError):
-    """The API server's answer to one request. ``key`` is the object, ``verb`` what was asked, ``reason`` Kubernetes' own
-    word (``AlreadyExists``, ``FieldManagerConflict``, ...), ``causes`` the fields it complains about as (field, message).
+    """The API server's answer to one request. ``key`` is the object, ``verb`` what was asked, ``reason`` Kubernetes'
+    own word (``AlreadyExists``, ``FieldManagerConflict``, ...), ``causes`` the fields it complains about as pairs of
+    field and message.
     """
 
     def __init__(
@@ -260,6 +262,10 @@ class Gone(ApiError):
 
 class KindUnknown(ApiError):
     """The API server serves no such group and kind; a CRD applied a moment ago may still bring it."""
+
+
+class OwnedByAnother(TerminalError):
+    """An object in Git that another sync owns in the cluster; it is left alone."""
 
 
 class InventoryError(TerminalError):

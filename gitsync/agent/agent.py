@@ -136,7 +136,7 @@ class Agent:
         outcomes = Outcomes(self._releases.index)
         unready = [key for key in self._releases.index if outcomes.of(key).phase not in ("ready", "suspended")]
         for key in sorted(unready):
-            log.error("not ready", release=f"{key.namespace}/{key.name}", why=outcomes.of(key).message)
+            log.error("not ready", release=key, why=outcomes.of(key).message)
         return 1 if unready or result.waiting else 0
 
 

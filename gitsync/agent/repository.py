@@ -13,6 +13,7 @@ from gitsync.agent.schedule import Schedule
 from gitsync.api.identity import CommitInfo
 from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
 from gitsync.git import Poller, redacted_url, watch_local
+from gitsync.logs import commit_context
 from gitsync.release.backoff import Backoff
 from gitsync.sync.source import CommitSource
 from gitsync.sync.syncer import Syncer, SyncResult
@@ -69,8 +70,7 @@ class RepositorySync:
                 log.warning(
                     "repository cannot be read, the cluster is left as it is",
                     repository=redacted_url(self._mirror.source.url),
-                    error=poll.error.message,
-                    **({"hint": poll.error.hint} if poll.error.hint else {}),
+                    error=poll.error,
                     **({"for": f"{poll.outage:.0f}s"} if poll.outage >= 1 else {}),
                 )
             self.first_done.set()
@@ -92,7 +92,7 @@ class RepositorySync:
         except RetryableError as error:
             return self._later(commit, error)
         except GitsyncError as error:
-            log.error("sync failed", commit=commit.short, error=error.message, hint=error.hint or None)
+            log.error("sync failed", error=error, **commit_context(commit))
             self.error = error
             return self._backoff.next(name)
         finally:
@@ -110,7 +110,7 @@ class RepositorySync:
         delay = max(self._backoff.next(_SYNC), error.retry_after or 0.0)
         self.error = error
         if self._backoff.tries(_SYNC) in (1, 5) or self._backoff.tries(_SYNC) % 20 == 0:
-            log.warning("sync will be tried again", commit=commit.short, error=error.message, after=f"{delay:.0f}s")
+            log.warning("sync will be tried again", error=error, after=f"{delay:.0f}s", **commit_context(commit))
         return delay
 
     def _compare_all(self) -> None:

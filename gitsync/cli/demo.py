@@ -69,9 +69,9 @@ async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Seque
         async with cluster.watch(HELM_GROUP, HELM_RELEASE) as watch:
             for number, step in enumerate(story, 1):
                 _title(f"{number}. {step.title}")
-                await asyncio.to_thread(fleet.commit, step.edit(fleet.files), step.subject)
+                commit = await asyncio.to_thread(fleet.commit, step.edit(fleet.files), step.subject)
                 running = running or asyncio.create_task(agent.run(settings))
-                await _unless_ended(until(step.done, watch), running)
+                await _unless_ended(until(step.done, commit, watch), running)
                 await asyncio.sleep(0.2)  # the agent's last lines about this step come before the table
                 _table(watch)
             if keep and running is not None:

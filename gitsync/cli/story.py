@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitsync.api.conditions import get_condition, is_ready
+from gitsync.api.conditions import get_condition
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
+from gitsync.api.names import COMMIT_ANNOTATION, DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
 from gitsync.errors import NotReadyInTime
+from gitsync.release.index import is_current
 
 if TYPE_CHECKING:
     from gitsync.cluster import SharedWatch
@@ -62,7 +63,7 @@ def _without(*paths: str) -> Callable[[dict[str, str]], dict[str, str]]:
 
 
 def _ready(seen: Seen) -> bool:
-    return all(name in seen and is_ready(seen[name]) for name in ("redis", "backend"))
+    return all(name in seen and is_current(seen[name]) for name in ("redis", "backend"))
 
 
 def _condition(manifest: Manifest | None, kind: str) -> Mapping[str, str]:
@@ -82,6 +83,7 @@ def _cycle_named(seen: Seen) -> bool:
 
 _TAG = ("    auth:\n      enabled: false", '    auth:\n      enabled: false\n    image:\n      tag: "nonexistent"')
 _DEPENDS = ("  chart:\n", "  dependsOn:\n    - name: backend\n  chart:\n")
+_MEMORY = ("    auth:\n", "    master:\n      resources:\n        requests:\n          memory: 32Mi\n    auth:\n")
 _CACHE = ("tcp://redis-master:6379", "tcp://redis-master.default:6379")
 
 STORY: Sequence[Step] = (
@@ -93,11 +95,8 @@ STORY: Sequence[Step] = (
     ),
     Step(
         "Upgrade both in one commit: backend is upgraded only after redis is ready again.",
-        "redis: persistence off; backend: full host name",
-        _both(
-            _replaced(REDIS, ("    auth:\n", "    master:\n      persistence:\n        enabled: false\n    auth:\n")),
-            _replaced(BACKEND, _CACHE),
-        ),
+        "redis: more memory; backend: full host name",
+        _both(_replaced(REDIS, _MEMORY), _replaced(BACKEND, _CACHE)),
         _ready,
     ),
     Step(
@@ -140,8 +139,8 @@ class Fleet:
         directory.mkdir(parents=True)
         self._git("init", "--quiet", "--initial-branch=main")
 
-    def commit(self, files: dict[str, str], subject: str) -> None:
-        """Make the repository hold exactly these files, and commit that."""
+    def commit(self, files: dict[str, str], subject: str) -> str:
+        """Make the repository hold exactly these files, and commit that. Returns the commit's id."""
         shutil.rmtree(self.directory / "fleet", ignore_errors=True)
         for name, text in files.items():
             path = self.directory / name
@@ -151,10 +150,15 @@ class Fleet:
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "-m", subject)
         self.files = files
+        return self._git("rev-parse", "HEAD")
 
-    def _git(self, *arguments: str) -> None:
+    def _git(self, *arguments: str) -> str:
         who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", *who, *arguments], cwd=self.directory, check=True, timeout=30)  # noqa: S603, S607
+        command = ["git", *who, *arguments]
+        done = subprocess.run(  # noqa: S603 - fixed words
+            command, cwd=self.directory, check=True, timeout=30, capture_output=True, text=True
+        )
+        return done.stdout.strip()
 
 
 def _adapted(text: str, charts_url: str) -> str:
@@ -162,19 +166,24 @@ def _adapted(text: str, charts_url: str) -> str:
     return text.replace(PLACEHOLDER, charts_url).replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
 
 
-async def until(done: Callable[[Seen], bool], watch: SharedWatch) -> None:
-    """Wait until the releases look as ``done`` wants. Raises: NotReadyInTime."""
+async def until(done: Callable[[Seen], bool], commit: str, watch: SharedWatch) -> None:
+    """Wait until the releases look as ``done`` wants, and ``commit`` has reached them. Raises: NotReadyInTime."""
     changed = asyncio.Event()
     unsubscribe = watch.subscribe(lambda event: changed.set())
     try:
         async with asyncio.timeout(STEP_TIMEOUT):
-            while not done(_releases(watch)):
+            while not (_reached(commit, _releases(watch)) and done(_releases(watch))):
                 await changed.wait()
                 changed.clear()
     except TimeoutError:
         raise NotReadyInTime(f"the story got stuck: this step was not done within {STEP_TIMEOUT:g} s") from None
     finally:
         unsubscribe()
+
+
+def _reached(commit: str, seen: Seen) -> bool:
+    stamps = [(item["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION) for item in seen.values()]
+    return not seen or commit in stamps
 
 
 def _releases(watch: SharedWatch) -> Seen:

@@ -234,12 +234,23 @@ class Transport:
                     if response.status != 200:
                         _answer(request.subject, response, await _read(response, request.subject))
                     deadline.reschedule(None)
-                    yield response.content
+                    try:
+                        yield response.content
+                    finally:
+                        _break_off(response)
             except TimeoutError as error:  # ours, or the reader's, who heard nothing for too long
                 self._connection.reconnect(access.rest)
                 raise _silent(request.subject, access) from error
             except (aiohttp.ClientError, OSError) as error:
                 raise _unreachable(request.subject, access, error) from error
+
+
+def _break_off(response: aiohttp.ClientResponse) -> None:
+    """Ends a connection whose answer is not read to its end, without the farewell of TLS: that waits for the other side,
+    which may be gone, for half a minute.
+    """
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
 
 
 def _untrusted(error: GitsyncError) -> bool:

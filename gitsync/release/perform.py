@@ -98,7 +98,7 @@ class Performer:
             "release uninstalled",
             deleted=len(result.deleted),
             **({"kept": names(result.kept)} if result.kept else {}),
-            took=f"{time.monotonic() - started:.1f}s",
+            took=time.monotonic() - started,
         )
 
     async def _deploy(
@@ -154,7 +154,7 @@ class Performer:
             changed=len(delta.changed),
             deleted=len(delta.removed),
             **({"kept": names(delta.kept)} if delta.kept else {}),
-            took=f"{took:.1f}s",
+            took=took,
         )
         await turn.write(turn.status.released(reason, succeeded(verb, record), record, attempt, verb))
 
@@ -168,7 +168,7 @@ class Performer:
         status = turn.status.failed(verb, f"{verb.capitalize()}Failed", error.message, attempt, exhausted=exhausted)
         turn.log.error(
             f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
-            error=error.message,
+            error=error,
             hint=error.hint or "the next commit that changes this release tries again",
             tries=failures,
         )

@@ -150,7 +150,7 @@ class Reconciler:
         if action in _WAITS and self.index.blocked(turn.key) is not None:
             await self._block(turn)
             return None
-        self._unblock(turn)
+        self._unblock(turn, action)
         try:
             return await self._act(turn, release, target, attempt, action, interrupt)
         except (ValuesError, RenderError) as error:
@@ -203,8 +203,9 @@ class Reconciler:
         level = "warning" if isinstance(error, DependencyCycle | DependencyMissing) else "info"
         self._once(turn, error.message, level=level, hint=error.hint)
 
-    def _unblock(self, turn: Turn) -> None:
-        if self._blocked_on.pop(turn.key, None) is not None and self._said.pop(turn.key, ""):
+    def _unblock(self, turn: Turn, action: Action) -> None:
+        was_said = self._blocked_on.pop(turn.key, None) is not None and self._said.pop(turn.key, "")
+        if was_said and action is not Action.NOTHING:
             turn.log.info("all dependencies are ready, proceeding with release")
 
     async def _stall(self, turn: Turn, reason: str, error: GitsyncError) -> None:
@@ -214,7 +215,7 @@ class Reconciler:
 
     async def _say(self, turn: Turn, status: StatusData, event: str, error: GitsyncError) -> None:
         if await turn.write(status):
-            turn.log.error(event, error=error.message, hint=error.hint)
+            turn.log.error(event, error=error)
 
     async def _retry(self, turn: Turn, error: GitsyncError) -> float:
         """Not this release's fault, or not one that a try is counted for: come back later, and say so once."""

@@ -86,7 +86,7 @@ class Repositories:
             return min(self._backoff.next(key), repository.spec.interval)
         self._backoff.reset(key)
         if self._said.pop(key, None):
-            log.info("chart repository is back", repository=_name(key))
+            log.info("chart repository is back", repository=key)
         await self._ready(key, manifest, info)
         if info.changed or first:
             self._on_change(key)
@@ -125,7 +125,7 @@ class Repositories:
                 "url": info.url,
                 "lastUpdateTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
-            log.info("chart repository read", repository=_name(key), revision=info.revision[:19], charts=info.charts)
+            log.info("chart repository read", repository=key, revision=info.revision[:19], charts=info.charts)
         said = [(READY, TRUE, SUCCEEDED, message), (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, message)]
         await self._write(key, manifest, {"url": info.url, "artifact": artifact}, said)
 
@@ -134,10 +134,9 @@ class Repositories:
             self._said[key] = error.message
             log.warning(
                 "chart repository cannot be read",
-                repository=_name(key),
-                error=error.message,
+                repository=key,
+                error=error,
                 effect="installed releases stay as they are",
-                **({"hint": error.hint} if error.hint else {}),
             )
         said = [(READY, FALSE, reason, error.message), (FETCH_FAILED, TRUE, reason, error.message)]
         await self._write(key, manifest, {}, said)
@@ -160,7 +159,7 @@ class Repositories:
         except NotFound:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:
-            log.debug("status of a chart repository could not be written", repository=_name(key), error=error.message)
+            log.debug("status of a chart repository could not be written", repository=key, error=error.message)
 
 
 async def locate_in(charts: Charts, spec: RepositorySpec, chart: str, version: str) -> Located:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.logs import commit_context
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.status import StatusData, StatusWriter
 
@@ -28,7 +29,7 @@ class Turn:
         self.key = key
         self.manifest: Manifest = manifest
         self.commit = commit
-        self.log = log.bind(release=f"{key.namespace}/{key.name}", **commit_fields(commit))
+        self.log = log.bind(release=key, **(commit_context(commit) if commit else {}))
 
     @property
     def status(self) -> StatusWriter:
@@ -45,10 +46,3 @@ class Turn:
         self.manifest = await self._cluster.patch(self.key, {"status": changed}, manager=MANAGER, subresource="status")
         self._index.see(self.key, self.manifest)
         return True
-
-
-def commit_fields(commit: CommitInfo | None) -> dict[str, str]:
-    """What every line that a commit caused carries."""
-    if commit is None:
-        return {}
-    return {"commit": commit.short, "author": commit.author, "subject": commit.subject}

@@ -163,17 +163,6 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Spec(_RELEASES, "number")] = Field(
         10, ge=1, le=200, description="How many releases are worked on at the same time."
     )
-    release_interval: Annotated[Duration, Spec(_RELEASES, "duration")] = Field(
-        300.0, description="How often a release is looked at again when its manifest names no interval."
-    )
-    timeout: Annotated[Duration, Spec(_RELEASES, "duration")] = Field(
-        300.0, description="How long an action or a wait may take when the manifest names no timeout."
-    )
-    backoff_initial: Annotated[Duration, Spec(_RELEASES, "duration")] = Field(
-        1.0, description="The first pause after a failure that is worth trying again; it doubles from there."
-    )
-    backoff_max: Annotated[Duration, Spec(_RELEASES, "duration")] = Field(300.0, description="The longest such pause.")
-
     log_format: Annotated[LogFormat, Spec(_LOGS, "auto, console, logfmt or json")] = Field(
         "auto", description="How log lines are written; auto is console on a terminal and logfmt elsewhere."
     )
@@ -184,8 +173,6 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _at_most_one(self, "git_password", "git_password_file", "git_token", "git_token_file")
-        if self.backoff_initial > self.backoff_max:
-            raise ValueError("backoff_initial must not be longer than backoff_max")
         for secret in (self.git_password, self.git_token):
             if secret is not None:
                 register_secret(secret.get_secret_value())

@@ -80,7 +80,8 @@ def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | Non
         )
     if not owner.owns(live):
         return Step(desired, "drifted", "lost its owner annotation in the cluster")
-    if differences := subset_differs(desired.manifest, live):
+    # An object is served in every version of its kind; which one it was written in makes no difference.
+    if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
         return Step(desired, "drifted", "changed in the cluster: " + summary(differences))
     return Step(desired, "unchanged")
 

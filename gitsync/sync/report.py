@@ -9,6 +9,7 @@ import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import GitsyncError
+from gitsync.logs import commit_context
 from gitsync.sync.journal import Change, JournalEntry, Result
 
 log = structlog.get_logger(__name__)
@@ -21,9 +22,11 @@ class Report:
 
     def __init__(self, commit: CommitInfo) -> None:
         self.commit = commit
-        self.log = log.bind(commit=commit.short, author=commit.author, subject=commit.subject)
+        self.log = log.bind(**commit_context(commit))
         self.counts: Counter[str] = Counter()
         self.changes: list[Change] = []
+        #: Something failed that this sync itself should try again (a release tries by itself).
+        self.retry = False
         self._started = time.monotonic()
 
     @property
@@ -35,15 +38,14 @@ class Report:
         """Something was done to an object: one line, one entry."""
         self.counts[verb] += 1
         self.changes.append(Change(verb, str(key), origin, why))
-        self.log.info(f"object {verb}", object=str(key), **_given(origin=origin, why=why))
+        self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
-    def failed(self, key: ObjectKey, error: GitsyncError | str, origin: str = "") -> None:
-        """Something could not be done."""
-        message = error if isinstance(error, str) else error.message
-        hint = "" if isinstance(error, str) else error.hint
+    def failed(self, key: ObjectKey, error: GitsyncError, origin: str = "") -> None:
+        """Something could not be done; it may go better next time."""
         self.counts["failed"] += 1
-        self.changes.append(Change("failed", str(key), origin, message))
-        self.log.error("object failed", object=str(key), **_given(origin=origin), error=message, **_given(hint=hint))
+        self.retry = True
+        self.changes.append(Change("failed", str(key), origin, error.message))
+        self.log.error("object failed", object=key, error=error, **_given(origin=origin))
 
     def outcome(self, verb: str, key: ObjectKey, why: str) -> None:
         """How a release that this commit changed ended up; the release has said so itself, so there is no line."""
@@ -64,7 +66,7 @@ class Report:
         }[result]
         level = "warning" if result in ("failed", "held") else "info"
         counts = {name: self.counts[name] for name in COUNTED}
-        getattr(self.log, level)(event, **_given(why=why), **counts, took=f"{self.took:.1f}s")
+        getattr(self.log, level)(event, **_given(why=why), **counts, took=self.took)
         return self.entry(result)
 
     def entry(self, result: Result) -> JournalEntry:

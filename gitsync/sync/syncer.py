@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin, group_of
 from gitsync.api.names import SYNC_LABEL
-from gitsync.errors import ApiError, KindUnknown, NotReadyInTime, ObjectFailed, Superseded
+from gitsync.errors import ApiError, KindUnknown, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.release.apply import Applier
@@ -125,9 +125,7 @@ class Syncer:
     def _begin(self, plan: SyncPlan, desired: Desired, before: Inventory, files: int, report: Report) -> None:
         for problem in desired.errors:
             report.counts["failed"] += 1
-            report.log.error(
-                "file cannot be used", file=str(problem.origin), error=problem.message, hint=problem.hint or None
-            )
+            report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, hint=problem.hint)
         if plan.unpruned:
             report.log.warning("pruning is off for this commit", why=plan.unpruned)
         todo = [step for stage in plan.stages for step in stage]
@@ -166,10 +164,10 @@ class Syncer:
         await self._remember(replace(inventory, commit=desired.commit.id))
         for step in plan.steps:
             if step.verdict == "foreign":
-                report.failed(step.key, step.why, str(step.desired.origin))
+                report.failed(step.key, OwnedByAnother(step.why), str(step.desired.origin))
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
-        return replace(result, retry=bool(failed), failed=failed, waiting=waiting)
+        return replace(result, retry=report.retry, failed=failed, waiting=waiting)
 
     async def _placed(self, desired: Desired) -> list[DesiredObject]:
         """The desired objects with the namespace that the API server would give them."""
@@ -274,7 +272,7 @@ class Syncer:
             await wait_ready(self.cluster, replace(want, on_reason=say), interrupt)
         except (NotReadyInTime, ObjectFailed) as error:
             report.counts["failed"] += 1
-            report.log.error("not ready", error=error.message)
+            report.log.error("not ready", error=error)
 
     async def _remember(self, inventory: Inventory) -> None:
         await self.store.ensure_namespace()

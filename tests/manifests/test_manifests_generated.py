@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gitsync.manifests import parse_file
@@ -78,7 +78,8 @@ def test_generated_documents_are_read_as_kubectl_reads_them(
 ) -> None:
     numbers = itertools.count()
 
-    @settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    # Not shrunk: each try is a kubectl call, and the comparison names the document that differs.
+    @settings(max_examples=8, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(st.lists(value, min_size=60, max_size=60))
     def check(values: list[str]) -> None:
         documents = [config_map(number, text) for number, text in enumerate(values)]
@@ -87,6 +88,9 @@ def test_generated_documents_are_read_as_kubectl_reads_them(
         file = tmp_path / f"{next(numbers)}.yaml"
         file.write_bytes("---\n".join(readable).encode())
         ours = [as_kubectl_prints(item) for item in parse_file(file.name, file.read_bytes()).objects]
-        assert ours == objects_of_kubectl(kubectl, file)
+        theirs = objects_of_kubectl(kubectl, file)
+        assert len(ours) == len(theirs) == len(readable)
+        for text, our, their in zip(readable, ours, theirs, strict=True):
+            assert our == their, text
 
     check()
