@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.api import PATHS, Api, Manifest
 from bench.cases import CHART, Case, values
+from bench.errors import BenchError
 from gitsync.charts import Charts, ReleaseContext
 from gitsync.charts.serve import files_below
 
@@ -38,13 +39,19 @@ async def render(case: Case, namespace: str, cache: Path) -> Rendering:
 
 
 async def run(api: Api, case: Case, rendering: Rendering, namespace: str) -> float:
-    """Seconds from the first apply until the last workload is ready."""
+    """Seconds from the first apply until the last workload is ready. Raises: BenchError."""
     async with api.watch(PATHS["Deployment"].format(namespace)) as deployments:
         started = time.perf_counter()
         for layer in case.layers:
-            applies = [api.apply(manifest) for release in layer for manifest in rendering[release]]
-            # The watch is read from the first apply on, as it comes.
-            await asyncio.gather(_all_ready(deployments, set(layer)), *applies)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for release in layer:
+                        for manifest in rendering[release]:
+                            group.create_task(api.apply(manifest))
+                    # The watch is read from the first apply on, as it comes.
+                    await _all_ready(deployments, set(layer))
+            except* BenchError as errors:
+                raise BenchError(f"the floor of {case.title}: {errors.exceptions[0]}") from errors
         return time.perf_counter() - started
 
 

@@ -29,8 +29,9 @@ from gitsync.sync.syncer import Syncer, SyncOptions
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for what is under way to end when the agent is told to stop.
-GRACE = 5.0
+#: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
+#: for releases, which have a grace of their own.
+SYNC_GRACE = 1.0
 
 
 async def run(settings: Settings) -> int:
@@ -95,7 +96,7 @@ class Agent:
             reader = ManifestReader(settings.default_namespace)
             commits = CommitSource(mirror, reader, releases.git_charts, settings.path)
             repository = RepositorySync(commits, syncer, settings.interval)
-            stack.push_async_callback(repository.stop, GRACE)
+            stack.push_async_callback(repository.stop, SYNC_GRACE)
         log.info(
             "gitsync started",
             version=gitsync.__version__,

@@ -246,8 +246,8 @@ class Transport:
 
 
 def _break_off(response: aiohttp.ClientResponse) -> None:
-    """Ends a connection whose answer is not read to its end, without the farewell of TLS: that waits for the other side,
-    which may be gone, for half a minute.
+    """Ends a connection whose answer is not read to its end, without the farewell of TLS: that waits half a minute for
+    the other side, which may be gone.
     """
     if response.connection is not None and response.connection.transport is not None:
         response.connection.transport.abort()

@@ -24,7 +24,7 @@ _DEPTHS = (100, 0x7FFFFFFF)
 
 _FETCH = (
     "fetch", "--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head",
-    "--no-auto-maintenance", "--update-shallow",
+    "--no-auto-maintenance",
 )  # fmt: skip
 
 

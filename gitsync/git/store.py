@@ -156,9 +156,8 @@ class Store:
             await self._git("update-ref", "--stdin", stdin=orders.encode())
 
     async def sweep(self) -> None:
-        """Put everything that a name reaches into one pack and drop the rest."""
+        """Put everything that a name reaches into one pack and drop the rest (nothing lies outside of packs)."""
         await self._git("repack", "-a", "-d", "-q")
-        await self._git("prune", "--expire=now")
 
     async def clear_leftovers(self) -> None:
         """Remove locks and half-written files of a git that was killed. Only for whoever holds the mirror's lock."""

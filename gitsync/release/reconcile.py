@@ -246,8 +246,11 @@ class Reconciler:
         if not release.spec.suspend:
             await self.performer.uninstall(turn, release, ref_of(release), interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
-        body = {"metadata": {"finalizers": rest}}
-        self.index.see(turn.key, await self.cluster.patch(turn.key, body, manager=MANAGER))
+        answer = await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
+        if rest:
+            self.index.see(turn.key, answer)
+        else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
+            self.index.forget(turn.key)
 
     def _once(self, turn: Turn, event: str, *, level: str = "info", **fields: Any) -> None:
         """Log, unless the last line about this release said the same."""

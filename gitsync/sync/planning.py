@@ -28,11 +28,13 @@ Live = Callable[[ObjectKey], Manifest | None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One desired object and what is to be done about it. ``why`` says it in words."""
+    """One desired object and what is to be done about it. ``why`` says it in words; ``live`` is the object as it is in
+    the cluster, None when it is not there or nobody looked."""
 
     desired: DesiredObject
     verdict: Verdict
     why: str = ""
+    live: Manifest | None = None
 
     @property
     def key(self) -> ObjectKey:
@@ -73,17 +75,18 @@ def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | Non
         )
         return Step(desired, "new", why)
     if other := owner.other(live):
-        return Step(desired, "foreign", f"belongs to sync {other!r}: remove it from one of the two repositories")
+        why = f"belongs to sync {other!r}: remove it from one of the two repositories"
+        return Step(desired, "foreign", why, live)
     if entry is None or entry.digest != desired.digest:
         return Step(
             desired, "changed", "changed in Git" if entry is not None else "adopted: was in the cluster already"
         )
     if not owner.owns(live):
-        return Step(desired, "drifted", "lost its owner annotation in the cluster")
+        return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
     # An object is served in every version of its kind; which one it was written in makes no difference.
     if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
-        return Step(desired, "drifted", "changed in the cluster: " + summary(differences))
-    return Step(desired, "unchanged")
+        return Step(desired, "drifted", "changed in the cluster: " + summary(differences), live)
+    return Step(desired, "unchanged", live=live)
 
 
 def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:

@@ -25,6 +25,8 @@ class Report:
         self.log = log.bind(**commit_context(commit))
         self.counts: Counter[str] = Counter()
         self.changes: list[Change] = []
+        #: Whether its first line was written: then it gets a last one too.
+        self.begun = False
         #: Something failed that this sync itself should try again (a release tries by itself).
         self.retry = False
         self._started = time.monotonic()

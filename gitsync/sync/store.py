@@ -28,6 +28,8 @@ class SyncStore:
         self._name = name
         self._written: dict[str, dict[str, Any]] = {}
         self._confirmed = ""
+        self._journal: tuple[JournalEntry, ...] | None = None
+        self._has_namespace = False
 
     @property
     def inventory_key(self) -> ObjectKey:
@@ -44,6 +46,7 @@ class SyncStore:
         found = await self._cluster.find(self.inventory_key)
         if found is None:
             return Inventory()
+        self._written[self.inventory_key.name] = _content(found)
         self._confirmed = (found["metadata"].get("annotations") or {}).get(ALLOW_MASS_PRUNE, "")
         return inventories.decode(found)
 
@@ -57,24 +60,30 @@ class SyncStore:
         await self._save(self.inventory_key, inventories.encode(inventory))
 
     async def journal(self) -> tuple[JournalEntry, ...]:
-        """What past commits did, newest first. Raises: InventoryError."""
-        found = await self._cluster.find(self.journal_key)
-        return journals.decode(found) if found is not None else ()
+        """What past commits did, newest first; read once, since nobody else writes it. Raises: InventoryError."""
+        if self._journal is None:
+            found = await self._cluster.find(self.journal_key)
+            self._journal = journals.decode(found) if found is not None else ()
+            self._written[self.journal_key.name] = _content(found or {})
+        return self._journal
 
     async def save_journal(self, entries: tuple[JournalEntry, ...]) -> None:
         """Write the journal, unless it is as it was."""
         await self._save(self.journal_key, journals.encode(entries))
+        self._journal = entries
 
-    async def ensure_namespace(self) -> None:
-        """Create the namespace that all this is kept in, when it is missing."""
+    async def _ensure_namespace(self) -> None:
         key = ObjectKey("", "Namespace", "", self._namespace)
         if await self._cluster.find(key) is None:
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
             await self._cluster.apply(manifest, manager=MANAGER)
+        self._has_namespace = True
 
     async def _save(self, key: ObjectKey, content: dict[str, Any]) -> None:
         if self._written.get(key.name) == content:
             return
+        if not self._has_namespace:
+            await self._ensure_namespace()
         manifest: Manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -83,3 +92,8 @@ class SyncStore:
         }
         await self._cluster.apply(manifest, manager=MANAGER)
         self._written[key.name] = content
+
+
+def _content(config_map: Manifest) -> dict[str, Any]:
+    """What a write of the same again would hold."""
+    return {name: config_map[name] for name in ("data", "binaryData") if name in config_map}

@@ -130,6 +130,7 @@ class Syncer:
             report.log.warning("pruning is off for this commit", why=plan.unpruned)
         todo = [step for stage in plan.stages for step in stage]
         if todo or plan.prune:
+            report.begun = True
             report.log.info(
                 "sync started",
                 files=files,
@@ -156,7 +157,7 @@ class Syncer:
         self, plan: SyncPlan, desired: Desired, before: Inventory, report: Report, interrupt: Interrupt
     ) -> SyncResult:
         await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
-        applied = await self._apply(plan, before, report, interrupt)
+        applied = await self._apply(plan, report, interrupt)
         await self._settle(applied, report, interrupt)
         forgotten = await self._pruner.prune(plan.prune, report, interrupt)
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, applied)]
@@ -182,18 +183,13 @@ class Syncer:
             placed.append(item if same else replace(item, key=ObjectKey.of(manifest), manifest=manifest))
         return placed
 
-    async def _apply(
-        self, plan: SyncPlan, before: Inventory, report: Report, interrupt: Interrupt
-    ) -> dict[ObjectKey, Manifest]:
+    async def _apply(self, plan: SyncPlan, report: Report, interrupt: Interrupt) -> dict[ObjectKey, Manifest]:
         """Apply stage after stage. One object that fails does not stop the others."""
         applied: dict[ObjectKey, Manifest] = {}
         slots = asyncio.Semaphore(CONCURRENT_APPLIES)
         for stage in plan.stages:
             interrupt.check()
-            live = await self.live.read(step.key for step in stage)
-            answers = await asyncio.gather(
-                *(self._apply_one(step, live[step.key], before, report, slots) for step in stage)
-            )
+            answers = await asyncio.gather(*(self._apply_one(step, report, slots) for step in stage))
             answered = {ObjectKey.of(answer): answer for answer in answers if answer is not None}
             applied |= answered
             crds = {key: answer for key, answer in answered.items() if key.kind == "CustomResourceDefinition"}
@@ -201,11 +197,10 @@ class Syncer:
                 await self._wait(WaitFor(crds, labels="", timeout=60.0), report, interrupt)
         return applied
 
-    async def _apply_one(
-        self, step: Step, live: Manifest | None, before: Inventory, report: Report, slots: asyncio.Semaphore
-    ) -> Manifest | None:
+    async def _apply_one(self, step: Step, report: Report, slots: asyncio.Semaphore) -> Manifest | None:
+        live = step.live
         origin = str(step.desired.origin)
-        commit = _commit_for(step, live, before, report.commit)
+        commit = _commit_for(step, report.commit)
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin, _edge_origins(step.desired))
         try:
             async with slots:
@@ -275,14 +270,13 @@ class Syncer:
             report.log.error("not ready", error=error)
 
     async def _remember(self, inventory: Inventory) -> None:
-        await self.store.ensure_namespace()
         await self.store.save_inventory(inventory)
         self._inventory = inventory
 
     async def _end(
         self, report: Report, commit: CommitInfo, result: Result, why: str = "", before: Inventory | None = None
     ) -> SyncResult:
-        quiet = result == "succeeded" and not report.changes
+        quiet = result == "succeeded" and not report.changes and not report.begun
         if quiet and before is not None and before.commit == commit.id:
             return SyncResult(result)
         await self._journal(report, result, why, quiet)
@@ -290,7 +284,6 @@ class Syncer:
 
     async def _journal(self, report: Report, result: Result, why: str = "", quiet: bool = False) -> None:
         entry = report.entry(result) if quiet else report.finish(result, why)
-        await self.store.ensure_namespace()
         await self.store.save_journal(append(await self.store.journal(), entry))
 
 
@@ -338,11 +331,10 @@ def _is_done(step: Step, applied: dict[ObjectKey, Manifest]) -> bool:
     return step.verdict == "unchanged" or step.key in applied
 
 
-def _commit_for(step: Step, live: Manifest | None, before: Inventory, commit: CommitInfo) -> CommitInfo:
+def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
     """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
-    if step.verdict == "drifted" and live is not None:
-        return commit_of(live) or commit
-    return commit
+    drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
+    return drifted or commit
 
 
 def _edge_origins(item: DesiredObject) -> list[Origin]:

@@ -22,6 +22,8 @@ CASES: Mapping[str, tuple[Path, Mapping[str, Any]]] = {
         {"sessions": {"enabled": True}, "tags": {"batch": True}, "global": {"environment": "all", "new": {"a": 1}}},
     ),
     "subcharts-none": (DATA / "subcharts", {"cache": {"enabled": False}, "metricsPath": "/own"}),
+    "old": (DATA / "old", {}),
+    "old-disabled": (DATA / "old", {"inner": {"enabled": False}}),
     "library": (DATA / "library", {}),
     "crds": (DATA / "crds", {}),
     "lookup": (DATA / "lookup", {"other": "kube-root-ca.crt"}),

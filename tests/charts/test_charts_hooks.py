@@ -116,14 +116,14 @@ def names(objects: list[dict[str, Any]]) -> str:
 
 
 def test_kinds_are_ordered_as_helm_orders_them_and_equals_keep_their_order() -> None:
-    kinds = ["Zebra", "Service", "Deployment/b", "Deployment/a", "Apple", "Namespace", "ConfigMap", "Ingress", "CustomResourceDefinition"]
+    kinds = ["Zebra", "Service", "Deployment/b", "Deployment/a", "Apple", "Namespace", "ConfigMap", "Ingress"]
     objects = [{"kind": kind.partition("/")[0], "name": kind} for kind in kinds]
 
     assert names(install_order(objects)) == (
-        "Namespace ConfigMap CustomResourceDefinition Service Deployment/b Deployment/a Ingress Apple Zebra"
+        "Namespace ConfigMap Service Deployment/b Deployment/a Ingress Apple Zebra"
     )
     assert names(uninstall_order(objects)) == (
-        "Ingress Service Deployment/b Deployment/a CustomResourceDefinition ConfigMap Namespace Apple Zebra"
+        "Ingress Service Deployment/b Deployment/a ConfigMap Namespace Apple Zebra"
     )
 
 

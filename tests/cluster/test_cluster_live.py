@@ -292,6 +292,8 @@ async def test_a_half_open_connection_is_noticed_and_nothing_is_missed(
             async with through.watch("", "ConfigMap", namespace=namespace) as watch:
                 await live.apply(configmap(namespace, "before"), manager=MANAGER)
                 await until(lambda: watch.get(key(namespace, "before")) is not None)
+                # The pool now holds several connections that are about to be as dead as the watch's own.
+                await asyncio.gather(*(through.get(key(namespace, "before")) for _ in range(4)))
                 proxy.fall_silent()
                 await live.apply(configmap(namespace, "during"), manager=MANAGER)
                 await until(lambda: watch.get(key(namespace, "during")) is not None)

@@ -274,7 +274,7 @@ async def test_closing_ends_requests_under_way_at_once(api: FaultyApi, tmp_path:
         return await hang(request)
 
     api.on("GET", PATH, hold)
-    timings = replace(SHORT, request=10.0, total=20.0)
+    timings = replace(SHORT, request=10.0, total=60.0, backoff=5.0, backoff_max=10.0)
     async with await Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, api.url), timings=timings) as cluster:
         request = asyncio.create_task(cluster.get(KEY))
         await arrived.wait()

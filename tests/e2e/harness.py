@@ -92,13 +92,12 @@ class AgentProcess:
         """Begin."""
         assert self._process is None
         command = [str(GITSYNC), "run", *self._flags(), *self.arguments, *more]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**environment, "HOME": str(self.directory)},
+            env=self._environment(),
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -106,6 +105,11 @@ class AgentProcess:
 
     def _flags(self) -> list[str]:
         return [f"--kubeconfig={self.kubeconfig}", f"--state-dir={self.directory / 'state'}", "--log-format=json"]
+
+    def _environment(self) -> dict[str, str]:
+        """Without what a developer has set for a gitsync or kubectl of their own."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
+        return {**ours, "HOME": str(self.directory)}
 
     def kill(self) -> None:
         """SIGKILL: no chance to put anything in order."""
@@ -131,6 +135,13 @@ class AgentProcess:
             self._reader.join(5)
             self._process = None
         return code
+
+    def told(self, *arguments: str) -> Any:
+        """What another command of gitsync says of the same cluster, as JSON."""
+        command = [str(GITSYNC), *arguments, f"--kubeconfig={self.kubeconfig}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=self._environment(), check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     @property
     def is_running(self) -> bool:

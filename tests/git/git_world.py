@@ -79,7 +79,7 @@ class HttpGit:
     protocol_v2: bool = True
     #: Answer everything with this status.
     status: int = 0
-    #: Answer everything with a redirect to the same path below this URL.
+    #: Send whoever is let in to the same path below this URL.
     redirect: str = ""
     #: Hold every answer back until this is set.
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,12 +92,12 @@ class HttpGit:
         authorization = request.headers.get("Authorization", "")
         self.seen.append((request.method, request.path_qs, authorization))
         await self.gate.wait()
-        if self.redirect:
-            raise web.HTTPFound(self.redirect + request.path_qs)
         if self.status:
             return web.Response(status=self.status, text="remote: told to\n")
         if self.accepted is not None and authorization not in self.accepted:
             return web.Response(status=401, headers={"WWW-Authenticate": self.challenge})
+        if self.redirect:
+            raise web.HTTPFound(self.redirect + request.path_qs)
         return await self._backend(request)
 
     async def _backend(self, request: web.Request) -> web.Response:

@@ -197,6 +197,16 @@ async def test_credentials_do_not_follow_a_redirect_to_another_host(
         assert {authorization for _, _, authorization in elsewhere.seen} == {""}
 
 
+async def test_a_bearer_token_does_not_follow_a_redirect(origin: Repository, server: HttpGit, reader: Reader) -> None:
+    origin.commit({"a": "1"})
+    server.accepted, server.challenge = {"Bearer s3cret"}, "Bearer"
+    async with http_git(origin.path.parent) as elsewhere:
+        server.redirect = elsewhere.url
+        with pytest.raises(GitsyncError):
+            await reader(f"{server.url}/fleet", credentials=GitCredentials(token="s3cret")).head()
+        assert not any(authorization for _, _, authorization in elsewhere.seen)
+
+
 async def test_a_redirect_to_another_transport_is_not_followed(
     origin: Repository, server: HttpGit, reader: Reader
 ) -> None:
@@ -355,3 +365,9 @@ async def test_https_with_a_private_authority(
             await reader(url, credentials=GitCredentials(token="t0ken")).head()
         assert "ca_file" in caught.value.hint
         assert all(authorization in ("", basic("git", "t0ken")) for _, _, authorization in server.seen)
+
+        async with http_git(origin.path.parent) as plain:
+            server.redirect = plain.url
+            with pytest.raises(GitUnavailable):
+                await reader(url, credentials=GitCredentials(token="t0ken", ca_file=ca_file)).head()
+            assert plain.seen == []  # nothing is sent unencrypted that was to be encrypted

@@ -85,7 +85,7 @@ async def test_an_empty_commit_has_no_files(origin: Repository, mirror: Mirror) 
 
 
 async def test_tree_id_changes_with_what_is_below_and_only_with_that(origin: Repository, mirror: Mirror) -> None:
-    first = origin.commit({"charts/app/Chart.yaml": "name: app\n", "charts/[a]*/Chart.yaml": "x\n", "other": "1"})
+    first = origin.commit({"charts/app/Chart.yaml": "name: app\n", ":(top)charts/app/x": "x\n", "other": "1"})
     second = origin.commit({"other": "2"})
     third = origin.commit({"charts/app/values.yaml": "a: 1\n"})
     for commit_id in (first, second, third):
@@ -94,7 +94,8 @@ async def test_tree_id_changes_with_what_is_below_and_only_with_that(origin: Rep
     ids = [await mirror.tree_id(commit_id, "./charts/app") for commit_id in (first, second, third)]
     assert ids[0] == ids[1] != ids[2]
     assert ids[0] == origin.git("rev-parse", f"{first}:charts/app")
-    assert await mirror.tree_id(first, "charts/[a]*") == origin.git("rev-parse", f"{first}:charts/[a]*")
+    assert await mirror.tree_id(first, ":(top)charts/app") == origin.git("rev-parse", f"{first}::(top)charts/app")
+    assert [entry.path for entry in await mirror.tree(first, ":(top)charts")] == [":(top)charts/app/x"]
     assert await mirror.tree_id(first, "") == origin.git("rev-parse", f"{first}^{{tree}}")
     assert await mirror.tree_id(first, "charts/nothing") is None
     assert await mirror.tree_id(first, "charts/app/Chart.yaml") is None

@@ -1,0 +1,90 @@
+"""Fixtures of the comparison with the real Helm: one gitsync in this process for all of it, two namespaces a test."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.errors import ApiError
+from tests.controlplane.world import has_service_account
+from tests.parity.serving import Serving
+from tests.parity.world import HELM_RELEASES, World, archives
+
+
+@pytest.fixture(scope="package")
+def chart_files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Every chart as an archive on disk, the same bytes that gitsync is served."""
+    directory = tmp_path_factory.mktemp("charts")
+    files = {}
+    for name, data in archives().items():
+        files[name] = directory / f"{name}.tgz"
+        files[name].write_bytes(data)
+    return files
+
+
+@pytest.fixture(scope="package")
+def serving(
+    control_plane: Cluster, chart_files: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    """gitsync, for as long as the tests of this folder run: an agent serves a whole cluster."""
+    charts = [file.read_bytes() for file in chart_files.values()]
+    with Serving(control_plane.kubeconfig, tmp_path_factory.mktemp("cache"), charts) as running:
+        yield running
+        _remove_all(control_plane)
+    defects = [line for line in running.lines if "a defect in" in line["event"]]
+    assert not defects, defects
+
+
+@pytest.fixture
+def world(
+    control_plane: Cluster,
+    helm_cli: Cli,
+    serving: Serving,
+    chart_files: Mapping[str, Path],
+    tmp_path: Path,
+) -> Iterator[World]:
+    """Two fresh namespaces with names of the same length, and a HelmRepository in gitsync's."""
+    number = uuid.uuid4().hex[:6]
+    ours, theirs = f"ours-{number}-x", f"them-{number}-x"
+    for name in (ours, theirs):
+        control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    control_plane.request(
+        "POST",
+        f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{ours}/helmrepositories",
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "HelmRepository",
+            "metadata": {"name": "charts", "namespace": ours},
+            "spec": {"interval": "1h", "url": serving.url},
+        },
+    )
+    first = len(serving.lines)
+    world = World(control_plane, helm_cli, serving, ours, theirs, chart_files, tmp_path)
+    world.until(lambda: all(has_service_account(control_plane, name) for name in (ours, theirs)), "namespaces are ready")
+    yield world
+    for line in serving.lines[first:]:
+        print(json.dumps(line, default=str))
+    for name in (ours, theirs):
+        control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def _remove_all(cluster: Cluster) -> None:
+    """Nothing with a finalizer may outlive the agent, or its namespace could never go."""
+    deadline = time.monotonic() + 30
+    while left := cluster.request("GET", f"{HELM_RELEASES}/helmreleases")["items"]:
+        assert time.monotonic() < deadline, [(item["metadata"], item.get("status")) for item in left]
+        for item in left:
+            metadata = item["metadata"]
+            if "deletionTimestamp" not in metadata:
+                place = f"{HELM_RELEASES}/namespaces/{metadata['namespace']}/helmreleases/{metadata['name']}"
+                try:
+                    cluster.request("DELETE", place)
+                except ApiError as error:
+                    assert error.status == 404
+        time.sleep(0.1)

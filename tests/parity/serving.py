@@ -1,0 +1,81 @@
+"""gitsync in this process: everything but Git, serving the HelmReleases of one cluster from charts on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gitsync.agent.crds import ensure_crds
+from gitsync.agent.releases import Releases
+from gitsync.agent.schedule import Schedule
+from gitsync.charts import Charts
+from gitsync.charts.serve import ChartServer
+from gitsync.cluster import Cluster
+from tests.e2e.background import Background
+
+
+class Serving:
+    """The one agent on the cluster, in a thread of its own. Use as a context manager.
+
+    ``lines`` are its log lines, ``url`` is where its charts are.
+    """
+
+    def __init__(self, kubeconfig: Path, directory: Path, charts: Iterable[Path | bytes]) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+        self._server = ChartServer({"charts": charts})
+        self._kubeconfig = kubeconfig
+        self._directory = directory
+        self._background = Background()
+        self._stop = asyncio.Event()
+        self._life: Future[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The chart repository."""
+        return f"{self._server.url}/charts"
+
+    def __enter__(self) -> Serving:
+        self._old_processors = structlog.get_config()["processors"]
+        structlog.configure(processors=[self._keep])
+        self._background.__enter__()
+        started: Future[None] = Future()
+        self._life = self._background.start(self._live(started))
+        # A start that fails ends the life, and with it the wait.
+        self._life.add_done_callback(lambda life: started.done() or started.set_exception(life.exception() or EOFError))
+        started.result(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._life is not None
+        self._background.run(self._set_stop())
+        self._life.result(30)
+        self._background.__exit__()
+        structlog.configure(processors=self._old_processors)
+
+    async def _set_stop(self) -> None:
+        self._stop.set()
+
+    async def _live(self, started: Future[None]) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._server)
+            cluster = await stack.enter_async_context(await Cluster.connect(kubeconfig=self._kubeconfig))
+            charts = Charts(self._directory)
+            stack.push_async_callback(charts.close)
+            await ensure_crds(cluster)
+            schedule = Schedule()
+            schedule.start()
+            stack.callback(schedule.stop)
+            releases = Releases(cluster, charts, schedule, holder="gitsync/parity", concurrency=8)
+            await stack.enter_async_context(releases.serving())
+            started.set_result(None)
+            await self._stop.wait()
+
+    def _keep(self, _logger: Any, method: str, line: Any) -> Any:
+        self.lines.append({**line, "level": method})
+        raise structlog.DropEvent
