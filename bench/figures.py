@@ -64,7 +64,7 @@ async def measure_restart(case: Case) -> tuple[Restart, Polls]:
         async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
             async with agent_at_rest(plane, api, repository) as agent:
-                await commit_to_ready(case, agent, repository, api)
+                await commit_to_ready(case, agent, repository, plane, api)
             await asyncio.sleep(CALM)
             return await _restart(case, plane, repository), await _polls(plane, repository)
 

@@ -33,7 +33,8 @@ RELEASES = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{NAMESPACE}/helmreleases
 class FloorRun:
     """``requests`` is what the API server counted within ``window`` seconds, ``own`` how many of them the floor sent.
 
-    ``idle`` is what it counted within as many seconds afterwards, when nobody did anything.
+    ``idle`` is what it counted within as many seconds afterwards, when nobody did anything. ``plane_cpu`` is the control
+    plane's CPU time within the window, in seconds.
     """
 
     seconds: float
@@ -41,6 +42,7 @@ class FloorRun:
     requests: int
     own: int
     idle: int
+    plane_cpu: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class AgentRun:
     seconds: float
     window: float
     requests: int
+    plane_cpu: float
     cpu: float
     memory: int
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -70,16 +73,16 @@ async def measure_floor(case: Case) -> FloorRun:
         rendering = await floor.render(case, NAMESPACE, plane.directory / "charts")
         async with Api(plane.cluster) as api:
             await warm_up(plane, api)
-            before, sent, began = await api.metrics(), api.requests, time.monotonic()
+            before, sent, cpu, began = await api.metrics(), api.requests, plane.cpu_seconds(), time.monotonic()
             async with asyncio.timeout(PATIENCE):
                 seconds = await floor.run(api, case, rendering, NAMESPACE)
             await asyncio.sleep(AFTERMATH)
-            window = time.monotonic() - began
+            window, used = time.monotonic() - began, plane.cpu_seconds() - cpu
             after = await api.metrics()
             await asyncio.sleep(window)
             idle = since(after, await api.metrics()).total()
             own = api.requests - sent + 1  # the watch
-            return FloorRun(seconds, window, since(before, after).total(), own, idle)
+            return FloorRun(seconds, window, since(before, after).total(), own, idle, used)
 
 
 async def measure_agent(case: Case) -> AgentRun:
@@ -88,7 +91,7 @@ async def measure_agent(case: Case) -> AgentRun:
         async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
             async with agent_at_rest(plane, api, repository) as agent:
-                return await commit_to_ready(case, agent, repository, api)
+                return await commit_to_ready(case, agent, repository, plane, api)
 
 
 async def audit(case: Case) -> Audit:
@@ -98,7 +101,7 @@ async def audit(case: Case) -> Audit:
             await warm_up(plane, api)
             async with agent_at_rest(plane, api, repository) as agent:
                 began = time.time()
-                await commit_to_ready(case, agent, repository, api)
+                await commit_to_ready(case, agent, repository, plane, api)
                 return sorted_out([asked for asked in plane.asked() if asked.at >= began])
 
 
@@ -142,10 +145,11 @@ async def agent_at_rest(plane: Plane, api: Api, repository: SourceRepository) ->
         yield agent
 
 
-async def commit_to_ready(case: Case, agent: Agent, repository: SourceRepository, api: Api) -> AgentRun:
+async def commit_to_ready(case: Case, agent: Agent, repository: SourceRepository, plane: Plane, api: Api) -> AgentRun:
     """Commits the case's releases and measures until all are ready. Raises: BenchError."""
     repository.stage(release_files(case))
-    before, cpu, began = await api.metrics(), agent.cpu_seconds(), time.monotonic()
+    before, began = await api.metrics(), time.monotonic()
+    plane_cpu, cpu = plane.cpu_seconds(), agent.cpu_seconds()
     waiting = asyncio.create_task(all_ready(api, agent, RELEASES, set(case.releases), PATIENCE))
     await asyncio.sleep(0.1)  # until the watch is there
     committed = time.perf_counter()
@@ -153,10 +157,11 @@ async def commit_to_ready(case: Case, agent: Agent, repository: SourceRepository
     await waiting
     seconds = time.perf_counter() - committed
     await asyncio.sleep(AFTERMATH)
-    used, window = agent.cpu_seconds() - cpu, time.monotonic() - began
+    window = time.monotonic() - began
+    plane_cpu, cpu = plane.cpu_seconds() - plane_cpu, agent.cpu_seconds() - cpu
     kinds = since(before, await api.metrics())
     kinds[Kind("WATCH", "helmreleases")] -= 1  # the one that looked on
-    return AgentRun(seconds, window, kinds.total(), used, agent.peak_memory(), kinds)
+    return AgentRun(seconds, window, kinds.total(), plane_cpu, cpu, agent.peak_memory(), kinds)
 
 
 async def all_ready(api: Api, agent: Agent, path: str, names: set[str], patience: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from bench.counters import Asked, read_audit
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.plane import ControlPlane
+from tests.controlplane.processes import ProcessId
 from tests.controlplane.world import has_service_account
 
 #: ResponseStarted is only ever logged for watches, which would else be seen when they end.
@@ -33,6 +34,12 @@ class Plane:
     cluster: Cluster
     directory: Path
     audit_log: Path | None
+    processes: Mapping[str, ProcessId]
+
+    def cpu_seconds(self) -> float:
+        """User and system time of its processes so far."""
+        found = [process for identity in self.processes.values() if (process := identity.find())]
+        return sum(process.cpu_times().user + process.cpu_times().system for process in found)
 
     def asked(self) -> list[Asked]:
         """All requests so far, from the audit log."""
@@ -59,7 +66,7 @@ def control_plane(*, audited: bool = False) -> Iterator[Plane]:
             programs = {**programs, "kube-apiserver": _auditing(programs["kube-apiserver"], directory, log)}
         plane = ControlPlane(directory / "cluster", programs)
         try:
-            yield Plane(plane.start(), directory, log)
+            yield Plane(plane.start(), directory, log, plane.process_ids)
         finally:
             plane.stop()
 

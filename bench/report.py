@@ -76,6 +76,14 @@ class CaseResult:
         return median(run.cpu for run in self.agents)
 
     @property
+    def plane_cpu(self) -> float:
+        return median(run.plane_cpu for run in self.agents)
+
+    @property
+    def floor_plane_cpu(self) -> float:
+        return median(run.plane_cpu for run in self.floors)
+
+    @property
     def memory(self) -> float:
         return median(run.memory for run in self.agents)
 
@@ -142,6 +150,7 @@ def render(results: Results) -> str:
         "gitsync's a release",
         "by the audit log",
         "CPU s",
+        "CPU s of the control plane / in the floor's run",
         "peak RSS MB",
     )
     rows = [
@@ -156,6 +165,7 @@ def render(results: Results) -> str:
             f"{result.agent_requests_each:.1f}",
             f"{result.audited_requests_each:.1f}",
             f"{result.cpu:.2f}",
+            f"{result.plane_cpu:.2f} / {result.floor_plane_cpu:.2f}",
             f"{result.memory / 1e6:.0f}",
         )
         for result in results.cases

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 
 import gitsync
+from gitsync import logs
+from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
 from gitsync.agent.releases import Releases
 from gitsync.agent.repository import RepositorySync
 from gitsync.agent.schedule import Schedule
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster
-from gitsync.errors import SettingsError
+from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.manifests import ManifestReader
 from gitsync.settings import Settings
@@ -34,8 +38,8 @@ log = structlog.get_logger(__name__)
 SYNC_GRACE = 1.0
 
 
-async def run(settings: Settings) -> int:
-    """Run the agent until it is told to stop, or once. Returns the exit code.
+async def run(settings: Settings, config: ConfigFile | None = None) -> int:
+    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
@@ -44,12 +48,32 @@ async def run(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with AsyncExitStack() as stack:
-            agent = await Agent.start(settings, stack)
-            return await agent.once(stop) if settings.once else await agent.serve(stop)
+        return await _run(settings, config, stop)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Event) -> int:
+    working: Settings | None = None
+    while True:
+        try:
+            async with AsyncExitStack() as stack:
+                agent = await Agent.start(settings, stack)
+                working = settings
+                if settings.once:
+                    return await agent.once(stop)
+                changed = await agent.serve(stop, config.changed(settings) if config else None)
+        except GitsyncError as error:
+            if working is None or working == settings:
+                raise
+            log.error("the new configuration does not work, going back to the one before", error=error)
+            settings = working
+            continue
+        if changed is None:
+            return 0
+        settings = changed
+        logs.configure(settings.log_format, settings.log_level)
 
 
 class Agent:
@@ -106,19 +130,29 @@ class Agent:
         )
         return cls(schedule, releases, repository)
 
-    async def serve(self, stop: asyncio.Event) -> int:
-        """Work until ``stop``."""
-        tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
+    async def serve(
+        self, stop: asyncio.Event, reconfigured: Coroutine[None, None, Settings] | None = None
+    ) -> Settings | None:
+        """Work until ``stop`` (returns None), or until other settings are to be worked with (returns those)."""
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        tasks: list[asyncio.Task[Any]] = [stopped]
+        changed = asyncio.create_task(reconfigured, name="configuration") if reconfigured else None
+        if changed is not None:
+            tasks.append(changed)
         if self._repository is not None:
             tasks.append(asyncio.create_task(self._repository.run(self._schedule), name="repository"))
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
+        if changed in done and not stop.is_set() and changed is not None:
+            return changed.result()
         log.info("gitsync stopping")
-        return 0
+        return None
 
     async def once(self, stop: asyncio.Event) -> int:
         """Sync the head once and wait until everything in it has settled."""

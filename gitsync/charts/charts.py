@@ -42,6 +42,10 @@ _LOADED_CHARTS = 48
 #: Longest wait for a template, in seconds. Templates are programs, and may loop.
 _RENDER_DEADLINE = 60.0
 _PARSED_TEXT = 4 * 1024 * 1024
+#: What a chart is known by: the digest of its archive or of its tree. An index may claim any digest, so the two are
+#: kept apart.
+_ARCHIVE = "archive:"
+_TREE = "tree:"
 
 
 class Charts:
@@ -102,11 +106,12 @@ class Charts:
             "\0".join((spec.id, chart, entry.version, entry.created, *entry.urls)).encode()
         ).hexdigest()
         digest = entry.digest or self._digests.get(place)
-        loaded = self._loaded.get(digest) if digest else None
-        if loaded is not None:
-            return loaded
-        load = functools.partial(self._load, spec, index, chart, entry, place)
-        return await self._loading.run(digest or place, load)
+        loaded = self._loaded.get(_ARCHIVE + digest) if digest else None
+        if loaded is None:
+            load = functools.partial(self._load, spec, index, chart, entry, place)
+            loaded = await self._loading.run(_ARCHIVE + (digest or place), load)
+        _refuse_other_name(loaded, chart, entry)
+        return loaded
 
     async def from_files(self, files: Mapping[str, bytes], digest: str) -> Chart:
         """A chart out of a Git tree: ``files`` are its regular files by path below the chart's folder, ``charts/``
@@ -114,20 +119,20 @@ class Charts:
 
         Raises: ChartError.
         """
-        loaded = self._loaded.get(digest)
+        loaded = self.cached(digest)
         if loaded is not None:
             return loaded
 
         async def load() -> Chart:
             loaded = await self._in_thread(source.chart_from_files, files, digest)
-            self._loaded.put(digest, loaded)
+            self._loaded.put(_TREE + digest, loaded)
             return loaded
 
-        return await self._loading.run(digest, load)
+        return await self._loading.run(_TREE + digest, load)
 
     def cached(self, digest: str) -> Chart | None:
-        """The chart with this digest if it is loaded: saves reading a tree for ``from_files``."""
-        return self._loaded.get(digest)
+        """What ``from_files`` made of this tree, if it is still loaded: saves reading the tree."""
+        return self._loaded.get(_TREE + digest)
 
     async def render(
         self,
@@ -227,8 +232,7 @@ class Charts:
             await self._in_thread(self._store.keep_archive, digest, data)
             self._digests.put(place, digest)
         loaded = await self._in_thread(Chart, data, digest)
-        _refuse_other_name(loaded, name, entry)
-        self._loaded.put(digest, loaded)
+        self._loaded.put(_ARCHIVE + digest, loaded)
         return loaded
 
     async def _download(self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry) -> bytes:
@@ -237,6 +241,7 @@ class Charts:
         )
         for url in index.archive_urls(entry):
             try:
+                _refuse_oci(url)
                 answer = await self._http.get(spec, url, limit=MAX_CHART)
             except (ChartError, ChartRepositoryUnavailable) as error:
                 failure = error

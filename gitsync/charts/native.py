@@ -164,9 +164,12 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 _SCHEMA = "values don't meet the specifications of the schema(s)"
-_COMPLAINT = re.compile(r"^- at '(?P<path>[^']*)': (?P<text>.*)$", re.MULTILINE)
-#: The complaints of the schema library that quote the value itself.
-_QUOTED_VALUE = re.compile(r"^'.*'(?= does not match pattern| is not valid )", re.DOTALL)
+_COMPLAINT = re.compile(r"^\s*- at '(?P<path>[^']*)': (?P<text>.*)$", re.MULTILINE)
+#: That some alternative failed says less than what failed in it.
+_ALTERNATIVES = re.compile(r"'(?:allOf|anyOf|oneOf)' failed")
+#: The complaints of the schema library that quote the value itself (escaped, so on one line).
+_ABOUT_PATTERN = re.compile(r"'.*' (does not match pattern .*)")
+_ABOUT_FORMAT = re.compile(r"'.*' (is not valid [\w-]+).*")
 
 
 def _values_error(text: str) -> ValuesError:
@@ -176,19 +179,24 @@ def _values_error(text: str) -> ValuesError:
         return ValuesError(
             "the chart's values.schema.json is itself no valid schema", hint="correct it, or disable schema validation"
         )
-    fields = []
-    for match in _COMPLAINT.finditer(text):
-        path = match["path"].strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
-        complaint = _QUOTED_VALUE.sub("value", match["text"]).split(" is not valid ", 1)
-        fields.append(
-            (path or "(root)", " is not valid ".join([complaint[0], *[c.partition(":")[0] for c in complaint[1:]]]))
-        )
+    found = [(_dotted(match["path"]), _complaint(match["text"])) for match in _COMPLAINT.finditer(text)]
+    fields = [pair for pair in found if not _ALTERNATIVES.match(pair[1])] or found
     listed = "; ".join(f"{path}: {complaint}" for path, complaint in fields)
     return ValuesError(
-        f"values break the chart's schema: {_short(listed or text.splitlines()[-1])}",
+        f"values break the chart's schema: {_short(listed)}",
         fields=fields,
         hint="correct these values, or the chart's values.schema.json",
     )
+
+
+def _dotted(pointer: str) -> str:
+    """A JSON pointer as people write a value's path."""
+    return pointer.strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~") or "(root)"
+
+
+def _complaint(text: str) -> str:
+    about = _ABOUT_PATTERN.fullmatch(text) or _ABOUT_FORMAT.fullmatch(text)
+    return f"value {about[1]}" if about else text
 
 
 _AT = re.compile(

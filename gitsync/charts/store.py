@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -24,7 +25,9 @@ class Store:
         self._indexes = directory / "indexes"
 
     def archive(self, digest: str) -> bytes | None:
-        """The archive with this sha256 (hex); a damaged file is dropped."""
+        """The archive with this sha256 (hex); a damaged file is dropped. Other text than a sha256 names no file."""
+        if re.fullmatch(r"[0-9a-f]{64}", digest) is None:
+            return None
         path = self._archives / f"{digest}.tgz"
         try:
             data = path.read_bytes()

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from gitsync import logs
-from gitsync.settings import SettingInfo, load, settings_infos
+from gitsync.settings import SettingInfo, config_file, load, settings_infos
 
 R = TypeVar("R")
 
@@ -20,9 +20,11 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command the flags of the settings of ``groups`` (all when none is named), and ``--config``; the command
-    gets the loaded ``settings`` instead, and logs go where the settings say for as long as it runs. A command without
-    flags for logs has its results to show: there, only warnings are logged. Goes under ``@app.command``.
+    """Give a command the flags of the settings of ``groups`` (all when none is named), and ``--config``.
+
+    The command gets the loaded ``settings`` instead (and, if it has a parameter ``reload``, how to load them anew and
+    the file they come from), and logs go where the settings say for as long as it runs. A command without flags for
+    logs has its results to show: there, only warnings are logged. Goes under ``@app.command``.
     """
     infos = [
         info
@@ -31,10 +33,14 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
     ]
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        wants_reload = "reload" in inspect.signature(function).parameters
+
         @functools.wraps(function)
         def command(config: Path | None, **arguments: Any) -> R:
             flags = {info.name: arguments.pop(info.name) for info in infos}
             settings = load(flags, config)
+            if wants_reload:
+                arguments["reload"] = functools.partial(load, flags, config), config_file(config)
             logs.configure(settings.log_format, settings.log_level if "log_level" in flags else "warning")
             try:
                 return function(settings=settings, **arguments)
@@ -42,7 +48,7 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
                 logs.shutdown()
 
         own = inspect.signature(function, eval_str=True).parameters.values()
-        parameters = [parameter for parameter in own if parameter.name != "settings"]
+        parameters = [parameter for parameter in own if parameter.name not in ("settings", "reload")]
         parameters += [_config(), *map(_parameter, infos)]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -14,7 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_setting
 
 @app.command("run")
 @with_settings()
-def run(settings: Settings) -> None:
+def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | None]) -> None:
     """Sync a Git repository to a cluster, and keep it so.
 
     Polls the repository, applies what a commit changes in dependency order, waits until it is ready, and deletes what
@@ -27,4 +29,6 @@ def run(settings: Settings) -> None:
     """
     from gitsync import agent
 
-    raise typer.Exit(asyncio.run(agent.run(settings)))
+    load, file = reload
+    config = agent.ConfigFile(file, load) if file is not None else None
+    raise typer.Exit(asyncio.run(agent.run(settings, config)))

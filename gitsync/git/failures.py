@@ -96,4 +96,4 @@ def clean(text: str, source: GitSource) -> str:
 
 def _cause(line: str, source: GitSource) -> str:
     """``fatal: unable to access 'https://...': Could not resolve host`` -> ``Could not resolve host``."""
-    return re.sub(r"^unable to access '[^']*': ", "", _PREFIX.sub("", clean(line, source)))
+    return re.sub(r"^unable to access '[^']*': ", "", _PREFIX.sub("", clean(line, source))).strip("@ ")

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DOCUMENTS, MAX_NODES
+from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DOCUMENTS, MAX_JSON_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +107,9 @@ def _spans(data: str) -> Iterator[tuple[int, int]]:
 
 
 def refuse_many_values(data: str) -> None:
-    """Raises YamlError when JSON may hold more than MAX_NODES values, before any of them is made."""
-    if sum(map(data.count, ",{[")) > MAX_NODES:
-        raise YamlError(f"more than {MAX_NODES:,} values", hint="split the file")
+    """Raises YamlError when JSON may hold more than MAX_JSON_VALUES values, before any of them is made."""
+    if sum(map(data.count, ",{[")) > MAX_JSON_VALUES:
+        raise YamlError(f"more than {MAX_JSON_VALUES:,} values", hint="split the file")
 
 
 def _json_end(data: str, start: int) -> int:

@@ -31,17 +31,20 @@ def mapping(text: str) -> dict[str, Any]:
         raise GoyamlRefusal(str(error)) from None
 
 
-@lru_cache(maxsize=4096)
+def is_text(plain: str) -> bool:
+    """Whether an unquoted scalar is certain to be read as text."""
+    return plain[:1] not in _MAY_RESOLVE or not (plain.lower() in _WORDS or _NUMBER.fullmatch(plain))
+
+
 def plain_key(text: str) -> str:
     """What an unquoted scalar is called as a key: ``n`` is ``false``, ``0x10`` is ``16``. Integers keep all digits.
 
     Raises: GoyamlRefusal for null and for integers that do not fit 64 bits, which cannot be keys.
     """
-    if text[:1] not in _MAY_RESOLVE or not (text.lower() in _WORDS or _NUMBER.fullmatch(text)):
-        return text
-    return tagged_key("", text)
+    return text if is_text(text) else tagged_key("", text)
 
 
+@lru_cache(maxsize=4096)
 def tagged_key(tag: str, text: str) -> str:
     """As plain_key, with an explicit tag such as ``tag:yaml.org,2002:str``.
 

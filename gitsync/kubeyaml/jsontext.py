@@ -35,7 +35,7 @@ def may_be_json(text: str) -> bool:
 def parse(text: str, *, unique_keys: bool, first_line: int = 1) -> dict[str, Any]:
     """The object that is all of ``text``, numbers and broken surrogates as Kubernetes keeps them.
 
-    Raises: NotJson; YamlError for over MAX_NODES values and, when ``unique_keys``, for duplicate keys.
+    Raises: NotJson; YamlError for over MAX_JSON_VALUES values and, when ``unique_keys``, for duplicate keys.
     """
     refuse_many_values(text)
     try:

@@ -8,7 +8,12 @@ from typing import Final
 MAX_BYTES: Final = 10 * 1024 * 1024
 #: Mappings and lists inside each other. CustomResourceDefinitions, the deepest that are seen, reach about 40.
 MAX_DEPTH: Final = 200
-#: Keys and values of one document once its aliases are replaced. The largest bundles of CRDs have about 300,000.
-MAX_NODES: Final = 500_000
+#: Keys and values of one document once its aliases are replaced. The largest object that the API server takes, 3 MiB,
+#: has fewer.
+MAX_NODES: Final = 200_000
+#: Keys of one document that have to be resolved one by one, because they are tagged or look like a number or a word.
+MAX_ODD_KEYS: Final = 10_000
+#: Values of a JSON file, which take less memory on the way.
+MAX_JSON_VALUES: Final = 500_000
 #: Documents of one file.
 MAX_DOCUMENTS: Final = 10_000

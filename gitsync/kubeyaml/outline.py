@@ -8,8 +8,8 @@ from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
 from gitsync.kubeyaml.events import error_at, events
-from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key, tagged_key
-from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
+from gitsync.kubeyaml.goyaml import GoyamlRefusal, is_text, tagged_key
+from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_ODD_KEYS
 
 _SCALAR = yaml_events.ScalarEvent
 _ALIAS = yaml_events.AliasEvent
@@ -81,7 +81,7 @@ class _Walk:
         self.unique_keys = unique_keys
         self.outline = Outline("", 0)
         self.nodes = self.chars = 0
-        self._documents = 0
+        self._documents = self._odd_keys = 0
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Size] = {}
 
@@ -164,15 +164,16 @@ class _Walk:
 
     def _key(self, keys: dict[str, Any], scalar: Any, place: Any) -> None:
         name = scalar.value
-        try:
-            if scalar.tag is not None:
-                name = tagged_key(scalar.tag, name)
-            elif scalar.implicit[0]:
-                if name == "<<":  # a merge key; Kubernetes takes several in one mapping
-                    return
-                name = plain_key(name)
-        except GoyamlRefusal:
-            raise self._error("a key that is neither text, a whole number nor a boolean", place) from None
+        if scalar.tag is not None or (scalar.implicit[0] and not is_text(name)):
+            self._odd_keys += 1
+            if self._odd_keys > MAX_ODD_KEYS:
+                raise self._error(f"more than {MAX_ODD_KEYS:,} unquoted keys that are numbers or such", place)
+            try:
+                name = tagged_key(scalar.tag or "", name)
+            except GoyamlRefusal:
+                raise self._error("a key that is neither text, a whole number nor a boolean", place) from None
+        elif name == "<<" and scalar.implicit[0]:  # a merge key; Kubernetes takes several in one mapping
+            return
         if name in keys:
             first = self.first_line + self.text.count("\n", 0, keys[name].start_mark.index)
             shown = name if len(name) <= _MAX_KEY_SHOWN else name[:_MAX_KEY_SHOWN] + "..."

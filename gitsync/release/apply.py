@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.errors import NotReadyInTime
+from gitsync.errors import KindUnknown, NotReadyInTime
 from gitsync.release.objects import waves
 from gitsync.release.wait import WaitFor, names, wait_ready
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Seconds to wait for an object that is on its way out before applying its successor.
 GONE_TIMEOUT = 60.0
 CRD_TIMEOUT = 60.0
+SERVED_TIMEOUT = 10.0
 CRD_GROUP = "apiextensions.k8s.io"
 
 
@@ -78,6 +79,27 @@ class Applier:
         if crds:
             applied = await self.apply_all(crds)
             await wait_ready(self._cluster, WaitFor(applied, labels="", timeout=CRD_TIMEOUT), interrupt)
+            await self.await_served(applied.values())
+
+    async def await_served(self, crds: Iterable[Manifest]) -> None:
+        """Wait until discovery names the kinds of CustomResourceDefinitions, which it does a little after they are
+        established, and which no watch tells. Gives up silently: whoever applies such a kind is told that it is unknown.
+        """
+        try:
+            async with asyncio.timeout(SERVED_TIMEOUT):
+                for spec in (crd["spec"] for crd in crds):
+                    for served in (item["name"] for item in spec["versions"] if item.get("served")):
+                        while not await self._serves(spec["group"], spec["names"]["kind"], served):
+                            await asyncio.sleep(0.1)
+        except TimeoutError:
+            return
+
+    async def _serves(self, group: str, kind: str, served: str) -> bool:
+        try:
+            await self._cluster.resource(group, kind, served)
+        except KindUnknown:
+            return False
+        return True
 
     async def existing(self, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
         """Which of these are in the cluster."""

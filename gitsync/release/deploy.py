@@ -18,7 +18,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects
 from gitsync.errors import GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
 from gitsync.release.apply import Applier
-from gitsync.release.hooks import HookRun, Hooks
+from gitsync.release.hooks import HookFailed, HookRun, Hooks
 from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owned
 from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, Status, timestamp
 from gitsync.release.storage import MANAGER, RecordStore
@@ -174,6 +174,8 @@ class Deployer:
             # A CRD or a Namespace that is not there yet: the pending revision is taken up again when it may be.
             raise RetryableError(error.message, hint=error.hint) from error
         except (Superseded, TerminalError) as error:
+            if isinstance(error, HookFailed):
+                pending = replace(pending, hooks=error.hooks)
             await self._records.update(pending.now("failed", _failure(pending, error)), ref.storage)
             raise
         return Deployed(await self._finish(ref, pending, before, options), change)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import parse_objects
-from gitsync.errors import NotReadyInTime, ObjectFailed, ReleaseError
+from gitsync.errors import KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
 from gitsync.health import finished
 from gitsync.release.apply import Applier
 from gitsync.release.records import timestamp
@@ -43,6 +43,14 @@ class HookRun:
     on_reason: Callable[[str], Awaitable[None]] | None = None
 
 
+class HookFailed(ReleaseError):
+    """A hook that failed. ``hooks`` are all of the record's, with how those went that ran."""
+
+    def __init__(self, message: str, *, hooks: Sequence[HookData], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.hooks = list(hooks)
+
+
 class Hooks:
     """Runs hooks."""
 
@@ -53,42 +61,52 @@ class Hooks:
     async def run(self, hooks: Sequence[HookData], run: HookRun, interrupt: Interrupt) -> list[HookData]:
         """Run the hooks of an event by weight, then name, one after the other. Returns all hooks, with how they went.
 
-        Raises: ReleaseError naming the hook that failed; Superseded.
+        Raises: HookFailed naming the hook; KindUnknown and NotFound, for what may come into being; Superseded.
         """
         chosen = sorted(
-            (hook for hook in hooks if run.event in hook.get("events", ())),
-            key=lambda hook: (hook.get("weight", 0), hook.get("name", "")),
+            (index for index, hook in enumerate(hooks) if run.event in hook.get("events", ())),
+            key=lambda index: (hooks[index].get("weight", 0), hooks[index].get("name", "")),
         )
-        results = {id(hook): hook for hook in hooks}
-        for hook in chosen:
-            results[id(hook)] = await self._one(hook, run, interrupt)
-        for hook in chosen:
-            await self._clean(hook, run.namespace, SUCCEEDED)
-        return [results[id(hook)] for hook in hooks]
+        results = list(hooks)
+        for position, index in enumerate(chosen):
+            # Helm records the policy that it assumes.
+            hook = {**hooks[index], "delete_policies": hooks[index].get("delete_policies") or [BEFORE_CREATION]}
+            await self._clean(hook, run.namespace, BEFORE_CREATION)
+            started = timestamp()
+            try:
+                await self._one(hook, run, interrupt)
+            except (KindUnknown, NotFound):
+                raise
+            except TerminalError as error:
+                results[index] = {**hook, "last_run": _last_run(started, "Failed")}
+                if isinstance(error, NotReadyInTime | ObjectFailed):
+                    await self._clean(hook, run.namespace, FAILED)
+                await self._clean_succeeded([results[done] for done in chosen[:position]], run.namespace)
+                message = f"{run.event} hook {hook['path']} failed: {error.message}"
+                raise HookFailed(message, hooks=results, hint=error.hint) from error
+            results[index] = {**hook, "last_run": _last_run(started, "Succeeded")}
+        await self._clean_succeeded([results[done] for done in reversed(chosen)], run.namespace)
+        return results
 
-    async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> HookData:
-        await self._clean(hook, run.namespace, BEFORE_CREATION)
-        started = timestamp()
-        try:
-            applied = await self._applier.apply(await self._object(hook, run.namespace))
-            want = WaitFor(
-                {ObjectKey.of(applied): applied},
-                labels="",
-                namespace=run.namespace,
-                timeout=run.timeout,
-                judge=finished,
-                on_reason=run.on_reason,
-            )
-            await wait_ready(self._cluster, want, interrupt)
-        except (NotReadyInTime, ObjectFailed) as error:
-            await self._clean(hook, run.namespace, FAILED)
-            raise ReleaseError(f"{run.event} hook {hook['path']} failed: {error.message}", hint=error.hint) from error
-        run_data = {"started_at": started, "completed_at": timestamp(), "phase": "Succeeded"}
-        return {**hook, "last_run": run_data}
+    async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
+        applied = await self._applier.apply(await self._object(hook, run.namespace))
+        want = WaitFor(
+            {ObjectKey.of(applied): applied},
+            labels="",
+            namespace=run.namespace,
+            timeout=run.timeout,
+            judge=finished,
+            on_reason=run.on_reason,
+        )
+        await wait_ready(self._cluster, want, interrupt)
+
+    async def _clean_succeeded(self, hooks: Sequence[HookData], namespace: str) -> None:
+        for hook in hooks:
+            await self._clean(hook, namespace, SUCCEEDED)
 
     async def _clean(self, hook: HookData, namespace: str, policy: str) -> None:
-        """Delete a hook's object, when its delete policies (default: before-hook-creation) say so at this point."""
-        if policy not in (hook.get("delete_policies") or [BEFORE_CREATION]):
+        """Delete a hook's object, when its delete policies say so at this point."""
+        if policy not in hook["delete_policies"]:
             return
         key = ObjectKey.of(await self._object(hook, namespace))
         if key.kind == "CustomResourceDefinition":
@@ -105,3 +123,7 @@ class Hooks:
             raise ReleaseError(f"hook {hook.get('path')} does not hold one object")
         (settled,) = await self._applier.settle_namespaces(found, namespace)
         return settled
+
+
+def _last_run(started: str, phase: str) -> dict[str, str]:
+    return {"started_at": started, "completed_at": timestamp(), "phase": phase}

@@ -222,28 +222,31 @@ def _unpack(packed: bytes, name: str) -> bytes:
 
 
 def _to_helm(record: Record) -> dict[str, Any]:
-    info: dict[str, Any] = {
+    info = {
         "first_deployed": record.first_deployed,
         "last_deployed": record.last_deployed,
         "deleted": record.deleted,
         "description": record.description,
         "status": record.status,
+        "notes": record.notes,
     }
-    if record.notes:
-        info["notes"] = record.notes
     body = {
         "name": record.name,
-        "info": info,
+        "info": _stated(info),
         "chart": record.chart,
         "config": record.config,
         "manifest": record.manifest,
         "hooks": record.hooks,
         "version": record.version,
         "namespace": record.namespace,
+        "apply_method": record.apply_method,
     }
-    if record.apply_method:
-        body["apply_method"] = record.apply_method
-    return body
+    return _stated(body)
+
+
+def _stated(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty: Go's ``omitempty``, which all of these have (pkg/release/v1/release.go and info.go)."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def _from_helm(body: dict[str, Any], metadata: dict[str, Any]) -> Record:

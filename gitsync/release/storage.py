@@ -28,8 +28,10 @@ from gitsync.release.wait import version
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
 
-#: Helm's own field manager for records, so that ``helm`` and gitsync may rewrite each other's.
+#: Helm's field manager for what it applies, so that ``helm upgrade`` by hand and gitsync do not conflict.
 MANAGER = "helm"
+#: Helm's field manager for records: those it writes without naming one, which makes it the client's name.
+RECORD_MANAGER = "Helm"
 
 
 class RecordStore:
@@ -93,7 +95,7 @@ class RecordStore:
         held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
         secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
         try:
-            self._written(await self._cluster.create(secret, manager=MANAGER))
+            self._written(await self._cluster.create(secret, manager=RECORD_MANAGER))
         except AlreadyExists as error:
             raise RetryableError(
                 f"revision {record.version} of {record.namespace}/{record.name} has been begun by somebody else",
@@ -104,13 +106,14 @@ class RecordStore:
     async def update(self, record: Record, namespace: str) -> None:
         """Rewrite a revision. Raises: NotFound when it is gone."""
         secret = encode(record, storage_namespace=namespace, modified=str(int(time.time())))
-        self._written(await self._cluster.replace(secret, manager=MANAGER))
+        self._written(await self._cluster.replace(secret, manager=RECORD_MANAGER))
 
     async def mark(self, record: Record, namespace: str, digests: Digests) -> None:
         """Note on a revision that somebody else deployed what it holds, so that it need not be compared again."""
         annotations = {CHART_DIGEST: digests.chart, VALUES_DIGEST: digests.values}
         key = secret_key(namespace, record.name, record.version)
-        self._written(await self._cluster.patch(key, {"metadata": {"annotations": annotations}}, manager=MANAGER))
+        body = {"metadata": {"annotations": annotations}}
+        self._written(await self._cluster.patch(key, body, manager=RECORD_MANAGER))
 
     async def delete(self, namespace: str, release: str, revision: int) -> None:
         """Remove a revision; nothing happens when it is gone already."""

@@ -21,8 +21,7 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
 
     Raises: SettingsError, naming every setting that cannot be used, and where it was given.
     """
-    named = os.environ.get(f"{ENV_PREFIX}CONFIG", "")
-    file = config or (Path(named) if named else None)
+    file = config_file(config)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     from_file: dict[str, Any] = {}
     places: dict[str, str] = {}
@@ -38,6 +37,12 @@ def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> 
         return Settings(**{**from_file, **from_env, **given})
     except ValidationError as error:
         raise _settings_error(error, places) from None
+
+
+def config_file(given: Path | None = None) -> Path | None:
+    """The file that settings are read from: the one given, else what ``GITSYNC_CONFIG`` names; None without either."""
+    named = os.environ.get(f"{ENV_PREFIX}CONFIG", "")
+    return given or (Path(named) if named else None)
 
 
 def _settings_error(error: ValidationError, places: Mapping[str, str]) -> SettingsError:

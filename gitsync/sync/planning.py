@@ -78,9 +78,8 @@ def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | Non
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)
     if entry is None or entry.digest != desired.digest:
-        return Step(
-            desired, "changed", "changed in Git" if entry is not None else "adopted: was in the cluster already"
-        )
+        why = "changed in Git" if entry is not None else "adopted: was in the cluster already"
+        return Step(desired, "changed", why, live)
     if not owner.owns(live):
         return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
     # An object is served in every version of its kind; which one it was written in makes no difference.

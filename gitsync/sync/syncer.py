@@ -195,6 +195,7 @@ class Syncer:
             crds = {key: answer for key, answer in answered.items() if key.kind == "CustomResourceDefinition"}
             if crds:
                 await self._wait(WaitFor(crds, labels="", timeout=60.0), report, interrupt)
+                await self._applier.await_served(crds.values())
         return applied
 
     async def _apply_one(self, step: Step, report: Report, slots: asyncio.Semaphore) -> Manifest | None:

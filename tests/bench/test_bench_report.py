@@ -17,11 +17,13 @@ CASE = layered("ten", "ten of them", 1, 10)
 
 
 def floor_run(seconds: float = 1.0, requests: int = 230, idle: int = 0) -> FloorRun:
-    return FloorRun(seconds, window=3.0, requests=requests, own=31, idle=idle)
+    return FloorRun(seconds, window=3.0, requests=requests, own=31, idle=idle, plane_cpu=1.0)
 
 
 def agent_run(seconds: float = 1.5, requests: int = 300, window: float = 3.0, memory: int = 150_000_000) -> AgentRun:
-    return AgentRun(seconds, window, requests, cpu=0.5, memory=memory, kinds=Counter({Kind("APPLY", "services"): 10}))
+    return AgentRun(
+        seconds, window, requests, plane_cpu=1.2, cpu=0.5, memory=memory, kinds=Counter({Kind("APPLY", "services"): 10})
+    )
 
 
 def audited(requests: int = 100) -> Audit:

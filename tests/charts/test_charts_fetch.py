@@ -162,6 +162,33 @@ async def test_an_archive_that_is_not_what_the_index_says_is_refused(charts: Cha
     assert (caught.value.chart, caught.value.version) == ("app", "1.0.0")
 
 
+@pytest.mark.parametrize("digest", ["../../victim", "/tmp/victim", "abc", "tree-1"])
+async def test_a_digest_of_an_index_is_no_path_and_no_other_source(charts: Charts, tmp_path: Path, digest: str) -> None:
+    victim = tmp_path / "victim.tgz"
+    victim.write_bytes(b"kept")
+    await charts.from_files(chart_files(), "tree-1")
+    index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["app.tgz"], "digest": digest}]}}
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=json.dumps(index).encode() if request.path == "/index.yaml" else app())
+
+    async with serving(handle) as server:
+        with pytest.raises(ChartError, match="is not what its index says"):
+            await charts.fetch(RepositorySpec(server.url), "app", "1.0.0")
+
+    assert victim.read_bytes() == b"kept"
+
+
+async def test_a_chart_that_its_index_keeps_in_a_registry_is_refused_in_words(charts: Charts) -> None:
+    index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["oci://registry.example/app:1"]}]}}
+
+    async with serving(answer(json.dumps(index).encode())) as server:
+        with pytest.raises(ChartError, match="not supported yet") as caught:
+            await charts.fetch(RepositorySpec(server.url), "app", "1.0.0")
+
+    assert (caught.value.chart, caught.value.version) == ("app", "1.0.0")
+
+
 async def test_an_index_without_digests_costs_one_download_all_the_same(charts: Charts) -> None:
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["gone.tgz", "app.tgz"]}]}}
 

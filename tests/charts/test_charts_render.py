@@ -213,6 +213,39 @@ async def test_schemas_can_be_left_out_of_it_those_of_subcharts_too(charts: Char
         await charts.render(app, values, CONTEXT)
 
 
+SCHEMA = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "properties": {
+        "mail": {"type": "string", "format": "email"},
+        "word": {"type": "string", "pattern": "^x"},
+        "either": {"anyOf": [{"type": "integer"}, {"type": "object", "required": ["a/b"]}]},
+        "few": {"type": "array", "items": {"type": "object", "properties": {"n": {"maximum": 3}}}},
+    },
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        ({"mail": "S3CRET: \n- at 'x': y"}, [("mail", "value is not valid email")]),
+        ({"word": "S3CRET' does not match pattern 'y"}, [("word", "value does not match pattern '^x'")]),
+        ({"either": {}}, [("either", "got object, want integer"), ("either", "missing property 'a/b'")]),
+        ({"few": [{"n": 1}, {"n": 4}]}, [("few.1.n", "maximum: got 4, want 3")]),
+        ({"fewer": 1}, [("(root)", "additional properties 'fewer' not allowed")]),
+    ],
+)
+async def test_each_complaint_of_a_schema_names_its_value(
+    charts: Charts, values: dict[str, Any], fields: list[tuple[str, str]]
+) -> None:
+    app = Chart(packed(chart_files() | {"values.schema.json": json.dumps(SCHEMA).encode()}), "x")
+    with pytest.raises(ValuesError) as caught:
+        await charts.render(app, values, CONTEXT)
+
+    assert list(caught.value.fields) == fields
+    assert "S3CRET" not in caught.value.message
+
+
 async def test_a_schema_that_is_none_is_told_apart_from_wrong_values(charts: Charts) -> None:
     files = chart_files() | {"values.schema.json": b'{"type": "bogus"}'}
     app = Chart(packed(files), "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,16 @@ from tests.cluster.faulty import FaultyApi, running_api, write_kubeconfig
 
 SHORT = Timings(
     connect=1.0,
-    request=0.3,
-    total=3.0,
+    request=5.0,
+    total=10.0,
     backoff=0.005,
     backoff_max=0.05,
     renewal=0.0,
     discovery=0.0,
-    silence=0.2,
+    silence=5.0,
     absent=0.05,
     absent_max=0.05,
-    sync=2.0,
+    sync=5.0,
     linger=0.05,
 )
 
@@ -30,6 +31,10 @@ SHORT = Timings(
 async def api() -> AsyncIterator[FaultyApi]:
     async with running_api() as running:
         yield running
+
+
+#: For tests of silence: long enough for a busy machine to get through a bookmark in time.
+SOON_SILENT = replace(SHORT, silence=0.3)
 
 
 @pytest.fixture

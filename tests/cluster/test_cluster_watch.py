@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from aiohttp import web
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster, SharedWatch, WatchEvent
 from gitsync.errors import ClusterUnavailable, Forbidden
-from tests.cluster.conftest import SHORT
+from tests.cluster.conftest import SHORT, SOON_SILENT
 from tests.cluster.faulty import (
     CONFIGMAPS,
     Answer,
@@ -132,21 +132,28 @@ async def test_a_stream_that_ends_goes_on_where_it_was(api: FaultyApi, cluster: 
     assert len(lists(api)) == 1
 
 
-async def test_a_stream_gone_silent_is_noticed_and_taken_up_again(api: FaultyApi, cluster: Cluster) -> None:
+@pytest.fixture
+async def impatient(api: FaultyApi, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A Cluster that takes a watch for dead after a short silence."""
+    async with await Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, api.url), timings=SOON_SILENT) as connected:
+        yield connected
+
+
+async def test_a_stream_gone_silent_is_noticed_and_taken_up_again(api: FaultyApi, impatient: Cluster) -> None:
     streams = [
         stream(event("ADDED", configmap("a", 6)), then="hang"),
         stream(event("ADDED", configmap("b", 7)), then="hang"),
     ]
     on_watch(api, [answer(a_list(version=5))], streams)
-    async with watch_default(cluster) as watch:
+    async with watch_default(impatient) as watch:
         await Listener(watch).wait(2)
     assert [query["resourceVersion"] for query in watches(api)][:2] == ["5", "6"]
 
 
-async def test_bookmarks_keep_a_quiet_stream_alive(api: FaultyApi, cluster: Cluster) -> None:
+async def test_bookmarks_keep_a_quiet_stream_alive(api: FaultyApi, impatient: Cluster) -> None:
     quiet = [bookmark(number) for number in range(6, 12)]
-    on_watch(api, [answer(a_list(version=5))], [stream(*quiet, then="end", pause=SHORT.silence / 2), hang])
-    async with watch_default(cluster):
+    on_watch(api, [answer(a_list(version=5))], [stream(*quiet, then="end", pause=SOON_SILENT.silence / 4), hang])
+    async with watch_default(impatient):
         await until(lambda: len(watches(api)) == 2)
     assert watches(api)[1]["resourceVersion"] == "11"
 

@@ -37,7 +37,7 @@ def until_installed(releases: Watch, namespace: str, prefix: str, revision: int 
             for number in range(LENGTH)
         )
 
-    releases.until(done, f"chain {prefix} at revision {revision}", timeout=30)
+    releases.until(done, f"chain {prefix} at revision {revision}")
 
 
 def is_settled(agent: AgentProcess, commit: str) -> bool:

@@ -149,7 +149,7 @@ def test_a_namespace_goes_with_its_commit_but_not_with_what_others_put_into_it(
     agent.wait_for("sync finished", commit=fleet.head[:7])
     kubectl("delete", "configmap", "foreign", "-n", inside)
     last = fleet.commit({"ns.yaml": None, "inside.yaml": None}, "no namespace, and nobody in it")
-    agent.wait_for("object deleted", object=f"Namespace/{inside}", commit=last[:7], timeout=40)
+    agent.wait_for("object deleted", object=f"Namespace/{inside}", commit=last[:7])
     assert not is_there(kubectl, "namespace", inside)
 
 
@@ -168,7 +168,7 @@ def test_a_release_goes_before_the_chart_repository_and_the_namespace_that_it_ne
     agent.wait_for("sync finished")
 
     gone = fleet.commit(dict.fromkeys(files), "none of it")
-    agent.wait_for("sync finished", commit=gone[:7], timeout=40)
+    agent.wait_for("sync finished", commit=gone[:7])
 
     def of_this(line: Line) -> bool:
         return line.msg == "object deleted" and line.fields["commit"] == gone[:7]

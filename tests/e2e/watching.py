@@ -59,7 +59,7 @@ class Watch:
         self._task.cancel()
         assert self._ended.wait(5), "the watch did not end"
 
-    def until(self, done: Callable[[Now], bool], what: str, timeout: float = 20.0) -> None:
+    def until(self, done: Callable[[Now], bool], what: str, timeout: float = 60.0) -> None:
         """Return when ``done`` is true of the objects."""
         with self._news:
             if not self._news.wait_for(lambda: done(self._now), timeout):

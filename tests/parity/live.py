@@ -110,6 +110,22 @@ def stored(cluster: Cluster, namespace: str, release: str, revision: int) -> Nor
     }
 
 
+def differences(ours: Any, theirs: Any, path: str = "") -> list[str]:
+    """Where two JSON values differ: a line for each place."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = [*ours, *(key for key in theirs if key not in ours)]
+        absent = "(absent)"
+        return [
+            line
+            for key in keys
+            for line in differences(ours.get(key, absent), theirs.get(key, absent), f"{path}.{key}")
+        ]
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        return [line for number, (one, other) in pairs for line in differences(one, other, f"{path}[{number}]")]
+    return [] if type(ours) is type(theirs) and ours == theirs else [f"{path}: gitsync {ours!r}, helm {theirs!r}"]
+
+
 def revisions(cluster: Cluster, namespace: str, release: str) -> list[tuple[int, str]]:
     """The stored revisions of a release with their statuses, oldest first."""
     secrets = _list(cluster, f"/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm,name%3D{release}")

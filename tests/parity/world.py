@@ -164,16 +164,15 @@ class World:
 
     def same_records(self, revision: int) -> None:
         """Both sides stored the same revision."""
-        assert live.stored(self.cluster, self.ours, self.name, revision) == live.stored(
-            self.cluster, self.theirs, self.name, revision
-        )
+        ours = live.stored(self.cluster, self.ours, self.name, revision)
+        theirs = live.stored(self.cluster, self.theirs, self.name, revision)
+        found = live.differences(ours, theirs)
+        assert not found, "\n".join(found)
 
     def same_objects(self) -> None:
         """Both namespaces hold the same objects."""
-        ours, theirs = live.objects(self.cluster, self.ours), live.objects(self.cluster, self.theirs)
-        assert ours.keys() == theirs.keys()
-        for key in ours:
-            assert ours[key] == theirs[key], key
+        found = live.differences(live.objects(self.cluster, self.ours), live.objects(self.cluster, self.theirs))
+        assert not found, "\n".join(found)
 
     def object(self, group: str, plural: str, name: str, namespace: str = "") -> dict[str, Any] | None:
         """An object of gitsync's namespace, None when it is not there."""
