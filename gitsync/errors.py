@@ -21,6 +21,7 @@
     │   │   ├── NotFound (404)  Conflict (409)  AlreadyExists (409)  Invalid (422, 400)
     │   │   ├── Forbidden (403)  Unauthorized (401)  Gone (410)
     │   │   └── KindUnknown          no such API; may come into being with a CRD
+    │   ├── FieldNotSupported        a field that gitsync does not honour yet, and may not pass over
     │   ├── OwnedByAnother           an object that another sync has put into the cluster
     │   ├── InventoryError           the sync's own state in the cluster cannot be read or stored
     │   └── ReleaseError             an action on a release that failed
@@ -262,6 +263,10 @@ class Gone(ApiError):
 
 class KindUnknown(ApiError):
     """The API server serves no such group and kind; a CRD applied a moment ago may still bring it."""
+
+
+class FieldNotSupported(TerminalError):
+    """A field whose neglect would give another release than the one asked for."""
 
 
 class OwnedByAnother(TerminalError):

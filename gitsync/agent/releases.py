@@ -163,7 +163,12 @@ def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseConte
         chart = await target.chart.load()
         capabilities = Capabilities.of(*await cluster.served())
         return await charts.render(
-            chart, target.values, context, capabilities=capabilities, access=cluster.helm_access()
+            chart,
+            target.values,
+            context,
+            capabilities=capabilities,
+            access=cluster.helm_access(),
+            validate=target.validate,
         )
 
     return render

@@ -19,7 +19,7 @@ from gitsync.errors import GitRefused, GitsyncError, GitUnavailable
 from gitsync.git.command import Runner
 from gitsync.git.failures import Damaged
 from gitsync.git.remote import Remote
-from gitsync.git.source import GitSource, check_commit_id
+from gitsync.git.source import GitCredentials, GitSource, check_commit_id
 from gitsync.git.store import COMMIT_REFS, Store, TreeEntry
 
 log = structlog.get_logger(__name__)
@@ -43,11 +43,13 @@ class Mirror:
     GitAuthRefused and GitRefMissing, to be tried again; GitRefused, for what cannot work.
     """
 
-    def __init__(self, source: GitSource, directory: Path) -> None:
+    def __init__(
+        self, source: GitSource, directory: Path, credentials: Callable[[], GitCredentials] | None = None
+    ) -> None:
         self.source = source
         self.path = directory.absolute() / mirror_name(source.url)
         self._runner = Runner()
-        self._remote = Remote(source, self._runner)
+        self._remote = Remote(source, self._runner, credentials)
         self._store = Store(self.path, self._runner)
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnava
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import remote_environment
 from gitsync.git.failures import Damaged, Unadvertised, remote_failure
-from gitsync.git.source import GitSource
+from gitsync.git.source import GitCredentials, GitSource
 from gitsync.git.store import COMMIT_REFS, Store
 
 log = structlog.get_logger(__name__)
@@ -31,9 +33,10 @@ _FETCH = (
 class Remote:
     """The repository that ``source`` names, over whichever transport it names."""
 
-    def __init__(self, source: GitSource, runner: Runner) -> None:
+    def __init__(self, source: GitSource, runner: Runner, renewed: Callable[[], GitCredentials] | None = None) -> None:
         self.source = source
         self._runner = runner
+        self._renewed = renewed
         self._bearer = False
 
     async def head(self) -> str:
@@ -118,17 +121,20 @@ class Remote:
         self, args: Sequence[str], *, git_dir: Path | None = None, guard: Callable[[], None] | None = None
     ) -> Answer:
         """One conversation; a second one when there is a token and it is not taken the way it was sent."""
+        source = self.source
+        if self._renewed:
+            source = replace(source, credentials=await asyncio.to_thread(self._renewed))
         failure: GitsyncError | Unadvertised | Damaged | None = None
         ways = [self._bearer]
-        if self.source.access.token and self.source.endpoint.site:
+        if source.access.token and source.endpoint.site:
             ways.append(not self._bearer)
         for bearer in ways:
-            environment = remote_environment(self.source, git_dir, bearer=bearer)
-            answer = await self._run(Command(args, environment, self.source.timeout, max_output=16 * MIB, guard=guard))
+            environment = remote_environment(source, git_dir, bearer=bearer)
+            answer = await self._run(Command(args, environment, source.timeout, max_output=16 * MIB, guard=guard))
             if not answer.status:
                 self._bearer = bearer
                 return answer
-            latest = remote_failure(self.source, answer.complaint)
+            latest = remote_failure(source, answer.complaint)
             if failure is None or not bearer:  # git's own words for a refused bearer token miss the point
                 failure = latest
             if not isinstance(latest, GitAuthRefused):

@@ -86,7 +86,7 @@ class Performer:
             raise
         except TerminalError as error:
             return await self._failed(turn, release, verb, attempt, error)
-        await self._succeeded(turn, verb, attempt, deployed, time.monotonic() - started)
+        await self._succeeded(turn, target, verb, attempt, deployed, time.monotonic() - started)
         return None
 
     async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
@@ -100,6 +100,11 @@ class Performer:
             **({"kept": names(result.kept)} if result.kept else {}),
             took=time.monotonic() - started,
         )
+
+    async def move(self, turn: Turn, release: HelmRelease, old: ReleaseRef, interrupt: Interrupt) -> None:
+        """The release has another name or namespace now: uninstall what it was before (as Flux does)."""
+        turn.log.warning("release has another name or namespace, uninstalling it under the old one", old=str(old))
+        await self.uninstall(turn, release, old, interrupt)
 
     async def _deploy(
         self,
@@ -141,10 +146,9 @@ class Performer:
         return report
 
     async def _succeeded(
-        self, turn: Turn, verb: CountedVerb, attempt: Attempt, deployed: Deployed, took: float
+        self, turn: Turn, target: Target, verb: CountedVerb, attempt: Attempt, deployed: Deployed, took: float
     ) -> None:
         record, delta = deployed.record, deployed.delta
-        reason = f"{verb.capitalize()}Succeeded"
         # Said before the status is written: that wakes dependents, and theirs are the lines after this one.
         turn.log.info(
             f"release {verb}{'ed' if verb == 'install' else 'd'}",
@@ -156,7 +160,7 @@ class Performer:
             **({"kept": names(delta.kept)} if delta.kept else {}),
             took=took,
         )
-        await turn.write(turn.status.released(reason, succeeded(verb, record), record, attempt, verb))
+        await turn.write(turn.status.released(succeeded(verb, record), record, target.ref.storage, attempt, verb))
 
     async def _failed(
         self, turn: Turn, release: HelmRelease, verb: CountedVerb, attempt: Attempt, error: TerminalError

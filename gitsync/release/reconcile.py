@@ -33,6 +33,7 @@ from gitsync.errors import (
     DependencyCycle,
     DependencyMissing,
     FieldErrors,
+    FieldNotSupported,
     GitsyncError,
     NotFound,
     RenderError,
@@ -42,11 +43,13 @@ from gitsync.errors import (
     ValuesError,
 )
 from gitsync.release.backoff import Backoff
+from gitsync.release.deploy import ReleaseRef
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.perform import Performer
 from gitsync.release.state import Action, Tries, decide, state_of
 from gitsync.release.status import Attempt, StatusData, StatusWriter
 from gitsync.release.storage import RecordStore
+from gitsync.release.support import refused, without_effect
 from gitsync.release.target import ChartSource, Target, ref_of, target_of
 from gitsync.release.turn import MANAGER, Turn
 from gitsync.release.wait import names
@@ -117,6 +120,12 @@ class Reconciler:
             return None
         if FINALIZER not in release.metadata.finalizers:
             await self._add_finalizer(turn, release)
+        if fields := refused(release):
+            unsupported = FieldNotSupported(f"not supported yet: {', '.join(fields)}", hint="remove it")
+            await self._stall(turn, INVALID, unsupported)
+            return None
+        if fields := without_effect(release):
+            self._once(turn, "fields without effect yet", level="warning", fields=", ".join(fields))
         held = self.index.held.get(turn.key)
         if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
             await self._block(turn)
@@ -147,10 +156,15 @@ class Reconciler:
         attempt = Attempt(release.metadata.generation, target.chart.version, target.digests)
         tries = _tries(release, turn.status, attempt)
         action = decide(state, tries)
+        if turn.status.force_requested and action in (Action.NOTHING, Action.STALL):
+            action = Action.INSTALL if latest is None else Action.UPGRADE
         if action in _WAITS and self.index.blocked(turn.key) is not None:
             await self._block(turn)
             return None
         self._unblock(turn, action)
+        old = turn.status.last_ref
+        if old is not None and old != target.ref and self.records.latest(old[2], old[0]) is not None:
+            await self.performer.move(turn, release, ReleaseRef(*old), interrupt)
         try:
             return await self._act(turn, release, target, attempt, action, interrupt)
         except (ValuesError, RenderError) as error:
@@ -164,8 +178,9 @@ class Reconciler:
             case Action.NOTHING:
                 await self._in_sync(turn, target)
                 return None
-            case Action.STALL:
-                return None  # said when it happened, and kept in the status
+            case Action.STALL:  # said when it happened, and kept in the status
+                await turn.write(turn.status.acknowledged())
+                return None
             case Action.WAIT:
                 self._once(turn, "another operation is in progress", release=str(target.ref))
                 return 15.0

@@ -17,12 +17,14 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     FALSE,
+    FORCE_AT_ANNOTATION,
     PROGRESSING,
     PROGRESSING_WITH_RETRY,
     READY,
     RECONCILING,
     RELEASED,
     REQUESTED_AT_ANNOTATION,
+    RESET_AT_ANNOTATION,
     RETRIES_EXCEEDED,
     STALLED,
     TRUE,
@@ -108,12 +110,16 @@ class StatusWriter:
             self._handled(), (READY, FALSE, reason, message), (STALLED, TRUE, reason, message), drop=(RECONCILING,)
         )
 
-    def released(self, reason: str, message: str, record: Record, attempt: Attempt, verb: Verb) -> StatusData:
-        """A revision was deployed: Ready and Released True, counters back to nothing, its snapshot first."""
+    def released(self, message: str, record: Record, storage: str, attempt: Attempt, verb: Verb) -> StatusData:
+        """A revision was deployed: Ready and Released True, counters back to nothing, its snapshot first.
+
+        ``storage`` is the namespace that keeps the record.
+        """
+        reason = f"{verb.capitalize()}Succeeded"
         status = self._handled() | self._attempted(attempt, verb)
         for counter in ("failures", "installFailures", "upgradeFailures"):
             status.pop(counter, None)
-        status["storageNamespace"] = self.old.get("storageNamespace") or record.namespace
+        status["storageNamespace"] = storage
         status["history"] = history(self.old.get("history") or (), snapshot(record))
         return self._with(
             status,
@@ -137,13 +143,42 @@ class StatusWriter:
     def failures(self, verb: Verb, attempt: Attempt) -> int:
         """How often exactly this has failed. 0 when anything changed since."""
         same = (
-            self.old.get("lastAttemptedGeneration") == attempt.generation
+            not self.reset_requested
+            and self.old.get("lastAttemptedGeneration") == attempt.generation
             and self.old.get("lastAttemptedRevision") == attempt.version
             and self.old.get("lastAttemptedRevisionDigest") == attempt.digests.chart
             and self.old.get("lastAttemptedConfigDigest") == attempt.digests.values
         )
         count: int = self.old.get(f"{verb}Failures", 0) if same else 0
         return count
+
+    @property
+    def reset_requested(self) -> bool:
+        """Somebody asked (resetAt) that failures be forgotten, and that was not dealt with yet."""
+        return self._requested(RESET_AT_ANNOTATION, "lastHandledResetAt")
+
+    @property
+    def force_requested(self) -> bool:
+        """Somebody asked (forceAt) for one more install or upgrade, and that was not dealt with yet."""
+        return self._requested(FORCE_AT_ANNOTATION, "lastHandledForceAt")
+
+    def _requested(self, annotation: str, handled: str) -> bool:
+        annotations = self._metadata.get("annotations") or {}
+        token = annotations.get(annotation)
+        return bool(token) and token == annotations.get(REQUESTED_AT_ANNOTATION) and token != self.old.get(handled)
+
+    def acknowledged(self) -> StatusData:
+        """Requests were seen, and nothing else is to be said."""
+        return self.old | self._handled_requests()
+
+    @property
+    def last_ref(self) -> tuple[str, str, str] | None:
+        """Name, namespace and storage namespace of the release as it was last deployed; None before that."""
+        snapshots = self.old.get("history") or ()
+        if not snapshots:
+            return None
+        namespace = str(snapshots[0].get("namespace", ""))
+        return str(snapshots[0].get("name", "")), namespace, str(self.old.get("storageNamespace") or namespace)
 
     @property
     def last_verb(self) -> Verb:
@@ -174,6 +209,10 @@ class StatusWriter:
         annotations = self._metadata.get("annotations") or {}
         if requested := annotations.get(REQUESTED_AT_ANNOTATION):
             status["lastHandledReconcileAt"] = requested
+        if self.reset_requested:
+            status["lastHandledResetAt"] = requested
+        if self.force_requested:
+            status["lastHandledForceAt"] = requested
         if commit := annotations.get(COMMIT_ANNOTATION):
             status["lastHandledCommit"] = commit
         return status

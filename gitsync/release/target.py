@@ -44,11 +44,15 @@ class Target:
     chart: Located
     values: dict[str, Any] = field(repr=False)
     digests: Digests
+    #: Whether the values are held against the chart's schema.
+    validate: bool = True
 
 
 def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:
     """Put a target together."""
-    return Target(ref_of(release), chart, values, Digests(chart.digest, values_digest(values)))
+    spec = release.spec
+    validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
+    return Target(ref_of(release), chart, values, Digests(chart.digest, values_digest(values)), validate)
 
 
 def ref_of(release: HelmRelease) -> ReleaseRef:

@@ -17,13 +17,15 @@ from gitsync.diff import DiffLine, render_diff
 from gitsync.errors import ApiError, BlockedError, GitsyncError, KindUnknown, ManifestError, NotFound
 from gitsync.manifests import Desired
 from gitsync.release.apply import Applier
-from gitsync.release.deploy import objects_of
+from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.index import ReleaseIndex
-from gitsync.release.objects import delta, owned
+from gitsync.release.objects import delta, kept, owned
 from gitsync.release.state import State, state_of
+from gitsync.release.status import StatusWriter
 from gitsync.release.storage import MANAGER as HELM_MANAGER
 from gitsync.release.storage import RecordStore
-from gitsync.release.target import Located, Target, target_of
+from gitsync.release.support import refused
+from gitsync.release.target import Located, Target, ref_of, target_of
 from gitsync.sync.ownership import Owner, stamped
 from gitsync.sync.planning import Step, SyncPlan, is_release
 from gitsync.sync.syncer import MANAGER, Syncer
@@ -135,13 +137,16 @@ class Previewer:
     async def _release(self, release: HelmRelease) -> tuple[list[ObjectPreview], list[Problem]]:
         """The rendered objects of a release, where its chart or values are not those last deployed."""
         name = f"{release.key.namespace}/{release.key.name}"
+        if fields := refused(release):
+            return [], [Problem(f"HelmRelease/{name}", f"not supported yet: {', '.join(fields)}")]
         try:
             target = target_of(release, await self.locate(release), release.spec.values or {})
             latest = self.records.latest(target.ref.storage, target.ref.name)
             state = state_of(latest, target.digests, holder=self.records.holder, now=0.0, timeout=0.0)
             if release.spec.suspend or state in _WAS_DEPLOYED:
                 return [], []
-            return await self._rendered(target, name, latest.version if latest else 0), []
+            moved = await self._moved(release, target)
+            return [*moved, *await self._rendered(target, name, latest.version if latest else 0)], []
         except (GitsyncError, BlockedError) as error:
             return [], [Problem(f"HelmRelease/{name}", error.message, error.hint)]
 
@@ -187,11 +192,22 @@ class Previewer:
         release = self.index.get(key)
         if release is None or release.spec.suspend:
             return []
-        name = f"{key.namespace}/{key.name}"
-        records = await self.records.in_cluster(release.storage_namespace, release.release_name)
-        objects = [item for record in records for item in objects_of(record)]
-        settled = {ObjectKey.of(item) for item in await self._settled(objects, release.release_namespace)}
-        return [ObjectPreview(item, "delete", (), "", name, "uninstalled with its release") for item in sorted(settled)]
+        return await self._all_of(ref_of(release), f"{key.namespace}/{key.name}", "uninstalled with its release")
+
+    async def _moved(self, release: HelmRelease, target: Target) -> list[ObjectPreview]:
+        """What goes because the release has another name or namespace than before."""
+        live = self.index.raw(release.key)
+        old = StatusWriter(live).last_ref if live else None
+        if old is None or old == target.ref:
+            return []
+        name = f"{release.key.namespace}/{release.key.name}"
+        return await self._all_of(ReleaseRef(*old), name, "the release gets another name or namespace")
+
+    async def _all_of(self, ref: ReleaseRef, name: str, why: str) -> list[ObjectPreview]:
+        records = await self.records.in_cluster(ref.storage, ref.name)
+        objects = [item for record in records for item in objects_of(record) if not kept(item)]
+        settled = {ObjectKey.of(item) for item in await self._settled(objects, ref.namespace)}
+        return [ObjectPreview(item, "delete", (), "", name, why) for item in sorted(settled)]
 
 
 def _lines(before: Manifest | None, after: Manifest | None, key: ObjectKey) -> tuple[DiffLine, ...]:

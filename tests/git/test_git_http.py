@@ -146,6 +146,23 @@ async def test_a_token_that_expires_and_one_that_works_again(
     await mirror.head()
 
 
+async def test_credentials_that_are_renewed_in_place(origin: Repository, server: HttpGit, tmp_path: Path) -> None:
+    origin.commit({"a": "1"})
+    file = tmp_path / "token"
+    file.write_text("old")
+    mirror = Mirror(
+        GitSource(f"{server.url}/fleet"), tmp_path / "state", lambda: GitCredentials(token=file.read_text())
+    )
+    server.accepted = {basic("git", "old")}
+    await mirror.head()
+    server.accepted = {basic("git", "new")}
+    with pytest.raises(GitAuthRefused):
+        await mirror.head()
+    file.write_text("new")
+    await mirror.head()
+    await mirror.close()
+
+
 async def test_missing_credentials_are_asked_for_in_the_error_and_not_on_a_terminal(
     origin: Repository, server: HttpGit, reader: Reader
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tests.controlplane.errors import ApiError
 from tests.controlplane.world import has_service_account
 from tests.parity.serving import Serving
 from tests.parity.world import HELM_RELEASES, World, archives
+
+NewWorld = Callable[[], AbstractContextManager[World]]
 
 
 @pytest.fixture(scope="package")
@@ -41,37 +44,50 @@ def serving(
     assert not defects, defects
 
 
-@pytest.fixture
-def world(
+@pytest.fixture(scope="package")
+def new_world(
     control_plane: Cluster,
     helm_cli: Cli,
     serving: Serving,
     chart_files: Mapping[str, Path],
-    tmp_path: Path,
-) -> Iterator[World]:
-    """Two fresh namespaces with names of the same length, and a HelmRepository in gitsync's."""
-    number = uuid.uuid4().hex[:6]
-    ours, theirs = f"ours-{number}-x", f"them-{number}-x"
-    for name in (ours, theirs):
-        control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    control_plane.request(
-        "POST",
-        f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{ours}/helmrepositories",
-        {
-            "apiVersion": "source.toolkit.fluxcd.io/v1",
-            "kind": "HelmRepository",
-            "metadata": {"name": "charts", "namespace": ours},
-            "spec": {"interval": "1h", "url": serving.url},
-        },
-    )
+    tmp_path_factory: pytest.TempPathFactory,
+) -> NewWorld:
+    """Makes worlds: two fresh namespaces with names of the same length, and a HelmRepository in gitsync's."""
+
+    @contextmanager
+    def make() -> Iterator[World]:
+        number = uuid.uuid4().hex[:6]
+        names = (f"ours-{number}-x", f"them-{number}-x")
+        for name in names:
+            control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        _add_repository(control_plane, names[0], serving.url)
+        world = World(control_plane, helm_cli, serving, *names, chart_files, tmp_path_factory.mktemp("values"))
+        world.until(lambda: all(has_service_account(control_plane, name) for name in names), "namespaces are ready")
+        yield world
+        for name in names:
+            control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+    return make
+
+
+@pytest.fixture
+def world(serving: Serving, new_world: NewWorld) -> Iterator[World]:
+    """A world of the test's own. gitsync's log is printed, for pytest to show with a failure."""
     first = len(serving.lines)
-    world = World(control_plane, helm_cli, serving, ours, theirs, chart_files, tmp_path)
-    world.until(lambda: all(has_service_account(control_plane, name) for name in (ours, theirs)), "namespaces are ready")
-    yield world
-    for line in serving.lines[first:]:
-        print(json.dumps(line, default=str))
-    for name in (ours, theirs):
-        control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+    with new_world() as made:
+        yield made
+        for line in serving.lines[first:]:
+            print(json.dumps(line, default=str))
+
+
+def _add_repository(cluster: Cluster, namespace: str, url: str) -> None:
+    manifest = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "HelmRepository",
+        "metadata": {"name": "charts", "namespace": namespace},
+        "spec": {"interval": "1h", "url": url},
+    }
+    cluster.request("POST", f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/helmrepositories", manifest)
 
 
 def _remove_all(cluster: Cluster) -> None:
@@ -82,9 +98,13 @@ def _remove_all(cluster: Cluster) -> None:
         for item in left:
             metadata = item["metadata"]
             if "deletionTimestamp" not in metadata:
-                place = f"{HELM_RELEASES}/namespaces/{metadata['namespace']}/helmreleases/{metadata['name']}"
-                try:
-                    cluster.request("DELETE", place)
-                except ApiError as error:
-                    assert error.status == 404
+                _delete(cluster, f"{HELM_RELEASES}/namespaces/{metadata['namespace']}/helmreleases/{metadata['name']}")
         time.sleep(0.1)
+
+
+def _delete(cluster: Cluster, path: str) -> None:
+    try:
+        cluster.request("DELETE", path)
+    except ApiError as error:
+        if error.status != 404:
+            raise

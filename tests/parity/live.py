@@ -44,8 +44,9 @@ def objects(cluster: Cluster, namespace: str) -> dict[str, Normal]:
     for group, plurals in _CLUSTER_WIDE.items():
         for plural in plurals:
             for item in _list(cluster, f"{group}/{plural}"):
-                if namespace in item["metadata"]["name"]:
-                    found[f"{item['kind']}/{item['metadata']['name'].replace(namespace, 'NS')}"] = normal(item, namespace)
+                name = item["metadata"]["name"]
+                if namespace in name:
+                    found[f"{item['kind']}/{name.replace(namespace, 'NS')}"] = normal(item, namespace)
     return found
 
 
@@ -99,13 +100,12 @@ def stored(cluster: Cluster, namespace: str, release: str, revision: int) -> Nor
                 # A time that is there stays told apart from one that is empty.
                 holder[field] = bool(holder[field])
     metadata = secret["metadata"]
+    notes = metadata.get("annotations", {})
     return {
         "type": secret["type"],
         "labels": {name: "TIME" if name.endswith("At") else value for name, value in metadata["labels"].items()},
         "managers": sorted({(entry["manager"], entry["operation"]) for entry in metadata["managedFields"]}),
-        "foreign annotations": {
-            name: value for name, value in metadata.get("annotations", {}).items() if not name.startswith("gitsync.dev/")
-        },
+        "foreign annotations": {name: notes[name] for name in notes if not name.startswith("gitsync.dev/")},
         "body": body,
     }
 

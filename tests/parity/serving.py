@@ -47,7 +47,7 @@ class Serving:
         started: Future[None] = Future()
         self._life = self._background.start(self._live(started))
         # A start that fails ends the life, and with it the wait.
-        self._life.add_done_callback(lambda life: started.done() or started.set_exception(life.exception() or EOFError))
+        self._life.add_done_callback(lambda life: _fail(started, life.exception()))
         started.result(60)
         return self
 
@@ -79,3 +79,8 @@ class Serving:
     def _keep(self, _logger: Any, method: str, line: Any) -> Any:
         self.lines.append({**line, "level": method})
         raise structlog.DropEvent
+
+
+def _fail(started: Future[None], error: BaseException | None) -> None:
+    if not started.done():
+        started.set_exception(error or RuntimeError("ended before it had started"))

@@ -145,9 +145,7 @@ class World:
         """``helm upgrade``, likewise."""
         self._helm("upgrade", chart, values, namespace, *flags)
 
-    def _helm(
-        self, verb: str, chart: str, values: Mapping[str, Any] | None, namespace: str, *flags: str
-    ) -> None:
+    def _helm(self, verb: str, chart: str, values: Mapping[str, Any] | None, namespace: str, *flags: str) -> None:
         file = self.scratch / f"values-{next(_numbers)}.json"
         file.write_text(json.dumps(values or {}))
         wait = ("--wait", "--wait-for-jobs", "--timeout", "30s")

@@ -1,0 +1,70 @@
+"""Fields of a HelmRelease that gitsync does not honour yet. Pure.
+
+A field whose neglect would give another release than the one asked for is refused: it is safer to say so than to
+install something else, or somewhere else. What merely does less than it could is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
+
+
+def refused(release: HelmRelease) -> tuple[str, ...]:
+    """The fields that keep a release from being installed, as they are written."""
+    return tuple(_refused(release.spec))
+
+
+def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
+    if spec.kube_config is not None:
+        yield "spec.kubeConfig"
+    if spec.service_account_name is not None:
+        yield "spec.serviceAccountName"
+    if spec.values_from:
+        yield "spec.valuesFrom"
+    if spec.post_renderers:
+        yield "spec.postRenderers"
+    if spec.common_metadata is not None:
+        yield "spec.commonMetadata"
+    if spec.health_check_exprs:
+        yield "spec.healthCheckExprs"
+    if any(dependency.ready_expr for dependency in spec.depends_on):
+        yield "spec.dependsOn[].readyExpr"
+    if spec.chart is not None:
+        if spec.chart.spec.verify is not None:
+            yield "spec.chart.spec.verify"
+        if spec.chart.spec.all_values_files():
+            yield "spec.chart.spec.valuesFiles"
+    yield from _refused_actions(spec)
+
+
+def _refused_actions(spec: HelmReleaseSpec) -> Iterator[str]:
+    if not spec.install.server_side_apply:
+        yield "spec.install.serverSideApply: false"
+    if spec.upgrade.server_side_apply == "disabled":
+        yield "spec.upgrade.serverSideApply: disabled"
+    if spec.install.disable_take_ownership:
+        yield "spec.install.disableTakeOwnership"
+    if spec.upgrade.disable_take_ownership:
+        yield "spec.upgrade.disableTakeOwnership"
+    if spec.upgrade.preserve_values:
+        yield "spec.upgrade.preserveValues"
+
+
+def without_effect(release: HelmRelease) -> tuple[str, ...]:
+    """The fields that are accepted and change nothing yet."""
+    return tuple(_without_effect(release.spec))
+
+
+def _without_effect(spec: HelmReleaseSpec) -> Iterator[str]:
+    if spec.test.enable:
+        yield "spec.test.enable"
+    if spec.drift_detection.mode != "disabled":
+        yield "spec.driftDetection.mode"
+    if spec.upgrade.force:
+        yield "spec.upgrade.force"
+    if spec.upgrade.cleanup_on_fail:
+        yield "spec.upgrade.cleanupOnFail"
+    if spec.wait_strategy.name == "legacy":
+        yield "spec.waitStrategy: legacy"
