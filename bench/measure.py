@@ -33,8 +33,8 @@ RELEASES = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{NAMESPACE}/helmreleases
 class FloorRun:
     """``requests`` is what the API server counted within ``window`` seconds, ``own`` how many of them the floor sent.
 
-    ``idle`` is what it counted within as many seconds afterwards, when nobody did anything. ``plane_cpu`` is the control
-    plane's CPU time within the window, in seconds.
+    ``idle`` is what it counted within as many seconds afterwards, when nobody did anything. ``plane_cpu`` is the
+    control plane's CPU time within the window, in seconds.
     """
 
     seconds: float

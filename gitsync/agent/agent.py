@@ -115,7 +115,7 @@ class Agent:
                 owner,
                 SyncStore(cluster, settings.namespace, settings.name),
                 LiveReader(cluster, settings.name, watches),
-                SyncOptions(settings.prune, settings.allow_mass_prune),
+                SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
             )
             reader = ManifestReader(settings.default_namespace)
             commits = CommitSource(mirror, reader, releases.git_charts, settings.path)

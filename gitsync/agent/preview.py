@@ -65,7 +65,7 @@ async def preview(settings: Settings) -> Preview:
             owner,
             SyncStore(cluster, settings.namespace, settings.name),
             LiveReader(cluster, settings.name, watches),
-            SyncOptions(settings.prune, settings.allow_mass_prune),
+            SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         )
         finder = _ChartFinder(cluster, charts, git_charts, desired, repositories)
         previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, renderer(cluster, charts))

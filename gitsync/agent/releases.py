@@ -33,7 +33,7 @@ from gitsync.release.uninstall import Uninstaller
 from gitsync.sync.gitcharts import GitCharts
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+    from gitsync.cluster import Cluster, Served, SharedWatch, WatchEvent
 
 #: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
 GATHER = 0.05
@@ -158,10 +158,15 @@ class Releases:
 
 def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
     """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``."""
+    made: dict[Served, Capabilities] = {}
 
     async def render(target: Target, context: ReleaseContext) -> Rendered:
         chart = await target.chart.load()
-        capabilities = Capabilities.of(*await cluster.served())
+        served = await cluster.served()
+        capabilities = made.get(served)
+        if capabilities is None:
+            made.clear()
+            capabilities = made[served] = Capabilities.of(served.version, served.kinds)
         return await charts.render(
             chart,
             target.values,

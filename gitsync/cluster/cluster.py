@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.credentials import CredentialSource, choose_source
-from gitsync.cluster.discovery import Discovery
+from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
 from gitsync.cluster.objects import Objects
 from gitsync.cluster.shared import SharedWatch, Watches
@@ -59,17 +59,16 @@ class Cluster(Objects):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def served(self) -> tuple[str, list[tuple[str, str, str]]]:
-        """The API server's version (``v1.36.3``) and all that it serves, as (group, version, kind). Costs a request the
-        first time, and where discovery is read again.
+    async def served(self) -> Served:
+        """What the API server is and serves; the same object until discovery is read again. Costs a request the first
+        time, and where discovery is read again.
 
         Raises: ClusterUnavailable.
         """
         if self._server_version is None:
             answer = await self._transport.send(Request("GET", "/version", Subject("discover", "/version")))
             self._server_version = str(answer.body["gitVersion"])
-        resources = await self._discovery.served()
-        return self._server_version, [(item.group, item.version, item.kind) for item in resources]
+        return await self._discovery.served(self._server_version)
 
     @property
     def requests(self) -> Counter[str]:

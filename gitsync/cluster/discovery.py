@@ -68,6 +68,14 @@ def _segment(name: str) -> str:
     return quote(name, safe=":")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """An API server's version (``v1.36.3``) and all that it serves, as (group, version, kind)."""
+
+    version: str
+    kinds: tuple[tuple[str, str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     """One reading. ``kinds``: versions in the server's order of preference. ``unread``: groups whose server is away."""
@@ -85,6 +93,7 @@ class Discovery:
         self._transport = transport
         self._timings = timings
         self._table: _Table | None = None
+        self._served: tuple[_Table, Served] | None = None
         self._stale = False
         self._read_at = -1e9
         self._reading = asyncio.Lock()
@@ -108,12 +117,14 @@ class Discovery:
         """Whether the last reading had the kind. Makes no request."""
         return self._current(group, kind, "") is not None
 
-    async def served(self) -> list[Resource]:
-        """Everything that is served, each kind in each of its versions. Raises: ClusterUnavailable."""
-        if self._table is None or self._stale:
-            await self._read_unless(lambda: self._table is not None and not self._stale)
+    async def served(self, version: str) -> Served:
+        """Everything that is served by an API server of this version. Raises: ClusterUnavailable."""
+        await self._read_unless(lambda: self._table is not None and not self._stale)
         assert self._table is not None
-        return [resource for versions in self._table.kinds.values() for resource in versions.values()]
+        if self._served is None or self._served[0] is not self._table:
+            kinds = (item for versions in self._table.kinds.values() for item in versions.values())
+            self._served = self._table, Served(version, tuple((k.group, k.version, k.kind) for k in kinds))
+        return self._served[1]
 
     def forget(self) -> None:
         """Has the next question read again: a path that was served is not any more."""

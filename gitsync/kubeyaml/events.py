@@ -70,7 +70,7 @@ def _hint(text: str, index: int) -> str:
         return _TEMPLATE_HINT
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent with spaces: YAML allows no tabs there"
-    if line.startswith("%"):
+    if text.lstrip().startswith("%"):
         return "Kubernetes reads no % directives: leave the line out"
     if text[index : index + 1] in ("@", "`"):
         return "a value may not begin with this character: quote it"

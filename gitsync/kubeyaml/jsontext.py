@@ -35,7 +35,8 @@ def may_be_json(text: str) -> bool:
 def parse(text: str, *, unique_keys: bool, first_line: int = 1) -> dict[str, Any]:
     """The object that is all of ``text``, numbers and broken surrogates as Kubernetes keeps them.
 
-    Raises: NotJson; YamlError for over MAX_JSON_VALUES values and, when ``unique_keys``, for duplicate keys.
+    Raises: NotJson; YamlError for over MAX_JSON_VALUES values, for numbers that are too large and, when
+    ``unique_keys``, for duplicate keys.
     """
     refuse_many_values(text)
     try:
@@ -96,7 +97,7 @@ def _float(text: str) -> int | float:
     """Go writes a floating point number without a fraction as an integer, of its shortest digits and zeros."""
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise ValueError
+        raise YamlError("a number too large for 64 bits, with or without a fraction")
     if value.is_integer() and abs(value) < _GO_EXPONENT:
         return int(Decimal(repr(value)))
     return value

@@ -83,14 +83,14 @@ class Applier:
 
     async def await_served(self, crds: Iterable[Manifest]) -> None:
         """Wait until discovery names the kinds of CustomResourceDefinitions, which it does a little after they are
-        established, and which no watch tells. Gives up silently: whoever applies such a kind is told that it is unknown.
+        established. Gives up silently: whoever applies such a kind is told that it is unknown.
         """
         try:
             async with asyncio.timeout(SERVED_TIMEOUT):
                 for spec in (crd["spec"] for crd in crds):
                     for served in (item["name"] for item in spec["versions"] if item.get("served")):
-                        while not await self._serves(spec["group"], spec["names"]["kind"], served):
-                            await asyncio.sleep(0.1)
+                        while not await self._serves(spec["group"], spec["names"]["kind"], served):  # noqa: ASYNC110
+                            await asyncio.sleep(0.1)  # there is no watch that tells what discovery will say
         except TimeoutError:
             return
 

@@ -41,10 +41,12 @@ CONCURRENT_APPLIES = 16
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """``prune``: delete what left Git; ``allow_mass_prune``: also when it is most of what there is."""
+    """``prune``: delete what left Git; ``allow_mass_prune``: also when it is most of what there is;
+    ``default_namespace``: where objects go whose manifest names none."""
 
     prune: bool = True
     allow_mass_prune: bool = False
+    default_namespace: str = "default"
     settle_timeout: float = SETTLE_TIMEOUT
 
 
@@ -175,9 +177,9 @@ class Syncer:
         placed = []
         for item in desired.objects.values():
             try:
-                (manifest,) = await self._applier.settle_namespaces([item.manifest], "default")
+                (manifest,) = await self._applier.settle_namespaces([item.manifest], self.options.default_namespace)
             except KindUnknown:
-                placed.append(_by_crd(item, desired))
+                placed.append(_by_crd(item, desired, self.options.default_namespace))
                 continue
             same = manifest is item.manifest
             placed.append(item if same else replace(item, key=ObjectKey.of(manifest), manifest=manifest))
@@ -345,7 +347,7 @@ def _edge_origins(item: DesiredObject) -> list[Origin]:
     return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
 
 
-def _by_crd(item: DesiredObject, desired: Desired) -> DesiredObject:
+def _by_crd(item: DesiredObject, desired: Desired, namespace: str) -> DesiredObject:
     """An object of a kind that its own commit brings the CRD of: the CRD says whether it is namespaced."""
     group = group_of(item.manifest["apiVersion"])
     for key, other in desired.objects.items():
@@ -353,8 +355,8 @@ def _by_crd(item: DesiredObject, desired: Desired) -> DesiredObject:
         if key.kind == "CustomResourceDefinition" and spec.get("group") == group:
             namespaced = (spec.get("names") or {}).get("kind") == item.key.kind and spec.get("scope") == "Namespaced"
             if namespaced and not item.key.namespace:
-                metadata = {**item.manifest["metadata"], "namespace": "default"}
-                return replace(item, key=item.key.within("default"), manifest={**item.manifest, "metadata": metadata})
+                metadata = {**item.manifest["metadata"], "namespace": namespace}
+                return replace(item, key=item.key.within(namespace), manifest={**item.manifest, "metadata": metadata})
     return item
 
 

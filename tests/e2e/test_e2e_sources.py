@@ -189,5 +189,7 @@ def test_once_ends_with_an_exit_code_that_tells_whether_everything_is_ready(
     failed = {"app": ("failed", 1)}
     installed = {"app": ("deployed", 1), "next": ("deployed", 1)}
     assert helm.listed(helm_cli, namespace) == (failed if broken else installed)
+    # Once more, with nothing to do: it tells what is not ready all the same.
+    assert agent.start().wait() == (1 if broken else 0)
     unready = {line.fields["release"] for line in agent.said("not ready")}
     assert unready == ({f"{namespace}/app", f"{namespace}/next"} if broken else set())

@@ -41,7 +41,7 @@ def serving(
         yield running
         _remove_all(control_plane)
     defects = [line for line in running.lines if "a defect in" in line["event"]]
-    assert not defects, defects
+    assert not defects, "\n".join(f"{line['key']}: {line['exception']}" for line in defects)
 
 
 @pytest.fixture(scope="package")

@@ -42,7 +42,7 @@ class Serving:
 
     def __enter__(self) -> Serving:
         self._old_processors = structlog.get_config()["processors"]
-        structlog.configure(processors=[self._keep])
+        structlog.configure(processors=[structlog.processors.format_exc_info, self._keep])
         self._background.__enter__()
         started: Future[None] = Future()
         self._life = self._background.start(self._live(started))
