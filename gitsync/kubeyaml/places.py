@@ -10,6 +10,7 @@ from gitsync.errors import YamlError
 from gitsync.kubeyaml.events import events
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
+from gitsync.kubeyaml.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,10 +77,15 @@ def _step(node: _Node, part: str | int) -> tuple[int, _Node] | None:
     if isinstance(children, dict):
         if str(part) in children:
             return children[str(part)]
-        return next((found for merged in node.merged if (found := _step(merged, part)) is not None), None)
+        sources = [source for merged in node.merged for source in _merge_sources(merged)]
+        return next((found for source in sources if (found := _step(source, part)) is not None), None)
     if children is not None and isinstance(part, int) and 0 <= part < len(children):
         return children[part].index, children[part]
     return None
+
+
+def _merge_sources(merged: _Node) -> list[_Node]:
+    return merged.children if isinstance(merged.children, list) else [merged]
 
 
 def _build(text: str) -> _Node | None:
@@ -87,6 +93,8 @@ def _build(text: str) -> _Node | None:
     try:
         for event in events(text):
             builder.take(event)
+            if builder.depth > MAX_DEPTH:
+                break
     except YamlError:
         pass  # what was read so far has its places
     return builder.root
@@ -101,11 +109,16 @@ class _Builder:
         self._keys: list[tuple[int, str] | None] = []  # per open node, the key whose value is due
         self._anchors: dict[str, _Node] = {}
 
+    @property
+    def depth(self) -> int:
+        """How many mappings and lists are open."""
+        return len(self._open)
+
     def take(self, event: Any) -> None:
         kind = type(event)
         if kind is yaml_events.AliasEvent:
             target = self._anchors.get(event.anchor)
-            if target is not None:
+            if target is not None and target not in self._open:
                 self._place(target, event)
         elif kind is yaml_events.ScalarEvent:
             node = _Node(event.start_mark.index)
@@ -139,7 +152,7 @@ class _Builder:
                 return
             self._keys[-1] = None
             if key[1] == "<<":
-                parent.merged.extend(node.children if isinstance(node.children, list) else [node])
+                parent.merged.append(node)
             else:
                 parent.children[key[1]] = (key[0], node)
 

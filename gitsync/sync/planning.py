@@ -1,20 +1,20 @@
 """What a commit changes: desired objects against the inventory and what is live. Pure.
 
-An object whose content is the one last applied costs nothing; ``live`` is asked only about the others, and about all of
-them when the whole cluster is to be compared (at a start, and at intervals).
+An object whose content is the one last applied costs nothing; somebody looks only at the others, and at all of them
+when the whole cluster is to be compared (at a start, and at intervals).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, SOURCE_GROUP
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
-from gitsync.manifests import DesiredObject
+from gitsync.manifests import Desired, DesiredObject
 from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.ownership import Owner
 
@@ -22,8 +22,6 @@ from gitsync.sync.ownership import Owner
 MASS_PRUNE_FROM = 10
 
 Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign"]
-#: What is known of a live object: the object, None when it is not there, ``...`` (Ellipsis) when nobody looked.
-Live = Callable[[ObjectKey], Manifest | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +49,16 @@ class Step:
 class SyncPlan:
     """What a sync does: ``stages`` of objects to apply, one after the other; ``prune``, the entries that left Git.
 
+    ``desired`` is the commit's content with namespaces filled in, ``steps`` what is found of each of its objects.
     ``held`` says why nothing may be done until somebody confirms ("" for go on); ``unpruned`` why pruning is off.
     """
 
+    desired: Desired
     steps: tuple[Step, ...]
     stages: tuple[tuple[Step, ...], ...]
     prune: tuple[Entry, ...] = ()
     held: str = ""
     unpruned: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing is to be done."""
-        return not self.prune and not any(step.applies for step in self.steps)
 
 
 def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | None, owner: Owner) -> Step:

@@ -98,7 +98,7 @@ class Previewer:
     async def preview(self, desired: Desired) -> Preview:
         """What ``desired`` would do to the cluster as it is now. Raises: ClusterUnavailable."""
         plan = await self.syncer.plan(desired, full=True)
-        problems = [_problem(error) for error in desired.errors]
+        problems = [_problem(error) for error in plan.desired.errors]
         objects: list[ObjectPreview] = []
         for found in await asyncio.gather(*(self._step(step, desired.commit) for step in plan.steps if step.applies)):
             objects += found

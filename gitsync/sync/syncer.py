@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin, group_of
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.names import SYNC_LABEL
-from gitsync.errors import ApiError, KindUnknown, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded
+from gitsync.errors import ApiError, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.release.apply import Applier
@@ -23,6 +23,7 @@ from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.journal import Result, append
 from gitsync.sync.live import LiveReader
 from gitsync.sync.ownership import Owner, stamped
+from gitsync.sync.placement import placed
 from gitsync.sync.planning import Step, SyncPlan, is_release, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
@@ -75,6 +76,7 @@ class Syncer:
         self._applier = Applier(self.cluster, MANAGER)
         self._pruner = Pruner(self.cluster, self._applier, self.owner, self.index)
         self._inventory: Inventory | None = None
+        self._held = ""
 
     async def inventory(self) -> Inventory:
         """What is known to be in the cluster; read once, then kept here, since nobody else writes it."""
@@ -86,7 +88,8 @@ class Syncer:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
         content is not the one last applied. Writes nothing."""
         inventory = await self.inventory()
-        objects = await self._placed(desired)
+        desired = await placed(desired, self._applier, self.options.default_namespace)
+        objects = desired.objects.values()
         asked = [
             item.key for item in objects if full or is_release(item.key) or not _same(item, inventory.get(item.key))
         ]
@@ -98,8 +101,9 @@ class Syncer:
             for item in objects
         )
         unpruned = _unpruned(desired, self.options.prune)
-        prune = to_prune(inventory, {item.key for item in objects})
+        prune = to_prune(inventory, desired.objects.keys())
         return SyncPlan(
+            desired,
             steps,
             staged(steps, release_graph(desired)),
             prune=() if unpruned else prune,
@@ -113,6 +117,7 @@ class Syncer:
         Raises: RetryableError when the cluster is away; InventoryError.
         """
         plan = await self.plan(desired, full=full)
+        desired = plan.desired
         report = Report(desired.commit)
         before = await self.inventory()
         if plan.held and not await self.store.confirmed(desired.commit.id):
@@ -144,6 +149,9 @@ class Syncer:
             report.log.info("commit changes nothing in the cluster", files=files)
 
     async def _hold(self, plan: SyncPlan, report: Report) -> SyncResult:
+        if self._held == report.commit.id:
+            return SyncResult("held", waiting=len(plan.prune))
+        self._held = report.commit.id
         key = self.store.inventory_key
         report.log.warning(
             "commit is held until it is confirmed",
@@ -152,7 +160,7 @@ class Syncer:
             f"{key.namespace} annotate --overwrite configmap {key.name} {ALLOW_MASS_PRUNE}={report.commit.short}",
         )
         report.counts["waiting"] = len(plan.prune)
-        await self._journal(report, "held")
+        await self._journal(report, "held", quiet=True)
         return SyncResult("held", waiting=len(plan.prune))
 
     async def _carry_out(
@@ -171,19 +179,6 @@ class Syncer:
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         return replace(result, retry=report.retry, failed=failed, waiting=waiting)
-
-    async def _placed(self, desired: Desired) -> list[DesiredObject]:
-        """The desired objects with the namespace that the API server would give them."""
-        placed = []
-        for item in desired.objects.values():
-            try:
-                (manifest,) = await self._applier.settle_namespaces([item.manifest], self.options.default_namespace)
-            except KindUnknown:
-                placed.append(_by_crd(item, desired, self.options.default_namespace))
-                continue
-            same = manifest is item.manifest
-            placed.append(item if same else replace(item, key=ObjectKey.of(manifest), manifest=manifest))
-        return placed
 
     async def _apply(self, plan: SyncPlan, report: Report, interrupt: Interrupt) -> dict[ObjectKey, Manifest]:
         """Apply stage after stage. One object that fails does not stop the others."""
@@ -345,19 +340,6 @@ def _edge_origins(item: DesiredObject) -> list[Origin]:
         return []
     count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
     return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
-
-
-def _by_crd(item: DesiredObject, desired: Desired, namespace: str) -> DesiredObject:
-    """An object of a kind that its own commit brings the CRD of: the CRD says whether it is namespaced."""
-    group = group_of(item.manifest["apiVersion"])
-    for key, other in desired.objects.items():
-        spec = other.manifest.get("spec") or {}
-        if key.kind == "CustomResourceDefinition" and spec.get("group") == group:
-            namespaced = (spec.get("names") or {}).get("kind") == item.key.kind and spec.get("scope") == "Namespaced"
-            if namespaced and not item.key.namespace:
-                metadata = {**item.manifest["metadata"], "namespace": namespace}
-                return replace(item, key=item.key.within(namespace), manifest={**item.manifest, "metadata": metadata})
-    return item
 
 
 def _without_managed_fields(manifest: Manifest) -> Manifest:

@@ -46,9 +46,9 @@ async def test_a_kind_whose_crd_has_just_come_is_found(api: FaultyApi, cluster: 
 async def test_all_that_is_served_can_be_listed(api: FaultyApi, cluster: Cluster) -> None:
     api.on("GET", "/version", answer({"gitVersion": "v1.36.3"}))
     for _ in range(2):
-        version, kinds = await cluster.served()
-        assert version == "v1.36.3"
-        assert sorted(kinds) == [
+        served = await cluster.served()
+        assert served.version == "v1.36.3"
+        assert sorted(served.kinds) == [
             ("", "v1", "ConfigMap"),
             ("", "v1", "Pod"),
             ("", "v1", "Secret"),

@@ -92,16 +92,13 @@ def a_file_in_its_place(path: Path) -> None:
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "packs cut in half": truncate("objects/pack/*.pack"),
     "packs overwritten": flip_bits,
-    "packs gone": remove("objects/pack/*.pack"),
     "indexes cut in half": truncate("objects/pack/*.idx"),
     "objects gone": remove("objects"),
     "HEAD gone": remove("HEAD"),
     "small files emptied": empty("HEAD", "refs/gitsync/*"),
-    "config gone": remove("config"),
     "config unreadable": scribble("config", "[core\nbare ="),
     "refs gone": remove("refs"),
     "refs pointing nowhere": lambda path: [f.write_text("1" * 40 + "\n") for f in path.glob("refs/gitsync/*")],
-    "shallow gone": remove("shallow"),
     "shallow unreadable": scribble("shallow", "nonsense\n"),
     "all gone": shutil.rmtree,
     "a file in its place": a_file_in_its_place,
@@ -121,8 +118,6 @@ async def test_damage_met_while_reading_is_mended(
 
     damage(mirror.path)
     assert await mirror.tree(commit.id) == entries
-    damage(mirror.path)
-    assert await mirror.info(commit.id) == commit
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())

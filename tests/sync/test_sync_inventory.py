@@ -36,7 +36,13 @@ def test_an_inventory_is_read_back_as_it_was_written(entries: list[Entry], commi
 
 def test_two_thousand_objects_take_a_small_part_of_a_config_map() -> None:
     entries = [
-        Entry(ObjectKey("apps", "Deployment", f"ns-{n % 20}", f"app-{n}"), "apps/v1", f"{n:064x}", "c" * 40, f"a/{n}.yaml:1")
+        Entry(
+            ObjectKey("apps", "Deployment", f"ns-{n % 20}", f"app-{n}"),
+            "apps/v1",
+            f"{n:064x}",
+            "c" * 40,
+            f"a/{n}.yaml:1",
+        )
         for n in range(2000)
     ]
     content = inventories.encode(Inventory("c" * 40).with_entries(entries))
@@ -58,7 +64,7 @@ def test_an_inventory_too_large_for_a_config_map_is_an_error_that_says_what_to_d
 def test_a_damaged_inventory_or_journal_is_an_error_that_names_the_config_map(packed: str) -> None:
     for module, key in ((inventories, "inventory"), (journals, "journal")):
         with pytest.raises(InventoryError, match="fleet-inventory"):
-            module.decode(config_map({"binaryData": {key: packed}}))  # type: ignore[attr-defined]
+            module.decode(config_map({"binaryData": {key: packed}}))
 
 
 def test_nothing_kept_yet_is_an_empty_inventory_and_journal() -> None:

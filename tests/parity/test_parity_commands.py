@@ -1,0 +1,120 @@
+"""helm's commands on a release of gitsync's: they read it as they read helm's own, and they work on it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.controlplane.errors import CommandError
+from tests.parity.world import World
+
+READING: Sequence[Sequence[str]] = (
+    ("status", "demo"),
+    ("status", "demo", "-o", "json"),
+    ("get", "all", "demo"),
+    ("get", "values", "demo"),
+    ("get", "values", "demo", "--all", "-o", "json"),
+    ("get", "manifest", "demo"),
+    ("get", "notes", "demo"),
+    ("get", "hooks", "demo"),
+    ("get", "metadata", "demo"),
+    ("history", "demo"),
+    ("list",),
+)
+#: Helm writes times in several ways, for people and in JSON.
+_TIMES = re.compile(
+    r"\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d{4}( [A-Z]+)?|Z|[+-]\d\d:\d\d)?"
+)
+
+
+def output(world: World, namespace: str, command: Sequence[str]) -> str:
+    """What helm prints, with times and the namespace made equal and white space that aligns columns made one."""
+    text = world.helm(*command, "--namespace", namespace).replace(namespace, "NS")
+    return re.sub(r"[ \t]+", " ", _TIMES.sub("TIME", text))
+
+
+@pytest.mark.parametrize("chart", ["plain", "hooks"])
+def test_what_helm_prints_of_gitsync_s_release_is_what_it_prints_of_its_own(chart: str, world: World) -> None:
+    world.deploy(chart, {"text": "of the user"})
+    world.install(chart, {"text": "of the user"})
+    world.ready()
+
+    with ThreadPoolExecutor(4) as threads:
+        ours = list(threads.map(lambda command: output(world, world.ours, command), READING))
+        theirs = list(threads.map(lambda command: output(world, world.theirs, command), READING))
+
+    for command, one, other in zip(READING, ours, theirs, strict=True):
+        assert one == other, " ".join(command)
+    assert "demo" in ours[-1]
+    assert "of the user" in ours[READING.index(("get", "values", "demo"))]
+
+
+def test_helm_upgrades_and_rolls_back_gitsync_s_release_and_gitsync_goes_on_from_there(world: World) -> None:
+    world.deploy("plain", {"text": "from git"})
+    world.ready()
+    world.patch_spec(suspend=True)
+
+    world.upgrade("plain", {"text": "by hand"}, namespace=world.ours)
+    assert world.revisions() == [(1, "superseded"), (2, "deployed")]
+    assert data(world)["text"] == "by hand"
+
+    world.helm("rollback", "demo", "1", "--namespace", world.ours, "--wait")
+    assert world.revisions() == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+    assert data(world)["text"] == "from git"
+
+    # The rollback brought what the HelmRelease asks for but for one thing: its manifest is of revision 1, an install.
+    world.patch_spec(suspend=False)
+    world.until(lambda: (4, "deployed") in world.revisions(), "gitsync has gone on", lambda: str(world.revisions()))
+    world.ready()
+    assert data(world) | {"revision": "4"} == data(world)
+
+
+def test_a_release_changed_by_hand_is_brought_back(world: World) -> None:
+    world.deploy("plain", {"text": "from git"})
+    world.ready()
+
+    world.upgrade("plain", {"text": "by hand"}, namespace=world.ours)
+
+    world.until(lambda: (3, "deployed") in world.revisions(), "gitsync has taken over", lambda: str(world.revisions()))
+    world.ready()
+    assert world.revisions() == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+    assert data(world)["text"] == "from git"
+    assert json.loads(world.helm("get", "values", "demo", "-n", world.ours, "-o", "json")) == {"text": "from git"}
+
+
+def test_a_release_uninstalled_by_hand_is_installed_again(world: World) -> None:
+    world.deploy("workloads")
+    world.ready()
+
+    world.helm("uninstall", "demo", "--namespace", world.ours, "--wait")
+
+    world.until(lambda: world.revisions() == [(1, "deployed")], "gitsync has installed it again")
+    world.ready()
+    assert world.object("/apis/apps/v1", "deployments", "demo-web") is not None
+
+
+def test_helm_uninstalls_gitsync_s_release_completely(world: World) -> None:
+    world.deploy("workloads")
+    world.ready()
+    world.patch_spec(suspend=True)
+
+    world.helm("uninstall", "demo", "--namespace", world.ours, "--wait")
+
+    assert world.revisions() == []
+    with pytest.raises(CommandError, match="release: not found"):
+        world.helm("status", "demo", "--namespace", world.ours)
+    assert world.object("/apis/apps/v1", "deployments", "demo-web") is None
+    assert world.object("/api/v1", "secrets", "demo") is None
+
+
+def data(world: World) -> dict[str, str]:
+    """What chart ``plain`` shows of its values."""
+    found = world.object("/api/v1", "configmaps", "demo-settings")
+    assert found is not None
+    shown: dict[str, str] = found["data"]
+    return shown

@@ -1,0 +1,123 @@
+"""Hooks run in helm's order, are cleaned up by helm's rules, and a failing one fails the release with its pod's reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.controlplane.errors import CommandError
+from tests.parity.world import World
+
+JOBS = "/apis/batch/v1"
+
+
+def ran(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """The hooks of a record that ran, in the order they did, and how they ended."""
+    hooks = [hook for hook in record["hooks"] if hook["last_run"].get("started_at")]
+    hooks.sort(key=lambda hook: hook["last_run"]["started_at"])
+    return [(hook["name"].removeprefix("demo-"), hook["last_run"]["phase"]) for hook in hooks]
+
+
+def left(world: World, namespace: str) -> set[str]:
+    """The Jobs that are there, by name."""
+    items = world.cluster.request("GET", f"{JOBS}/namespaces/{namespace}/jobs")["items"]
+    return {item["metadata"]["name"].removeprefix("demo-") for item in items}
+
+
+def test_hooks_run_by_weight_then_name(world: World) -> None:
+    world.deploy("weights")
+    world.install("weights")
+    world.ready()
+
+    order = [("first", "Succeeded"), ("a-none", "Succeeded"), ("b-none", "Succeeded"), ("last", "Succeeded")]
+    assert ran(world.record(1)) == order
+    assert ran(world.record(1, world.theirs)) == order
+
+
+def test_each_delete_policy_leaves_what_helm_leaves(world: World) -> None:
+    policies = {"first": "hook-succeeded", "a-none": "hook-failed", "last": "before-hook-creation,hook-succeeded"}
+    for values in ({"policies": policies}, {"policies": policies, "image": "registry.example/hook:1.1"}):
+        if world.revisions(world.theirs):
+            world.upgrade("weights", values)
+        else:
+            world.install("weights", values)
+        world.deploy("weights", values)
+        world.ready()
+
+        assert left(world, world.ours) == left(world, world.theirs) == {"a-none", "b-none"}
+        world.same_objects()
+    world.same_records(2)
+
+
+def test_a_failing_hook_fails_the_release_and_names_its_pod(world: World) -> None:
+    policies = {"first": "hook-succeeded", "a-none": "before-hook-creation,hook-failed"}
+    values = {"policies": policies, "failing": "a-none"}
+    with pytest.raises(CommandError, match="a-none"):
+        world.install("weights", values)
+
+    world.deploy("weights", values)
+    status = world.condition("Stalled", "True")
+
+    message = next(item["message"] for item in status["conditions"] if item["type"] == "Ready")
+    assert message.startswith("install retries exhausted: pre-install hook weights/templates/jobs.yaml failed: ")
+    assert "pod demo-a-none-" in message
+    assert "exit code 1" in message
+    assert world.object("/api/v1", "configmaps", "demo") is None, "nothing is applied after a failed pre-install hook"
+    assert left(world, world.ours) == left(world, world.theirs) == set()
+    assert ran(world.record(1)) == [("first", "Succeeded"), ("a-none", "Failed")]
+    assert ran(world.record(1)) == ran(world.record(1, world.theirs))
+    assert message.removeprefix("install retries exhausted: ") in world.record(1)["info"]["description"]
+    assert "failed" in world.helm("status", "demo", "--namespace", world.ours)
+
+
+def test_every_event_of_a_release_s_life_runs_its_hooks(world: World) -> None:
+    world.deploy("hooks")
+    world.install("hooks")
+    world.ready()
+    world.deploy("hooks", {"image": "registry.example/hook:1.1"})
+    world.upgrade("hooks", {"image": "registry.example/hook:1.1"})
+    world.ready()
+    world.same_objects()
+    world.same_records(1)
+    world.same_records(2)
+    assert [name for name, _ in ran(world.record(2))] == ["hooks", "pre-upgrade", "post-upgrade"]
+
+    world.remove()
+    world.helm("uninstall", "demo", "--namespace", world.theirs, "--wait")
+    # helm leaves the objects of hooks behind whose policy does not take them
+    world.same_objects()
+    assert left(world, world.ours) == {"pre-upgrade", "post-upgrade"}
+
+
+@pytest.mark.parametrize("event", ["post-install", "pre-upgrade", "post-upgrade"])
+def test_a_failure_of_any_event_is_recorded_as_helm_records_it(event: str, world: World) -> None:
+    upgraded = event.endswith("upgrade")
+    if upgraded:
+        world.install("hooks")
+        world.deploy("hooks")
+        world.ready()
+    with pytest.raises(CommandError, match=event):
+        (world.upgrade if upgraded else world.install)("hooks", {"failing": event})
+    world.deploy("hooks", {"failing": event})
+    world.condition("Stalled", "True")
+
+    assert world.revisions() == world.revisions(world.theirs)
+    assert world.revisions()[-1] == (2 if upgraded else 1, "failed")
+    assert ran(world.record(world.revisions()[-1][0])) == ran(world.record(world.revisions()[-1][0], world.theirs))
+    world.same_objects()
+
+
+def test_a_failing_pre_delete_hook_keeps_the_release(world: World) -> None:
+    world.deploy("hooks", {"failing": "pre-delete"})
+    world.ready()
+
+    world.cluster.request("DELETE", f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{world.ours}/helmreleases/demo")
+    status = world.condition("Ready", "False", containing="pre-delete hook hooks/templates/jobs.yaml failed")
+
+    message = next(item["message"] for item in status["conditions"] if item["type"] == "Ready")
+    assert "exit code 1" in message
+    assert world.object("/api/v1", "configmaps", "demo") is not None
+    assert world.revisions() == [(1, "uninstalling")]
+    world.patch_spec(uninstall={"disableHooks": True})
+    world.until(lambda: world.revisions() == [], "it is uninstalled without its hooks")

@@ -1,0 +1,183 @@
+"""What a commit changes, in which order, and what it may not delete without being asked twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
+from gitsync.graph import Edge, Graph
+from gitsync.manifests import DesiredObject, parse_file
+from gitsync.sync.inventory import Entry, Inventory
+from gitsync.sync.ownership import Owner, prune_disabled, stamped
+from gitsync.sync.planning import mass_prune, prune_order, staged, to_prune, verdict_of
+
+OWNER = Owner("fleet", "https://git.example/fleet.git")
+COMMIT = CommitInfo("a" * 40, "Ann", "first")
+
+
+def desired(text: str) -> DesiredObject:
+    content = parse_file("a.yaml", text.encode())
+    assert not content.errors
+    (item,) = content.objects
+    return item
+
+
+CONFIG = desired("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: x}\ndata: {key: '1'}\n")
+
+
+def entry(item: DesiredObject, digest: str | None = None) -> Entry:
+    return Entry(item.key, item.manifest["apiVersion"], item.digest if digest is None else digest, "c", "a.yaml:1")
+
+
+def live(item: DesiredObject, **changes: Any) -> Manifest:
+    manifest = stamped(item.manifest, OWNER, COMMIT, item.origin)
+    return {**manifest, "metadata": {**manifest["metadata"], "uid": "1", "resourceVersion": "7"}, **changes}
+
+
+def test_an_object_that_is_as_it_was_applied_is_left_alone() -> None:
+    assert verdict_of(CONFIG, entry(CONFIG), live(CONFIG), OWNER).verdict == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "verdict", "why"),
+    [
+        (None, None, "new", "new in Git"),
+        (entry(CONFIG, ""), None, "new", "new in Git"),
+        (entry(CONFIG), None, "new", "vanished from the cluster"),
+        (entry(CONFIG, "other"), live(CONFIG), "changed", "changed in Git"),
+        (None, live(CONFIG), "changed", "adopted: was in the cluster already"),
+        (entry(CONFIG), live(CONFIG, data={"key": "2"}), "drifted", "changed in the cluster: data.key"),
+        (entry(CONFIG), CONFIG.manifest, "drifted", "lost its owner annotation in the cluster"),
+    ],
+)
+def test_what_is_to_be_done_follows_from_git_inventory_and_cluster(
+    known: Entry | None, found: Manifest | None, verdict: str, why: str
+) -> None:
+    step = verdict_of(CONFIG, known, found, OWNER)
+    assert (step.verdict, step.why) == (verdict, why)
+
+
+def test_an_object_of_another_sync_is_not_touched() -> None:
+    theirs = stamped(CONFIG.manifest, Owner("other", "https://git.example/o.git"), COMMIT, CONFIG.origin)
+    step = verdict_of(CONFIG, None, theirs, OWNER)
+    assert (step.verdict, step.applies) == ("foreign", False)
+    assert "'other'" in step.why
+
+
+def test_the_version_that_an_object_is_written_in_is_no_drift() -> None:
+    release = desired(
+        "apiVersion: helm.toolkit.fluxcd.io/v2beta1\nkind: HelmRelease\nmetadata: {name: a, namespace: x}\n"
+        "spec: {interval: 5m, chart: {spec: {chart: a, sourceRef: {kind: HelmRepository, name: b}}}}\n"
+    )
+    found = live(release, apiVersion="helm.toolkit.fluxcd.io/v2")
+    assert verdict_of(release, entry(release), found, OWNER).verdict == "unchanged"
+
+
+def test_an_owner_annotation_that_was_copied_along_owns_nothing() -> None:
+    original = live(CONFIG)
+    copy = {**original, "metadata": {**original["metadata"], "name": "copy"}}
+    assert OWNER.owns(original)
+    assert not OWNER.owns(copy)
+    assert not OWNER.other(copy)
+
+
+def test_a_stamp_does_not_change_the_manifest_and_names_commit_place_and_dependencies() -> None:
+    release = desired(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: x, finalizers: [z]}\n"
+        "spec: {interval: 5m, chart: {spec: {chart: a, sourceRef: {kind: HelmRepository, name: b}}}}\n"
+    )
+    before = repr(release.manifest)
+    metadata = stamped(release.manifest, OWNER, COMMIT, release.origin, [Origin("a b.yaml", 3), Origin("c", 4)])[
+        "metadata"
+    ]
+    assert repr(release.manifest) == before
+    assert metadata["finalizers"] == ["z", "finalizers.fluxcd.io"]
+    assert metadata["annotations"]["gitsync.dev/commit"] == COMMIT.id
+    assert metadata["annotations"]["gitsync.dev/origin"] == "a.yaml:1:1"
+    assert metadata["annotations"]["gitsync.dev/depends-on-origin"] == "a b.yaml:3\nc:4"
+
+
+@pytest.mark.parametrize("name", ["gitsync.dev/prune", "kustomize.toolkit.fluxcd.io/prune"])
+def test_an_object_can_ask_not_to_be_pruned(name: str) -> None:
+    assert prune_disabled({"metadata": {"name": "a", "annotations": {name: "Disabled"}}})
+    assert not prune_disabled({"metadata": {"name": "a", "annotations": {name: "enabled"}}})
+
+
+def key(kind: str, name: str, group: str = "") -> ObjectKey:
+    return ObjectKey(group, kind, "x", name)
+
+
+RELEASE = "helm.toolkit.fluxcd.io"
+KEYS = {
+    "Namespace": ObjectKey("", "Namespace", "", "x"),
+    "CRD": ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "x"),
+    "ConfigMap": key("ConfigMap", "a"),
+    "Repository": key("HelmRepository", "r", "source.toolkit.fluxcd.io"),
+    "redis": key("HelmRelease", "redis", RELEASE),
+    "backend": key("HelmRelease", "backend", RELEASE),
+    "loop-a": key("HelmRelease", "loop-a", RELEASE),
+    "loop-b": key("HelmRelease", "loop-b", RELEASE),
+}
+RELEASES = [KEYS[name] for name in ("backend", "redis", "loop-a", "loop-b")]
+ORDER = Graph(
+    RELEASES,
+    [
+        Edge(KEYS["backend"], KEYS["redis"]),
+        Edge(KEYS["loop-a"], KEYS["loop-b"]),
+        Edge(KEYS["loop-b"], KEYS["loop-a"]),
+    ],
+)
+NAMES = {item: name for name, item in KEYS.items()}
+
+
+def test_namespaces_and_crds_come_first_and_releases_after_what_they_depend_on() -> None:
+    steps = [
+        verdict_of(DesiredObject(item, {"apiVersion": "v1"}, Origin("a"), "d"), None, None, OWNER)
+        for item in reversed(KEYS.values())
+    ]
+    stages = [sorted(NAMES[step.key] for step in stage) for stage in staged(steps, ORDER)]
+    assert stages == [
+        ["Namespace"],
+        ["CRD"],
+        ["ConfigMap"],
+        ["Repository"],
+        ["redis"],
+        ["backend"],
+        ["loop-a", "loop-b"],
+    ]
+
+
+def test_pruning_goes_the_other_way_round_and_a_cycle_can_be_removed() -> None:
+    entries = [Entry(item, "v1", "d", "c", "o") for item in KEYS.values()]
+    stages = [sorted(NAMES[item.key] for item in stage) for stage in prune_order(entries, ORDER)]
+    assert [name for stage in stages for name in stage].index("backend") < [
+        name for stage in stages for name in stage
+    ].index("redis")
+    assert stages[-4:] == [["ConfigMap"], ["Repository"], ["CRD"], ["Namespace"]]
+    assert ["loop-a", "loop-b"] in [sorted(set(stage) & {"loop-a", "loop-b"}) for stage in stages]
+
+
+def inventory(number: int) -> Inventory:
+    return Inventory("c").with_entries(Entry(key("ConfigMap", str(n)), "v1", "d", "c", "o") for n in range(number))
+
+
+@pytest.mark.parametrize(
+    ("there", "kept", "held"),
+    [
+        (0, 0, False),
+        (1, 0, True),  # everything
+        (10, 0, True),
+        (10, 1, False),  # of 10 objects nine may go
+        (11, 5, True),  # six of eleven are more than half
+        (12, 6, False),  # half is not more than half
+        (12, 5, True),
+        (100, 100, False),
+    ],
+)
+def test_a_commit_that_deletes_everything_or_most_of_many_is_held(there: int, kept: int, held: bool) -> None:
+    all_of_them = inventory(there)
+    prune = to_prune(all_of_them, {key("ConfigMap", str(n)) for n in range(kept)})
+    assert len(prune) == there - kept
+    assert bool(mass_prune(prune, all_of_them)) == held
