@@ -64,10 +64,8 @@ class SyncPlan:
 def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | None, owner: Owner) -> Step:
     """What is to be done about one object that somebody looked at."""
     if live is None:
-        why = (
-            "is in Git and not in the cluster" if entry is None or not entry.digest else "has vanished from the cluster"
-        )
-        return Step(desired, "new", why)
+        vanished = entry is not None and entry.digest
+        return Step(desired, "new", "vanished from the cluster" if vanished else "new in Git")
     if other := owner.other(live):
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)

@@ -163,7 +163,7 @@ def test_a_document_that_cannot_be_read_holds_back_its_whole_file() -> None:
     text = "---\n".join([CONFIG_MAP.format("a"), "a: [\n", CONFIG_MAP.format("b"), "a: 1\na: 2\n"])
     content = parse(text)
     assert content.objects == ()
-    assert [(error.origin.line, error.origin.column) for error in content.errors] == [(7, 1), (13, 1)]
+    assert [(error.origin.line, error.origin.column) for error in content.errors] == [(7, 1), (14, 1)]
 
 
 def test_duplicate_keys_are_errors() -> None:
@@ -202,7 +202,7 @@ def test_secrets_stay_out_of_errors_and_representations() -> None:
         secret.replace("kind: Secret", "kind: [hunter2]"),
         secret.replace("name: s", "name: s\n  labels: {a: [hunter2]}"),
         secret.replace("hunter2", "!!int hunter2"),
-        RELEASE.replace("goes: here", "goes: hunter2\n   b"),
+        RELEASE.replace("goes: here", "goes: 'hunter2"),
         RELEASE.replace("interval: 5m", "interval: [hunter2]"),
     ]
     for text in broken:
@@ -233,7 +233,7 @@ def test_lists_are_taken_apart_and_items_have_their_own_places() -> None:
         ("- just text\n", "4:3: an item of the list is no object"),
         ("- {a: b}\n", "4:3: an item of the list is no object"),
         ("- apiVersion: v1\n  kind: ConfigMap\n  metadata: {}\n", "6:3: metadata.name is missing"),
-        ("- \n", "4:3: an item of the list is no object"),
+        ("- \n", "4:2: an item of the list is no object"),
     ],
 )
 def test_items_of_lists_that_are_no_objects_are_errors(items: str, message: str) -> None:
