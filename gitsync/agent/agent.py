@@ -103,7 +103,7 @@ class Agent:
         )
         repository = None
         if source is not None:
-            mirror = Mirror(source, settings.state_dir / "git")
+            mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
             stack.push_async_callback(mirror.close)
             releases.git_charts = GitCharts(mirror, charts, settings.name)
         watches = await stack.enter_async_context(releases.serving())

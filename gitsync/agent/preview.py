@@ -45,7 +45,7 @@ async def preview(settings: Settings) -> Preview:
         cluster = await stack.enter_async_context(_connected(settings))
         charts = Charts(settings.state_dir / "charts")
         stack.push_async_callback(charts.close)
-        mirror = Mirror(git_source(settings), settings.state_dir / "git")
+        mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
         stack.push_async_callback(mirror.close)
         git_charts = GitCharts(mirror, charts, settings.name)
         source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)

@@ -69,7 +69,7 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
     from gitsync.git import Mirror, redacted_url
 
     source = git_source(settings.model_copy(update={"repo": target}))
-    mirror = Mirror(source, settings.state_dir / "git")
+    mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
     try:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INT_TAG = "tag:yaml.org,2002:int"
+_MERGE = "<<\0"  # no key can be called that
 
 
 class _Node:
-    """A value. ``children`` maps a mapping's keys to (index of the key, value), and has a list's values in order."""
+    """A value. ``children`` are a mapping's or list's values, each with the character where its key or itself begins."""
 
     __slots__ = ("children", "index", "merged", "number")
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.children: dict[str, tuple[int, _Node]] | list[_Node] | None = None
+        self.children: dict[str, tuple[int, _Node]] | list[tuple[int, _Node]] | None = None
         self.merged: list[_Node] = []
         self.number: str | None = None
 
@@ -80,12 +81,12 @@ def _step(node: _Node, part: str | int) -> tuple[int, _Node] | None:
         sources = [source for merged in node.merged for source in _merge_sources(merged)]
         return next((found for source in sources if (found := _step(source, part)) is not None), None)
     if children is not None and isinstance(part, int) and 0 <= part < len(children):
-        return children[part].index, children[part]
+        return children[part]
     return None
 
 
 def _merge_sources(merged: _Node) -> list[_Node]:
-    return merged.children if isinstance(merged.children, list) else [merged]
+    return [node for _, node in merged.children] if isinstance(merged.children, list) else [merged]
 
 
 def _build(text: str) -> _Node | None:
@@ -118,8 +119,9 @@ class _Builder:
         kind = type(event)
         if kind is yaml_events.AliasEvent:
             target = self._anchors.get(event.anchor)
-            if target is not None and target not in self._open:
-                self._place(target, event)
+            if target is None or target in self._open:  # only in texts that cannot be read
+                target = _Node(event.start_mark.index)
+            self._place(target, event)
         elif kind is yaml_events.ScalarEvent:
             node = _Node(event.start_mark.index)
             if event.value[:1] in "+-0123456789" and (event.implicit[0] or event.tag == _INT_TAG):
@@ -144,24 +146,26 @@ class _Builder:
             return
         parent = self._open[-1]
         if isinstance(parent.children, list):
-            parent.children.append(node)
+            parent.children.append((event.start_mark.index, node))
         elif parent.children is not None:
             key = self._keys[-1]
             if key is None:
                 self._keys[-1] = (event.start_mark.index, _key_name(event))
                 return
             self._keys[-1] = None
-            if key[1] == "<<":
+            if key[1] == _MERGE:
                 parent.merged.append(node)
             else:
                 parent.children[key[1]] = (key[0], node)
 
 
 def _key_name(event: Any) -> str:
-    name = str(getattr(event, "value", ""))
-    if not getattr(event, "implicit", (False,))[0]:
+    if type(event) is not yaml_events.ScalarEvent:
+        return ""
+    name = str(event.value)
+    if not event.implicit or not event.implicit[0]:
         return name
     try:
-        return plain_key(name)
+        return _MERGE if name == "<<" else plain_key(name)
     except GoyamlRefusal:
         return name

@@ -26,6 +26,7 @@ apiVersion: v1
   merged-list:
     <<: [{first: 1}, *values]
   same: *values
+  listed: [*values]
   é😀: {z: 1}
 """
 
@@ -50,7 +51,9 @@ apiVersion: v1
         (("spec", "merged-list", "16"), (10, 5)),
         (("spec", "same"), (19, 3)),
         (("spec", "same", "16"), (10, 5)),
-        (("spec", "é😀", "z"), (20, 8)),
+        (("spec", "listed", 0), (20, 12)),
+        (("spec", "listed", 0, "16"), (10, 5)),
+        (("spec", "é😀", "z"), (21, 8)),
     ],
 )
 def test_fields_are_found_where_they_are_written(path: tuple[str | int, ...], place: tuple[int, int]) -> None:

@@ -116,7 +116,13 @@ def test_errors_hint_at_what_probably_happened(text: str, hint: str) -> None:
 
 
 def test_text_after_the_end_of_a_document_is_not_lost_silently() -> None:
-    for text in ("a: 1\n...\n---\nb: 2\n", "a: 1\n---\nb: 2\n", "  a: 1\nb: 2\n", "{a: 1}\nb: 2\n", "a: 1\r---\rb: 2\r"):
+    for text in (
+        "a: 1\n...\n---\nb: 2\n",
+        "a: 1\n---\nb: 2\n",
+        "  a: 1\nb: 2\n",
+        "{a: 1}\nb: 2\n",
+        "a: 1\r---\rb: 2\r",
+    ):
         with pytest.raises(YamlError):
             load(text)
 

@@ -17,7 +17,9 @@ from tests.manifests.kubectl_reading import as_kubectl_prints, objects_of_kubect
 # What YAML 1.1, YAML 1.2 and Kubernetes read differently, and what they agree on.
 NUMERIC = st.from_regex(r"[-+]?[0-9._]{1,4}[0-9a-fA-FxXoObB_.eE+-]{0,18}", fullmatch=True)
 LONG = st.integers(-(2**66), 2**66).map(str) | st.integers(2**52, 2**65).flatmap(
-    lambda value: st.sampled_from([hex(value), f"0{value:o}", f"0o{value:o}", f"0b{value:b}", f"{value:_}", f"{value}.0"])
+    lambda value: st.sampled_from(
+        [hex(value), f"0{value:o}", f"0o{value:o}", f"0b{value:b}", f"{value:_}", f"{value}.0"]
+    )
 )
 FLOATS = st.floats(allow_nan=False, allow_infinity=False).map(repr)
 WORDS = st.sampled_from(
