@@ -114,7 +114,7 @@ class Agent:
                 releases.index,
                 owner,
                 SyncStore(cluster, settings.namespace, settings.name),
-                LiveReader(cluster, settings.name, watches),
+                LiveReader(cluster, watches),
                 SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
             )
             reader = ManifestReader(settings.default_namespace)

@@ -64,7 +64,7 @@ async def preview(settings: Settings) -> Preview:
             index,
             owner,
             SyncStore(cluster, settings.namespace, settings.name),
-            LiveReader(cluster, settings.name, watches),
+            LiveReader(cluster, watches),
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         )
         finder = _ChartFinder(cluster, charts, git_charts, desired, repositories)

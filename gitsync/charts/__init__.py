@@ -17,7 +17,7 @@ from gitsync.charts.model import (
     RepositorySpec,
 )
 from gitsync.charts.objects import install_order, parse_objects, uninstall_order
-from gitsync.charts.values import merge_values
+from gitsync.charts.values import merge_values, read_values, set_value
 
 __all__ = [
     "MAX_CHART",
@@ -34,5 +34,7 @@ __all__ = [
     "install_order",
     "merge_values",
     "parse_objects",
+    "read_values",
+    "set_value",
     "uninstall_order",
 ]

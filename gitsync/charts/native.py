@@ -103,6 +103,24 @@ def load_yaml(text: str) -> dict[str, Any]:
 
 
 @_mapped
+def parse_set(expression: str) -> dict[str, Any]:
+    """What ``--set EXPRESSION`` sets. Raises: ValuesError."""
+    return helm_python.parse_set_string(expression)
+
+
+@_mapped
+def parse_set_string(expression: str) -> dict[str, Any]:
+    """What ``--set-string EXPRESSION`` sets. Raises: ValuesError."""
+    return helm_python.parse_set_string_values(expression)
+
+
+@_mapped
+def parse_set_literal(expression: str) -> dict[str, Any]:
+    """What ``--set-literal EXPRESSION`` sets. Raises: ValuesError."""
+    return helm_python.parse_set_literal(expression)
+
+
+@_mapped
 def connect(access: Mapping[str, Any]) -> helm_python.Config:
     """The SDK's access to a cluster; nothing is asked until a template calls ``lookup``."""
     return helm_python.Config(**access)

@@ -90,10 +90,11 @@ class Hooks:
 
     async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
         applied = await self._applier.apply(await self._object(hook, run.namespace))
+        key = ObjectKey.of(applied)
         want = WaitFor(
-            {ObjectKey.of(applied): applied},
+            {key: applied},
             labels="",
-            namespace=run.namespace,
+            namespace=key.namespace,
             timeout=run.timeout,
             judge=finished,
             on_reason=run.on_reason,

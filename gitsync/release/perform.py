@@ -52,8 +52,10 @@ class Performer:
         latest = self.records.latest(target.ref.storage, target.ref.name)
         assert latest is not None
         record = await self.records.read(target.ref.storage, target.ref.name, latest.version)
-        rendered = await self.render(target, _context(target.ref, latest.version))
-        if record.config != target.values or record.manifest != rendered.manifest:
+        # Helm numbers from 1, so that any later revision was an upgrade (or came after a history that was kept).
+        verb: CountedVerb = "install" if latest.version == 1 else "upgrade"
+        rendered = await self.render(target, _context(target.ref, latest.version, verb))
+        if record.config != target.values or not _renders(rendered, record):
             return False
         await self.records.mark(record, target.ref.storage, target.digests)
         turn.log.info("release taken over as it is", revision=record.version)
@@ -118,7 +120,7 @@ class Performer:
         options = _options(release, verb, turn, self._reporter(turn, running(verb, release.spec.timeout_of(verb))))
 
         async def content(revision: int) -> Content:
-            rendered = await self.render(target, _context(target.ref, revision))
+            rendered = await self.render(target, _context(target.ref, revision, verb))
             return _content(rendered, target)
 
         if action is Action.RESUME:
@@ -206,13 +208,22 @@ class Performer:
         return 0.0
 
 
-def _context(ref: ReleaseRef, revision: int) -> ReleaseContext:
+def _context(ref: ReleaseRef, revision: int, verb: CountedVerb) -> ReleaseContext:
     return ReleaseContext(
         name=ref.name,
         namespace=ref.namespace,
         revision=revision,
-        is_install=revision == 1,
-        is_upgrade=revision > 1,
+        is_install=verb == "install",
+        is_upgrade=verb == "upgrade",
+    )
+
+
+def _renders(rendered: Rendered, record: Record) -> bool:
+    """Whether a revision is of this chart and holds what was rendered. Notes do not count: they change nothing."""
+    return (
+        record.chart.get("metadata") == rendered.chart_record["metadata"]
+        and record.manifest == rendered.manifest
+        and [hook.get("manifest") for hook in record.hooks] == [hook.manifest for hook in rendered.hooks]
     )
 
 

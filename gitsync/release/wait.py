@@ -53,7 +53,7 @@ async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> N
     when interrupted.
     """
     waiting = _Waiting(want)
-    if waiting.settled():
+    if not waiting.unready:
         return
     async with AsyncExitStack() as stack:
         for group, kind in sorted({(key.group, key.kind) for key in waiting.unready}):
@@ -113,12 +113,9 @@ class _Waiting:
         pods: list[Manifest] = pods_of(live, [pod for _, pod in watch.items()])
         return pods
 
-    def settled(self) -> bool:
-        """True when all are ready. Raises: ObjectFailed."""
-        for key, health in self.unready.items():
-            if health.status == "failed":
-                raise ObjectFailed(f"{key}: {health.message}", key=key)
-        return not self.unready
+    def failed(self) -> ObjectKey | None:
+        """The first object that has failed for good."""
+        return next((key for key, health in self.unready.items() if health.status == "failed"), None)
 
     def reason(self) -> str:
         """The first object that is not ready, why, and how many more there are."""
@@ -133,15 +130,20 @@ class _Waiting:
         speak_at = loop.time() + min(SILENCE, self._want.timeout / 2)
         interrupted = asyncio.create_task(interrupt.wait())
         stack.callback(interrupted.cancel)
-        while not self.settled():
+        while self.unready:
             interrupt.check()
+            if self.failed() is not None:
+                await self._look_closer(cluster, stack)  # its pods say what happened
+                if (key := self.failed()) is not None:
+                    raise ObjectFailed(f"{key}: {self.unready[key].message}", key=key)
+                continue
             now = loop.time()
             if now >= deadline:
                 raise NotReadyInTime(f"not ready within {self._want.timeout:g}s: {self.reason()}")
             if now >= speak_at:
                 await self._look_closer(cluster, stack)
-                if self.settled():
-                    return
+                if not self.unready or self.failed() is not None:
+                    continue
                 if await self._tell():
                     speak_at = loop.time() + SILENCE
             due = deadline if now >= speak_at else min(speak_at, deadline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
@@ -21,36 +21,45 @@ CONCURRENT_READS = 16
 class LiveReader:
     """Reads live objects. What is watched anyway (``watched``, by group and kind) is looked up there."""
 
-    def __init__(self, cluster: Cluster, sync: str, watched: dict[tuple[str, str], SharedWatch]) -> None:
+    def __init__(self, cluster: Cluster, watched: dict[tuple[str, str], SharedWatch]) -> None:
         self._cluster = cluster
-        self._selector = f"{SYNC_LABEL}={sync}"
         self._watched = watched
         self._slots = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def read(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
-        """Each of these objects, None when it is not there (or nothing serves its kind yet)."""
+    async def read(
+        self, keys: Iterable[ObjectKey], new: Collection[ObjectKey] = ()
+    ) -> dict[ObjectKey, Manifest | None]:
+        """Each of these objects, None when it is not there (or nothing serves its kind yet).
+
+        Those in ``new`` have never been applied by this sync: where a list of all that any sync has applied does not
+        name them, they are taken as not there, rather than asked for one by one. Applying finds out.
+        """
         kinds: dict[tuple[str, str], list[ObjectKey]] = {}
         for key in keys:
             kinds.setdefault((key.group, key.kind), []).append(key)
         found: dict[ObjectKey, Manifest | None] = {}
-        for part in await asyncio.gather(*(self._kind(kind, wanted) for kind, wanted in kinds.items())):
+        for part in await asyncio.gather(*(self._kind(kind, wanted, new) for kind, wanted in kinds.items())):
             found |= part
         return found
 
-    async def _kind(self, kind: tuple[str, str], keys: list[ObjectKey]) -> dict[ObjectKey, Manifest | None]:
+    async def _kind(
+        self, kind: tuple[str, str], keys: list[ObjectKey], new: Collection[ObjectKey]
+    ) -> dict[ObjectKey, Manifest | None]:
         if (watch := self._watched.get(kind)) is not None:
             return {key: watch.get(key) for key in keys}
-        known: dict[ObjectKey, Manifest] = {}
+        found: dict[ObjectKey, Manifest | None] = {}
         if len(keys) >= LIST_FROM:
             try:
-                ours = await self._cluster.list(*kind, labels=self._selector)
+                listed = await self._cluster.list(*kind, labels=SYNC_LABEL)
             except (KindUnknown, NotFound):
                 return dict.fromkeys(keys)
-            known = {ObjectKey.of(item): item for item in ours}
-        # An object without our label may be there all the same: somebody took it off, or it is to be adopted.
-        missing = [key for key in keys if key not in known]
+            wanted = set(keys)
+            found = dict.fromkeys(wanted.intersection(new))
+            found |= {key: item for item in listed if (key := ObjectKey.of(item)) in wanted}
+        # An object without the label may be there all the same: somebody took it off.
+        missing = [key for key in keys if key not in found]
         read = await asyncio.gather(*(self._find(key) for key in missing))
-        return {**{key: known[key] for key in keys if key in known}, **dict(zip(missing, read, strict=True))}
+        return {**found, **dict(zip(missing, read, strict=True))}
 
     async def _find(self, key: ObjectKey) -> Manifest | None:
         async with self._slots:

@@ -93,7 +93,7 @@ class Syncer:
         asked = [
             item.key for item in objects if full or is_release(item.key) or not _same(item, inventory.get(item.key))
         ]
-        live = await self.live.read(asked)
+        live = await self.live.read(asked, new={key for key in asked if inventory.get(key) is None})
         steps = tuple(
             verdict_of(item, inventory.get(item.key), live[item.key], self.owner)
             if item.key in live
@@ -206,8 +206,10 @@ class Syncer:
         except (ApiError, NotReadyInTime) as error:
             report.failed(step.key, error, origin)
             return None
-        if live is None:
+        if live is None and _only_by(MANAGER, answer):
             report.done("created", step.key, origin)
+        elif live is None:
+            report.done("changed", step.key, origin, "adopted: was in the cluster already")
         elif answer["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
             report.done("changed", step.key, origin, step.why)
         else:
@@ -340,6 +342,11 @@ def _edge_origins(item: DesiredObject) -> list[Origin]:
         return []
     count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
     return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
+
+
+def _only_by(manager: str, answer: Manifest) -> bool:
+    """Whether nobody else has ever written to an object: the apply that it answers has created it."""
+    return all(entry.get("manager") == manager for entry in answer["metadata"].get("managedFields") or ())
 
 
 def _without_managed_fields(manifest: Manifest) -> Manifest:

@@ -63,7 +63,7 @@ def test_hostile_documents_are_refused_at_once(name: str) -> None:
 
 
 def test_hostile_documents_take_no_memory() -> None:
-    code = f"""
+    code = """
 import resource
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import load

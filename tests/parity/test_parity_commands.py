@@ -25,7 +25,8 @@ READING: Sequence[Sequence[str]] = (
     ("history", "demo"),
     ("list",),
 )
-#: Helm writes times in several ways, for people and in JSON.
+#: What differs by nature: times, which helm writes in several ways; and in what ``status`` shows of live objects,
+#: names of pods, ids, addresses and ages.
 _TIMES = re.compile(
     r"\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d{4}( [A-Z]+)?|Z|[+-]\d\d:\d\d)?"

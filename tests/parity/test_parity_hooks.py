@@ -1,4 +1,4 @@
-"""Hooks run in helm's order, are cleaned up by helm's rules, and a failing one fails the release with its pod's reason."""
+"""Hooks run in helm's order and are cleaned up by helm's rules; a failing one fails the release for its pod's reason."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def ran(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def left(world: World, namespace: str) -> set[str]:
-    """The Jobs that are there, by name."""
-    items = world.cluster.request("GET", f"{JOBS}/namespaces/{namespace}/jobs")["items"]
-    return {item["metadata"]["name"].removeprefix("demo-") for item in items}
+    """The objects of chart ``weights``' hooks that are there, by name."""
+    names = {"first", "last", "a-none", "b-none"}
+    found = {name for name in names if world.object("/api/v1", "configmaps", f"demo-{name}", namespace)}
+    return found | {name for name in names if world.object(JOBS, "jobs", f"demo-{name}", namespace)}
 
 
 def test_hooks_run_by_weight_then_name(world: World) -> None:
@@ -37,12 +38,9 @@ def test_hooks_run_by_weight_then_name(world: World) -> None:
 
 def test_each_delete_policy_leaves_what_helm_leaves(world: World) -> None:
     policies = {"first": "hook-succeeded", "a-none": "hook-failed", "last": "before-hook-creation,hook-succeeded"}
-    for values in ({"policies": policies}, {"policies": policies, "image": "registry.example/hook:1.1"}):
-        if world.revisions(world.theirs):
-            world.upgrade("weights", values)
-        else:
-            world.install("weights", values)
+    for helm, values in ((world.install, {"policies": policies}), (world.upgrade, {"policies": policies, "x": 1})):
         world.deploy("weights", values)
+        helm("weights", values)
         world.ready()
 
         assert left(world, world.ours) == left(world, world.theirs) == {"a-none", "b-none"}
@@ -52,15 +50,14 @@ def test_each_delete_policy_leaves_what_helm_leaves(world: World) -> None:
 
 def test_a_failing_hook_fails_the_release_and_names_its_pod(world: World) -> None:
     policies = {"first": "hook-succeeded", "a-none": "before-hook-creation,hook-failed"}
-    values = {"policies": policies, "failing": "a-none"}
+    values = {"policies": policies, "failing": True}
+    world.deploy("weights", values)
     with pytest.raises(CommandError, match="a-none"):
         world.install("weights", values)
-
-    world.deploy("weights", values)
     status = world.condition("Stalled", "True")
 
     message = next(item["message"] for item in status["conditions"] if item["type"] == "Ready")
-    assert message.startswith("install retries exhausted: pre-install hook weights/templates/jobs.yaml failed: ")
+    assert message.startswith("install retries exhausted: pre-install hook weights/templates/hooks.yaml failed: ")
     assert "pod demo-a-none-" in message
     assert "exit code 1" in message
     assert world.object("/api/v1", "configmaps", "demo") is None, "nothing is applied after a failed pre-install hook"
@@ -87,19 +84,19 @@ def test_every_event_of_a_release_s_life_runs_its_hooks(world: World) -> None:
     world.helm("uninstall", "demo", "--namespace", world.theirs, "--wait")
     # helm leaves the objects of hooks behind whose policy does not take them
     world.same_objects()
-    assert left(world, world.ours) == {"pre-upgrade", "post-upgrade"}
+    assert world.object(JOBS, "jobs", "demo-post-upgrade") is not None
 
 
 @pytest.mark.parametrize("event", ["post-install", "pre-upgrade", "post-upgrade"])
 def test_a_failure_of_any_event_is_recorded_as_helm_records_it(event: str, world: World) -> None:
     upgraded = event.endswith("upgrade")
     if upgraded:
-        world.install("hooks")
         world.deploy("hooks")
+        world.install("hooks")
         world.ready()
+    world.deploy("hooks", {"failing": event})
     with pytest.raises(CommandError, match=event):
         (world.upgrade if upgraded else world.install)("hooks", {"failing": event})
-    world.deploy("hooks", {"failing": event})
     world.condition("Stalled", "True")
 
     assert world.revisions() == world.revisions(world.theirs)

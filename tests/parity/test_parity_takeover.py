@@ -62,7 +62,7 @@ def test_whatever_differs_makes_a_new_revision(
 
 def test_a_release_whose_install_by_helm_failed_is_mended(world: World) -> None:
     with pytest.raises(Exception, match="demo"):
-        world.install("weights", {"failing": "first"}, namespace=world.ours)
+        world.install("weights", {"failing": True}, namespace=world.ours)
     assert world.revisions() == [(1, "failed")]
 
     world.deploy("weights")
