@@ -82,6 +82,7 @@ class Access:
         access = cls(
             host=configuration.host.rstrip("/"),
             rest=rest,
+            # A token file mostly ends with a line end, which is not part of the token.
             authorization=(configuration.api_key.get("BearerToken") or "").strip(),
             renew_after=renew_after,
             fingerprint=fingerprint,

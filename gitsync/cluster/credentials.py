@@ -157,12 +157,12 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
         return True
 
     def _load_user_token(self) -> bool:
-        """As client-go: a token file wins over a token in the kubeconfig, and its line end is not part of it."""
+        """As client-go: a token file wins over a token in the kubeconfig."""
         if not self._token_file:
             return bool(super()._load_user_token())
         path = Path(self._get_base_path(self._user.path)) / self._token_file
         try:
-            self.token = f"Bearer {path.read_text().strip()}"
+            self.token = f"Bearer {path.read_text()}"
         except OSError as error:
             raise ConfigException(f"the token file {path} cannot be read ({type(error).__name__})") from error
         return True

@@ -20,7 +20,7 @@ _MERGE = "<<\0"  # no key can be called that
 
 
 class _Node:
-    """A value. ``children`` are the values in a mapping or list, each with the character where its key or itself begins."""
+    """A value. ``children`` are those in a mapping or list, each with the character where its key or itself begins."""
 
     __slots__ = ("children", "index", "merged", "number")
 

@@ -16,11 +16,13 @@ import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects
+from gitsync.diff import subset_differs
 from gitsync.errors import GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
+from gitsync.health import assess
 from gitsync.release.apply import Applier
 from gitsync.release.hooks import HookFailed, HookRun, Hooks
 from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owned
-from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, Status, timestamp
+from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record, Status, timestamp
 from gitsync.release.storage import MANAGER, RecordStore
 from gitsync.release.stuck import stuck_pods
 from gitsync.release.wait import WaitFor, wait_ready
@@ -139,6 +141,17 @@ class Deployer:
         content = await render(latest.version)
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
+    async def confirm(self, ref: ReleaseRef, options: Options) -> Record | None:
+        """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
+        *before, failed = await self._records.in_cluster(ref.storage, ref.name)
+        for manifest in await self._settled([failed], ref.namespace):
+            live = await self._cluster.find(ObjectKey.of(manifest))
+            if live is None or subset_differs(manifest, live) or assess(live).status != "ready":
+                return None
+        annotations = {name: value for name, value in failed.annotations.items() if name != FAILURE}
+        late = failed.now("pending-upgrade", failed.description, annotations=annotations)
+        return await self._finish(ref, late, before, options)
+
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
         """Mark a pending revision that nobody works on as failed."""
         latest = self._records.latest(ref.storage, ref.name)
@@ -176,7 +189,9 @@ class Deployer:
         except (Superseded, TerminalError) as error:
             if isinstance(error, HookFailed):
                 pending = replace(pending, hooks=error.hooks)
-            await self._records.update(pending.now("failed", _failure(pending, error)), ref.storage)
+            annotations = {**pending.annotations, FAILURE: type(error).__name__}
+            failed = pending.now("failed", _failure(pending, error), annotations=annotations)
+            await self._records.update(failed, ref.storage)
             raise
         return Deployed(await self._finish(ref, pending, before, options), change)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from gitsync.api.actions import Install, Rollback, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
-from gitsync.errors import ReleaseError, RenderError, TerminalError, ValuesError
+from gitsync.errors import NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
-from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record
+from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record
 from gitsync.release.state import Action, Digests
 from gitsync.release.status import Attempt, running, succeeded
 from gitsync.release.status import Verb as CountedVerb
@@ -59,6 +59,20 @@ class Performer:
             return False
         await self.records.mark(record, target.ref.storage, target.digests)
         turn.log.info("release taken over as it is", revision=record.version)
+        return True
+
+    async def confirm(self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt) -> bool:
+        """Take a release that was not ready in time as deployed, when it has become ready since; True when it was."""
+        latest = self.records.latest(target.ref.storage, target.ref.name)
+        if latest is None or latest.annotations.get(FAILURE) != NotReadyInTime.__name__:
+            return False
+        options = Options(max_history=release.spec.max_history, cause="ready after its deadline")
+        record = await self.deployer.confirm(target.ref, options)
+        if record is None:
+            return False
+        turn.log.info("release has become ready after its deadline", revision=record.version)
+        verb = turn.status.last_verb
+        await turn.write(turn.status.released(succeeded(verb, record), record, target.ref.storage, attempt, verb))
         return True
 
     async def perform(

@@ -179,7 +179,8 @@ class Reconciler:
                 await self._in_sync(turn, target)
                 return None
             case Action.STALL:  # said when it happened, and kept in the status
-                await turn.write(turn.status.acknowledged())
+                if not await self.performer.confirm(turn, release, target, attempt):
+                    await turn.write(turn.status.acknowledged())
                 return None
             case Action.WAIT:
                 self._once(turn, "another operation is in progress", release=str(target.ref))

@@ -37,6 +37,8 @@ OWNER_SELECTOR = "owner=helm"
 CHART_DIGEST = "gitsync.dev/chart-digest"
 VALUES_DIGEST = "gitsync.dev/values-digest"
 HOLDER = "gitsync.dev/holder"
+#: On a failed record: the class of the error. One that merely was not ready in time may become ready later.
+FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
 MAX_RECORD = 64 * 1024 * 1024
 #: The API server refuses an object much larger than this (etcd's request limit).

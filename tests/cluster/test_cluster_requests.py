@@ -181,6 +181,16 @@ async def test_delete_spares_an_object_that_took_the_name(api: FaultyApi, cluste
     assert await cluster.delete(KEY, uid="old") is False
 
 
+async def test_an_object_that_is_going_already_counts_as_deleted(api: FaultyApi, cluster: Cluster) -> None:
+    going = configmap("a", 7)
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.on("DELETE", PATH, failure(409, "Conflict", "it is being deleted"))
+    api.on("GET", PATH, answer(going), FOUND)
+    assert await cluster.delete(KEY) is True
+    with pytest.raises(Conflict):
+        await cluster.delete(KEY)
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "%2e%2e"])
 async def test_a_name_that_is_no_name_never_becomes_a_request(api: FaultyApi, cluster: Cluster, name: str) -> None:
     with pytest.raises(Invalid):

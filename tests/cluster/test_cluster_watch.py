@@ -141,13 +141,14 @@ async def impatient(api: FaultyApi, tmp_path: Path) -> AsyncIterator[Cluster]:
 
 async def test_a_stream_gone_silent_is_noticed_and_taken_up_again(api: FaultyApi, impatient: Cluster) -> None:
     streams = [
+        stream(then="hang"),
         stream(event("ADDED", configmap("a", 6)), then="hang"),
         stream(event("ADDED", configmap("b", 7)), then="hang"),
     ]
     on_watch(api, [answer(a_list(version=5))], streams)
     async with watch_default(impatient) as watch:
         await Listener(watch).wait(2)
-    assert [query["resourceVersion"] for query in watches(api)][:2] == ["5", "6"]
+    assert [query["resourceVersion"] for query in watches(api)][:3] == ["5", "5", "6"]
 
 
 async def test_bookmarks_keep_a_quiet_stream_alive(api: FaultyApi, impatient: Cluster) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -25,18 +26,24 @@ READING: Sequence[Sequence[str]] = (
     ("history", "demo"),
     ("list",),
 )
-#: What differs by nature: times, which helm writes in several ways; and in what ``status`` shows of live objects,
-#: names of pods, ids, addresses and ages.
+#: Helm writes times in several ways, for people and in JSON.
 _TIMES = re.compile(
     r"\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d{4}( [A-Z]+)?|Z|[+-]\d\d:\d\d)?"
 )
+#: What ``status`` shows of live objects differs by nature: names of pods, addresses, ages.
+_LIVE = re.compile(r"(?<=-)[a-z0-9]{8,10}-[a-z0-9]{5}\b|\b\d+\.\d+\.\d+\.\d+\b|\b\d+s\b")
 
 
-def output(world: World, namespace: str, command: Sequence[str]) -> str:
+def output(world: World, namespace: str, command: Sequence[str]) -> Any:
     """What helm prints, with times and the namespace made equal and white space that aligns columns made one."""
-    text = world.helm(*command, "--namespace", namespace).replace(namespace, "NS")
-    return re.sub(r"[ \t]+", " ", _TIMES.sub("TIME", text))
+    text = _TIMES.sub("TIME", world.helm(*command, "--namespace", namespace).replace(namespace, "NS"))
+    if command[-1] != "json":
+        return re.sub(r"[ \t]+", " ", _LIVE.sub("LIVE", text))
+    shown = json.loads(text)
+    if "info" in shown:
+        shown["info"]["resources"] = sorted(shown["info"]["resources"])
+    return shown
 
 
 @pytest.mark.parametrize("chart", ["plain", "hooks"])
