@@ -29,7 +29,8 @@
     │       └── ObjectFailed         an object that says it has failed, with its reason
     ├── BlockedError                 held back by something else, woken when that changes
     │   ├── DependencyNotReady  DependencyMissing  DependencyCycle
-    │   └── SourceNotReady
+    │   ├── SourceNotReady
+    │   └── ValuesMissing            a ConfigMap, Secret or key that valuesFrom names
     └── Superseded                   a newer desired state ended this work; not a failure
 
 Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/, charts/.
@@ -312,6 +313,10 @@ class DependencyCycle(BlockedError):
 
 class SourceNotReady(BlockedError):
     """A HelmRepository that does not exist, is suspended or has never been read."""
+
+
+class ValuesMissing(BlockedError):
+    """A ConfigMap or Secret that ``valuesFrom`` names, or a key of it, does not exist."""
 
 
 class Superseded(GitsyncError):

@@ -26,6 +26,7 @@ from gitsync.release.deploy import Deployer
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
 from gitsync.release.reconcile import Reconciler
+from gitsync.release.references import References
 from gitsync.release.repositories import Repositories
 from gitsync.release.storage import RecordStore
 from gitsync.release.target import Located, Target
@@ -56,8 +57,15 @@ class Releases:
             Uninstaller(cluster, self._records),
             renderer(cluster, charts),
         )
+        self._references = References(cluster, self._on_values_change)
         self._reconciler = Reconciler(
-            cluster, self.index, self._records, charts=self, performer=performer, wake=self._wake
+            cluster,
+            self.index,
+            self._records,
+            charts=self,
+            references=self._references,
+            performer=performer,
+            wake=self._wake,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
         self._held: frozenset[ObjectKey] = frozenset()
@@ -91,6 +99,7 @@ class Releases:
                     self._gathering.cancel()
                 await self.queue.stop(grace=5.0)
                 await self._repository_queue.stop(grace=1.0)
+                await self._references.close()
 
     async def locate(self, release: HelmRelease) -> Located:
         """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""
@@ -100,6 +109,9 @@ class Releases:
 
     def _wake(self, key: ObjectKey) -> None:
         self.queue.wake(key)
+
+    def _on_values_change(self, key: ObjectKey, why: str) -> None:
+        self.queue.wake(key, interrupt=why)
 
     def _on_release_event(self, event: WatchEvent) -> None:
         if event.type == "DELETED":

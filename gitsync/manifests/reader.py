@@ -39,9 +39,9 @@ class ManifestReader:
     def __init__(self, default_namespace: str = "default") -> None:
         self._default_namespace = default_namespace
         self._commit = ""
-        self._complete = True
         self._files: dict[_FileId, FileContent] = {}
         self._files_before: dict[_FileId, FileContent] = {}
+        self._spare: dict[_FileId, FileContent] = {}
         self._rules = IgnoreRules({})
         self._rules_files: tuple[tuple[str, str], ...] = ()
 
@@ -78,17 +78,17 @@ class ManifestReader:
 
     async def _contents(self, commit: CommitInfo, files: Sequence[Entry], read_blobs: ReadBlobs) -> list[FileContent]:
         if commit.id != self._commit:
-            # A read that was given up has not seen all of its commit: what the one before it had is still of use.
-            self._files_before = self._files if self._complete else {**self._files_before, **self._files}
-            self._commit, self._files = commit.id, {}
-        self._complete = False
+            # Empty but for a read that was given up: what is known is not lost before some commit has been read.
+            self._spare |= self._files_before | self._files
+            self._files_before, self._files = self._files, {}
+            self._commit = commit.id
         kept = self._files
         missing = []
         for entry in files:
             file_id = (entry.blob_id, entry.path)
             if file_id in kept:
                 continue
-            content = self._files_before.get(file_id)
+            content = self._spare.get(file_id) or self._files_before.get(file_id)
             if content is not None:
                 kept[file_id] = content
             elif entry.size > MAX_BYTES:
@@ -98,7 +98,7 @@ class ManifestReader:
         for batch in _batches(missing):
             blobs = await read_blobs(list({entry.blob_id for entry in batch}))
             kept.update(await asyncio.to_thread(self._parse, batch, blobs))
-        self._complete = True
+        self._spare = {}
         return [kept[entry.blob_id, entry.path] for entry in files]
 
     def _parse(self, batch: Sequence[Entry], blobs: Mapping[str, bytes]) -> dict[_FileId, FileContent]:

@@ -41,11 +41,13 @@ from gitsync.errors import (
     SourceNotReady,
     Superseded,
     ValuesError,
+    ValuesMissing,
 )
 from gitsync.release.backoff import Backoff
 from gitsync.release.deploy import ReleaseRef
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.perform import Performer
+from gitsync.release.references import References
 from gitsync.release.state import Action, Tries, decide, state_of
 from gitsync.release.status import Attempt, StatusData, StatusWriter
 from gitsync.release.storage import RecordStore
@@ -71,6 +73,7 @@ class Reconciler:
     index: ReleaseIndex
     records: RecordStore
     charts: ChartSource
+    references: References
     performer: Performer
     wake: Callable[[ObjectKey], None]
 
@@ -82,7 +85,7 @@ class Reconciler:
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one, None to wait until woken."""
         if self.index.raw(key) is None:
-            self._forget(key)
+            await self._forget(key)
             return None
         turn = Turn(self.cluster, self.index, key, self.index.commit_of(key))
         try:
@@ -132,17 +135,17 @@ class Reconciler:
             return None
         try:
             target = await self._target(release)
-        except SourceNotReady as error:
+        except (SourceNotReady, ValuesMissing) as error:
             await self._block(turn, error)
             return None
         except ChartError as error:
-            await self._stall(turn, ARTIFACT_FAILED, error)
+            await self._stall(turn, VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED, error)
             return None
         return await self._converge(turn, release, target, interrupt)
 
     async def _target(self, release: HelmRelease) -> Target:
         chart = await self.charts.locate(release)
-        return target_of(release, chart, release.spec.values or {})
+        return target_of(release, chart, await self.references.values(release))
 
     async def _converge(self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt) -> float | None:
         latest = self.records.latest(target.ref.storage, target.ref.name)
@@ -275,7 +278,8 @@ class Reconciler:
             self._said[turn.key] = said
             getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
 
-    def _forget(self, key: ObjectKey) -> None:
+    async def _forget(self, key: ObjectKey) -> None:
+        await self.references.forget(key)
         self._blocked_on.pop(key, None)
         self._said.pop(key, None)
         self._backoff.reset(key)
@@ -286,6 +290,8 @@ def _reason(error: BlockedError) -> str:
         return DEPENDENCY_CYCLE
     if isinstance(error, DependencyMissing):
         return DEPENDENCY_MISSING
+    if isinstance(error, ValuesMissing):
+        return VALUES_ERROR
     return SOURCE_NOT_READY if isinstance(error, SourceNotReady) else DEPENDENCY_NOT_READY
 
 

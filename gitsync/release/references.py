@@ -70,7 +70,8 @@ class _Followed:
         self._stack = AsyncExitStack()
         self._watches: dict[str, SharedWatch] = {}
         self._seen: Texts | None = None
-        self._made: tuple[HelmRelease, Texts, dict[str, Any]] | None = None
+        self._made_of: object = None
+        self._made: dict[str, Any] = {}
 
     @property
     def kinds(self) -> set[str]:
@@ -96,9 +97,11 @@ class _Followed:
     async def values(self, release: HelmRelease) -> dict[str, Any]:
         self._release = release
         texts = self._seen = texts_of(release, self._find)
-        if self._made is None or self._made[:2] != (release, texts):
-            self._made = (release, texts, await asyncio.to_thread(compose, release, texts))
-        return self._made[2]
+        made_of = (release.spec.values_from, release.spec.values, texts)
+        if self._made_of != made_of:
+            self._made = await asyncio.to_thread(compose, release, texts)
+            self._made_of = made_of
+        return self._made
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watches[key.kind].get(key)
@@ -117,4 +120,4 @@ def _data_only(manifest: Manifest) -> Manifest:
     """All that is of use, so that a namespace full of annotations costs nothing."""
     metadata = manifest["metadata"]
     kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
-    return {"kind": manifest.get("kind", ""), "metadata": kept, "data": manifest.get("data") or {}}
+    return {"metadata": kept, "data": manifest.get("data") or {}}

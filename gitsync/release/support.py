@@ -21,8 +21,6 @@ def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
         yield "spec.kubeConfig"
     if spec.service_account_name is not None:
         yield "spec.serviceAccountName"
-    if spec.values_from:
-        yield "spec.valuesFrom"
     if spec.post_renderers:
         yield "spec.postRenderers"
     if spec.common_metadata is not None:

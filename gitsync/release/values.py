@@ -27,7 +27,7 @@ def texts_of(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None])
     Raises: ValuesError for a Secret that is not base64, which the API server lets nobody store.
     """
     sources = zip(release.spec.values_from, release.value_sources(), strict=True)
-    return tuple(_text(find(key), reference.values_key) for reference, key in sources)
+    return tuple(_text(key, find(key), reference.values_key) for reference, key in sources)
 
 
 def compose(release: HelmRelease, texts: Sequence[str | None]) -> dict[str, Any]:
@@ -72,16 +72,18 @@ def _place(reference: ValuesReference, key: ObjectKey) -> str:
     return f"valuesFrom: {key.kind} '{key.namespace}/{key.name}' key '{reference.values_key}'"
 
 
-def _text(manifest: Manifest | None, name: str) -> str | None:
-    """What a ConfigMap or Secret holds under a key. A Secret out of Git may have it in ``stringData``."""
+def _text(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
+    """What a ConfigMap or Secret holds under ``name``. A Secret out of Git may have it in ``stringData``."""
     if manifest is None:
         return None
     plain = (manifest.get("stringData") or {}).get(name)
-    found = (manifest.get("data") or {}).get(name) if plain is None else plain
-    if found is None or plain is not None or manifest.get("kind") != "Secret":
-        return None if found is None else str(found)
+    if plain is not None:
+        return str(plain)
+    found = (manifest.get("data") or {}).get(name)
+    if found is None or key.kind != "Secret":
+        return found
     try:
         # What is no UTF-8 becomes what Go's JSON makes of it.
         return base64.b64decode(found).decode("utf-8", "replace")
     except (binascii.Error, TypeError, ValueError):
-        raise ValuesError(f"valuesFrom: key '{name}' of Secret '{manifest['metadata']['name']}' is no base64") from None
+        raise ValuesError(f"valuesFrom: Secret '{key.namespace}/{key.name}' key '{name}' is no base64") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
@@ -26,6 +26,7 @@ from gitsync.release.storage import MANAGER as HELM_MANAGER
 from gitsync.release.storage import RecordStore
 from gitsync.release.support import refused
 from gitsync.release.target import Located, Target, ref_of, target_of
+from gitsync.release.values import compose, texts_of
 from gitsync.sync.ownership import Owner, stamped
 from gitsync.sync.planning import Step, SyncPlan, is_release
 from gitsync.sync.syncer import MANAGER, Syncer
@@ -104,7 +105,8 @@ class Previewer:
             objects += found
         problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in plan.steps if s.verdict == "foreign"]
         releases = desired.helm_releases
-        for previews, trouble in await asyncio.gather(*(self._release(releases[key]) for key in sorted(releases))):
+        steps = (self._release(releases[key], desired) for key in sorted(releases))
+        for previews, trouble in await asyncio.gather(*steps):
             objects += previews
             problems += trouble
         objects += await self._prune(plan)
@@ -134,13 +136,13 @@ class Previewer:
             return None
         return ObjectPreview(key, "change" if live else "create", diff, origin, release, why)
 
-    async def _release(self, release: HelmRelease) -> tuple[list[ObjectPreview], list[Problem]]:
+    async def _release(self, release: HelmRelease, desired: Desired) -> tuple[list[ObjectPreview], list[Problem]]:
         """The rendered objects of a release, where its chart or values are not those last deployed."""
         name = f"{release.key.namespace}/{release.key.name}"
         if fields := refused(release):
             return [], [Problem(f"HelmRelease/{name}", f"not supported yet: {', '.join(fields)}")]
         try:
-            target = target_of(release, await self.locate(release), release.spec.values or {})
+            target = target_of(release, await self.locate(release), await self._values(release, desired))
             latest = self.records.latest(target.ref.storage, target.ref.name)
             state = state_of(latest, target.digests, holder=self.records.holder, now=0.0, timeout=0.0)
             if release.spec.suspend or state in _WAS_DEPLOYED:
@@ -149,6 +151,14 @@ class Previewer:
             return [*moved, *await self._rendered(target, name, latest.version if latest else 0)], []
         except (GitsyncError, BlockedError) as error:
             return [], [Problem(f"HelmRelease/{name}", error.message, error.hint)]
+
+    async def _values(self, release: HelmRelease, desired: Desired) -> dict[str, Any]:
+        """The release's values; what it refers to is read as the commit has it, else as it is in the cluster."""
+        found: dict[ObjectKey, Manifest | None] = {}
+        for key in release.value_sources():
+            in_git = desired.objects.get(key)
+            found[key] = in_git.manifest if in_git else await self.cluster.find(key)
+        return await asyncio.to_thread(compose, release, texts_of(release, found.get))
 
     async def _rendered(self, target: Target, name: str, revision: int) -> list[ObjectPreview]:
         ref = target.ref

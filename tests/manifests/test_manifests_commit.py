@@ -161,7 +161,8 @@ async def test_sourceignore_files_count_below_their_directories_the_deeper_first
 
 def test_patterns_mean_what_git_makes_of_them(tmp_path: Path) -> None:
     ignore_files = {
-        "": "*.tmp.yaml\n/top.yaml\nbuild/\nlogs/*.yaml\n**/gen/**\nd[o0]cs\n\\#odd.yaml\n a space.yaml\n!important.tmp.yaml\n",
+        "": "*.tmp.yaml\n/top.yaml\nbuild/\nlogs/*.yaml\n**/gen/**\nd[o0]cs\n\\#odd.yaml\n a space.yaml\n"
+        "!important.tmp.yaml\n",
         "apps/": "/top.yaml\n*.json\n!keep.json\nx?z.yaml\nend.yaml   \n",
     }
     paths = [
