@@ -169,8 +169,9 @@ class Agent:
         if self._repository.error is not None or result is None or result.result != "succeeded":
             return 1
         outcomes = Outcomes(self._releases.index)
-        unready = [key for key in self._releases.index if outcomes.of(key).phase not in ("ready", "suspended")]
-        for key in sorted(unready):
+        ours = await self._repository.releases()
+        unready = [key for key in ours if outcomes.of(key).phase not in ("ready", "suspended")]
+        for key in unready:
             log.error("not ready", release=key, why=outcomes.of(key).message)
         return 1 if unready or result.waiting else 0
 

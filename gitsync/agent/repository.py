@@ -10,11 +10,12 @@ import structlog
 
 from gitsync.agent.queue import WorkQueue
 from gitsync.agent.schedule import Schedule
-from gitsync.api.identity import CommitInfo
+from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
 from gitsync.git import Poller, redacted_url, watch_local
 from gitsync.logs import commit_context
 from gitsync.release.backoff import Backoff
+from gitsync.sync.planning import is_release
 from gitsync.sync.source import CommitSource
 from gitsync.sync.syncer import Syncer, SyncResult
 
@@ -56,6 +57,10 @@ class RepositorySync:
                 next_in = await self.poll()
                 schedule.once("poll", next_in, self._news.set)
                 await self._news.wait()
+
+    async def releases(self) -> list[ObjectKey]:
+        """The HelmReleases that this sync has brought."""
+        return sorted(entry.key for entry in await self._syncer.inventory() if is_release(entry.key))
 
     async def stop(self, grace: float) -> None:
         """End the sync under way."""

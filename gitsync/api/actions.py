@@ -130,6 +130,9 @@ class Upgrade(ApiModel):
     strategy: FailureStrategy = Field(REMEDIATE, description="What follows a failure; RemediateOnFailure when unset.")
     remediation: UpgradeRemediation = Field(UpgradeRemediation(), description="Retries of a failed upgrade.")
     crds: CrdPolicy | None = Field(None, description=_CRDS + " Create when unset.")
+    chart_name_change_strategy: Literal["Reinstall", "InPlaceUpdate"] = Field(
+        "Reinstall", description="When the chart has another name: Reinstall (default), or upgrade in place."
+    )
     cleanup_on_fail: bool = Field(False, description=_CLEANUP)
     force: bool = Field(False, description=_FORCE)
     preserve_values: bool = Field(False, description="Start from the last revision's values rather than the chart's.")

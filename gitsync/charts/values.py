@@ -32,7 +32,8 @@ def read_values(text: str) -> dict[str, Any]:
 
     Raises: ValuesError when it is no YAML mapping; its message may hold what Helm quotes of the text.
     """
-    return native.load_yaml(text)
+    values: dict[str, Any] = native.load_yaml(text)
+    return values
 
 
 def set_value(values: Mapping[str, Any], path: str, text: str, *, literal: bool = False) -> dict[str, Any]:
@@ -44,8 +45,10 @@ def set_value(values: Mapping[str, Any], path: str, text: str, *, literal: bool 
 
     Raises: ValuesError for what Helm does not take, which is also a path through a value that is no map or list.
     """
+    result: dict[str, Any]
     if literal:
-        return _placed(values, _steps(native.parse_set_literal(f"{path}={_MARK}")), text)
+        result = _placed(values, _steps(native.parse_set_literal(f"{path}={_MARK}")), text)
+        return result
     parse = native.parse_set
     if text[:1] in ("'", '"') and text[-1:] == text[:1]:
         parse, text = native.parse_set_string, text.strip("'\"")
@@ -75,7 +78,7 @@ def _steps(parsed: Any) -> list[_Step]:
 def _placed(base: Any, steps: list[_Step], value: Any, within: _Step = "") -> Any:
     """A copy of ``base`` with ``value`` at ``steps``; ``within`` is the step that led to ``base``.
 
-    As in Helm (pkg/strvals), a list is made longer as needed, and what stands in a list where a map is needed gives way.
+    As in Helm (pkg/strvals), a list is made longer as needed, and what stands in one where a map is needed gives way.
     """
     if not steps:
         return value

@@ -62,14 +62,17 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
     Raises: GitRefused, GitUnavailable.
     """
     target = target or settings.repo or "."
+    if await asyncio.to_thread(Path(target).is_file):
+        raise GitRefused(f"{target} is a file", hint="name the directory that holds it: a file alone is no repository")
     if not (settings.branch or settings.tag or settings.commit) and await asyncio.to_thread(_is_working_tree, target):
         yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
         return
     from gitsync.agent.agent import git_source
     from gitsync.git import Mirror, redacted_url
 
-    source = git_source(settings.model_copy(update={"repo": target}))
-    mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
+    chosen = settings.model_copy(update={"repo": target})
+    source = git_source(chosen)
+    mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(chosen).access)
     try:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())

@@ -13,6 +13,7 @@ from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
 from gitsync.errors import GitsyncError
 from gitsync.logs import redact
+from gitsync.release.support import refused
 from gitsync.sync.gitcharts import WELL_KNOWN, chart_path
 from gitsync.sync.syncer import release_graph
 
@@ -57,6 +58,11 @@ def manifest_problems(desired: Desired) -> Iterator[Problem]:
     for error in desired.errors:
         about = str(error.key) if error.key else ""
         yield Problem(error.origin, error.message, error.hint, object=about, field=error.field)
+    for key, release in desired.helm_releases.items():
+        for field in refused(release):
+            path = field.partition(":")[0].replace("[]", "").split(".")
+            origin = desired.objects[key].field_origin(path)
+            yield Problem(origin, f"{field} is not supported yet", "remove it", object=str(key), field=field)
 
 
 def graph_problems(desired: Desired) -> Iterator[Problem]:

@@ -41,7 +41,7 @@ def events(text: str, *, first_line: int = 1) -> Iterator[Any]:
 def error_at(text: str, index: int, message: str, *, hint: str = "") -> YamlError:
     """An error at one character of ``text``."""
     line, column = line_and_column(text, index)
-    return YamlError(message, line=line, column=column, hint=hint or _hint(text, index))
+    return YamlError(message, line=line, column=column, hint=hint)
 
 
 def _explained(text: str, error: Exception, first_line: int) -> YamlError:
@@ -56,11 +56,11 @@ def _explained(text: str, error: Exception, first_line: int) -> YamlError:
         line, _ = line_and_column(text, error.context_mark.index)
         if line != line_and_column(text, index)[0]:
             message += f" {error.context} that begins on line {line + first_line - 1}"
-    return error_at(text, index, message)
+    return error_at(text, index, message, hint=probable_cause(text, index))
 
 
-def _hint(text: str, index: int) -> str:
-    """What probably happened, judged by the line that the parser stopped on."""
+def probable_cause(text: str, index: int) -> str:
+    """A hint at what happened, judged by the line that the parser stopped on; "" when nothing is known."""
     begin = text.rfind("\n", 0, index) + 1
     end = text.find("\n", index)
     line = text[begin : end if end >= 0 else len(text)]

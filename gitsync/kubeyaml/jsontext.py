@@ -15,8 +15,7 @@ from gitsync.kubeyaml.outline import outline
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63
-#: From here on Go writes floating point numbers with an exponent.
-_GO_EXPONENT: Final = 1e21
+_UINT64: Final = 2**64
 
 
 class NotJson(Exception):
@@ -94,13 +93,17 @@ def _integer(text: str) -> int | float:
 
 
 def _float(text: str) -> int | float:
-    """Go writes a floating point number without a fraction as an integer, of its shortest digits and zeros."""
+    """Go writes a floating point number without a fraction as an integer, of its shortest digits and zeros. Beyond 64
+    bits it stays what it is: the same to an API server, and to all that handles JSON on the way there."""
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise YamlError("a number too large for 64 bits, with or without a fraction")
-    if value.is_integer() and abs(value) < _GO_EXPONENT:
-        return int(Decimal(repr(value)))
-    return value
+    return as_number(int(Decimal(repr(value)))) if value.is_integer() else value
+
+
+def as_number(value: int) -> int | float:
+    """An integer as JSON for Kubernetes may hold it: one beyond 64 bits is a floating point number."""
+    return value if -_INT64 <= value < _UINT64 else float(value)
 
 
 def _constant(_: str) -> None:

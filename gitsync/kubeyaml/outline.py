@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import error_at, events
+from gitsync.kubeyaml.events import error_at, events, probable_cause
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, is_text, tagged_key
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_ODD_KEYS
 
@@ -159,7 +159,8 @@ class _Walk:
     def _not_a_key(self, event: Any) -> None:
         frame = self._frames[-1]
         if frame.at_key:
-            raise self._error("a mapping or a list as a key", event)
+            hint = probable_cause(self.text, event.start_mark.index)
+            raise self._error("a mapping or a list as a key", event, hint=hint)
         frame.at_key = frame.keys is not None
 
     def _key(self, keys: dict[str, Any], scalar: Any, place: Any) -> None:

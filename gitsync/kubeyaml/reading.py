@@ -17,8 +17,8 @@ from gitsync.kubeyaml.shortcut import plain_mapping
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The shortest ways to write 2^53, in any base that YAML knows, have 16 characters.
-_LONG_NUMBER: Final = re.compile(r"[0-9][0-9A-Fa-f_xXoO]{15}")
+#: How 2^53 and more can be written: in any base that YAML knows it takes 16 characters, or an exponent.
+_LARGE_NUMBER: Final = re.compile(r"[0-9][0-9A-Fa-f_xXoO]{15}|[0-9.][eE]\+?_*[0-9]")
 _EXACT: Final = 2**53
 
 
@@ -96,7 +96,7 @@ def _read_yaml(text: str, unique_keys: bool, first_line: int) -> Reading:
             value = goyaml.mapping(_inside_a_mapping(text, found))["x"]
     except goyaml.GoyamlRefusal as refusal:
         raise explain(text, str(refusal)) from None
-    if value is not None and _LONG_NUMBER.search(text):
+    if value is not None and _LARGE_NUMBER.search(text):
         _restore_integers(text, value)
     return Reading(value, found.root, *line_and_column(text, found.start))
 
@@ -111,19 +111,21 @@ def _inside_a_mapping(text: str, found: Outline) -> str:
 
 
 def _restore_integers(text: str, value: Any) -> None:
-    """Puts back the digits that Helm's reading has cost integers beyond 2^53; Kubernetes keeps 64 bits."""
+    """Puts back the digits that Helm's reading has cost integers beyond 2^53; Kubernetes keeps 64 bits. Beyond those it
+    goes on with floating point numbers."""
     places = None
     for container, key, path in _large_integers(value, ()):
         places = places or positions(text)
-        written = places.number(path)
-        if written is None:
-            continue
-        try:
-            exact = goyaml.plain_key(written)
-        except goyaml.GoyamlRefusal:  # over 64 bits: Kubernetes, too, goes on with a floating point number
-            continue
-        if re.fullmatch(r"-?[0-9]+", exact):
-            container[key] = int(exact)
+        container[key] = _exact(places.number(path)) or jsontext.as_number(container[key])
+
+
+def _exact(written: str | None) -> int | None:
+    """The value of an integer of at most 64 bits, by how it is written; None for everything else."""
+    try:
+        name = goyaml.plain_key(written or "x")
+    except goyaml.GoyamlRefusal:
+        return None
+    return int(name) if re.fullmatch(r"-?[0-9]+", name) else None
 
 
 def _large_integers(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, Any, tuple[str | int, ...]]]:

@@ -14,7 +14,7 @@ from gitsync.errors import NotReadyInTime, ReleaseError, RenderError, TerminalEr
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
 from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record
 from gitsync.release.state import Action, Digests
-from gitsync.release.status import Attempt, running, succeeded
+from gitsync.release.status import Attempt, StatusData, running, succeeded
 from gitsync.release.status import Verb as CountedVerb
 from gitsync.release.storage import RecordStore
 from gitsync.release.uninstall import Propagation, Uninstaller, UninstallOptions
@@ -101,7 +101,7 @@ class Performer:
         except (ValuesError, RenderError):
             raise
         except TerminalError as error:
-            return await self._failed(turn, release, verb, attempt, error)
+            return await self._failed(turn, release, target, verb, attempt, error)
         await self._succeeded(turn, target, verb, attempt, deployed, time.monotonic() - started)
         return None
 
@@ -179,13 +179,20 @@ class Performer:
         await turn.write(turn.status.released(succeeded(verb, record), record, target.ref.storage, attempt, verb))
 
     async def _failed(
-        self, turn: Turn, release: HelmRelease, verb: CountedVerb, attempt: Attempt, error: TerminalError
+        self,
+        turn: Turn,
+        release: HelmRelease,
+        target: Target,
+        verb: CountedVerb,
+        attempt: Attempt,
+        error: TerminalError,
     ) -> float | None:
         action = release.spec.install if verb == "install" else release.spec.upgrade
         failures = turn.status.failures(verb, attempt) + 1
         forever = action.strategy.retries_forever
         exhausted = not forever and action.remediation.exhausted(failures)
-        status = turn.status.failed(verb, f"{verb.capitalize()}Failed", error.message, attempt, exhausted=exhausted)
+        past = await self._past(turn, target)
+        status = turn.status.failed(verb, error.message, attempt, past, exhausted=exhausted)
         turn.log.error(
             f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
             error=error,
@@ -196,6 +203,14 @@ class Performer:
         if forever:
             return action.strategy.retry_interval
         return None if exhausted and not action.remediation.remediates_last_failure() else 0.0
+
+    async def _past(self, turn: Turn, target: Target) -> StatusData:
+        """What the status remembers of a revision that has just failed: a release is moved by that, too."""
+        ref = target.ref
+        latest = self.records.latest(ref.storage, ref.name)
+        if latest is None or latest.status != "failed":
+            return {}
+        return turn.status.remembered(await self.records.read(ref.storage, ref.name, latest.version), ref.storage)
 
     async def _remedy_by_uninstall(
         self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt

@@ -80,7 +80,7 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._blocked_on: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        self._said: dict[ObjectKey, str] = {}
+        self._said: dict[ObjectKey, dict[str, str]] = {}
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one, None to wait until woken."""
@@ -128,7 +128,7 @@ class Reconciler:
             await self._stall(turn, INVALID, unsupported)
             return None
         if fields := without_effect(release):
-            self._once(turn, "fields without effect yet", level="warning", fields=", ".join(fields))
+            self._once(turn, "fields without effect yet", topic="fields", level="warning", fields=", ".join(fields))
         held = self.index.held.get(turn.key)
         if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
             await self._block(turn)
@@ -166,13 +166,19 @@ class Reconciler:
             return None
         self._unblock(turn, action)
         old = turn.status.last_ref
-        if old is not None and old != target.ref and self.records.latest(old[2], old[0]) is not None:
+        if old is not None and self._moved(turn, release, target) and self.records.latest(old[2], old[0]) is not None:
             await self.performer.move(turn, release, ReleaseRef(*old), interrupt)
         try:
             return await self._act(turn, release, target, attempt, action, interrupt)
         except (ValuesError, RenderError) as error:
             await self._stall(turn, VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED, error)
             return None
+
+    def _moved(self, turn: Turn, release: HelmRelease, target: Target) -> bool:
+        """Whether the release has another name or namespace than before, or another chart that must not take over."""
+        other_chart = turn.status.last_chart not in ("", target.chart.name)
+        reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
+        return turn.status.last_ref != target.ref or (other_chart and reinstall)
 
     async def _act(
         self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, action: Action, interrupt: Interrupt
@@ -219,11 +225,12 @@ class Reconciler:
             self._blocked_on[turn.key] = blocked.on
         assert error is not None
         await turn.write(turn.status.blocked(_reason(error), error.message))
-        level = "warning" if isinstance(error, DependencyCycle | DependencyMissing) else "info"
+        level = "warning" if isinstance(error, DependencyCycle | DependencyMissing | ValuesMissing) else "info"
         self._once(turn, error.message, level=level, hint=error.hint)
 
     def _unblock(self, turn: Turn, action: Action) -> None:
-        was_said = self._blocked_on.pop(turn.key, None) is not None and self._said.pop(turn.key, "")
+        said = self._said.get(turn.key, {})
+        was_said = self._blocked_on.pop(turn.key, None) is not None and said.pop("state", "")
         if was_said and action is not Action.NOTHING:
             turn.log.info("all dependencies are ready, proceeding with release")
 
@@ -271,11 +278,11 @@ class Reconciler:
         else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
             self.index.forget(turn.key)
 
-    def _once(self, turn: Turn, event: str, *, level: str = "info", **fields: Any) -> None:
-        """Log, unless the last line about this release said the same."""
-        said = f"{event} {fields}"
-        if self._said.get(turn.key) != said:
-            self._said[turn.key] = said
+    def _once(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> None:
+        """Log, unless the last line about this topic of this release said the same."""
+        said = self._said.setdefault(turn.key, {})
+        if said.get(topic) != (text := f"{event} {fields}"):
+            said[topic] = text
             getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
 
     async def _forget(self, key: ObjectKey) -> None:
@@ -307,5 +314,5 @@ def _tries(release: HelmRelease, status: StatusWriter, attempt: Attempt) -> Trie
         failures,
         retries=remediation.retries,
         remediate_last=remediation.remediates_last_failure(),
-        strategy=remediation.strategy if remediation.retries else "none",
+        strategy=remediation.strategy if remediation.retries or remediation.remediates_last_failure() else "none",
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field, replace
@@ -195,6 +196,14 @@ def decode(secret: Manifest) -> Record:
             secret=name,
             hint="restore it from a backup, or delete it to let the release be installed anew",
         ) from error
+
+
+def checksum(record: Record) -> str:
+    """``sha256:...`` over what a revision holds; its status, times and description do not count."""
+    body = _to_helm(record)
+    held = [body[name] for name in ("name", "namespace", "version", "chart", "config", "manifest")]
+    text = json.dumps(held, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def summarise(secret: Manifest) -> Summary | None:

@@ -30,7 +30,7 @@ from gitsync.api.names import (
     TRUE,
     UNKNOWN,
 )
-from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record
+from gitsync.release.records import VALUES_DIGEST, Record, checksum
 from gitsync.release.state import Digests
 
 StatusData = dict[str, Any]
@@ -81,10 +81,14 @@ class StatusWriter:
             drop=(STALLED,),
         )
 
-    def failed(self, verb: Verb, reason: str, message: str, attempt: Attempt, *, exhausted: bool) -> StatusData:
-        """A try failed. When it was the last one the release is Stalled, and the message says so first."""
+    def failed(self, verb: Verb, message: str, attempt: Attempt, past: StatusData, *, exhausted: bool) -> StatusData:
+        """A try failed. When it was the last one the release is Stalled, and the message says so first.
+
+        ``past`` is what ``remembered`` says of the failed revision, {} when none was begun.
+        """
+        reason = f"{verb.capitalize()}Failed"
         failures = self.failures(verb, attempt) + 1
-        status = self._touched() | self._attempted(attempt, verb)
+        status = self._touched() | self._attempted(attempt, verb) | past
         status |= {"failures": self.old.get("failures", 0) + 1, f"{verb}Failures": failures}
         if not exhausted:
             text = f"{message} (try {failures}, will be tried again)"
@@ -119,14 +123,17 @@ class StatusWriter:
         status = self._handled() | self._attempted(attempt, verb)
         for counter in ("failures", "installFailures", "upgradeFailures"):
             status.pop(counter, None)
-        status["storageNamespace"] = storage
-        status["history"] = history(self.old.get("history") or (), snapshot(record))
+        status |= self.remembered(record, storage)
         return self._with(
             status,
             (READY, TRUE, reason, f"Release reconciliation succeeded: {message}"),
             (RELEASED, TRUE, reason, message),
             drop=(RECONCILING, STALLED),
         )
+
+    def remembered(self, record: Record, storage: str) -> StatusData:
+        """The fields that say which release this is and which revisions it has had; ``storage`` keeps its records."""
+        return {"storageNamespace": storage, "history": history(self.old.get("history") or (), snapshot(record))}
 
     def in_sync(self, reason: str, message: str) -> StatusData:
         """Nothing had to be done. A Ready that was true before keeps its words."""
@@ -179,6 +186,12 @@ class StatusWriter:
             return None
         namespace = str(snapshots[0].get("namespace", ""))
         return str(snapshots[0].get("name", "")), namespace, str(self.old.get("storageNamespace") or namespace)
+
+    @property
+    def last_chart(self) -> str:
+        """Name of the chart that was tried last; "" before that."""
+        snapshots = self.old.get("history") or ()
+        return str(snapshots[0].get("chartName", "")) if snapshots else ""
 
     @property
     def last_verb(self) -> Verb:
@@ -248,8 +261,8 @@ def snapshot(record: Record) -> dict[str, Any]:
         "namespace": record.namespace,
         "version": record.version,
         "status": record.status,
-        "digest": f"sha256:{record.annotations.get(CHART_DIGEST, '').removeprefix('sha256:')}",
-        "configDigest": f"sha256:{record.annotations.get(VALUES_DIGEST, '').removeprefix('sha256:')}",
+        "digest": checksum(record),
+        "configDigest": record.annotations.get(VALUES_DIGEST, ""),
         "chartName": record.chart_name,
         "chartVersion": record.chart_version,
         "firstDeployed": _seconds(record.first_deployed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.charts import Chart, Charts
-from gitsync.errors import ChartNotFound, SourceNotReady
+from gitsync.errors import ChartNotFound, GitUnavailable, SourceNotReady
 from gitsync.release.target import Located
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Names by which a release may mean the synced repository without a GitRepository object: Flux's bootstrap uses this.
 WELL_KNOWN = "flux-system"
+#: Seconds that a release waits, after a start, for the repository to be read.
+FIRST_COMMIT = 30.0
 
 
 class GitCharts:
@@ -29,11 +32,15 @@ class GitCharts:
         self._charts = charts
         self._names = {sync, WELL_KNOWN}
         self._same_url: set[ObjectKey] = set()
-        self.commit = ""
+        self._commit = ""
+        self._known = asyncio.Event()
 
-    def know_as(self, keys: set[ObjectKey]) -> None:
-        """The GitRepository objects whose URL is the synced repository's."""
-        self._same_url = keys
+    def move_to(self, commit: str, same_url: set[ObjectKey]) -> None:
+        """Charts are those of this commit from now on; ``same_url`` are the GitRepository objects that mean this
+        repository by its URL."""
+        self._commit = commit
+        self._same_url = same_url
+        self._known.set()
 
     def means_this(self, source: ObjectKey) -> bool:
         """Whether a sourceRef means the synced repository."""
@@ -55,14 +62,22 @@ class GitCharts:
                 "is being synced",
                 hint="gitsync reads charts from chart repositories and from its own Git repository",
             )
-        if not self.commit:
-            raise SourceNotReady("no commit of the repository has been read yet")
-        tree = await self._mirror.tree_id(self.commit, path)
+        commit = await self._first_commit()
+        tree = await self._mirror.tree_id(commit, path)
         if tree is None:
-            raise ChartNotFound(f"there is no folder {path!r} in commit {self.commit[:7]}", chart=path)
+            raise ChartNotFound(f"there is no folder {path!r} in commit {commit[:7]}", chart=path)
         digest = f"git:{tree}"
-        chart = self._charts.cached(digest) or await self._load(path, digest, self.commit)
-        return Located(chart.name, chart.version, digest, partial(self._again, path, digest, self.commit))
+        chart = self._charts.cached(digest) or await self._load(path, digest, commit)
+        return Located(chart.name, chart.version, digest, partial(self._again, path, digest, commit))
+
+    async def _first_commit(self) -> str:
+        """The commit to read from; right after a start, the first one is waited for."""
+        try:
+            async with asyncio.timeout(FIRST_COMMIT):
+                await self._known.wait()
+        except TimeoutError:
+            raise GitUnavailable("no commit of the repository has been read yet") from None
+        return self._commit
 
     async def _again(self, path: str, digest: str, commit: str) -> Chart:
         return self._charts.cached(digest) or await self._load(path, digest, commit)

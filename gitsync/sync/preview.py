@@ -130,6 +130,9 @@ class Previewer:
                 live, after = None, manifest  # its kind or Namespace comes with the same commit
             except ApiError as error:
                 return ObjectPreview(key, "unknown", (), origin, release, error.message)
+        if live:
+            # Every version of a kind is served; which one it was written in makes no difference.
+            after = {**after, "apiVersion": live["apiVersion"]}
         # What is new is shown as its author wrote it: the server's defaults would only hide it.
         diff = _lines(live, after if live else manifest, key)
         if not diff:

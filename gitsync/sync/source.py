@@ -37,8 +37,7 @@ class CommitSource:
                 f"commit {commit.short} has no directory {self.path!r}", hint="mend --path, or push the directory"
             )
         desired = await self.reader.read(commit, entries, self.mirror.read, root=self.path)
-        self.charts.commit = commit.id
-        self.charts.know_as(self._same_repository(desired))
+        self.charts.move_to(commit.id, self._same_repository(desired))
         objects = dict(desired.objects)
         for key, release in desired.helm_releases.items():
             tree_id = await self.charts.tree_id(release, commit.id)

@@ -132,7 +132,8 @@ class Syncer:
     def _begin(self, plan: SyncPlan, desired: Desired, before: Inventory, files: int, report: Report) -> None:
         for problem in desired.errors:
             report.counts["failed"] += 1
-            report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, hint=problem.hint)
+            hint = {"hint": problem.hint} if problem.hint else {}
+            report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
         if plan.unpruned:
             report.log.warning("pruning is off for this commit", why=plan.unpruned)
         todo = [step for stage in plan.stages for step in stage]
@@ -170,14 +171,15 @@ class Syncer:
         applied = await self._apply(plan, report, interrupt)
         await self._settle(applied, report, interrupt)
         forgotten = await self._pruner.prune(plan.prune, report, interrupt)
-        done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, applied)]
-        inventory = (await self.inventory()).with_entries(done).without(forgotten)
-        await self._remember(replace(inventory, commit=desired.commit.id))
         for step in plan.steps:
             if step.verdict == "foreign":
                 report.failed(step.key, OwnedByAnother(step.why), str(step.desired.origin))
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
+        # Last, so that a commit whose journal was not written is taken for one that is not done yet.
+        done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, applied)]
+        inventory = (await self.inventory()).with_entries(done).without(forgotten)
+        await self._remember(replace(inventory, commit=desired.commit.id))
         return replace(result, retry=report.retry, failed=failed, waiting=waiting)
 
     async def _apply(self, plan: SyncPlan, report: Report, interrupt: Interrupt) -> dict[ObjectKey, Manifest]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,9 @@ import pytest
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
 from tests.controlplane.world import has_service_account
+from tests.parity.ahead import NewWorld
 from tests.parity.serving import Serving
 from tests.parity.world import HELM_RELEASES, World, archives
-
-NewWorld = Callable[[], AbstractContextManager[World]]
 
 
 @pytest.fixture(scope="package")

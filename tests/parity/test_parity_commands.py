@@ -29,6 +29,7 @@ READING: Sequence[Sequence[str]] = (
 #: Helm writes times in several ways, for people and in JSON.
 _TIMES = re.compile(
     r"\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}"
+    r"|\b\d{10}\b"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d{4}( [A-Z]+)?|Z|[+-]\d\d:\d\d)?"
 )
 #: What ``status`` shows of live objects differs by nature: names of pods, addresses, ages.

@@ -1,15 +1,19 @@
-"""Hooks run in helm's order and are cleaned up by helm's rules; a failing one fails the release for its pod's reason."""
+"""Hooks run in helm's order and are cleaned up by helm's rules; one that fails, fails the release."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from tests.controlplane.errors import CommandError
+from tests.parity.ahead import NewWorld, ahead
 from tests.parity.world import World
 
 JOBS = "/apis/batch/v1"
+EVENTS = ("post-install", "pre-upgrade", "post-upgrade")
 
 
 def ran(record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -80,28 +84,44 @@ def test_every_event_of_a_release_s_life_runs_its_hooks(world: World) -> None:
     world.same_records(2)
     assert [name for name, _ in ran(world.record(2))] == ["hooks", "pre-upgrade", "post-upgrade"]
 
-    world.remove()
+    removal = world.remove()
     world.helm("uninstall", "demo", "--namespace", world.theirs, "--wait")
+    removal()
     # helm leaves the objects of hooks behind whose policy does not take them
     world.same_objects()
     assert world.object(JOBS, "jobs", "demo-post-upgrade") is not None
 
 
-@pytest.mark.parametrize("event", ["post-install", "pre-upgrade", "post-upgrade"])
-def test_a_failure_of_any_event_is_recorded_as_helm_records_it(event: str, world: World) -> None:
-    upgraded = event.endswith("upgrade")
-    if upgraded:
+def fail(world: World, event: str) -> World:
+    """A hook fails on both sides."""
+    act = world.install
+    if event.endswith("upgrade"):
         world.deploy("hooks")
         world.install("hooks")
         world.ready()
+        act = world.upgrade
     world.deploy("hooks", {"failing": event})
     with pytest.raises(CommandError, match=event):
-        (world.upgrade if upgraded else world.install)("hooks", {"failing": event})
+        act("hooks", {"failing": event})
     world.condition("Stalled", "True")
+    return world
+
+
+@pytest.fixture(scope="module")
+def failed(new_world: NewWorld) -> Iterator[Mapping[str, Future[World]]]:
+    with ahead(new_world, EVENTS, fail) as results:
+        yield results
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_failure_of_any_event_leaves_what_helm_leaves(event: str, failed: Mapping[str, Future[World]]) -> None:
+    world = failed[event].result()
 
     assert world.revisions() == world.revisions(world.theirs)
-    assert world.revisions()[-1] == (2 if upgraded else 1, "failed")
-    assert ran(world.record(world.revisions()[-1][0])) == ran(world.record(world.revisions()[-1][0], world.theirs))
+    revision, status = world.revisions()[-1]
+    assert (revision, status) == (2 if event.endswith("upgrade") else 1, "failed")
+    assert ran(world.record(revision)) == ran(world.record(revision, world.theirs))
+    assert ran(world.record(revision))[-1] == (event, "Failed")
     world.same_objects()
 
 

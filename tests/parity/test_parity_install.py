@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future
 
 import pytest
 
 from tests.charts.cases import CASES
-from tests.parity.conftest import NewWorld
+from tests.parity.ahead import NewWorld, ahead
 from tests.parity.world import World
+
+
+def install(world: World, case: str) -> World:
+    """Both sides install a case."""
+    folder, values = CASES[case]
+    world.deploy(folder.name, values)
+    world.install(folder.name, values)
+    world.ready()
+    return world
 
 
 @pytest.fixture(scope="module")
 def installed(new_world: NewWorld) -> Iterator[Mapping[str, Future[World]]]:
-    """Every case in a world of its own, installed by both sides; several at once, since much of it is waiting."""
-
-    def install(case: str) -> World:
-        folder, values = CASES[case]
-        world = stack.enter_context(new_world())
-        world.deploy(folder.name, values)
-        world.install(folder.name, values)
-        world.ready()
-        return world
-
-    with ExitStack() as stack, ThreadPoolExecutor(3) as threads:
-        yield {case: threads.submit(install, case) for case in CASES}
+    with ahead(new_world, CASES, install) as worlds:
+        yield worlds
 
 
 @pytest.mark.parametrize("case", CASES)

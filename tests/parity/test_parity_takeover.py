@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any, NamedTuple
 
 import pytest
 
+from tests.controlplane.errors import CommandError
 from tests.parity import live
-from tests.parity.world import World
+from tests.parity.ahead import NewWorld, ahead
+from tests.parity.world import Status, World
 
 VALUES = {"text": "of the user"}
+SAME: Mapping[str, dict[str, Any]] = {
+    "plain": VALUES,
+    "hooks": {},
+    "lookup": {"other": "kube-root-ca.crt"},
+    "random": {},
+    "subcharts": {},
+}
+#: chart, values that helm installed it with, version and values that are wanted
+DIFFERENT: Mapping[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
+    "values that show": ("plain", {"text": "before"}, "", {"text": "after"}),
+    "values that no template shows": ("plain", {}, "", {"unknown": 1}),
+    "a chart that renders the same": ("keep", {}, "1.0.1", {}),
+    "a hook": ("weights", {}, "1.0.0+hook", {}),
+}
 
 
-@pytest.mark.parametrize(
-    ("chart", "values"),
-    [("plain", VALUES), ("hooks", {}), ("lookup", {"other": "kube-root-ca.crt"}), ("random", {}), ("subcharts", {})],
-)
-def test_nothing_is_done_to_a_release_that_is_what_is_wanted(chart: str, values: dict[str, Any], world: World) -> None:
-    world.install(chart, values, namespace=world.ours)
-    before = live.objects(world.cluster, world.ours)
-    stored = live.stored(world.cluster, world.ours, "demo", 1)
+class TakenOver(NamedTuple):
+    """A release before and after gitsync took it over as it was."""
 
-    world.deploy(chart, values)
+    world: World
+    before: tuple[Any, Any]
+    after: tuple[Any, Any]
+    status: Status
+
+
+def take_over(world: World, chart: str) -> TakenOver:
+    """helm installs, gitsync is asked for the same."""
+
+    def state() -> tuple[Any, Any]:
+        return live.objects(world.cluster, world.ours), live.stored(world.cluster, world.ours, "demo", 1)
+
+    world.install(chart, SAME[chart], namespace=world.ours)
+    before = state()
+    world.deploy(chart, SAME[chart])
     status = world.ready()
+    return TakenOver(world, before, state(), status)
+
+
+@pytest.fixture(scope="module")
+def taken_over(new_world: NewWorld) -> Iterator[Mapping[str, Future[TakenOver]]]:
+    with ahead(new_world, SAME, take_over) as results:
+        yield results
+
+
+@pytest.mark.parametrize("chart", SAME)
+def test_nothing_is_done_to_a_release_that_is_what_is_wanted(
+    chart: str, taken_over: Mapping[str, Future[TakenOver]]
+) -> None:
+    world, before, after, status = taken_over[chart].result()
 
     assert world.revisions() == [(1, "deployed")]
-    assert live.objects(world.cluster, world.ours) == before
-    assert live.stored(world.cluster, world.ours, "demo", 1) == stored
+    assert after == before
     assert "demo.v1" in next(item["message"] for item in status["conditions"] if item["type"] == "Ready")
 
     world.patch_spec(interval="2h")  # a later pass finds the note that it has been compared
@@ -34,24 +73,27 @@ def test_nothing_is_done_to_a_release_that_is_what_is_wanted(chart: str, values:
     assert world.revisions() == [(1, "deployed")]
 
 
-@pytest.mark.parametrize(
-    ("what", "chart", "installed", "version", "wanted"),
-    [
-        ("values that show", "plain", {"text": "before"}, "", {"text": "after"}),
-        ("values that no template shows", "plain", {}, "", {"unknown": 1}),
-        ("a chart that renders the same", "keep", {}, "1.0.1", {}),
-        ("a hook", "weights", {"policies": {"first": "hook-failed"}}, "", {"policies": {}}),
-    ],
-)
-def test_whatever_differs_makes_a_new_revision(
-    what: str, chart: str, installed: dict[str, Any], version: str, wanted: dict[str, Any], world: World
-) -> None:
+def replace(world: World, what: str) -> World:
+    """helm installs, gitsync is asked for something else."""
+    chart, installed, version, wanted = DIFFERENT[what]
     world.install(chart, installed, namespace=world.ours)
-
     world.deploy(chart, wanted, version=version)
     world.ready()
+    return world
 
-    assert world.revisions() == [(1, "superseded"), (2, "deployed")], what
+
+@pytest.fixture(scope="module")
+def replaced(new_world: NewWorld) -> Iterator[Mapping[str, Future[World]]]:
+    with ahead(new_world, DIFFERENT, replace) as results:
+        yield results
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_whatever_differs_makes_a_new_revision(what: str, replaced: Mapping[str, Future[World]]) -> None:
+    world = replaced[what].result()
+    _, _, version, wanted = DIFFERENT[what]
+
+    assert world.revisions() == [(1, "superseded"), (2, "deployed")]
     record = world.record(2)
     assert record.get("config", {}) == wanted
     assert record["info"]["description"] == "Upgrade complete"
@@ -61,7 +103,7 @@ def test_whatever_differs_makes_a_new_revision(
 
 
 def test_a_release_whose_install_by_helm_failed_is_mended(world: World) -> None:
-    with pytest.raises(Exception, match="demo"):
+    with pytest.raises(CommandError, match="a-none"):
         world.install("weights", {"failing": True}, namespace=world.ours)
     assert world.revisions() == [(1, "failed")]
 
@@ -75,7 +117,6 @@ def test_a_release_whose_install_by_helm_failed_is_mended(world: World) -> None:
 def test_a_release_that_helm_kept_the_history_of_is_installed_anew(world: World) -> None:
     world.install("plain", namespace=world.ours)
     world.helm("uninstall", "demo", "--keep-history", "--namespace", world.ours)
-    world.install("plain", {"text": "again"}, "--replace")  # what helm makes of it, in the other namespace
     assert world.revisions() == [(1, "uninstalled")]
 
     world.deploy("plain", VALUES)

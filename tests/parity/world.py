@@ -40,7 +40,15 @@ VARIANTS = {
     # nothing but the version, which no template shows
     "keep-1.0.1": changed_chart(DATA / "keep", {"Chart.yaml": ("version: 1.0.0", "version: 1.0.1")}),
     "hooks-1.0.1": changed_chart(DATA / "hooks", {"Chart.yaml": ("version: 1.0.0", "version: 1.0.1")}),
-    # a CRD that changed, and one that is gone
+    # nothing but the version, which is the same to Helm, and a hook
+    "weights-hook": changed_chart(
+        DATA / "weights",
+        {
+            "Chart.yaml": ("version: 1.0.0", "version: 1.0.0+hook"),
+            "templates/hooks.yaml": ("backoffLimit: 0", "backoffLimit: 1"),
+        },
+    ),
+    # a CRD that has one more field
     "crds-1.0.1": changed_chart(
         DATA / "crds",
         {
@@ -101,10 +109,10 @@ class World:
         existing["spec"] |= spec
         self._put(existing)
 
-    def remove(self) -> None:
-        """Delete the HelmRelease, and return when it is gone."""
+    def remove(self) -> Callable[[], None]:
+        """Delete the HelmRelease. What comes back waits until it is gone."""
         self.cluster.request("DELETE", f"{self._place()}/{self.name}")
-        self.until(lambda: self._is_gone(), "the HelmRelease is gone")
+        return lambda: self.until(self._is_gone, "the HelmRelease is gone")
 
     def helm_release(self) -> dict[str, Any]:
         """The HelmRelease as it is."""

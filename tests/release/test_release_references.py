@@ -1,0 +1,132 @@
+"""What releases refer to is watched: by one watch for each kind and namespace, while somebody refers to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.cluster import Cluster
+from gitsync.cluster.timings import Timings
+from gitsync.errors import ValuesMissing
+from gitsync.release.references import References
+from tests.controlplane.cluster import Cluster as Plane
+
+
+def release(namespace: str, name: str, *references: dict[str, Any]) -> HelmRelease:
+    return HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "interval": "5m",
+                "chart": {"spec": {"chart": "redis", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}},
+                "valuesFrom": list(references),
+            },
+        }
+    )
+
+
+class Woken:
+    """Who was told of changes, and why; ``wait`` returns the next."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[tuple[ObjectKey, str]] = asyncio.Queue()
+
+    def __call__(self, key: ObjectKey, why: str) -> None:
+        self.queue.put_nowait((key, why))
+
+    async def wait(self) -> tuple[str, str]:
+        key, why = await asyncio.wait_for(self.queue.get(), 10)
+        return key.name, why
+
+
+@pytest.fixture
+async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
+    """gitsync's own client, that lets go of watches soon."""
+    async with await Cluster.connect(kubeconfig=control_plane.kubeconfig, timings=Timings(linger=0.1)) as connected:
+        yield connected
+
+
+async def apply(cluster: Cluster, namespace: str, name: str, **data: str) -> None:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": data,
+    }
+    await cluster.apply(manifest, manager="test")
+
+
+BASE = {"kind": "ConfigMap", "name": "base"}
+
+
+async def test_a_change_wakes_those_who_refer_to_it_and_nobody_else(cluster: Cluster, namespace: str) -> None:
+    woken = Woken()
+    references = References(cluster, woken)
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 1", "other": "x"})
+    await apply(cluster, namespace, "more", **{"values.yaml": "b: 1"})
+    one, two = release(namespace, "one", BASE), release(namespace, "two", BASE, {"kind": "ConfigMap", "name": "more"})
+    assert await references.values(one) == {"a": 1}
+    assert await references.values(two) == {"a": 1, "b": 1}
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 1", "other": "y"})  # a key that nobody refers to
+    await apply(cluster, namespace, "more", **{"values.yaml": "b: 2"})
+    assert await woken.wait() == ("two", f"ConfigMap/{namespace}/more was changed")
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 2"})
+    assert sorted([await woken.wait(), await woken.wait()]) == [
+        ("one", f"ConfigMap/{namespace}/base was changed"),
+        ("two", f"ConfigMap/{namespace}/base was changed"),
+    ]
+    assert await references.values(two) == {"a": 2, "b": 2}
+    await references.close()
+
+
+async def test_what_is_missing_wakes_when_it_comes(cluster: Cluster, namespace: str) -> None:
+    woken = Woken()
+    references = References(cluster, woken)
+    with pytest.raises(ValuesMissing):
+        await references.values(release(namespace, "one", BASE))
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 1"})
+    assert await woken.wait() == ("one", f"ConfigMap/{namespace}/base was changed")
+    assert await references.values(release(namespace, "one", BASE)) == {"a": 1}
+    await references.close()
+
+
+async def test_passes_without_news_cost_no_request_and_watches_are_shared(cluster: Cluster, namespace: str) -> None:
+    references = References(cluster, Woken())
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 1"})
+    before = cluster.requests.copy()
+    for number in range(5):
+        for _ in range(3):
+            assert await references.values(release(namespace, f"release-{number}", BASE)) == {"a": 1}
+    assert cluster.requests - before == {"list": 1, "watch": 1}
+    await references.close()
+
+
+async def test_a_watch_ends_when_nobody_refers_to_it_any_more(cluster: Cluster, namespace: str) -> None:
+    references = References(cluster, Woken())
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 1"})
+    await references.values(release(namespace, "one", BASE))
+    await references.values(release(namespace, "two", BASE))
+    assert watching(namespace) == 1
+    assert await references.values(release(namespace, "one")) == {}
+    await asyncio.sleep(0.3)
+    assert watching(namespace) == 1
+    await references.forget(release(namespace, "two").key)
+    await asyncio.sleep(0.3)
+    assert watching(namespace) == 0
+
+
+def watching(namespace: str) -> int:
+    return sum(namespace in task.get_name() for task in asyncio.all_tasks())
+
+
+async def test_a_release_without_references_starts_no_watch(cluster: Cluster, namespace: str) -> None:
+    references = References(cluster, Woken())
+    assert await references.values(release(namespace, "one")) == {}
+    assert cluster.requests.total() == 0
