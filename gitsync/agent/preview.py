@@ -104,7 +104,7 @@ class _ChartFinder:
             raise SourceNotReady(f"charts from a {release.source.kind} are not supported yet")
         spec = await repository_spec(self._cluster, self._repository(release.source))
         await self._charts.refresh(spec)
-        return await locate_in(self._charts, spec, release.spec.chart.spec.chart, release.spec.chart.spec.version)
+        return await locate_in(self._charts, spec, release.spec.chart.spec)
 
     def _repository(self, key: ObjectKey) -> HelmRepository:
         repository = self._desired.helm_repositories.get(key)

@@ -92,7 +92,7 @@ class Chart:
     @cached_property
     def schema(self) -> bytes | None:
         """The text of values.schema.json."""
-        return next((file.data for file in archive.read(self._data) if file.name == "values.schema.json"), None)
+        return self.file("values.schema.json")
 
     @cached_property
     def crds(self) -> tuple[Manifest, ...]:
@@ -102,6 +102,15 @@ class Chart:
             return crd_objects(handle)
         finally:
             handle.close()
+
+    def file(self, name: str) -> bytes | None:
+        """A file of the chart itself by its path, None when there is none. Blocks."""
+        return next((file.data for file in archive.read(self._data) if file.name == name), None)
+
+    def with_file(self, name: str, data: bytes, digest: str) -> Chart:
+        """This chart with one file replaced or added, known as ``digest``. Blocks. Raises: ChartError."""
+        files = [file for file in archive.read(self._data) if file.name != name]
+        return Chart(archive.build([*files, ArchiveFile(name, data)], self.name), digest)
 
     def record(self) -> dict[str, Any]:
         """The ``chart`` member of Helm's release record before values were applied; shared, never change it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -16,6 +16,7 @@ from gitsync.charts import index as indexes
 from gitsync.charts import source
 from gitsync.charts.cache import Cache
 from gitsync.charts.chart import Chart
+from gitsync.charts.defaults import with_values_files
 from gitsync.charts.flight import SingleFlight
 from gitsync.charts.http import HttpClient, Known
 from gitsync.charts.index import Index
@@ -46,6 +47,7 @@ _PARSED_TEXT = 4 * 1024 * 1024
 #: kept apart.
 _ARCHIVE = "archive:"
 _TREE = "tree:"
+_OTHER_VALUES = "values:"
 
 
 class Charts:
@@ -133,6 +135,26 @@ class Charts:
     def cached(self, digest: str) -> Chart | None:
         """What ``from_files`` made of this tree, if it is still loaded: saves reading the tree."""
         return self._loaded.get(_TREE + digest)
+
+    async def with_values_files(
+        self,
+        chart: Chart,
+        paths: Sequence[str],
+        digest: str,
+        *,
+        ignore_missing: bool = False,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Chart:
+        """The chart with the files at ``paths``, later ones winning, in place of its values.yaml.
+
+        ``digest`` is what the result is known by; ``files`` are the files by path where they are not the chart's own.
+        Raises: ValuesError for a file that is missing (unless ``ignore_missing``) or holds no mapping; ChartError.
+        """
+        loaded = self._loaded.get(_OTHER_VALUES + digest)
+        if loaded is None:
+            loaded = await self._in_thread(with_values_files, chart, paths, digest, ignore_missing, files)
+            self._loaded.put(_OTHER_VALUES + digest, loaded)
+        return loaded
 
     async def render(
         self,

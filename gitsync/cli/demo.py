@@ -52,6 +52,7 @@ async def _demo(settings: Settings, keep: bool) -> int:
         async with ChartServer({"bitnami": [charts / "redis"], "podinfo": [charts / "podinfo"]}) as server:
             fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url)
             own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
+            own["allow_mass_prune"] = True  # the last step removes everything
             async with await Cluster.connect(
                 kubeconfig=settings.kubeconfig, context=settings.context or None
             ) as cluster:
@@ -61,20 +62,25 @@ async def _demo(settings: Settings, keep: bool) -> int:
 
 async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool) -> None:
     from gitsync import agent
-    from gitsync.api.names import HELM_GROUP, HELM_RELEASE
-    from gitsync.cli.story import until
+    from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+    from gitsync.cli.story import all_gone, step_done
 
     running: asyncio.Task[int] | None = None
     try:
-        async with cluster.watch(HELM_GROUP, HELM_RELEASE) as watch:
+        async with (
+            cluster.watch(HELM_GROUP, HELM_RELEASE) as watch,
+            cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
+        ):
             for number, step in enumerate(story, 1):
                 _title(f"{number}. {step.title}")
                 commit = await asyncio.to_thread(fleet.commit, step.edit(fleet.files), step.subject)
                 running = running or asyncio.create_task(agent.run(settings))
-                await _unless_ended(until(step.done, commit, watch), running)
+                await _unless_ended(step_done(step, commit, watch), running)
                 await asyncio.sleep(0.2)  # the agent's last lines about this step come before the table
                 _table(watch)
-            if keep and running is not None:
+            if running is not None and not keep:
+                await _unless_ended(all_gone(repositories), running)
+            elif running is not None:
                 _title(f"Left running: commit to {fleet.directory}, stop with Ctrl-C.")
                 await running
     finally:

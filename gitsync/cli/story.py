@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PLACEHOLDER = "http://charts.example"
 STEP_TIMEOUT = 60.0
+#: The names of the story's objects, all in the namespace ``default``.
+OURS = frozenset({"redis", "backend", "bitnami"})
 REDIS = "fleet/releases/redis.yaml"
 BACKEND = "fleet/releases/backend.yaml"
 
@@ -56,10 +58,6 @@ def _both(*edits: Callable[[dict[str, str]], dict[str, str]]) -> Callable[[dict[
         return files
 
     return edit
-
-
-def _without(*paths: str) -> Callable[[dict[str, str]], dict[str, str]]:
-    return lambda files: {path: text for path, text in files.items() if path not in paths}
 
 
 def _ready(seen: Seen) -> bool:
@@ -119,9 +117,9 @@ STORY: Sequence[Step] = (
     ),
     Step("The loop is broken by the next commit.", "redis: wait for nobody", _replaced(REDIS, _DEPENDS[::-1]), _ready),
     Step(
-        "Remove both: backend, which depends on redis, is uninstalled first.",
+        "Remove everything: backend, which depends on redis, is uninstalled first.",
         "remove redis and backend",
-        _without(REDIS, BACKEND),
+        lambda files: {"fleet/README": "nothing is left\n"},
         lambda seen: not seen,
     ),
 )
@@ -166,19 +164,29 @@ def _adapted(text: str, charts_url: str) -> str:
     return text.replace(PLACEHOLDER, charts_url).replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
 
 
-async def until(done: Callable[[Seen], bool], commit: str, watch: SharedWatch) -> None:
-    """Wait until the releases look as ``done`` wants, and ``commit`` has reached them. Raises: NotReadyInTime."""
+async def until(done: Callable[[], bool], watch: SharedWatch) -> None:
+    """Wait until ``done``, which is asked again whenever an object of ``watch`` changes. Raises: NotReadyInTime."""
     changed = asyncio.Event()
     unsubscribe = watch.subscribe(lambda event: changed.set())
     try:
         async with asyncio.timeout(STEP_TIMEOUT):
-            while not (_reached(commit, _releases(watch)) and done(_releases(watch))):
+            while not done():
                 await changed.wait()
                 changed.clear()
     except TimeoutError:
         raise NotReadyInTime(f"the story got stuck: this step was not done within {STEP_TIMEOUT:g} s") from None
     finally:
         unsubscribe()
+
+
+async def step_done(step: Step, commit: str, releases: SharedWatch) -> None:
+    """Wait until the releases look as a step wants, and its commit has reached them. Raises: NotReadyInTime."""
+    await until(lambda: _reached(commit, _releases(releases)) and step.done(_releases(releases)), releases)
+
+
+async def all_gone(watch: SharedWatch) -> None:
+    """Wait until nothing of the story is left in a watch. Raises: NotReadyInTime."""
+    await until(lambda: not any(key.namespace == "default" and key.name in OURS for key, _ in watch.items()), watch)
 
 
 def _reached(commit: str, seen: Seen) -> bool:

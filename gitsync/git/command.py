@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gitsync.errors import GitRefused, GitUnavailable
+from gitsync.git.library import git_python
 
 MIB = 1 << 20
 
@@ -150,11 +151,10 @@ class _Run:
 
 def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:
     try:
-        # Here and not above: the import takes 0.15 s and fails where there is no git.
-        from git.cmd import Git
+        git = git_python().Git
     except ImportError as error:
         raise _no_git() from error
-    executable = shutil.which(str(Git.GIT_PYTHON_GIT_EXECUTABLE))
+    executable = shutil.which(str(git.GIT_PYTHON_GIT_EXECUTABLE))
     if executable is None:
         raise _no_git()
     # GitPython adds to the environment but cannot take away, and variables such as GIT_SSL_NO_VERIFY or GIT_TRACE_CURL
@@ -164,7 +164,7 @@ def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:
     )
     prefix = ["env", *(word for name in unwanted for word in ("-u", name))] if unwanted else []
     try:
-        process = Git("/").execute(
+        process = git("/").execute(
             [*prefix, executable, *command.args],
             istream=stdin,
             as_process=True,

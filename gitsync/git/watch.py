@@ -12,6 +12,7 @@ import structlog
 from watchfiles import Change, awatch
 
 from gitsync.errors import GitUnavailable
+from gitsync.git.library import git_python
 
 log = structlog.get_logger(__name__)
 
@@ -76,15 +77,13 @@ async def watch_local(path: Path) -> AsyncGenerator[None, None]:
 
 def _places(path: Path) -> _Places | None:
     """Where the repository at ``path`` keeps its branches; None when there is no repository."""
-    from git import Repo
-    from git.exc import InvalidGitRepositoryError, NoSuchPathError
-
+    git = git_python()
     try:
-        with Repo(path, expand_vars=False) as repository:
+        with git.Repo(path, expand_vars=False) as repository:
             own, common = Path(repository.git_dir).absolute(), Path(repository.common_dir).absolute()
         root = common / "refs"
         tops = {own, common, own / "reftable", common / "reftable"}
         refs = [place for place in root.rglob("*") if place.is_dir() and "remotes" not in place.relative_to(root).parts]
         return _Places(frozenset(place for place in tops if place.is_dir()), frozenset([root, *refs]))
-    except (InvalidGitRepositoryError, NoSuchPathError, FileNotFoundError):
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError, FileNotFoundError):
         return None

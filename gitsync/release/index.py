@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from gitsync.api.conditions import is_ready
 from gitsync.api.helmrelease import HelmRelease
@@ -28,6 +28,7 @@ class ReleaseIndex:
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
         self._gone: dict[ObjectKey, str] = {}
+        self._expected: frozenset[ObjectKey] = frozenset()
         self._graph: Graph[ObjectKey] | None = None
         self._held: dict[ObjectKey, Held[ObjectKey]] = {}
         self._listeners: list[Listener] = []
@@ -83,6 +84,13 @@ class ReleaseIndex:
         for listener in list(self._listeners):
             listener(key, before, after)
 
+    def expect(self, keys: Iterable[ObjectKey]) -> None:
+        """These are about to be applied: until the next call, who depends on one that is not there yet waits for it,
+        and is not told that it does not exist."""
+        before, self._expected = self._expected, frozenset(keys)
+        for key in before - self._expected - self._manifests.keys():
+            self._tell(key, None, None)
+
     def raw(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""
         return self._manifests.get(key)
@@ -102,14 +110,17 @@ class ReleaseIndex:
         """The graph over all of them; made anew when a dependsOn changed or a release came or went."""
         if self._graph is None:
             edges = []
-            for key, release in self._releases.items():
+            # Sorted, so that a cycle has the same name whoever of its members came first.
+            keys = sorted(self._releases)
+            for key in keys:
+                release = self._releases[key]
                 if isinstance(release, HelmRelease):
                     origins = _edge_origins(release)
                     edges += [
                         Edge(key, dependency, origins.get(number))
                         for number, (dependency, _) in enumerate(release.dependencies())
                     ]
-            self._graph = Graph(self._manifests, edges)
+            self._graph = Graph(keys, edges)
             self._held = self._graph.held()
         return self._graph
 
@@ -159,7 +170,9 @@ class ReleaseIndex:
             seen.add(item)
             manifest = self._manifests.get(item)
             if manifest is None:
-                if via is None:
+                if item in self._expected:
+                    unready[item] = via
+                elif via is None:
                     missing.append(item)
             elif not is_current(manifest):
                 unready[item] = via

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from gitsync.api.chart import ChartSpec
 from gitsync.api.conditions import remove_condition, set_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
@@ -40,6 +41,7 @@ from gitsync.errors import (
 from gitsync.release.backoff import Backoff
 from gitsync.release.target import Located
 from gitsync.release.turn import MANAGER
+from gitsync.release.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, SharedWatch
@@ -111,7 +113,7 @@ class Repositories:
                     f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
                 )
             raise SourceNotReady(f"HelmRepository '{_name(key)}' has not been read yet")
-        return await locate_in(self._charts, spec, wanted.chart, wanted.version)
+        return await locate_in(self._charts, spec, wanted)
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -162,14 +164,16 @@ class Repositories:
             log.debug("status of a chart repository could not be written", repository=key, error=error.message)
 
 
-async def locate_in(charts: Charts, spec: RepositorySpec, chart: str, version: str) -> Located:
+async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> Located:
     """A chart of a repository, in its index as it was last read.
 
     Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
     """
-    entry = await charts.resolve(spec, chart, version)
+    chart = wanted.chart
+    entry = await charts.resolve(spec, chart, wanted.version)
     digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
-    return Located(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
+    located = Located(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
+    return with_values_files(charts, located, wanted)
 
 
 async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:

@@ -29,11 +29,8 @@ def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
         yield "spec.healthCheckExprs"
     if any(dependency.ready_expr for dependency in spec.depends_on):
         yield "spec.dependsOn[].readyExpr"
-    if spec.chart is not None:
-        if spec.chart.spec.verify is not None:
-            yield "spec.chart.spec.verify"
-        if spec.chart.spec.all_values_files():
-            yield "spec.chart.spec.valuesFiles"
+    if spec.chart is not None and spec.chart.spec.verify is not None:
+        yield "spec.chart.spec.verify"
     yield from _refused_actions(spec)
 
 

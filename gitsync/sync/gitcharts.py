@@ -13,6 +13,7 @@ from gitsync.api.names import GIT_REPOSITORY
 from gitsync.charts import Chart, Charts
 from gitsync.errors import ChartNotFound, GitUnavailable, SourceNotReady
 from gitsync.release.target import Located
+from gitsync.release.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
     from gitsync.git import Mirror
@@ -46,12 +47,16 @@ class GitCharts:
         """Whether a sourceRef means the synced repository."""
         return source.kind == GIT_REPOSITORY and (source in self._same_url or source.name in self._names)
 
-    async def tree_id(self, release: HelmRelease, commit: str) -> str | None:
-        """The id of the chart's tree in a commit; None when the chart is elsewhere or there is no such folder."""
+    async def content_id(self, release: HelmRelease, commit: str) -> str | None:
+        """What changes when the chart's folder in a commit or a file of its valuesFiles does; None when the chart is
+        elsewhere or there is no such folder."""
         path = chart_path(release)
         if path is None or not self.means_this(release.source):
             return None
-        return await self._mirror.tree_id(commit, path)
+        tree = await self._mirror.tree_id(commit, path)
+        if tree is None:
+            return None
+        return "+".join([tree, *(await self._values_blobs(release, commit)).values()])
 
     async def locate(self, release: HelmRelease) -> Located:
         """The chart that a release asks for. Raises: SourceNotReady, ChartNotFound, ChartError."""
@@ -68,7 +73,27 @@ class GitCharts:
             raise ChartNotFound(f"there is no folder {path!r} in commit {commit[:7]}", chart=path)
         digest = f"git:{tree}"
         chart = self._charts.cached(digest) or await self._load(path, digest, commit)
-        return Located(chart.name, chart.version, digest, partial(self._again, path, digest, commit))
+        located = Located(chart.name, chart.version, digest, partial(self._again, path, digest, commit))
+        assert release.spec.chart is not None
+        blobs = await self._values_blobs(release, commit)
+        read = partial(self._read, blobs)
+        return with_values_files(self._charts, located, release.spec.chart.spec, tuple(blobs.values()), read)
+
+    async def _values_blobs(self, release: HelmRelease, commit: str) -> dict[str, str]:
+        """The ids of those valuesFiles that the commit has, by the paths they are written with. As in Flux, those of
+        charts in Git are counted from the root of the repository."""
+        found: dict[str, str] = {}
+        for name in release.spec.chart.spec.all_values_files() if release.spec.chart else ():
+            path = posixpath.normpath(name)
+            folder = posixpath.dirname(path)
+            if path.startswith(("/", "..")) or await self._mirror.tree_id(commit, folder) is None:
+                continue
+            found |= {name: item.blob_id for item in await self._mirror.tree(commit, folder) if item.path == path}
+        return found
+
+    async def _read(self, blobs: dict[str, str]) -> dict[str, bytes]:
+        contents = await self._mirror.read(list(blobs.values()))
+        return {name: contents[blob] for name, blob in blobs.items()}
 
     async def _first_commit(self) -> str:
         """The commit to read from; right after a start, the first one is waited for."""

@@ -40,9 +40,9 @@ class CommitSource:
         self.charts.move_to(commit.id, self._same_repository(desired))
         objects = dict(desired.objects)
         for key, release in desired.helm_releases.items():
-            tree_id = await self.charts.tree_id(release, commit.id)
-            if tree_id is not None:
-                objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{tree_id}")
+            content = await self.charts.content_id(release, commit.id)
+            if content is not None:
+                objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{content}")
         return replace(desired, objects=objects)
 
     def _same_repository(self, desired: Desired) -> set[ObjectKey]:

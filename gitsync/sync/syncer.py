@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.names import SYNC_LABEL
 from gitsync.errors import ApiError, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded
@@ -186,15 +187,19 @@ class Syncer:
         """Apply stage after stage. One object that fails does not stop the others."""
         applied: dict[ObjectKey, Manifest] = {}
         slots = asyncio.Semaphore(CONCURRENT_APPLIES)
-        for stage in plan.stages:
-            interrupt.check()
-            answers = await asyncio.gather(*(self._apply_one(step, report, slots) for step in stage))
-            answered = {ObjectKey.of(answer): answer for answer in answers if answer is not None}
-            applied |= answered
-            crds = {key: answer for key, answer in answered.items() if key.kind == "CustomResourceDefinition"}
-            if crds:
-                await self._wait(WaitFor(crds, labels="", timeout=60.0), report, interrupt)
-                await self._applier.await_served(crds.values())
+        self.index.expect(step.key for stage in plan.stages for step in stage if is_release(step.key))
+        try:
+            for stage in plan.stages:
+                interrupt.check()
+                answers = await asyncio.gather(*(self._apply_one(step, report, slots) for step in stage))
+                answered = {ObjectKey.of(answer): answer for answer in answers if answer is not None}
+                applied |= answered
+                crds = {key: answer for key, answer in answered.items() if key.kind == "CustomResourceDefinition"}
+                if crds:
+                    await self._wait(WaitFor(crds, labels="", timeout=60.0), report, interrupt)
+                    await self._applier.await_served(crds.values())
+        finally:
+            self.index.expect(())
         return applied
 
     async def _apply_one(self, step: Step, report: Report, slots: asyncio.Semaphore) -> Manifest | None:
@@ -204,7 +209,7 @@ class Syncer:
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin, _edge_origins(step.desired))
         try:
             async with slots:
-                answer = await self._applier.apply(manifest)
+                answer = await self._applier.apply(drop_nulls(manifest))
         except (ApiError, NotReadyInTime) as error:
             report.failed(step.key, error, origin)
             return None

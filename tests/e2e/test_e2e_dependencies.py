@@ -146,6 +146,7 @@ def test_a_cycle_is_named_while_others_proceed_and_the_commit_that_breaks_it_hea
             assert f"{a} -> {b} at apps/a.yaml:10" in text
             assert f"{b} -> {a} at apps/b.yaml:10" in text
     assert cycle in condition(releases.get(f"{namespace}/behind"), "Ready")["message"]
+    assert not [line for line in agent.lines if "does not exist" in line.msg]
     assert helm.listed(helm_cli, namespace) == {"free": ("deployed", 1)}
     agent.wait_for("sync finished", commit=fleet.head[:7])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,17 @@ def until_ready(releases: Watch, *keys: str) -> None:
         return all(is_ready(now.get(key)) for key in keys)
 
     releases.until(done, f"{', '.join(keys)} ready")
+
+
+@contextmanager
+def serving(background: Background, port: int = 0) -> Iterator[ChartServer]:
+    """A chart repository that is up as long as it is entered."""
+    server = ChartServer({"apps": [CHARTS / "app"]}, port=port)
+    background.run(server.__aenter__())
+    try:
+        yield server
+    finally:
+        background.run(server.__aexit__(None, None, None))
 
 
 def chart_files(folder: str) -> dict[str, str]:
@@ -90,14 +103,12 @@ def test_a_chart_repository_that_is_down_leaves_installed_releases_alone_and_its
     kubectl: Cli,
     namespace: str,
 ) -> None:
-    server = ChartServer({"apps": [CHARTS / "app"]})
-    background.run(server.__aenter__())
-    port = int(server.url.rpartition(":")[2])
-    short = repository(namespace, server.url).replace("interval: 1h", "interval: 1s")
-    fleet.commit({"charts.yaml": short, "old.yaml": release(namespace, "old")}, "while it is up")
-    agent.start()
-    until_ready(releases, f"{namespace}/old")
-    background.run(server.__aexit__(None, None, None))
+    with serving(background) as server:
+        port = int(server.url.rpartition(":")[2])
+        short = repository(namespace, server.url).replace("interval: 1h", "interval: 1s")
+        fleet.commit({"charts.yaml": short, "old.yaml": release(namespace, "old")}, "while it is up")
+        agent.start()
+        until_ready(releases, f"{namespace}/old")
 
     down = agent.wait_for("chart repository cannot be read", repository=f"{namespace}/charts")
     assert down.fields["level"] == "warning"
@@ -108,13 +119,9 @@ def test_a_chart_repository_that_is_down_leaves_installed_releases_alone_and_its
     assert is_ready(releases.get(f"{namespace}/old"))
     assert helm.history(helm_cli, namespace, "old") == [(1, "deployed")]
 
-    again = ChartServer({"apps": [CHARTS / "app"]}, port=port)
-    background.run(again.__aenter__())
-    try:
+    with serving(background, port):
         agent.wait_for("chart repository is back", repository=f"{namespace}/charts")
         until_ready(releases, f"{namespace}/old", f"{namespace}/new")
-    finally:
-        background.run(again.__aexit__(None, None, None))
     assert helm.history(helm_cli, namespace, "old") == [(1, "deployed")]
 
 

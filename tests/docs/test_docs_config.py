@@ -1,0 +1,167 @@
+"""config/ installs: it builds, a real API server takes it, and its rights are enough for an agent."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from gitsync.charts.serve import ChartServer
+from gitsync.settings import load
+from tests.controlplane.cluster import Cli, Cluster, write_kubeconfig
+from tests.docs.markdown import ROOT
+from tests.e2e.background import Background
+from tests.e2e.harness import Fleet
+
+CONFIG = ROOT / "config"
+SAMPLE = ROOT / "sample-repo"
+GITSYNC = Path(sys.executable).with_name("gitsync")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITSYNC_CONFIG", raising=False)
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """config/ with the component that its kustomization.yaml has in comments."""
+    copy = tmp_path_factory.mktemp("config") / "config"
+    shutil.copytree(CONFIG, copy)
+    file = copy / "kustomization.yaml"
+    text, changes = re.subn(r"^# (components:)\n# (  - reduced)$", r"\1\n\2", file.read_text(), flags=re.MULTILINE)
+    assert changes == 1
+    file.write_text(text)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def charts() -> Iterator[ChartServer]:
+    folder = SAMPLE / "charts"
+    with Background() as background:
+        server = ChartServer({"bitnami": [folder / "redis"], "podinfo": [folder / "podinfo"]})
+        background.run(server.__aenter__())
+        yield server
+        background.run(server.__aexit__(None, None, None))
+
+
+def built(kubectl: Cli, directory: Path) -> list[dict[str, Any]]:
+    return [item for item in YAML(typ="safe", pure=True).load_all(kubectl("kustomize", directory)) if item]
+
+
+def roles_bound(manifests: list[dict[str, Any]]) -> set[str]:
+    """The cluster roles that the agent's account has."""
+    return {item["roleRef"]["name"] for item in manifests if item["kind"] == "ClusterRoleBinding"}
+
+
+def test_the_settings_file_can_be_used_also_with_what_it_has_in_comments(tmp_path: Path) -> None:
+    text = (CONFIG / "gitsync.yaml").read_text()
+    assert load(config=CONFIG / "gitsync.yaml").path == "clusters/prod"
+    commented = re.findall(r"^# (git_\w+): (.+)$", text, re.MULTILINE)
+    assert len(commented) == 6
+    for name, value in commented:
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(f"{text}\n{name}: {value}\n")
+        assert str(getattr(load(config=file), name)) == value
+
+
+def test_every_definition_is_installed(kubectl: Cli) -> None:
+    files = {
+        item["metadata"]["name"]
+        for file in (CONFIG / "crds").iterdir()
+        for item in YAML(typ="safe", pure=True).load_all(file)
+    }
+    manifests = built(kubectl, CONFIG)
+    assert {item["metadata"]["name"] for item in manifests if item["kind"] == "CustomResourceDefinition"} == files
+
+
+def test_the_deployment_is_hardened_and_mounts_what_its_settings_name(kubectl: Cli) -> None:
+    manifests = {item["kind"]: item for item in built(kubectl, CONFIG)}
+    spec = manifests["Deployment"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    environment = {item["name"]: item["value"] for item in container["env"]}
+    assert environment["GITSYNC_STATE_DIR"] in mounts
+    assert str(Path(environment["GITSYNC_CONFIG"]).parent) in mounts
+    assert list(manifests["ConfigMap"]["data"]) == [Path(environment["GITSYNC_CONFIG"]).name]
+    secrets = re.findall(r"^# git_\w+_file: (.+)$", manifests["ConfigMap"]["data"]["gitsync.yaml"], re.MULTILINE)
+    assert {str(Path(file).parent) for file in secrets} <= mounts
+
+
+@pytest.mark.parametrize("variant", ["full", "reduced"])
+def test_a_real_api_server_takes_it(variant: str, reduced: Path, kubectl: Cli) -> None:
+    directory = CONFIG if variant == "full" else reduced
+    # A dry run keeps nothing, and so the Namespace that all else is in has to be there before.
+    kubectl("apply", "--server-side", "-f", CONFIG / "namespace.yaml")
+    text = kubectl("kustomize", directory)
+    said = kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-f", "-", stdin=text)
+    assert said.count("(server dry run)") == len(built(kubectl, directory))
+    bound = roles_bound(built(kubectl, directory))
+    assert bound == {"gitsync", "cluster-admin" if variant == "full" else "gitsync-apply-reduced"}
+
+
+def test_the_reduced_rights_are_enough_for_the_sample_repository(
+    reduced: Path, control_plane: Cluster, kubectl: Cli, charts: ChartServer, tmp_path: Path
+) -> None:
+    kubectl("apply", "--server-side", "-k", reduced)
+    fleet = Fleet(tmp_path / "fleet")
+    files = {
+        str(file.relative_to(SAMPLE)): file.read_text().replace("http://charts.example", charts.url)
+        for file in (SAMPLE / "fleet").rglob("*.yaml")
+    }
+    fleet.commit(files, "redis and backend")
+
+    done = once_as_service_account(control_plane, kubectl, fleet, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "forbidden" not in done.stdout + done.stderr
+
+    fleet.commit({"fleet/role.yaml": ROLE}, "a kind that is not on the list")
+    done = once_as_service_account(control_plane, kubectl, fleet, tmp_path)
+    assert done.returncode == 1
+    assert "is forbidden" in done.stdout + done.stderr
+
+    fleet.commit(dict.fromkeys((*files, "fleet/role.yaml")) | {"fleet/none.yaml": "# nothing\n"}, "nothing")
+    done = once_as_service_account(control_plane, kubectl, fleet, tmp_path, "--allow-mass-prune")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert kubectl("get", "helmreleases,helmrepositories,deployments,statefulsets", "-o", "name") == ""
+
+
+ROLE = """\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: reader
+  namespace: default
+rules:
+  - apiGroups: [""]
+    resources: [pods]
+    verbs: [get]
+"""
+
+
+def once_as_service_account(
+    control_plane: Cluster, kubectl: Cli, fleet: Fleet, directory: Path, *more: str
+) -> subprocess.CompletedProcess[str]:
+    """``gitsync run --once`` with the rights of the account that config/ makes."""
+    token = kubectl("-n", "gitsync-system", "create", "token", "gitsync").strip()
+    kubeconfig = directory / "kubeconfig"
+    kubeconfig.unlink(missing_ok=True)
+    write_kubeconfig(kubeconfig, control_plane.server, token, control_plane.ca_file.read_bytes())
+    command = [GITSYNC, "run", "--once", "--repo", fleet.path, "--path", "fleet", "--kubeconfig", kubeconfig]
+    return subprocess.run(
+        [*map(str, command), "--state-dir", str(directory / "state"), *more],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"HOME": str(directory), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+    )
