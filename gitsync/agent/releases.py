@@ -22,6 +22,7 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
+from gitsync.release.commonmetadata import with_common_metadata
 from gitsync.release.deploy import Deployer
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
@@ -179,7 +180,7 @@ def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseConte
         if capabilities is None:
             made.clear()
             capabilities = made[served] = Capabilities.of(served.version, served.kinds)
-        return await charts.render(
+        rendered = await charts.render(
             chart,
             target.values,
             context,
@@ -187,6 +188,9 @@ def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseConte
             access=cluster.helm_access(),
             validate=target.validate,
         )
+        if target.common_metadata is None:
+            return rendered
+        return await asyncio.to_thread(with_common_metadata, rendered, target.common_metadata)
 
     return render
 

@@ -17,6 +17,7 @@ from gitsync.charts.model import (
     RepositorySpec,
 )
 from gitsync.charts.objects import install_order, parse_objects, uninstall_order
+from gitsync.charts.rework import reworked
 from gitsync.charts.values import merge_values, read_values, set_value
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "merge_values",
     "parse_objects",
     "read_values",
+    "reworked",
     "set_value",
     "uninstall_order",
 ]

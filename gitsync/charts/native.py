@@ -86,6 +86,9 @@ class Handle:
         except helm_python.HelmRenderError as error:
             error.detail = _without_values(error.detail, values)
             raise
+        except helm_python.HelmValuesError as error:
+            error.detail = _from_the_root(error.detail, str(self._chart.metadata.get("name", "")))
+            raise
         rendered: dict[str, str] = json.loads(text)
         return rendered
 
@@ -188,6 +191,20 @@ _ALTERNATIVES = re.compile(r"'(?:allOf|anyOf|oneOf)' failed")
 #: The complaints of the schema library that quote the value itself (escaped, so on one line).
 _ABOUT_PATTERN = re.compile(r"'.*' (does not match pattern .*)")
 _ABOUT_FORMAT = re.compile(r"'.*' (is not valid [\w-]+).*")
+
+
+_HEADING = re.compile(r"([\w.-]+):")
+
+
+def _from_the_root(text: str, root: str) -> str:
+    """A schema's complaints with all paths from the root of the values. Helm gives those about a subchart from where
+    the subchart's begin, below a line with its name."""
+    lines, below = [], ""
+    for line in text.split("\n"):
+        if heading := _HEADING.fullmatch(line):
+            below = "" if heading[1] == root else f"/{heading[1]}"
+        lines.append(line.replace("- at '", f"- at '{below}", 1) if line.lstrip().startswith("- at '") else line)
+    return "\n".join(lines)
 
 
 def _values_error(text: str) -> ValuesError:

@@ -159,13 +159,17 @@ def parse_objects(manifest: str) -> tuple[Manifest, ...]:
 
     Raises: RenderError naming the template that the record's comments name.
     """
-    objects: list[Manifest] = []
+    return tuple(item for _, item in sourced_objects(manifest))
+
+
+def sourced_objects(manifest: str) -> Iterator[tuple[str, Manifest]]:
+    """The same, each with the path of its template (``manifest`` where no comment names it)."""
     for text in _DOCUMENT.split(manifest):
         if text.strip():
             named = _SOURCE.match(text)
             source = named[1] if named else "manifest"
-            objects.extend(flattened(document(text, source), source))
-    return tuple(objects)
+            for item in flattened(document(text, source), source):
+                yield source, item
 
 
 def flattened(item: dict[str, Any], source: str) -> Iterator[Manifest]:

@@ -145,8 +145,9 @@ def _unavailable(
 
 
 def _shortened(text: str) -> str:
+    """One line of bearable length. A complaint that quotes much says why at its end (``field is immutable``)."""
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')

@@ -241,8 +241,11 @@ class Deployer:
                 await self._cluster.delete(key, uid=live["metadata"]["uid"])
 
     async def _create_namespace(self, namespace: str) -> None:
-        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        await self._applier.apply(manifest)
+        """As ``helm install --create-namespace`` does, label included (action/install.go)."""
+        metadata = {"name": namespace, "labels": {"name": namespace}}
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        if await self._cluster.find(ObjectKey.of(manifest)) is None:
+            await self._applier.apply(manifest)
 
     async def _finish(self, ref: ReleaseRef, pending: Record, before: Sequence[Record], options: Options) -> Record:
         for record in before:

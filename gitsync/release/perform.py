@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitsync.api.actions import Install, Rollback, Upgrade
 from gitsync.api.helmrelease import HelmRelease
@@ -55,7 +56,7 @@ class Performer:
         # Helm numbers from 1, so that any later revision was an upgrade (or came after a history that was kept).
         verb: CountedVerb = "install" if latest.version == 1 else "upgrade"
         rendered = await self.render(target, _context(target.ref, latest.version, verb))
-        if record.config != target.values or not _renders(rendered, record):
+        if _as_helm_reads(record.config) != _as_helm_reads(target.values) or not _renders(rendered, record):
             return False
         await self.records.mark(record, target.ref.storage, target.digests)
         turn.log.info("release taken over as it is", revision=record.version)
@@ -245,6 +246,11 @@ def _context(ref: ReleaseRef, revision: int, verb: CountedVerb) -> ReleaseContex
         is_install=verb == "install",
         is_upgrade=verb == "upgrade",
     )
+
+
+def _as_helm_reads(values: dict[str, Any]) -> Any:
+    """Values with every number a float, as in Go: large integers come out of a record that Helm wrote rounded."""
+    return json.loads(json.dumps(values), parse_int=float)
 
 
 def _renders(rendered: Rendered, record: Record) -> bool:

@@ -23,8 +23,6 @@ def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
         yield "spec.serviceAccountName"
     if spec.post_renderers:
         yield "spec.postRenderers"
-    if spec.common_metadata is not None:
-        yield "spec.commonMetadata"
     if spec.health_check_exprs:
         yield "spec.healthCheckExprs"
     if any(dependency.ready_expr for dependency in spec.depends_on):

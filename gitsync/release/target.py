@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
+from gitsync.api.rendering import CommonMetadata
 from gitsync.charts import Chart
 from gitsync.release.deploy import ReleaseRef
 from gitsync.release.state import Digests
@@ -46,13 +47,16 @@ class Target:
     digests: Digests
     #: Whether the values are held against the chart's schema.
     validate: bool = True
+    #: Labels and annotations for everything rendered.
+    common_metadata: CommonMetadata | None = None
 
 
 def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:
     """Put a target together."""
     spec = release.spec
     validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
-    return Target(ref_of(release), chart, values, Digests(chart.digest, values_digest(values)), validate)
+    digests = Digests(chart.digest, values_digest(values, _reworking(spec)))
+    return Target(ref_of(release), chart, values, digests, validate, spec.common_metadata)
 
 
 def ref_of(release: HelmRelease) -> ReleaseRef:
@@ -60,7 +64,14 @@ def ref_of(release: HelmRelease) -> ReleaseRef:
     return ReleaseRef(release.release_name, release.release_namespace, release.storage_namespace)
 
 
-def values_digest(values: dict[str, Any]) -> str:
-    """``sha256:...`` over the canonical JSON of the values."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _reworking(spec: HelmReleaseSpec) -> dict[str, Any]:
+    """What of a spec, besides chart and values, decides how the rendered objects look."""
+    metadata = spec.common_metadata
+    return {"commonMetadata": metadata.model_dump()} if metadata else {}
+
+
+def values_digest(values: dict[str, Any], reworking: Mapping[str, Any] | None = None) -> str:
+    """``sha256:...`` over the canonical JSON of the values, and of what else shapes the rendered objects."""
+    content = {"values": values, **reworking} if reworking else values
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

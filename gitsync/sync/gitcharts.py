@@ -88,7 +88,9 @@ class GitCharts:
             folder = posixpath.dirname(path)
             if path.startswith(("/", "..")) or await self._mirror.tree_id(commit, folder) is None:
                 continue
-            found |= {name: item.blob_id for item in await self._mirror.tree(commit, folder) if item.path == path}
+            for item in await self._mirror.tree(commit, folder):
+                if item.path == path:
+                    found[name] = item.blob_id
         return found
 
     async def _read(self, blobs: dict[str, str]) -> dict[str, bytes]:

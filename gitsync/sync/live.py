@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import SYNC_LABEL
-from gitsync.errors import KindUnknown, NotFound
+from gitsync.errors import Forbidden, KindUnknown, NotFound
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, SharedWatch
@@ -29,7 +29,8 @@ class LiveReader:
     async def read(
         self, keys: Iterable[ObjectKey], new: Collection[ObjectKey] = ()
     ) -> dict[ObjectKey, Manifest | None]:
-        """Each of these objects, None when it is not there (or nothing serves its kind yet).
+        """Each of these objects; None when it is not there, nothing serves its kind yet, or we may not read it (to apply
+        it will fail then, and say so about this one object).
 
         Those in ``new`` have never been applied by this sync: where a list of all that any sync has applied does not
         name them, they are taken as not there, rather than asked for one by one. Applying finds out.
@@ -51,7 +52,7 @@ class LiveReader:
         if len(keys) >= LIST_FROM:
             try:
                 listed = await self._cluster.list(*kind, labels=SYNC_LABEL)
-            except (KindUnknown, NotFound):
+            except (KindUnknown, NotFound, Forbidden):
                 return dict.fromkeys(keys)
             wanted = set(keys)
             found = dict.fromkeys(wanted.intersection(new))
@@ -65,5 +66,5 @@ class LiveReader:
         async with self._slots:
             try:
                 return await self._cluster.find(key)
-            except KindUnknown:
+            except (KindUnknown, Forbidden):
                 return None

@@ -84,9 +84,10 @@ def normal(manifest: dict[str, Any], namespace: str) -> Normal:
 
 
 def record(cluster: Cluster, namespace: str, release: str, revision: int) -> dict[str, Any]:
-    """The body of a release record as it is stored."""
+    """The body of a release record, read as Helm reads it: every number of the values is a float to it."""
     secret = cluster.request("GET", _path(namespace, release, revision))
-    body: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    text = gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"])))
+    body: dict[str, Any] = json.loads(text, parse_int=float)
     return body
 
 

@@ -40,7 +40,9 @@ def output(world: World, namespace: str, command: Sequence[str]) -> Any:
     """What helm prints, with times and the namespace made equal and white space that aligns columns made one."""
     text = _TIMES.sub("TIME", world.helm(*command, "--namespace", namespace).replace(namespace, "NS"))
     if command[-1] != "json":
-        return re.sub(r"[ \t]+", " ", _LIVE.sub("LIVE", text))
+        lines = re.sub(r"[ \t]+", " ", _LIVE.sub("LIVE", text)).splitlines()
+        # Helm lists the kinds of a release's live objects in the order of a Go map: another each time.
+        return sorted(lines) if command[0] == "status" else lines
     shown = json.loads(text)
     if "info" in shown:
         shown["info"]["resources"] = sorted(shown["info"]["resources"])

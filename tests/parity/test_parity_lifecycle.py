@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -198,18 +199,15 @@ def test_values_that_break_the_schema_stall_the_release(values: dict[str, Any], 
 
 def test_a_namespace_is_created_as_helm_creates_it(world: World) -> None:
     ours, theirs = f"{world.ours}-new", f"{world.theirs}-new"
-    world.deploy(
-        "plain", targetNamespace=ours, storageNamespace=ours, releaseName="demo", install={"createNamespace": True}
-    )
+    place: dict[str, Any] = {"targetNamespace": ours, "storageNamespace": ours, "releaseName": "demo"}
+    world.deploy("plain", **place, install={"createNamespace": True})
     world.install("plain", None, "--create-namespace", namespace=theirs)
     world.ready()
 
     try:
-        found = [
-            live.normal({"kind": "Namespace", **world.cluster.request("GET", f"/api/v1/namespaces/{name}")}, name)
-            for name in (ours, theirs)
-        ]
-        assert not live.differences(*found)
+        found = [world.cluster.request("GET", f"/api/v1/namespaces/{name}") for name in (ours, theirs)]
+        labels = [json.dumps(item["metadata"]["labels"]).replace(item["metadata"]["name"], "NS") for item in found]
+        assert labels[0] == labels[1]
         assert live.revisions(world.cluster, ours, "demo") == [(1, "deployed")]
     finally:
         world.remove()()

@@ -53,7 +53,10 @@ VARIANTS = {
         DATA / "crds",
         {
             "Chart.yaml": ("version: 1.0.0", "version: 1.0.1"),
-            "crds/widgets.yaml": ("size: {type: integer}", "size: {type: integer}, colour: {type: string}"),
+            "crds/widgets.yaml": (
+                "size: {type: integer}",
+                "size: {type: integer}\n                colour: {type: string}",
+            ),
         },
     ),
 }
@@ -155,7 +158,7 @@ class World:
 
     def _helm(self, verb: str, chart: str, values: Mapping[str, Any] | None, namespace: str, *flags: str) -> None:
         file = self.scratch / f"values-{next(_numbers)}.json"
-        file.write_text(json.dumps(values or {}))
+        file.write_text(json.dumps(values or {}, ensure_ascii=False))
         wait = ("--wait", "--wait-for-jobs", "--timeout", "30s")
         place = ("--namespace", namespace or self.theirs)
         self.helm(verb, self.name, self.charts[chart], *place, "--values", file, *wait, *flags)

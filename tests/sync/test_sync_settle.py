@@ -1,0 +1,120 @@
+"""When a commit's releases have settled, and how each of them stands then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.release.index import ReleaseIndex
+from gitsync.sync.settle import Outcomes, Settling
+
+COMMIT = "c" * 40
+
+
+def key(name: str) -> ObjectKey:
+    return ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", name)
+
+
+def release(name: str, *depends_on: str, version: int = 1, **status: Any) -> Manifest:
+    return {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "generation": 2,
+            "resourceVersion": str(version),
+            "annotations": {"gitsync.dev/commit": COMMIT},
+        },
+        "spec": {
+            "interval": "5m",
+            "chart": {"spec": {"chart": name, "sourceRef": {"kind": "HelmRepository", "name": "charts"}}},
+            "dependsOn": [{"name": other} for other in depends_on],
+        },
+        "status": status,
+    }
+
+
+def condition(kind: str, status: str, message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": "Any", "message": message}
+
+
+READY: dict[str, Any] = {"observedGeneration": 2, "lastHandledCommit": COMMIT, "conditions": [condition("Ready", "True", "fine")]}
+STALLED: dict[str, Any] = {
+    "observedGeneration": 2,
+    "lastHandledCommit": COMMIT,
+    "conditions": [condition("Ready", "False", "image not found"), condition("Stalled", "True")],
+}
+
+
+def index(*manifests: Manifest) -> ReleaseIndex:
+    found = ReleaseIndex()
+    for manifest in manifests:
+        found.see(key(manifest["metadata"]["name"]), manifest)
+    return found
+
+
+def phases(found: ReleaseIndex) -> dict[str, str]:
+    outcomes = Outcomes(found)
+    return {item.name: outcomes.of(item).phase for item in found}
+
+
+def test_ready_counts_only_at_the_present_generation_and_commit() -> None:
+    old_generation = {**READY, "observedGeneration": 1}
+    old_commit = {**READY, "lastHandledCommit": "b" * 40}
+    found = index(release("a", **READY), release("b", **old_generation), release("c", **old_commit))
+    assert phases(found) == {"a": "ready", "b": "moving", "c": "moving"}
+
+
+def test_stalled_counts_only_at_the_present_generation_and_commit() -> None:
+    old = {**STALLED, "observedGeneration": 1}
+    found = index(release("a", **STALLED), release("b", **old), release("c", **{**STALLED, "lastHandledCommit": "b"}))
+    assert phases(found) == {"a": "failed", "b": "moving", "c": "moving"}
+    assert Outcomes(found).of(key("a")).message == "image not found"
+
+
+def test_a_release_waits_when_all_that_holds_it_back_has_no_hope() -> None:
+    found = index(
+        release("redis", **STALLED),
+        release("backend", "redis"),
+        release("frontend", "backend"),
+        release("lonely", "nosuch"),
+        release("slow"),
+        release("patient", "slow", "redis"),
+    )
+    assert phases(found) == {
+        "redis": "failed",
+        "backend": "waiting",
+        "frontend": "waiting",
+        "lonely": "waiting",
+        "slow": "moving",
+        "patient": "moving",  # slow may still come, and then it is known what patient waits for
+    }
+
+
+def test_the_members_of_a_cycle_and_what_depends_on_them_wait() -> None:
+    found = index(release("a", "b"), release("b", "a"), release("c", "a"), release("d", **READY))
+    assert phases(found) == {"a": "waiting", "b": "waiting", "c": "waiting", "d": "ready"}
+
+
+def test_a_suspended_release_is_settled() -> None:
+    suspended = release("a")
+    suspended["spec"]["suspend"] = True
+    assert phases(index(suspended)) == {"a": "suspended"}
+
+
+def test_settling_looks_only_at_what_changed_and_ends_when_nothing_moves() -> None:
+    found = index(release("redis"), release("backend", "redis"), release("other"))
+    settling = Settling(found, [key("redis"), key("backend"), key("other")])
+    assert settling.open == {key("redis"), key("backend"), key("other")}
+    found.see(key("other"), release("other", version=2, **READY))
+    settling.look([key("other")])
+    assert settling.open == {key("redis"), key("backend")}
+    found.see(key("redis"), release("redis", version=3, **STALLED))
+    settling.look([key("redis")])
+    assert settling.open == set()  # backend waits for what has failed
+
+
+def test_a_release_that_was_just_applied_and_not_seen_yet_is_moving() -> None:
+    settling = Settling(ReleaseIndex(), [key("a")])
+    assert settling.open == {key("a")}
