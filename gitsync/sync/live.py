@@ -29,8 +29,8 @@ class LiveReader:
     async def read(
         self, keys: Iterable[ObjectKey], new: Collection[ObjectKey] = ()
     ) -> dict[ObjectKey, Manifest | None]:
-        """Each of these objects; None when it is not there, nothing serves its kind yet, or we may not read it (to apply
-        it will fail then, and say so about this one object).
+        """Each of these objects; None when it is not there, nothing serves its kind yet, or we may not read it (then
+        applying it fails, and says so about this one object).
 
         Those in ``new`` have never been applied by this sync: where a list of all that any sync has applied does not
         name them, they are taken as not there, rather than asked for one by one. Applying finds out.

@@ -39,7 +39,11 @@ def condition(kind: str, status: str, message: str = "") -> dict[str, str]:
     return {"type": kind, "status": status, "reason": "Any", "message": message}
 
 
-READY: dict[str, Any] = {"observedGeneration": 2, "lastHandledCommit": COMMIT, "conditions": [condition("Ready", "True", "fine")]}
+READY: dict[str, Any] = {
+    "observedGeneration": 2,
+    "lastHandledCommit": COMMIT,
+    "conditions": [condition("Ready", "True", "fine")],
+}
 STALLED: dict[str, Any] = {
     "observedGeneration": 2,
     "lastHandledCommit": COMMIT,

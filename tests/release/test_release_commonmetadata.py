@@ -1,0 +1,93 @@
+"""commonMetadata on what real charts render, hooks included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.rendering import CommonMetadata
+from gitsync.charts import Chart, ReleaseContext, Rendered, parse_objects, reworked
+from gitsync.charts.render import Renderer
+from gitsync.charts.serve import files_below
+from gitsync.charts.source import archive_from_files
+from gitsync.release.commonmetadata import with_common_metadata
+from gitsync.release.target import Located, target_of
+from tests.charts.cases import CASES
+
+WANTED = CommonMetadata.model_validate(
+    {
+        "labels": {"team": "storage", "app.kubernetes.io/name": "ours"},
+        "annotations": {"owner": "yes", "note": "two\nlines"},
+    }
+)
+
+
+def rendered(case: str) -> Rendered:
+    folder, values = CASES[case]
+    chart = Chart(archive_from_files(files_below(folder)), case)
+    return Renderer().render(chart, values, ReleaseContext("demo", "default"), None, None, True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_but_the_metadata_changes(case: str) -> None:
+    before = rendered(case)
+    after = with_common_metadata(before, WANTED)
+    assert [without(item) for item in after.objects] == [without(item) for item in before.objects]
+    assert [without(hook.object) for hook in after.hooks] == [without(hook.object) for hook in before.hooks]
+    for item in [*after.objects, *(hook.object for hook in after.hooks)]:
+        metadata = item["metadata"]
+        assert WANTED.labels.items() <= metadata["labels"].items()
+        assert WANTED.annotations.items() <= metadata["annotations"].items()
+    assert parse_objects(after.manifest) == after.objects
+    assert (after.crds, after.notes, after.chart_record) == (before.crds, before.notes, before.chart_record)
+
+
+def without(item: dict[str, Any]) -> dict[str, Any]:
+    """An object less what WANTED may have set."""
+    metadata = dict(item["metadata"])
+    for field, names in (("labels", WANTED.labels), ("annotations", WANTED.annotations)):
+        left = {name: text for name, text in (metadata.pop(field, None) or {}).items() if name not in names}
+        if left:
+            metadata[field] = left
+    return {**item, "metadata": metadata}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_hooks_and_order_outlive_a_rework_that_changes_nothing(case: str) -> None:
+    before = rendered(case)
+    after = reworked(before, lambda objects: objects)
+    assert after.objects == before.objects
+    shown = [{name: text for name, text in hook.record().items() if name != "manifest"} for hook in after.hooks]
+    assert shown == [
+        {name: text for name, text in hook.record().items() if name != "manifest"} for hook in before.hooks
+    ]
+
+
+def digest(**spec: Any) -> str:
+    release = HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": "app", "namespace": "default"},
+            "spec": {
+                "interval": "5m",
+                "chart": {"spec": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}},
+                **spec,
+            },
+        }
+    )
+    return target_of(release, Located("app", "1.0.0", "sha256:chart", _unloaded), {"a": 1}).digests.values
+
+
+async def _unloaded() -> Chart:
+    raise AssertionError("a digest needs no chart")
+
+
+def test_a_change_of_common_metadata_is_another_content_and_none_leaves_the_digest_as_it_was() -> None:
+    plain = digest()
+    first = digest(commonMetadata={"labels": {"team": "a"}})
+    assert len({plain, first, digest(commonMetadata={"labels": {"team": "b"}})}) == 3
+    assert digest(commonMetadata={"annotations": {}, "labels": {"team": "a"}}) == first
+    assert digest(interval="1h") == plain
