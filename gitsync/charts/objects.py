@@ -164,10 +164,12 @@ def parse_objects(manifest: str) -> tuple[Manifest, ...]:
 
 def sourced_objects(manifest: str) -> Iterator[tuple[str, Manifest]]:
     """The same, each with the path of its template (``manifest`` where no comment names it)."""
+    source = "manifest"
     for text in _DOCUMENT.split(manifest):
         if text.strip():
+            # Empty documents of a template may stand between the comment and what it is about.
             named = _SOURCE.match(text)
-            source = named[1] if named else "manifest"
+            source = named[1] if named else source
             for item in flattened(document(text, source), source):
                 yield source, item
 

@@ -45,7 +45,7 @@ from gitsync.errors import (
 )
 from gitsync.release.backoff import Backoff
 from gitsync.release.deploy import ReleaseRef
-from gitsync.release.index import ReleaseIndex
+from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
 from gitsync.release.references import References
 from gitsync.release.state import Action, Tries, decide, state_of
@@ -248,6 +248,8 @@ class Reconciler:
         asked = error.retry_after if isinstance(error, RetryableError) and error.retry_after else 0.0
         delay = max(self._backoff.next(turn.key), asked)
         self._once(turn, "release will be tried again", error=error.message, level="warning", hint=error.hint)
+        if is_current(turn.manifest):
+            return delay  # it runs as it should; that is still true while something else is away
         reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
         try:
             await turn.write(turn.status.retrying(reason, error.message))

@@ -112,7 +112,8 @@ class Repositories:
                 raise SourceNotReady(
                     f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
                 )
-            raise SourceNotReady(f"HelmRepository '{_name(key)}' has not been read yet")
+            url = str((manifest.get("spec") or {}).get("url", ""))
+            raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
         return await locate_in(self._charts, spec, wanted)
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
