@@ -121,7 +121,7 @@ class Releases:
             self.index.see(event.key, event.manifest)
 
     def _on_release_change(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
-        if before is None or after is None or before["spec"].get("dependsOn") != after["spec"].get("dependsOn"):
+        if before is None or after is None or _depends_on(before) != _depends_on(after):
             self._gather_graph_changes()
         if before is None or after is None or is_current(before) != is_current(after):
             self._reconciler.changed(key)
@@ -156,17 +156,15 @@ class Releases:
 
     def _on_repository_change(self, repository: ObjectKey) -> None:
         """Another index: releases from it may have another version to go to."""
-        for key in self.index:
-            manifest = self.index.raw(key)
-            source = (((manifest or {}).get("spec") or {}).get("chart") or {}).get("spec", {}).get("sourceRef") or {}
-            if source.get("name") == repository.name and source.get("namespace", key.namespace) == repository.namespace:
-                self.queue.wake(key)
+        for found in self.index.releases():
+            if found.source == repository:
+                self.queue.wake(found.key)
 
     def _on_record_change(self, namespace: str, release: str) -> None:
         """Somebody used helm by hand: look at what that means."""
-        for key in self.index:
-            if key.name == release or release.endswith(key.name):
-                self.queue.wake(key)
+        for found in self.index.releases():
+            if (found.storage_namespace, found.release_name) == (namespace, release):
+                self.queue.wake(found.key)
 
 
 def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
@@ -216,6 +214,10 @@ def _why(before: Manifest | None, after: Manifest) -> str:
     if new_commit and old_commit != new_commit:
         return f"commit {new_commit[:7]} changes it"
     return "its spec was changed" if old.get("generation") != new.get("generation") else ""
+
+
+def _depends_on(manifest: Manifest) -> object:
+    return (manifest.get("spec") or {}).get("dependsOn")
 
 
 def _interval(manifest: Manifest) -> float:

@@ -105,6 +105,10 @@ class ReleaseIndex:
             raise found
         return found
 
+    def releases(self) -> list[HelmRelease]:
+        """Every one that can be read, typed."""
+        return [release for release in self._releases.values() if isinstance(release, HelmRelease)]
+
     @property
     def graph(self) -> Graph[ObjectKey]:
         """The graph over all of them; made anew when a dependsOn changed or a release came or went."""
