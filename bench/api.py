@@ -83,7 +83,8 @@ class Api:
 
     @asynccontextmanager
     async def watch(self, path: str) -> AsyncIterator[AsyncIterator[Manifest]]:
-        """The objects at ``path`` as they are and as they change; entered when the API server has answered."""
+        """The objects at ``path`` as they are and as they change, until the API server ends it; entered when that has
+        answered. Raises: BenchError."""
         async with self._session.get(f"{path}?watch=1") as response:
             if response.status != 200:
                 _parsed(path, response.status, await response.read())
@@ -100,8 +101,7 @@ async def _objects(stream: aiohttp.StreamReader) -> AsyncIterator[Manifest]:
         if event["type"] in ("ADDED", "MODIFIED"):
             yield event["object"]
         elif event["type"] == "ERROR":
-            raise BenchError(f"the watch ended: {event['object'].get('message')}")
-    raise BenchError("the API server ended the watch")
+            raise BenchError(f"the watch failed: {event['object'].get('message')}")
 
 
 def _parsed(path: str, status: int, body: bytes) -> Manifest:

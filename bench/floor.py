@@ -61,6 +61,7 @@ async def _all_ready(deployments: AsyncIterator[Manifest], waiting: set[str]) ->
             waiting.discard(deployment["metadata"]["name"])
             if not waiting:
                 return
+    raise BenchError("the API server ended the watch")
 
 
 def is_ready(deployment: Manifest) -> bool:

@@ -169,19 +169,28 @@ async def all_ready(api: Api, agent: Agent, path: str, names: set[str], patience
     waiting = set(names)
     latest: dict[str, Manifest] = {}
     try:
-        async with asyncio.timeout(patience), api.watch(path) as objects:
-            async for item in objects:
-                name = item["metadata"]["name"]
-                latest[name] = item
-                if is_ready(item):
-                    waiting.discard(name)
-                    if not waiting:
-                        return
-                else:
-                    waiting |= {name} & names  # it was, and is no more
+        async with asyncio.timeout(patience):
+            while waiting:  # the API server ends the watches of a kind when its CRD is published anew
+                agent.check()
+                async with api.watch(path) as objects:
+                    await _look_on(objects, waiting, latest)
     except TimeoutError:
-        agent.check()
         raise agent.failure(_unready(waiting, latest, patience)) from None
+
+
+async def _look_on(objects: AsyncIterator[Manifest], waiting: set[str], latest: dict[str, Manifest]) -> None:
+    wanted = waiting | latest.keys()
+    async for item in objects:
+        name = item["metadata"]["name"]
+        if name not in wanted:
+            continue
+        latest[name] = item
+        if not is_ready(item):
+            waiting.add(name)  # perhaps it was, and is no more
+        else:
+            waiting.discard(name)
+            if not waiting:
+                return
 
 
 def _unready(waiting: set[str], latest: dict[str, Manifest], patience: float) -> str:

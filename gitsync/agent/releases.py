@@ -27,6 +27,7 @@ from gitsync.release.deploy import Deployer
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
 from gitsync.release.reconcile import Reconciler
+from gitsync.release.recorder import EventRecorder
 from gitsync.release.references import References
 from gitsync.release.repositories import Repositories
 from gitsync.release.storage import RecordStore
@@ -51,6 +52,7 @@ class Releases:
         self._charts = charts
         self._schedule = schedule
         self._records = RecordStore(cluster, holder)
+        self._events = EventRecorder(cluster, holder)
         slots = asyncio.Semaphore(concurrency)
         performer = Performer(
             self._records,
@@ -66,6 +68,7 @@ class Releases:
             charts=self,
             references=self._references,
             performer=performer,
+            events=self._events,
             wake=self._wake,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
@@ -77,12 +80,13 @@ class Releases:
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], SharedWatch]]:
         """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
         async with (
+            self._events.running(),
             self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
             self._cluster.watch(HELM_GROUP, HELM_RELEASE) as releases,
             self._records.watching(),
         ):
             self._repositories = Repositories(
-                self._cluster, self._charts, repositories, on_change=self._on_repository_change
+                self._cluster, self._charts, repositories, self._events, on_change=self._on_repository_change
             )
             self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
             self._records.on_foreign_change(self._on_record_change)

@@ -6,6 +6,7 @@ knows of releases: what becomes of a rendering is the release room's business.
 
 from gitsync.charts.chart import Chart
 from gitsync.charts.charts import MAX_CHART, Charts
+from gitsync.charts.defaults import over_defaults, with_values
 from gitsync.charts.index import MAX_INDEX
 from gitsync.charts.model import (
     Capabilities,
@@ -34,9 +35,11 @@ __all__ = [
     "RepositorySpec",
     "install_order",
     "merge_values",
+    "over_defaults",
     "parse_objects",
     "read_values",
     "reworked",
     "set_value",
     "uninstall_order",
+    "with_values",
 ]

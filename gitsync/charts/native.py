@@ -59,6 +59,12 @@ class Handle:
         return values
 
     @_mapped
+    def over_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values over the chart's own, as Helm coalesces them for rendering. Raises: ValuesError."""
+        merged: dict[str, Any] = self._chart.merge_values(values)
+        return merged
+
+    @_mapped
     def subcharts(self) -> list[str]:
         """Names of the charts found in ``charts/``."""
         return [str(chart.get("name", "")) for chart in self._chart.dependencies]

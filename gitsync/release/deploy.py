@@ -25,6 +25,7 @@ from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owne
 from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record, Status, timestamp
 from gitsync.release.storage import MANAGER, RecordStore
 from gitsync.release.stuck import stuck_pods
+from gitsync.release.takeover import Newcomers
 from gitsync.release.wait import WaitFor, wait_ready
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _PENDING: dict[Verb, Status] = {
     "upgrade": "pending-upgrade",
     "rollback": "pending-rollback",
 }
+_BEGUN: dict[Verb, str] = {"install": "Initial install underway", "upgrade": "Preparing upgrade"}
 
 
 class ReleaseRef(NamedTuple):
@@ -55,7 +57,10 @@ class ReleaseRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a revision consists of: rendered text and objects, and all that its record keeps."""
+    """What a revision consists of: rendered text and objects, and all that its record keeps.
+
+    ``of_revision`` is the one that a rollback goes back to, 0 otherwise.
+    """
 
     chart: dict[str, Any] = field(repr=False)
     config: dict[str, Any] = field(repr=False)
@@ -65,6 +70,7 @@ class Content:
     hooks: list[dict[str, Any]] = field(default_factory=list, repr=False)
     notes: str = field(default="", repr=False)
     crds: Sequence[Manifest] = field(default=(), repr=False)
+    of_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class Options:
     wait_jobs: bool = True
     hooks: bool = True
     create_namespace: bool = False
+    take_ownership: bool = True
     crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
     max_history: int = 5
     cause: str = ""
@@ -120,6 +127,10 @@ class Deployer:
             revision = latest.version + 1 if latest else 1
             content = await render(revision)
             before = await self._records.in_cluster(ref.storage, ref.name)
+            if not options.take_ownership:
+                past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
+                newcomers = Newcomers(self._cluster, self._applier, ref.name, ref.namespace)
+                await newcomers.refuse_foreign(content.objects, past, verb)
             pending = _pending_record(ref, verb, revision, content, before)
             if options.create_namespace and revision == 1:
                 await self._create_namespace(ref.namespace)
@@ -284,9 +295,7 @@ def _pending_record(ref: ReleaseRef, verb: Verb, revision: int, content: Content
         namespace=ref.namespace,
         version=revision,
         status=_PENDING[verb],
-        description={"install": "Initial install underway", "upgrade": "Preparing upgrade"}.get(
-            verb, "Preparing rollback"
-        ),
+        description=_BEGUN.get(verb) or f"Rollback to {content.of_revision}",
         chart=content.chart,
         config=content.config,
         manifest=content.manifest,
@@ -299,11 +308,10 @@ def _pending_record(ref: ReleaseRef, verb: Verb, revision: int, content: Content
 
 
 def _success(record: Record, cause: str) -> str:
-    text = {
-        "pending-install": "Install complete",
-        "pending-upgrade": "Upgrade complete",
-        "pending-rollback": "Rollback complete",
-    }.get(record.status, "Complete")
+    # A rollback keeps the words that it began with, for they name the revision (action/rollback.go).
+    text = {"pending-install": "Install complete", "pending-upgrade": "Upgrade complete"}.get(
+        record.status, record.description
+    )
     return f"{text} ({cause})" if cause else text
 
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.actions import Install, Rollback, Upgrade
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.names import ROLLBACK_SUCCEEDED, UNINSTALL_SUCCEEDED
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
 from gitsync.errors import NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
+from gitsync.release.events import Happening, cause_of, uninstalled
+from gitsync.release.preserve import preserving
 from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record
 from gitsync.release.state import Action, Digests
 from gitsync.release.status import Attempt, StatusData, running, succeeded
@@ -106,11 +109,23 @@ class Performer:
         await self._succeeded(turn, target, verb, attempt, deployed, time.monotonic() - started)
         return None
 
+    async def recall(self, turn: Turn, target: Target, attempt: Attempt) -> None:
+        """Write a deployed revision into a status that does not know it: the process ended between the record and the
+        status, or somebody else deployed it."""
+        ref = target.ref
+        latest = self.records.latest(ref.storage, ref.name)
+        assert latest is not None
+        record = await self.records.read(ref.storage, ref.name, latest.version)
+        verb: CountedVerb = "install" if record.version == 1 else "upgrade"
+        await turn.write(turn.status.released(succeeded(verb, record), record, ref.storage, attempt, verb))
+
     async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
         """Uninstall for good, and say what stays."""
         started = time.monotonic()
         spec = release.spec.uninstall
         result = await self.uninstaller.uninstall(ref, _uninstall_options(release, spec.keep_history), interrupt)
+        if result.deleted and (text := uninstalled(turn.manifest.get("status") or {})):
+            turn.tell(Happening("Normal", UNINSTALL_SUCCEEDED, text))
         turn.log.info(
             "release uninstalled",
             deleted=len(result.deleted),
@@ -135,8 +150,11 @@ class Performer:
         options = _options(release, verb, turn, self._reporter(turn, running(verb, release.spec.timeout_of(verb))))
 
         async def content(revision: int) -> Content:
-            rendered = await self.render(target, _context(target.ref, revision, verb))
-            return _content(rendered, target)
+            wanted = target
+            if target.preserve_values and verb == "upgrade":
+                wanted = await preserving(self.records, target)
+            rendered = await self.render(wanted, _context(target.ref, revision, verb))
+            return _content(rendered, wanted)
 
         if action is Action.RESUME:
             turn.log.info("taking up what was interrupted", action=verb)
@@ -218,6 +236,7 @@ class Performer:
     ) -> None:
         turn.log.info("uninstalling the failed release before the next try")
         await self.uninstaller.uninstall(ref, _uninstall_options(release, keep_history=False), interrupt)
+        turn.tell(Happening("Normal", UNINSTALL_SUCCEEDED, uninstalled(turn.manifest.get("status") or {})))
 
     async def _remedy_by_rollback(
         self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt
@@ -234,7 +253,8 @@ class Performer:
         async def content(revision: int) -> Content:
             return _content_of(past)
 
-        await self.deployer.deploy(ref, "rollback", content, options, interrupt)
+        deployed = await self.deployer.deploy(ref, "rollback", content, options, interrupt)
+        turn.tell(Happening("Normal", ROLLBACK_SUCCEEDED, succeeded("rollback", deployed.record)))
         return 0.0
 
 
@@ -285,6 +305,7 @@ def _content_of(record: Record) -> Content:
         digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
         hooks=record.hooks,
         notes=record.notes,
+        of_revision=record.version,
     )
 
 
@@ -294,12 +315,14 @@ def _options(release: HelmRelease, verb: Verb, turn: Turn, on_reason: Callable[[
     actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
     action = actions[verb]
     crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
+    no_adoption = {"install": spec.install.disable_take_ownership, "upgrade": spec.upgrade.disable_take_ownership}
     return Options(
         timeout=spec.timeout_of(verb),
         wait=not action.disable_wait,
         wait_jobs=not action.disable_wait_for_jobs,
         hooks=not action.disable_hooks,
         create_namespace=spec.install.create_namespace and verb == "install",
+        take_ownership=not no_adoption.get(verb, False),
         crds=crds.get(verb, "Skip"),
         max_history=spec.max_history,
         cause=cause(turn),
@@ -309,8 +332,7 @@ def _options(release: HelmRelease, verb: Verb, turn: Turn, on_reason: Callable[[
 
 def cause(turn: Turn) -> str:
     """The commit in words, for a record's description: ``commit 3f2a91c by Ann: redis: persistence off``."""
-    commit = turn.commit
-    return f"commit {commit.short} by {commit.author}: {commit.subject}"[:200] if commit else ""
+    return cause_of(turn.commit)
 
 
 def _uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:

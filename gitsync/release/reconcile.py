@@ -47,6 +47,7 @@ from gitsync.release.backoff import Backoff
 from gitsync.release.deploy import ReleaseRef
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
+from gitsync.release.recorder import EventRecorder
 from gitsync.release.references import References
 from gitsync.release.state import Action, Tries, decide, state_of
 from gitsync.release.status import Attempt, StatusData, StatusWriter
@@ -75,6 +76,7 @@ class Reconciler:
     charts: ChartSource
     references: References
     performer: Performer
+    events: EventRecorder
     wake: Callable[[ObjectKey], None]
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ class Reconciler:
         if self.index.raw(key) is None:
             await self._forget(key)
             return None
-        turn = Turn(self.cluster, self.index, key, self.index.commit_of(key))
+        turn = Turn(self.cluster, self.index, self.events, key, self.index.commit_of(key))
         try:
             again = await self._pass(turn, interrupt)
         except NotFound as error:
@@ -185,7 +187,7 @@ class Reconciler:
     ) -> float | None:
         match action:
             case Action.NOTHING:
-                await self._in_sync(turn, target)
+                await self._in_sync(turn, target, attempt)
                 return None
             case Action.STALL:  # said when it happened, and kept in the status
                 if not await self.performer.confirm(turn, release, target, attempt):
@@ -199,7 +201,7 @@ class Reconciler:
                 return 0.0
             case Action.COMPARE:
                 if await self.performer.same_content(turn, target):
-                    await self._in_sync(turn, target)
+                    await self._in_sync(turn, target, attempt)
                     return None
                 if self.index.blocked(turn.key) is not None:
                     await self._block(turn)
@@ -207,9 +209,12 @@ class Reconciler:
                 action = Action.UPGRADE
         return await self.performer.perform(turn, release, target, attempt, action, interrupt)
 
-    async def _in_sync(self, turn: Turn, target: Target) -> None:
+    async def _in_sync(self, turn: Turn, target: Target, attempt: Attempt) -> None:
         latest = self.records.latest(target.ref.storage, target.ref.name)
         assert latest is not None
+        if turn.status.last_revision != latest.version:
+            await self.performer.recall(turn, target, attempt)
+            return
         verb = "install" if latest.version == 1 else "upgrade"
         message = (
             f"Helm {verb} succeeded for release {target.ref}.v{latest.version} "

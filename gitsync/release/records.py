@@ -201,7 +201,7 @@ def decode(secret: Manifest) -> Record:
 def checksum(record: Record) -> str:
     """``sha256:...`` over what a revision holds; its status, times and description do not count."""
     body = _to_helm(record)
-    held = [body[name] for name in ("name", "namespace", "version", "chart", "config", "manifest")]
+    held = [body.get(name) for name in ("name", "namespace", "version", "chart", "config", "manifest")]
     text = json.dumps(held, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

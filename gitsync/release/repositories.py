@@ -24,6 +24,7 @@ from gitsync.api.names import (
     INDEXATION_FAILED,
     READY,
     RECONCILING,
+    REQUESTED_AT_ANNOTATION,
     STALLED,
     SUCCEEDED,
     TRUE,
@@ -39,6 +40,7 @@ from gitsync.errors import (
     TerminalError,
 )
 from gitsync.release.backoff import Backoff
+from gitsync.release.events import Happening
 from gitsync.release.target import Located
 from gitsync.release.turn import MANAGER
 from gitsync.release.valuesfiles import with_values_files
@@ -46,6 +48,7 @@ from gitsync.release.valuesfiles import with_values_files
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, SharedWatch
     from gitsync.release.interrupt import Interrupt
+    from gitsync.release.recorder import EventRecorder
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +56,18 @@ log = structlog.get_logger(__name__)
 class Repositories:
     """Every HelmRepository of the cluster. ``on_change(key)`` is told when an index is another than before."""
 
-    def __init__(self, cluster: Cluster, charts: Charts, watch: SharedWatch, on_change: Callable[[ObjectKey], None]):
+    def __init__(
+        self,
+        cluster: Cluster,
+        charts: Charts,
+        watch: SharedWatch,
+        events: EventRecorder,
+        on_change: Callable[[ObjectKey], None],
+    ) -> None:
         self._cluster = cluster
         self._charts = charts
         self._watch = watch
+        self._events = events
         self._on_change = on_change
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._specs: dict[ObjectKey, RepositorySpec] = {}
@@ -141,6 +152,7 @@ class Repositories:
                 error=error,
                 effect="installed releases stay as they are",
             )
+            self._events.record(manifest, Happening("Warning", reason, error.message))
         said = [(READY, FALSE, reason, error.message), (FETCH_FAILED, TRUE, reason, error.message)]
         await self._write(key, manifest, {}, said)
 
@@ -154,6 +166,8 @@ class Repositories:
         conditions = remove_condition(conditions, RECONCILING, STALLED)
         for kind, status, reason, message in said:
             conditions = set_condition(conditions, kind, status, reason, message, generation, datetime.now(UTC))
+        if requested := (manifest["metadata"].get("annotations") or {}).get(REQUESTED_AT_ANNOTATION):
+            fields = {**fields, "lastHandledReconcileAt": requested}
         new = {**old, **fields, "observedGeneration": generation, "conditions": conditions}
         if new == old:
             return

@@ -188,6 +188,12 @@ class StatusWriter:
         return str(snapshots[0].get("name", "")), namespace, str(self.old.get("storageNamespace") or namespace)
 
     @property
+    def last_revision(self) -> int:
+        """The newest revision that the status knows of; 0 when it knows none."""
+        snapshots = self.old.get("history") or ()
+        return int(snapshots[0].get("version", 0)) if snapshots else 0
+
+    @property
     def last_chart(self) -> str:
         """Name of the chart that was tried last; "" before that."""
         snapshots = self.old.get("history") or ()

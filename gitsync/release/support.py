@@ -37,12 +37,6 @@ def _refused_actions(spec: HelmReleaseSpec) -> Iterator[str]:
         yield "spec.install.serverSideApply: false"
     if spec.upgrade.server_side_apply == "disabled":
         yield "spec.upgrade.serverSideApply: disabled"
-    if spec.install.disable_take_ownership:
-        yield "spec.install.disableTakeOwnership"
-    if spec.upgrade.disable_take_ownership:
-        yield "spec.upgrade.disableTakeOwnership"
-    if spec.upgrade.preserve_values:
-        yield "spec.upgrade.preserveValues"
 
 
 def without_effect(release: HelmRelease) -> tuple[str, ...]:

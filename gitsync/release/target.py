@@ -49,6 +49,8 @@ class Target:
     validate: bool = True
     #: Labels and annotations for everything rendered.
     common_metadata: CommonMetadata | None = None
+    #: Whether an upgrade starts from the values of the last revision.
+    preserve_values: bool = False
 
 
 def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:
@@ -56,7 +58,7 @@ def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> T
     spec = release.spec
     validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
     digests = Digests(chart.digest, values_digest(values, _reworking(spec)))
-    return Target(ref_of(release), chart, values, digests, validate, spec.common_metadata)
+    return Target(ref_of(release), chart, values, digests, validate, spec.common_metadata, spec.upgrade.preserve_values)
 
 
 def ref_of(release: HelmRelease) -> ReleaseRef:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.logs import commit_context
+from gitsync.release.events import Happening, cause_of, news
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.status import StatusData, StatusWriter
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+    from gitsync.release.recorder import EventRecorder
 
 MANAGER = "gitsync"
 log = structlog.get_logger(__name__)
@@ -21,11 +24,19 @@ log = structlog.get_logger(__name__)
 class Turn:
     """``key`` and ``manifest`` are the HelmRelease's, ``commit`` the one that last changed it (None: no commit did)."""
 
-    def __init__(self, cluster: Cluster, index: ReleaseIndex, key: ObjectKey, commit: CommitInfo | None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        index: ReleaseIndex,
+        events: EventRecorder,
+        key: ObjectKey,
+        commit: CommitInfo | None,
+    ) -> None:
         manifest = index.raw(key)
         assert manifest is not None
         self._cluster = cluster
         self._index = index
+        self._events = events
         self.key = key
         self.manifest: Manifest = manifest
         self.commit = commit
@@ -37,7 +48,10 @@ class Turn:
         return StatusWriter(self.manifest)
 
     async def write(self, status: StatusData) -> bool:
-        """Write the status unless it says what it said before. True when it was written. Raises: NotFound."""
+        """Write the status unless it says what it said before, and Events for what is news. True when it was written.
+
+        Raises: NotFound.
+        """
         old: dict[str, Any] = self.manifest.get("status") or {}
         changed = {name: value for name, value in status.items() if old.get(name) != value}
         changed |= {name: None for name in old if name not in status}
@@ -45,4 +59,12 @@ class Turn:
             return False
         self.manifest = await self._cluster.patch(self.key, {"status": changed}, manager=MANAGER, subresource="status")
         self._index.see(self.key, self.manifest)
+        for happening in news(old, status):
+            self.tell(happening)
         return True
+
+    def tell(self, happening: Happening) -> None:
+        """Have an Event written about the HelmRelease, the commit added to its words."""
+        cause = cause_of(self.commit)
+        message = f"{happening.message} ({cause})" if cause else happening.message
+        self._events.record(self.manifest, replace(happening, message=message))

@@ -91,6 +91,7 @@ class _Waiting:
         """A watched object changed: look again if it is one of ours."""
         if event.key in self.unready:
             if event.type == "DELETED":
+                self._latest.pop(event.key, None)
                 self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
             else:
                 self._look(event.key, event.manifest)

@@ -144,7 +144,9 @@ class Settings(BaseSettings):
     )
 
     name: Annotated[Label, Spec(_SYNC, "name")] = Field(
-        "gitsync", description="The name of this sync. Two that share a cluster and a namespace need two names."
+        "gitsync",
+        description="The name of this sync: its mark on what it applies, and on its inventory and journal. One agent "
+        "serves all HelmReleases of a cluster, so a cluster has one agent.",
     )
     default_namespace: Annotated[Label, Spec(_SYNC, "name")] = Field(
         "default", description="The namespace of objects whose manifest names none."

@@ -20,6 +20,7 @@ from gitsync.release.apply import Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.objects import delta, kept, owned
+from gitsync.release.preserve import preserving
 from gitsync.release.state import State, state_of
 from gitsync.release.status import StatusWriter
 from gitsync.release.storage import MANAGER as HELM_MANAGER
@@ -166,6 +167,8 @@ class Previewer:
     async def _rendered(self, target: Target, name: str, revision: int) -> list[ObjectPreview]:
         ref = target.ref
         context = ReleaseContext(ref.name, ref.namespace, revision + 1, revision == 0, revision > 0)
+        if target.preserve_values and revision:
+            target = await preserving(self.records, target)
         rendered = await self.render(target, context)
         after = await self._settled(rendered.objects, ref.namespace)
         records = await self.records.in_cluster(ref.storage, ref.name)

@@ -187,6 +187,7 @@ def test_removing_both_uninstalls_backend_first(
     finished = agent.wait_for("sync finished", commit=gone[:7])
 
     assert finished.fields["deleted"] == 2
+    releases.until(lambda now: not any(key.startswith(namespace) for key in now), "both gone")
     backend = releases.first(f"{namespace}/backend", lambda seen: seen.type == "DELETED")
     deployment = deployments.first(f"{namespace}/backend-podinfo", lambda seen: seen.type == "DELETED")
     stateful_set = stateful_sets.first(f"{namespace}/redis-master", lambda seen: seen.type == "DELETED")

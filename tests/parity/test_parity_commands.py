@@ -61,8 +61,8 @@ def test_what_helm_prints_of_gitsync_s_release_is_what_it_prints_of_its_own(char
 
     for command, one, other in zip(READING, ours, theirs, strict=True):
         assert one == other, " ".join(command)
-    assert "demo" in ours[-1]
-    assert "of the user" in ours[READING.index(("get", "values", "demo"))]
+    assert any(line.startswith("demo NS 1 ") for line in ours[-1])
+    assert "text: of the user" in ours[READING.index(("get", "values", "demo"))]
 
 
 def test_helm_upgrades_and_rolls_back_gitsync_s_release_and_gitsync_goes_on_from_there(world: World) -> None:

@@ -1,0 +1,117 @@
+"""A release's revisions, out of Helm's records: reading them, and bringing an old one back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gitsync.cli.output import one_line
+from gitsync.errors import NotReadyInTime, ReleaseError
+from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, objects_of
+from gitsync.release.records import CHART_DIGEST, OWNER_SELECTOR, SECRET_TYPE, VALUES_DIGEST, Record, Summary, decode
+from gitsync.release.state import Digests
+from gitsync.release.target import ref_of
+
+if TYPE_CHECKING:
+    from gitsync.api.helmrelease import HelmRelease
+    from gitsync.cluster import Cluster
+    from gitsync.release.interrupt import Interrupt
+    from gitsync.release.storage import RecordStore
+
+#: Statuses of a revision that was once good.
+_GOOD = ("deployed", "superseded")
+_NO_WAY_BACK = ("uninstalled", "uninstalling", "unknown")
+
+
+async def read_records(cluster: Cluster, ref: ReleaseRef) -> list[Record]:
+    """Every stored revision, oldest first. Raises: RecordError for one that is damaged, Forbidden."""
+    labels = f"{OWNER_SELECTOR},name={ref.name}"
+    found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={SECRET_TYPE}")
+    return sorted(map(decode, found), key=lambda record: record.version)
+
+
+def choose(ref: ReleaseRef, revisions: Sequence[Summary], wanted: int) -> Summary:
+    """The revision to go back to: ``wanted``, or for 0 the last good one before the present (Helm takes the one before,
+    good or not). ``revisions`` are all there are, oldest first.
+
+    Raises: ReleaseError when there is no such revision, or it cannot be gone back to now.
+    """
+    if not revisions:
+        raise ReleaseError(f"{ref} has no revision to roll back to: nothing was installed", action="rollback")
+    *before, latest = revisions
+    if latest.pending:
+        message = f"another operation is in progress on {ref}: revision {latest.version} is {latest.status}"
+        raise ReleaseError(message, action="rollback", hint="wait for its end: gitsync get helmreleases -w")
+    if not wanted:
+        good = [item for item in before if item.status in _GOOD]
+        if not good:
+            raise ReleaseError(f"{ref} has no good revision before {latest.version}", action="rollback")
+        return good[-1]
+    found = next((item for item in revisions if item.version == wanted), None)
+    if found is None:
+        kept = ", ".join(str(item.version) for item in revisions)
+        raise ReleaseError(f"{ref} has no revision {wanted}", action="rollback", hint=f"it has {kept}")
+    if found.status in _NO_WAY_BACK or (found is latest and found.status == "deployed"):
+        raise ReleaseError(f"revision {wanted} of {ref} is {found.status}: nothing to roll back to", action="rollback")
+    return found
+
+
+async def bring_back(
+    cluster: Cluster,
+    store: RecordStore,
+    release: HelmRelease,
+    revision: int,
+    interrupt: Interrupt,
+    limit: float | None,
+) -> Deployed:
+    """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
+
+    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, Superseded when interrupted, with
+    the new revision failed; RetryableError.
+    """
+    ref = ref_of(release)
+    past = await store.read(ref.storage, ref.name, revision)
+    content = await asyncio.to_thread(_content_of, past)
+
+    async def render(number: int) -> Content:
+        return content
+
+    deployer = Deployer(cluster, store, asyncio.Semaphore(1))
+    try:
+        return await deployer.deploy(ref, "rollback", render, _options(release, revision, limit), interrupt)
+    except NotReadyInTime as error:
+        error.hint = error.hint or "the old content is applied, and may become ready later; gitsync tree shows it"
+        raise
+
+
+def _content_of(record: Record) -> Content:
+    """The digests go with it, so that the agent knows what is deployed without comparing."""
+    return Content(
+        chart=record.chart,
+        config=record.config,
+        manifest=record.manifest,
+        objects=objects_of(record),
+        digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
+        hooks=record.hooks,
+        notes=record.notes,
+    )
+
+
+def _options(release: HelmRelease, revision: int, limit: float | None) -> Options:
+    action = release.spec.rollback
+    return Options(
+        timeout=limit or release.spec.timeout_of("rollback"),
+        wait=not action.disable_wait,
+        wait_jobs=not action.disable_wait_for_jobs,
+        hooks=not action.disable_hooks,
+        crds="Skip",
+        max_history=release.spec.max_history,
+        cause=f"to revision {revision}, by hand",
+        on_reason=_tell,
+    )
+
+
+async def _tell(reason: str) -> None:
+    print(one_line(f"waiting for {reason}"), file=sys.stderr)

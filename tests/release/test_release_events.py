@@ -1,0 +1,94 @@
+"""Which changes of a status are worth an Event, and in which words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from gitsync.api.identity import CommitInfo
+from gitsync.release.events import SETTLE, Happening, cause_of, news, uninstalled
+from gitsync.release.records import Record
+from gitsync.release.state import Digests
+from gitsync.release.status import Attempt, StatusData, StatusWriter, succeeded
+
+ATTEMPT = Attempt(generation=1, version="1.0.0", digests=Digests("sha256:c", "sha256:v"))
+
+
+def writer(status: StatusData) -> StatusWriter:
+    """For a HelmRelease with this status."""
+    metadata = {"name": "redis", "namespace": "default", "generation": 1}
+    return StatusWriter({"metadata": metadata, "status": status}, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def record(version: int) -> Record:
+    """A revision of release redis."""
+    chart: dict[str, Any] = {"metadata": {"name": "redis", "version": "1.0.0"}}
+    return Record("redis", "default", version, "deployed", chart=chart, config={}, manifest="")
+
+
+def released(status: StatusData, version: int) -> StatusData:
+    """The status after a revision was deployed."""
+    made = record(version)
+    verb = "upgrade" if version > 1 else "install"
+    return writer(status).released(succeeded(verb, made), made, "default", ATTEMPT, verb)
+
+
+def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
+    first = released({}, 1)
+
+    message = "Helm install succeeded for release default/redis.v1 with chart redis@1.0.0"
+    assert news({}, first) == [Happening("Normal", "InstallSucceeded", message)]
+    assert news(first, writer(first).in_sync("InstallSucceeded", "x")) == []
+    assert news(first, released(first, 2)) == [
+        Happening("Normal", "UpgradeSucceeded", "Helm upgrade succeeded for release default/redis.v2 with chart redis@1.0.0")
+    ]
+
+
+def test_progress_is_no_news() -> None:
+    first = writer({}).progressing("Running 'install' action with timeout of 5m0s", ATTEMPT, "install")
+
+    assert news({}, first) == []
+    assert news(first, writer(first).progressing("waiting for something else")) == []
+
+
+def test_the_same_failure_again_has_the_same_words_until_it_is_the_last() -> None:
+    first = writer({}).failed("install", "no such image", ATTEMPT, {}, exhausted=False)
+    second = writer(first).failed("install", "no such image", ATTEMPT, {}, exhausted=False)
+    third = writer(second).failed("install", "no such image", ATTEMPT, {}, exhausted=True)
+
+    failure = Happening("Warning", "InstallFailed", "no such image")
+    assert news({}, first) == news(first, second) == [failure]
+    assert news(second, third) == [Happening("Warning", "InstallFailed", "install retries exhausted: no such image")]
+
+
+def test_waiting_for_others_is_news_only_when_it_lasts() -> None:
+    both = writer({}).blocked("DependencyNotReady", "dependency 'default/a' is not ready; 'default/b' is not ready")
+    one = writer(both).blocked("DependencyNotReady", "dependency 'default/b' is not ready")
+
+    (happening,) = news({}, both)
+    assert (happening.kind, happening.reason, happening.delay) == ("Normal", "DependencyNotReady", SETTLE)
+    assert news(both, one) == [], "one dependency less is no news"
+
+
+def test_what_needs_somebody_is_told_at_once() -> None:
+    waiting = writer({}).blocked("DependencyNotReady", "dependency 'default/a' is not ready")
+    cycle = writer(waiting).blocked("DependencyCycle", "dependency cycle: a -> b -> a")
+    other = writer(cycle).blocked("DependencyCycle", "dependency cycle: a -> c -> a")
+    values = writer(cycle).stalled("ValuesError", "replicas: expected integer")
+
+    assert news(waiting, cycle) == [Happening("Warning", "DependencyCycle", "dependency cycle: a -> b -> a")]
+    assert news(cycle, other) == [Happening("Warning", "DependencyCycle", "dependency cycle: a -> c -> a")]
+    assert news(cycle, values) == [Happening("Warning", "ValuesError", "replicas: expected integer")]
+    assert news(values, writer(values).stalled("ValuesError", "replicas: expected integer")) == []
+
+
+def test_an_uninstall_names_what_was_deployed_last() -> None:
+    assert uninstalled(released({}, 3)) == "Helm uninstall succeeded for release default/redis.v3 with chart redis@1.0.0"
+    assert uninstalled({}) == ""
+
+
+def test_the_commit_is_named_as_people_write_it() -> None:
+    commit = CommitInfo("3f2a91c0000000000000", author="Ann", subject="redis: persistence off")
+
+    assert cause_of(commit) == "commit 3f2a91c by Ann: redis: persistence off"
+    assert cause_of(None) == ""

@@ -1,0 +1,268 @@
+"""The index of HelmReleases: what holds a release back, and what each change of one means to the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    COMMIT_AUTHOR_ANNOTATION,
+    COMMIT_SUBJECT_ANNOTATION,
+    DEPENDS_ON_ORIGIN_ANNOTATION,
+    HELM_GROUP,
+)
+from gitsync.errors import DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
+from gitsync.release.index import ReleaseIndex, is_current
+
+
+def key(name: str, namespace: str = "default") -> ObjectKey:
+    return ObjectKey(HELM_GROUP, "HelmRelease", namespace, name)
+
+
+def release(
+    name: str,
+    *needs: str,
+    ready: bool = True,
+    version: int = 1,
+    namespace: str = "default",
+    annotations: dict[str, str] | None = None,
+    **status: Any,
+) -> Manifest:
+    """A HelmRelease that is ready unless said otherwise; ``needs`` are names, with a namespace before a slash."""
+    source = {"kind": "HelmRepository", "name": "charts"}
+    condition = {"type": "Ready", "status": "True" if ready else "False", "reason": "x", "message": "x"}
+    return {
+        "apiVersion": f"{HELM_GROUP}/v2",
+        "kind": "HelmRelease",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid of {name}",
+            "generation": 1,
+            "resourceVersion": str(version),
+            "annotations": annotations or {},
+        },
+        "spec": {
+            "interval": "1h",
+            "chart": {"spec": {"chart": "app", "sourceRef": source}},
+            "dependsOn": [{"name": need} for need in needs],
+        },
+        "status": {"observedGeneration": 1, "conditions": [condition], **status},
+    }
+
+
+def index_of(*manifests: Manifest) -> ReleaseIndex:
+    index = ReleaseIndex()
+    for manifest in manifests:
+        index.see(ObjectKey.of(manifest), manifest)
+    return index
+
+
+def why(index: ReleaseIndex, name: str) -> str:
+    """What holds a release back, in words; "" for nothing."""
+    blocked = index.blocked(key(name))
+    return blocked.error.message if blocked else ""
+
+
+def test_nothing_holds_a_release_whose_dependencies_are_ready() -> None:
+    assert index_of(release("a"), release("b", "a")).blocked(key("b")) is None
+
+
+def test_every_unready_dependency_is_named_and_waited_for() -> None:
+    index = index_of(release("a", ready=False), release("b"), release("c", ready=False), release("d", "a", "b", "c"))
+
+    blocked = index.blocked(key("d"))
+
+    assert blocked is not None
+    assert isinstance(blocked.error, DependencyNotReady)
+    assert blocked.error.message == "dependency 'default/a' is not ready; dependency 'default/c' is not ready"
+    assert blocked.on == {key("a"), key("c")}
+
+
+@pytest.mark.parametrize("need", ["monitoring/prometheus"])
+def test_a_dependency_in_another_namespace_is_found_by_either_spelling(need: str) -> None:
+    prometheus = release("prometheus", ready=False, namespace="monitoring")
+    written = release("b")
+    written["spec"]["dependsOn"] = [{"name": "prometheus", "namespace": "monitoring"}]
+
+    assert why(index_of(prometheus, release("b", need)), "b") == "dependency 'monitoring/prometheus' is not ready"
+    assert why(index_of(prometheus, written), "b") == "dependency 'monitoring/prometheus' is not ready"
+
+
+def test_a_dependency_that_is_nowhere_is_said_to_be_missing_first() -> None:
+    blocked = index_of(release("a", ready=False), release("b", "a", "nosuch")).blocked(key("b"))
+
+    assert blocked is not None
+    assert isinstance(blocked.error, DependencyMissing)
+    assert blocked.error.message == "dependency 'default/nosuch' does not exist; dependency 'default/a' is not ready"
+    assert blocked.on == {key("a"), key("nosuch")}
+
+
+def test_a_missing_dependency_that_is_about_to_be_applied_is_just_not_ready() -> None:
+    index = index_of(release("b", "coming"))
+    index.expect([key("coming")])
+    assert why(index, "b") == "dependency 'default/coming' is not ready"
+
+    heard: list[ObjectKey] = []
+    index.subscribe(lambda changed, before, after: heard.append(changed))
+    index.expect([])
+
+    assert why(index, "b") == "dependency 'default/coming' does not exist"
+    assert heard == [key("coming")], "whoever waits for it is told to look again"
+
+
+def test_a_ready_dependency_counts_only_when_its_own_are_ready() -> None:
+    index = index_of(release("a", ready=False), release("b", "a"), release("c", "b"))
+
+    assert why(index, "c") == "dependency 'default/a' is not ready (through 'default/b')"
+    blocked = index.blocked(key("c"))
+    assert blocked is not None
+    assert blocked.on == {key("a")}
+
+
+def test_a_dependency_s_missing_dependency_holds_only_that_dependency() -> None:
+    """b is ready, whatever became of what it once needed."""
+    index = index_of(release("b", "nosuch"), release("c", "b"))
+
+    assert why(index, "b") == "dependency 'default/nosuch' does not exist"
+    assert why(index, "c") == ""
+
+
+def test_members_of_a_cycle_are_told_its_edges_and_places_and_others_wait_behind_it() -> None:
+    here = {DEPENDS_ON_ORIGIN_ANNOTATION: "apps/a.yaml:12"}
+    index = index_of(release("a", "b", annotations=here), release("b", "a"), release("c", "b"), release("d"))
+
+    blocked = index.blocked(key("a"))
+    assert blocked is not None
+    assert isinstance(blocked.error, DependencyCycle)
+    assert blocked.error.message == (
+        "dependency cycle: default/a -> default/b -> default/a "
+        "(default/a -> default/b at apps/a.yaml:12; default/b -> default/a)"
+    )
+    assert blocked.on == {key("a"), key("b")}
+    behind = index.blocked(key("c"))
+    assert behind is not None
+    assert isinstance(behind.error, DependencyNotReady)
+    assert "default/a -> default/b -> default/a" in behind.error.message
+    assert why(index, "d") == ""
+
+
+def test_a_cycle_has_one_name_whoever_came_first() -> None:
+    one, other = release("a", "b"), release("b", "a")
+    assert why(index_of(one, other), "a") == why(index_of(other, one), "a")
+
+
+def test_breaking_a_cycle_frees_its_members() -> None:
+    index = index_of(release("a", "b"), release("b", "a"))
+    assert set(index.held) == {key("a"), key("b")}
+
+    index.see(key("b"), release("b", version=2))
+
+    assert index.held == {}
+    assert why(index, "a") == ""
+
+
+def test_a_release_that_depends_on_itself_is_a_cycle() -> None:
+    assert "default/a -> default/a" in why(index_of(release("a", "a")), "a")
+
+
+def test_a_release_is_current_at_its_generation_only() -> None:
+    manifest = release("a")
+    assert is_current(manifest)
+
+    manifest["metadata"]["generation"] = 2
+
+    assert not is_current(manifest)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "handled", "current"),
+    [
+        ("", "", True),
+        ("c1", "c1", True),
+        ("c2", "c1", False),  # a chart in Git changed with this commit, the HelmRelease did not
+        ("c1", "", True),  # brought by a commit, its status from before gitsync wrote commits down
+        ("", "c1", True),  # no longer from Git
+    ],
+)
+def test_a_release_is_current_at_the_commit_that_last_changed_it(stamp: str, handled: str, current: bool) -> None:
+    annotations = {COMMIT_ANNOTATION: stamp} if stamp else {}
+    status: dict[str, Any] = {"lastHandledCommit": handled} if handled else {}
+    assert is_current(release("a", annotations=annotations, **status)) is current
+
+
+def test_a_release_that_is_being_deleted_is_not_current() -> None:
+    manifest = release("a")
+    manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    assert not is_current(manifest)
+
+
+def test_dependents_that_are_leaving_go_first_but_not_those_that_stay_or_are_in_a_cycle() -> None:
+    leaving = release("b", "a")
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    assert index_of(release("a"), leaving, release("c", "a")).leaving_dependents(key("a")) == {key("b")}
+    assert index_of(release("a", "b"), leaving).leaving_dependents(key("a")) == frozenset()
+
+
+def test_an_older_state_does_not_replace_a_newer_one() -> None:
+    index = index_of(release("a", version=10))
+
+    index.see(key("a"), release("a", ready=False, version=9))
+
+    raw = index.raw(key("a"))
+    assert raw is not None
+    assert raw["metadata"]["resourceVersion"] == "10"
+
+
+def test_an_object_that_is_gone_does_not_come_back_by_a_late_answer() -> None:
+    index = index_of(release("a", version=10))
+
+    index.forget(key("a"))
+    index.see(key("a"), release("a", version=11))  # the answer to a write, on its way while the watch said DELETED
+    assert index.raw(key("a")) is None
+
+    again = release("a", version=12)
+    again["metadata"]["uid"] = "another"
+    index.see(key("a"), again)
+    assert index.raw(key("a")) == again
+
+
+def test_listeners_are_told_of_what_came_changed_and_went() -> None:
+    heard: list[tuple[str, bool, bool]] = []
+    index = ReleaseIndex()
+    unsubscribe = index.subscribe(lambda at, before, after: heard.append((at.name, bool(before), bool(after))))
+
+    index.see(key("a"), release("a"))
+    index.see(key("a"), release("a"))  # nothing new
+    index.see(key("a"), release("a", version=2))
+    index.forget(key("a"))
+    index.forget(key("a"))
+    unsubscribe()
+    index.see(key("b"), release("b"))
+
+    assert heard == [("a", False, True), ("a", True, True), ("a", True, False)]
+
+
+def test_a_release_that_cannot_be_read_says_so_and_holds_nobody_s_graph_up() -> None:
+    broken = release("a")
+    broken["spec"]["interval"] = "soon"
+    index = index_of(broken, release("b"))
+
+    with pytest.raises(FieldErrors, match="interval"):
+        index.get(key("a"))
+    assert index.blocked(key("b")) is None
+
+
+def test_the_commit_behind_a_release_is_the_one_that_removes_it_once_there_is_one() -> None:
+    notes = {COMMIT_ANNOTATION: "1" * 40, COMMIT_AUTHOR_ANNOTATION: "Ann", COMMIT_SUBJECT_ANNOTATION: "redis: new"}
+    index = index_of(release("a", annotations=notes), release("b"))
+
+    assert index.commit_of(key("a")) == CommitInfo("1" * 40, "Ann", "redis: new")
+    assert index.commit_of(key("b")) is None
+
+    removal = CommitInfo("2" * 40, "Bob", "no more redis")
+    index.blame(key("a"), removal)
+    assert index.commit_of(key("a")) == removal

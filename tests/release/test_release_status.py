@@ -1,0 +1,267 @@
+"""A HelmRelease's status from turn to turn: conditions, counters, what is handled, and no change without a reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gitsync.api.conditions import get_condition, is_ready
+from gitsync.api.identity import Manifest
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    FORCE_AT_ANNOTATION,
+    READY,
+    RECONCILING,
+    RELEASED,
+    REQUESTED_AT_ANNOTATION,
+    RESET_AT_ANNOTATION,
+    STALLED,
+)
+from gitsync.release.records import VALUES_DIGEST, Record
+from gitsync.release.state import Digests
+from gitsync.release.status import MAX_SNAPSHOTS, Attempt, StatusData, StatusWriter, history, running, succeeded
+
+NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+ATTEMPT = Attempt(1, "17.3.14", Digests("sha256:chart", "sha256:values"))
+RECORD = Record(
+    name="redis",
+    namespace="default",
+    version=1,
+    status="deployed",
+    chart={"metadata": {"name": "redis", "version": "17.3.14", "appVersion": "7.0"}},
+    config={},
+    manifest="",
+    first_deployed="2026-11-23T06:00:00.123456Z",
+    last_deployed="2026-11-23T06:30:00Z",
+    annotations={VALUES_DIGEST: "sha256:values"},
+)
+
+
+def writer(
+    status: StatusData | None = None,
+    notes: dict[str, str] | None = None,
+    *,
+    generation: int = 1,
+    later: float = 0.0,
+) -> StatusWriter:
+    """On a HelmRelease with this status, ``later`` seconds after NOW."""
+    metadata: Manifest = {"name": "redis", "namespace": "default", "generation": generation, "annotations": notes or {}}
+    return StatusWriter({"metadata": metadata, "status": status or {}}, NOW + timedelta(seconds=later))
+
+
+def said(status: StatusData) -> dict[str, tuple[str, str]]:
+    """Condition -> status and reason."""
+    return {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+
+
+def message(status: StatusData, kind: str = READY) -> str:
+    condition = get_condition(status["conditions"], kind)
+    assert condition is not None
+    return str(condition["message"])
+
+
+def deployed(status: StatusData | None = None) -> StatusData:
+    """After an install that went well."""
+    return writer(status).released(succeeded("install", RECORD), RECORD, "default", ATTEMPT, "install")
+
+
+def failed(status: StatusData | None = None, *, exhausted: bool = False, attempt: Attempt = ATTEMPT) -> StatusData:
+    return writer(status).failed("install", "Job failed", attempt, {}, exhausted=exhausted)
+
+
+def test_an_action_under_way_is_progressing_and_neither_ready_nor_not() -> None:
+    status = writer(failed(exhausted=True)).progressing(running("install", 300.0), ATTEMPT, "install")
+
+    assert said(status)[READY] == ("Unknown", "Progressing")
+    assert said(status)[RECONCILING] == ("True", "Progressing")
+    assert STALLED not in said(status)
+    assert message(status) == "Running 'install' action with timeout of 5m0s"
+    assert status["lastAttemptedRevision"] == "17.3.14"
+    assert status["lastAttemptedReleaseAction"] == "install"
+
+
+def test_a_deployed_release_is_ready_in_flux_s_words() -> None:
+    status = deployed(writer().progressing("x", ATTEMPT, "install"))
+
+    assert said(status) == {READY: ("True", "InstallSucceeded"), RELEASED: ("True", "InstallSucceeded")}
+    words = "Helm install succeeded for release default/redis.v1 with chart redis@17.3.14"
+    assert message(status) == f"Release reconciliation succeeded: {words}"
+    assert message(status, RELEASED) == words
+    assert is_ready({"metadata": {"generation": 1}, "status": status})
+
+
+def test_history_tells_of_each_revision_newest_first_and_forgets_the_oldest() -> None:
+    status = deployed()
+    assert status["history"][0] | {"digest": ""} == {
+        "name": "redis",
+        "namespace": "default",
+        "version": 1,
+        "status": "deployed",
+        "digest": "",
+        "configDigest": "sha256:values",
+        "chartName": "redis",
+        "chartVersion": "17.3.14",
+        "appVersion": "7.0",
+        "firstDeployed": "2026-11-23T06:00:00Z",
+        "lastDeployed": "2026-11-23T06:30:00Z",
+    }
+
+    snapshots: list[dict[str, Any]] = []
+    for version in range(1, MAX_SNAPSHOTS + 3):
+        snapshots = history(snapshots, {"version": version, "status": "deployed"})
+    assert [item["version"] for item in snapshots] == [7, 6, 5, 4, 3]
+    assert [item["status"] for item in snapshots] == ["deployed", *["superseded"] * 4]
+
+
+def test_a_revision_written_again_replaces_its_snapshot() -> None:
+    assert history([{"version": 2, "status": "failed"}, {"version": 1, "status": "superseded"}], {"version": 2}) == [
+        {"version": 2},
+        {"version": 1, "status": "superseded"},
+    ]
+
+
+def test_failures_are_counted_and_the_last_one_stalls() -> None:
+    first = failed()
+    assert said(first)[READY] == ("False", "InstallFailed")
+    assert said(first)[RECONCILING] == ("True", "ProgressingWithRetry")
+    assert message(first) == "Job failed (try 1, will be tried again)"
+
+    last = failed(first, exhausted=True)
+
+    assert said(last) == {
+        READY: ("False", "InstallFailed"),
+        RELEASED: ("False", "InstallFailed"),
+        STALLED: ("True", "RetriesExceeded"),
+    }
+    assert message(last) == "install retries exhausted: Job failed"
+    assert message(last, STALLED) == "Failed to install after 2 attempt(s)"
+    assert (last["failures"], last["installFailures"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(ATTEMPT, generation=2),
+        replace(ATTEMPT, version="17.3.15"),
+        replace(ATTEMPT, digests=Digests("sha256:other", "sha256:values")),
+        replace(ATTEMPT, digests=Digests("sha256:chart", "sha256:other")),
+    ],
+)
+def test_failures_count_from_nothing_again_when_anything_changed(changed: Attempt) -> None:
+    status = failed(failed())
+    assert writer(status).failures("install", ATTEMPT) == 2
+
+    assert writer(status, generation=changed.generation).failures("install", changed) == 0
+    begun = writer(status, generation=changed.generation).progressing("x", changed, "install")
+    assert (begun["failures"], begun["installFailures"], begun["upgradeFailures"]) == (0, 0, 0)
+    assert failed(begun, attempt=changed)["installFailures"] == 1
+
+
+def test_failures_of_one_action_are_none_of_the_other() -> None:
+    assert writer(failed()).failures("upgrade", ATTEMPT) == 0
+
+
+def test_success_forgets_failures() -> None:
+    status = deployed(failed(failed()))
+    assert not {"failures", "installFailures", "upgradeFailures"} & status.keys()
+    assert writer(status).failures("install", ATTEMPT) == 0
+
+
+def test_a_blocked_release_is_not_ready_and_goes_on_by_itself() -> None:
+    status = writer(deployed()).blocked("DependencyNotReady", "dependency 'default/redis' is not ready")
+
+    assert said(status)[READY] == ("False", "DependencyNotReady")
+    assert said(status)[RECONCILING] == ("True", "Progressing")
+    assert message(status) == "dependency 'default/redis' is not ready"
+
+
+def test_a_fault_of_the_environment_spends_no_try() -> None:
+    status = writer(failed()).retrying("SourceNotReady", "the repository is down")
+
+    assert said(status)[RECONCILING] == ("True", "ProgressingWithRetry")
+    assert writer(status).failures("install", ATTEMPT) == 1
+
+
+def test_a_stalled_release_says_that_nothing_is_under_way() -> None:
+    status = writer(writer().progressing("x")).stalled("ValuesError", "replicas: got string, want integer")
+
+    assert said(status) == {READY: ("False", "ValuesError"), STALLED: ("True", "ValuesError")}
+
+
+def test_nothing_changes_when_the_same_is_said_again() -> None:
+    status = deployed()
+    assert writer(status, later=60).in_sync("InstallSucceeded", "other words") == status
+
+    blocked = writer().blocked("DependencyNotReady", "a is not ready")
+    assert writer(blocked, later=60).blocked("DependencyNotReady", "a is not ready") == blocked
+    stalled = writer().stalled("ValuesError", "replicas")
+    assert writer(stalled, later=60).stalled("ValuesError", "replicas") == stalled
+    moving = writer().progressing("x", ATTEMPT, "install")
+    assert writer(moving, later=60).progressing("x", ATTEMPT, "install") == moving
+
+
+def test_a_release_back_in_sync_is_ready_again_and_says_since_when() -> None:
+    blocked = writer(deployed()).blocked("DependencyNotReady", "a is not ready")
+
+    status = writer(blocked, later=60).in_sync("InstallSucceeded", "Helm install succeeded")
+
+    assert said(status)[READY] == ("True", "InstallSucceeded")
+    assert RECONCILING not in said(status)
+    ready = get_condition(status["conditions"], READY)
+    assert ready is not None
+    assert ready["lastTransitionTime"] == "2026-11-23T07:01:00Z"
+    assert message(status) == "Release reconciliation succeeded: Helm install succeeded"
+
+
+def test_each_turn_names_the_generation_it_saw() -> None:
+    status = writer(deployed(), generation=2).in_sync("InstallSucceeded", "x")
+    assert status["observedGeneration"] == 2
+    assert {item["observedGeneration"] for item in status["conditions"] if item["type"] == READY} == {2}
+
+
+def test_only_a_turn_that_ends_notes_the_commit_and_the_request_as_handled() -> None:
+    notes = {COMMIT_ANNOTATION: "c2", REQUESTED_AT_ANNOTATION: "now"}
+    assert "lastHandledCommit" not in writer({}, notes).progressing("x")
+    assert "lastHandledCommit" not in writer({}, notes).blocked("DependencyNotReady", "x")
+    assert "lastHandledReconcileAt" not in writer({}, notes).retrying("x", "x")
+
+    for status in (
+        writer({}, notes).in_sync("x", "x"),
+        writer({}, notes).stalled("x", "x"),
+        writer({}, notes).failed("install", "x", ATTEMPT, {}, exhausted=True),
+        writer({}, notes).released("x", RECORD, "default", ATTEMPT, "install"),
+    ):
+        assert (status["lastHandledCommit"], status["lastHandledReconcileAt"]) == ("c2", "now")
+
+
+def test_a_reset_forgets_failures_once_and_counts_only_together_with_a_request() -> None:
+    status = failed(failed())
+    alone = writer(status, {RESET_AT_ANNOTATION: "t"})
+    assert alone.failures("install", ATTEMPT) == 2
+
+    asked = writer(status, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
+    assert asked.failures("install", ATTEMPT) == 0
+    answered = asked.acknowledged()
+    assert answered["lastHandledResetAt"] == "t"
+    again = writer(answered, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
+    assert not again.reset_requested
+
+
+def test_force_counts_once_and_only_together_with_a_request() -> None:
+    assert not writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "u"}).force_requested
+    asked = writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
+    assert asked.force_requested
+    answered = asked.acknowledged()
+    assert not writer(answered, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"}).force_requested
+
+
+def test_a_status_built_from_another_leaves_that_one_alone() -> None:
+    before = failed()
+    copy = {**before, "conditions": [dict(item) for item in before["conditions"]]}
+
+    deployed(before)
+
+    assert before == copy

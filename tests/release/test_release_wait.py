@@ -1,0 +1,405 @@
+"""Applying and waiting on a real control plane: deadlines with reasons, interrupts, and what gets in between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.cluster import Cluster
+from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
+from gitsync.health import Health
+from gitsync.release.apply import Applier
+from gitsync.release.interrupt import Interrupt
+from gitsync.release.stuck import stuck_pods
+from gitsync.release.wait import SILENCE, WaitFor, names, older, wait_ready
+from tests.controlplane.cluster import Cluster as ControlPlane
+
+MANAGER = "gitsync-test"
+LABELS = {"app": "waited-for"}
+SELECTOR = "app=waited-for"
+IMAGE = "registry.example/app:1.0"
+
+
+@pytest.fixture
+async def live(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
+    async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
+        yield connected
+
+
+def workload(namespace: str, kind: str = "Deployment", name: str = "web", image: str = IMAGE, *args: str) -> Manifest:
+    """A Deployment, StatefulSet or Job of one pod."""
+    container = {"name": "app", "image": image, "args": list(args)}
+    template: Manifest = {"metadata": {"labels": LABELS}, "spec": {"containers": [container]}}
+    spec: Manifest = {"template": template}
+    if kind == "Job":
+        template["spec"]["restartPolicy"] = "Never"
+        spec["backoffLimit"] = 0
+    else:
+        spec |= {"selector": {"matchLabels": LABELS}, "replicas": 1}
+    if kind == "StatefulSet":
+        spec["serviceName"] = name
+    return {
+        "apiVersion": "batch/v1" if kind == "Job" else "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "labels": LABELS},
+        "spec": spec,
+    }
+
+
+def config_map(namespace: str, name: str = "settings", **metadata: Any) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "labels": LABELS, **metadata},
+    }
+
+
+async def applied(live: Cluster, *manifests: Manifest) -> dict[ObjectKey, Manifest]:
+    return await Applier(live, MANAGER).apply_all(manifests)
+
+
+def wanting(objects: dict[ObjectKey, Manifest], timeout: float = 30.0, **more: Any) -> WaitFor:
+    return WaitFor(objects, SELECTOR, timeout, **more)
+
+
+async def test_a_wait_ends_when_the_last_object_is_ready(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, config_map(namespace), workload(namespace), workload(namespace, "Job", "migrate"))
+
+    await wait_ready(live, wanting(objects), Interrupt())
+
+    deployment = await live.get(ObjectKey("apps", "Deployment", namespace, "web"))
+    job = await live.get(ObjectKey("batch", "Job", namespace, "migrate"))
+    assert deployment["status"]["availableReplicas"] == 1
+    assert job["status"]["succeeded"] == 1
+
+
+async def test_kinds_that_are_ready_once_they_exist_cost_no_request(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, config_map(namespace))
+    before = live.requests.total()
+
+    await wait_ready(live, wanting(objects), Interrupt())
+
+    assert live.requests.total() == before
+
+
+async def test_jobs_are_left_out_when_nobody_waits_for_jobs(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Job", "endless", IMAGE, "--unready"))
+    await wait_ready(live, wanting(objects, jobs=False), Interrupt())
+
+
+async def test_a_deadline_names_the_object_and_its_pod_s_reason(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, image="registry.example/app:nonexistent"))
+    started = time.monotonic()
+
+    with pytest.raises(NotReadyInTime) as raised:
+        await wait_ready(live, wanting(objects, 2.5), Interrupt())
+
+    assert 2.5 <= time.monotonic() - started < 5
+    message = raised.value.message
+    assert message.startswith(f"not ready within 2.5s: Deployment/{namespace}/web: 0 of 1 replicas ready; pod web-")
+    assert 'ImagePullBackOff: Back-off pulling image "registry.example/app:nonexistent"' in message
+
+
+async def test_a_deadline_shorter_than_the_silence_still_knows_the_pods(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, image="registry.example/app:nonexistent"))
+    await asyncio.sleep(1)  # the pod is there
+
+    with pytest.raises(NotReadyInTime, match="ImagePullBackOff"):
+        await wait_ready(live, wanting(objects, SILENCE / 2), Interrupt())
+
+
+async def test_an_interrupt_ends_a_wait_at_once_and_leaves_nothing_behind(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
+    interrupt = Interrupt()
+    waiting = asyncio.create_task(wait_ready(live, wanting(objects, 60), interrupt))
+    await asyncio.sleep(0.5)
+    before = asyncio.all_tasks() - {waiting}
+
+    interrupt.set("commit 3f2a91c changes it")
+    interrupt.set("a later reason")
+    started = time.monotonic()
+    with pytest.raises(Superseded, match="commit 3f2a91c changes it"):
+        await waiting
+
+    assert time.monotonic() - started < 0.5
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() <= before
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
+    waiting = asyncio.create_task(wait_ready(live, wanting(objects, 60), Interrupt()))
+    await asyncio.sleep(SILENCE + 0.5)  # pods are watched by now
+    before = asyncio.all_tasks() - {waiting}
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() <= before
+
+
+async def test_an_object_deleted_while_waited_for_is_said_to_be(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
+    waiting = asyncio.create_task(wait_ready(live, wanting(objects, 2), Interrupt()))
+    await asyncio.sleep(0.3)
+
+    await live.delete(next(iter(objects)))
+
+    with pytest.raises(NotReadyInTime, match="web: was deleted while being waited for"):
+        await waiting
+
+
+async def test_an_object_put_back_by_somebody_else_ends_the_wait(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
+    waiting = asyncio.create_task(wait_ready(live, wanting(objects), Interrupt()))
+    await asyncio.sleep(0.3)
+
+    await live.delete(next(iter(objects)))
+    await applied(live, workload(namespace))
+
+    await waiting
+
+
+async def test_a_failing_job_ends_the_wait_with_its_pod_s_reason(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Job", "migrate", IMAGE, "exit 1"), workload(namespace))
+
+    with pytest.raises(ObjectFailed) as raised:
+        await wait_ready(live, wanting(objects, 60), Interrupt())
+
+    assert raised.value.key == ObjectKey("batch", "Job", namespace, "migrate")
+    assert "1 failed" in raised.value.message
+    assert "pod migrate-" in raised.value.message
+    assert "exit code 1" in raised.value.message
+
+
+async def test_an_object_that_had_failed_before_says_so_at_once(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Job", "migrate", IMAGE, "exit 1"))
+    with pytest.raises(ObjectFailed):
+        await wait_ready(live, wanting(objects, 60), Interrupt())
+
+    again = await applied(live, workload(namespace, "Job", "migrate", IMAGE, "exit 1"))
+
+    with pytest.raises(ObjectFailed, match="exit code 1"):
+        await wait_ready(live, wanting(again, 60), Interrupt())
+
+
+async def test_reasons_are_told_once_a_second_at_most(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace))
+    key = next(iter(objects))
+    told: list[tuple[float, str]] = []
+
+    async def listen(reason: str) -> None:
+        told.append((time.monotonic(), reason))
+
+    def judge(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
+        step = (manifest["metadata"].get("annotations") or {}).get("step", "0")
+        return Health("ready") if step == "done" else Health("progressing", "Step", f"at step {step}")
+
+    started = time.monotonic()
+    waiting = asyncio.create_task(wait_ready(live, wanting(objects, judge=judge, on_reason=listen), Interrupt()))
+    for step in [*range(30), "done"]:
+        await live.patch(key, {"metadata": {"annotations": {"step": str(step)}}}, manager=MANAGER)
+        await asyncio.sleep(0.1)
+    await waiting
+
+    moments = [moment for moment, _ in told]
+    assert 2 <= len(told) <= 1 + (time.monotonic() - started) / SILENCE
+    assert moments[0] - started >= SILENCE * 0.95
+    assert all(later - earlier >= SILENCE * 0.95 for earlier, later in itertools.pairwise(moments))
+    assert len({reason for _, reason in told}) == len(told), "nothing is told twice"
+    assert told[0][1].startswith(f"{key}: at step ")
+
+
+async def test_a_reason_that_stays_is_told_once(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, image="registry.example/app:nonexistent"))
+    told: list[str] = []
+
+    async def listen(reason: str) -> None:
+        told.append(reason)
+
+    with pytest.raises(NotReadyInTime):
+        await wait_ready(live, wanting(objects, 3.5, on_reason=listen), Interrupt())
+
+    assert len(told) == 1
+    assert "ImagePullBackOff" in told[0]
+
+
+async def test_a_statefulset_stuck_on_a_broken_pod_is_freed_by_the_fix(live: Cluster, namespace: str) -> None:
+    broken = await applied(live, workload(namespace, "StatefulSet", "db", "registry.example/app:nonexistent"))
+    with pytest.raises(NotReadyInTime, match="ImagePullBackOff"):
+        await wait_ready(live, wanting(broken, 2), Interrupt())
+    deleted: list[str] = []
+
+    async def unstick(stateful_set: Manifest, pods: list[Manifest]) -> None:
+        for pod, reason in stuck_pods(stateful_set, pods):
+            deleted.append(f"{pod['metadata']['name']}: {reason}")
+            await live.delete(ObjectKey("", "Pod", namespace, pod["metadata"]["name"]), uid=pod["metadata"]["uid"])
+
+    fixed = await applied(live, workload(namespace, "StatefulSet", "db"))
+    await wait_ready(live, wanting(fixed, on_pods=unstick), Interrupt())
+
+    assert deleted == ["db-0: ImagePullBackOff"]
+
+
+def stateful_set(**spec: Any) -> Manifest:
+    status = {"observedGeneration": 2, "updateRevision": "db-new"}
+    return {"kind": "StatefulSet", "metadata": {"name": "db", "generation": 2}, "spec": spec, "status": status}
+
+
+def pod(revision: str = "db-old", reason: str = "ImagePullBackOff", **metadata: Any) -> Manifest:
+    state = {"waiting": {"reason": reason}} if reason else {"running": {}}
+    labels = {"controller-revision-hash": revision}
+    return {
+        "metadata": {"name": "db-0", "labels": labels, **metadata},
+        "status": {"containerStatuses": [{"state": state}]},
+    }
+
+
+def test_only_a_hopeless_pod_of_an_old_revision_is_stuck() -> None:
+    assert stuck_pods(stateful_set(), [pod()]) == [(pod(), "ImagePullBackOff")]
+    assert stuck_pods(stateful_set(), [pod(revision="db-new")]) == []
+    assert stuck_pods(stateful_set(), [pod(reason="ContainerCreating"), pod(reason="")]) == []
+    assert stuck_pods(stateful_set(), [pod(deletionTimestamp="2026-11-23T00:00:00Z")]) == []
+
+
+def test_pods_are_left_alone_where_kubernetes_replaces_them_or_was_told_not_to() -> None:
+    assert stuck_pods(stateful_set(podManagementPolicy="Parallel"), [pod()]) == []
+    assert stuck_pods(stateful_set(updateStrategy={"type": "OnDelete"}), [pod()]) == []
+    assert stuck_pods({**stateful_set(), "kind": "Deployment"}, [pod()]) == []
+
+
+def test_pods_are_left_alone_while_the_update_revision_is_not_known() -> None:
+    waiting = stateful_set()
+    waiting["status"] = {"observedGeneration": 1, "updateRevision": "db-new"}
+    assert stuck_pods(waiting, [pod()]) == []
+    waiting["status"] = {"observedGeneration": 2}
+    assert stuck_pods(waiting, [pod()]) == []
+
+
+def state(uid: str = "u", version: str = "10", generation: int | None = None) -> Manifest:
+    metadata: Manifest = {"uid": uid, "resourceVersion": version}
+    return {"metadata": metadata if generation is None else {**metadata, "generation": generation}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "answer", "expected"),
+    [
+        (state(generation=1), state(generation=2), True),
+        (state(generation=2, version="9"), state(generation=2), False),  # nothing but its status differs
+        (state(generation=3), state(generation=2), False),
+        (state(version="9"), state(version="10"), True),  # a kind without generations
+        (state(version="10"), state(version="10"), False),
+        (state(version="100"), state(version="99"), False),  # numbers, not texts
+        (state(uid="before", version="9", generation=7), state(generation=1), True),  # what the apply replaced
+        (state(uid="after", version="11", generation=1), state(generation=7), False),  # what replaced it since
+    ],
+)
+def test_a_watch_that_lags_behind_the_apply_is_noticed(seen: Manifest, answer: Manifest, expected: bool) -> None:
+    assert older(seen, answer) is expected
+
+
+async def test_an_upgrade_is_not_taken_as_ready_for_what_was_ready_before(live: Cluster, namespace: str) -> None:
+    async with live.watch("apps", "Deployment", labels=SELECTOR):
+        await wait_ready(live, wanting(await applied(live, workload(namespace))), Interrupt())
+        upgraded = await applied(live, workload(namespace, image="registry.example/app:nonexistent"))
+
+        with pytest.raises(NotReadyInTime):
+            await wait_ready(live, wanting(upgraded, 1.5), Interrupt())
+
+
+async def test_namespaces_are_filled_in_and_taken_out(live: Cluster, namespace: str) -> None:
+    bare: Manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    role: Manifest = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "r", "namespace": "x"},
+    }
+
+    settled = await Applier(live, MANAGER).settle_namespaces([bare, config_map("other"), role], namespace)
+
+    assert [item["metadata"].get("namespace") for item in settled] == [namespace, "other", None]
+    assert "namespace" not in bare["metadata"], "what was given is left as it is"
+    assert role["metadata"]["namespace"] == "x"
+
+
+async def test_one_object_that_is_refused_does_not_cut_its_neighbours_short(live: Cluster, namespace: str) -> None:
+    refused = config_map(namespace, "Not_A_Name")
+
+    with pytest.raises(Invalid, match="Not_A_Name"):
+        await applied(live, config_map(namespace, "a"), refused, config_map(namespace, "b"), workload(namespace))
+
+    for name in ("a", "b"):
+        assert await live.find(ObjectKey("", "ConfigMap", namespace, name)) is not None
+    assert await live.find(ObjectKey("apps", "Deployment", namespace, "web")) is None, "the next run is not begun"
+
+
+async def test_what_is_being_deleted_is_waited_out_and_made_anew(live: Cluster, namespace: str) -> None:
+    # The finalizer is somebody else's, or an apply that does not name it would take it away.
+    before = await live.create(config_map(namespace, finalizers=["example.com/hold"]), manager="somebody")
+    key = ObjectKey.of(before)
+    await live.delete(key)
+
+    task = asyncio.create_task(applied(live, config_map(namespace)))
+    await asyncio.sleep(0.3)
+    assert not task.done()
+    await live.patch(key, {"metadata": {"finalizers": None}}, manager=MANAGER)
+    after = (await task)[key]
+
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert "deletionTimestamp" not in after["metadata"]
+
+
+async def test_what_does_not_go_is_named_with_what_may_hold_it(live: Cluster, namespace: str) -> None:
+    ((key, _),) = (await applied(live, config_map(namespace, finalizers=["example.com/hold"]))).items()
+    gone = ObjectKey("", "ConfigMap", namespace, "never-was")
+    await live.delete(key)
+
+    with pytest.raises(NotReadyInTime) as raised:
+        await Applier(live, MANAGER).gone([gone, key], 0.5)
+
+    assert raised.value.message == f"still being deleted after 0.5s: {key}"
+    assert "finalizer" in raised.value.hint
+    await live.patch(key, {"metadata": {"finalizers": None}}, manager=MANAGER)
+    await Applier(live, MANAGER).gone([gone, key], 10)
+
+
+async def test_a_crd_that_was_applied_can_be_used_at_once(live: Cluster, namespace: str) -> None:
+    group = f"{namespace}.example.com"
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"things.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": "Thing", "plural": "things"},
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+            ],
+        },
+    }
+    applier = Applier(live, MANAGER)
+    try:
+        await applier.apply_crds([crd], Interrupt())
+        thing = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "a", "namespace": namespace}}
+        assert (await applier.apply(thing))["metadata"]["uid"]
+        assert await applier.existing([ObjectKey.of(crd), ObjectKey.of(thing)]) == {
+            ObjectKey.of(crd),
+            ObjectKey.of(thing),
+        }
+    finally:
+        await live.delete(ObjectKey.of(crd))
+
+
+def test_many_names_fit_one_line() -> None:
+    keys = [ObjectKey("", "ConfigMap", "default", name) for name in "abcde"]
+    assert names(keys[:2]) == "ConfigMap/default/a, ConfigMap/default/b"
+    assert names(keys).endswith("ConfigMap/default/c and 2 more")
