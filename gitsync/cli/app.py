@@ -20,6 +20,15 @@ COMMANDS: Mapping[str, Lazy] = {
     "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
     "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),
     "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
+    "tree": Lazy("gitsync.cli.tree", "Show what a release consists of, down to its pods, and how each part is."),
+    "history": Lazy("gitsync.cli.history", "Show the revisions of a release, oldest first, as helm history does."),
+    "reconcile": Lazy("gitsync.cli.reconcile", "Reconcile a release or a source now, and wait for what comes of it."),
+    "suspend": Lazy("gitsync.cli.suspend", "Suspend releases or sources: the agent leaves them alone until resumed."),
+    "resume": Lazy("gitsync.cli.resume", "Resume releases or sources that were suspended, and wait for them."),
+    "rollback": Lazy("gitsync.cli.rollback", "Roll a release back to an old revision, as helm rollback does."),
+    "create": Lazy("gitsync.cli.create", "Create or change a release or a source; or print YAML for a repository."),
+    "delete": Lazy("gitsync.cli.delete", "Delete a release or a source from the cluster; asks first."),
+    "export": Lazy("gitsync.cli.export", "Print releases or sources as YAML that can be committed."),
     "log": Lazy("gitsync.cli.log", "Show commits and what they did to the cluster."),
 }
 

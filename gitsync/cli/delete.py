@@ -21,7 +21,7 @@ from gitsync.cli.kinds import (
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
-    from gitsync.api.identity import ObjectKey
+    from gitsync.api.identity import Manifest, ObjectKey
 
 app, sources = kinds_app()
 
@@ -60,7 +60,7 @@ def helm_release(
 
     Example: gitsync delete helmrelease backend -n default --silent
     """
-    asyncio.run(_delete(settings, RELEASE.key(namespace, name), silent, seconds(timeout) if wait else None))
+    _delete(settings, RELEASE.key(namespace, name), silent, seconds(timeout) if wait else None)
 
 
 @sources.command("helm")
@@ -77,23 +77,36 @@ def helm_repository(
 
     Example: gitsync delete source helm podinfo -n default --silent
     """
-    asyncio.run(_delete(settings, REPOSITORY.key(namespace, name), silent, seconds(timeout) if wait else None))
+    _delete(settings, REPOSITORY.key(namespace, name), silent, seconds(timeout) if wait else None)
 
 
-async def _delete(settings: Settings, key: ObjectKey, silent: bool, patience: float | None) -> None:
+def _delete(settings: Settings, key: ObjectKey, silent: bool, patience: float | None) -> None:
+    """Asking is left to where no event loop runs: Ctrl-C would not end the question there."""
+    manifest = asyncio.run(_look(settings, key))
+    if not silent:
+        typer.confirm(f"Delete {key}?", abort=True, err=True)
+    asyncio.run(_remove(settings, key, manifest["metadata"]["uid"], patience))
+
+
+async def _look(settings: Settings, key: ObjectKey) -> Manifest:
     from gitsync.cli.objects import connected, is_suspended, origin_of, read, warn
+
+    async with connected(settings) as cluster:
+        manifest = await read(cluster, key)
+    if origin := origin_of(manifest):
+        warn(f"{key} comes from Git and will be put back: remove it from {origin}")
+    if key.kind == RELEASE.kind and is_suspended(manifest):
+        warn(f"{key} is suspended: what it installed stays in the cluster")
+    return manifest
+
+
+async def _remove(settings: Settings, key: ObjectKey, uid: str, patience: float | None) -> None:
+    from gitsync.cli.objects import connected
     from gitsync.cli.output import write
     from gitsync.cli.waiting import until_gone
 
     async with connected(settings) as cluster:
-        manifest = await read(cluster, key)
-        if origin := origin_of(manifest):
-            warn(f"{key} comes from Git and will be put back: remove it from {origin}")
-        if key.kind == RELEASE.kind and is_suspended(manifest):
-            warn(f"{key} is suspended: what it installed stays in the cluster")
-        if not silent:
-            await asyncio.to_thread(typer.confirm, f"Delete {key}?", abort=True)
-        await cluster.delete(key, uid=manifest["metadata"]["uid"])
+        await cluster.delete(key, uid=uid)
         if patience is None:
             write(f"{key} is being deleted\n")
             return

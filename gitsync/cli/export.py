@@ -16,7 +16,7 @@ app, sources = kinds_app()
 
 @app.callback()
 def export() -> None:
-    """Print releases or sources as YAML that can be committed: without status and what the server adds.
+    """Print releases or sources as YAML that can be committed.
 
     Example: gitsync export helmrelease --all
     """

@@ -33,9 +33,7 @@ def history() -> None:
 
 @app.command("helmrelease")
 @cluster_settings
-def helm_release(
-    settings: Settings, name: Name, namespace: Namespace = "default", output: Output = "table"
-) -> None:
+def helm_release(settings: Settings, name: Name, namespace: Namespace = "default", output: Output = "table") -> None:
     """Show the revisions of a HelmRelease; what a commit brought names that commit.
 
     Example: gitsync history helmrelease redis -n default

@@ -59,9 +59,7 @@ def helm_release(
 
 @sources.command("helm")
 @cluster_settings
-def helm_repository(
-    settings: Settings, name: Name, namespace: Namespace = "default", timeout: Timeout = "5m"
-) -> None:
+def helm_repository(settings: Settings, name: Name, namespace: Namespace = "default", timeout: Timeout = "5m") -> None:
     """Read the index of a HelmRepository now: exit code 0 when it is ready, else 1.
 
     Example: gitsync reconcile source helm bitnami -n default
@@ -69,8 +67,8 @@ def helm_repository(
     raise typer.Exit(asyncio.run(_repository(settings, REPOSITORY.key(namespace, name), seconds(timeout))))
 
 
-async def _release(  # noqa: ASYNC109
-    settings: Settings, key: ObjectKey, timeout: float, force: bool, reset: bool, with_source: bool
+async def _release(
+    settings: Settings, key: ObjectKey, patience: float, force: bool, reset: bool, with_source: bool
 ) -> int:
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.cli.objects import connected
@@ -81,24 +79,24 @@ async def _release(  # noqa: ASYNC109
         source = HelmRelease.parse(manifest).source if with_source else None
         if source is not None and source.kind == REPOSITORY.kind:
             await _awake(cluster, source)
-            if not report(await _answer(cluster, source, timeout)):
+            if not report(await _answer(cluster, source, patience)):
                 return 1
-        return 0 if report(await _answer(cluster, key, timeout, force=force, reset=reset)) else 1
+        return 0 if report(await _answer(cluster, key, patience, force=force, reset=reset)) else 1
 
 
-async def _repository(settings: Settings, key: ObjectKey, timeout: float) -> int:  # noqa: ASYNC109
+async def _repository(settings: Settings, key: ObjectKey, patience: float) -> int:
     from gitsync.cli.objects import connected
     from gitsync.cli.waiting import report
 
     async with connected(settings) as cluster:
         await _awake(cluster, key)
-        return 0 if report(await _answer(cluster, key, timeout)) else 1
+        return 0 if report(await _answer(cluster, key, patience)) else 1
 
 
 async def _answer(
     cluster: Cluster,
     key: ObjectKey,
-    timeout: float,  # noqa: ASYNC109
+    patience: float,
     *,
     force: bool = False,
     reset: bool = False,
@@ -106,7 +104,7 @@ async def _answer(
     from gitsync.cli.objects import ask
     from gitsync.cli.waiting import until_answered
 
-    return await until_answered(cluster, key, await ask(cluster, key, force=force, reset=reset), timeout)
+    return await until_answered(cluster, key, await ask(cluster, key, force=force, reset=reset), patience)
 
 
 async def _awake(cluster: Cluster, key: ObjectKey) -> Manifest:

@@ -27,7 +27,7 @@ app, sources = kinds_app()
 
 @app.callback()
 def resume() -> None:
-    """Resume releases or sources that were suspended, and wait until they are ready.
+    """Resume releases or sources that were suspended, and wait for them.
 
     Example: gitsync resume helmrelease redis
     """
@@ -75,9 +75,7 @@ def helm_repositories(
     _resume(settings, REPOSITORY, namespace, chosen(names, everything), seconds(timeout) if wait else None)
 
 
-def _resume(
-    settings: Settings, kind: Kind, namespace: str, names: tuple[str, ...], timeout: float | None
-) -> None:
+def _resume(settings: Settings, kind: Kind, namespace: str, names: tuple[str, ...], timeout: float | None) -> None:
     from gitsync.cli import suspension
 
     raise typer.Exit(asyncio.run(suspension.resume(settings, kind, namespace, names, timeout)))

@@ -16,6 +16,7 @@ from gitsync.release.target import ref_of
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
+    from gitsync.api.identity import Manifest
     from gitsync.cluster import Cluster
     from gitsync.release.interrupt import Interrupt
     from gitsync.release.storage import RecordStore
@@ -30,6 +31,16 @@ async def read_records(cluster: Cluster, ref: ReleaseRef) -> list[Record]:
     labels = f"{OWNER_SELECTOR},name={ref.name}"
     found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={SECRET_TYPE}")
     return sorted(map(decode, found), key=lambda record: record.version)
+
+
+async def newest_objects(cluster: Cluster, ref: ReleaseRef) -> list[Manifest]:
+    """The objects of the revision that is deployed, else of the newest; none when there is no revision. Namespaces are
+    as templates left them. Raises: RecordError, Forbidden.
+    """
+    records = await read_records(cluster, ref)
+    deployed = [record for record in records if record.status == "deployed"]
+    shown = (deployed or records)[-1:]
+    return [item for record in shown for item in await asyncio.to_thread(objects_of, record)]
 
 
 def choose(ref: ReleaseRef, revisions: Sequence[Summary], wanted: int) -> Summary:

@@ -25,7 +25,7 @@ Limit = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How l
 
 @app.callback()
 def rollback() -> None:
-    """Roll a release back to an old revision, as helm rollback does, while it is suspended.
+    """Roll a release back to an old revision, as helm rollback does.
 
     Example: gitsync rollback helmrelease redis --suspend
     """
@@ -43,8 +43,8 @@ def helm_release(
 ) -> None:
     """Bring an old revision of a HelmRelease back: a new revision with the old content.
 
-    The agent would upgrade again at once to what Git wants, so the release has to be suspended, or is with --suspend; it
-    stays so. Then put into Git what should be, and resume it. Where there is no hurry, revert the commit instead: that
+    The agent would upgrade again at once to what Git wants, so the release has to be suspended, or is with --suspend.
+    It stays so: put into Git what should be, then resume it. Where there is no hurry, revert the commit instead: that
     needs none of this.
 
     Example: gitsync rollback helmrelease redis 2 --suspend

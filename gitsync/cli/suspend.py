@@ -12,7 +12,7 @@ app, sources = kinds_app()
 
 @app.callback()
 def suspend() -> None:
-    """Suspend releases or sources: the agent leaves them alone until they are resumed.
+    """Suspend releases or sources: the agent leaves them alone until resumed.
 
     Example: gitsync suspend helmrelease redis
     """

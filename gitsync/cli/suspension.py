@@ -36,8 +36,8 @@ async def suspend_one(cluster: Cluster, manifest: Manifest) -> None:
     _warn_of_git(manifest, "suspend: false")
 
 
-async def resume(settings: Settings, kind: Kind, namespace: str, names: Sequence[str], timeout: float | None) -> int:
-    """Resume objects, and unless ``timeout`` (seconds) is None wait until all are ready. Returns the exit code.
+async def resume(settings: Settings, kind: Kind, namespace: str, names: Sequence[str], patience: float | None) -> int:
+    """Resume objects, and unless ``patience`` (seconds) is None wait until all are ready. Returns the exit code.
 
     Raises: NotFound before anything is changed.
     """
@@ -50,9 +50,9 @@ async def resume(settings: Settings, kind: Kind, namespace: str, names: Sequence
             write(f"{key} {'is resumed' if suspended else 'was not suspended'}\n")
             if suspended:
                 _warn_of_git(manifest, "suspend: true")
-        if timeout is None:
+        if patience is None:
             return 0
-        ready = await asyncio.gather(*(_await_ready(cluster, key, token, timeout) for key, token in tokens.items()))
+        ready = await asyncio.gather(*(_await_ready(cluster, key, token, patience) for key, token in tokens.items()))
         return 0 if all(ready) else 1
 
 
@@ -71,4 +71,6 @@ def _warn_of_git(manifest: Manifest, wording: str) -> None:
     if origin and git_names(manifest, "suspend"):
         warn(f"Git says spec.{wording} and will put it back: change {origin}")
     elif origin and not is_suspended(manifest):
-        warn(f"{ObjectKey.of(manifest)} comes from {origin}: commits still change it, but nothing comes of it meanwhile")
+        warn(
+            f"{ObjectKey.of(manifest)} comes from {origin}: commits still change it, but nothing comes of it meanwhile"
+        )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
 
-async def until_answered(cluster: Cluster, key: ObjectKey, token: str, timeout: float) -> Manifest:  # noqa: ASYNC109
-    """The object once its status says that the request ``token`` was dealt with; ``timeout`` is in seconds.
+async def until_answered(cluster: Cluster, key: ObjectKey, token: str, patience: float) -> Manifest:
+    """The object once its status says that the request ``token`` was dealt with; ``patience`` is in seconds.
 
     Tells on stderr what is not ready meanwhile. Raises: NotReadyInTime, ReleaseError when it is deleted.
     """
@@ -39,21 +39,21 @@ async def until_answered(cluster: Cluster, key: ObjectKey, token: str, timeout: 
         return False
 
     try:
-        await until(cluster, key, answered, timeout)
+        await until(cluster, key, answered, patience)
     except TimeoutError:
         why = readiness(last)[1] if told else "no answer"
-        message = f"{key} was not reconciled within {format_duration(timeout)}: {why}"
+        message = f"{key} was not reconciled within {format_duration(patience)}: {why}"
         hint = "" if told else "is an agent running? its log says what it does (gitsync run)"
         raise NotReadyInTime(message, key=key, hint=hint) from None
     return last
 
 
-async def until_gone(cluster: Cluster, key: ObjectKey, timeout: float) -> None:  # noqa: ASYNC109
+async def until_gone(cluster: Cluster, key: ObjectKey, patience: float) -> None:
     """Return when an object that was deleted exists no more. Raises: NotReadyInTime."""
     try:
-        await until(cluster, key, lambda manifest: manifest is None, timeout)
+        await until(cluster, key, lambda manifest: manifest is None, patience)
     except TimeoutError:
-        message = f"{key} is still being deleted after {format_duration(timeout)}"
+        message = f"{key} is still being deleted after {format_duration(patience)}"
         hint = "the agent uninstalls it first: is one running? its log says what it does"
         raise NotReadyInTime(message, key=key, hint=hint) from None
 

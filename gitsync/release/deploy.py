@@ -135,6 +135,7 @@ class Deployer:
             if options.create_namespace and revision == 1:
                 await self._create_namespace(ref.namespace)
             pending = await self._records.create(pending, ref.storage)
+            await self._trim(ref, options.max_history)
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
     async def resume(
@@ -264,13 +265,16 @@ class Deployer:
                 await self._records.update(record.now("superseded", record.description), ref.storage)
         deployed = pending.now("deployed", _success(pending, options.cause))
         await self._records.update(deployed, ref.storage)
-        await self._trim(ref, options.max_history)
         return deployed
 
     async def _trim(self, ref: ReleaseRef, most: int) -> None:
-        if most > 0:
-            for item in self._records.revisions(ref.storage, ref.name)[:-most]:
+        """Delete the oldest revisions beyond ``most``, but never the one that is deployed, nor the one under way."""
+        known = self._records.revisions(ref.storage, ref.name)
+        surplus = len(known) - most if most > 0 else 0
+        for item in known:
+            if surplus > 0 and item.status != "deployed" and not item.pending:
                 await self._records.delete(ref.storage, ref.name, item.version)
+                surplus -= 1
 
     async def _unstick(self, workload: Manifest, pods: list[Manifest]) -> None:
         for pod, reason in stuck_pods(workload, pods):

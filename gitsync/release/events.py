@@ -31,7 +31,7 @@ _PASSING = frozenset({DEPENDENCY_NOT_READY, SOURCE_NOT_READY, RECONCILIATION_FAI
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One Event: ``kind`` is Event.type. It is told after ``delay`` seconds, unless its object has other news by then."""
+    """One Event: ``kind`` is its type. It is told after ``delay`` seconds, unless its object has other news by then."""
 
     kind: Literal["Normal", "Warning"]
     reason: str

@@ -12,11 +12,12 @@ from gitsync.api.actions import Install, Rollback, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import ROLLBACK_SUCCEEDED, UNINSTALL_SUCCEEDED
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
-from gitsync.errors import NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
+from gitsync.errors import GitsyncError, NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
 from gitsync.release.events import Happening, cause_of, uninstalled
 from gitsync.release.preserve import preserving
 from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record
+from gitsync.release.secrecy import without_secrets
 from gitsync.release.state import Action, Digests
 from gitsync.release.status import Attempt, StatusData, running, succeeded
 from gitsync.release.status import Verb as CountedVerb
@@ -156,10 +157,13 @@ class Performer:
             rendered = await self.render(wanted, _context(target.ref, revision, verb))
             return _content(rendered, wanted)
 
-        if action is Action.RESUME:
-            turn.log.info("taking up what was interrupted", action=verb)
-            return await self.deployer.resume(target.ref, content, options, interrupt)
-        return await self.deployer.deploy(target.ref, verb, content, options, interrupt)
+        try:
+            if action is Action.RESUME:
+                turn.log.info("taking up what was interrupted", action=verb)
+                return await self.deployer.resume(target.ref, content, options, interrupt)
+            return await self.deployer.deploy(target.ref, verb, content, options, interrupt)
+        except GitsyncError as error:
+            raise without_secrets(error, target.secrets)  # noqa: B904  # the same error, with fewer words
 
     def _verb(self, ref: ReleaseRef, action: Action) -> CountedVerb:
         latest = self.records.latest(ref.storage, ref.name)

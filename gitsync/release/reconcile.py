@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -147,7 +147,8 @@ class Reconciler:
 
     async def _target(self, release: HelmRelease) -> Target:
         chart = await self.charts.locate(release)
-        return target_of(release, chart, await self.references.values(release))
+        target = target_of(release, chart, await self.references.values(release))
+        return replace(target, secrets=self.references.secrets(release.key))
 
     async def _converge(self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt) -> float | None:
         latest = self.records.latest(target.ref.storage, target.ref.name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.release.records import SECRET_TYPE
-from gitsync.release.values import Texts, compose, texts_of
+from gitsync.release.values import Texts, compose, secrets_in, texts_of
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, SharedWatch, WatchEvent
@@ -48,6 +48,11 @@ class References:
             self._followed[release.key] = followed
         return await followed.values(release)
 
+    def secrets(self, key: ObjectKey) -> frozenset[str]:
+        """What of a release's values, as they were last read, is out of Secrets."""
+        followed = self._followed.get(key)
+        return followed.secrets if followed is not None else frozenset()
+
     async def forget(self, key: ObjectKey) -> None:
         """The release is gone, or refers to nothing any more."""
         followed = self._followed.pop(key, None)
@@ -72,6 +77,7 @@ class _Followed:
         self._seen: Texts | None = None
         self._made_of: object = None
         self._made: dict[str, Any] = {}
+        self.secrets: frozenset[str] = frozenset()
 
     @property
     def kinds(self) -> set[str]:
@@ -100,6 +106,7 @@ class _Followed:
         made_of = (release.spec.values_from, release.spec.values, texts)
         if self._made_of != made_of:
             self._made = await asyncio.to_thread(compose, release, texts)
+            self.secrets = await asyncio.to_thread(secrets_in, release, texts)
             self._made_of = made_of
         return self._made
 

@@ -51,6 +51,8 @@ class Target:
     common_metadata: CommonMetadata | None = None
     #: Whether an upgrade starts from the values of the last revision.
     preserve_values: bool = False
+    #: What of the values is out of Secrets, to be kept out of messages.
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:

@@ -16,6 +16,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import ValuesReference
 from gitsync.charts import merge_values, read_values, set_value
 from gitsync.errors import ValuesError, ValuesMissing
+from gitsync.release.secrecy import leaves
 
 #: What each reference of a release holds, in their order; None for what is not there.
 Texts = tuple[str | None, ...]
@@ -45,6 +46,15 @@ def compose(release: HelmRelease, texts: Sequence[str | None]) -> dict[str, Any]
                 f"{_place(reference, key)} does not exist", hint="create it, or set optional: true in valuesFrom"
             )
     return merge_values(values, inline)
+
+
+def secrets_in(release: HelmRelease, texts: Sequence[str | None]) -> frozenset[str]:
+    """What of the values comes out of Secrets, scalar by scalar. Blocks. Raises: ValuesError."""
+    found: set[str] = set()
+    for reference, text in zip(release.spec.values_from, texts, strict=True):
+        if reference.kind == "Secret" and text is not None:
+            found.update(leaves(text if reference.target_path else read_values(text)))
+    return frozenset(found)
 
 
 def _added(

@@ -80,6 +80,8 @@ class Pruner:
         except (KindUnknown, NotFound):
             return "forget"
         except ApiError as error:
+            if not entry.digest:
+                return "forget"  # it was never applied, and what refused that refuses this too
             report.failed(entry.key, error, entry.origin)
             return "keep"
         return "deleting"

@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import re
+import time
 from typing import Any
 
 from tests.controlplane.cluster import Cluster
@@ -56,6 +57,9 @@ def _list(cluster: Cluster, path: str) -> list[dict[str, Any]]:
     except ApiError as error:
         if error.status == 404:  # a kind that no chart has brought yet
             return []
+        if error.status == 429:  # a CRD that has just changed
+            time.sleep(0.2)
+            return _list(cluster, path)
         raise
     kind = answer["kind"].removesuffix("List")
     return [{**item, "kind": kind} for item in answer["items"]]

@@ -49,6 +49,11 @@ def test_values_are_what_helm_makes_of_them(what: str, installed: Mapping[str, F
 
     world.same_objects()
     world.same_records(1)
+
+
+@pytest.mark.parametrize("what", ["nulls that delete nothing", "integers", "unicode"])
+def test_helm_shows_values_as_it_shows_its_own(what: str, installed: Mapping[str, Future[World]]) -> None:
+    world = installed[what].result()
     for flags in ((), ("--all",)):
         command = ("get", "values", "demo", *flags, "--namespace")
         assert world.helm(*command, world.ours) == world.helm(*command, world.theirs)

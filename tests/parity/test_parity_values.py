@@ -97,3 +97,14 @@ def test_no_secret_shows_in_what_goes_wrong_with_it(world: World) -> None:
     world.condition("Ready", "False", "replicas")
     said = json.dumps([world.helm_release()["status"], world.serving.lines[first:]], default=str)
     assert SECRET not in said
+
+
+def test_no_secret_shows_in_what_the_api_server_says_of_it(world: World) -> None:
+    first = len(world.serving.lines)
+    put(world, "Secret", "port", {"port": f"No-{SECRET}"})
+    reference = {"kind": "Secret", "name": "port", "valuesKey": "port", "targetPath": "ports.http"}
+    world.deploy("plain", valuesFrom=[reference])
+    world.condition("Ready", "False", "spec.ports[0].targetPort")
+    events = world.cluster.request("GET", f"/api/v1/namespaces/{world.ours}/events")["items"]
+    said = json.dumps([world.helm_release()["status"], events, world.serving.lines[first:]], default=str)
+    assert SECRET not in said

@@ -158,7 +158,8 @@ class World:
 
     def _helm(self, verb: str, chart: str, values: Mapping[str, Any] | None, namespace: str, *flags: str) -> None:
         file = self.scratch / f"values-{next(_numbers)}.json"
-        file.write_text(json.dumps(values or {}, ensure_ascii=False))
+        # As YAML reads it: it takes no surrogates, and a line separator that is not escaped is a line's end to it.
+        file.write_text(json.dumps(values or {}, ensure_ascii=False).replace("\u2028", "\\u2028"))
         wait = ("--wait", "--wait-for-jobs", "--timeout", "30s")
         place = ("--namespace", namespace or self.theirs)
         self.helm(verb, self.name, self.charts[chart], *place, "--values", file, *wait, *flags)

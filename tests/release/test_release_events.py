@@ -9,7 +9,7 @@ from gitsync.api.identity import CommitInfo
 from gitsync.release.events import SETTLE, Happening, cause_of, news, uninstalled
 from gitsync.release.records import Record
 from gitsync.release.state import Digests
-from gitsync.release.status import Attempt, StatusData, StatusWriter, succeeded
+from gitsync.release.status import Attempt, StatusData, StatusWriter, Verb, succeeded
 
 ATTEMPT = Attempt(generation=1, version="1.0.0", digests=Digests("sha256:c", "sha256:v"))
 
@@ -29,7 +29,7 @@ def record(version: int) -> Record:
 def released(status: StatusData, version: int) -> StatusData:
     """The status after a revision was deployed."""
     made = record(version)
-    verb = "upgrade" if version > 1 else "install"
+    verb: Verb = "upgrade" if version > 1 else "install"
     return writer(status).released(succeeded(verb, made), made, "default", ATTEMPT, verb)
 
 
@@ -40,7 +40,9 @@ def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
     assert news({}, first) == [Happening("Normal", "InstallSucceeded", message)]
     assert news(first, writer(first).in_sync("InstallSucceeded", "x")) == []
     assert news(first, released(first, 2)) == [
-        Happening("Normal", "UpgradeSucceeded", "Helm upgrade succeeded for release default/redis.v2 with chart redis@1.0.0")
+        Happening(
+            "Normal", "UpgradeSucceeded", "Helm upgrade succeeded for release default/redis.v2 with chart redis@1.0.0"
+        )
     ]
 
 
@@ -83,7 +85,9 @@ def test_what_needs_somebody_is_told_at_once() -> None:
 
 
 def test_an_uninstall_names_what_was_deployed_last() -> None:
-    assert uninstalled(released({}, 3)) == "Helm uninstall succeeded for release default/redis.v3 with chart redis@1.0.0"
+    assert (
+        uninstalled(released({}, 3)) == "Helm uninstall succeeded for release default/redis.v3 with chart redis@1.0.0"
+    )
     assert uninstalled({}) == ""
 
 

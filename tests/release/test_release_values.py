@@ -20,7 +20,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import merge_values
 from gitsync.errors import ValuesError, ValuesMissing
-from gitsync.release.values import compose, texts_of
+from gitsync.release.values import compose, secrets_in, texts_of
 from tests.charts.build import chart_files, packed
 from tests.controlplane import binaries
 
@@ -257,3 +257,14 @@ def test_a_secret_that_stands_in_git_as_plain_text_is_read_too() -> None:
         "stringData": {"value": "x"},
     }
     assert composed(wanted, plain) == {"a": "x"}
+
+
+def test_only_what_comes_out_of_secrets_counts_as_secret() -> None:
+    wanted = release(
+        {"kind": "ConfigMap", "name": "plain"},
+        {"kind": "Secret", "name": "login"},
+        {"kind": "Secret", "name": "token", "valuesKey": "token", "targetPath": "auth.token"},
+        values={"inline": "shown"},
+    )
+    texts = ("host: known", "user: alice\npassword: hunter2\n", "abc,def")
+    assert secrets_in(wanted, texts) == {"alice", "hunter2", "abc,def"}

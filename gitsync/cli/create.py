@@ -1,0 +1,212 @@
+"""``gitsync create``: a release or a source from flags, into the cluster or (``--export``) onto standard output."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gitsync.api.names import HELM_API_VERSION, SOURCE_API_VERSION
+from gitsync.cli.kinds import RELEASE, REPOSITORY, Name, Timeout, Wait, cluster_settings, kinds_app, seconds
+from gitsync.errors import FieldErrors, OwnedByAnother
+from gitsync.settings import Settings
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
+app, sources = kinds_app()
+
+Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to put it in.")]
+Interval = Annotated[str, typer.Option("--interval", metavar="DURATION", help="How often to look.")]
+Export = Annotated[bool, typer.Option("--export", help="Print the YAML, for a repository; touch no cluster.")]
+
+Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the repository is: http, https or oci.")]
+SecretRef = Annotated[str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with username and password.")]
+CertSecretRef = Annotated[str, typer.Option("--cert-secret-ref", metavar="NAME", help="A Secret with ca.crt, tls.*.")]
+PassCredentials = Annotated[
+    bool, typer.Option("--pass-credentials", help="Send the credentials to wherever the index leads, too.")
+]
+
+Source = Annotated[
+    str,
+    typer.Option("--source", metavar="KIND/NAME[.NAMESPACE]", help="Where the chart is, as HelmRepository/bitnami."),
+]
+Chart = Annotated[str, typer.Option("--chart", metavar="NAME", help="The chart's name.")]
+ChartVersion = Annotated[str, typer.Option("--chart-version", metavar="RANGE", help="Its version, or a range.")]
+DependsOn = Annotated[
+    list[str] | None,
+    typer.Option("--depends-on", metavar="[NAMESPACE/]NAME", help="A release to be ready first; may be repeated."),
+]
+ValuesFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--values", metavar="FILE", exists=True, dir_okay=False, help="A file of values; may be repeated, later wins."
+    ),
+]
+ValuesFrom = Annotated[
+    list[str] | None,
+    typer.Option("--values-from", metavar="KIND/NAME", help="A ConfigMap or Secret with values; may be repeated."),
+]
+ReleaseName = Annotated[str, typer.Option("--release-name", metavar="NAME", help="The Helm release's name.")]
+TargetNamespace = Annotated[
+    str, typer.Option("--target-namespace", metavar="NAME", help="The namespace to install into.")
+]
+CreateTarget = Annotated[bool, typer.Option("--create-target-namespace", help="Create that namespace.")]
+
+
+@app.callback()
+def create() -> None:
+    """Create or change a release or a source; or print YAML for a repository.
+
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --export
+    """
+
+
+@sources.callback()
+def create_source() -> None:
+    """Create or change a chart repository.
+
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m
+    """
+
+
+@sources.command("helm")
+@cluster_settings
+def helm_repository(
+    settings: Settings,
+    name: Name,
+    url: Url,
+    interval: Interval = "1m",
+    namespace: Namespace = "default",
+    secret_ref: SecretRef = "",
+    cert_secret_ref: CertSecretRef = "",
+    pass_credentials: PassCredentials = False,
+    export: Export = False,
+    wait: Wait = True,
+    timeout: Timeout = "5m",
+) -> None:
+    """Create or change a HelmRepository, and wait until its index is read.
+
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m
+    """
+    spec = {
+        "interval": interval,
+        "url": url,
+        "type": "oci" if url.startswith("oci://") else "",
+        "secretRef": _reference(secret_ref),
+        "certSecretRef": _reference(cert_secret_ref),
+        "passCredentials": pass_credentials,
+    }
+    manifest = _manifest(SOURCE_API_VERSION, REPOSITORY.kind, namespace, name, spec)
+    raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None))
+
+
+@app.command("helmrelease")
+@cluster_settings
+def helm_release(
+    settings: Settings,
+    name: Name,
+    source: Source,
+    chart: Chart,
+    chart_version: ChartVersion = "",
+    depends_on: DependsOn = None,
+    values: ValuesFiles = None,
+    values_from: ValuesFrom = None,
+    interval: Interval = "5m",
+    namespace: Namespace = "default",
+    release_name: ReleaseName = "",
+    target_namespace: TargetNamespace = "",
+    create_target_namespace: CreateTarget = False,
+    export: Export = False,
+    wait: Wait = True,
+    timeout: Timeout = "5m",
+) -> None:
+    """Create or change a HelmRelease, and wait until it is ready.
+
+    Example: gitsync create helmrelease backend --source HelmRepository/podinfo --chart podinfo --depends-on redis
+    """
+    from gitsync.cli.values import read_files
+
+    spec = {
+        "interval": interval,
+        "dependsOn": [_dependency(item) for item in depends_on or ()],
+        "chart": {"spec": _stated({"chart": chart, "version": chart_version, "sourceRef": _source(source)})},
+        "releaseName": release_name,
+        "targetNamespace": target_namespace,
+        "install": {"createNamespace": True} if create_target_namespace else {},
+        "valuesFrom": [_kind_and_name(item, "--values-from") for item in values_from or ()],
+        "values": read_files(values or ()),
+    }
+    manifest = _manifest(HELM_API_VERSION, RELEASE.kind, namespace, name, spec)
+    raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None))
+
+
+def _create(settings: Settings, manifest: Manifest, export: bool, patience: float | None) -> int:
+    from gitsync.api.check import check
+    from gitsync.cli.output import as_yaml, write
+
+    if errors := check(manifest):
+        raise FieldErrors(errors)
+    if not export:
+        return asyncio.run(_apply(settings, manifest, patience))
+    write("---\n" + as_yaml(manifest))
+    return 0
+
+
+async def _apply(settings: Settings, manifest: Manifest, patience: float | None) -> int:
+    from gitsync.api.identity import ObjectKey
+    from gitsync.api.names import REQUESTED_AT_ANNOTATION
+    from gitsync.cli.objects import MANAGER, connected, new_token, origin_of
+    from gitsync.cli.output import write
+    from gitsync.cli.waiting import report, until_answered
+
+    key, token = ObjectKey.of(manifest), new_token()
+    async with connected(settings) as cluster:
+        existing = await cluster.find(key)
+        if existing is not None and (origin := origin_of(existing)):
+            raise OwnedByAnother(f"{key} comes from Git, which would put it back", hint=f"change {origin}")
+        asking = {**manifest["metadata"], "annotations": {REQUESTED_AT_ANNOTATION: token}}
+        await cluster.apply({**manifest, "metadata": asking}, manager=MANAGER, force=True)
+        write(f"{key} is {'changed' if existing else 'created'}\n")
+        if patience is None:
+            return 0
+        return 0 if report(await until_answered(cluster, key, token, patience)) else 1
+
+
+def _manifest(api_version: str, kind: str, namespace: str, name: str, spec: dict[str, Any]) -> Manifest:
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": _stated(spec),
+    }
+
+
+def _stated(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what nobody said anything about."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"name": name} if name else {}
+
+
+def _dependency(text: str) -> dict[str, str]:
+    namespace, _, name = text.rpartition("/")
+    return _stated({"name": name, "namespace": namespace})
+
+
+def _source(text: str) -> dict[str, str]:
+    """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. A namespace holds no dot, so the last one decides."""
+    reference = _kind_and_name(text, "--source")
+    name, _, namespace = reference["name"].rpartition(".")
+    return {**reference, "name": name, "namespace": namespace} if name else reference
+
+
+def _kind_and_name(text: str, option: str) -> dict[str, str]:
+    kind, slash, name = text.partition("/")
+    if not (kind and slash and name):
+        raise typer.BadParameter(f"{text!r} is not KIND/NAME", param_hint=option)
+    return {"kind": kind, "name": name}

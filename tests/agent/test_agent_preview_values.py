@@ -1,0 +1,75 @@
+"""`gitsync plan` with values by reference: what the commit itself brings counts before what is in the cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gitsync.agent.preview import preview
+from gitsync.settings import Settings
+from tests.controlplane.cluster import Cluster
+from tests.git.git_world import Repository
+
+RELEASE = """
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: app, namespace: {namespace}}}
+spec:
+  interval: 5m
+  chart:
+    spec:
+      chart: ./charts/app
+      sourceRef: {{kind: GitRepository, name: flux-system}}
+      valuesFiles: [charts/app/values.yaml, env/prod.yaml]
+  commonMetadata: {{labels: {{team: storage}}}}
+  valuesFrom:
+    - {{kind: ConfigMap, name: base}}
+    - {{kind: Secret, name: login, valuesKey: password, targetPath: auth.password}}
+"""
+BASE = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: base, namespace: {namespace}}}
+data: {{values.yaml: "from: git"}}
+"""
+CHART = {
+    "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
+    "charts/app/values.yaml": "default: chart\nenvironment: none\n",
+    "charts/app/templates/a.yaml": (
+        'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\ndata: {values: {{ omit .Values "auth" | toJson | quote }}}\n'
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: hidden}\nstringData: {password: {{ .Values.auth.password }}}\n"
+    ),
+    "env/prod.yaml": "environment: prod\n",
+}
+
+
+async def test_a_plan_shows_what_references_make_of_a_release(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    place = f"/api/v1/namespaces/{namespace}"
+    old = {"metadata": {"name": "base"}, "data": {"values.yaml": "from: cluster"}}
+    control_plane.request("POST", f"{place}/configmaps", old)
+    origin = Repository.make(tmp_path / "origin")
+    files = CHART | {
+        "fleet/app.yaml": RELEASE.format(namespace=namespace),
+        "fleet/base.yaml": BASE.format(namespace=namespace),
+    }
+    origin.commit(files)
+    settings = Settings(
+        repo=str(origin.path), path="fleet", kubeconfig=control_plane.kubeconfig, state_dir=tmp_path / "state"
+    )
+
+    missing = await preview(settings)
+    assert [problem.message for problem in missing.problems] == [
+        f"valuesFrom: Secret '{namespace}/login' key 'password' does not exist"
+    ]
+    control_plane.request(
+        "POST", f"{place}/secrets", {"metadata": {"name": "login"}, "stringData": {"password": "hunter2"}}
+    )
+    found = await preview(settings)
+    assert not found.problems
+    text = "\n".join(line.text for item in found.objects for line in item.diff)
+    shown = json.dumps({"default": "chart", "environment": "prod", "from": "git"}, separators=(",", ":"))
+    assert shown in text.replace('\\"', '"')
+    assert "team: storage" in text
+    assert "hunter2" not in text
