@@ -32,6 +32,7 @@ from gitsync.release.references import References
 from gitsync.release.repositories import Repositories
 from gitsync.release.storage import RecordStore
 from gitsync.release.target import Located, Target
+from gitsync.release.testing import ChartTests
 from gitsync.release.uninstall import Uninstaller
 from gitsync.sync.gitcharts import GitCharts
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 #: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
 GATHER = 0.05
+#: Seconds in which a commit that changed the values of a release is given time to change the release itself.
+AFTER_COMMIT = 2.0
 
 
 class Releases:
@@ -59,6 +62,7 @@ class Releases:
             Deployer(cluster, self._records, slots),
             Uninstaller(cluster, self._records),
             renderer(cluster, charts),
+            ChartTests(cluster, self._records),
         )
         self._references = References(cluster, self._on_values_change)
         self._reconciler = Reconciler(
@@ -116,7 +120,10 @@ class Releases:
         self.queue.wake(key)
 
     def _on_values_change(self, key: ObjectKey, why: str) -> None:
-        self.queue.wake(key, interrupt=why)
+        if self.index.expects(key):  # the commit that changed the values changes the release too: one upgrade for both
+            self.queue.wake_later(key, AFTER_COMMIT)
+        else:
+            self.queue.wake(key, interrupt=why)
 
     def _on_release_event(self, event: WatchEvent) -> None:
         if event.type == "DELETED":

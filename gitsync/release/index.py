@@ -91,6 +91,10 @@ class ReleaseIndex:
         for key in before - self._expected - self._manifests.keys():
             self._tell(key, None, None)
 
+    def expects(self, key: ObjectKey) -> bool:
+        """Whether a commit is about to apply this release."""
+        return key in self._expected
+
     def raw(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""
         return self._manifests.get(key)

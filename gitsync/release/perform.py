@@ -22,6 +22,7 @@ from gitsync.release.state import Action, Digests
 from gitsync.release.status import Attempt, StatusData, running, succeeded
 from gitsync.release.status import Verb as CountedVerb
 from gitsync.release.storage import RecordStore
+from gitsync.release.testing import TESTS, ChartTests, ChartTestsFailed
 from gitsync.release.uninstall import Propagation, Uninstaller, UninstallOptions
 from gitsync.release.wait import names
 
@@ -45,6 +46,7 @@ class Performer:
     deployer: Deployer
     uninstaller: Uninstaller
     render: Render
+    tests: ChartTests
 
     async def unlock(self, turn: Turn, ref: ReleaseRef) -> None:
         """Free a release whose pending record nobody works on."""
@@ -76,8 +78,7 @@ class Performer:
         if record is None:
             return False
         turn.log.info("release has become ready after its deadline", revision=record.version)
-        verb = turn.status.last_verb
-        await turn.write(turn.status.released(succeeded(verb, record), record, target.ref.storage, attempt, verb))
+        await self.tests.deployed(turn, release, record, attempt, turn.status.last_verb)
         return True
 
     async def perform(
@@ -107,7 +108,18 @@ class Performer:
             raise
         except TerminalError as error:
             return await self._failed(turn, release, target, verb, attempt, error)
-        await self._succeeded(turn, target, verb, attempt, deployed, time.monotonic() - started)
+        self._log_success(turn, verb, deployed, time.monotonic() - started)
+        return await self.tests.deployed(turn, release, deployed.record, attempt, verb)
+
+    async def test(
+        self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, interrupt: Interrupt
+    ) -> float | None:
+        """Run the chart's tests on the deployed revision. Returns seconds until the next pass, as ``perform``."""
+        report = self._reporter(turn, running("test", release.spec.timeout_of("test")))
+        try:
+            await self.tests.run(turn, release, attempt, report, interrupt)
+        except ChartTestsFailed as error:
+            return await self._failed(turn, release, target, turn.status.last_verb, attempt, error)
         return None
 
     async def recall(self, turn: Turn, target: Target, attempt: Attempt) -> None:
@@ -184,9 +196,7 @@ class Performer:
 
         return report
 
-    async def _succeeded(
-        self, turn: Turn, target: Target, verb: CountedVerb, attempt: Attempt, deployed: Deployed, took: float
-    ) -> None:
+    def _log_success(self, turn: Turn, verb: CountedVerb, deployed: Deployed, took: float) -> None:
         record, delta = deployed.record, deployed.delta
         # Said before the status is written: that wakes dependents, and theirs are the lines after this one.
         turn.log.info(
@@ -199,7 +209,6 @@ class Performer:
             **({"kept": names(delta.kept)} if delta.kept else {}),
             took=took,
         )
-        await turn.write(turn.status.released(succeeded(verb, record), record, target.ref.storage, attempt, verb))
 
     async def _failed(
         self,
@@ -214,8 +223,9 @@ class Performer:
         failures = turn.status.failures(verb, attempt) + 1
         forever = action.strategy.retries_forever
         exhausted = not forever and action.remediation.exhausted(failures)
-        past = await self._past(turn, target)
-        status = turn.status.failed(verb, error.message, attempt, past, exhausted=exhausted)
+        tests = isinstance(error, ChartTestsFailed)
+        past = await self._past(turn, target, error)
+        status = turn.status.failed(verb, error.message, attempt, past, exhausted=exhausted, tests=tests)
         turn.log.error(
             f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
             error=error,
@@ -227,9 +237,11 @@ class Performer:
             return action.strategy.retry_interval
         return None if exhausted and not action.remediation.remediates_last_failure() else 0.0
 
-    async def _past(self, turn: Turn, target: Target) -> StatusData:
+    async def _past(self, turn: Turn, target: Target, error: TerminalError) -> StatusData:
         """What the status remembers of a revision that has just failed: a release is moved by that, too."""
         ref = target.ref
+        if isinstance(error, ChartTestsFailed):
+            return turn.status.remembered(error.record, ref.storage)
         latest = self.records.latest(ref.storage, ref.name)
         if latest is None or latest.status != "failed":
             return {}
@@ -246,8 +258,11 @@ class Performer:
         self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt
     ) -> float | None:
         ref = target.ref
-        good = [item for item in self.records.revisions(ref.storage, ref.name) if item.status == "deployed"]
-        good = good or [item for item in self.records.revisions(ref.storage, ref.name) if item.status == "superseded"]
+        passed = [
+            item for item in self.records.revisions(ref.storage, ref.name) if item.annotations.get(TESTS) != "Failed"
+        ]
+        good = [item for item in passed if item.status == "deployed"]
+        good = good or [item for item in passed if item.status == "superseded"]
         if not good:
             raise ReleaseError(f"{ref} has no good revision to roll back to", action="rollback")
         past = await self.records.read(ref.storage, ref.name, good[-1].version)

@@ -54,6 +54,7 @@ from gitsync.release.status import Attempt, StatusData, StatusWriter
 from gitsync.release.storage import RecordStore
 from gitsync.release.support import refused, without_effect
 from gitsync.release.target import ChartSource, Target, ref_of, target_of
+from gitsync.release.testing import judged
 from gitsync.release.turn import MANAGER, Turn
 from gitsync.release.wait import names
 
@@ -161,7 +162,7 @@ class Reconciler:
         )
         attempt = Attempt(release.metadata.generation, target.chart.version, target.digests)
         tries = _tries(release, turn.status, attempt)
-        action = decide(state, tries)
+        action = decide(judged(state, latest, release, tries.action), tries)
         if turn.status.force_requested and action in (Action.NOTHING, Action.STALL):
             action = Action.INSTALL if latest is None else Action.UPGRADE
         if action in _WAITS and self.index.blocked(turn.key) is not None:
@@ -191,9 +192,12 @@ class Reconciler:
                 await self._in_sync(turn, target, attempt)
                 return None
             case Action.STALL:  # said when it happened, and kept in the status
-                if not await self.performer.confirm(turn, release, target, attempt):
-                    await turn.write(turn.status.acknowledged())
+                if await self.performer.confirm(turn, release, target, attempt):
+                    return 0.0
+                await turn.write(turn.status.acknowledged())
                 return None
+            case Action.TEST:
+                return await self.performer.test(turn, release, target, attempt, interrupt)
             case Action.WAIT:
                 self._once(turn, "another operation is in progress", release=str(target.ref))
                 return 15.0
@@ -202,8 +206,7 @@ class Reconciler:
                 return 0.0
             case Action.COMPARE:
                 if await self.performer.same_content(turn, target):
-                    await self._in_sync(turn, target, attempt)
-                    return None
+                    return 0.0
                 if self.index.blocked(turn.key) is not None:
                     await self._block(turn)
                     return None

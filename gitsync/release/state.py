@@ -28,6 +28,7 @@ class State(StrEnum):
     STALE_LOCK = "stale-lock"  # somebody else's action, too old to be alive
     OUT_OF_SYNC = "out-of-sync"
     FAILED = "failed"  # exactly this chart and values were tried and failed
+    UNTESTED = "untested"  # deployed, with its tests still to be run (see testing.judged)
     UNKNOWN = "unknown"  # deployed, but only the record's payload can tell whether it is this chart and values
     IN_SYNC = "in-sync"
 
@@ -46,6 +47,7 @@ class Action(StrEnum):
     ROLLBACK_AND_RETRY = "rollback-and-retry"
     RETRY = "retry"
     STALL = "stall"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ _PLAIN = {
     State.STALE_LOCK: Action.UNLOCK,
     State.OUT_OF_SYNC: Action.UPGRADE,
     State.UNKNOWN: Action.COMPARE,
+    State.UNTESTED: Action.TEST,
     State.IN_SYNC: Action.NOTHING,
 }
 

@@ -27,6 +27,8 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     RETRIES_EXCEEDED,
     STALLED,
+    TEST_FAILED,
+    TEST_SUCCESS,
     TRUE,
     UNKNOWN,
 )
@@ -81,12 +83,16 @@ class StatusWriter:
             drop=(STALLED,),
         )
 
-    def failed(self, verb: Verb, message: str, attempt: Attempt, past: StatusData, *, exhausted: bool) -> StatusData:
+    def failed(
+        self, verb: Verb, message: str, attempt: Attempt, past: StatusData, *, exhausted: bool, tests: bool = False
+    ) -> StatusData:
         """A try failed. When it was the last one the release is Stalled, and the message says so first.
 
-        ``past`` is what ``remembered`` says of the failed revision, {} when none was begun.
+        ``past`` is what ``remembered`` says of the failed revision, {} when none was begun. With ``tests`` the revision
+        was deployed, and its tests have failed.
         """
-        reason = f"{verb.capitalize()}Failed"
+        reason = TEST_FAILED if tests else f"{verb.capitalize()}Failed"
+        outcome = (TEST_SUCCESS if tests else RELEASED, FALSE, reason, message)
         failures = self.failures(verb, attempt) + 1
         status = self._touched() | self._attempted(attempt, verb) | past
         status |= {"failures": self.old.get("failures", 0) + 1, f"{verb}Failures": failures}
@@ -96,14 +102,14 @@ class StatusWriter:
                 status,
                 (RECONCILING, TRUE, PROGRESSING_WITH_RETRY, text),
                 (READY, FALSE, reason, text),
-                (RELEASED, FALSE, reason, message),
+                outcome,
                 drop=(STALLED,),
             )
         text = f"{verb} retries exhausted: {message}"
         return self._with(
             status | self._handled_requests(),
             (READY, FALSE, reason, text),
-            (RELEASED, FALSE, reason, message),
+            outcome,
             (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),
             drop=(RECONCILING,),
         )
@@ -128,7 +134,7 @@ class StatusWriter:
             status,
             (READY, TRUE, reason, f"Release reconciliation succeeded: {message}"),
             (RELEASED, TRUE, reason, message),
-            drop=(RECONCILING, STALLED),
+            drop=(RECONCILING, STALLED, TEST_SUCCESS),
         )
 
     def remembered(self, record: Record, storage: str) -> StatusData:
@@ -274,8 +280,24 @@ def snapshot(record: Record) -> dict[str, Any]:
         "firstDeployed": _seconds(record.first_deployed),
         "lastDeployed": _seconds(record.last_deployed),
     }
+    if tests := _test_hooks(record):
+        data["testHooks"] = tests
     app_version = (record.chart.get("metadata") or {}).get("appVersion")
     return {**data, "appVersion": str(app_version)} if app_version else data
+
+
+def _test_hooks(record: Record) -> dict[str, Any]:
+    """How the tests of a revision went, those that ran."""
+    tests = [hook for hook in record.hooks if "test" in hook.get("events", ())]
+    return {
+        str(hook.get("name", "")): {
+            "lastStarted": _seconds(hook["last_run"].get("started_at", "")),
+            "lastCompleted": _seconds(hook["last_run"].get("completed_at", "")),
+            "phase": hook["last_run"]["phase"],
+        }
+        for hook in tests
+        if (hook.get("last_run") or {}).get("phase")
+    }
 
 
 def history(old: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:

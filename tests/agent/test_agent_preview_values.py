@@ -35,9 +35,12 @@ data: {{values.yaml: "from: git"}}
 CHART = {
     "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
     "charts/app/values.yaml": "default: chart\nenvironment: none\n",
-    "charts/app/templates/a.yaml": (
-        'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\ndata: {values: {{ omit .Values "auth" | toJson | quote }}}\n'
-        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: hidden}\nstringData: {password: {{ .Values.auth.password }}}\n"
+    "charts/app/templates/shown.yaml": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\n"
+        'data: {values: {{ omit .Values "auth" | toJson | quote }}}\n'
+    ),
+    "charts/app/templates/hidden.yaml": (
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: hidden}\nstringData: {password: {{ .Values.auth.password }}}\n"
     ),
     "env/prod.yaml": "environment: prod\n",
 }

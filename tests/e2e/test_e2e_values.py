@@ -1,0 +1,56 @@
+"""Values in a ConfigMap that stands in Git beside the release that refers to it."""
+
+from __future__ import annotations
+
+import json
+
+from gitsync.charts.serve import ChartServer
+from tests.controlplane.cluster import Cli
+from tests.e2e import helm
+from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.manifests import release, repository
+from tests.e2e.watching import Watch, is_ready
+
+
+def values(namespace: str, message: str) -> str:
+    return f"""\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: values, namespace: {namespace}}}
+data:
+  values.yaml: "message: {message}"
+"""
+
+
+def referring(namespace: str, image: str) -> str:
+    text = release(namespace, "app", values={"image": image})
+    return text + "  valuesFrom: [{kind: ConfigMap, name: values}]\n"
+
+
+def message(kubectl: Cli, namespace: str) -> str:
+    text: str = json.loads(kubectl("get", "configmap", "app", "-n", namespace, "-o", "json"))["data"]["message"]
+    return text
+
+
+def test_a_commit_to_the_values_alone_upgrades_and_one_to_both_upgrades_once(
+    agent: AgentProcess, fleet: Fleet, charts: ChartServer, releases: Watch, helm_cli: Cli, kubectl: Cli, namespace: str
+) -> None:
+    files = {"charts.yaml": repository(namespace, charts.url)}
+    fleet.commit({**files, "app.yaml": referring(namespace, "registry.example/app:1.0")}, "an app without its values")
+    agent.start()
+    missing = agent.wait_for(f"valuesFrom: ConfigMap '{namespace}/values' key 'values.yaml' does not exist")
+    assert missing.fields["level"] == "warning"
+
+    fleet.commit({"values.yaml": values(namespace, "one")}, "its values")
+    releases.until(lambda now: is_ready(now.get(f"{namespace}/app")), "the release is ready")
+    assert message(kubectl, namespace) == "one"
+
+    fleet.commit({"values.yaml": values(namespace, "two")}, "other values")
+    agent.wait_for("release upgraded", release=f"{namespace}/app")
+    assert message(kubectl, namespace) == "two"
+
+    both = {"values.yaml": values(namespace, "three"), "app.yaml": referring(namespace, "registry.example/app:2.0")}
+    fleet.commit(both, "values and image")
+    agent.wait_for("sync finished", commit=fleet.head[:7])
+    assert message(kubectl, namespace) == "three"
+    assert helm.history(helm_cli, namespace, "app") == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
