@@ -97,6 +97,7 @@ class Releases:
             self.index.subscribe(self._on_release_change)
             repositories.subscribe(self._on_repository_event)
             releases.subscribe(self._on_release_event)
+            await self._cluster.served()  # before many releases want it at once
             for key, _ in repositories.items():
                 self._repository_queue.wake(key)
             for key, manifest in releases.items():

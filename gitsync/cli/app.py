@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
     "tree": Lazy("gitsync.cli.tree", "Show what a release consists of, down to its pods, and how each part is."),
     "history": Lazy("gitsync.cli.history", "Show the revisions of a release, oldest first, as helm history does."),
+    "events": Lazy("gitsync.cli.events", "Show what has happened to releases and sources lately, the last event last."),
     "reconcile": Lazy("gitsync.cli.reconcile", "Reconcile a release or a source now, and wait for what comes of it."),
     "suspend": Lazy("gitsync.cli.suspend", "Suspend releases or sources: the agent leaves them alone until resumed."),
     "resume": Lazy("gitsync.cli.resume", "Resume releases or sources that were suspended, and wait for them."),

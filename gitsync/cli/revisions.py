@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING
 from gitsync.cli.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, objects_of
-from gitsync.release.records import CHART_DIGEST, OWNER_SELECTOR, SECRET_TYPE, VALUES_DIGEST, Record, Summary, decode
+from gitsync.release.records import (
+    CHART_DIGEST,
+    OWNER_SELECTOR,
+    SECRET_TYPE,
+    VALUES_DIGEST,
+    Record,
+    Summary,
+    decode,
+)
 from gitsync.release.state import Digests
 from gitsync.release.target import ref_of
+from gitsync.release.testing import TESTS
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
@@ -56,7 +65,7 @@ def choose(ref: ReleaseRef, revisions: Sequence[Summary], wanted: int) -> Summar
         message = f"another operation is in progress on {ref}: revision {latest.version} is {latest.status}"
         raise ReleaseError(message, action="rollback", hint="wait for its end: gitsync get helmreleases -w")
     if not wanted:
-        good = [item for item in before if item.status in _GOOD]
+        good = [item for item in before if item.status in _GOOD and item.annotations.get(TESTS) != "Failed"]
         if not good:
             raise ReleaseError(f"{ref} has no good revision before {latest.version}", action="rollback")
         return good[-1]
@@ -91,7 +100,7 @@ async def bring_back(
 
     deployer = Deployer(cluster, store, asyncio.Semaphore(1))
     try:
-        return await deployer.deploy(ref, "rollback", render, _options(release, revision, limit), interrupt)
+        return await deployer.deploy(ref, "rollback", render, _options(release, limit), interrupt)
     except NotReadyInTime as error:
         error.hint = error.hint or "the old content is applied, and may become ready later; gitsync tree shows it"
         raise
@@ -107,10 +116,11 @@ def _content_of(record: Record) -> Content:
         digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
         hooks=record.hooks,
         notes=record.notes,
+        of_revision=record.version,
     )
 
 
-def _options(release: HelmRelease, revision: int, limit: float | None) -> Options:
+def _options(release: HelmRelease, limit: float | None) -> Options:
     action = release.spec.rollback
     return Options(
         timeout=limit or release.spec.timeout_of("rollback"),
@@ -119,7 +129,7 @@ def _options(release: HelmRelease, revision: int, limit: float | None) -> Option
         hooks=not action.disable_hooks,
         crds="Skip",
         max_history=release.spec.max_history,
-        cause=f"to revision {revision}, by hand",
+        cause="by hand",
         on_reason=_tell,
     )
 

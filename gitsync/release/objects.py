@@ -68,15 +68,37 @@ def delta(before: Sequence[Manifest], after: Sequence[Manifest]) -> Delta:
     )
 
 
-def waves(manifests: Iterable[Manifest]) -> list[list[Manifest]]:
-    """Group objects that are already in Helm's install order into runs of one kind.
+#: Kinds that are applied together: none of them needs another one to be applied.
+_TOGETHER = {
+    **dict.fromkeys(
+        (
+            *("NetworkPolicy", "ResourceQuota", "LimitRange", "PodDisruptionBudget", "ServiceAccount", "Secret"),
+            *("ConfigMap", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "ClusterRole"),
+            *("ClusterRoleBinding", "Role", "RoleBinding", "Service"),
+        ),
+        "configuration",
+    ),
+    **dict.fromkeys(
+        (
+            *("DaemonSet", "Pod", "ReplicationController", "ReplicaSet", "Deployment", "HorizontalPodAutoscaler"),
+            *("StatefulSet", "Job", "CronJob"),
+        ),
+        "what makes pods",
+    ),
+}
 
-    The members of a run do not need each other, so they can be applied at once; the runs go one after the other.
+
+def waves(manifests: Iterable[Manifest]) -> list[list[Manifest]]:
+    """Objects that are in Helm's install order, in waves: the members of a wave are applied at once, each wave after
+    the one before. Where Helm goes kind by kind, what does not need each other goes together here.
     """
-    runs: list[list[Manifest]] = []
+    found: list[list[Manifest]] = []
+    last = ""
     for manifest in manifests:
-        if runs and runs[-1][0]["kind"] == manifest["kind"]:
-            runs[-1].append(manifest)
-        else:
-            runs.append([manifest])
-    return runs
+        kind = str(manifest["kind"])
+        wave = _TOGETHER.get(kind, kind)
+        if not found or wave != last:
+            found.append([])
+        found[-1].append(manifest)
+        last = wave
+    return found

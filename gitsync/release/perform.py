@@ -15,6 +15,7 @@ from gitsync.charts import ReleaseContext, Rendered, install_order, parse_object
 from gitsync.errors import GitsyncError, NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
 from gitsync.release.events import Happening, cause_of, uninstalled
+from gitsync.release.meanwhile import meanwhile
 from gitsync.release.preserve import preserving
 from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record
 from gitsync.release.secrecy import without_secrets
@@ -100,10 +101,11 @@ class Performer:
         if action is Action.ROLLBACK_AND_RETRY:
             return await self._remedy_by_rollback(turn, release, target, interrupt)
         verb = self._verb(target.ref, action)
-        await turn.write(turn.status.progressing(running(verb, release.spec.timeout_of(verb)), attempt, verb))
+        underway = turn.status.progressing(running(verb, release.spec.timeout_of(verb)), attempt, verb)
         started = time.monotonic()
         try:
-            deployed = await self._deploy(turn, release, target, action, verb, interrupt)
+            async with meanwhile(turn.write(underway)):  # said while the first steps are taken already
+                deployed = await self._deploy(turn, release, target, action, verb, interrupt)
         except (ValuesError, RenderError):
             raise
         except TerminalError as error:
@@ -272,7 +274,10 @@ class Performer:
         async def content(revision: int) -> Content:
             return _content_of(past)
 
+        failed = turn.status.old.get("conditions") or []
         deployed = await self.deployer.deploy(ref, "rollback", content, options, interrupt)
+        # Meanwhile they may have said what the rollback waits for; what stays true is why it was necessary.
+        await turn.write({**turn.status.old, "conditions": failed})
         turn.tell(Happening("Normal", ROLLBACK_SUCCEEDED, succeeded("rollback", deployed.record)))
         return 0.0
 

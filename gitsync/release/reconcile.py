@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: Seconds between two writes about dependencies of which ever fewer are not ready.
+REPEAT = 5.0
 _WAITS = (Action.INSTALL, Action.UPGRADE, Action.RETRY, Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY)
 
 
@@ -84,6 +86,7 @@ class Reconciler:
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._blocked_on: dict[ObjectKey, frozenset[ObjectKey]] = {}
         self._said: dict[ObjectKey, dict[str, str]] = {}
+        self._said_blocked: dict[ObjectKey, float] = {}
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one, None to wait until woken."""
@@ -134,13 +137,11 @@ class Reconciler:
             self._once(turn, "fields without effect yet", topic="fields", level="warning", fields=", ".join(fields))
         held = self.index.held.get(turn.key)
         if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
-            await self._block(turn)
-            return None
+            return await self._block(turn)
         try:
             target = await self._target(release)
         except (SourceNotReady, ValuesMissing) as error:
-            await self._block(turn, error)
-            return None
+            return await self._block(turn, error)
         except ChartError as error:
             await self._stall(turn, VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED, error)
             return None
@@ -166,8 +167,7 @@ class Reconciler:
         if turn.status.force_requested and action in (Action.NOTHING, Action.STALL):
             action = Action.INSTALL if latest is None else Action.UPGRADE
         if action in _WAITS and self.index.blocked(turn.key) is not None:
-            await self._block(turn)
-            return None
+            return await self._block(turn)
         self._unblock(turn, action)
         old = turn.status.last_ref
         if old is not None and self._moved(turn, release, target) and self.records.latest(old[2], old[0]) is not None:
@@ -208,8 +208,7 @@ class Reconciler:
                 if await self.performer.same_content(turn, target):
                     return 0.0
                 if self.index.blocked(turn.key) is not None:
-                    await self._block(turn)
-                    return None
+                    return await self._block(turn)
                 action = Action.UPGRADE
         return await self.performer.perform(turn, release, target, attempt, action, interrupt)
 
@@ -226,16 +225,25 @@ class Reconciler:
         )
         await turn.write(turn.status.in_sync(f"{verb.capitalize()}Succeeded", message))
 
-    async def _block(self, turn: Turn, error: BlockedError | None = None) -> None:
-        """Wait for others; whoever changes what is waited for wakes this release."""
+    async def _block(self, turn: Turn, error: BlockedError | None = None) -> float | None:
+        """Wait for others; whoever changes what is waited for wakes this release.
+
+        Returns seconds until that is said again: of many dependencies, one after the other becomes ready, and each time
+        is not worth a write.
+        """
         blocked = self.index.blocked(turn.key)
         if blocked is not None:
             error = blocked.error
+            fewer = blocked.on < self._blocked_on.get(turn.key, frozenset())
             self._blocked_on[turn.key] = blocked.on
+            if fewer and (pause := self._said_blocked.get(turn.key, 0.0) + REPEAT - time.monotonic()) > 0:
+                return pause
+            self._said_blocked[turn.key] = time.monotonic()
         assert error is not None
         await turn.write(turn.status.blocked(_reason(error), error.message))
         level = "warning" if isinstance(error, DependencyCycle | DependencyMissing | ValuesMissing) else "info"
         self._once(turn, error.message, level=level, hint=error.hint)
+        return None
 
     def _unblock(self, turn: Turn, action: Action) -> None:
         said = self._said.get(turn.key, {})
@@ -300,6 +308,7 @@ class Reconciler:
         await self.references.forget(key)
         self._blocked_on.pop(key, None)
         self._said.pop(key, None)
+        self._said_blocked.pop(key, None)
         self._backoff.reset(key)
 
 

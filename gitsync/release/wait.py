@@ -73,6 +73,8 @@ class _Waiting:
         self._changed = asyncio.Event()
         self._pods: dict[str, SharedWatch] = {}
         self._told = ""
+        #: Something happened since the last closer look.
+        self._news = True
         self._latest: dict[ObjectKey, Manifest] = {}
         self.unready: dict[ObjectKey, Health] = {}
         for key, applied in want.objects.items():
@@ -95,6 +97,14 @@ class _Waiting:
                 self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
             else:
                 self._look(event.key, event.manifest)
+            self._news = True
+            self._changed.set()
+
+    def _on_pod_event(self, event: WatchEvent) -> None:
+        """Some pod changed. A namespace may hold hundreds, and every wait in it hears of each: they are looked at
+        together, at the next time to look."""
+        if not self._news:
+            self._news = True
             self._changed.set()
 
     def _look(self, key: ObjectKey, live: Manifest) -> None:
@@ -125,10 +135,10 @@ class _Waiting:
         return f"{key}: {self.unready[key].message}" + (f" (and {more} more not ready)" if more else "")
 
     async def until_settled(self, cluster: Cluster, stack: AsyncExitStack, interrupt: Interrupt) -> None:
-        """Wait for events until all are ready. From SILENCE on, pods are watched too and reasons are told."""
+        """Wait for events until all are ready. From SILENCE on, pods are looked at too and reasons are told."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._want.timeout
-        speak_at = loop.time() + min(SILENCE, self._want.timeout / 2)
+        look_at = loop.time() + min(SILENCE, self._want.timeout / 2)
         interrupted = asyncio.create_task(interrupt.wait())
         stack.callback(interrupted.cancel)
         while self.unready:
@@ -141,25 +151,23 @@ class _Waiting:
             now = loop.time()
             if now >= deadline:
                 raise NotReadyInTime(f"not ready within {self._want.timeout:g}s: {self.reason()}")
-            if now >= speak_at:
+            if now >= look_at and self._news:
+                look_at = now + SILENCE
                 await self._look_closer(cluster, stack)
-                if not self.unready or self.failed() is not None:
-                    continue
-                if await self._tell():
-                    speak_at = loop.time() + SILENCE
-            due = deadline if now >= speak_at else min(speak_at, deadline)
-            await self._next(interrupted, due - now)
+                if self.unready and self.failed() is None:
+                    await self._tell()
+                continue
+            await self._next(interrupted, (min(look_at, deadline) if self._news else deadline) - now)
 
-    async def _tell(self) -> bool:
-        """Tell the reason when it is another than last time; True when it was told."""
+    async def _tell(self) -> None:
+        """Tell the reason when it is another than last time."""
         reason = self.reason()
-        if self._want.on_reason is None or reason == self._told:
-            return False
-        self._told = reason
-        await self._want.on_reason(reason)
-        return True
+        if self._want.on_reason is not None and reason != self._told:
+            self._told = reason
+            await self._want.on_reason(reason)
 
     async def _look_closer(self, cluster: Cluster, stack: AsyncExitStack) -> None:
+        self._news = False
         await self._watch_pods(cluster, stack)
         await self._show_pods()
 
@@ -177,7 +185,7 @@ class _Waiting:
         for namespace in sorted(namespaces - self._pods.keys()):
             watch = await stack.enter_async_context(cluster.watch("", "Pod", namespace=namespace))
             self._pods[namespace] = watch
-            stack.callback(watch.subscribe(lambda event: self._changed.set()))
+            stack.callback(watch.subscribe(self._on_pod_event))
         for key in list(self.unready):
             if key.namespace in self._pods and key in self._latest:
                 self._look(key, self._latest[key])

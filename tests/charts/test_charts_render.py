@@ -196,7 +196,7 @@ async def test_values_that_break_the_schema_name_their_path_and_not_themselves(c
     assert dict(caught.value.fields) == {
         "replicas": "got string, want integer",
         "password": "value does not match pattern '^[a-z]+$'",
-        "level": "got string, want integer",
+        "inner.level": "got string, want integer",
     }
     assert (caught.value.chart, caught.value.version) == ("schema", "1.0.0")
     assert "S3CRET" not in str(caught.value)

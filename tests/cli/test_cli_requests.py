@@ -82,9 +82,7 @@ def test_a_release_that_waits_for_another_says_so_at_the_deadline(gitsync: Gitsy
     ]
 
 
-def test_a_source_is_read_first_and_answers_too(
-    gitsync: Gitsync, serving: Serving, control_plane: Cluster
-) -> None:
+def test_a_source_is_read_first_and_answers_too(gitsync: Gitsync, serving: Serving, control_plane: Cluster) -> None:
     said = gitsync("reconcile", "helmrelease", "app", "-n", serving.namespace, "--with-source")
     assert said.code == 0
     assert [line.partition(" is ready: ")[0] for line in said.out.splitlines()] == [
@@ -97,9 +95,7 @@ def test_a_source_is_read_first_and_answers_too(
     assert found["status"]["lastHandledReconcileAt"] == requested
 
 
-def test_a_source_that_cannot_be_read_is_an_error(
-    gitsync: Gitsync, serving: Serving, control_plane: Cluster
-) -> None:
+def test_a_source_that_cannot_be_read_is_an_error(gitsync: Gitsync, serving: Serving, control_plane: Cluster) -> None:
     created = gitsync(
         "create", "source", "helm", "away", "-n", serving.namespace, "--url", f"{serving.charts}/nosuch", "--no-wait"
     )
@@ -132,7 +128,7 @@ def test_what_git_does_not_name_stays_suspended_through_commits_and_is_taken_up_
     assert not serving.agent.said("drift corrected"), "a field that Git does not name is nobody's drift"
 
     said = gitsync("resume", "helmrelease", "app", "-n", namespace)
-    assert (said.code, said.err.replace("\n", "")[:7]) in ((0, ""), (0, "HelmRel"))
+    assert said.code == 0, said.err
     assert said.out.splitlines()[0] == f"{key} is resumed"
     assert said.out.splitlines()[1].startswith(f"{key} is ready: ")
     found = live("app")

@@ -107,7 +107,8 @@ def test_an_upgrade_whose_tests_fail_is_rolled_back_to_what_passed(world: World)
     world.until(lambda: world.revisions() == expected, "it is rolled back", lambda: str(world.revisions()))
 
     assert world.record(3).get("config", {}) == {}
-    assert conditions(world.helm_release()["status"])["Ready"] == ("False", "TestFailed")
+    world.condition("Stalled", "True")
+    assert conditions(world.condition("Ready", "False"))["Ready"] == ("False", "TestFailed")
 
 
 @pytest.mark.parametrize("field", ["test", "remediation"])

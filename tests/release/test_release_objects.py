@@ -84,13 +84,19 @@ def test_an_object_of_another_kind_version_is_the_same_object() -> None:
     assert len(found.changed) == 1
 
 
-def test_objects_are_applied_in_runs_of_one_kind_in_their_order() -> None:
-    order = [
-        config_map("one", kind="Secret"),
-        config_map("a"),
-        config_map("b"),
-        config_map("two", kind="Secret"),
+def test_objects_are_applied_in_waves_that_do_not_need_each_other() -> None:
+    kinds = [
+        *("Namespace", "ServiceAccount", "Secret", "ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler"),
+        *("StatefulSet", "Ingress", "Certificate", "Widget"),
     ]
+    order = [config_map(kind.lower(), kind=kind) for kind in kinds]
 
-    assert [[item["metadata"]["name"] for item in run] for run in waves(order)] == [["one"], ["a", "b"], ["two"]]
+    assert [[item["kind"] for item in wave] for wave in waves(order)] == [
+        ["Namespace"],
+        ["ServiceAccount", "Secret", "ConfigMap", "Service"],
+        ["Deployment", "HorizontalPodAutoscaler", "StatefulSet"],
+        ["Ingress"],
+        ["Certificate"],
+        ["Widget"],
+    ]
     assert waves([]) == []

@@ -1,0 +1,162 @@
+"""``gitsync create``, ``export`` and ``delete`` on a real API server where no agent runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gitsync.api.check import check
+from gitsync.cli.export import bare
+from tests.cli.conftest import Gitsync
+from tests.controlplane.cluster import Cluster
+
+BACKEND = ("create", "helmrelease", "backend", "--source", "HelmRepository/podinfo", "--chart", "podinfo")
+
+
+def test_a_source_is_printed_for_a_repository_and_no_cluster_is_asked(gitsync: Gitsync) -> None:
+    said = gitsync(
+        *("create", "source", "helm", "bitnami", "--url", "https://charts.example/bitnami", "--interval", "10m"),
+        *("--namespace", "flux-system", "--secret-ref", "login", "--export", "--context", "nosuch"),
+    )
+    assert (said.code, said.err) == (0, "")
+    assert (
+        said.out
+        == """\
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata:
+  name: bitnami
+  namespace: flux-system
+spec:
+  interval: "10m"
+  secretRef:
+    name: login
+  url: https://charts.example/bitnami
+"""
+    )
+
+
+def test_a_release_is_printed_with_all_that_the_flags_say(gitsync: Gitsync, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("replicas: 1\nmode: 0644\nui: {color: red, message: hello}\n")
+    second.write_text("ui: {color: blue}\n")
+    said = gitsync(
+        *("create", "helmrelease", "backend", "--source", "HelmRepository/podinfo.flux-system", "--chart", "podinfo"),
+        *("--chart-version", ">=6", "--depends-on", "redis", "--depends-on", "monitoring/prometheus"),
+        *("--values", str(first), "--values", str(second), "--values-from", "Secret/login", "--interval", "10m"),
+        *("--release-name", "web", "--target-namespace", "apps", "--create-target-namespace", "--export"),
+    )
+    assert (said.code, said.err) == (0, "")
+    manifest = yaml.safe_load(said.out)
+    assert check(manifest) == []
+    assert manifest["spec"] == {
+        "interval": "10m",
+        "chart": {
+            "spec": {
+                "chart": "podinfo",
+                "version": ">=6",
+                "sourceRef": {"kind": "HelmRepository", "name": "podinfo", "namespace": "flux-system"},
+            }
+        },
+        "dependsOn": [{"name": "redis"}, {"name": "prometheus", "namespace": "monitoring"}],
+        "releaseName": "web",
+        "targetNamespace": "apps",
+        "install": {"createNamespace": True},
+        "valuesFrom": [{"kind": "Secret", "name": "login"}],
+        "values": {"replicas": 1, "mode": 420, "ui": {"color": "blue", "message": "hello"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (("--source", "podinfo", "--chart", "podinfo"), 2, "'podinfo' is not KIND/NAME"),
+        (("--source", "HelmRepo/podinfo", "--chart", "podinfo"), 1, "did you mean HelmRepository?"),
+        (("--source", "HelmRepository/podinfo"), 2, "Missing option '--chart'"),
+        (("--source", "HelmRepository/podinfo", "--chart", "podinfo", "--interval", "5"), 1, "must be a duration"),
+        (("--source", "HelmRepository/podinfo", "--chart", "podinfo", "--values", "/nosuch"), 2, "does not exist"),
+    ],
+)
+def test_flags_that_cannot_be_right_are_refused(
+    words: tuple[str, ...], code: int, complaint: str, gitsync: Gitsync
+) -> None:
+    said = gitsync("create", "helmrelease", "backend", "--export", *words)
+    assert (said.code, said.out) == (code, "")
+    assert complaint in said.err
+
+
+def test_a_file_that_holds_no_values_is_named(gitsync: Gitsync, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("- a list\n")
+    said = gitsync(*BACKEND, "--export", "--values", str(file))
+    assert said.code == 1
+    assert said.err.startswith(f"error: {file} holds no values")
+
+
+def test_what_is_created_is_exported_as_it_was_written_and_deleted(
+    gitsync: Gitsync, our_kinds: None, namespace: str, control_plane: Cluster
+) -> None:
+    written = gitsync(*BACKEND, "-n", namespace, "--depends-on", "redis", "--export").out
+    made = gitsync(*BACKEND, "-n", namespace, "--depends-on", "redis", "--no-wait")
+    assert (made.code, made.out) == (0, f"HelmRelease/{namespace}/backend is created\n"), made.err
+    assert gitsync("export", "helmrelease", "backend", "-n", namespace).out == written
+    assert gitsync(*BACKEND, "-n", namespace, "--interval", "1h", "--no-wait").out.endswith("is changed\n")
+    changed = yaml.safe_load(gitsync("export", "hr", "--all", "-n", namespace).out)
+    assert changed["spec"]["interval"] == "1h"
+    assert "dependsOn" not in changed["spec"], "what is not said again is taken away"
+
+    said = gitsync("delete", "helmrelease", "backend", "-n", namespace, "--silent")
+    assert (said.code, said.out) == (0, f"HelmRelease/{namespace}/backend is deleted\n")
+    said = gitsync("delete", "helmrelease", "backend", "-n", namespace, "--silent")
+    assert said.code == 1
+    assert "gitsync get all -A" in said.err
+
+
+def test_when_no_agent_answers_that_is_said_at_the_deadline(gitsync: Gitsync, our_kinds: None, namespace: str) -> None:
+    url = ("--url", "http://charts.example")
+    said = gitsync("create", "source", "helm", "podinfo", *url, "-n", namespace, "--timeout", "500ms")
+    assert said.code == 1
+    assert "was not reconciled within 500ms: no answer\nhint: is an agent running?" in said.err
+    said = gitsync("reconcile", "source", "helm", "podinfo", "-n", namespace, "--timeout", "500ms")
+    assert "no answer" in said.err
+    assert gitsync("export", "source", "helm", "podinfo", "-n", namespace).out.endswith(
+        'spec:\n  interval: "1m"\n  url: http://charts.example\n'
+    )
+
+
+def test_what_is_exported_has_no_trace_of_server_and_agent() -> None:
+    metadata: dict[str, Any] = {
+        "name": "redis",
+        "namespace": "default",
+        "uid": "1",
+        "resourceVersion": "2",
+        "generation": 3,
+        "creationTimestamp": "2026-11-23T06:00:00Z",
+        "finalizers": ["finalizers.fluxcd.io", "example.org/own"],
+        "labels": {"gitsync.dev/sync": "gitsync", "team": "a"},
+        "annotations": {
+            "gitsync.dev/commit": "3f2a91c",
+            "gitsync.dev/origin": "redis.yaml:1:1",
+            "gitsync.dev/owner": "abc",
+            "reconcile.fluxcd.io/requestedAt": "now",
+            "reconcile.fluxcd.io/forceAt": "now",
+            "gitsync.dev/prune": "disabled",
+        },
+        "managedFields": [],
+    }
+    manifest = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": metadata}
+    assert bare({**manifest, "spec": {"interval": "5m"}, "status": {"failures": 1}}) == {
+        **manifest,
+        "metadata": {
+            "name": "redis",
+            "namespace": "default",
+            "finalizers": ["example.org/own"],
+            "labels": {"team": "a"},
+            "annotations": {"gitsync.dev/prune": "disabled"},
+        },
+        "spec": {"interval": "5m"},
+    }
