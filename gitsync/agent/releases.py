@@ -24,6 +24,7 @@ from gitsync.api.names import (
 from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.release.commonmetadata import with_common_metadata
 from gitsync.release.deploy import Deployer
+from gitsync.release.drift import Drift
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
 from gitsync.release.reconcile import Reconciler
@@ -56,6 +57,7 @@ class Releases:
         self._schedule = schedule
         self._records = RecordStore(cluster, holder)
         self._events = EventRecorder(cluster, holder)
+        self._drift = Drift(cluster, self._records, self._wake)
         slots = asyncio.Semaphore(concurrency)
         performer = Performer(
             self._records,
@@ -73,6 +75,7 @@ class Releases:
             references=self._references,
             performer=performer,
             events=self._events,
+            drift=self._drift,
             wake=self._wake,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
@@ -110,6 +113,7 @@ class Releases:
                 await self.queue.stop(grace=5.0)
                 await self._repository_queue.stop(grace=1.0)
                 await self._references.close()
+                await self._drift.close()
 
     async def locate(self, release: HelmRelease) -> Located:
         """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""

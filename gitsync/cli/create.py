@@ -158,7 +158,7 @@ def _create(settings: Settings, manifest: Manifest, export: bool, patience: floa
 async def _apply(settings: Settings, manifest: Manifest, patience: float | None) -> int:
     from gitsync.api.identity import ObjectKey
     from gitsync.api.names import REQUESTED_AT_ANNOTATION
-    from gitsync.cli.objects import MANAGER, connected, new_token, origin_of
+    from gitsync.cli.objects import MANAGER, connected, is_suspended, new_token, origin_of, warn
     from gitsync.cli.output import write
     from gitsync.cli.waiting import report, until_answered
 
@@ -168,9 +168,11 @@ async def _apply(settings: Settings, manifest: Manifest, patience: float | None)
         if existing is not None and (origin := origin_of(existing)):
             raise OwnedByAnother(f"{key} comes from Git, which would put it back", hint=f"change {origin}")
         asking = {**manifest["metadata"], "annotations": {REQUESTED_AT_ANNOTATION: token}}
-        await cluster.apply({**manifest, "metadata": asking}, manager=MANAGER, force=True)
+        applied = await cluster.apply({**manifest, "metadata": asking}, manager=MANAGER)
         write(f"{key} is {'changed' if existing else 'created'}\n")
-        if patience is None:
+        if is_suspended(applied):
+            warn(f"{key} is suspended: nothing comes of it until it is resumed")
+        if patience is None or is_suspended(applied):
             return 0
         return 0 if report(await until_answered(cluster, key, token, patience)) else 1
 

@@ -71,13 +71,15 @@ async def _release(
     settings: Settings, key: ObjectKey, patience: float, force: bool, reset: bool, with_source: bool
 ) -> int:
     from gitsync.api.helmrelease import HelmRelease
-    from gitsync.cli.objects import connected
+    from gitsync.cli.objects import connected, warn
     from gitsync.cli.waiting import report
 
     async with connected(settings) as cluster:
         manifest = await _awake(cluster, key)
         source = HelmRelease.parse(manifest).source if with_source else None
-        if source is not None and source.kind == REPOSITORY.kind:
+        if source is not None and source.kind != REPOSITORY.kind:
+            warn(f"{source} cannot be asked for: the agent looks at what it syncs by itself")
+        elif source is not None:
             await _awake(cluster, source)
             if not report(await _answer(cluster, source, patience)):
                 return 1

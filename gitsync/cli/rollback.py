@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = release_app()
 
-Revision = Annotated[int, typer.Argument(metavar="[REVISION]", min=0, help="The last good one when left out (or 0).")]
+Revision = Annotated[int, typer.Argument(metavar="REVISION", min=0, help="The last good one when left out (or 0).")]
 Suspend = Annotated[bool, typer.Option("--suspend", help="Suspend the release first.")]
 Limit = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long it may take at most.")]
 

@@ -111,7 +111,9 @@ class Performer:
         except TerminalError as error:
             return await self._failed(turn, release, target, verb, attempt, error)
         self._log_success(turn, verb, deployed, time.monotonic() - started)
-        return await self.tests.deployed(turn, release, deployed.record, attempt, verb)
+        again = await self.tests.deployed(turn, release, deployed.record, attempt, verb)
+        # Drift is looked for in passes that find the release in sync, the first of them at once.
+        return again if release.spec.drift_detection.mode == "disabled" else 0.0
 
     async def test(
         self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, interrupt: Interrupt
@@ -122,7 +124,7 @@ class Performer:
             await self.tests.run(turn, release, attempt, report, interrupt)
         except ChartTestsFailed as error:
             return await self._failed(turn, release, target, turn.status.last_verb, attempt, error)
-        return None
+        return 0.0
 
     async def recall(self, turn: Turn, target: Target, attempt: Attempt) -> None:
         """Write a deployed revision into a status that does not know it: the process ended between the record and the

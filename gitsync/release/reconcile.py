@@ -45,6 +45,7 @@ from gitsync.errors import (
 )
 from gitsync.release.backoff import Backoff
 from gitsync.release.deploy import ReleaseRef
+from gitsync.release.drift import Drift
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
 from gitsync.release.recorder import EventRecorder
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: Seconds between two writes about dependencies of which ever fewer are not ready.
-REPEAT = 5.0
+REPEAT = 0.5
 _WAITS = (Action.INSTALL, Action.UPGRADE, Action.RETRY, Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY)
 
 
@@ -80,6 +81,7 @@ class Reconciler:
     references: References
     performer: Performer
     events: EventRecorder
+    drift: Drift
     wake: Callable[[ObjectKey], None]
 
     def __post_init__(self) -> None:
@@ -190,7 +192,7 @@ class Reconciler:
         match action:
             case Action.NOTHING:
                 await self._in_sync(turn, target, attempt)
-                return None
+                return await self.drift.check(turn, release, interrupt)
             case Action.STALL:  # said when it happened, and kept in the status
                 if await self.performer.confirm(turn, release, target, attempt):
                     return 0.0
@@ -306,6 +308,7 @@ class Reconciler:
 
     async def _forget(self, key: ObjectKey) -> None:
         await self.references.forget(key)
+        await self.drift.forget(key)
         self._blocked_on.pop(key, None)
         self._said.pop(key, None)
         self._said_blocked.pop(key, None)

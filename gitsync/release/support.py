@@ -45,8 +45,6 @@ def without_effect(release: HelmRelease) -> tuple[str, ...]:
 
 
 def _without_effect(spec: HelmReleaseSpec) -> Iterator[str]:
-    if spec.drift_detection.mode != "disabled":
-        yield "spec.driftDetection.mode"
     if spec.upgrade.force:
         yield "spec.upgrade.force"
     if spec.upgrade.cleanup_on_fail:

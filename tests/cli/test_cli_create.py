@@ -109,6 +109,11 @@ def test_what_is_created_is_exported_as_it_was_written_and_deleted(
     assert changed["spec"]["interval"] == "1h"
     assert "dependsOn" not in changed["spec"], "what is not said again is taken away"
 
+    assert gitsync("suspend", "helmrelease", "backend", "-n", namespace).code == 0
+    again = gitsync(*BACKEND, "-n", namespace)
+    assert again.code == 0
+    assert "is suspended: nothing comes of it until it is resumed" in again.err
+
     said = gitsync("delete", "helmrelease", "backend", "-n", namespace, "--silent")
     assert (said.code, said.out) == (0, f"HelmRelease/{namespace}/backend is deleted\n")
     said = gitsync("delete", "helmrelease", "backend", "-n", namespace, "--silent")

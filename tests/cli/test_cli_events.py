@@ -37,8 +37,8 @@ def event(namespace: str, kind: str, name: str, message: str, minutes: int, **mo
 def story(control_plane: Cluster, namespace: str) -> str:
     for item in (
         event(namespace, "HelmRelease", "redis", "installed", 5),
-        event(namespace, "HelmRelease", "backend", "waits\nfor redis", 7, type="Warning", count=3),
-        event(namespace, "HelmRepository", "bitnami", "read", 9),
+        event(namespace, "HelmRelease", "backend", "waits\nfor redis", 17, type="Warning", count=3),
+        event(namespace, "HelmRepository", "bitnami", "read", 19),
         event(namespace, "Pod", "redis-0", "pulled", 6),
     ):
         control_plane.request("POST", f"/api/v1/namespaces/{namespace}/events", item)
@@ -51,7 +51,7 @@ def test_events_of_our_kinds_are_a_table_the_last_one_last(gitsync: Gitsync, sto
     header, *rows = said.out.splitlines()
     assert header.split("   ")[0] == "LAST SEEN"
     assert [row.split()[-1] for row in rows] == ["read", "redis", "installed"]
-    assert rows[1].split() == ["7m", "(x3)", "Warning", "Because", "HelmRelease/backend", "waits", "for", "redis"]
+    assert rows[1].split() == ["17m", "(x3)", "Warning", "Because", "HelmRelease/backend", "waits", "for", "redis"]
     assert gitsync("events", "-A").out.splitlines()[0].split()[0] == "NAMESPACE"
 
 

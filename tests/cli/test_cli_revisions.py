@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from tests.cli.conftest import Gitsync, Serving
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import helm
+from tests.e2e.harness import GITSYNC
 from tests.e2e.manifests import release, repository
 
 
@@ -137,6 +140,29 @@ def test_a_rollback_that_does_not_become_ready_fails_as_helm_says(
     assert said.code == 1
     assert "error: not ready within 1s: Deployment/" in said.err
     assert helm.history(helm_cli, namespace, "slow")[-1] == (3, "failed")
+
+
+def test_a_rollback_that_is_interrupted_marks_its_revision_as_failed(
+    serving: Serving, helm_cli: Cli, control_plane: Cluster
+) -> None:
+    """Comes after the test above: ``slow`` is suspended, and its first revision is never ready."""
+    command = [str(GITSYNC), "rollback", "helmrelease", "slow", "1", "-n", serving.namespace, "--timeout", "60s"]
+    process = subprocess.Popen(
+        [*command, f"--kubeconfig={control_plane.kubeconfig}"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("waiting for Deployment/")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+        _, err = process.communicate()
+    assert err.endswith("was stopped; its revision is marked as failed\n")
+    assert helm.history(helm_cli, serving.namespace, "slow")[-1] == (4, "failed")
 
 
 def test_delete_asks_uninstalls_and_waits(

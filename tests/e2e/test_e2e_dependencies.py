@@ -44,7 +44,7 @@ def monitoring(control_plane: Cluster, namespace: str) -> Iterator[str]:
 def test_a_release_waits_for_all_of_its_dependencies_and_names_each(
     agent: AgentProcess, fleet: Fleet, charts: ChartServer, releases: Watch, deployments: Watch, namespace: str
 ) -> None:
-    slow = {"args": ["--ready-after=1s"]}
+    slow = {"args": ["--ready-after=3s"]}
     fleet.commit(
         {
             "charts.yaml": repository(namespace, charts.url),

@@ -1,0 +1,157 @@
+"""What others change about a release's objects is noticed at once, and reported or put back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.parity.test_parity_events import events, reasons
+from tests.parity.world import World
+
+CORE = "/api/v1"
+
+
+def change(world: World, edit: Callable[[dict[str, Any]], Any]) -> None:
+    """Somebody edits the release's ConfigMap."""
+    manifest = world.object(CORE, "configmaps", "demo")
+    assert manifest is not None
+    edit(manifest)
+    world.cluster.request("PUT", f"{CORE}/namespaces/{world.ours}/configmaps/demo", manifest)
+
+
+def data(world: World) -> dict[str, str]:
+    """What the ConfigMap holds; {} when it is not there."""
+    return (world.object(CORE, "configmaps", "demo") or {}).get("data", {})
+
+
+def lines(world: World, event: str) -> list[Mapping[str, Any]]:
+    """gitsync's log lines of an event, about this world's release."""
+    return [line for line in world.serving.lines if line["event"] == event and world.ours in str(line["release"])]
+
+
+def drifting(world: World, mode: str, **detection: Any) -> dict[str, str]:
+    """Deploy with drift detection; what the ConfigMap holds then."""
+    world.deploy("plain", driftDetection={"mode": mode, **detection})
+    world.ready()
+    return data(world)
+
+
+def test_a_change_is_put_back_at_once(world: World) -> None:
+    wanted = drifting(world, "enabled")
+    change(world, lambda manifest: manifest["data"].update(text="by hand, and private"))
+
+    world.until(lambda: data(world) == wanted, "it is put back", lambda: json.dumps(data(world)))
+
+    world.until(lambda: reasons(world)[-1] == "DriftCorrected", "it is told", lambda: str(reasons(world)))
+    (line,) = lines(world, "drift corrected")
+    assert f"ConfigMap/{world.ours}/demo (data.text" in line["objects"]
+    assert "private" not in str(line) + str(events(world)), "values are nobody's business"
+    assert world.revisions() == [(1, "deployed")], "correcting is no new revision"
+
+
+def test_a_deleted_object_comes_back(world: World) -> None:
+    wanted = drifting(world, "enabled")
+    world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/configmaps/demo")
+
+    world.until(lambda: data(world) == wanted, "it is back")
+    world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
+    assert f"ConfigMap/{world.ours}/demo (deleted)" in lines(world, "drift corrected")[0]["objects"]
+
+
+def test_a_warning_changes_nothing_and_goes_with_the_drift(world: World) -> None:
+    wanted = drifting(world, "warn")
+    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    status = world.condition("Drifted", "True", containing="data.text")
+
+    assert data(world)["text"] == "by hand"
+    conditions = {item["type"]: item for item in status["conditions"]}
+    assert conditions["Drifted"]["reason"] == "DriftDetected"
+    assert conditions["Ready"]["status"] == "True", "dependents need not wait"
+    world.until(lambda: reasons(world) == ["InstallSucceeded", "DriftDetected"], "it is told")
+
+    change(world, lambda manifest: manifest.update(data=wanted))
+    world.patch_spec(interval="2h")  # somebody looks again
+    world.until(
+        lambda: "Drifted" not in {item["type"] for item in world.helm_release()["status"]["conditions"]}, "it is calm"
+    )
+
+
+def test_what_is_ignored_is_left_alone_by_a_correction_too(world: World) -> None:
+    wanted = drifting(world, "enabled", ignore=[{"paths": ["/data/text"], "target": {"kind": "ConfigMap"}}])
+    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    change(world, lambda manifest: manifest["metadata"]["labels"].pop("app.kubernetes.io/managed-by"))
+
+    def corrected() -> bool:
+        manifest = world.object(CORE, "configmaps", "demo")
+        return manifest is not None and "app.kubernetes.io/managed-by" in manifest["metadata"]["labels"]
+
+    world.until(corrected, "the label is back")
+    assert data(world) == {**wanted, "text": "by hand"}
+
+
+def test_an_object_may_opt_out(world: World) -> None:
+    drifting(world, "enabled")
+    mark = {"helm.toolkit.fluxcd.io/driftDetection": "disabled"}
+
+    def edit(manifest: dict[str, Any]) -> None:
+        manifest["metadata"]["annotations"] |= mark
+        manifest["data"]["text"] = "by hand"
+
+    change(world, edit)
+    world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/services/demo") if world.object(
+        CORE, "services", "demo"
+    ) else None
+    time.sleep(1)
+    assert data(world)["text"] == "by hand"
+
+
+def test_what_others_add_is_no_drift_and_nothing_is_written(world: World) -> None:
+    drifting(world, "enabled")
+    version = world.helm_release()["metadata"]["resourceVersion"]
+    change(world, lambda manifest: manifest["data"].update(more="by hand"))
+    time.sleep(1)
+
+    assert data(world)["more"] == "by hand"
+    assert world.helm_release()["metadata"]["resourceVersion"] == version
+    assert not lines(world, "drift corrected")
+
+
+def test_a_fight_is_reported_once_and_given_up(world: World) -> None:
+    wanted = drifting(world, "enabled")
+    for number in range(3):
+        change(world, lambda manifest, number=number: manifest["data"].update(text=f"by hand {number}"))
+        world.until(lambda: data(world) == wanted, "it is put back")
+    for number in range(2):
+        change(world, lambda manifest, number=number: manifest["data"].update(text=f"once more {number}"))
+        world.until(lambda: bool(lines(world, "drift comes back")), "it is reported")
+    time.sleep(0.5)
+
+    assert data(world)["text"] == "once more 1"
+    (line,) = lines(world, "drift comes back")
+    assert "data.text" in line["object"]
+    world.until(lambda: reasons(world)[-1] == "DriftDetected", "it is told", lambda: str(reasons(world)))
+
+
+def test_an_upgrade_is_no_drift(world: World) -> None:
+    drifting(world, "enabled")
+    world.deploy("plain", {"text": "after"}, driftDetection={"mode": "enabled"})
+    world.ready()
+    wanted = data(world)
+    assert wanted["text"] == "after"
+    time.sleep(0.5)
+    assert not lines(world, "drift corrected")
+
+    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    world.until(lambda: data(world) == wanted, "it is put back to the new revision")
+
+
+def test_without_the_mode_nobody_looks(world: World) -> None:
+    drifting(world, "disabled")
+    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    world.patch_spec(interval="2h")
+    world.ready()
+    time.sleep(0.5)
+
+    assert data(world)["text"] == "by hand"
