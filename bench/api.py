@@ -55,11 +55,6 @@ class Api:
         async with self._session.get(path) as response:
             return _parsed(path, response.status, await response.read())
 
-    async def create(self, path: str, manifest: Manifest) -> Manifest:
-        """Raises: BenchError."""
-        async with self._session.post(path, data=orjson.dumps(manifest), headers=_JSON) as response:
-            return _parsed(path, response.status, await response.read())
-
     async def apply(self, manifest: Manifest) -> None:
         """Server-side apply, as gitsync does it. Raises: BenchError."""
         metadata = manifest["metadata"]
@@ -91,7 +86,6 @@ class Api:
             yield _objects(response.content)
 
 
-_JSON = {"Content-Type": "application/json"}
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 
 

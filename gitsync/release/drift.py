@@ -1,8 +1,8 @@
 """Drift: what others changed about a release's objects, noticed from watches, reported or put back.
 
-Objects are held against the manifest of the deployed record, first in memory, then, where that differs, by a server-side
-dry run: only what applying would change is drift. Nothing is ever deleted. Only releases that ask for it are followed,
-and a pass over one with nothing drifted costs no request.
+Objects are held against the manifest of the deployed record, first in memory, then, where that differs, by a dry run of
+a server-side apply: only what applying would change is drift. Nothing is ever deleted. Only releases that ask for it
+are followed, and a pass over one with nothing drifted costs no request.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """One object that is not as the release has it. ``changes`` are what applying ``desired`` does, none when the object
-    is ``missing``; ``by`` is the field manager that wrote last, "" when that is not known."""
+    """One object that is not as the release has it. ``changes`` are what applying ``desired`` does, none when it is
+    ``missing``; ``by`` is the field manager that wrote last, "" when that is not known."""
 
     key: ObjectKey
     desired: Manifest = field(repr=False)
@@ -79,7 +79,7 @@ class Drift:
             await self._calm(turn)
             return None
         followed = await self._follow(turn.key, release)
-        suspects = [key for key in followed.desired if self._differs(release, followed, key)]
+        suspects = followed.suspects = [key for key in followed.desired if self._differs(release, followed, key)]
         waiting = [key for key in suspects if self._fights.pause((turn.key, key))]
         drifted = []
         for key in suspects:
@@ -176,9 +176,7 @@ class Drift:
                 corrected.append(item)
             elif self._fights.is_first(fight):
                 text = f"somebody changes {item} again and again; it is left alone for a while"
-                turn.log.warning(
-                    "drift comes back", object=str(item), hint="let one of the two give way: driftDetection.ignore"
-                )
+                turn.log.warning("drift comes back", object=str(item), hint="driftDetection.ignore lets the other win")
                 turn.tell(Happening("Warning", DRIFT_DETECTED, text))
         if corrected:
             turn.log.info("drift corrected", objects=_names(corrected))
@@ -198,6 +196,7 @@ class _Followed:
         self.revision = revision
         self.release = release
         self.desired = desired
+        self.suspects: list[ObjectKey] = []
         self._on_drift = on_drift
         self._stack = AsyncExitStack()
         self._watches: dict[tuple[str, str], SharedWatch] = {}
@@ -220,9 +219,12 @@ class _Followed:
         return self._watches[key.group, key.kind].get(key)
 
     def _on_event(self, event: WatchEvent) -> None:
-        """Of all changes, most are of a status; only another content is worth a pass."""
+        """Of all changes, most are of a status; only drift is worth a pass, and the end of some."""
         desired = self.desired.get(event.key)
-        if desired is not None and differs(self.release, desired, None if event.type == "DELETED" else event.manifest):
+        if desired is None:
+            return
+        live = None if event.type == "DELETED" else event.manifest
+        if event.key in self.suspects or differs(self.release, desired, live):
             self._on_drift()
 
 

@@ -1,4 +1,4 @@
-"""What of a release's objects counts as drift: ignore rules and opting out (HelmRelease ``spec.driftDetection``). Pure."""
+"""What of a release's objects counts as drift: ``spec.driftDetection.ignore``, and objects that opt out. Pure."""
 
 from __future__ import annotations
 

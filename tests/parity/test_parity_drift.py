@@ -15,15 +15,20 @@ CORE = "/api/v1"
 
 def change(world: World, edit: Callable[[dict[str, Any]], Any]) -> None:
     """Somebody edits the release's ConfigMap."""
-    manifest = world.object(CORE, "configmaps", "demo")
+    manifest = world.object(CORE, "configmaps", "demo-settings")
     assert manifest is not None
     edit(manifest)
-    world.cluster.request("PUT", f"{CORE}/namespaces/{world.ours}/configmaps/demo", manifest)
+    world.cluster.request("PUT", f"{CORE}/namespaces/{world.ours}/configmaps/demo-settings", manifest)
 
 
 def data(world: World) -> dict[str, str]:
     """What the ConfigMap holds; {} when it is not there."""
-    return (world.object(CORE, "configmaps", "demo") or {}).get("data", {})
+    return dict((world.object(CORE, "configmaps", "demo-settings") or {}).get("data", {}))
+
+
+def set_text(world: World, text: str) -> None:
+    """Somebody changes a value."""
+    change(world, lambda manifest: manifest["data"].update(text=text))
 
 
 def lines(world: World, event: str) -> list[Mapping[str, Any]]:
@@ -40,29 +45,29 @@ def drifting(world: World, mode: str, **detection: Any) -> dict[str, str]:
 
 def test_a_change_is_put_back_at_once(world: World) -> None:
     wanted = drifting(world, "enabled")
-    change(world, lambda manifest: manifest["data"].update(text="by hand, and private"))
+    set_text(world, "by hand, and private")
 
     world.until(lambda: data(world) == wanted, "it is put back", lambda: json.dumps(data(world)))
 
     world.until(lambda: reasons(world)[-1] == "DriftCorrected", "it is told", lambda: str(reasons(world)))
     (line,) = lines(world, "drift corrected")
-    assert f"ConfigMap/{world.ours}/demo (data.text" in line["objects"]
+    assert f"ConfigMap/{world.ours}/demo-settings (data.text" in line["objects"]
     assert "private" not in str(line) + str(events(world)), "values are nobody's business"
     assert world.revisions() == [(1, "deployed")], "correcting is no new revision"
 
 
 def test_a_deleted_object_comes_back(world: World) -> None:
     wanted = drifting(world, "enabled")
-    world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/configmaps/demo")
+    world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/configmaps/demo-settings")
 
     world.until(lambda: data(world) == wanted, "it is back")
     world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
-    assert f"ConfigMap/{world.ours}/demo (deleted)" in lines(world, "drift corrected")[0]["objects"]
+    assert f"ConfigMap/{world.ours}/demo-settings (deleted)" in lines(world, "drift corrected")[0]["objects"]
 
 
 def test_a_warning_changes_nothing_and_goes_with_the_drift(world: World) -> None:
     wanted = drifting(world, "warn")
-    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    set_text(world, "by hand")
     status = world.condition("Drifted", "True", containing="data.text")
 
     assert data(world)["text"] == "by hand"
@@ -72,7 +77,6 @@ def test_a_warning_changes_nothing_and_goes_with_the_drift(world: World) -> None
     world.until(lambda: reasons(world) == ["InstallSucceeded", "DriftDetected"], "it is told")
 
     change(world, lambda manifest: manifest.update(data=wanted))
-    world.patch_spec(interval="2h")  # somebody looks again
     world.until(
         lambda: "Drifted" not in {item["type"] for item in world.helm_release()["status"]["conditions"]}, "it is calm"
     )
@@ -80,11 +84,11 @@ def test_a_warning_changes_nothing_and_goes_with_the_drift(world: World) -> None
 
 def test_what_is_ignored_is_left_alone_by_a_correction_too(world: World) -> None:
     wanted = drifting(world, "enabled", ignore=[{"paths": ["/data/text"], "target": {"kind": "ConfigMap"}}])
-    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    set_text(world, "by hand")
     change(world, lambda manifest: manifest["metadata"]["labels"].pop("app.kubernetes.io/managed-by"))
 
     def corrected() -> bool:
-        manifest = world.object(CORE, "configmaps", "demo")
+        manifest = world.object(CORE, "configmaps", "demo-settings")
         return manifest is not None and "app.kubernetes.io/managed-by" in manifest["metadata"]["labels"]
 
     world.until(corrected, "the label is back")
@@ -100,9 +104,6 @@ def test_an_object_may_opt_out(world: World) -> None:
         manifest["data"]["text"] = "by hand"
 
     change(world, edit)
-    world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/services/demo") if world.object(
-        CORE, "services", "demo"
-    ) else None
     time.sleep(1)
     assert data(world)["text"] == "by hand"
 
@@ -121,10 +122,10 @@ def test_what_others_add_is_no_drift_and_nothing_is_written(world: World) -> Non
 def test_a_fight_is_reported_once_and_given_up(world: World) -> None:
     wanted = drifting(world, "enabled")
     for number in range(3):
-        change(world, lambda manifest, number=number: manifest["data"].update(text=f"by hand {number}"))
+        set_text(world, f"by hand {number}")
         world.until(lambda: data(world) == wanted, "it is put back")
     for number in range(2):
-        change(world, lambda manifest, number=number: manifest["data"].update(text=f"once more {number}"))
+        set_text(world, f"once more {number}")
         world.until(lambda: bool(lines(world, "drift comes back")), "it is reported")
     time.sleep(0.5)
 
@@ -143,13 +144,13 @@ def test_an_upgrade_is_no_drift(world: World) -> None:
     time.sleep(0.5)
     assert not lines(world, "drift corrected")
 
-    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    set_text(world, "by hand")
     world.until(lambda: data(world) == wanted, "it is put back to the new revision")
 
 
 def test_without_the_mode_nobody_looks(world: World) -> None:
     drifting(world, "disabled")
-    change(world, lambda manifest: manifest["data"].update(text="by hand"))
+    set_text(world, "by hand")
     world.patch_spec(interval="2h")
     world.ready()
     time.sleep(0.5)
