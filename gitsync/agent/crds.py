@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
 
-from gitsync.api.crds import crds
-from gitsync.api.identity import ObjectKey
+from gitsync.api.crds import LABELS, crd_names, crds
+from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.release.apply import Applier
 from gitsync.release.interrupt import Interrupt
 
@@ -18,14 +19,23 @@ log = structlog.get_logger(__name__)
 
 
 async def ensure_crds(cluster: Cluster) -> None:
-    """Create the CustomResourceDefinitions that are missing; those that are there (Flux's, say) stay as they are.
+    """Create the CustomResourceDefinitions that are missing, and bring those of another gitsync version up to ours;
+    somebody else's (Flux's) stay as they are.
 
     Raises: Forbidden when that is not allowed; ClusterUnavailable.
     """
-    applier = Applier(cluster, "gitsync")
-    wanted = crds()
-    present = await applier.existing(ObjectKey.of(crd) for crd in wanted)
-    missing = [crd for crd in wanted if ObjectKey.of(crd) not in present]
-    if missing:
-        log.info("custom resource definitions created", names=", ".join(crd["metadata"]["name"] for crd in missing))
-        await applier.apply_crds(missing, Interrupt())
+    keys = [ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", name) for name in crd_names()]
+    found = await asyncio.gather(*(cluster.find(key) for key in keys))
+    wanted = {key.name for key, live in zip(keys, found, strict=True) if live is None or _is_outdated(live)}
+    if wanted:
+        log.info("custom resource definitions applied", names=", ".join(sorted(wanted)))
+        stale = [crd for crd in await asyncio.to_thread(crds) if crd["metadata"]["name"] in wanted]
+        await Applier(cluster, "gitsync").apply_crds(stale, Interrupt())
+
+
+def _is_outdated(live: Manifest) -> bool:
+    """Whether a CustomResourceDefinition is ours, of another version."""
+    labels = live["metadata"].get("labels") or {}
+    return labels.get("app.kubernetes.io/part-of") == "gitsync" and any(
+        labels.get(name) != value for name, value in LABELS.items()
+    )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+import gitsync
 from gitsync.api.fields import ApiModel
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest
@@ -62,6 +63,10 @@ class _Kind(NamedTuple):
     def name(self) -> str:
         return self.resource.__name__
 
+    @property
+    def crd_name(self) -> str:
+        return f"{self.plural}.{self.resource.group}"
+
 
 _SOURCE_COLUMNS = (_URL, _AGE, _READY, _STATUS)
 _CHART_COLUMNS = (
@@ -90,9 +95,18 @@ _KINDS = (
 )
 
 
+#: Labels of the CustomResourceDefinitions; the version tells those of another gitsync from ours.
+LABELS = {"app.kubernetes.io/part-of": "gitsync", "app.kubernetes.io/version": gitsync.__version__}
+
+
 def crds() -> list[Manifest]:
     """The CustomResourceDefinitions of our own kinds, ready to apply."""
     return [_crd(kind) for kind in _KINDS]
+
+
+def crd_names() -> list[str]:
+    """Their names, such as ``helmreleases.helm.toolkit.fluxcd.io``: without the work of making them."""
+    return [kind.crd_name for kind in _KINDS]
 
 
 def _crd(kind: _Kind) -> Manifest:
@@ -100,7 +114,7 @@ def _crd(kind: _Kind) -> Manifest:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{group}", "labels": {"app.kubernetes.io/part-of": "gitsync"}},
+        "metadata": {"name": kind.crd_name, "labels": dict(LABELS)},
         "spec": {
             "group": group,
             "names": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Cluster(Objects):
         transport = Transport(connection, timings)
         super().__init__(transport, Discovery(transport, timings))
         self._server_version: str | None = None
+        self._asking = asyncio.Lock()
         self._watches = Watches(self._transport, self._discovery, timings)
 
     @classmethod
@@ -65,9 +67,10 @@ class Cluster(Objects):
 
         Raises: ClusterUnavailable.
         """
-        if self._server_version is None:
-            answer = await self._transport.send(Request("GET", "/version", Subject("discover", "/version")))
-            self._server_version = str(answer.body["gitVersion"])
+        async with self._asking:
+            if self._server_version is None:
+                answer = await self._transport.send(Request("GET", "/version", Subject("discover", "/version")))
+                self._server_version = str(answer.body["gitVersion"])
         return await self._discovery.served(self._server_version)
 
     @property

@@ -93,8 +93,8 @@ def test_objects_are_applied_in_waves_that_do_not_need_each_other() -> None:
 
     assert [[item["kind"] for item in wave] for wave in waves(order)] == [
         ["Namespace"],
-        ["ServiceAccount", "Secret", "ConfigMap", "Service"],
-        ["Deployment", "HorizontalPodAutoscaler", "StatefulSet"],
+        ["ServiceAccount"],
+        ["Secret", "ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "StatefulSet"],
         ["Ingress"],
         ["Certificate"],
         ["Widget"],
