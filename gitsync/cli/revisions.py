@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.cli.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
+from gitsync.release.content import content_of
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, objects_of
+from gitsync.release.options import deploy_options
 from gitsync.release.records import (
-    CHART_DIGEST,
     OWNER_SELECTOR,
     SECRET_TYPE,
-    VALUES_DIGEST,
     Record,
     Summary,
     decode,
 )
-from gitsync.release.state import Digests
 from gitsync.release.target import ref_of
 from gitsync.release.testing import TESTS
 
@@ -93,7 +93,7 @@ async def bring_back(
     """
     ref = ref_of(release)
     past = await store.read(ref.storage, ref.name, revision)
-    content = await asyncio.to_thread(_content_of, past)
+    content = await asyncio.to_thread(content_of, past)
 
     async def render(number: int) -> Content:
         return content
@@ -106,32 +106,9 @@ async def bring_back(
         raise
 
 
-def _content_of(record: Record) -> Content:
-    """The digests go with it, so that the agent knows what is deployed without comparing."""
-    return Content(
-        chart=record.chart,
-        config=record.config,
-        manifest=record.manifest,
-        objects=objects_of(record),
-        digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
-        hooks=record.hooks,
-        notes=record.notes,
-        of_revision=record.version,
-    )
-
-
 def _options(release: HelmRelease, limit: float | None) -> Options:
-    action = release.spec.rollback
-    return Options(
-        timeout=limit or release.spec.timeout_of("rollback"),
-        wait=not action.disable_wait,
-        wait_jobs=not action.disable_wait_for_jobs,
-        hooks=not action.disable_hooks,
-        crds="Skip",
-        max_history=release.spec.max_history,
-        cause="by hand",
-        on_reason=_tell,
-    )
+    options = deploy_options(release, "rollback", "by hand", _tell)
+    return replace(options, timeout=limit) if limit else options
 
 
 async def _tell(reason: str) -> None:

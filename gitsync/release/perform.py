@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gitsync.api.actions import Install, Rollback, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import ROLLBACK_SUCCEEDED, UNINSTALL_SUCCEEDED
-from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
+from gitsync.charts import ReleaseContext, Rendered
 from gitsync.errors import GitsyncError, NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
-from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, Verb
+from gitsync.release.content import content_from, content_of, context_of, holds
+from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef
 from gitsync.release.events import Happening, cause_of, uninstalled
 from gitsync.release.meanwhile import meanwhile
+from gitsync.release.options import deploy_options, uninstall_options
 from gitsync.release.preserve import preserving
-from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record
+from gitsync.release.records import FAILURE
 from gitsync.release.secrecy import without_secrets
-from gitsync.release.state import Action, Digests
+from gitsync.release.state import Action
 from gitsync.release.status import Attempt, StatusData, running, succeeded
 from gitsync.release.status import Verb as CountedVerb
 from gitsync.release.storage import RecordStore
 from gitsync.release.testing import TESTS, ChartTests, ChartTestsFailed
-from gitsync.release.uninstall import Propagation, Uninstaller, UninstallOptions
+from gitsync.release.uninstall import Propagation, Uninstaller
 from gitsync.release.wait import names
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Performer:
         record = await self.records.read(target.ref.storage, target.ref.name, latest.version)
         # Helm numbers from 1, so that any later revision was an upgrade (or came after a history that was kept).
         verb: CountedVerb = "install" if latest.version == 1 else "upgrade"
-        rendered = await self.render(target, _context(target.ref, latest.version, verb))
-        if _as_helm_reads(record.config) != _as_helm_reads(target.values) or not _renders(rendered, record):
+        rendered = await self.render(target, context_of(target.ref, latest.version, verb))
+        if not holds(record, rendered, target.values):
             return False
         await self.records.mark(record, target.ref.storage, target.digests)
         turn.log.info("release taken over as it is", revision=record.version)
@@ -140,7 +140,7 @@ class Performer:
         """Uninstall for good, and say what stays."""
         started = time.monotonic()
         spec = release.spec.uninstall
-        result = await self.uninstaller.uninstall(ref, _uninstall_options(release, spec.keep_history), interrupt)
+        result = await self.uninstaller.uninstall(ref, uninstall_options(release, spec.keep_history), interrupt)
         if result.deleted and (text := uninstalled(turn.manifest.get("status") or {})):
             turn.tell(Happening("Normal", UNINSTALL_SUCCEEDED, text))
         turn.log.info(
@@ -164,14 +164,16 @@ class Performer:
         verb: CountedVerb,
         interrupt: Interrupt,
     ) -> Deployed:
-        options = _options(release, verb, turn, self._reporter(turn, running(verb, release.spec.timeout_of(verb))))
+        options = deploy_options(
+            release, verb, cause_of(turn.commit), self._reporter(turn, running(verb, release.spec.timeout_of(verb)))
+        )
 
         async def content(revision: int) -> Content:
             wanted = target
             if target.preserve_values and verb == "upgrade":
                 wanted = await preserving(self.records, target)
-            rendered = await self.render(wanted, _context(target.ref, revision, verb))
-            return _content(rendered, wanted)
+            rendered = await self.render(wanted, context_of(target.ref, revision, verb))
+            return content_from(rendered, wanted)
 
         try:
             if action is Action.RESUME:
@@ -255,7 +257,7 @@ class Performer:
         self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt
     ) -> None:
         turn.log.info("uninstalling the failed release before the next try")
-        await self.uninstaller.uninstall(ref, _uninstall_options(release, keep_history=False), interrupt)
+        await self.uninstaller.uninstall(ref, uninstall_options(release, keep_history=False), interrupt)
         turn.tell(Happening("Normal", UNINSTALL_SUCCEEDED, uninstalled(turn.manifest.get("status") or {})))
 
     async def _remedy_by_rollback(
@@ -271,10 +273,12 @@ class Performer:
             raise ReleaseError(f"{ref} has no good revision to roll back to", action="rollback")
         past = await self.records.read(ref.storage, ref.name, good[-1].version)
         turn.log.info("rolling back the failed upgrade", to_revision=past.version)
-        options = _options(release, "rollback", turn, self._reporter(turn, "Running 'rollback' action"))
+        options = deploy_options(
+            release, "rollback", cause_of(turn.commit), self._reporter(turn, "Running 'rollback' action")
+        )
 
         async def content(revision: int) -> Content:
-            return _content_of(past)
+            return content_of(past)
 
         failed = turn.status.old.get("conditions") or []
         deployed = await self.deployer.deploy(ref, "rollback", content, options, interrupt)
@@ -282,91 +286,3 @@ class Performer:
         await turn.write({**turn.status.old, "conditions": failed})
         turn.tell(Happening("Normal", ROLLBACK_SUCCEEDED, succeeded("rollback", deployed.record)))
         return 0.0
-
-
-def _context(ref: ReleaseRef, revision: int, verb: CountedVerb) -> ReleaseContext:
-    return ReleaseContext(
-        name=ref.name,
-        namespace=ref.namespace,
-        revision=revision,
-        is_install=verb == "install",
-        is_upgrade=verb == "upgrade",
-    )
-
-
-def _as_helm_reads(values: dict[str, Any]) -> Any:
-    """Values with every number a float, as in Go: large integers come out of a record that Helm wrote rounded."""
-    return json.loads(json.dumps(values), parse_int=float)
-
-
-def _renders(rendered: Rendered, record: Record) -> bool:
-    """Whether a revision is of this chart and holds what was rendered. Notes do not count: they change nothing."""
-    return (
-        record.chart.get("metadata") == rendered.chart_record["metadata"]
-        and record.manifest == rendered.manifest
-        and [hook.get("manifest") for hook in record.hooks] == [hook.manifest for hook in rendered.hooks]
-    )
-
-
-def _content(rendered: Rendered, target: Target) -> Content:
-    return Content(
-        chart=rendered.chart_record,
-        config=target.values,
-        manifest=rendered.manifest,
-        objects=rendered.objects,
-        digests=target.digests,
-        hooks=[hook.record() for hook in rendered.hooks],
-        notes=rendered.notes,
-        crds=rendered.crds,
-    )
-
-
-def _content_of(record: Record) -> Content:
-    """What an old revision held, to be deployed again."""
-    return Content(
-        chart=record.chart,
-        config=record.config,
-        manifest=record.manifest,
-        objects=install_order(parse_objects(record.manifest)),
-        digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
-        hooks=record.hooks,
-        notes=record.notes,
-        of_revision=record.version,
-    )
-
-
-def _options(release: HelmRelease, verb: Verb, turn: Turn, on_reason: Callable[[str], Awaitable[None]]) -> Options:
-    spec = release.spec
-    actions: dict[Verb, Install | Upgrade | Rollback]
-    actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
-    action = actions[verb]
-    crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
-    no_adoption = {"install": spec.install.disable_take_ownership, "upgrade": spec.upgrade.disable_take_ownership}
-    return Options(
-        timeout=spec.timeout_of(verb),
-        wait=not action.disable_wait,
-        wait_jobs=not action.disable_wait_for_jobs,
-        hooks=not action.disable_hooks,
-        create_namespace=spec.install.create_namespace and verb == "install",
-        take_ownership=not no_adoption.get(verb, False),
-        crds=crds.get(verb, "Skip"),
-        max_history=spec.max_history,
-        cause=cause(turn),
-        on_reason=on_reason,
-    )
-
-
-def cause(turn: Turn) -> str:
-    """The commit in words, for a record's description: ``commit 3f2a91c by Ann: redis: persistence off``."""
-    return cause_of(turn.commit)
-
-
-def _uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:
-    spec = release.spec.uninstall
-    return UninstallOptions(
-        timeout=release.spec.timeout_of("uninstall"),
-        wait=not spec.disable_wait,
-        hooks=not spec.disable_hooks,
-        keep_history=keep_history,
-        propagation=_PROPAGATION[spec.deletion_propagation],
-    )

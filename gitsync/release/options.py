@@ -1,0 +1,48 @@
+"""How an action behaves, as a HelmRelease's spec says it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from gitsync.api.actions import Install, Rollback, Upgrade
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.release.deploy import Options, Verb
+from gitsync.release.uninstall import Propagation, UninstallOptions
+
+_PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
+
+
+def deploy_options(
+    release: HelmRelease, verb: Verb, cause: str, on_reason: Callable[[str], Awaitable[None]]
+) -> Options:
+    """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit."""
+    spec = release.spec
+    actions: dict[Verb, Install | Upgrade | Rollback]
+    actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
+    action = actions[verb]
+    crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
+    no_adoption = {"install": spec.install.disable_take_ownership, "upgrade": spec.upgrade.disable_take_ownership}
+    return Options(
+        timeout=spec.timeout_of(verb),
+        wait=not action.disable_wait,
+        wait_jobs=not action.disable_wait_for_jobs,
+        hooks=not action.disable_hooks,
+        create_namespace=spec.install.create_namespace and verb == "install",
+        take_ownership=not no_adoption.get(verb, False),
+        crds=crds.get(verb, "Skip"),
+        max_history=spec.max_history,
+        cause=cause,
+        on_reason=on_reason,
+    )
+
+
+def uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:
+    """Options of an uninstall; one that is to be followed by an install keeps no history."""
+    spec = release.spec.uninstall
+    return UninstallOptions(
+        timeout=release.spec.timeout_of("uninstall"),
+        wait=not spec.disable_wait,
+        hooks=not spec.disable_hooks,
+        keep_history=keep_history,
+        propagation=_PROPAGATION[spec.deletion_propagation],
+    )
