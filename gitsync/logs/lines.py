@@ -184,7 +184,8 @@ def _plain(value: Any, longest: int, depth: int) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        # Milliseconds are enough for whoever reads a duration.
+        return round(value, 3) if math.isfinite(value) else str(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, SecretStr | SecretBytes):
