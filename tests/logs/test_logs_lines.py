@@ -64,8 +64,8 @@ def test_durations_are_rounded_for_people(seconds: float, text: str) -> None:
     assert logfmt("x", took=seconds).endswith(f" took={text}")
 
 
-def test_durations_stay_numbers_in_json() -> None:
-    assert as_json("x", {"took": 1.4321})["took"] == 1.4321
+def test_durations_stay_numbers_in_json_to_the_millisecond() -> None:
+    assert as_json("x", {"took": 1.4321987})["took"] == 1.432
 
 
 def test_an_object_key_is_written_whole_unless_the_field_names_its_kind() -> None:
