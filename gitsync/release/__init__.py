@@ -1,7 +1,7 @@
 """One Helm release: facts, a state, a decision, an action, and what people are told of it.
 
-A pass over a release begins in ``reconcile``, which gathers facts, decides and hands on to ``perform``; a ``turn`` holds
-what belongs to the pass: the object, its status to be, its log lines.
+A pass over a release begins in ``reconcile``, which gathers facts, decides and hands on to ``perform``; a ``turn``
+holds what belongs to the pass: the object, its status to be, its log lines.
 
 - What a HelmRelease asks for: ``target``, ``values``, ``valuesfiles``, ``references``, ``repositories``,
   ``commonmetadata``, ``preserve``, ``options``; what of it is not honoured yet: ``support``.
