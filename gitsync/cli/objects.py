@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 #: The field manager of what people change with these commands.
 MANAGER = "gitsync-cli"
-#: Seconds after the end in which the loop still runs: a watch that is left in the moment it connects says farewell by
-#: TLS, and a loop that ends before that leaves a socket open.
-_FAREWELL = 0.05
 
 
 @asynccontextmanager
@@ -38,7 +34,6 @@ async def connected(settings: Settings) -> AsyncIterator[Cluster]:
 
     async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
         yield cluster
-    await asyncio.sleep(_FAREWELL)
 
 
 async def read(cluster: Cluster, key: ObjectKey) -> Manifest:

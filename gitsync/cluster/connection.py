@@ -19,6 +19,10 @@ from gitsync.errors import ClusterUnavailable, SettingsError
 log = structlog.get_logger(__name__)
 
 
+#: Seconds for the API server to answer the end of a connection.
+FAREWELL = 0.05
+
+
 class Connection:
     """Owns the HTTP session. A session is never closed under somebody who uses it: a replaced one is closed by its last
     user.
@@ -122,6 +126,8 @@ class Connection:
         self._closed = True
         self._retired.discard(self._access.rest)
         await asyncio.gather(*(rest.close() for rest in (self._access.rest, *self._retired)), *self._closing)
+        # Requests that were cancelled a moment ago end with the farewell of TLS, and the loop may end with this call.
+        await asyncio.sleep(FAREWELL)
         self._retired.clear()
 
     def _take(self, access: Access) -> None:

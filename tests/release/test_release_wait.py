@@ -331,14 +331,16 @@ async def test_namespaces_are_filled_in_and_taken_out(live: Cluster, namespace: 
 
 
 async def test_one_object_that_is_refused_does_not_cut_its_neighbours_short(live: Cluster, namespace: str) -> None:
-    refused = config_map(namespace, "Not_A_Name")
+    one, refused, other = (
+        {**config_map(namespace, name), "kind": "ServiceAccount"} for name in ("one", "Not_A_Name", "other")
+    )
 
     with pytest.raises(Invalid, match="Not_A_Name"):
-        await applied(live, config_map(namespace, "a"), refused, config_map(namespace, "b"), workload(namespace))
+        await applied(live, one, refused, other, workload(namespace))
 
-    for name in ("a", "b"):
-        assert await live.find(ObjectKey("", "ConfigMap", namespace, name)) is not None
-    assert await live.find(ObjectKey("apps", "Deployment", namespace, "web")) is None, "the next run is not begun"
+    for name in ("one", "other"):
+        assert await live.find(ObjectKey("", "ServiceAccount", namespace, name)) is not None
+    assert await live.find(ObjectKey("apps", "Deployment", namespace, "web")) is None, "the next wave is not begun"
 
 
 async def test_what_is_being_deleted_is_waited_out_and_made_anew(live: Cluster, namespace: str) -> None:
