@@ -6,6 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/gitsync
 COPY constraints.txt pyproject.toml README.md ./
 COPY gitsync gitsync
+COPY config config
 RUN /opt/gitsync/bin/pip install --no-cache-dir -c constraints.txt . \
     && /opt/gitsync/bin/pip uninstall --yes pip
 

@@ -6,7 +6,10 @@
     │   │   ├── GitAuthRefused       it does not take our credentials (tokens rotate: tried again)
     │   │   └── GitRefMissing        no such branch, tag or commit there (a push may bring it)
     │   ├── ChartRepositoryUnavailable
-    │   └── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
+    │   ├── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
+    │   │   └── WebhookUnavailable   it cannot ask an admission webhook that has a say in the request
+    │   ├── ServiceAccountMissing    the account that a release is to be worked on as does not exist
+    │   └── KustomizeUnavailable     kustomize cannot be run, or does not end in time
     ├── TerminalError                the same input fails again: needs a commit or a person
     │   ├── SettingsError            configuration that cannot be used
     │   ├── GitRefused               a URL, reference or credential that will never work
@@ -17,19 +20,28 @@
     │   │   ├── ChartNotFound        no such chart, version or path
     │   │   ├── ValuesError          values that are malformed or break the chart's schema
     │   │   └── RenderError          a template that fails
+    │   │       └── PostRenderError  what postRenderers cannot do to what was rendered
+    │   ├── KustomizeError           what kustomize does not take
     │   ├── ApiError                 the API server's answer to one request about one object
     │   │   ├── NotFound (404)  Conflict (409)  AlreadyExists (409)  Invalid (422, 400)
+    │   │   │   └── ImmutableField   a change that only a new object can have
     │   │   ├── Forbidden (403)  Unauthorized (401)  Gone (410)
+    │   │   │   ├── MissingRight     RBAC says no: heals when somebody grants the right, and spends no retry either
+    │   │   │   └── QuotaExceeded  NamespaceTerminating: pass, too, and spend no retry
     │   │   └── KindUnknown          no such API; may come into being with a CRD
     │   ├── FieldNotSupported        a field that gitsync does not honour yet, and may not pass over
+    │   ├── KubeConfigRefused        a kubeconfig out of a Secret that cannot or may not be used
+    │   ├── CrossNamespaceRefused    a reference to another namespace, where settings allow none
     │   ├── OwnedByAnother           an object that another sync has put into the cluster
     │   ├── InventoryError           the sync's own state in the cluster cannot be read or stored
     │   └── ReleaseError             an action on a release that failed
+    │       ├── UninstallFailed      tried again until it succeeds
     │       ├── NotReadyInTime       a wait that met its deadline, with what it waited for
     │       └── ObjectFailed         an object that says it has failed, with its reason
     ├── BlockedError                 held back by something else, woken when that changes
     │   ├── DependencyNotReady  DependencyMissing  DependencyCycle
     │   ├── SourceNotReady
+    │   ├── KubeConfigMissing        the Secret or key that kubeConfig names
     │   └── ValuesMissing            a ConfigMap, Secret or key that valuesFrom names
     └── Superseded                   a newer desired state ended this work; not a failure
 
@@ -96,6 +108,20 @@ class ClusterUnavailable(RetryableError):
     ) -> None:
         super().__init__(message, hint=hint, retry_after=retry_after)
         self.status = status
+
+
+class WebhookUnavailable(ClusterUnavailable):
+    """500: the API server cannot ask an admission webhook: its service does not exist or does not serve yet. Other
+    requests are answered meanwhile, among them perhaps those that bring the webhook.
+    """
+
+
+class ServiceAccountMissing(RetryableError):
+    """There is no such ServiceAccount; rights may have been given to its name, but nobody made it."""
+
+
+class KustomizeUnavailable(RetryableError):
+    """kubectl is not there or cannot be started, there is no room for its files, or it does not end in time."""
 
 
 class TerminalError(GitsyncError):
@@ -209,6 +235,18 @@ class RenderError(ChartError):
         self.line = line
 
 
+class PostRenderError(RenderError):
+    """A change of ``postRenderers`` that cannot be made. ``field`` is the one that asks for it."""
+
+    def __init__(self, message: str, *, field: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
+
+class KustomizeError(TerminalError):
+    """What kustomize does not take, in its words but for the patches and objects that it quotes."""
+
+
 class ApiError(TerminalError):
     """The API server's answer to one request. ``key`` is the object, ``verb`` what was asked, ``reason`` Kubernetes'
     own word (``AlreadyExists``, ``FieldManagerConflict``, ...), ``causes`` the fields it complains about as pairs of
@@ -250,12 +288,37 @@ class Invalid(ApiError):
     """400 or 422: the API server does not take the object. ``causes`` names the fields."""
 
 
+class ImmutableField(Invalid):
+    """422: the object would be taken as a new one, but what is there may not be changed so."""
+
+
 class Forbidden(ApiError):
     """403: our rights, a quota or an admission plugin say no."""
 
 
+class MissingRight(Forbidden):
+    """403 by the authorizer (RBAC): whoever we were may not do that. The message names user, verb, resource and
+    namespace in the API server's words, and what would help.
+    """
+
+
+class QuotaExceeded(Forbidden):
+    """403: a ResourceQuota leaves no room for the object."""
+
+
+class NamespaceTerminating(Forbidden):
+    """403: the namespace is being deleted, so that nothing can be created in it any more."""
+
+
 class Unauthorized(ApiError):
     """401, also after the credentials were renewed."""
+
+
+#: Not the release's fault, and nothing that doing something else would mend: tried again until somebody grants rights,
+#: or brings other credentials.
+NO_ACCESS = (MissingRight, Unauthorized)
+#: These and what else is no fault of a release and passes by itself, or when somebody else does something.
+PASSING = (*NO_ACCESS, QuotaExceeded, NamespaceTerminating)
 
 
 class Gone(ApiError):
@@ -268,6 +331,14 @@ class KindUnknown(ApiError):
 
 class FieldNotSupported(TerminalError):
     """A field whose neglect would give another release than the one asked for."""
+
+
+class KubeConfigRefused(TerminalError):
+    """A kubeconfig out of a Secret that cannot be used, or holds what is not allowed; another Secret may be better."""
+
+
+class CrossNamespaceRefused(TerminalError):
+    """A reference to an object in another namespace, while ``cross_namespace_refs`` is off."""
 
 
 class OwnedByAnother(TerminalError):
@@ -285,6 +356,14 @@ class ReleaseError(TerminalError):
         super().__init__(message, hint=hint)
         self.action = action
         self.key = key
+
+
+class UninstallFailed(ReleaseError):
+    """A release that could not be uninstalled. ``condition`` is the condition of its HelmRelease that says so."""
+
+    def __init__(self, message: str, *, condition: str, hint: str = "") -> None:
+        super().__init__(message, action="uninstall", hint=hint)
+        self.condition = condition
 
 
 class NotReadyInTime(ReleaseError):
@@ -313,6 +392,10 @@ class DependencyCycle(BlockedError):
 
 class SourceNotReady(BlockedError):
     """A HelmRepository that does not exist, is suspended or has never been read."""
+
+
+class KubeConfigMissing(BlockedError):
+    """The Secret that ``kubeConfig`` names, or its key, does not exist."""
 
 
 class ValuesMissing(BlockedError):

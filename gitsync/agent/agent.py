@@ -14,14 +14,16 @@ import gitsync
 from gitsync import logs
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
+from gitsync.agent.rivals import warn_of_rivals
 from gitsync.agent.releases import Releases
 from gitsync.agent.repository import RepositorySync
 from gitsync.agent.schedule import Schedule
 from gitsync.charts import Charts
-from gitsync.cluster import Cluster
+from gitsync.cluster import Cluster, Leave
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.manifests import ManifestReader
+from gitsync.release.access import AccessRules
 from gitsync.settings import Settings
 from gitsync.sync.gitcharts import GitCharts
 from gitsync.sync.live import LiveReader
@@ -30,6 +32,7 @@ from gitsync.sync.settle import Outcomes
 from gitsync.sync.source import CommitSource
 from gitsync.sync.store import SyncStore
 from gitsync.sync.syncer import Syncer, SyncOptions
+from gitsync.web import Probes
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +42,8 @@ SYNC_GRACE = 1.0
 
 
 async def run(settings: Settings, config: ConfigFile | None = None) -> int:
-    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code.
+    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The port of
+    probes stays the one that it began with.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
@@ -47,20 +51,24 @@ async def run(settings: Settings, config: ConfigFile | None = None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    probes = Probes()
     try:
-        return await _run(settings, config, stop)
+        async with probes.serving(settings.probe_port):
+            return await _run(settings, config, stop, probes)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
-async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Event) -> int:
+async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Event, probes: Probes) -> int:
     working: Settings | None = None
     while True:
         try:
             async with AsyncExitStack() as stack:
                 agent = await Agent.start(settings, stack)
                 working = settings
+                probes.unready = ""
+                stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
                 if settings.once:
                     return await agent.once(stop)
                 changed = await agent.serve(stop, config.changed(settings) if config else None)
@@ -95,11 +103,17 @@ class Agent:
         charts = Charts(settings.state_dir / "charts")
         stack.push_async_callback(charts.close)
         await ensure_crds(cluster)
+        await warn_of_rivals(cluster)
         schedule = Schedule()
         schedule.start()
         stack.callback(schedule.stop)
         releases = Releases(
-            cluster, charts, schedule, holder=f"gitsync/{settings.name}", concurrency=settings.concurrency
+            cluster,
+            charts,
+            schedule,
+            holder=f"gitsync/{settings.name}",
+            concurrency=settings.concurrency,
+            rules=access_rules(settings),
         )
         repository = None
         if source is not None:
@@ -174,6 +188,15 @@ class Agent:
         for key in unready:
             log.error("not ready", release=key, why=outcomes.of(key).message)
         return 1 if unready or result.waiting else 0
+
+
+def access_rules(settings: Settings) -> AccessRules:
+    """What the settings say about releases that live elsewhere, or are worked on as somebody else."""
+    return AccessRules(
+        settings.default_service_account,
+        settings.cross_namespace_refs,
+        Leave(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
+    )
 
 
 def git_source(settings: Settings) -> GitSource:

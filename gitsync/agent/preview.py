@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gitsync.agent.agent import git_source
-from gitsync.agent.releases import renderer
+from gitsync.agent.agent import access_rules, git_source
+from gitsync.agent.releases import SiteBuilder
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
@@ -17,9 +17,11 @@ from gitsync.cluster import Cluster, SharedWatch
 from gitsync.errors import SettingsError, SourceNotReady
 from gitsync.git import Mirror
 from gitsync.manifests import Desired, ManifestReader
+from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex
+from gitsync.release.references import References
 from gitsync.release.repositories import locate_in, repository_spec
-from gitsync.release.storage import RecordStore
+from gitsync.release.sites import Sites
 from gitsync.release.target import Located
 from gitsync.sync.gitcharts import GitCharts
 from gitsync.sync.journal import JournalEntry
@@ -52,8 +54,12 @@ async def preview(settings: Settings) -> Preview:
         desired = await source.read(await mirror.fetch(await mirror.head()))
         releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE))
         repositories = await stack.enter_async_context(cluster.watch(SOURCE_GROUP, HELM_REPOSITORY))
-        records = RecordStore(cluster, f"gitsync/{settings.name}")
-        await stack.enter_async_context(records.watching())
+        expressions = await stack.enter_async_context(Expressions())
+        holder = f"gitsync/{settings.name}"
+        references = References(cluster, _nobody)
+        stack.push_async_callback(references.close)
+        build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody)
+        sites = await stack.enter_async_context(Sites(cluster, build, references, access_rules(settings)))
         index = ReleaseIndex()
         for key, manifest in releases.items():
             index.see(key, manifest)
@@ -68,8 +74,13 @@ async def preview(settings: Settings) -> Preview:
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         )
         finder = _ChartFinder(cluster, charts, git_charts, desired, repositories)
-        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, renderer(cluster, charts))
+        records, render = sites.own.records, sites.own.performer.render
+        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, sites)
         return await previewer.preview(desired)
+
+
+def _nobody(*_: object) -> None:
+    """Who is told of changes during the one look."""
 
 
 async def journal(settings: Settings) -> tuple[JournalEntry, ...]:

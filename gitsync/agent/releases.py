@@ -22,15 +22,18 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
-from gitsync.release.commonmetadata import with_common_metadata
+from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.deploy import Deployer
 from gitsync.release.drift import Drift
+from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.perform import Performer
+from gitsync.release.postrendering import post_rendered
 from gitsync.release.reconcile import Reconciler
 from gitsync.release.recorder import EventRecorder
 from gitsync.release.references import References
 from gitsync.release.repositories import Repositories
+from gitsync.release.sites import Site, Sites
 from gitsync.release.storage import RecordStore
 from gitsync.release.target import Located, Target
 from gitsync.release.testing import ChartTests
@@ -49,33 +52,35 @@ AFTER_COMMIT = 2.0
 class Releases:
     """Serves every HelmRelease of a cluster while entered."""
 
-    def __init__(self, cluster: Cluster, charts: Charts, schedule: Schedule, *, holder: str, concurrency: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        charts: Charts,
+        schedule: Schedule,
+        *,
+        holder: str,
+        concurrency: int,
+        rules: AccessRules = PLAIN,
+    ) -> None:
         self.index = ReleaseIndex()
         self.git_charts: GitCharts | None = None
         self._cluster = cluster
         self._charts = charts
         self._schedule = schedule
-        self._records = RecordStore(cluster, holder)
         self._events = EventRecorder(cluster, holder)
-        self._drift = Drift(cluster, self._records, self._wake)
-        slots = asyncio.Semaphore(concurrency)
-        performer = Performer(
-            self._records,
-            Deployer(cluster, self._records, slots),
-            Uninstaller(cluster, self._records),
-            renderer(cluster, charts),
-            ChartTests(cluster, self._records),
-        )
+        self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
+        build = SiteBuilder(charts, self._expressions, holder, concurrency, self._wake)
+        self._sites = Sites(cluster, build, self._references, rules)
+        self._sites.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
             cluster,
             self.index,
-            self._records,
+            self._sites,
             charts=self,
             references=self._references,
-            performer=performer,
             events=self._events,
-            drift=self._drift,
+            expressions=self._expressions,
             wake=self._wake,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
@@ -90,13 +95,12 @@ class Releases:
             self._events.running(),
             self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
             self._cluster.watch(HELM_GROUP, HELM_RELEASE) as releases,
-            self._records.watching(),
+            self._sites,
         ):
             self._repositories = Repositories(
                 self._cluster, self._charts, repositories, self._events, on_change=self._on_repository_change
             )
             self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
-            self._records.on_foreign_change(self._on_record_change)
             self.index.subscribe(self._on_release_change)
             repositories.subscribe(self._on_repository_event)
             releases.subscribe(self._on_release_event)
@@ -113,7 +117,7 @@ class Releases:
                 await self.queue.stop(grace=5.0)
                 await self._repository_queue.stop(grace=1.0)
                 await self._references.close()
-                await self._drift.close()
+                await self._expressions.close()
 
     async def locate(self, release: HelmRelease) -> Located:
         """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""
@@ -141,6 +145,8 @@ class Releases:
             self._gather_graph_changes()
         if before is None or after is None or is_current(before) != is_current(after):
             self._reconciler.changed(key)
+        else:
+            self._reconciler.touched(key)
         if after is None:
             self._schedule.cancel(f"release {key}")
             self.queue.wake(key)
@@ -176,11 +182,47 @@ class Releases:
             if found.source == repository:
                 self.queue.wake(found.key)
 
-    def _on_record_change(self, namespace: str, release: str) -> None:
+    def _on_record_change(self, site: Site, namespace: str, release: str) -> None:
         """Somebody used helm by hand: look at what that means."""
         for found in self.index.releases():
-            if (found.storage_namespace, found.release_name) == (namespace, release):
+            named = (found.storage_namespace, found.release_name) == (namespace, release)
+            if named and self._sites.at(found.key) is site:
                 self.queue.wake(found.key)
+
+
+class SiteBuilder:
+    """Puts sites together. ``concurrency`` releases are rendered and applied at once in the own cluster, and at each
+    site elsewhere: an API server that is slow holds back its own releases alone.
+    """
+
+    def __init__(
+        self,
+        charts: Charts,
+        expressions: Expressions,
+        holder: str,
+        concurrency: int,
+        wake: Callable[[ObjectKey], None],
+    ) -> None:
+        self._charts = charts
+        self._expressions = expressions
+        self._holder = holder
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._wake = wake
+
+    def __call__(self, cluster: Cluster, *, remote: bool = False) -> Site:
+        """See release.sites.Build."""
+        records = RecordStore(cluster, self._holder)
+        slots = asyncio.Semaphore(self._concurrency) if remote else self._slots
+        performer = Performer(
+            records,
+            Deployer(cluster, records, slots),
+            Uninstaller(cluster, records),
+            renderer(cluster, self._charts),
+            ChartTests(cluster, records),
+            self._expressions,
+        )
+        return Site(cluster, records, performer, Drift(cluster, records, self._wake))
 
 
 def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
@@ -202,9 +244,9 @@ def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseConte
             access=cluster.helm_access(),
             validate=target.validate,
         )
-        if target.common_metadata is None:
+        if target.post_rendering is None:
             return rendered
-        return await asyncio.to_thread(with_common_metadata, rendered, target.common_metadata)
+        return await post_rendered(rendered, target.post_rendering, charts.kustomizer)
 
     return render
 

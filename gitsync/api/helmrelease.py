@@ -11,7 +11,17 @@ from pydantic_core import PydanticCustomError
 
 from gitsync.api.actions import HelmTest, Install, Rollback, Uninstall, Upgrade
 from gitsync.api.chart import ChartReference, ChartTemplate
-from gitsync.api.fields import ApiModel, Duration, FieldPath, Items, LocalReference, Name, Namespace, cel_rule
+from gitsync.api.fields import (
+    ApiModel,
+    Duration,
+    FieldPath,
+    Items,
+    LocalReference,
+    Name,
+    Namespace,
+    cel_rule,
+    words_for,
+)
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_VERSIONS, SOURCE_GROUP
 from gitsync.api.rendering import (
@@ -19,6 +29,7 @@ from gitsync.api.rendering import (
     DriftDetection,
     HealthCheck,
     PostRenderer,
+    PostRenderStrategy,
     ValuesReference,
     WaitStrategy,
 )
@@ -30,6 +41,9 @@ Values = Annotated[
     dict[str, Any],
     WithJsonSchema({"type": "object", "nullable": True, "x-kubernetes-preserve-unknown-fields": True}),
 ]
+_SERVICE_ACCOUNT = words_for(
+    r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "must be the name of a ServiceAccount: lower case letters, digits, - and ."
+)
 Action = Literal["install", "upgrade", "test", "rollback", "uninstall"]
 
 DEFAULT_TIMEOUT = 300.0
@@ -111,7 +125,9 @@ class HelmReleaseSpec(ApiModel):
     depends_on: Items[Dependency] = Field(
         (), description="Releases that must be ready before this one is installed or upgraded."
     )
-    service_account_name: Name | None = Field(None, description="Service account to act as.")
+    service_account_name: Annotated[Name, Field(pattern=_SERVICE_ACCOUNT)] | None = Field(
+        None, description="Service account of the object's namespace to act as."
+    )
     kube_config: KubeConfig | None = Field(None, description="Another cluster to release to.")
     persistent_client: bool = Field(True, description="Accepted and without effect: connections are always shared.")
     values: Values | None = Field(None, description="Values for the chart; they win over valuesFrom.")
@@ -123,6 +139,11 @@ class HelmReleaseSpec(ApiModel):
     uninstall: Uninstall = Field(Uninstall(), description="Removing the release.")
     drift_detection: DriftDetection = Field(DriftDetection(), description="What to do about changes made by others.")
     post_renderers: Items[PostRenderer] = Field((), description="Changes to the rendered objects, in this order.")
+    post_render_strategy: PostRenderStrategy = Field(
+        "combined",
+        description="Whether hooks are changed, too. combined: together with the objects (default); separate: by "
+        "themselves; nohooks: not at all.",
+    )
     common_metadata: CommonMetadata | None = Field(None, description="Labels and annotations for every object.")
     wait_strategy: WaitStrategy = Field(WaitStrategy(), description="How readiness is judged.")
     health_check_exprs: Items[HealthCheck] = Field((), description="Readiness of custom kinds, in CEL.")
@@ -172,6 +193,14 @@ class HelmRelease(Resource):
         if len(name) <= MAX_RELEASE_NAME:
             return name
         return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+    @property
+    def kubeconfig_secret(self) -> ObjectKey | None:
+        """The Secret with the kubeconfig of the cluster to release to; None for the cluster that this object is in."""
+        kube_config = self.spec.kube_config
+        if kube_config is None or kube_config.secret_ref is None:
+            return None
+        return ObjectKey("", "Secret", self.metadata.namespace, kube_config.secret_ref.name)
 
     @property
     def release_namespace(self) -> str:

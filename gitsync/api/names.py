@@ -93,7 +93,11 @@ DEPENDENCY_NOT_READY: Final = "DependencyNotReady"
 SOURCE_NOT_READY: Final = "SourceNotReady"
 VALUES_ERROR: Final = "ValuesError"
 DRIFT_DETECTED: Final = "DriftDetected"
+#: Of an Event: somebody else upgraded, rolled back, uninstalled or edited a release.
+RELEASE_CHANGED: Final = "ReleaseChanged"
 RETRIES_EXCEEDED: Final = "RetriesExceeded"
+REST_CLIENT_ERROR: Final = "RESTClientError"
+ACCESS_DENIED: Final = "AccessDenied"
 RECONCILIATION_SUCCEEDED: Final = "ReconciliationSucceeded"
 RECONCILIATION_FAILED: Final = "ReconciliationFailed"
 

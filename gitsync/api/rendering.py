@@ -79,6 +79,10 @@ class PostRenderer(ApiModel):
     kustomize: Kustomize | None = Field(None, description="Changes that kustomize makes.")
 
 
+#: Which of a chart's hooks post-rendering sees: all, together with the objects or by themselves, or none.
+PostRenderStrategy = Literal["nohooks", "combined", "separate"]
+
+
 class CommonMetadata(ApiModel):
     """Labels and annotations for every object of the release; they win over the chart's."""
 
@@ -111,10 +115,10 @@ class WaitStrategy(ApiModel):
 
 
 class HealthCheck(ApiModel):
-    """Readiness of a custom kind, in CEL over the object's fields. ``failed`` and ``in_progress`` are asked first."""
+    """Readiness of a kind, in CEL over the object's fields. ``in_progress`` is asked first, then ``failed``."""
 
-    api_version: str = Field(description="API version of the kind.")
-    kind: str = Field(description="The kind.")
+    api_version: str = Field(description="API version of the kind, of which the group counts.")
+    kind: str = Field("", description="The kind; all kinds of the group without one of their own when unset.")
     in_progress: str = Field("", description="True while the object is on its way.")
     failed: str = Field("", description="True when the object has failed.")
     current: str = Field(description="True when the object is as it should be.")

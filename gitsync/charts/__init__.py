@@ -8,6 +8,7 @@ from gitsync.charts.chart import Chart
 from gitsync.charts.charts import MAX_CHART, Charts
 from gitsync.charts.defaults import over_defaults, with_values
 from gitsync.charts.index import MAX_INDEX
+from gitsync.charts.kustomize import KUSTOMIZATION, Kustomizer
 from gitsync.charts.model import (
     Capabilities,
     Hook,
@@ -18,10 +19,11 @@ from gitsync.charts.model import (
     RepositorySpec,
 )
 from gitsync.charts.objects import install_order, parse_objects, uninstall_order
-from gitsync.charts.rework import reworked
+from gitsync.charts.rework import Sourced, parts, reassembled
 from gitsync.charts.values import merge_values, read_values, set_value
 
 __all__ = [
+    "KUSTOMIZATION",
     "MAX_CHART",
     "MAX_INDEX",
     "Capabilities",
@@ -30,15 +32,18 @@ __all__ = [
     "Hook",
     "IndexEntry",
     "IndexInfo",
+    "Kustomizer",
     "ReleaseContext",
     "Rendered",
     "RepositorySpec",
+    "Sourced",
     "install_order",
     "merge_values",
     "over_defaults",
     "parse_objects",
+    "parts",
     "read_values",
-    "reworked",
+    "reassembled",
     "set_value",
     "uninstall_order",
     "with_values",

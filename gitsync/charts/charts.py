@@ -20,6 +20,7 @@ from gitsync.charts.defaults import with_values_files
 from gitsync.charts.flight import SingleFlight
 from gitsync.charts.http import HttpClient, Known
 from gitsync.charts.index import Index
+from gitsync.charts.kustomize import Kustomizer
 from gitsync.charts.model import Capabilities, IndexEntry, IndexInfo, ReleaseContext, Rendered, RepositorySpec
 from gitsync.charts.objects import parse_objects
 from gitsync.charts.render import Renderer
@@ -54,9 +55,11 @@ class Charts:
     """Charts out of repositories and Git trees, each downloaded and loaded once, and their rendering.
 
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
+    ``kustomizer`` is there for what is to be changed after rendering.
     """
 
     def __init__(self, cache_dir: Path) -> None:
+        self.kustomizer = Kustomizer()
         self._store = Store(cache_dir)
         self._http = HttpClient()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="helm")

@@ -16,7 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 import helm_python
 from helm_python import _native
 
-from gitsync.errors import ChartError, ClusterUnavailable, GitsyncError, RenderError, ValuesError
+from gitsync.api.denial import refused
+from gitsync.errors import ChartError, ClusterUnavailable, GitsyncError, MissingRight, RenderError, ValuesError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,7 +82,7 @@ class Handle:
         """Path -> text of every template. ``values`` is JSON; ``options`` as the C interface names them.
 
         With a ``config`` the template function ``lookup`` sees the cluster.
-        Raises: ValuesError, RenderError, ClusterUnavailable.
+        Raises: ValuesError, RenderError, ClusterUnavailable, MissingRight.
         """
         arguments = (self._chart._raw(), values, json.dumps(options))
         try:
@@ -90,6 +91,11 @@ class Handle:
             else:
                 text = _native.call_string("helm_render_with_config", config._raw(), *arguments)
         except helm_python.HelmRenderError as error:
+            if "error calling lookup" in error.detail and (refusal := refused(error.detail)):
+                # Said by the authorizer, of names alone.
+                raise MissingRight(
+                    f"a template cannot look objects up: {_short(refusal)}", status=403, verb="get"
+                ) from None
             error.detail = _without_values(error.detail, values)
             raise
         except helm_python.HelmValuesError as error:

@@ -1,8 +1,8 @@
-"""Changing what was rendered before it is installed, as a post-renderer of Helm 4 does. Blocks."""
+"""Taking apart what was rendered, and putting it together again after changes, as Helm 4 does it. Blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 Sourced = tuple[str, "Manifest"]
 
 
-def reworked(rendered: Rendered, change: Callable[[list[Sourced]], Iterable[Sourced]]) -> Rendered:
-    """What was rendered after ``change``, which must leave the objects it is given as they are and return its own.
+def parts(rendered: Rendered) -> tuple[list[Sourced], list[Sourced]]:
+    """The objects of the manifest, and the hooks. CRDs of ``crds/`` are not among them. They must not be changed."""
+    return list(sourced_objects(rendered.manifest)), [(hook.path, hook.object) for hook in rendered.hooks]
 
-    As in Helm 4 (PostRenderStrategyCombined), hooks are among the objects, and what is a hook, and when it runs, is
-    decided afterwards. CRDs of ``crds/`` are not among them.
+
+def reassembled(rendered: Rendered, objects: Iterable[Sourced]) -> Rendered:
+    """What was rendered, with these objects in place of its own.
+
+    As in Helm 4, what is a hook, and when it runs, is decided anew.
 
     Raises: RenderError for what is no object any more.
     """
-    objects = list(sourced_objects(rendered.manifest))
-    objects += [(hook.path, hook.object) for hook in rendered.hooks]
     texts: dict[str, list[str]] = {}
-    for path, item in change(objects):
+    for path, item in objects:
         texts.setdefault(path, []).append("\n".join(yaml_lines(item)))
-    found = sort_out("", {path: "\n---\n".join(parts) for path, parts in texts.items()})
+    found = sort_out("", {path: "\n---\n".join(documents) for path, documents in texts.items()})
     return replace(rendered, manifest=found.manifest, objects=found.objects, hooks=found.hooks)

@@ -30,6 +30,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "create": Lazy("gitsync.cli.create", "Create or change a release or a source; or print YAML for a repository."),
     "delete": Lazy("gitsync.cli.delete", "Delete a release or a source from the cluster; asks first."),
     "export": Lazy("gitsync.cli.export", "Print releases or sources as YAML that can be committed."),
+    "install": Lazy("gitsync.cli.install", "Install the agent into a cluster, and wait until it runs."),
+    "uninstall": Lazy("gitsync.cli.uninstall", "Take the agent out of a cluster, and say what stays."),
+    "check": Lazy("gitsync.cli.check", "Look whether everything is there that an agent needs."),
     "log": Lazy("gitsync.cli.log", "Show commits and what they did to the cluster."),
 }
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gitsync.api.fields import dotted
 from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
 from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
-from gitsync.errors import GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
+from gitsync.release.expressions import Expressions
 from gitsync.release.support import refused
+from gitsync.release.written import check_expressions
 from gitsync.sync.gitcharts import WELL_KNOWN, chart_path
 from gitsync.sync.syncer import release_graph
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from gitsync.charts import Charts
     from gitsync.cli.checkout import Tree
     from gitsync.manifests import Desired
+    from gitsync.release.access import AccessRules
 
 Severity = Literal["error", "warning"]
 
@@ -63,6 +67,32 @@ def manifest_problems(desired: Desired) -> Iterator[Problem]:
             path = field.partition(":")[0].replace("[]", "").split(".")
             origin = desired.objects[key].field_origin(path)
             yield Problem(origin, f"{field} is not supported yet", "remove it", object=str(key), field=field)
+
+
+async def expression_problems(desired: Desired) -> list[Problem]:
+    """CEL that does not compile. Raises: RetryableError."""
+    problems = []
+    async with Expressions() as expressions:
+        for key, release in desired.helm_releases.items():
+            try:
+                await check_expressions(release, expressions)
+            except FieldErrors as found:
+                item = desired.objects[key]
+                problems += [
+                    Problem(item.field_origin(error.path), str(error), object=str(key), field=dotted(error.path))
+                    for error in found.errors
+                ]
+    return problems
+
+
+def access_problems(desired: Desired, rules: AccessRules) -> Iterator[Problem]:
+    """References that the settings do not allow."""
+    for key, release in desired.helm_releases.items():
+        for field, wanted in rules.refused(release):
+            parts = field.replace("[", ".").replace("]", "").split(".")
+            origin = desired.objects[key].field_origin([int(part) if part.isdigit() else part for part in parts])
+            message = f"cross-namespace references are not allowed: cannot access {wanted}"
+            yield Problem(origin, message, object=str(key), field=field)
 
 
 def graph_problems(desired: Desired) -> Iterator[Problem]:

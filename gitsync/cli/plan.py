@@ -25,7 +25,7 @@ _MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
 
 
 @app.command("plan")
-@with_settings("Repository", "Git credentials", "Cluster", "Sync", leave_out=("interval", "once"))
+@with_settings("Repository", "Git credentials", "Cluster", "Sync", "Access", leave_out=("interval", "once"))
 def plan(settings: Settings, output: Output = "text") -> None:
     """Show what the repository would change in the cluster, rendered releases included; change nothing.
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from gitsync.cli.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
 from gitsync.release.content import content_of
-from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef, objects_of
+from gitsync.release.deploy import Content, Deployed, Deployer, ReleaseRef, objects_of
+from gitsync.release.expressions import Expressions
 from gitsync.release.options import deploy_options
+from gitsync.release.reasons import telling
 from gitsync.release.records import (
     OWNER_SELECTOR,
     SECRET_TYPE,
@@ -100,15 +102,14 @@ async def bring_back(
 
     deployer = Deployer(cluster, store, asyncio.Semaphore(1))
     try:
-        return await deployer.deploy(ref, "rollback", render, _options(release, limit), interrupt)
+        async with Expressions() as expressions:
+            options = deploy_options(release, "rollback", "by hand", expressions)
+            options = replace(options, timeout=limit) if limit else options
+            with telling(_tell):
+                return await deployer.deploy(ref, "rollback", render, options, interrupt)
     except NotReadyInTime as error:
         error.hint = error.hint or "the old content is applied, and may become ready later; gitsync tree shows it"
         raise
-
-
-def _options(release: HelmRelease, limit: float | None) -> Options:
-    options = deploy_options(release, "rollback", "by hand", _tell)
-    return replace(options, timeout=limit) if limit else options
 
 
 async def _tell(reason: str) -> None:

@@ -25,11 +25,17 @@ Target = Annotated[
 Output = Annotated[Format, typer.Option("--output", "-o", help="Lines as compilers write them, or JSON.")]
 WithCharts = Annotated[bool, typer.Option("--charts/--no-charts", help="Ask chart repositories for the charts.")]
 
-_LEFT_OUT = ("repo", "interval")
+_LEFT_OUT = (
+    "repo",
+    "interval",
+    "default_service_account",
+    "insecure_kubeconfig_exec",
+    "insecure_kubeconfig_tls",
+)
 
 
 @app.command("validate")
-@with_settings("Repository", "Git credentials", leave_out=_LEFT_OUT)
+@with_settings("Repository", "Git credentials", "Access", leave_out=_LEFT_OUT)
 def validate(settings: Settings, target: Target = "", output: Output = "text", charts: WithCharts = True) -> None:
     """Check a repository without a cluster, as before a merge.
 
@@ -46,11 +52,14 @@ def validate(settings: Settings, target: Target = "", output: Output = "text", c
 
 async def _validate(settings: Settings, target: str, output: Format, with_charts: bool) -> int:
     from gitsync.cli.checkout import open_tree
-    from gitsync.cli.checks import graph_problems, manifest_problems
+    from gitsync.cli.checks import access_problems, expression_problems, graph_problems, manifest_problems
+    from gitsync.release.access import AccessRules
 
     async with open_tree(target, settings) as tree:
         desired = await tree.desired(settings)
-        problems = [*manifest_problems(desired), *graph_problems(desired)]
+        rules = AccessRules(cross_namespace_refs=settings.cross_namespace_refs)
+        problems = [*manifest_problems(desired), *graph_problems(desired), *access_problems(desired, rules)]
+        problems += await expression_problems(desired)
         if with_charts:
             problems += await _chart_problems(settings, desired, tree)
     problems.sort(key=lambda problem: (problem.origin.path, problem.origin.line, problem.origin.column))

@@ -6,8 +6,19 @@ The only room that speaks to an API server. Errors leave it as classes of gitsyn
 from gitsync.cluster.cluster import Cluster
 from gitsync.cluster.discovery import Resource, Served
 from gitsync.cluster.objects import retry_on_conflict
+from gitsync.cluster.secretconfig import CONFINED, Leave
 from gitsync.cluster.shared import SharedWatch
 from gitsync.cluster.store import WatchEvent
 from gitsync.cluster.timings import Timings
 
-__all__ = ["Cluster", "Resource", "Served", "SharedWatch", "Timings", "WatchEvent", "retry_on_conflict"]
+__all__ = [
+    "CONFINED",
+    "Cluster",
+    "Leave",
+    "Resource",
+    "Served",
+    "SharedWatch",
+    "Timings",
+    "WatchEvent",
+    "retry_on_conflict",
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import socket
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,12 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # untyped library
     """kubernetes.aio's REST client, for its TLS set-up and its session; requests are made on the session itself."""
 
     pool_manager: aiohttp.ClientSession | None
+    _sockets: weakref.WeakSet[socket.socket]
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open, be it that it is just being closed."""
+        return self.pool_manager is not None and any(made.fileno() != -1 for made in self._sockets)
 
     def anew(self) -> Rest:
         """The same with no connections yet. Takes the TLS context along: the files it was read from are gone."""
@@ -41,12 +49,21 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # untyped library
     def _create_pool_manager(self) -> aiohttp.ClientSession:
         # trust_env would read ~/.netrc in a thread on every request, and could replace our credentials by what it says.
         # The number of requests under way is bounded by the transport; watches stay open and must not use that up.
+        self._sockets = weakref.WeakSet()
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self.ssl_context, keepalive_timeout=KEEPALIVE),
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=self.ssl_context, keepalive_timeout=KEEPALIVE, socket_factory=self._socket
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             read_bufsize=2**18,
         )
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        made = socket.socket(family, kind, protocol)
+        self._sockets.add(made)
+        return made
 
 
 @dataclass(frozen=True)

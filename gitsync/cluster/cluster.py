@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import Counter
 from pathlib import Path
 
+from gitsync.api.identity import ObjectKey
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.credentials import CredentialSource, choose_source
 from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
 from gitsync.cluster.objects import Objects
+from gitsync.cluster.secretconfig import Leave, SecretKubeconfig
 from gitsync.cluster.shared import SharedWatch, Watches
 from gitsync.cluster.status import Subject
 from gitsync.cluster.stream import Wanted
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import Request, Transport
+from gitsync.errors import KubeConfigRefused, SettingsError
 
 
 class Cluster(Objects):
     """One cluster, as one user: the verbs of Objects, shared watches, and what they have in common.
 
-    ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included.
+    ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included. ``narrow``: the user
+    may not look beyond single namespaces (see ``scope_of``).
     """
 
-    def __init__(self, connection: Connection, timings: Timings) -> None:
+    def __init__(self, connection: Connection, timings: Timings, *, narrow: bool = False) -> None:
         self._connection = connection
+        self._timings = timings
+        self._narrow = narrow
+        self._origin: Cluster | None = None
+        self._user = ""
         transport = Transport(connection, timings)
         super().__init__(transport, Discovery(transport, timings))
         self._server_version: str | None = None
@@ -45,15 +54,45 @@ class Cluster(Objects):
         return await cls.connect_through(choose_source(kubeconfig, context, timings), timings)
 
     @classmethod
-    async def connect_through(cls, source: CredentialSource, timings: Timings | None = None) -> Cluster:
+    async def connect_through(
+        cls, source: CredentialSource, timings: Timings | None = None, *, narrow: bool = False
+    ) -> Cluster:
         """A cluster whose address and credentials come from ``source``. Raises: SettingsError."""
         timings = timings or Timings()
-        return cls(await Connection.open(source, timings.renewal), timings)
+        return cls(await Connection.open(source, timings.renewal), timings, narrow=narrow)
+
+    @classmethod
+    async def remote(cls, kubeconfig: str, leave: Leave) -> Cluster:
+        """The cluster that the text of a kubeconfig leads to. Makes no request, but may run a plugin where that is
+        allowed.
+
+        Raises: KubeConfigRefused.
+        """
+        timings = Timings.for_remote()
+        try:
+            return await cls.connect_through(SecretKubeconfig(kubeconfig, timings, leave), timings, narrow=True)
+        except SettingsError as error:
+            raise KubeConfigRefused(error.message) from error
+
+    def impersonating(self, namespace: str, service_account: str) -> Cluster:
+        """The same cluster as a ServiceAccount: with its rights and no others, over this one's connections and with its
+        discovery. Watches are its own.
+        """
+        other = copy.copy(self)
+        other._origin = self
+        other._narrow = True
+        other._user = f"system:serviceaccount:{namespace}:{service_account}"
+        other._transport = self._transport.impersonating(other._user)
+        other._watches = Watches(other._transport, self._discovery, self._timings)
+        return other
 
     async def close(self) -> None:
-        """Ends every watch and closes every connection; requests made later raise ClusterUnavailable."""
+        """Ends every watch and closes every connection, unless that is another's, whom this one impersonates; requests
+        made later raise ClusterUnavailable.
+        """
         await self._watches.close()
-        await self._connection.close()
+        if self._origin is None:
+            await self._connection.close()
 
     async def __aenter__(self) -> Cluster:
         return self
@@ -67,6 +106,8 @@ class Cluster(Objects):
 
         Raises: ClusterUnavailable.
         """
+        if self._origin is not None:
+            return await self._origin.served()
         async with self._asking:
             if self._server_version is None:
                 answer = await self._transport.send(Request("GET", "/version", Subject("discover", "/version")))
@@ -81,7 +122,14 @@ class Cluster(Objects):
         """Keyword arguments for ``helm_python.Config`` that lead to the same cluster as the same user. Ask for them
         anew for each use: in a pod they hold the current token (never log them).
         """
-        return self._connection.helm_access()
+        access = self._connection.helm_access()
+        return {**access, "kube_as_user": self._user} if self._user else access
+
+    def scope_of(self, key: ObjectKey) -> tuple[str, str, str]:
+        """Group, kind and namespace of the watch to see an object on. Where our rights reach over all namespaces, one
+        stream for all of them ("") costs least; others mostly have rights in single ones.
+        """
+        return key.group, key.kind, key.namespace if self._narrow else ""
 
     def watch(
         self,

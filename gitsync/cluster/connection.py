@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import Counter
@@ -19,8 +20,8 @@ from gitsync.errors import ClusterUnavailable, SettingsError
 log = structlog.get_logger(__name__)
 
 
-#: Seconds for the API server to answer the end of a connection.
-FAREWELL = 0.05
+#: Seconds that the API server has to answer the end of a connection; it takes a moment.
+FAREWELL = 2.0
 
 
 class Connection:
@@ -63,6 +64,7 @@ class Connection:
         return self._generation
 
     def helm_access(self) -> dict[str, str]:
+        """See ``Cluster.helm_access``."""
         return self._source.helm_access(self._access)
 
     @contextmanager
@@ -124,11 +126,14 @@ class Connection:
     async def close(self) -> None:
         """Closes every session. Whoever still reads from one gets a connection error."""
         self._closed = True
-        self._retired.discard(self._access.rest)
-        await asyncio.gather(*(rest.close() for rest in (self._access.rest, *self._retired)), *self._closing)
-        # Requests that were cancelled a moment ago end with the farewell of TLS, and the loop may end with this call.
-        await asyncio.sleep(FAREWELL)
+        rests = {self._access.rest, *self._retired}
         self._retired.clear()
+        await asyncio.gather(*(rest.close() for rest in rests), *self._closing)
+        # Requests that were cancelled a moment ago end with the farewell of TLS, and the loop may end with this call.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                while any(rest.connected for rest in rests):  # noqa: ASYNC110  # aiohttp tells nobody
+                    await asyncio.sleep(0.005)
 
     def _take(self, access: Access) -> None:
         self._generation += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,23 +92,9 @@ class Kubeconfig:
         self._timings = timings
 
     async def load(self, previous: Access | None = None) -> Access:
-        configuration = Configuration()
-        try:
-            loader = await asyncio.to_thread(_Loader.read, self._path, self._context)
-            if loader.plugin is not None:
-                loader.credential = await run_plugin(loader.plugin, self._timings.plugin)
-            await loader.load_and_set(configuration)
-        except ConfigException as error:
-            # The library's texts name keys, contexts and files, never what is in them.
-            raise SettingsError(f"cannot use the kubeconfig {self._path}: {error}", setting="kubeconfig") from error
-        except (
-            Exception
-        ) as error:  # what the library and its parsers raise on content of the wrong shape is not defined
-            raise SettingsError(
-                f"cannot use the kubeconfig {self._path}: it is not one ({type(error).__name__})", setting="kubeconfig"
-            ) from None
-        # No await from here on: see Access.build.
-        return Access.build(configuration, loader.renew_after(self._timings), previous)
+        return await access_from(
+            lambda: Loader.read(self._path, self._context), f"the kubeconfig {self._path}", self._timings, previous
+        )
 
     def helm_access(self, access: Access) -> dict[str, str]:
         chosen = {"kube_context": self._context} if self._context else {}
@@ -116,7 +103,28 @@ class Kubeconfig:
         return {"kubeconfig_path": str(Path(self._path).expanduser()), **chosen}
 
 
-class _Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
+async def access_from(read: Callable[[], Loader], name: str, timings: Timings, previous: Access | None) -> Access:
+    """Access by what ``read`` (which blocks) has read; ``name`` is what messages call it.
+
+    Raises: SettingsError, which names keys, contexts and files, never what is in them.
+    """
+    configuration = Configuration()
+    try:
+        loader = await asyncio.to_thread(read)
+        if loader.plugin is not None:
+            loader.credential = await run_plugin(loader.plugin, timings.plugin)
+        await loader.load_and_set(configuration)
+    except ConfigException as error:
+        raise SettingsError(f"cannot use {name}: {error}", setting="kubeconfig") from error
+    except Exception as error:  # what the library and its parsers raise on content of the wrong shape is not defined
+        raise SettingsError(
+            f"cannot use {name}: it is not one ({type(error).__name__})", setting="kubeconfig"
+        ) from None
+    # No await from here on: see Access.build.
+    return Access.build(configuration, loader.renew_after(timings), previous)
+
+
+class Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
     """kubernetes.aio's loader, with credential plugins run by us: the library's own run has no time limit, swallows the
     plugin's failure and goes on as an anonymous user.
     """
@@ -124,7 +132,7 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
     credential: PluginCredential | None = None
 
     @classmethod
-    def read(cls, path: str, context: str | None) -> _Loader:
+    def read(cls, path: str, context: str | None) -> Loader:
         """Raises: ConfigException."""
         try:
             merged = KubeConfigMerger(path).config
@@ -134,7 +142,7 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
             raise ConfigException(f"it is not a kubeconfig ({type(error).__name__})") from None
         if merged is None:
             raise ConfigException("there is no such file")
-        loader: _Loader = cls(merged, active_context=context, config_base_path=None)
+        loader: Loader = cls(merged, active_context=context, config_base_path=None)
         return loader
 
     @property

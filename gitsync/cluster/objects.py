@@ -151,9 +151,13 @@ class Objects:
         patch_type: PatchType = "merge",
         subresource: str = "",
         dry_run: bool = False,
+        version: str = "",
+        warn: Warn | None = None,
     ) -> Manifest:
-        """``strategic`` is for built-in kinds only. Raises: NotFound."""
-        resource = await self.resource(key.group, key.kind)
+        """``strategic`` is for built-in kinds only; ``version`` is the API version whose fields ``body`` has. ``warn``
+        is called with each warning of the API server. Raises: NotFound.
+        """
+        resource = await self.resource(key.group, key.kind, version)
         subject = Subject("patch", str(key), key)
         fixed = patch_type == "json" or "resourceVersion" in (body.get("metadata") or ())
         request = Request(
@@ -166,7 +170,7 @@ class Objects:
             repeatable=not fixed,
             races=not fixed,
         )
-        return await self._object(request)
+        return await self._object(request, warn)
 
     async def delete(
         self, key: ObjectKey, *, propagation: Propagation = "Background", uid: str = "", grace: int | None = None
@@ -234,7 +238,8 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], *, attempts: in
 def _key_and_version(manifest: Manifest, verb: str) -> tuple[ObjectKey, str]:
     try:
         api_version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
-        name = metadata.get("name") or (metadata["generateName"] if verb == "create" else metadata["name"])
+        # A question (SubjectAccessReview) has no name; of what else lacks one, the API server says so.
+        name = metadata.get("name") or (metadata.get("generateName", "") if verb == "create" else metadata["name"])
     except (KeyError, TypeError, AttributeError):
         raise Invalid(
             f"cannot {verb} an object without apiVersion, kind and metadata.name", status=400, verb=verb

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitsync.api.denial import refused
 from gitsync.api.identity import ObjectKey
 from gitsync.errors import (
     AlreadyExists,
@@ -18,8 +19,12 @@ from gitsync.errors import (
     Gone,
     Invalid,
     KindUnknown,
+    MissingRight,
+    NamespaceTerminating,
     NotFound,
+    QuotaExceeded,
     Unauthorized,
+    WebhookUnavailable,
 )
 
 #: An API server's text may quote an object; a message of ours does not grow with it.
@@ -27,7 +32,7 @@ _LONGEST = 600
 _CAUSES = 8
 _HIDDEN = "(what the API server said is not shown: it may quote the Secret)"
 #: The kinds of complaint whose text never quotes the value (field.Error.ErrorBody of apimachinery).
-_NEVER_QUOTING = {"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong"}
+_NEVER_QUOTING = {"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "NamespaceTerminating"}
 _CLASSES: Mapping[int, type[ApiError]] = {
     400: Invalid,
     401: Unauthorized,
@@ -42,7 +47,12 @@ _CLASSES: Mapping[int, type[ApiError]] = {
 _HINTS: Mapping[type[ApiError], str] = {
     Unauthorized: "check the credentials in the kubeconfig, or the pod's service account",
     KindUnknown: "a CustomResourceDefinition must bring it first",
+    QuotaExceeded: "raise the ResourceQuota, or make room in the namespace",
+    NamespaceTerminating: "wait until the namespace is gone, or use another one",
 }
+#: The ResourceQuota plugin's refusals for want of room, and while it does not know yet how much is used (apiserver,
+#: plugin/resourcequota). What lacks a field that a quota asks for ("failed quota") is wrong in itself.
+_QUOTA = re.compile(r"exceeded quota: |status unknown for quota: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +82,18 @@ def error_of(subject: Subject, http_status: int, body: Any, retry_after: float |
         cls = KindUnknown  # a path that is not served is a 404, too, in plain text or as a Status that names nothing
     if cls is Conflict and reason == "AlreadyExists":
         cls = AlreadyExists
+    if cls is Forbidden:
+        cls = _forbidden(str(status.get("message")), raw_causes)
     causes = [_cause(cause, subject.secret) for cause in raw_causes[:_CAUSES]]
     return _api_error(subject, cls, http_status, reason, causes, str(status.get("message") or ""))
+
+
+def _forbidden(message: str, causes: Sequence[Mapping[str, Any]]) -> type[ApiError]:
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return NamespaceTerminating
+    if _QUOTA.search(message):
+        return QuotaExceeded
+    return MissingRight if refused(message) else Forbidden
 
 
 def _api_error(
@@ -87,6 +107,8 @@ def _api_error(
         said = "; ".join(f"{field}: {text}" if field else text for field, text in causes)
     elif subject.secret and cls is Invalid:
         said = f"{reason or 'Invalid'} {_HIDDEN}"
+    elif cls is MissingRight:
+        said = refused(said)
     return cls(
         f"cannot {subject.verb} {subject.name}: {_shortened(said) or 'the API server gave no reason'}",
         status=http_status,
@@ -102,12 +124,15 @@ def _api_error(
 #: a 500 without a reason (fieldmanager of apiserver), which nothing but the text tells from a failing API server; and
 #: sending it again changes nothing.
 _UNTYPED = re.compile(r"failed to create typed patch object \(.*?\): \.?(?P<field>\S+): (?P<text>.*)", re.DOTALL)
+_TOO_LARGE = "etcdserver: request is too large"
 _UNCONVERTED = re.compile(r"failed to convert new object \(.*?\) to proper version: (?P<text>.*)", re.DOTALL)
 
 
 def _apply_complaint(subject: Subject, http_status: int, message: str) -> tuple[str, str] | None:
     if http_status != 500:
         return None
+    if message.endswith(_TOO_LARGE):
+        return "", "it is too large for etcd"
     if match := _UNTYPED.match(message):
         # What it got is quoted in Go's notation, with the value.
         return match["field"], _shortened(match["text"].partition(", got &")[0])
@@ -135,12 +160,29 @@ def _cause(cause: Mapping[str, Any], secret: bool) -> tuple[str, str]:
 def _unavailable(
     subject: Subject, http_status: int, status: Mapping[str, Any], retry_after: float | None
 ) -> ClusterUnavailable:
-    said = "" if subject.secret else _shortened(str(status.get("message") or ""))
+    message = str(status.get("message") or "")
+    if http_status == 500 and (match := _WEBHOOK.search(message)):
+        return _webhook_unavailable(subject, match["name"], "" if subject.secret else match["why"])
+    said = "" if subject.secret else _shortened(message)
     why = "is overloaded" if http_status == 429 else "failed"
     return ClusterUnavailable(
         f"cannot {subject.verb} {subject.name}: the API server {why} ({http_status})" + (f": {said}" if said else ""),
         status=http_status,
         retry_after=retry_after,
+    )
+
+
+#: Of the API server, when it gets no answer out of a webhook (apiserver, plugin/webhook/errors). Where the answer was
+#: no, it is a 403, or whatever the webhook says.
+_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]*)": (?P<why>.*)', re.DOTALL)
+
+
+def _webhook_unavailable(subject: Subject, name: str, why: str) -> WebhookUnavailable:
+    return WebhookUnavailable(
+        f'cannot {subject.verb} {subject.name}: admission webhook "{_shortened(name)}" does not answer'
+        + (f": {_shortened(why.removeprefix('failed to call webhook: '))}" if why else ""),
+        status=500,
+        hint="wait for what serves it; if nothing ever will, delete its WebhookConfiguration",
     )
 
 

@@ -31,3 +31,8 @@ class Timings:
     absent_max: float = 60.0
     sync: float = 60.0
     linger: float = 10.0
+
+    @classmethod
+    def for_remote(cls) -> Timings:
+        """For clusters of others: whoever is away is given up sooner, since tenants choose whom we wait for."""
+        return cls(connect=5.0, request=20.0, total=20.0, sync=20.0)

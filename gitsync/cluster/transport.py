@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -31,6 +32,7 @@ from gitsync.errors import (
     Invalid,
     SettingsError,
     Unauthorized,
+    WebhookUnavailable,
 )
 
 log = structlog.get_logger(__name__)
@@ -98,10 +100,19 @@ class Transport:
     def __init__(self, connection: Connection, timings: Timings) -> None:
         self._connection = connection
         self._timings = timings
+        self._user = ""
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timings.connect)
         self._wait = tenacity.wait_random_exponential(multiplier=timings.backoff * 2, max=timings.backoff_max)
         self.requests: Counter[str] = Counter()
+
+    def impersonating(self, user: str) -> Transport:
+        """The same as ``user``, over the same connection. Of a ServiceAccount's user the API server knows the groups;
+        naming them would only need more rights.
+        """
+        other = copy.copy(self)
+        other._user = user
+        return other
 
     async def send(self, request: Request) -> Answer:
         """The answer to a request, repeated while that makes sense.
@@ -148,6 +159,8 @@ class Transport:
             return request.races and error.reason != "FieldManagerConflict"
         if not isinstance(error, ClusterUnavailable) or _untrusted(error) or self._connection.closed:
             return False
+        if isinstance(error, WebhookUnavailable):
+            return False  # what serves it may only come when this request is put off; and whoever waits wants to know
         never_begun = error.status in (429, 503) or isinstance(error.__cause__, _NOT_CONNECTED)
         return request.repeatable or never_begun
 
@@ -194,6 +207,8 @@ class Transport:
         headers["Accept-Encoding"] = "gzip" if request.compressed else "identity"
         if access.authorization:
             headers["Authorization"] = access.authorization
+        if self._user:
+            headers["Impersonate-User"] = self._user
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         return access.rest.session().request(

@@ -8,6 +8,7 @@ from gitsync.diff.normalise import normalised
 from gitsync.diff.quantity import parse_quantity, same_quantity
 from gitsync.diff.render import CONTEXT, DiffLine, diff_text, render_diff
 from gitsync.diff.secret import mask
+from gitsync.diff.threeway import merge_patch
 from gitsync.diff.yamltext import yaml_lines
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "diff_text",
     "format_path",
     "mask",
+    "merge_patch",
     "normalised",
     "parse_quantity",
     "render_diff",

@@ -14,6 +14,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "claims": ("name",),
     "conditions": ("type",),
     "containers": ("name",),
+    "drivers": ("name",),
     "env": ("name",),
     "ephemeralContainers": ("name",),
     "hostAliases": ("ip",),
@@ -25,6 +26,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "schedulingGates": ("name",),
     "secrets": ("name",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+    "variables": ("name",),
     "volumeDevices": ("devicePath",),
     "volumeMounts": ("mountPath",),
     "volumes": ("name",),
@@ -33,6 +35,8 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 _DEFAULTS: Final = {"protocol": "TCP"}
 #: Sets of plain values: others may add theirs.
 _SETS: Final = frozenset({"finalizers"})
+#: Lists with a merge key to server-side apply that a strategic merge patch replaces as a whole.
+_NOT_PATCHED: Final = frozenset({"claims"})
 
 
 def is_set(path: Sequence[str | int]) -> bool:
@@ -45,7 +49,7 @@ def by_key(path: Sequence[str | int], items: list[Any]) -> dict[Key, int] | None
     element lacks it or shares it with another (which the API takes for some lists, and which then are compared in
     order).
     """
-    names = _names(path, items)
+    names = _names(path)
     if names is None:
         return None
     places: dict[Key, int] = {}
@@ -55,6 +59,14 @@ def by_key(path: Sequence[str | int], items: list[Any]) -> dict[Key, int] | None
             return None
         places[key] = place
     return places
+
+
+def patch_key(path: Sequence[str | int]) -> str | None:
+    """The field by which strategic merge patches tell the elements of the list at ``path`` apart (patchMergeKey); None
+    when they replace the list.
+    """
+    names = None if path and path[-1] in _NOT_PATCHED else _names(path)
+    return names[0] if names else None
 
 
 def _key_of(item: Any, names: tuple[str, ...]) -> Key | None:
@@ -68,7 +80,7 @@ def _key_of(item: Any, names: tuple[str, ...]) -> Key | None:
     return key_parts if len(key_parts) == len(names) else None
 
 
-def _names(path: Sequence[str | int], items: list[Any]) -> tuple[str, ...] | None:
+def _names(path: Sequence[str | int]) -> tuple[str, ...] | None:
     if not path or isinstance(path[-1], int):
         return None
     if path[-1] != "ports":

@@ -65,6 +65,21 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     (SOURCE_GROUP, HELM_REPOSITORY): flux,
     (SOURCE_GROUP, OCI_REPOSITORY): flux,
 }
+#: What Helm 3 waits for (pkg/kube/ready.go); to it every other object is ready as soon as it exists.
+_HELM_3: Final = frozenset(
+    {
+        ("", "PersistentVolumeClaim"),
+        ("", "Pod"),
+        ("", "ReplicationController"),
+        ("", "Service"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("apps", "DaemonSet"),
+        ("apps", "Deployment"),
+        ("apps", "ReplicaSet"),
+        ("apps", "StatefulSet"),
+        ("batch", "Job"),
+    }
+)
 _FINISHING: Final[dict[tuple[str, str], Rule]] = {("", "Pod"): finished_pod, ("batch", "Job"): finished_job}
 
 
@@ -76,13 +91,20 @@ def has_health(group: str, kind: str) -> bool:
     return (group, kind) in RULES or not is_builtin(group)
 
 
+def helm_waits_for(group: str, kind: str) -> bool:
+    """As ``has_health``, to the legacy wait strategy: custom resources, HorizontalPodAutoscalers and the like are not
+    waited for.
+    """
+    return (group, kind) in _HELM_3
+
+
 def assess(manifest: Manifest, pods: Sequence[Manifest] = ()) -> Health:
     """How the live object ``manifest`` is. ``pods`` are its own (see ``pods_of``); with them the answer names the pod,
     the container and Kubernetes' reason. They never decide, they explain.
     """
-    leaving = _leaving(manifest)
-    if leaving:
-        return leaving
+    gone = leaving(manifest)
+    if gone:
+        return gone
     group, kind = group_of(text(manifest, "apiVersion")), text(manifest, "kind")
     rule = RULES.get((group, kind))
     if rule:
@@ -97,10 +119,10 @@ def finished(manifest: Manifest, pods: Sequence[Manifest] = ()) -> Health:
     rule = _FINISHING.get((group_of(text(manifest, "apiVersion")), text(manifest, "kind")))
     if rule is None:
         return READY
-    return _leaving(manifest) or rule(manifest, pods)
+    return leaving(manifest) or rule(manifest, pods)
 
 
-def _leaving(manifest: Manifest) -> Health | None:
+def leaving(manifest: Manifest) -> Health | None:
     """An object with a deletionTimestamp is progressing, whatever else it says; with what still holds it."""
     metadata = section(manifest, "metadata")
     if not metadata.get("deletionTimestamp"):

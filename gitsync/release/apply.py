@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.errors import KindUnknown, NotReadyInTime
+from gitsync.health import assess
 from gitsync.release.objects import waves
-from gitsync.release.wait import WaitFor, names, wait_ready
+from gitsync.release.reasons import SILENCE, tell
+from gitsync.release.wait import WaitFor, wait_ready
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
@@ -48,15 +50,19 @@ class Applier:
             settled.append(manifest)
         return settled
 
-    async def apply_all(self, manifests: Sequence[Manifest]) -> dict[ObjectKey, Manifest]:
-        """Apply objects that are in install order: one kind after the other, the objects of a kind at once.
+    async def apply_all(
+        self, manifests: Sequence[Manifest], put: Callable[[Manifest], Awaitable[Manifest]] | None = None
+    ) -> dict[ObjectKey, Manifest]:
+        """Apply objects that are in install order: one kind after the other, the objects of a kind at once; each by
+        ``put``, else by ``apply``.
 
         Returns the API server's answers. Raises: the first ApiError or ClusterUnavailable, after the others ended.
         """
+        put = put or self.apply
         applied: dict[ObjectKey, Manifest] = {}
         for wave in waves(manifests):
             # Exceptions are collected so that one failing apply does not cancel its neighbours half way.
-            answers = await asyncio.gather(*(self.apply(item) for item in wave), return_exceptions=True)
+            answers = await asyncio.gather(*(put(item) for item in wave), return_exceptions=True)
             for answer in answers:
                 if isinstance(answer, BaseException):
                     raise answer
@@ -103,24 +109,24 @@ class Applier:
 
     async def existing(self, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
         """Which of these are in the cluster."""
-        keys = list(keys)
-        found = await asyncio.gather(*(self._cluster.find(key) for key in keys))
-        return {key for key, live in zip(keys, found, strict=True) if live is not None}
+        return set(await self._found(keys))
 
     async def gone(self, keys: Iterable[ObjectKey], patience: float) -> None:
         """Wait until these objects exist no more, at most ``patience`` seconds.
 
         Raises: NotReadyInTime, naming what is left and why.
         """
-        left = await self.existing(keys)
+        left = await self._found(keys)
         if not left:
             return
         changed = asyncio.Event()
 
         def on_event(event: WatchEvent) -> None:
-            if event.type == "DELETED" and event.key in left:
-                left.discard(event.key)
-                changed.set()
+            if event.type == "DELETED":
+                left.pop(event.key, None)
+            elif event.key in left:
+                left[event.key] = event.manifest
+            changed.set()
 
         try:
             async with asyncio.timeout(patience), AsyncExitStack() as stack:
@@ -132,12 +138,35 @@ class Applier:
                     )
                     stack.callback(watch.subscribe(on_event))
                     if watch.get(key) is None:
-                        left.discard(key)
-                while left:
-                    await changed.wait()
-                    changed.clear()
+                        left.pop(key, None)
+                await _until_none(left, changed)
         except TimeoutError:
             raise NotReadyInTime(
-                f"still being deleted after {patience:g}s: {names(sorted(left))}",
+                f"still being deleted after {patience:g}s: {_why_left(left)}",
                 hint="a finalizer holds it back: see metadata.finalizers",
             ) from None
+
+    async def _found(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest]:
+        keys = list(keys)
+        found = await asyncio.gather(*(self._cluster.find(key) for key in keys))
+        return {key: live for key, live in zip(keys, found, strict=True) if live is not None}
+
+
+async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event) -> None:
+    """Return when no object is left. Tells what is, each reason once, not sooner than SILENCE after the one before."""
+    told = ""
+    while left:
+        try:
+            async with asyncio.timeout(SILENCE if told != _why_left(left) else None):
+                await changed.wait()
+            changed.clear()
+        except TimeoutError:
+            told = _why_left(left)
+            await tell(told)
+
+
+def _why_left(left: dict[ObjectKey, Manifest]) -> str:
+    """``ConfigMap/ns/x: is being deleted; finalizers: a/b (and 2 more)``"""
+    key = min(left)
+    more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
+    return f"{key}: {assess(left[key]).message or 'is still there'}{more}"

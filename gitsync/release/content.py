@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gitsync.charts import ReleaseContext, Rendered
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import ReleaseContext, Rendered, parse_objects
+from gitsync.release import flux
 from gitsync.release.deploy import Content, ReleaseRef, objects_of
-from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record
+from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, checksum
 from gitsync.release.state import Digests
 
 if TYPE_CHECKING:
@@ -41,16 +44,20 @@ def content_from(rendered: Rendered, target: Target) -> Content:
 
 
 def content_of(record: Record) -> Content:
-    """What an old revision held. Its digests go with it, so that nobody has to compare to know what is deployed."""
+    """What an old revision held. Its digests go with it, so that nobody has to compare to know what is deployed; one
+    that Helm wrote has its own as a whole in their place, which is that of no chart.
+    """
+    own = checksum(record)
     return Content(
         chart=record.chart,
         config=record.config,
         manifest=record.manifest,
         objects=objects_of(record),
-        digests=Digests(record.annotations.get(CHART_DIGEST, ""), record.annotations.get(VALUES_DIGEST, "")),
+        digests=Digests(record.annotations.get(CHART_DIGEST) or own, record.annotations.get(VALUES_DIGEST) or own),
         hooks=record.hooks,
         notes=record.notes,
         of_revision=record.version,
+        apply_method=record.apply_method,
     )
 
 
@@ -61,9 +68,28 @@ def holds(record: Record, rendered: Rendered, values: dict[str, Any]) -> bool:
     return (
         _as_helm_reads(record.config) == _as_helm_reads(values)
         and record.chart.get("metadata") == rendered.chart_record["metadata"]
-        and record.manifest == rendered.manifest
-        and [hook.get("manifest") for hook in record.hooks] == [hook.manifest for hook in rendered.hooks]
+        and (_same_text(record, rendered) or _same_but_for_flux(record, rendered))
     )
+
+
+def _same_text(record: Record, rendered: Rendered) -> bool:
+    hooks = [hook.get("manifest") for hook in record.hooks]
+    return record.manifest == rendered.manifest and hooks == [hook.manifest for hook in rendered.hooks]
+
+
+def _same_but_for_flux(record: Record, rendered: Rendered) -> bool:
+    """Whether Flux's labels are all that a revision of Flux has besides; its text was written anew with them."""
+    objects = parse_objects(record.manifest)
+    if not flux.marked(objects):
+        return False
+    hooks = [hook for item in record.hooks for hook in parse_objects(str(item.get("manifest", "")))]
+    return _by_key(map(flux.unmarked, [*objects, *hooks])) == _by_key(
+        [*rendered.objects, *(hook.object for hook in rendered.hooks)]
+    )
+
+
+def _by_key(objects: Iterable[Manifest]) -> dict[ObjectKey, Manifest]:
+    return {ObjectKey.of(item): item for item in objects}
 
 
 def _as_helm_reads(values: dict[str, Any]) -> Any:

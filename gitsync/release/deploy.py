@@ -14,15 +14,24 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import structlog
 
+from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects
 from gitsync.diff import subset_differs
-from gitsync.errors import GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
-from gitsync.health import assess
+from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
 from gitsync.release.apply import Applier
 from gitsync.release.hooks import HookFailed, HookRun, Hooks
-from gitsync.release.objects import HELM_OBJECTS, Delta, belongs_to, delta, owned
-from gitsync.release.records import CHART_DIGEST, FAILURE, VALUES_DIGEST, Record, Status, timestamp
+from gitsync.release.objects import HELM_OBJECTS, Delta, delta
+from gitsync.release.readiness import KSTATUS, Readiness
+from gitsync.release.records import (
+    CHART_DIGEST,
+    FAILURE,
+    VALUES_DIGEST,
+    Record,
+    Status,
+    timestamp,
+)
+from gitsync.release.rollout import Rollout, apply_method, manner_of
 from gitsync.release.storage import MANAGER, RecordStore
 from gitsync.release.stuck import stuck_pods
 from gitsync.release.takeover import Newcomers
@@ -59,7 +68,7 @@ class ReleaseRef(NamedTuple):
 class Content:
     """What a revision consists of: rendered text and objects, and all that its record keeps.
 
-    ``of_revision`` is the one that a rollback goes back to, 0 otherwise.
+    ``of_revision`` is the one that a rollback goes back to, 0 otherwise, and ``apply_method`` how that was applied.
     """
 
     chart: dict[str, Any] = field(repr=False)
@@ -71,6 +80,7 @@ class Content:
     notes: str = field(default="", repr=False)
     crds: Sequence[Manifest] = field(default=(), repr=False)
     of_revision: int = 0
+    apply_method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +92,16 @@ class Options:
 
     timeout: float = 300.0
     wait: bool = True
-    wait_jobs: bool = True
+    readiness: Readiness = KSTATUS
     hooks: bool = True
     create_namespace: bool = False
     take_ownership: bool = True
+    server_side: ServerSideApply = "enabled"
+    force: bool = False
+    cleanup_on_fail: bool = False
     crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
     max_history: int = 5
     cause: str = ""
-    on_reason: Callable[[str], Awaitable[None]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,8 @@ class Deployer:
                 past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
                 newcomers = Newcomers(self._cluster, self._applier, ref.name, ref.namespace)
                 await newcomers.refuse_foreign(content.objects, past, verb)
-            pending = _pending_record(ref, verb, revision, content, before)
+            method = apply_method(options.server_side, content, before)
+            pending = replace(_pending_record(ref, verb, revision, content, before), apply_method=method)
             if options.create_namespace and revision == 1:
                 await self._create_namespace(ref.namespace)
             pending = await self._records.create(pending, ref.storage)
@@ -153,15 +166,18 @@ class Deployer:
         content = await render(latest.version)
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
-    async def confirm(self, ref: ReleaseRef, options: Options) -> Record | None:
+    async def confirm(self, ref: ReleaseRef, verb: Verb, options: Options) -> Record | None:
         """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
         *before, failed = await self._records.in_cluster(ref.storage, ref.name)
-        for manifest in await self._settled([failed], ref.namespace):
+        objects = await asyncio.to_thread(objects_of, failed)
+        for manifest in await self._applier.settle_namespaces(objects, ref.namespace):
             live = await self._cluster.find(ObjectKey.of(manifest))
-            if live is None or subset_differs(manifest, live) or assess(live).status != "ready":
+            if live is None or subset_differs(manifest, live):
+                return None
+            if (await options.readiness.health(live)).status != "ready":
                 return None
         annotations = {name: value for name, value in failed.annotations.items() if name != FAILURE}
-        late = failed.now("pending-upgrade", failed.description, annotations=annotations)
+        late = failed.now(_PENDING[verb], f"{verb.capitalize()} complete", annotations=annotations)
         return await self._finish(ref, late, before, options)
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
@@ -180,23 +196,23 @@ class Deployer:
         options: Options,
         interrupt: Interrupt,
     ) -> Deployed:
+        rollout = Rollout(self._cluster, self._applier, ref, manner_of(pending, before, options))
         try:
             await self._apply_crds(content.crds, options, interrupt)
             pending = await self._run_hooks("pre", ref, pending, options, interrupt)
-            objects, change = await self._apply(ref, content, before)
+            objects, change = await self._apply(rollout, ref, content, before)
             if options.wait:
                 want = WaitFor(
                     objects,
                     HELM_OBJECTS,
                     options.timeout,
-                    jobs=options.wait_jobs,
-                    on_reason=options.on_reason,
+                    readiness=options.readiness,
                     on_pods=self._unstick,
                 )
                 await wait_ready(self._cluster, want, interrupt)
             pending = await self._run_hooks("post", ref, pending, options, interrupt)
-        except (KindUnknown, NotFound) as error:
-            # A CRD or a Namespace that is not there yet: the pending revision is taken up again when it may be.
+        except (KindUnknown, NotFound, *PASSING) as error:
+            # What is not there or not allowed yet: the pending revision is taken up again when it may be.
             raise RetryableError(error.message, hint=error.hint) from error
         except (Superseded, TerminalError) as error:
             if isinstance(error, HookFailed):
@@ -204,6 +220,8 @@ class Deployer:
             annotations = {**pending.annotations, FAILURE: type(error).__name__}
             failed = pending.now("failed", _failure(pending, error), annotations=annotations)
             await self._records.update(failed, ref.storage)
+            if not isinstance(error, Superseded):
+                await rollout.clean_up()
             raise
         return Deployed(await self._finish(ref, pending, before, options), change)
 
@@ -213,29 +231,28 @@ class Deployer:
         event = f"{when}-{pending.status.removeprefix('pending-')}"
         if not options.hooks or not any(event in hook.get("events", ()) for hook in pending.hooks):
             return pending
-        run = HookRun(event, ref.namespace, options.timeout, options.on_reason)
+        run = HookRun(event, ref.namespace, options.timeout, pending.client_side)
         return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
 
     async def _apply(
-        self, ref: ReleaseRef, content: Content, before: Sequence[Record]
+        self, rollout: Rollout, ref: ReleaseRef, content: Content, before: Sequence[Record]
     ) -> tuple[dict[ObjectKey, Manifest], Delta]:
         async with self._slots:
-            settle = self._applier.settle_namespaces
-            objects = await settle(content.objects, ref.namespace)
-            past = await self._settled(before, ref.namespace)
-            change = delta(past, objects)
-            applied = await self._applier.apply_all([owned(item, ref.name, ref.namespace) for item in objects])
-            await self._remove(ref, change.removed)
+            objects = await self._applier.settle_namespaces(content.objects, ref.namespace)
+            earlier = await self._history(before, ref.namespace)
+            change = delta([versions[-1] for versions in earlier.values()], objects)
+            applied = await rollout.apply(objects, earlier)
+            await rollout.remove(change.removed)
         return applied, change
 
-    async def _settled(self, records: Sequence[Record], namespace: str) -> list[Manifest]:
-        """The objects of several revisions, each once, as the newest of them has it."""
-        found: dict[ObjectKey, Manifest] = {}
+    async def _history(self, records: Sequence[Record], namespace: str) -> dict[ObjectKey, list[Manifest]]:
+        """The objects of several revisions, each as every one of them had it, the newest last."""
+        found: dict[ObjectKey, list[Manifest]] = {}
         for record in records:
             objects = await asyncio.to_thread(objects_of, record)
             for item in await self._applier.settle_namespaces(objects, namespace):
-                found[ObjectKey.of(item)] = item
-        return list(found.values())
+                found.setdefault(ObjectKey.of(item), []).append(item)
+        return found
 
     async def _apply_crds(self, crds: Sequence[Manifest], options: Options, interrupt: Interrupt) -> None:
         if not crds or options.crds == "Skip":
@@ -244,13 +261,6 @@ class Deployer:
             present = await self._applier.existing(ObjectKey.of(crd) for crd in crds)
             crds = [crd for crd in crds if ObjectKey.of(crd) not in present]
         await self._applier.apply_crds(crds, interrupt)
-
-    async def _remove(self, ref: ReleaseRef, manifests: Sequence[Manifest]) -> None:
-        for manifest in reversed(manifests):
-            key = ObjectKey.of(manifest)
-            live = await self._cluster.find(key)
-            if live is not None and belongs_to(live, ref.name, ref.namespace):
-                await self._cluster.delete(key, uid=live["metadata"]["uid"])
 
     async def _create_namespace(self, namespace: str) -> None:
         """As ``helm install --create-namespace`` does, label included (action/install.go)."""

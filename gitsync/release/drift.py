@@ -120,8 +120,8 @@ class Drift:
         record = await self._records.read(ref.storage, ref.name, latest.version)
         objects = await self._applier.settle_namespaces(await asyncio.to_thread(objects_of, record), ref.namespace)
         desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
-        followed = _Followed(revision, release, desired, lambda: self._wake(key))
-        await followed.begin(self._cluster)
+        followed = _Followed(self._cluster, revision, release, desired, lambda: self._wake(key))
+        await followed.begin()
         self._followed[key] = followed
         if known is not None:  # only now, so that watches that both need go on
             await known.end()
@@ -188,25 +188,28 @@ class _Followed:
 
     def __init__(
         self,
+        cluster: Cluster,
         revision: tuple[ReleaseRef, int],
         release: HelmRelease,
         desired: Mapping[ObjectKey, Manifest],
         on_drift: Callable[[], None],
     ) -> None:
+        self._cluster = cluster
         self.revision = revision
         self.release = release
         self.desired = desired
         self.suspects: list[ObjectKey] = []
         self._on_drift = on_drift
         self._stack = AsyncExitStack()
-        self._watches: dict[tuple[str, str], SharedWatch] = {}
+        self._watches: dict[tuple[str, str, str], SharedWatch] = {}
 
-    async def begin(self, cluster: Cluster) -> None:
+    async def begin(self) -> None:
         """Watch every kind. All releases share one stream for each, as those do that wait for their objects."""
         try:
-            for group, kind in sorted({(key.group, key.kind) for key in self.desired}):
-                watch = await self._stack.enter_async_context(cluster.watch(group, kind, labels=HELM_OBJECTS))
-                self._watches[group, kind] = watch
+            for scope in sorted({self._cluster.scope_of(key) for key in self.desired}):
+                group, kind, namespace = scope
+                watch = self._cluster.watch(group, kind, namespace=namespace, labels=HELM_OBJECTS)
+                self._watches[scope] = await self._stack.enter_async_context(watch)
                 self._stack.callback(watch.subscribe(self._on_event))
         except BaseException:
             await self.end()
@@ -216,7 +219,7 @@ class _Followed:
         await self._stack.aclose()
 
     def live(self, key: ObjectKey) -> Manifest | None:
-        return self._watches[key.group, key.kind].get(key)
+        return self._watches[self._cluster.scope_of(key)].get(key)
 
     def _on_event(self, event: WatchEvent) -> None:
         """Of all changes, most are of a status; only drift is worth a pass, and the end of some."""

@@ -17,6 +17,7 @@ from gitsync.api.names import (
     READY,
     RECONCILIATION_FAILED,
     RELEASED,
+    REMEDIATED,
     SOURCE_NOT_READY,
     STALLED,
     TEST_SUCCESS,
@@ -41,28 +42,36 @@ class Happening:
 
 def news(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Happening]:
     """What has happened between two statuses: a revision was deployed or tested, a try failed, a new hindrance."""
-    if new.get("failures", 0) > old.get("failures", 0):
-        return [_failure(new)]
     found = []
-    for kind in (RELEASED, TEST_SUCCESS):
+    for kind in (REMEDIATED, RELEASED, TEST_SUCCESS):
         said = _condition(new, kind)
         if said and _differs(said, _condition(old, kind)):
             found.append(Happening("Normal" if said["status"] == TRUE else "Warning", said["reason"], said["message"]))
+            if kind == REMEDIATED:
+                return found
+    if new.get("failures", 0) > old.get("failures", 0):
+        return [_failure(new)]
     ready = _condition(new, READY)
     if ready and ready["status"] == FALSE and _is_new_hindrance(ready, _condition(old, READY)):
-        found.append(_hindrance(ready))
+        hindrance = _hindrance(ready)
+        return found if any(item.message == hindrance.message for item in found) else [*found, hindrance]
     return found
 
 
 def uninstalled(status: Mapping[str, Any]) -> str:
     """What was uninstalled, as the status remembers it; "" when nothing was ever deployed."""
+    name = named(status)
+    return f"Helm uninstall succeeded for release {name}" if name else ""
+
+
+def named(status: Mapping[str, Any]) -> str:
+    """``default/redis.v3 with chart redis@17.3.14``: the newest revision that the status knows of; "" for none."""
     history = status.get("history") or ()
     if not history:
         return ""
     last = history[0]
     return (
-        f"Helm uninstall succeeded for release {last['namespace']}/{last['name']}.v{last['version']} "
-        f"with chart {last['chartName']}@{last['chartVersion']}"
+        f"{last['namespace']}/{last['name']}.v{last['version']} with chart {last['chartName']}@{last['chartVersion']}"
     )
 
 

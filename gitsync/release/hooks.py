@@ -7,16 +7,18 @@ has run to its end (Jobs, Pods) or exists (anything else). An action taken up ag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import parse_objects
-from gitsync.errors import KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
+from gitsync.errors import PASSING, KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
 from gitsync.health import finished
 from gitsync.release.apply import Applier
+from gitsync.release.clientside import ClientSide
 from gitsync.release.records import timestamp
+from gitsync.release.storage import MANAGER
 from gitsync.release.wait import WaitFor, wait_ready
 
 if TYPE_CHECKING:
@@ -34,13 +36,13 @@ GONE_TIMEOUT = 60.0
 class HookRun:
     """Which hooks of a record to run: those for ``event`` (``pre-install``, ...), in ``namespace``.
 
-    ``timeout`` is in seconds and holds for each hook; ``on_reason`` is told what is waited for.
+    ``timeout`` is in seconds and holds for each hook; ``client_side`` is the record's.
     """
 
     event: str
     namespace: str
     timeout: float
-    on_reason: Callable[[str], Awaitable[None]] | None = None
+    client_side: bool = False
 
 
 class HookFailed(ReleaseError):
@@ -61,7 +63,7 @@ class Hooks:
     async def run(self, hooks: Sequence[HookData], run: HookRun, interrupt: Interrupt) -> list[HookData]:
         """Run the hooks of an event by weight, then name, one after the other. Returns all hooks, with how they went.
 
-        Raises: HookFailed naming the hook; KindUnknown and NotFound, for what may come into being; Superseded.
+        Raises: HookFailed naming the hook; KindUnknown, NotFound and PASSING, for what may become possible; Superseded.
         """
         chosen = sorted(
             (index for index, hook in enumerate(hooks) if run.event in hook.get("events", ())),
@@ -75,7 +77,7 @@ class Hooks:
             started = timestamp()
             try:
                 await self._one(hook, run, interrupt)
-            except (KindUnknown, NotFound):
+            except (KindUnknown, NotFound, *PASSING):
                 raise
             except TerminalError as error:
                 results[index] = {**hook, "last_run": _last_run(started, "Failed")}
@@ -89,16 +91,10 @@ class Hooks:
         return results
 
     async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
-        applied = await self._applier.apply(await self._object(hook, run.namespace))
+        put = ClientSide(self._cluster, self._applier, MANAGER, {}).apply if run.client_side else self._applier.apply
+        applied = await put(await self._object(hook, run.namespace))
         key = ObjectKey.of(applied)
-        want = WaitFor(
-            {key: applied},
-            labels="",
-            namespace=key.namespace,
-            timeout=run.timeout,
-            judge=finished,
-            on_reason=run.on_reason,
-        )
+        want = WaitFor({key: applied}, labels="", namespace=key.namespace, timeout=run.timeout, judge=finished)
         await wait_ready(self._cluster, want, interrupt)
 
     async def _clean_succeeded(self, hooks: Sequence[HookData], namespace: str) -> None:

@@ -33,6 +33,13 @@ class ReleaseIndex:
         self._held: dict[ObjectKey, Held[ObjectKey]] = {}
         self._listeners: list[Listener] = []
         self._blamed: dict[ObjectKey, CommitInfo] = {}
+        # By release, then dependency and expression, why that is not fulfilled; "" when it is.
+        self._judged: dict[ObjectKey, dict[tuple[ObjectKey, str], str]] = {}
+
+    def judge(self, key: ObjectKey, dependency: ObjectKey, expression: str, why_not: str) -> None:
+        """The answer to one of ``key``'s readyExprs, which stands until the next: why it holds ``key`` back, "" when it
+        does not."""
+        self._judged.setdefault(key, {})[dependency, expression] = why_not
 
     def blame(self, key: ObjectKey, commit: CommitInfo) -> None:
         """``commit`` is about to remove a release: what happens to it from now on is its doing."""
@@ -75,6 +82,7 @@ class ReleaseIndex:
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
         self._blamed.pop(key, None)
+        self._judged.pop(key, None)
         self._graph = None
         if before is not None:
             self._gone[key] = before["metadata"].get("uid", "")
@@ -142,7 +150,8 @@ class ReleaseIndex:
         """What holds ``key`` back: a cycle, or dependencies that are missing or not ready; None when nothing does.
 
         A dependency that is ready counts only when its own dependencies are: if a commit changes a and c, and c depends
-        on b, which depends on a, then c waits for a although b is ready all the time.
+        on b, which depends on a, then c waits for a although b is ready all the time. A dependency with a readyExpr is
+        ready when that says so, at whatever commit, and nothing beyond it counts.
         """
         if (held := self.held.get(key)) is not None:
             return Blocked(_cycle_error(held), frozenset(held.cycle.members))
@@ -150,10 +159,7 @@ class ReleaseIndex:
         if not missing and not unready:
             return None
         texts = [f"dependency '{_short(item)}' does not exist" for item in missing]
-        texts += [
-            f"dependency '{_short(item)}' is not ready" + (f" (through '{_short(via)}')" if via else "")
-            for item, via in unready.items()
-        ]
+        texts += [f"dependency '{_short(item)}' is not ready{more}" for item, more in unready.items()]
         error = (DependencyMissing if missing else DependencyNotReady)("; ".join(texts))
         return Blocked(error, frozenset({*missing, *unready}))
 
@@ -165,32 +171,39 @@ class ReleaseIndex:
         dependents = self.graph.dependents(key) if key in self._manifests else []
         return frozenset(item for item in dependents if "deletionTimestamp" in self._manifests[item]["metadata"])
 
-    def _unready(self, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, ObjectKey | None]]:
-        """Missing dependencies, and unready ones with the ready one that leads there (None: direct)."""
+    def _unready(self, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, str]]:
+        """Missing dependencies, and unready ones with what there is to add: the ready one that leads there, or what the
+        expression says."""
         missing: list[ObjectKey] = []
-        unready: dict[ObjectKey, ObjectKey | None] = {}
+        unready: dict[ObjectKey, str] = {}
         seen: set[ObjectKey] = set()
-        open_ends: list[tuple[ObjectKey, ObjectKey | None]] = [(item, None) for item in self._dependencies(key)]
+        open_ends = [(item, expression, "") for item, expression in self._dependencies(key)]
         while open_ends:
-            item, via = open_ends.pop(0)
-            if item in seen:
-                continue
-            seen.add(item)
+            item, expression, via = open_ends.pop(0)
             manifest = self._manifests.get(item)
             if manifest is None:
                 if item in self._expected:
                     unready[item] = via
-                elif via is None:
+                elif not via and item not in missing:
                     missing.append(item)
+            elif expression:
+                if why_not := self._judged.get(key, {}).get((item, expression), "its readyExpr was not evaluated yet"):
+                    unready[item] = f": {why_not}"
             elif not is_current(manifest):
-                unready[item] = via
-            else:
-                open_ends += [(further, via or item) for further in self._dependencies(item)]
+                unready.setdefault(item, via)
+            elif item not in seen:
+                seen.add(item)
+                via = via or f" (through '{_short(item)}')"
+                open_ends += [(found, "", via) for found, other in self._dependencies(item) if not other]
         return missing, unready
 
-    def _dependencies(self, key: ObjectKey) -> list[ObjectKey]:
+    def _dependencies(self, key: ObjectKey) -> list[tuple[ObjectKey, str]]:
+        """What a release depends on, each with its readyExpr ("" without)."""
         release = self._releases.get(key)
-        return [item.key for item in release.dependencies()] if isinstance(release, HelmRelease) else []
+        if not isinstance(release, HelmRelease):
+            return []
+        own = release.metadata.namespace
+        return [(item.key(own), item.ready_expr) for item in release.spec.depends_on]
 
 
 class Blocked:

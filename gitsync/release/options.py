@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from gitsync.api.actions import Install, Rollback, Upgrade
+from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.release.deploy import Options, Verb
+from gitsync.release.expressions import Expressions
+from gitsync.release.readiness import readiness_of
 from gitsync.release.uninstall import Propagation, UninstallOptions
 
 _PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
 
 
-def deploy_options(
-    release: HelmRelease, verb: Verb, cause: str, on_reason: Callable[[str], Awaitable[None]]
-) -> Options:
-    """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit."""
+def deploy_options(release: HelmRelease, verb: Verb, cause: str, expressions: Expressions) -> Options:
+    """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit;
+    ``expressions`` evaluate the health checks."""
     spec = release.spec
     actions: dict[Verb, Install | Upgrade | Rollback]
     actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
@@ -25,15 +24,23 @@ def deploy_options(
     return Options(
         timeout=spec.timeout_of(verb),
         wait=not action.disable_wait,
-        wait_jobs=not action.disable_wait_for_jobs,
+        readiness=readiness_of(spec, expressions, jobs=not action.disable_wait_for_jobs),
         hooks=not action.disable_hooks,
         create_namespace=spec.install.create_namespace and verb == "install",
         take_ownership=not no_adoption.get(verb, False),
+        server_side=_server_side(action),
+        force=not isinstance(action, Install) and action.force,
+        cleanup_on_fail=not isinstance(action, Install) and action.cleanup_on_fail,
         crds=crds.get(verb, "Skip"),
         max_history=spec.max_history,
         cause=cause,
-        on_reason=on_reason,
     )
+
+
+def _server_side(action: Install | Upgrade | Rollback) -> ServerSideApply:
+    if isinstance(action, Install):
+        return "enabled" if action.server_side_apply else "disabled"
+    return action.server_side_apply
 
 
 def uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:

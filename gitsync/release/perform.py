@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gitsync.api.helmrelease import Action as ReleaseAction
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.names import ROLLBACK_SUCCEEDED, UNINSTALL_SUCCEEDED
+from gitsync.api.names import RELEASED, UNINSTALL_SUCCEEDED
 from gitsync.charts import ReleaseContext, Rendered
-from gitsync.errors import GitsyncError, NotReadyInTime, ReleaseError, RenderError, TerminalError, ValuesError
-from gitsync.release.content import content_from, content_of, context_of, holds
-from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef
-from gitsync.release.events import Happening, cause_of, uninstalled
+from gitsync.errors import (
+    PASSING,
+    GitsyncError,
+    KindUnknown,
+    NotFound,
+    NotReadyInTime,
+    RenderError,
+    TerminalError,
+    UninstallFailed,
+    ValuesError,
+)
+from gitsync.release.content import content_from, context_of, holds
+from gitsync.release.deploy import Content, Deployed, Deployer, ReleaseRef, Verb
+from gitsync.release.events import Happening, cause_of, named, uninstalled
+from gitsync.release.expressions import Expressions
 from gitsync.release.meanwhile import meanwhile
 from gitsync.release.options import deploy_options, uninstall_options
 from gitsync.release.preserve import preserving
-from gitsync.release.records import FAILURE
+from gitsync.release.reasons import telling
+from gitsync.release.records import FAILURE, Record, checksum
+from gitsync.release.remedy import Remedies
 from gitsync.release.secrecy import without_secrets
-from gitsync.release.state import Action
-from gitsync.release.status import Attempt, StatusData, running, succeeded
+from gitsync.release.state import Action, digests_of
+from gitsync.release.status import Attempt, StatusData, StatusWriter, running, succeeded
 from gitsync.release.status import Verb as CountedVerb
 from gitsync.release.storage import RecordStore
-from gitsync.release.testing import TESTS, ChartTests, ChartTestsFailed
-from gitsync.release.uninstall import Propagation, Uninstaller
+from gitsync.release.testing import ChartTests, ChartTestsFailed
+from gitsync.release.uninstall import Uninstaller
 from gitsync.release.wait import names
 
 if TYPE_CHECKING:
@@ -36,7 +52,6 @@ if TYPE_CHECKING:
 Render = Callable[["Target", ReleaseContext], Awaitable[Rendered]]
 #: Seconds between two status writes about the same wait.
 REASON_INTERVAL = 5.0
-_PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
 
 
 @dataclass
@@ -48,6 +63,10 @@ class Performer:
     uninstaller: Uninstaller
     render: Render
     tests: ChartTests
+    expressions: Expressions
+
+    def __post_init__(self) -> None:
+        self._remedies = Remedies(self.records, self.deployer, self.uninstaller)
 
     async def unlock(self, turn: Turn, ref: ReleaseRef) -> None:
         """Free a release whose pending record nobody works on."""
@@ -55,18 +74,24 @@ class Performer:
         turn.log.warning("release was left locked, going on", revision=latest.version if latest else 0)
         await self.deployer.unlock(ref, "interrupted; gitsync went on with what is wanted now")
 
-    async def same_content(self, turn: Turn, target: Target) -> bool:
-        """Whether a revision that somebody else deployed holds exactly what is wanted; if so it is taken over."""
-        latest = self.records.latest(target.ref.storage, target.ref.name)
-        assert latest is not None
-        record = await self.records.read(target.ref.storage, target.ref.name, latest.version)
+    async def newest(self, ref: ReleaseRef) -> Record:
+        """The newest revision, with its payload. Raises: NotFound when it has gone meanwhile; RecordError."""
+        latest = self.records.latest(ref.storage, ref.name)
+        return await self.records.read(ref.storage, ref.name, latest.version if latest else 0)
+
+    async def take_over(
+        self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, record: Record
+    ) -> bool:
+        """Take a revision over that somebody else wrote or changed, if it is exactly what is wanted; True if so."""
         # Helm numbers from 1, so that any later revision was an upgrade (or came after a history that was kept).
-        verb: CountedVerb = "install" if latest.version == 1 else "upgrade"
-        rendered = await self.render(target, context_of(target.ref, latest.version, verb))
-        if not holds(record, rendered, target.values):
+        verb: CountedVerb = "install" if record.version == 1 else "upgrade"
+        rendered = await self.render(target, context_of(target.ref, record.version, verb))
+        if record.status != "deployed" or not await asyncio.to_thread(holds, record, rendered, target.values):
             return False
         await self.records.mark(record, target.ref.storage, target.digests)
-        turn.log.info("release taken over as it is", revision=record.version)
+        if turn.status.digest_of(record.version) != checksum(record):  # else only its labels were touched, or the like
+            turn.log.info("release taken over as it is", revision=record.version)
+            await self.tests.deployed(turn, release, record, attempt, verb)
         return True
 
     async def confirm(self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt) -> bool:
@@ -74,12 +99,17 @@ class Performer:
         latest = self.records.latest(target.ref.storage, target.ref.name)
         if latest is None or latest.annotations.get(FAILURE) != NotReadyInTime.__name__:
             return False
-        options = Options(max_history=release.spec.max_history, cause="ready after its deadline")
-        record = await self.deployer.confirm(target.ref, options)
+        rolled_back = digests_of(latest) != target.digests
+        verb: Verb = "rollback" if rolled_back else turn.status.last_verb
+        options = deploy_options(release, verb, "ready after its deadline", self.expressions)
+        record = await self.deployer.confirm(target.ref, verb, options)
         if record is None:
             return False
         turn.log.info("release has become ready after its deadline", revision=record.version)
-        await self.tests.deployed(turn, release, record, attempt, turn.status.last_verb)
+        if rolled_back:
+            await self._remedies.confirmed(turn, record, target.ref)
+        else:
+            await self.tests.deployed(turn, release, record, attempt, turn.status.last_verb)
         return True
 
     async def perform(
@@ -96,17 +126,22 @@ class Performer:
         Raises: RetryableError, Superseded; ValuesError and RenderError before anything was changed.
         """
         if action is Action.UNINSTALL_AND_RETRY:
-            await self._remedy_by_uninstall(turn, release, target.ref, interrupt)
+            with self._telling(turn, release, "uninstall", StatusWriter.remedying):
+                await self._remedies.uninstall(turn, release, target.ref, interrupt)
             return 0.0
         if action is Action.ROLLBACK_AND_RETRY:
-            return await self._remedy_by_rollback(turn, release, target, interrupt)
+            options = deploy_options(release, "rollback", cause_of(turn.commit), self.expressions)
+            with self._telling(turn, release, "rollback", StatusWriter.remedying):
+                await self._remedies.roll_back(turn, release, target.ref, options, interrupt)
+            return 0.0
         verb = self._verb(target.ref, action)
         underway = turn.status.progressing(running(verb, release.spec.timeout_of(verb)), attempt, verb)
         started = time.monotonic()
         try:
             async with meanwhile(turn.write(underway)):  # said while the first steps are taken already
-                deployed = await self._deploy(turn, release, target, action, verb, interrupt)
-        except (ValuesError, RenderError):
+                with self._telling(turn, release, verb):
+                    deployed = await self._deploy(turn, release, target, action, verb, interrupt)
+        except (ValuesError, RenderError, KindUnknown, NotFound, *PASSING):
             raise
         except TerminalError as error:
             return await self._failed(turn, release, target, verb, attempt, error)
@@ -119,9 +154,9 @@ class Performer:
         self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, interrupt: Interrupt
     ) -> float | None:
         """Run the chart's tests on the deployed revision. Returns seconds until the next pass, as ``perform``."""
-        report = self._reporter(turn, running("test", release.spec.timeout_of("test")))
         try:
-            await self.tests.run(turn, release, attempt, report, interrupt)
+            with self._telling(turn, release, "test"):
+                await self.tests.run(turn, release, attempt, interrupt)
         except ChartTestsFailed as error:
             return await self._failed(turn, release, target, turn.status.last_verb, attempt, error)
         return 0.0
@@ -136,12 +171,26 @@ class Performer:
         verb: CountedVerb = "install" if record.version == 1 else "upgrade"
         await turn.write(turn.status.released(succeeded(verb, record), record, ref.storage, attempt, verb))
 
-    async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
-        """Uninstall for good, and say what stays."""
-        started = time.monotonic()
-        spec = release.spec.uninstall
-        result = await self.uninstaller.uninstall(ref, uninstall_options(release, spec.keep_history), interrupt)
-        if result.deleted and (text := uninstalled(turn.manifest.get("status") or {})):
+    async def uninstall(
+        self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt, *, in_a_hurry: bool = False
+    ) -> None:
+        """Uninstall for good, and say what stays; ``in_a_hurry`` without hooks and without waiting.
+
+        Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; NotFound, Superseded.
+        """
+        started, status = time.monotonic(), turn.status.old
+        options = uninstall_options(release, release.spec.uninstall.keep_history)
+        if in_a_hurry:
+            options = replace(options, hooks=False, wait=False)
+        try:
+            with self._telling(turn, release, "uninstall"):
+                result = await self.uninstaller.uninstall(ref, options, interrupt)
+        except (NotFound, *PASSING):
+            raise
+        except TerminalError as error:
+            text = f"Helm uninstall failed for release {named(status) or ref}: {error.message}"
+            raise UninstallFailed(text, hint=error.hint, condition=RELEASED) from error
+        if result.deleted and (text := uninstalled(status)):
             turn.tell(Happening("Normal", UNINSTALL_SUCCEEDED, text))
         turn.log.info(
             "release uninstalled",
@@ -154,6 +203,7 @@ class Performer:
         """The release has another name or namespace now: uninstall what it was before (as Flux does)."""
         turn.log.warning("release has another name or namespace, uninstalling it under the old one", old=str(old))
         await self.uninstall(turn, release, old, interrupt)
+        await turn.write(turn.status.old | turn.status.forgotten())
 
     async def _deploy(
         self,
@@ -164,9 +214,7 @@ class Performer:
         verb: CountedVerb,
         interrupt: Interrupt,
     ) -> Deployed:
-        options = deploy_options(
-            release, verb, cause_of(turn.commit), self._reporter(turn, running(verb, release.spec.timeout_of(verb)))
-        )
+        options = deploy_options(release, verb, cause_of(turn.commit), self.expressions)
 
         async def content(revision: int) -> Content:
             wanted = target
@@ -189,8 +237,15 @@ class Performer:
             return "install"
         return "install" if action is Action.RESUME and latest.status == "pending-install" else "upgrade"
 
-    def _reporter(self, turn: Turn, message: str) -> Callable[[str], Awaitable[None]]:
-        """Tells the log each new reason, and the status at intervals."""
+    def _telling(
+        self,
+        turn: Turn,
+        release: HelmRelease,
+        doing: ReleaseAction,
+        say: Callable[[StatusWriter, str], StatusData] = StatusWriter.progressing,
+    ) -> AbstractContextManager[None]:
+        """Inside, the log is told each new reason to wait, and the status at intervals."""
+        message = running(doing, release.spec.timeout_of(doing))
         written = 0.0
 
         async def report(reason: str) -> None:
@@ -198,9 +253,9 @@ class Performer:
             turn.log.info("waiting", **{"for": reason})
             if time.monotonic() - written >= REASON_INTERVAL:
                 written = time.monotonic()
-                await turn.write(turn.status.progressing(f"{message}; waiting for {reason}"))
+                await turn.write(say(turn.status, f"{message}; waiting for {reason}"))
 
-        return report
+        return telling(report)
 
     def _log_success(self, turn: Turn, verb: CountedVerb, deployed: Deployed, took: float) -> None:
         record, delta = deployed.record, deployed.delta
@@ -252,37 +307,3 @@ class Performer:
         if latest is None or latest.status != "failed":
             return {}
         return turn.status.remembered(await self.records.read(ref.storage, ref.name, latest.version), ref.storage)
-
-    async def _remedy_by_uninstall(
-        self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt
-    ) -> None:
-        turn.log.info("uninstalling the failed release before the next try")
-        await self.uninstaller.uninstall(ref, uninstall_options(release, keep_history=False), interrupt)
-        turn.tell(Happening("Normal", UNINSTALL_SUCCEEDED, uninstalled(turn.manifest.get("status") or {})))
-
-    async def _remedy_by_rollback(
-        self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt
-    ) -> float | None:
-        ref = target.ref
-        passed = [
-            item for item in self.records.revisions(ref.storage, ref.name) if item.annotations.get(TESTS) != "Failed"
-        ]
-        good = [item for item in passed if item.status == "deployed"]
-        good = good or [item for item in passed if item.status == "superseded"]
-        if not good:
-            raise ReleaseError(f"{ref} has no good revision to roll back to", action="rollback")
-        past = await self.records.read(ref.storage, ref.name, good[-1].version)
-        turn.log.info("rolling back the failed upgrade", to_revision=past.version)
-        options = deploy_options(
-            release, "rollback", cause_of(turn.commit), self._reporter(turn, "Running 'rollback' action")
-        )
-
-        async def content(revision: int) -> Content:
-            return content_of(past)
-
-        failed = turn.status.old.get("conditions") or []
-        deployed = await self.deployer.deploy(ref, "rollback", content, options, interrupt)
-        # Meanwhile they may have said what the rollback waits for; what stays true is why it was necessary.
-        await turn.write({**turn.status.old, "conditions": failed})
-        turn.tell(Happening("Normal", ROLLBACK_SUCCEEDED, succeeded("rollback", deployed.record)))
-        return 0.0

@@ -16,6 +16,7 @@ import structlog
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
+    ACCESS_DENIED,
     ARTIFACT_FAILED,
     DEPENDENCY_CYCLE,
     DEPENDENCY_MISSING,
@@ -23,41 +24,54 @@ from gitsync.api.names import (
     FINALIZER,
     INVALID,
     RECONCILIATION_FAILED,
+    RELEASE_CHANGED,
+    REST_CLIENT_ERROR,
+    ROLLBACK_FAILED,
     SOURCE_NOT_READY,
+    UNINSTALL_FAILED,
     VALUES_ERROR,
 )
 from gitsync.errors import (
     BlockedError,
     ChartError,
     ChartRepositoryUnavailable,
+    CrossNamespaceRefused,
     DependencyCycle,
     DependencyMissing,
     FieldErrors,
     FieldNotSupported,
     GitsyncError,
+    KubeConfigMissing,
+    KubeConfigRefused,
+    MissingRight,
     NotFound,
     RenderError,
     RetryableError,
+    ServiceAccountMissing,
     SourceNotReady,
     Superseded,
+    UninstallFailed,
     ValuesError,
     ValuesMissing,
 )
 from gitsync.release.backoff import Backoff
 from gitsync.release.deploy import ReleaseRef
-from gitsync.release.drift import Drift
+from gitsync.release.events import Happening
+from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex, is_current
-from gitsync.release.perform import Performer
+from gitsync.release.leaving import uninstall_at_its_site
 from gitsync.release.recorder import EventRecorder
+from gitsync.release.records import HOLDER, checksum
 from gitsync.release.references import References
-from gitsync.release.state import Action, Tries, decide, state_of
+from gitsync.release.sites import Sites
+from gitsync.release.state import Action, State, Tries, decide, state_of
 from gitsync.release.status import Attempt, StatusData, StatusWriter
-from gitsync.release.storage import RecordStore
 from gitsync.release.support import refused, without_effect
-from gitsync.release.target import ChartSource, Target, ref_of, target_of
+from gitsync.release.target import ChartSource, Target, target_of
 from gitsync.release.testing import judged
 from gitsync.release.turn import MANAGER, Turn
 from gitsync.release.wait import names
+from gitsync.release.written import check_expressions, judge_dependencies, judged_by_expression
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -67,6 +81,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two writes about dependencies of which ever fewer are not ready.
 REPEAT = 0.5
+#: What a release waits for that mostly does not come by itself.
+_NEEDS_SOMEBODY = (DependencyCycle, DependencyMissing, KubeConfigMissing, ValuesMissing)
 _WAITS = (Action.INSTALL, Action.UPGRADE, Action.RETRY, Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY)
 
 
@@ -76,17 +92,18 @@ class Reconciler:
 
     cluster: Cluster
     index: ReleaseIndex
-    records: RecordStore
+    sites: Sites
     charts: ChartSource
     references: References
-    performer: Performer
     events: EventRecorder
-    drift: Drift
+    expressions: Expressions
     wake: Callable[[ObjectKey], None]
 
     def __post_init__(self) -> None:
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._blocked_on: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        #: Of those blocked, the dependencies that a readyExpr judges: every change of one may be what it waits for.
+        self._judging: dict[ObjectKey, frozenset[ObjectKey]] = {}
         self._said: dict[ObjectKey, dict[str, str]] = {}
         self._said_blocked: dict[ObjectKey, float] = {}
 
@@ -95,7 +112,7 @@ class Reconciler:
         if self.index.raw(key) is None:
             await self._forget(key)
             return None
-        turn = Turn(self.cluster, self.index, self.events, key, self.index.commit_of(key))
+        turn = Turn(self.cluster, self.index, self.events, self.sites.at(key), key, self.index.commit_of(key))
         try:
             again = await self._pass(turn, interrupt)
         except NotFound as error:
@@ -116,6 +133,12 @@ class Reconciler:
             if key in on:
                 self.wake(waiting)
 
+    def touched(self, key: ObjectKey) -> None:
+        """A HelmRelease changed in a way that matters to expressions alone."""
+        for waiting, on in list(self._judging.items()):
+            if key in on:
+                self.wake(waiting)
+
     async def _pass(self, turn: Turn, interrupt: Interrupt) -> float | None:
         try:
             release = self.index.get(turn.key)
@@ -131,9 +154,12 @@ class Reconciler:
             return None
         if FINALIZER not in release.metadata.finalizers:
             await self._add_finalizer(turn, release)
-        if fields := refused(release):
-            unsupported = FieldNotSupported(f"not supported yet: {', '.join(fields)}", hint="remove it")
-            await self._stall(turn, INVALID, unsupported)
+        try:
+            if fields := refused(release):
+                raise FieldNotSupported(f"not supported yet: {', '.join(fields)}", hint="remove it")
+            await check_expressions(release, self.expressions)
+        except (FieldNotSupported, FieldErrors) as error:
+            await self._stall(turn, INVALID, error)
             return None
         if fields := without_effect(release):
             self._once(turn, "fields without effect yet", topic="fields", level="warning", fields=", ".join(fields))
@@ -141,13 +167,19 @@ class Reconciler:
         if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
             return await self._block(turn)
         try:
+            self.sites.rules.check(release)
+            turn.site = await self.sites.of(release)
             target = await self._target(release)
-        except (SourceNotReady, ValuesMissing) as error:
+        except (KubeConfigMissing, SourceNotReady, ValuesMissing) as error:
             return await self._block(turn, error)
-        except ChartError as error:
-            await self._stall(turn, VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED, error)
+        except (ChartError, CrossNamespaceRefused, KubeConfigRefused) as error:
+            await self._stall(turn, _stalled_reason(error), error)
             return None
-        return await self._converge(turn, release, target, interrupt)
+        try:
+            return await self._converge(turn, release, target, interrupt)
+        except (ValuesError, RenderError) as error:
+            await self._stall(turn, _stalled_reason(error), error)
+            return None
 
     async def _target(self, release: HelmRelease) -> Target:
         chart = await self.charts.locate(release)
@@ -155,30 +187,52 @@ class Reconciler:
         return replace(target, secrets=self.references.secrets(release.key))
 
     async def _converge(self, turn: Turn, release: HelmRelease, target: Target, interrupt: Interrupt) -> float | None:
-        latest = self.records.latest(target.ref.storage, target.ref.name)
+        latest = turn.site.records.latest(target.ref.storage, target.ref.name)
         state = state_of(
             latest,
             target.digests,
-            holder=self.records.holder,
+            holder=turn.site.records.holder,
             now=time.time(),
             timeout=release.spec.timeout_of("upgrade"),
         )
         attempt = Attempt(release.metadata.generation, target.chart.version, target.digests)
         tries = _tries(release, turn.status, attempt)
         action = decide(judged(state, latest, release, tries.action), tries)
+        self._notice_uninstall(turn, target, state)
+        if action is Action.COMPARE:
+            if await self._compare(turn, release, target, attempt):
+                return 0.0
+            action = decide(State.OUT_OF_SYNC, tries)
         if turn.status.force_requested and action in (Action.NOTHING, Action.STALL):
             action = Action.INSTALL if latest is None else Action.UPGRADE
-        if action in _WAITS and self.index.blocked(turn.key) is not None:
+        if action in _WAITS and await self._blocked(turn, release):
             return await self._block(turn)
         self._unblock(turn, action)
         old = turn.status.last_ref
-        if old is not None and self._moved(turn, release, target) and self.records.latest(old[2], old[0]) is not None:
-            await self.performer.move(turn, release, ReleaseRef(*old), interrupt)
-        try:
-            return await self._act(turn, release, target, attempt, action, interrupt)
-        except (ValuesError, RenderError) as error:
-            await self._stall(turn, VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED, error)
-            return None
+        moved = old is not None and self._moved(turn, release, target)
+        if moved and old is not None and turn.site.records.latest(old[2], old[0]) is not None:
+            await turn.site.performer.move(turn, release, ReleaseRef(*old), interrupt)
+        return await self._act(turn, release, target, attempt, action, interrupt)
+
+    def _notice_uninstall(self, turn: Turn, target: Target, state: State) -> None:
+        status = turn.status
+        if state is State.ABSENT and status.is_deployed and status.last_ref == target.ref:
+            revision = status.last_revision
+            self._foreign(turn, f"revision {revision} was uninstalled", revision=revision, status="uninstalled")
+
+    async def _compare(self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt) -> bool:
+        """Whether the newest revision, which somebody else wrote or changed, holds what is wanted; it is ours then."""
+        record = await turn.site.performer.newest(target.ref)
+        known, ours = turn.status.digest_of(record.version), HOLDER in record.annotations
+        if turn.status.last_revision and known != checksum(record) and (known or not ours):
+            said = {"revision": record.version, "status": record.status, "description": record.description}
+            self._foreign(turn, f"revision {record.version} is {record.status} ({record.description})", **said)
+        return await turn.site.performer.take_over(turn, release, target, attempt, record)
+
+    def _foreign(self, turn: Turn, what: str, **fields: Any) -> None:
+        """Somebody else has done something to the release: say so, before it is put right."""
+        if self._once(turn, "release was changed by somebody else", topic="foreign", level="warning", **fields):
+            turn.tell(Happening("Warning", RELEASE_CHANGED, f"the release was changed by somebody else: {what}"))
 
     def _moved(self, turn: Turn, release: HelmRelease, target: Target) -> bool:
         """Whether the release has another name or namespace than before, or another chart that must not take over."""
@@ -192,33 +246,27 @@ class Reconciler:
         match action:
             case Action.NOTHING:
                 await self._in_sync(turn, target, attempt)
-                return await self.drift.check(turn, release, interrupt)
+                return await turn.site.drift.check(turn, release, interrupt)
             case Action.STALL:  # said when it happened, and kept in the status
-                if await self.performer.confirm(turn, release, target, attempt):
+                if await turn.site.performer.confirm(turn, release, target, attempt):
                     return 0.0
                 await turn.write(turn.status.acknowledged())
                 return None
             case Action.TEST:
-                return await self.performer.test(turn, release, target, attempt, interrupt)
+                return await turn.site.performer.test(turn, release, target, attempt, interrupt)
             case Action.WAIT:
                 self._once(turn, "another operation is in progress", release=str(target.ref))
                 return 15.0
             case Action.UNLOCK:
-                await self.performer.unlock(turn, target.ref)
+                await turn.site.performer.unlock(turn, target.ref)
                 return 0.0
-            case Action.COMPARE:
-                if await self.performer.same_content(turn, target):
-                    return 0.0
-                if self.index.blocked(turn.key) is not None:
-                    return await self._block(turn)
-                action = Action.UPGRADE
-        return await self.performer.perform(turn, release, target, attempt, action, interrupt)
+        return await turn.site.performer.perform(turn, release, target, attempt, action, interrupt)
 
     async def _in_sync(self, turn: Turn, target: Target, attempt: Attempt) -> None:
-        latest = self.records.latest(target.ref.storage, target.ref.name)
+        latest = turn.site.records.latest(target.ref.storage, target.ref.name)
         assert latest is not None
         if turn.status.last_revision != latest.version:
-            await self.performer.recall(turn, target, attempt)
+            await turn.site.performer.recall(turn, target, attempt)
             return
         verb = "install" if latest.version == 1 else "upgrade"
         message = (
@@ -226,6 +274,13 @@ class Reconciler:
             f"with chart {target.chart.name}@{target.chart.version}"
         )
         await turn.write(turn.status.in_sync(f"{verb.capitalize()}Succeeded", message))
+
+    async def _blocked(self, turn: Turn, release: HelmRelease) -> bool:
+        """Whether dependencies hold the release back, its readyExprs asked anew."""
+        if judging := judged_by_expression(release):
+            self._judging[turn.key] = judging  # before they are asked: what changes meanwhile wakes this release again
+            await judge_dependencies(release, self.index, self.expressions)
+        return self.index.blocked(turn.key) is not None
 
     async def _block(self, turn: Turn, error: BlockedError | None = None) -> float | None:
         """Wait for others; whoever changes what is waited for wakes this release.
@@ -243,11 +298,12 @@ class Reconciler:
             self._said_blocked[turn.key] = time.monotonic()
         assert error is not None
         await turn.write(turn.status.blocked(_reason(error), error.message))
-        level = "warning" if isinstance(error, DependencyCycle | DependencyMissing | ValuesMissing) else "info"
+        level = "warning" if isinstance(error, _NEEDS_SOMEBODY) else "info"
         self._once(turn, error.message, level=level, hint=error.hint)
         return None
 
     def _unblock(self, turn: Turn, action: Action) -> None:
+        self._judging.pop(turn.key, None)
         said = self._said.get(turn.key, {})
         was_said = self._blocked_on.pop(turn.key, None) is not None and said.pop("state", "")
         if was_said and action is not Action.NOTHING:
@@ -266,12 +322,16 @@ class Reconciler:
         """Not this release's fault, or not one that a try is counted for: come back later, and say so once."""
         asked = error.retry_after if isinstance(error, RetryableError) and error.retry_after else 0.0
         delay = max(self._backoff.next(turn.key), asked)
-        self._once(turn, "release will be tried again", error=error.message, level="warning", hint=error.hint)
+        uninstall = "deletionTimestamp" in turn.manifest["metadata"] or isinstance(error, UninstallFailed)
+        event = "uninstall failed, will be tried again" if uninstall else "release will be tried again"
+        self._once(turn, event, error=error.message, level="warning", hint=error.hint)
         if is_current(turn.manifest):
             return delay  # it runs as it should; that is still true while something else is away
         reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
+        reason = UNINSTALL_FAILED if uninstall else reason
+        outcome = error.condition if isinstance(error, UninstallFailed) else ""
         try:
-            await turn.write(turn.status.retrying(reason, error.message))
+            await turn.write(turn.status.retrying(reason, error.message, outcome))
         except GitsyncError as further:
             turn.log.debug("status could not be written", error=further.message)
         return delay
@@ -291,7 +351,7 @@ class Reconciler:
             return
         self._blocked_on.pop(turn.key, None)
         if not release.spec.suspend:
-            await self.performer.uninstall(turn, release, ref_of(release), interrupt)
+            await self._uninstall(turn, release, interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
         answer = await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
         if rest:
@@ -299,23 +359,61 @@ class Reconciler:
         else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
             self.index.forget(turn.key)
 
-    def _once(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> None:
-        """Log, unless the last line about this topic of this release said the same."""
+    async def _uninstall(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
+        """Uninstall, unless nobody ever can: what was needed to get there is gone, as with a namespace that is deleted
+        as a whole (as Flux), or the release never got there.
+        """
+        try:
+            turn.site = await self.sites.of(release)
+            await uninstall_at_its_site(self.cluster, turn, release, interrupt)
+        except GitsyncError as error:
+            if isinstance(error, MissingRight):
+                try:
+                    await self.sites.confirm(release)
+                except ServiceAccountMissing as missing:
+                    error = missing
+            if isinstance(error, Superseded) or not _for_good(error, turn):
+                raise error
+            turn.log.warning("release is let go without being uninstalled", why=error.message)
+            turn.tell(Happening("Warning", UNINSTALL_FAILED, f"let go without being uninstalled: {error.message}"))
+
+    def _once(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> bool:
+        """Log, unless the last line about this topic of this release said the same. True when it was logged."""
         said = self._said.setdefault(turn.key, {})
-        if said.get(topic) != (text := f"{event} {fields}"):
-            said[topic] = text
-            getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
+        if said.get(topic) == (text := f"{event} {fields}"):
+            return False
+        said[topic] = text
+        getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
+        return True
 
     async def _forget(self, key: ObjectKey) -> None:
         await self.references.forget(key)
-        await self.drift.forget(key)
+        await self.sites.leave(key)
         self._blocked_on.pop(key, None)
+        self._judging.pop(key, None)
         self._said.pop(key, None)
         self._said_blocked.pop(key, None)
         self._backoff.reset(key)
 
 
+def _for_good(error: GitsyncError, turn: Turn) -> bool:
+    """Whether ``error`` keeps a release from ever being uninstalled where it is, or there is nothing to be."""
+    if isinstance(error, KubeConfigMissing | ServiceAccountMissing):
+        return True
+    return isinstance(error, KubeConfigRefused) and turn.status.last_ref is None
+
+
+def _stalled_reason(error: GitsyncError) -> str:
+    if isinstance(error, KubeConfigRefused):
+        return REST_CLIENT_ERROR
+    if isinstance(error, CrossNamespaceRefused):
+        return ACCESS_DENIED
+    return VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED
+
+
 def _reason(error: BlockedError) -> str:
+    if isinstance(error, KubeConfigMissing):
+        return REST_CLIENT_ERROR
     if isinstance(error, DependencyCycle):
         return DEPENDENCY_CYCLE
     if isinstance(error, DependencyMissing):
@@ -338,4 +436,5 @@ def _tries(release: HelmRelease, status: StatusWriter, attempt: Attempt) -> Trie
         retries=remediation.retries,
         remediate_last=remediation.remediates_last_failure(),
         strategy=remediation.strategy if remediation.retries or remediation.remediates_last_failure() else "none",
+        rollback_failed=status.remedy_failed(ROLLBACK_FAILED),
     )

@@ -33,6 +33,11 @@ Status = Literal[
     "unknown",
 ]
 
+#: By server-side apply, or by patches that the client makes; "" of Helm 3, which knew the latter only.
+ApplyMethod = Literal["ssa", "csa", ""]
+SERVER_SIDE: ApplyMethod = "ssa"
+CLIENT_SIDE: ApplyMethod = "csa"
+
 SECRET_TYPE = "helm.sh/release.v1"  # noqa: S105 - a Secret's type, not a secret
 OWNER_SELECTOR = "owner=helm"
 CHART_DIGEST = "gitsync.dev/chart-digest"
@@ -74,7 +79,7 @@ class Record:
     first_deployed: str = ""
     last_deployed: str = ""
     deleted: str = ""
-    apply_method: str = "ssa"
+    apply_method: ApplyMethod = SERVER_SIDE
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
@@ -87,6 +92,11 @@ class Record:
     def chart_version(self) -> str:
         """The chart's version from its metadata."""
         return str((self.chart.get("metadata") or {}).get("version", ""))
+
+    @property
+    def client_side(self) -> bool:
+        """Whether its objects were applied by patches of the client."""
+        return self.apply_method != SERVER_SIDE
 
     def now(self, status: Status, description: str, **changes: Any) -> Record:
         """The same revision in another status."""
@@ -198,11 +208,18 @@ def decode(secret: Manifest) -> Record:
         ) from error
 
 
+#: What a rollback takes over of a hook; how its last run went is another matter.
+_HOOK_FIELDS = ("name", "path", "kind", "manifest", "events", "weight")
+
+
 def checksum(record: Record) -> str:
-    """``sha256:...`` over what a revision holds; its status, times and description do not count."""
-    body = _to_helm(record)
-    held = [body.get(name) for name in ("name", "namespace", "version", "chart", "config", "manifest")]
-    text = json.dumps(held, sort_keys=True, separators=(",", ":"))
+    """``sha256:...`` over what a revision holds and a rollback to it brings back. Its status, times, description and
+    how its hooks ran do not count, nor how numbers are written: Helm writes records anew, with every number a float.
+    """
+    hooks = [[hook.get(name) or None for name in _HOOK_FIELDS] for hook in record.hooks]
+    chart = record.chart.get("metadata") or {}
+    held = [record.name, record.namespace, record.version, chart, record.config, record.manifest, hooks]
+    text = json.dumps(json.loads(json.dumps(held), parse_int=float), sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

@@ -1,4 +1,4 @@
-"""The ConfigMaps and Secrets that releases take values from: watched while a release refers to them, and only then."""
+"""The ConfigMaps and Secrets that releases take values and kubeconfigs from, watched while a release refers to them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import KubeConfigMissing
+from gitsync.release.access import kubeconfig_in, kubeconfig_keys
 from gitsync.release.records import SECRET_TYPE
 from gitsync.release.values import Texts, compose, secrets_in, texts_of
 
@@ -20,7 +22,7 @@ _FIELDS = {"Secret": f"type!={SECRET_TYPE}", "ConfigMap": ""}
 
 
 class References:
-    """Values by reference, for all releases. ``changed(release, why)`` is told when what one refers to changes.
+    """What releases refer to, for all of them. ``changed(release, why)`` is told when what one refers to changes.
 
     There is one watch for each kind and namespace that is referred to, shared by the releases there; a pass in which
     nothing has changed asks the API server nothing.
@@ -37,16 +39,29 @@ class References:
         Raises: ValuesMissing, ValuesError; Forbidden and ClusterUnavailable when a watch does not begin.
         """
         if not release.spec.values_from:
-            await self.forget(release.key)
+            if release.kubeconfig_secret is None:
+                await self.forget(release.key)
             return release.spec.values or {}
+        return await (await self._follow(release)).values(release)
+
+    async def kubeconfig(self, release: HelmRelease) -> str:
+        """The text of the kubeconfig that the release refers to. Never log it.
+
+        Raises: KubeConfigMissing; Forbidden and ClusterUnavailable when a watch does not begin.
+        """
+        return (await self._follow(release)).kubeconfig(release)
+
+    async def _follow(self, release: HelmRelease) -> _Followed:
         kinds = {key.kind for key in release.value_sources()}
+        if release.kubeconfig_secret is not None:
+            kinds.add(release.kubeconfig_secret.kind)
         followed = self._followed.get(release.key)
         if followed is None or followed.kinds != kinds:
             await self.forget(release.key)
             followed = _Followed(self._cluster, release, self._changed)
             await followed.begin(kinds)
             self._followed[release.key] = followed
-        return await followed.values(release)
+        return followed
 
     def secrets(self, key: ObjectKey) -> frozenset[str]:
         """What of a release's values, as they were last read, is out of Secrets."""
@@ -75,6 +90,7 @@ class _Followed:
         self._stack = AsyncExitStack()
         self._watches: dict[str, SharedWatch] = {}
         self._seen: Texts | None = None
+        self._kubeconfig: str | None = None
         self._made_of: object = None
         self._made: dict[str, Any] = {}
         self.secrets: frozenset[str] = frozenset()
@@ -110,11 +126,24 @@ class _Followed:
             self._made_of = made_of
         return self._made
 
+    def kubeconfig(self, release: HelmRelease) -> str:
+        self._release = release
+        self._kubeconfig = kubeconfig_in(release, self._find)
+        if self._kubeconfig is None:
+            keys = " or ".join(kubeconfig_keys(release))
+            raise KubeConfigMissing(f"kubeConfig: {release.kubeconfig_secret} with key {keys} does not exist")
+        return self._kubeconfig
+
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watches[key.kind].get(key)
 
     def _on_event(self, event: WatchEvent) -> None:
         """Of all that happens in the namespace, only another text behind a reference is news."""
+        if event.key == self._release.kubeconfig_secret:
+            kubeconfig = kubeconfig_in(self._release, self._find)
+            if kubeconfig != self._kubeconfig:
+                self._kubeconfig = kubeconfig
+                self._changed(self._release.key, f"{event.key} was changed")
         if self._seen is None or event.key not in self._release.value_sources():
             return
         texts = texts_of(self._release, self._find)

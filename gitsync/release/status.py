@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from gitsync.api.conditions import Condition, remove_condition, set_condition
+from gitsync.api.conditions import Condition, get_condition, remove_condition, set_condition
 from gitsync.api.duration import format_duration
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
@@ -23,6 +23,7 @@ from gitsync.api.names import (
     READY,
     RECONCILING,
     RELEASED,
+    REMEDIATED,
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
     RETRIES_EXCEEDED,
@@ -74,14 +75,32 @@ class StatusWriter:
             self._touched(), (RECONCILING, TRUE, PROGRESSING, message), (READY, FALSE, reason, message), drop=(STALLED,)
         )
 
-    def retrying(self, reason: str, message: str) -> StatusData:
-        """The environment is at fault: tried again by itself, no try is spent."""
+    def retrying(self, reason: str, message: str, outcome: str = "") -> StatusData:
+        """Tried again by itself, no try is spent: the environment is at fault, or an uninstall has failed. ``outcome``
+        is the condition type that says so as well, "" for none.
+        """
         return self._with(
             self._touched(),
             (RECONCILING, TRUE, PROGRESSING_WITH_RETRY, message),
             (READY, FALSE, reason, message),
+            *([(outcome, FALSE, reason, message)] if outcome else []),
             drop=(STALLED,),
         )
+
+    def remedying(self, message: str) -> StatusData:
+        """A failure is being remedied: Reconciling, while Ready goes on saying what failed."""
+        return self._with(self._touched(), (RECONCILING, TRUE, PROGRESSING, message), drop=(STALLED,))
+
+    def remedied(self, before: StatusData, ok: bool, reason: str, message: str, past: StatusData) -> StatusData:
+        """It was, or could not be. What stays true is what ``before``, the status as the failure left it, says of that:
+        the release is Stalled, or about to be tried again. ``past`` is what ``remembered`` says of what it made.
+        """
+        value = TRUE if ok else FALSE
+        conditions = set_condition(
+            before.get("conditions"), REMEDIATED, value, reason, message, self._generation, self._now
+        )
+        failures = {} if ok else {"failures": before.get("failures", 0) + 1}
+        return {**self.old, **past, **failures, "conditions": conditions}
 
     def failed(
         self, verb: Verb, message: str, attempt: Attempt, past: StatusData, *, exhausted: bool, tests: bool = False
@@ -103,7 +122,7 @@ class StatusWriter:
                 (RECONCILING, TRUE, PROGRESSING_WITH_RETRY, text),
                 (READY, FALSE, reason, text),
                 outcome,
-                drop=(STALLED,),
+                drop=(STALLED, REMEDIATED),
             )
         text = f"{verb} retries exhausted: {message}"
         return self._with(
@@ -111,7 +130,7 @@ class StatusWriter:
             (READY, FALSE, reason, text),
             outcome,
             (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),
-            drop=(RECONCILING,),
+            drop=(RECONCILING, REMEDIATED),
         )
 
     def stalled(self, reason: str, message: str) -> StatusData:
@@ -134,24 +153,31 @@ class StatusWriter:
             status,
             (READY, TRUE, reason, f"Release reconciliation succeeded: {message}"),
             (RELEASED, TRUE, reason, message),
-            drop=(RECONCILING, STALLED, TEST_SUCCESS),
+            drop=(RECONCILING, STALLED, TEST_SUCCESS, REMEDIATED),
         )
 
     def remembered(self, record: Record, storage: str) -> StatusData:
         """The fields that say which release this is and which revisions it has had; ``storage`` keeps its records."""
-        return {"storageNamespace": storage, "history": history(self.old.get("history") or (), snapshot(record))}
+        old = () if record.version == 1 else self.old.get("history") or ()
+        return {"storageNamespace": storage, "history": history(old, snapshot(record))}
+
+    def forgotten(self) -> StatusData:
+        """The newest revision was uninstalled, by us."""
+        newest, *rest = self.old.get("history") or ({},)
+        return {"history": [{**newest, "status": "uninstalled"}, *rest]} if newest else {}
 
     def in_sync(self, reason: str, message: str) -> StatusData:
         """Nothing had to be done. A Ready that was true before keeps its words."""
         status = self._handled()
         for counter in ("failures", "installFailures", "upgradeFailures"):
             status.pop(counter, None)
-        ready = next((item for item in self._conditions() if item["type"] == READY), None)
+        ready, released = (get_condition(self._conditions(), kind) for kind in (READY, RELEASED))
+        said = [(READY, TRUE, reason, f"Release reconciliation succeeded: {message}")]
         if ready is not None and ready["status"] == TRUE:
-            reason, text = ready["reason"], ready["message"]
-        else:
-            text = f"Release reconciliation succeeded: {message}"
-        return self._with(status, (READY, TRUE, reason, text), drop=(RECONCILING, STALLED))
+            said = [(READY, TRUE, ready["reason"], ready["message"])]
+        if released is not None and released["status"] != TRUE:  # a rollback has brought what is wanted now
+            said.append((RELEASED, TRUE, reason, message))
+        return self._with(status, *said, drop=(RECONCILING, STALLED, REMEDIATED))
 
     def failures(self, verb: Verb, attempt: Attempt) -> int:
         """How often exactly this has failed. 0 when anything changed since."""
@@ -192,6 +218,22 @@ class StatusWriter:
             return None
         namespace = str(snapshots[0].get("namespace", ""))
         return str(snapshots[0].get("name", "")), namespace, str(self.old.get("storageNamespace") or namespace)
+
+    def remedy_failed(self, reason: str) -> bool:
+        """The last failure could not be remedied, for this reason: RollbackFailed or UninstallFailed."""
+        remediated = get_condition(self._conditions(), REMEDIATED) or {}
+        return remediated.get("status") == FALSE and remediated.get("reason") == reason
+
+    def digest_of(self, revision: int) -> str:
+        """The digest of a revision as it was when it was written (see ``checksum``); "" for one that is not known."""
+        snapshots = self.old.get("history") or ()
+        return str(next((item.get("digest") for item in snapshots if item.get("version") == revision), None) or "")
+
+    @property
+    def is_deployed(self) -> bool:
+        """The newest revision that the status knows of is in the cluster, as far as we had to do with it."""
+        snapshots: Sequence[dict[str, Any]] = self.old.get("history") or ({},)
+        return bool(snapshots[0].get("status") == "deployed")
 
     @property
     def last_revision(self) -> int:
@@ -301,13 +343,16 @@ def _test_hooks(record: Record) -> dict[str, Any]:
 
 
 def history(old: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
-    """Newest first; what was deployed before is superseded now."""
-    rest = [
-        {**item, "status": "superseded"} if item.get("status") == "deployed" else item
-        for item in old
-        if item.get("version") != new["version"]
-    ]
-    return [new, *rest][:MAX_SNAPSHOTS]
+    """Newest first; what was deployed before is superseded once the new one is. However many tries have failed since,
+    the last good revision stays among them: it is what a rollback is held against.
+    """
+    rest = [item for item in old if item.get("version") != new["version"]]
+    if new.get("status") == "deployed":
+        rest = [{**item, "status": "superseded"} if item.get("status") == "deployed" else item for item in rest]
+    snapshots = [new, *rest]
+    good = next((item for item in snapshots if item.get("status") in ("deployed", "superseded")), new)
+    newest = snapshots[:MAX_SNAPSHOTS]
+    return newest if good in newest else [*newest[:-1], good]
 
 
 def inventory(objects: Sequence[Manifest]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from gitsync.release.state import Digests
 from gitsync.release.wait import version
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, WatchEvent
+    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
 
 #: Helm's field manager for what it applies, so that ``helm upgrade`` by hand and gitsync do not conflict.
 MANAGER = "helm"
@@ -45,17 +45,20 @@ class RecordStore:
         self.holder = holder
         self._releases: dict[tuple[str, str], dict[int, tuple[int, Summary]]] = {}
         self._deleted: set[ObjectKey] = set()
+        self._underway: dict[ObjectKey, WatchEvent | None] = {}
         self._listeners: list[Callable[[str, str], None]] = []
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[RecordStore]:
-        """Keep the summaries current while entered."""
-        async with self._cluster.watch("", "Secret", labels=OWNER_SELECTOR, metadata_only=True) as watch:
+    async def watching(self, namespace: str = "") -> AsyncIterator[SharedWatch]:
+        """Keep the summaries of one namespace, or ("") of all, current while entered."""
+        async with self._cluster.watch(
+            "", "Secret", namespace=namespace, labels=OWNER_SELECTOR, metadata_only=True
+        ) as watch:
             unsubscribe = watch.subscribe(self._on_event)
             for key, secret in watch.items():
                 self._see(key, secret)
             try:
-                yield self
+                yield watch
             finally:
                 unsubscribe()
 
@@ -95,7 +98,8 @@ class RecordStore:
         held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
         secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
         try:
-            self._written(await self._cluster.create(secret, manager=RECORD_MANAGER))
+            with self._writing(ObjectKey.of(secret)):
+                self._written(await self._cluster.create(secret, manager=RECORD_MANAGER))
         except AlreadyExists as error:
             raise RetryableError(
                 f"revision {record.version} of {record.namespace}/{record.name} has been begun by somebody else",
@@ -106,21 +110,37 @@ class RecordStore:
     async def update(self, record: Record, namespace: str) -> None:
         """Rewrite a revision. Raises: NotFound when it is gone."""
         secret = encode(record, storage_namespace=namespace, modified=str(int(time.time())))
-        self._written(await self._cluster.replace(secret, manager=RECORD_MANAGER))
+        with self._writing(ObjectKey.of(secret)):
+            self._written(await self._cluster.replace(secret, manager=RECORD_MANAGER))
 
     async def mark(self, record: Record, namespace: str, digests: Digests) -> None:
         """Note on a revision that somebody else deployed what it holds, so that it need not be compared again."""
         annotations = {CHART_DIGEST: digests.chart, VALUES_DIGEST: digests.values}
         key = secret_key(namespace, record.name, record.version)
         body = {"metadata": {"annotations": annotations}}
-        self._written(await self._cluster.patch(key, body, manager=RECORD_MANAGER))
+        with self._writing(key):
+            self._written(await self._cluster.patch(key, body, manager=RECORD_MANAGER))
 
     async def delete(self, namespace: str, release: str, revision: int) -> None:
         """Remove a revision; nothing happens when it is gone already."""
         key = secret_key(namespace, release, revision)
-        await self._cluster.delete(key)
-        self._deleted.add(key)
-        self._drop((namespace, release), revision, None)
+        with self._writing(key):
+            await self._cluster.delete(key)
+            self._deleted.add(key)
+            self._drop((namespace, release), revision, None)
+
+    @contextmanager
+    def _writing(self, key: ObjectKey) -> Iterator[None]:
+        """Inside, this agent writes a record. The watch may tell of that sooner than the answer, and only afterwards
+        can such an event be told from somebody else's doing.
+        """
+        self._underway[key] = None
+        try:
+            yield
+        finally:
+            event = self._underway.pop(key)
+            if event is not None:
+                self._on_event(event)
 
     def _written(self, secret: Manifest) -> None:
         key = ObjectKey.of(secret)
@@ -131,17 +151,24 @@ class RecordStore:
         summary = summarise(event.manifest)
         if summary is None:
             return
-        release = (summary.namespace, summary.name)
+        if event.key in self._underway:
+            self._underway[event.key] = event
+            return
+        release, own = (summary.namespace, summary.name), event.key in self._deleted
         if event.type == "DELETED":
             self._deleted.discard(event.key)
             self._drop(release, summary.version, version(event.manifest))
-        elif event.key in self._deleted or not self._see(event.key, event.manifest):
+        else:
+            own = own or not self._see(event.key, event.manifest, foreign=True)
+        if own:
             return  # an echo of this agent's own write
         for listener in self._listeners:
             listener(*release)
 
-    def _see(self, key: ObjectKey, secret: Manifest) -> bool:
-        """Take a record's metadata in, unless a newer state of it is known; True when it was news."""
+    def _see(self, key: ObjectKey, secret: Manifest, *, foreign: bool = False) -> bool:
+        """Take a record's metadata in, unless a newer state of it is known; True when it was news. Of a record that
+        somebody else has changed (``foreign``) the annotations no longer prove what it holds.
+        """
         summary = summarise(secret)
         if summary is None:
             return False
@@ -149,6 +176,9 @@ class RecordStore:
         known = revisions.get(summary.version)
         if known is not None and known[0] >= version(secret):
             return False
+        if foreign and known is not None:
+            kept = summary.annotations.keys() - {CHART_DIGEST, VALUES_DIGEST}
+            summary = replace(summary, annotations={name: summary.annotations[name] for name in kept})
         revisions[summary.version] = (version(secret), summary)
         return True
 

@@ -17,26 +17,12 @@ def refused(release: HelmRelease) -> tuple[str, ...]:
 
 
 def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
-    if spec.kube_config is not None:
-        yield "spec.kubeConfig"
-    if spec.service_account_name is not None:
-        yield "spec.serviceAccountName"
+    if spec.kube_config is not None and spec.kube_config.config_map_ref is not None:
+        yield "spec.kubeConfig.configMapRef"  # no cloud's credentials are asked for
     if spec.post_renderers:
         yield "spec.postRenderers"
-    if spec.health_check_exprs:
-        yield "spec.healthCheckExprs"
-    if any(dependency.ready_expr for dependency in spec.depends_on):
-        yield "spec.dependsOn[].readyExpr"
     if spec.chart is not None and spec.chart.spec.verify is not None:
         yield "spec.chart.spec.verify"
-    yield from _refused_actions(spec)
-
-
-def _refused_actions(spec: HelmReleaseSpec) -> Iterator[str]:
-    if not spec.install.server_side_apply:
-        yield "spec.install.serverSideApply: false"
-    if spec.upgrade.server_side_apply == "disabled":
-        yield "spec.upgrade.serverSideApply: disabled"
 
 
 def without_effect(release: HelmRelease) -> tuple[str, ...]:
@@ -45,9 +31,5 @@ def without_effect(release: HelmRelease) -> tuple[str, ...]:
 
 
 def _without_effect(spec: HelmReleaseSpec) -> Iterator[str]:
-    if spec.upgrade.force:
-        yield "spec.upgrade.force"
-    if spec.upgrade.cleanup_on_fail:
-        yield "spec.upgrade.cleanupOnFail"
-    if spec.wait_strategy.name == "legacy":
-        yield "spec.waitStrategy: legacy"
+    if spec.wait_strategy.name == "legacy" and spec.health_check_exprs:
+        yield "spec.healthCheckExprs (with waitStrategy: legacy)"

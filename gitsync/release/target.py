@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
-from gitsync.api.rendering import CommonMetadata
 from gitsync.charts import Chart
 from gitsync.release.deploy import ReleaseRef
+from gitsync.release.postrendering import PostRendering
 from gitsync.release.state import Digests
 
 
@@ -47,8 +47,8 @@ class Target:
     digests: Digests
     #: Whether the values are held against the chart's schema.
     validate: bool = True
-    #: Labels and annotations for everything rendered.
-    common_metadata: CommonMetadata | None = None
+    #: What is done to everything rendered.
+    post_rendering: PostRendering | None = None
     #: Whether an upgrade starts from the values of the last revision.
     preserve_values: bool = False
     #: What of the values is out of Secrets, to be kept out of messages.
@@ -60,7 +60,8 @@ def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> T
     spec = release.spec
     validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
     digests = Digests(chart.digest, values_digest(values, _reworking(spec)))
-    return Target(ref_of(release), chart, values, digests, validate, spec.common_metadata, spec.upgrade.preserve_values)
+    post_rendering = PostRendering.of(spec)
+    return Target(ref_of(release), chart, values, digests, validate, post_rendering, spec.upgrade.preserve_values)
 
 
 def ref_of(release: HelmRelease) -> ReleaseRef:
@@ -70,8 +71,14 @@ def ref_of(release: HelmRelease) -> ReleaseRef:
 
 def _reworking(spec: HelmReleaseSpec) -> dict[str, Any]:
     """What of a spec, besides chart and values, decides how the rendered objects look."""
-    metadata = spec.common_metadata
-    return {"commonMetadata": metadata.model_dump()} if metadata else {}
+    found: dict[str, Any] = {}
+    if spec.common_metadata:
+        found["commonMetadata"] = spec.common_metadata.model_dump()
+    if spec.post_renderers:
+        found["postRenderers"] = [item.model_dump(exclude_defaults=True) for item in spec.post_renderers]
+    if found and spec.post_render_strategy != "combined":
+        found["postRenderStrategy"] = spec.post_render_strategy
+    return found
 
 
 def values_digest(values: dict[str, Any], reworking: Mapping[str, Any] | None = None) -> str:

@@ -7,7 +7,7 @@ the process that deployed it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 #: On a deployed record: how its tests went.
 TESTS = "gitsync.dev/tests"
 Phase = Literal["Succeeded", "Failed"]
-Report = Callable[[str], Awaitable[None]]
 _EVENT = "test"
 _COUNTERS = ("failures", "installFailures", "upgradeFailures")
 
@@ -86,9 +85,7 @@ class ChartTests:
         await turn.write(_to_be_tested(turn, status, running("test", release.spec.timeout_of("test"))))
         return 0.0
 
-    async def run(
-        self, turn: Turn, release: HelmRelease, attempt: Attempt, report: Report, interrupt: Interrupt
-    ) -> None:
+    async def run(self, turn: Turn, release: HelmRelease, attempt: Attempt, interrupt: Interrupt) -> None:
         """Run the tests of the newest revision, unless they have been, and say how they went.
 
         Raises: ChartTestsFailed when that is a failure of the release; RetryableError and Superseded when they are
@@ -108,7 +105,7 @@ class ChartTests:
         if failed is not None:
             error = HookFailed(f"test hook {failed.get('path')} has failed", hooks=record.hooks)
         elif len(ran) < len(chosen):
-            run = HookRun(_EVENT, ref.namespace, timeout, report)
+            run = HookRun(_EVENT, ref.namespace, timeout, record.client_side)
             record, error = await self._run(record, chosen, run, interrupt)
         phase: Phase = "Failed" if error else "Succeeded"
         record = replace(record, annotations={**record.annotations, TESTS: phase})

@@ -16,19 +16,23 @@ from gitsync.release.status import StatusData, StatusWriter
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.release.recorder import EventRecorder
+    from gitsync.release.sites import Site
 
 MANAGER = "gitsync"
 log = structlog.get_logger(__name__)
 
 
 class Turn:
-    """``key`` and ``manifest`` are the HelmRelease's, ``commit`` the one that last changed it (None: no commit did)."""
+    """``key`` and ``manifest`` are the HelmRelease's, ``commit`` the one that last changed it (None: no commit did);
+    ``site`` is where the release is worked on in this pass.
+    """
 
     def __init__(
         self,
         cluster: Cluster,
         index: ReleaseIndex,
         events: EventRecorder,
+        site: Site,
         key: ObjectKey,
         commit: CommitInfo | None,
     ) -> None:
@@ -37,6 +41,7 @@ class Turn:
         self._cluster = cluster
         self._index = index
         self._events = events
+        self.site = site
         self.key = key
         self.manifest: Manifest = manifest
         self.commit = commit

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import structlog
+
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import uninstall_order
-from gitsync.errors import KindUnknown
+from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
 from gitsync.release.apply import Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.hooks import HookRun, Hooks
@@ -20,6 +22,8 @@ from gitsync.release.storage import MANAGER, RecordStore
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.release.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
@@ -79,7 +83,12 @@ class Uninstaller:
         self, event: str, ref: ReleaseRef, record: Record, options: UninstallOptions, interrupt: Interrupt
     ) -> None:
         if options.hooks:
-            await self._hooks.run(record.hooks, HookRun(event, ref.namespace, options.timeout), interrupt)
+            run = HookRun(event, ref.namespace, options.timeout, client_side=record.client_side)
+            try:
+                await self._hooks.run(record.hooks, run, interrupt)
+            except (KindUnknown, NotFound, NamespaceTerminating) as error:
+                # Their kind or namespace is gone, or going: waiting for it would be waiting for ever.
+                log.warning("hooks cannot run any more, left out", release=str(ref), hooks=event, why=error.message)
 
     async def _objects(self, ref: ReleaseRef, records: Sequence[Record]) -> list[Manifest]:
         """Every object that one of the records names, once, in the order to delete them in."""

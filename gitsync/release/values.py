@@ -28,7 +28,7 @@ def texts_of(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None])
     Raises: ValuesError for a Secret that is not base64, which the API server lets nobody store.
     """
     sources = zip(release.spec.values_from, release.value_sources(), strict=True)
-    return tuple(_text(key, find(key), reference.values_key) for reference, key in sources)
+    return tuple(text_in(key, find(key), reference.values_key) for reference, key in sources)
 
 
 def compose(release: HelmRelease, texts: Sequence[str | None]) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _place(reference: ValuesReference, key: ObjectKey) -> str:
     return f"valuesFrom: {key.kind} '{key.namespace}/{key.name}' key '{reference.values_key}'"
 
 
-def _text(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
+def text_in(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
     """What a ConfigMap or Secret holds under ``name``. A Secret out of Git may have it in ``stringData``."""
     if manifest is None:
         return None

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import NotReadyInTime, ObjectFailed
-from gitsync.health import Health, assess, has_health, pods_of
+from gitsync.health import Health, assess, pods_of
+from gitsync.release.readiness import KSTATUS, Readiness
+from gitsync.release.reasons import SILENCE, Report, tell
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, SharedWatch, WatchEvent
     from gitsync.release.interrupt import Interrupt
 
-#: Seconds that a wait goes on silently, at first and between two reasons: most objects are ready by then, and nobody
-#: wants to read about those.
-SILENCE = 1.0
 _WORKLOADS = frozenset(
     {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet"), ("batch", "Job")}
 )
@@ -29,20 +28,20 @@ _WORKLOADS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class WaitFor:
-    """What to wait for: applied objects as the API server answered them, which jobs to include, and how long.
+    """What to wait for: applied objects as the API server answered them, and how long.
 
-    ``labels`` and ``namespace`` select them on the shared watches (all fit), ``timeout`` is in seconds, ``judge`` says
-    when an object is ready, ``on_reason`` is told what is waited for whenever that changes, ``on_pods`` is shown a
-    workload that is not ready with its pods.
+    ``labels`` and ``namespace`` select them on the shared watches (all fit), ``timeout`` is in seconds, ``readiness``
+    says which of them have to become ready, ``judge`` when those are that no expression judges; ``on_reason`` is told
+    what is waited for whenever that changes, ``on_pods`` is shown a workload that is not ready with its pods.
     """
 
     objects: Mapping[ObjectKey, Manifest]
     labels: str
     timeout: float
-    jobs: bool = True
+    readiness: Readiness = KSTATUS
     namespace: str = ""
     judge: Callable[[Manifest, Sequence[Manifest]], Health] = assess
-    on_reason: Callable[[str], Awaitable[None]] | None = None
+    on_reason: Report = tell
     on_pods: Callable[[Manifest, list[Manifest]], Awaitable[None]] | None = None
 
 
@@ -50,15 +49,15 @@ async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> N
     """Return when every object is ready.
 
     Raises: NotReadyInTime at the deadline, ObjectFailed when an object says that it has failed for good, Superseded
-    when interrupted.
+    when interrupted, RetryableError when expressions cannot be evaluated.
     """
     waiting = _Waiting(want)
     if not waiting.unready:
         return
     async with AsyncExitStack() as stack:
-        for group, kind in sorted({(key.group, key.kind) for key in waiting.unready}):
+        for group, kind, namespace in sorted({cluster.scope_of(key) for key in waiting.unready}):
             watch = await stack.enter_async_context(
-                cluster.watch(group, kind, namespace=want.namespace, labels=want.labels)
+                cluster.watch(group, kind, namespace=want.namespace or namespace, labels=want.labels)
             )
             waiting.observe(watch)
             stack.callback(watch.subscribe(waiting.on_event))
@@ -76,9 +75,11 @@ class _Waiting:
         #: Something happened since the last closer look.
         self._news = True
         self._latest: dict[ObjectKey, Manifest] = {}
+        #: Those of which expressions have yet to be asked, as they were seen last.
+        self._to_ask: dict[ObjectKey, Manifest] = {}
         self.unready: dict[ObjectKey, Health] = {}
         for key, applied in want.objects.items():
-            if has_health(key.group, key.kind) and (want.jobs or key.kind != "Job"):
+            if want.readiness.awaits(key):
                 self.unready[key] = Health("progressing", "Applied", "has just been applied")
                 self._look(key, applied)
 
@@ -94,6 +95,7 @@ class _Waiting:
         if event.key in self.unready:
             if event.type == "DELETED":
                 self._latest.pop(event.key, None)
+                self._to_ask.pop(event.key, None)
                 self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
             else:
                 self._look(event.key, event.manifest)
@@ -111,11 +113,24 @@ class _Waiting:
         if older(live, self._want.objects[key]):
             return
         self._latest[key] = live
-        health = self._want.judge(live, self._pods_for(key, live))
+        if self._want.readiness.asks(key):
+            self._to_ask[key] = live
+        else:
+            self._judged(key, self._want.judge(live, self._pods_for(key, live)))
+
+    def _judged(self, key: ObjectKey, health: Health) -> None:
         if health.status == "ready":
             self.unready.pop(key, None)
         else:
             self.unready[key] = health
+
+    async def _ask(self) -> None:
+        """Have expressions judge what was seen since the last time."""
+        while self._to_ask:
+            key, live = self._to_ask.popitem()
+            health = await self._want.readiness.health(live)
+            if self._latest.get(key) is live:  # else it changed meanwhile
+                self._judged(key, health)
 
     def _pods_for(self, key: ObjectKey, live: Manifest) -> list[Manifest]:
         watch = self._pods.get(key.namespace)
@@ -143,6 +158,9 @@ class _Waiting:
         stack.callback(interrupted.cancel)
         while self.unready:
             interrupt.check()
+            if self._to_ask:
+                await self._ask()
+                continue
             if self.failed() is not None:
                 await self._look_closer(cluster, stack)  # its pods say what happened
                 if (key := self.failed()) is not None:
@@ -162,7 +180,7 @@ class _Waiting:
     async def _tell(self) -> None:
         """Tell the reason when it is another than last time."""
         reason = self.reason()
-        if self._want.on_reason is not None and reason != self._told:
+        if reason != self._told:
             self._told = reason
             await self._want.on_reason(reason)
 

@@ -71,7 +71,7 @@ FilePath = Annotated[Path, AfterValidator(_expanded)]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 
 _REPOSITORY, _CREDENTIALS, _CLUSTER = "Repository", "Git credentials", "Cluster"
-_SYNC, _RELEASES, _LOGS = "Sync", "Releases", "Logs"
+_SYNC, _RELEASES, _ACCESS, _PROBES, _LOGS = "Sync", "Releases", "Access", "Probes", "Logs"
 
 
 class Settings(BaseSettings):
@@ -165,6 +165,31 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Spec(_RELEASES, "number")] = Field(
         10, ge=1, le=200, description="How many releases are worked on at the same time."
     )
+    default_service_account: Annotated[str, Spec(_ACCESS, "name")] = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        max_length=253,
+        description="The ServiceAccount of its own namespace that a HelmRelease is worked on as when its "
+        "serviceAccountName names none. Without one that is done with gitsync's own rights.",
+    )
+    cross_namespace_refs: Annotated[bool, Spec(_ACCESS, "boolean")] = Field(
+        True,
+        description="Let HelmReleases have their charts from sources in other namespaces, and read releases there in a "
+        "readyExpr.",
+    )
+    insecure_kubeconfig_exec: Annotated[bool, Spec(_ACCESS, "boolean")] = Field(
+        False,
+        description="Run the credential plugins that kubeconfigs of HelmReleases name: whoever may write Secrets "
+        "runs programs in gitsync's place.",
+    )
+    insecure_kubeconfig_tls: Annotated[bool, Spec(_ACCESS, "boolean")] = Field(
+        False, description="Let kubeconfigs of HelmReleases leave the API server's certificate unverified."
+    )
+
+    probe_port: Annotated[int, Spec(_PROBES, "number")] = Field(
+        0, ge=0, le=65535, description="The port of /healthz and /readyz, for the probes of a Deployment; 0 for none."
+    )
+
     log_format: Annotated[LogFormat, Spec(_LOGS, "auto, console, logfmt or json")] = Field(
         "auto", description="How log lines are written; auto is console on a terminal and logfmt elsewhere."
     )

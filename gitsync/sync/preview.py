@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.charts import ReleaseContext, Rendered
 from gitsync.diff import DiffLine, render_diff
-from gitsync.errors import ApiError, BlockedError, GitsyncError, KindUnknown, ManifestError, NotFound
+from gitsync.errors import (
+    ApiError,
+    BlockedError,
+    FieldErrors,
+    GitsyncError,
+    KindUnknown,
+    ManifestError,
+    NotFound,
+    ServiceAccountMissing,
+)
 from gitsync.manifests import Desired
 from gitsync.release.apply import Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
+from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.objects import delta, kept, owned
 from gitsync.release.preserve import preserving
+from gitsync.release.sites import Sites
 from gitsync.release.state import State, state_of
 from gitsync.release.status import StatusWriter
 from gitsync.release.storage import MANAGER as HELM_MANAGER
@@ -28,6 +39,7 @@ from gitsync.release.storage import RecordStore
 from gitsync.release.support import refused
 from gitsync.release.target import Located, Target, ref_of, target_of
 from gitsync.release.values import compose, texts_of
+from gitsync.release.written import check_expressions
 from gitsync.sync.ownership import Owner, stamped
 from gitsync.sync.planning import Step, SyncPlan, is_release
 from gitsync.sync.syncer import MANAGER, Syncer
@@ -92,6 +104,8 @@ class Previewer:
     owner: Owner
     locate: Callable[[HelmRelease], Awaitable[Located]]
     render: Callable[[Target, ReleaseContext], Awaitable[Rendered]]
+    expressions: Expressions
+    sites: Sites
 
     def __post_init__(self) -> None:
         self._applier = Applier(self.cluster, MANAGER)
@@ -146,15 +160,37 @@ class Previewer:
         if fields := refused(release):
             return [], [Problem(f"HelmRelease/{name}", f"not supported yet: {', '.join(fields)}")]
         try:
+            await check_expressions(release, self.expressions)
+        except FieldErrors as found:
+            item = desired.objects[release.key]
+            return [], [Problem(str(item.field_origin(error.path)), str(error)) for error in found.errors]
+        try:
+            self.sites.rules.check(release)
+            there = await self._at(release, desired)
             target = target_of(release, await self.locate(release), await self._values(release, desired))
-            latest = self.records.latest(target.ref.storage, target.ref.name)
+            latest = there.records.latest(target.ref.storage, target.ref.name)
             state = state_of(latest, target.digests, holder=self.records.holder, now=0.0, timeout=0.0)
             if release.spec.suspend or state in _WAS_DEPLOYED:
                 return [], []
-            moved = await self._moved(release, target)
-            return [*moved, *await self._rendered(target, name, latest.version if latest else 0)], []
+            moved = await there._moved(release, target)
+            return [*moved, *await there._rendered(target, name, latest.version if latest else 0)], []
         except (GitsyncError, BlockedError) as error:
             return [], [Problem(f"HelmRelease/{name}", error.message, error.hint)]
+
+    async def _at(self, release: HelmRelease, desired: Desired | None = None) -> Previewer:
+        """The same for where a release lives, as whom it is worked on; as ourselves when ``desired`` brings that
+        ServiceAccount yet.
+        """
+        try:
+            site = await self.sites.of(release)
+        except ServiceAccountMissing:
+            account = ObjectKey("", "ServiceAccount", release.key.namespace, self.sites.rules.service_account(release))
+            if desired is None or account not in desired.objects:
+                raise
+            site = self.sites.own
+        if site is self.sites.own:
+            return self
+        return replace(self, cluster=site.cluster, records=site.records, render=site.performer.render)
 
     async def _values(self, release: HelmRelease, desired: Desired) -> dict[str, Any]:
         """The release's values; what it refers to is read as the commit has it, else as it is in the cluster."""
@@ -208,7 +244,11 @@ class Previewer:
         release = self.index.get(key)
         if release is None or release.spec.suspend:
             return []
-        return await self._all_of(ref_of(release), f"{key.namespace}/{key.name}", "uninstalled with its release")
+        name = f"{key.namespace}/{key.name}"
+        try:
+            return await (await self._at(release))._all_of(ref_of(release), name, "uninstalled with its release")
+        except GitsyncError as error:
+            return [ObjectPreview(key, "unknown", release=name, why=f"cannot be uninstalled: {error.message}")]
 
     async def _moved(self, release: HelmRelease, target: Target) -> list[ObjectPreview]:
         """What goes because the release has another name or namespace than before."""

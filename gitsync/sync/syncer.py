@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.names import SYNC_LABEL
-from gitsync.errors import ApiError, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded
+from gitsync.errors import ApiError, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded, WebhookUnavailable
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.release.apply import Applier
@@ -210,7 +210,7 @@ class Syncer:
         try:
             async with slots:
                 answer = await self._applier.apply(drop_nulls(manifest))
-        except (ApiError, NotReadyInTime) as error:
+        except (ApiError, NotReadyInTime, WebhookUnavailable) as error:
             report.failed(step.key, error, origin)
             return None
         if live is None and _only_by(MANAGER, answer):

@@ -26,7 +26,7 @@ PLURALS = {crd["spec"]["names"]["kind"]: crd["spec"]["names"]["plural"] for crd 
 @pytest.fixture(scope="module", autouse=True)
 def installed(kubectl: Cli) -> None:
     kubectl("apply", "--server-side", "-f", CRDS)
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS)
+    kubectl("wait", "--for=condition=Established", "--timeout=120s", "-f", CRDS)
 
 
 def tried(cluster: Cluster, namespace: str, manifest: dict[str, Any]) -> None:

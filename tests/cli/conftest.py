@@ -50,7 +50,7 @@ class Serving:
             ours = commit.startswith(str(line.fields.get("commit", "-")))
             return ours and line.msg.startswith("sync ") and "unchanged" in line.fields
 
-        self.agent.until(done, f"the end of {subject!r}", timeout=30)
+        self.agent.until(done, f"the end of {subject!r}")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def our_kinds(kubectl: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": crds()}))
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(file))
     names = [f"crd/{crd['metadata']['name']}" for crd in crds()]
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    kubectl("wait", "--for=condition=Established", "--timeout=120s", *names)
 
 
 @pytest.fixture(scope="module")

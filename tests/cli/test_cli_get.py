@@ -28,7 +28,7 @@ def crds_there(kubectl: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
     (directory / "crds.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": crds()}))
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(directory / "crds.json"))
     kubectl(
-        "wait", "--for=condition=Established", "--timeout=30s", *[f"crd/{crd['metadata']['name']}" for crd in crds()]
+        "wait", "--for=condition=Established", "--timeout=120s", *[f"crd/{crd['metadata']['name']}" for crd in crds()]
     )
 
 
@@ -148,7 +148,7 @@ def test_watching_prints_the_table_and_then_every_change(
         make_ready(control_plane, namespace, "backend", "all is well")
         assert process.stdout.readline() == "backend   17.3.14    False       True      all is well\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         out, err = process.communicate()

@@ -17,8 +17,11 @@ from gitsync.errors import (
     Gone,
     Invalid,
     KindUnknown,
+    NamespaceTerminating,
     NotFound,
+    QuotaExceeded,
     Unauthorized,
+    WebhookUnavailable,
 )
 
 DEPLOYMENT = Subject("apply", "Deployment/default/web", ObjectKey("apps", "Deployment", "default", "web"))
@@ -166,3 +169,71 @@ def test_a_long_answer_is_cut() -> None:
 
 def test_warnings_are_read_from_one_header_or_several() -> None:
     assert warnings_of([r'299 - "a \"b\" \\ c"', '299 kube "d", 299 - "e"', "garbage"]) == ('a "b" \\ c', "d", "e")
+
+
+TERMINATING = "namespace shop is being terminated"
+#: As a real API server says it.
+PASSING = [
+    (
+        403,
+        status('pods "web" is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2'),
+        QuotaExceeded,
+        "exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2",
+    ),
+    (
+        403,
+        status('configmaps "a" is forbidden: status unknown for quota: few, resources: configmaps', "Forbidden"),
+        QuotaExceeded,
+        "status unknown for quota",
+    ),
+    (
+        403,
+        status(
+            'configmaps "a" is forbidden: unable to create new content in namespace shop because it is being terminated',
+            "Forbidden",
+            {"reason": "NamespaceTerminating", "message": TERMINATING, "field": "metadata.namespace"},
+        ),
+        NamespaceTerminating,
+        TERMINATING,
+    ),
+    (
+        500,
+        status(
+            'Internal error occurred: failed calling webhook "check.example": failed to call webhook: Post '
+            '"https://check.shop.svc:443/?timeout=10s": service "check" not found',
+            "InternalError",
+        ),
+        WebhookUnavailable,
+        'admission webhook "check.example" does not answer: Post "https://check.shop.svc:443/?timeout=10s": service',
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "body", "cls", "words"), PASSING)
+def test_what_passes_by_itself_is_told_from_what_is_refused(
+    code: int, body: dict[str, Any], cls: type[GitsyncError], words: str
+) -> None:
+    error = error_of(DEPLOYMENT, code, body)
+    assert type(error) is cls
+    assert words in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "cls"),
+    [
+        (403, 'pods "web" is forbidden: failed quota: few: must specify limits.cpu', Forbidden),
+        (403, 'admission webhook "check.example" denied the request: exceeded quotas are bad', Forbidden),
+        (500, "etcdserver: leader changed", ClusterUnavailable),
+        (500, "etcdserver: request timed out", ClusterUnavailable),
+        (500, "etcdserver: request is too large", Invalid),
+    ],
+)
+def test_what_only_looks_alike_is_not_taken_for_it(code: int, said: str, cls: type[GitsyncError]) -> None:
+    assert type(error_of(DEPLOYMENT, code, status(said))) is cls
+
+
+def test_a_webhook_s_name_is_all_that_is_told_about_a_secret_it_was_to_see() -> None:
+    said = 'Internal error occurred: failed calling webhook "check.example": it said hunter2'
+    error = error_of(SECRET, 500, status(said, "InternalError"))
+    assert error.message == 'cannot apply Secret/default/login: admission webhook "check.example" does not answer'

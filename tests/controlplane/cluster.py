@@ -39,7 +39,7 @@ class Cluster:
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, context=_trusting(self.ca_file), timeout=10) as response:
+            with urllib.request.urlopen(request, context=_trusting(self.ca_file), timeout=60) as response:
                 answer = response.read()
                 is_json = response.headers.get_content_type() == "application/json"
         except urllib.error.HTTPError as error:

@@ -58,7 +58,7 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     """A fresh namespace in which pods are admitted."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not has_service_account(control_plane, name):
         assert time.monotonic() < deadline, f"namespace {name} got no service account"
         time.sleep(0.01)

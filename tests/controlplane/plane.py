@@ -29,8 +29,9 @@ class ControlPlane:
         self._layout: Layout | None = None
         self._token = secrets.token_hex(16)
 
-    def start(self, timeout: float = 60) -> Cluster:
-        """Starts everything and waits until pods can run.
+    def start(self, timeout: float = 60, *, bare: bool = False) -> Cluster:
+        """Starts everything and waits until pods can run; `bare`: etcd and the API server alone, which keep objects that
+        nothing comes of.
 
         Raises StartError, naming the process and with the end of its log, when one ends or is not ready in time;
         nothing is left running then.
@@ -41,16 +42,21 @@ class ControlPlane:
         try:
             self._run("etcd", components.etcd(layout), lambda: listens(layout.ports.etcd), deadline)
             self._run("kube-apiserver", components.apiserver(layout), cluster.is_ready, deadline)
-            furnish(cluster)
-            self._run("kube-scheduler", components.scheduler(layout))
-            self._run("kube-controller-manager", components.controller_manager(layout))
-            self._run("kwok", components.kwok(layout), lambda: is_furnished(cluster), deadline)
+            if not bare:
+                self._bring_to_life(layout, deadline)
             for process in self._processes:
                 process.check()
         except BaseException:
             self.stop()
             raise
         return cluster
+
+    def _bring_to_life(self, layout: Layout, deadline: float) -> None:
+        cluster = self.cluster
+        furnish(cluster)
+        self._run("kube-scheduler", components.scheduler(layout))
+        self._run("kube-controller-manager", components.controller_manager(layout))
+        self._run("kwok", components.kwok(layout), lambda: is_furnished(cluster), deadline)
 
     def stop(self) -> None:
         """Ends the processes, last started first: an API server whose etcd has gone hangs."""

@@ -60,7 +60,7 @@ class Namespaced:
         everything = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.run("apply", "-f", "-", stdin=json.dumps(everything))
 
-    def wait(self, kind: str, name: str, condition: str, timeout: str = "10s") -> None:
+    def wait(self, kind: str, name: str, condition: str, timeout: str = "60s") -> None:
         self.run("wait", f"{kind}/{name}", f"--for={condition}", f"--timeout={timeout}")
 
     def get(self, kind: str, name: str) -> Manifest:
@@ -74,7 +74,7 @@ class Namespaced:
         return status
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 10) -> None:
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
@@ -93,7 +93,7 @@ def ns(kubectl: Cli, namespace: str) -> Namespaced:
 class TestPods:
     def test_a_pod_becomes_ready_within_moments(self, ns: Namespaced) -> None:
         ns.apply(pod("plain"))
-        ns.wait("pod", "plain", "condition=Ready", timeout="2s")
+        ns.wait("pod", "plain", "condition=Ready", timeout="30s")
         assert ns.get("pod", "plain")["status"]["phase"] == "Running"
 
     def test_an_image_whose_tag_has_nonexistent_is_never_pulled(self, ns: Namespaced) -> None:
@@ -175,11 +175,11 @@ class TestWorkloads:
     )
     def test_it_rolls_out(self, ns: Namespaced, manifest: Manifest) -> None:
         ns.apply(manifest)
-        ns.run("rollout", "status", f"{manifest['kind']}/web", "--timeout=10s")
+        ns.run("rollout", "status", f"{manifest['kind']}/web", "--timeout=60s")
 
     def test_a_rollout_to_an_unpullable_image_does_not_finish(self, ns: Namespaced) -> None:
         ns.apply(workload("Deployment", "web", replicas=2))
-        ns.run("rollout", "status", "deployment/web", "--timeout=10s")
+        ns.run("rollout", "status", "deployment/web", "--timeout=60s")
         ns.run("set", "image", "deployment/web", "app=example.test/app:nonexistent")
         with pytest.raises(CommandError, match="timed out"):
             ns.run("rollout", "status", "deployment/web", "--timeout=1s")
@@ -206,8 +206,8 @@ class TestWorkloads:
 
     def test_the_pods_of_a_deleted_deployment_are_collected(self, ns: Namespaced) -> None:
         ns.apply(workload("Deployment", "web", replicas=2))
-        ns.run("rollout", "status", "deployment/web", "--timeout=10s")
-        ns.run("delete", "deployment", "web", "--cascade=foreground", "--wait", "--timeout=10s")
+        ns.run("rollout", "status", "deployment/web", "--timeout=60s")
+        ns.run("delete", "deployment", "web", "--cascade=foreground", "--wait", "--timeout=60s")
         assert ns.run("get", "pods", "-o", "name") == ""
 
 
@@ -223,7 +223,7 @@ class TestVolumes:
     def test_a_stateful_set_gets_its_volumes(self, ns: Namespaced) -> None:
         template = claim("data")
         ns.apply(workload("StatefulSet", "db", replicas=2, serviceName="db", volumeClaimTemplates=[template]))
-        ns.run("rollout", "status", "statefulset/db", "--timeout=10s")
+        ns.run("rollout", "status", "statefulset/db", "--timeout=60s")
         assert ns.get("pvc", "data-db-1")["status"]["phase"] == "Bound"
 
 
@@ -240,7 +240,7 @@ class TestCluster:
     def test_a_namespace_with_contents_is_deleted(self, ns: Namespaced) -> None:
         """The namespace controller waits 5 s before each of its rounds; what is in the namespace goes in the first."""
         ns.apply(workload("Deployment", "web"), claim("data"), job("migrate"))
-        ns.run("rollout", "status", "deployment/web", "--timeout=10s")
+        ns.run("rollout", "status", "deployment/web", "--timeout=60s")
         ns.kubectl("delete", "namespace", ns.name, "--wait", "--timeout=60s")
         ns.kubectl("create", "namespace", ns.name)  # for the fixture, which deletes it once more
 
@@ -252,7 +252,7 @@ class TestHelm:
         hook = job("migrate")
         hook["metadata"]["annotations"] = {"helm.sh/hook": "pre-install"}
         chart = write_chart(tmp_path / "web", web=workload("Deployment", "web"), migrate=hook)
-        answer = helm_cli("install", "web", chart, "--namespace", namespace, "--wait", "--timeout=30s", "-o", "json")
+        answer = helm_cli("install", "web", chart, "--namespace", namespace, "--wait", "--timeout=120s", "-o", "json")
         assert json.loads(answer)["info"]["status"] == "deployed"
 
     def test_install_fails_on_what_never_becomes_ready(self, helm_cli: Cli, namespace: str, tmp_path: Path) -> None:

@@ -63,9 +63,9 @@ def roles_bound(manifests: list[dict[str, Any]]) -> set[str]:
 
 def test_the_settings_file_can_be_used_also_with_what_it_has_in_comments(tmp_path: Path) -> None:
     text = (CONFIG / "gitsync.yaml").read_text()
-    assert load(config=CONFIG / "gitsync.yaml").path == "clusters/prod"
-    commented = re.findall(r"^# (git_\w+): (.+)$", text, re.MULTILINE)
-    assert len(commented) == 6
+    assert load(config=CONFIG / "gitsync.yaml").prune
+    commented = re.findall(r"^# (git_\w+|repo|branch|path): (.+)$", text, re.MULTILINE)
+    assert len(commented) == 9
     for name, value in commented:
         file = tmp_path / f"{name}.yaml"
         file.write_text(f"{text}\n{name}: {value}\n")
@@ -162,7 +162,7 @@ def once_as_service_account(
         [*map(str, command), "--state-dir", str(directory / "state"), *more],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         env={"HOME": str(directory), "PATH": "/usr/local/bin:/usr/bin:/bin"},
     )

@@ -27,7 +27,7 @@ class Background:
         self._thread.join()
         self._loop.close()
 
-    def run(self, work: Coroutine[Any, Any, T], timeout: float = 10.0) -> T:
+    def run(self, work: Coroutine[Any, Any, T], timeout: float = 60.0) -> T:
         """Run to the end."""
         return self.start(work).result(timeout)
 

@@ -57,7 +57,7 @@ def _unless_gone(cluster: Cluster, method: str, path: str, body: dict[str, Any] 
 
 def _await_no_pods(cluster: Cluster) -> None:
     """A StatefulSet of the same name would adopt what is left of the one before."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while cluster.request("GET", "/api/v1/namespaces/default/pods")["items"]:
         assert time.monotonic() < deadline, "pods in default outlive their owners"
         time.sleep(0.05)

@@ -121,7 +121,7 @@ class AgentProcess:
         self._signal(signal.SIGTERM)
         return self.wait()
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def wait(self, timeout: float = 120.0) -> int:
         """Wait for its end; the exit code."""
         assert self._process is not None
         assert self._reader is not None
@@ -139,7 +139,8 @@ class AgentProcess:
     def told(self, *arguments: str) -> Any:
         """What another command of gitsync says of the same cluster, as JSON."""
         command = [str(GITSYNC), *arguments, f"--kubeconfig={self.kubeconfig}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=self._environment(), check=False)
+        environment = self._environment()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -164,11 +165,11 @@ class AgentProcess:
         with self._news:
             return len(self.lines)
 
-    def wait_for(self, msg: str, *, after: int = 0, timeout: float = 60.0, **fields: str) -> Line:
+    def wait_for(self, msg: str, *, after: int = 0, timeout: float = 120.0, **fields: str) -> Line:
         """The first line (from the ``after``-th on) with this message and these fields."""
         return self.until(lambda line: line.says(msg, **fields), f"{msg!r} {fields}", after=after, timeout=timeout)
 
-    def until(self, wanted: Callable[[Line], bool], what: str = "", *, after: int = 0, timeout: float = 60.0) -> Line:
+    def until(self, wanted: Callable[[Line], bool], what: str = "", *, after: int = 0, timeout: float = 120.0) -> Line:
         """The first line (from the ``after``-th on) of which ``wanted`` is true."""
         deadline = time.monotonic() + timeout
         position = after

@@ -14,7 +14,7 @@ from tests.e2e.manifests import release, repository
 from tests.e2e.watching import Now, Seen, Watch, condition, is_ready
 
 
-def until_ready(releases: Watch, namespace: str, *names: str, timeout: float = 60.0) -> None:
+def until_ready(releases: Watch, namespace: str, *names: str, timeout: float = 120.0) -> None:
     def done(now: Now) -> bool:
         return all(is_ready(now.get(f"{namespace}/{name}")) for name in names)
 

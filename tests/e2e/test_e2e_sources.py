@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,8 +160,13 @@ def test_a_git_remote_that_is_gone_leaves_the_cluster_alone_and_its_return_is_no
 def test_without_a_repository_it_serves_what_kubectl_applies(
     new_agent: NewAgent, charts: ChartServer, releases: Watch, helm_cli: Cli, kubectl: Cli, namespace: str
 ) -> None:
-    agent = new_agent(None).start()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    agent = new_agent(None).start(f"--probe-port={port}")
     agent.wait_for("gitsync started")
+    for path in ("healthz", "readyz"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60) as answer:
+            assert answer.status == 200
     text = "---\n".join(
         [repository(namespace, charts.url), release(namespace, "app"), release(namespace, "next", "app")]
     )
@@ -170,7 +177,7 @@ def test_without_a_repository_it_serves_what_kubectl_applies(
     kubectl("apply", "-f", "-", stdin=release(namespace, "app", values={"message": "by hand"}))
     agent.wait_for("release upgraded", release=f"{namespace}/app")
     assert message(kubectl, namespace, "app") == "by hand"
-    kubectl("delete", "helmrelease", "next", "app", "-n", namespace, "--timeout=20s")
+    kubectl("delete", "helmrelease", "next", "app", "-n", namespace, "--timeout=120s")
     assert helm.listed(helm_cli, namespace) == {}
     assert [line.fields["release"] for line in agent.said("release uninstalled")] == [
         f"{namespace}/next",

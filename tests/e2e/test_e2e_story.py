@@ -23,7 +23,7 @@ def deploy(fleet: Fleet, agent: AgentProcess, releases: Watch, url: str, namespa
     agent.wait_for("sync finished")
 
 
-def until_ready(releases: Watch, namespace: str, timeout: float = 60.0) -> None:
+def until_ready(releases: Watch, namespace: str, timeout: float = 120.0) -> None:
     def done(now: Now) -> bool:
         return all(is_ready(now.get(key)) for key in both_ready(namespace))
 
@@ -135,7 +135,7 @@ def test_a_newer_commit_ends_the_wait_of_what_it_changes(
     agent.until(lambda line: line.msg == "waiting" and "ImagePullBackOff" in line.fields["for"], "with the reason")
 
     fix = fleet.commit({REDIS: files[REDIS]}, "redis: an image that is there")
-    until_ready(releases, namespace, timeout=30)
+    until_ready(releases, namespace)
     interrupted = agent.said("release interrupted", release=f"{namespace}/redis")
     assert [line.fields["why"] for line in interrupted] == [f"commit {fix[:7]} changes it"]
     assert helm.history(helm_cli, namespace, "redis") == [(1, "failed"), (2, "deployed")]
@@ -164,8 +164,11 @@ def test_a_commit_that_changes_both_upgrades_backend_after_redis_is_ready_again(
     )
     assert upgraded.revision < changed.revision
     assert "moved" in str(changed.manifest["spec"])
-    unready = [seen for seen in releases.of(f"{namespace}/backend") if seen.revision > changed.revision]
-    assert is_ready(unready[-1].manifest)
+    releases.until(
+        lambda now: is_ready(now[f"{namespace}/backend"])
+        and int(now[f"{namespace}/backend"]["metadata"]["resourceVersion"]) > changed.revision,
+        "backend is ready again",
+    )
     waited = [
         line for line in agent.said(f"dependency '{namespace}/redis' is not ready") if line.fields["commit"] == both[:7]
     ]

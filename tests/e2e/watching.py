@@ -59,7 +59,7 @@ class Watch:
         self._task.cancel()
         assert self._ended.wait(5), "the watch did not end"
 
-    def until(self, done: Callable[[Now], bool], what: str, timeout: float = 60.0) -> None:
+    def until(self, done: Callable[[Now], bool], what: str, timeout: float = 120.0) -> None:
         """Return when ``done`` is true of the objects."""
         with self._news:
             if not self._news.wait_for(lambda: done(self._now), timeout):
@@ -76,14 +76,17 @@ class Watch:
         with self._news:
             return [seen for seen in self.seen if seen.key == key]
 
-    def first(self, key: str, wanted: Callable[[Seen], bool]) -> Seen:
-        """The first event of an object of which ``wanted`` is true."""
-        for seen in self.of(key):
-            if wanted(seen):
-                return seen
-        raise AssertionError(
-            f"this was never said of {key}: {[(s.type, ready_text(s.manifest)) for s in self.of(key)]}"
-        )
+    def first(self, key: str, wanted: Callable[[Seen], bool], timeout: float = 120.0) -> Seen:
+        """The first event of an object of which ``wanted`` is true; it may be on its way here still."""
+
+        def found() -> list[Seen]:
+            return [seen for seen in self.seen if seen.key == key and wanted(seen)]
+
+        with self._news:
+            if not self._news.wait_for(found, timeout):
+                said = [(seen.type, ready_text(seen.manifest)) for seen in self.seen if seen.key == key]
+                raise AssertionError(f"this was never said of {key}: {said}")
+            return found()[0]
 
     def _stand(self) -> str:
         return "\n".join(f"  {key}: {ready_text(manifest)}" for key, manifest in sorted(self._now.items())) or "  none"

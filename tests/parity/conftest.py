@@ -92,7 +92,7 @@ def _add_repository(cluster: Cluster, namespace: str, url: str) -> None:
 
 def _remove_all(cluster: Cluster) -> None:
     """Nothing with a finalizer may outlive the agent, or its namespace could never go."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while left := cluster.request("GET", f"{HELM_RELEASES}/helmreleases")["items"]:
         assert time.monotonic() < deadline, [(item["metadata"], item.get("status")) for item in left]
         for item in left:

@@ -21,7 +21,7 @@ from tests.parity.serving import Serving
 
 HELM_RELEASES = "/apis/helm.toolkit.fluxcd.io/v2"
 #: Seconds after which a HelmRelease that has not come to where a test wants it is given up.
-PATIENCE = 40.0
+PATIENCE = 120.0
 Status = dict[str, Any]
 _numbers = itertools.count(1)
 

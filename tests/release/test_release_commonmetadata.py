@@ -8,11 +8,20 @@ import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.rendering import CommonMetadata
-from gitsync.charts import Chart, ReleaseContext, Rendered, install_order, parse_objects, reworked
+from gitsync.charts import (
+    Chart,
+    Kustomizer,
+    ReleaseContext,
+    Rendered,
+    install_order,
+    parse_objects,
+    parts,
+    reassembled,
+)
 from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
-from gitsync.release.commonmetadata import with_common_metadata
+from gitsync.release.postrendering import PostRendering, post_rendered
 from gitsync.release.target import Located, target_of
 from tests.charts.cases import CASES
 
@@ -31,9 +40,9 @@ def rendered(case: str) -> Rendered:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_but_the_metadata_changes(case: str) -> None:
+async def test_nothing_but_the_metadata_changes(case: str) -> None:
     before = rendered(case)
-    after = with_common_metadata(before, WANTED)
+    after = await post_rendered(before, PostRendering((), WANTED, "combined"), Kustomizer())
     assert [without(item) for item in after.objects] == [without(item) for item in install_order(before.objects)]
     assert [without(hook.object) for hook in after.hooks] == [without(hook.object) for hook in before.hooks]
     for item in [*after.objects, *(hook.object for hook in after.hooks)]:
@@ -57,7 +66,8 @@ def without(item: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES)
 def test_hooks_and_order_outlive_a_rework_that_changes_nothing(case: str) -> None:
     before = rendered(case)
-    after = reworked(before, lambda objects: objects)
+    objects, hooks = parts(before)
+    after = reassembled(before, [*objects, *hooks])
     # A List gives way to its items, each with the place of its own kind.
     assert list(after.objects) == install_order(before.objects)
     shown = [{name: text for name, text in hook.record().items() if name != "manifest"} for hook in after.hooks]

@@ -131,6 +131,52 @@ def test_a_dependency_s_missing_dependency_holds_only_that_dependency() -> None:
     assert why(index, "c") == ""
 
 
+def expecting(manifest: Manifest, name: str, expression: str) -> Manifest:
+    """The release, depending on another one by an expression."""
+    return {**manifest, "spec": {**manifest["spec"], "dependsOn": [{"name": name, "readyExpr": expression}]}}
+
+
+def test_a_ready_expr_replaces_the_check_of_readiness() -> None:
+    index = index_of(release("redis", ready=False), expecting(release("backend"), "redis", "dep.ok"))
+
+    assert text_of(index, "backend") == (
+        "dependency 'default/redis' is not ready: its readyExpr was not evaluated yet",
+        {key("redis")},
+    )
+    index.judge(key("backend"), key("redis"), "dep.ok", "readyExpr `dep.ok` is false")
+    assert text_of(index, "backend") == (
+        "dependency 'default/redis' is not ready: readyExpr `dep.ok` is false",
+        {key("redis")},
+    )
+    index.judge(key("backend"), key("redis"), "dep.ok", "")
+    assert index.blocked(key("backend")) is None
+    index.see(key("backend"), expecting(release("backend", version=2), "redis", "dep.other"))
+    assert index.blocked(key("backend")) is not None, "the answer was to another expression"
+    index.forget(key("redis"))
+    assert text_of(index, "backend") == ("dependency 'default/redis' does not exist", {key("redis")})
+
+
+def test_what_lies_behind_a_ready_expr_holds_nobody_back() -> None:
+    middle = expecting(release("middle"), "redis", "true")
+    index = index_of(release("redis", ready=False), middle, release("backend", "middle"))
+    assert index.blocked(key("backend")) is None
+
+    index = index_of(release("redis", ready=False), release("middle", "redis"), release("backend", "middle"))
+    assert index.blocked(key("backend")) is not None
+
+    index = index_of(
+        release("redis", ready=False), release("middle", "redis"), expecting(release("backend"), "middle", "true")
+    )
+    index.judge(key("backend"), key("middle"), "true", "")
+    assert index.blocked(key("backend")) is None
+
+
+def text_of(index: ReleaseIndex, name: str) -> tuple[str, set[ObjectKey]]:
+    blocked = index.blocked(key(name))
+    assert blocked is not None
+    return blocked.error.message, set(blocked.on)
+
+
 def test_members_of_a_cycle_are_told_its_edges_and_places_and_others_wait_behind_it() -> None:
     here = {DEPENDS_ON_ORIGIN_ANNOTATION: "apps/a.yaml:12"}
     index = index_of(release("a", "b", annotations=here), release("b", "a"), release("c", "b"), release("d"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import pytest
 
@@ -12,101 +14,162 @@ from gitsync.release.state import FOREIGN_LOCK, Action, Digests, State, Tries, d
 WANTED = Digests("sha256:chart", "sha256:values")
 NOW = 1_000_000.0
 US = "gitsync/fleet"
+STATUSES: tuple[Status, ...] = get_args(Status)
+#: What a record's annotations say of its content, against what is wanted.
+CONTENTS: dict[str, Digests | None] = {
+    "wanted": WANTED,
+    "other values": Digests("sha256:chart", "sha256:other"),
+    "other chart": Digests("sha256:other", "sha256:values"),
+    "nothing": None,
+}
+HOLDERS = {"us": US, "another": "gitsync/another", "nobody": ""}
+AGES = {"fresh": FOREIGN_LOCK - 1, "stale": FOREIGN_LOCK + 1}
+
+ANY = ("*",)
+OTHER = ("other values", "other chart")
+THEIRS = ("another", "nobody")
+ENDED = ("deployed", "failed", "superseded", "unknown")
+PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
+Pattern = Sequence[str]
+#: statuses, contents, holders, ages -> state
+TABLE: list[tuple[Pattern, Pattern, Pattern, Pattern, State]] = [
+    (("uninstalled",), ANY, ANY, ANY, State.ABSENT),
+    (("deployed",), ("wanted",), ANY, ANY, State.IN_SYNC),
+    (("failed", "superseded", "unknown"), ("wanted",), ANY, ANY, State.FAILED),
+    (ENDED, OTHER, ANY, ANY, State.OUT_OF_SYNC),
+    (ENDED, ("nothing",), ANY, ANY, State.UNMANAGED),
+    (("pending-install", "pending-upgrade"), ("wanted",), ("us",), ANY, State.RESUMABLE),
+    (("pending-install", "pending-upgrade"), (*OTHER, "nothing"), ("us",), ANY, State.INTERRUPTED),
+    (("pending-rollback",), ("wanted", *OTHER), ("us",), ANY, State.ROLLING_BACK),
+    (("pending-rollback",), ("nothing",), ("us",), ANY, State.INTERRUPTED),
+    (("uninstalling",), ANY, ("us",), ANY, State.INTERRUPTED),
+    (PENDING, ANY, THEIRS, ("fresh",), State.LOCKED),
+    (PENDING, ANY, THEIRS, ("stale",), State.STALE_LOCK),
+]
 
 
-def summary(status: Status, digests: Digests | None = WANTED, holder: str = "", age: float = 0.0) -> Summary:
+def summary(status: Status, content: Digests | None, holder: str = "", age: float = 0.0) -> Summary:
     annotations = {HOLDER: holder} if holder else {}
-    if digests is not None:
-        annotations |= {CHART_DIGEST: digests.chart, VALUES_DIGEST: digests.values}
+    if content is not None:
+        annotations |= {CHART_DIGEST: content.chart, VALUES_DIGEST: content.values}
     return Summary("redis", "default", 3, status, str(int(NOW - age)), annotations)
 
 
-def state(latest: Summary | None) -> State:
-    return state_of(latest, WANTED, holder=US, now=NOW, timeout=60.0)
+def state(latest: Summary | None, timeout: float = 60.0) -> State:
+    return state_of(latest, WANTED, holder=US, now=NOW, timeout=timeout)
 
 
-OTHER = Digests("sha256:chart", "sha256:other values")
+def matches(patterns: Sequence[Pattern], facts: Sequence[str]) -> bool:
+    return all(pattern == ANY or fact in pattern for pattern, fact in zip(patterns, facts, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("latest", "expected"),
-    [
-        (None, State.ABSENT),
-        (summary("uninstalled"), State.ABSENT),
-        (summary("deployed"), State.IN_SYNC),
-        (summary("deployed", OTHER), State.OUT_OF_SYNC),
-        (summary("deployed", Digests("sha256:other chart", WANTED.values)), State.OUT_OF_SYNC),
-        (summary("deployed", None), State.UNKNOWN),
-        (summary("failed"), State.FAILED),
-        (summary("failed", OTHER), State.OUT_OF_SYNC),
-        (summary("failed", None), State.OUT_OF_SYNC),
-        (summary("superseded"), State.FAILED),
-        (summary("pending-install", holder=US), State.RESUMABLE),
-        (summary("pending-upgrade", holder=US), State.RESUMABLE),
-        (summary("pending-rollback", holder=US), State.INTERRUPTED),
-        (summary("uninstalling", holder=US), State.INTERRUPTED),
-        (summary("pending-upgrade", OTHER, holder=US), State.INTERRUPTED),
-        (summary("pending-upgrade", None, holder=US), State.INTERRUPTED),
-        (summary("pending-upgrade"), State.LOCKED),
-        (summary("pending-upgrade", holder="gitsync/another"), State.LOCKED),
-        (summary("pending-install", None, age=FOREIGN_LOCK - 1), State.LOCKED),
-        (summary("pending-install", None, age=FOREIGN_LOCK + 1), State.STALE_LOCK),
-    ],
-)
-def test_facts_give_the_state(latest: Summary | None, expected: State) -> None:
-    assert state(latest) is expected
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_combination_of_facts_gives_the_one_state_of_the_table(status: Status) -> None:
+    for content, holder, age in itertools.product(CONTENTS, HOLDERS, AGES):
+        facts = (status, content, holder, age)
+        rows = [row for row in TABLE if matches(row[:4], facts)]
+        assert len(rows) == 1, f"{len(rows)} rows of the table are about {facts}"
+        assert state(summary(status, CONTENTS[content], HOLDERS[holder], AGES[age])) is rows[0][4], facts
+
+
+def test_without_a_record_there_is_no_release() -> None:
+    assert state(None) is State.ABSENT
 
 
 def test_a_foreign_lock_is_respected_for_as_long_as_its_action_may_take() -> None:
     lock = summary("pending-upgrade", None, age=FOREIGN_LOCK + 1)
-    assert state_of(lock, WANTED, holder=US, now=NOW, timeout=3600.0) is State.LOCKED
+    assert state(lock, timeout=3600.0) is State.LOCKED
 
 
-NO_FAILURE = Tries("install", 0)
+def test_a_lock_without_a_time_is_stale() -> None:
+    assert state(Summary("redis", "default", 3, "pending-upgrade", "", {})) is State.STALE_LOCK
+
+
+#: The states whose action does not depend on what failed before.
+ALWAYS = {
+    State.IN_SYNC: Action.NOTHING,
+    State.UNTESTED: Action.TEST,
+    State.UNMANAGED: Action.COMPARE,
+    State.RESUMABLE: Action.RESUME,
+    State.INTERRUPTED: Action.UNLOCK,
+    State.LOCKED: Action.WAIT,
+    State.STALE_LOCK: Action.UNLOCK,
+}
+Fact = bool | str | None
+#: any failure, a try is left, the last one is remedied too, strategy, its rollback failed (None: whatever) -> action
+DEPENDS: dict[State, list[tuple[Fact, Fact, Fact, Fact, Fact, Action]]] = {
+    State.ABSENT: [
+        (False, None, None, None, None, Action.INSTALL),
+        (True, True, None, None, None, Action.INSTALL),
+        (True, False, None, None, None, Action.STALL),
+    ],
+    State.OUT_OF_SYNC: [
+        (False, None, None, None, None, Action.UPGRADE),
+        (True, True, None, None, None, Action.UPGRADE),
+        (True, False, None, "none", None, Action.UPGRADE),
+        (True, False, None, "uninstall", None, Action.UPGRADE),
+        (True, False, None, "rollback", None, Action.STALL),
+    ],
+    State.ROLLING_BACK: [
+        (False, None, None, None, None, Action.UNLOCK),
+        (True, None, None, "none", None, Action.UNLOCK),
+        (True, None, None, "uninstall", None, Action.UNLOCK),
+        (True, None, None, "rollback", None, Action.ROLLBACK_AND_RETRY),
+    ],
+    State.FAILED: [
+        (None, True, None, "none", None, Action.RETRY),
+        (None, True, None, "uninstall", None, Action.UNINSTALL_AND_RETRY),
+        (None, True, None, "rollback", False, Action.ROLLBACK_AND_RETRY),
+        (None, True, None, "rollback", True, Action.RETRY),
+        (True, False, None, "none", None, Action.STALL),
+        (True, False, False, "uninstall", None, Action.STALL),
+        (True, False, True, "uninstall", None, Action.UNINSTALL_AND_RETRY),
+        (True, False, False, "rollback", None, Action.STALL),
+        (True, False, True, "rollback", False, Action.ROLLBACK_AND_RETRY),
+        (True, False, True, "rollback", True, Action.STALL),
+    ],
+}
 EVERY_TRIES = [
-    Tries("install" if action == "install" else "upgrade", failures, retries, remediate, strategy)  # type: ignore[arg-type]
-    for action, failures, retries, remediate, strategy in itertools.product(
-        ("install", "upgrade"), (0, 1, 2, 9), (-1, 0, 1, 5), (False, True), ("none", "uninstall", "rollback")
+    Tries(*facts)  # type: ignore[arg-type]
+    for facts in itertools.product(
+        ("install", "upgrade"),
+        (0, 1, 2, 9),
+        (-1, 0, 1, 5),
+        (False, True),
+        ("none", "uninstall", "rollback"),
+        (False, True),
     )
 ]
 
 
-@pytest.mark.parametrize("tries", EVERY_TRIES, ids=str)
-def test_every_state_has_an_action_whatever_failed_before(tries: Tries) -> None:
-    actions = {state: decide(state, tries) for state in State}
-    assert actions[State.IN_SYNC] is Action.NOTHING
-    assert actions[State.LOCKED] is Action.WAIT
-    assert actions[State.RESUMABLE] is Action.RESUME
-    assert {actions[State.INTERRUPTED], actions[State.STALE_LOCK]} == {Action.UNLOCK}
-    # Whoever has no try left never changes the cluster for another try.
-    if tries.failures and tries.exhausted:
-        assert actions[State.ABSENT] is Action.STALL
-        assert actions[State.FAILED] in (Action.STALL, Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY)
-    else:
-        assert actions[State.ABSENT] is Action.INSTALL
-        assert actions[State.OUT_OF_SYNC] is Action.UPGRADE
-        assert actions[State.FAILED] is not Action.STALL
+def expected(state: State, tries: Tries) -> Action:
+    """What the table says."""
+    if state in ALWAYS:
+        return ALWAYS[state]
+    left = tries.retries < 0 or tries.failures <= tries.retries
+    facts: list[Any] = [tries.failures > 0, left, tries.remediate_last, tries.strategy, tries.rollback_failed]
+    rows = [
+        row
+        for row in DEPENDS[state]
+        if all(wanted is None or wanted == fact for wanted, fact in zip(row[:5], facts, strict=True))
+    ]
+    assert len(rows) == 1, f"{len(rows)} rows of the table are about {state}, {tries}"
+    return rows[0][5]
 
 
-@pytest.mark.parametrize(
-    ("tries", "expected"),
-    [
-        (Tries("install", 1, retries=0), Action.STALL),
-        (Tries("install", 1, retries=1, strategy="uninstall"), Action.UNINSTALL_AND_RETRY),
-        (Tries("install", 2, retries=1, strategy="uninstall"), Action.STALL),
-        (Tries("install", 2, retries=1, remediate_last=True, strategy="uninstall"), Action.UNINSTALL_AND_RETRY),
-        (Tries("upgrade", 1, retries=2, strategy="rollback"), Action.ROLLBACK_AND_RETRY),
-        (Tries("upgrade", 3, retries=2, remediate_last=True, strategy="rollback"), Action.ROLLBACK_AND_RETRY),
-        (Tries("upgrade", 3, retries=2, strategy="rollback"), Action.STALL),
-        (Tries("upgrade", 99, retries=-1), Action.RETRY),
-        (Tries("install", 0), Action.RETRY),
-    ],
-)
-def test_a_failed_release_is_retried_remedied_or_stalled(tries: Tries, expected: Action) -> None:
-    assert decide(State.FAILED, tries) is expected
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_the_one_action_of_the_table_whatever_failed_before(state: State) -> None:
+    for tries in EVERY_TRIES:
+        assert decide(state, tries) is expected(state, tries), tries
 
 
-def test_a_rolled_back_upgrade_without_a_try_left_stays_rolled_back() -> None:
-    tries = Tries("upgrade", 2, retries=1, remediate_last=True, strategy="rollback")
-    assert decide(State.OUT_OF_SYNC, tries) is Action.STALL
-    assert decide(State.OUT_OF_SYNC, NO_FAILURE) is Action.UPGRADE
+def test_every_action_follows_from_some_state() -> None:
+    taken = {decide(state, tries) for state in State for tries in EVERY_TRIES}
+    assert taken == set(Action)
+
+
+def test_whoever_has_no_try_left_changes_the_cluster_only_to_remedy() -> None:
+    for tries in (tries for tries in EVERY_TRIES if tries.failures and tries.exhausted):
+        remedies = (Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY) if tries.remediate_last else ()
+        assert decide(State.ABSENT, tries) is Action.STALL
+        assert decide(State.FAILED, tries) in (Action.STALL, *remedies)

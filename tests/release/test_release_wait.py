@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.rendering import HealthCheck
 from gitsync.cluster import Cluster
 from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
-from gitsync.health import Health
+from gitsync.health import Health, helm_waits_for
 from gitsync.release.apply import Applier
+from gitsync.release.expressions import Expressions
 from gitsync.release.interrupt import Interrupt
+from gitsync.release.readiness import HealthChecks, Readiness
+from gitsync.release.reasons import SILENCE, telling
 from gitsync.release.stuck import stuck_pods
-from gitsync.release.wait import SILENCE, WaitFor, names, older, wait_ready
+from gitsync.release.wait import WaitFor, names, older, wait_ready
 from tests.controlplane.cluster import Cluster as ControlPlane
 
 MANAGER = "gitsync-test"
@@ -63,7 +67,7 @@ async def applied(live: Cluster, *manifests: Manifest) -> dict[ObjectKey, Manife
     return await Applier(live, MANAGER).apply_all(manifests)
 
 
-def wanting(objects: dict[ObjectKey, Manifest], timeout: float = 30.0, **more: Any) -> WaitFor:
+def wanting(objects: dict[ObjectKey, Manifest], timeout: float = 60.0, **more: Any) -> WaitFor:
     return WaitFor(objects, SELECTOR, timeout, **more)
 
 
@@ -89,7 +93,69 @@ async def test_kinds_that_are_ready_once_they_exist_cost_no_request(live: Cluste
 
 async def test_jobs_are_left_out_when_nobody_waits_for_jobs(live: Cluster, namespace: str) -> None:
     objects = await applied(live, workload(namespace, "Job", "endless", IMAGE, "--unready"))
-    await wait_ready(live, wanting(objects, jobs=False), Interrupt())
+    await wait_ready(live, wanting(objects, readiness=Readiness(jobs=False)), Interrupt())
+
+
+def checked(expressions: Expressions, **texts: str) -> Readiness:
+    """ConfigMaps, for which gitsync has no rule, judged by expressions."""
+    check = HealthCheck.model_validate({"apiVersion": "v1", "kind": "ConfigMap", **texts})
+    return Readiness(checks=HealthChecks([check], expressions))
+
+
+async def test_expressions_are_asked_at_each_change_and_their_kind_is_said(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, {**config_map(namespace), "data": {"phase": "starting"}}, workload(namespace))
+    key = ObjectKey("", "ConfigMap", namespace, "settings")
+    told: asyncio.Queue[str] = asyncio.Queue()
+    async with Expressions() as expressions:
+        readiness = checked(expressions, inProgress="data.phase == 'starting'", current="data.done == 'yes'")
+        want = wanting(objects, readiness=readiness, on_reason=told.put)
+        waiting = asyncio.create_task(wait_ready(live, want, Interrupt()))
+        for phase, reason in (
+            ("", "healthCheckExprs inProgress is true"),
+            ("working", "healthCheckExprs current: no such key: done"),
+        ):
+            if phase:
+                await live.patch(key, {"data": {"phase": phase}}, manager=MANAGER)
+            await until_told(told, f"{key}: {reason}")
+        await live.patch(key, {"data": {"done": "yes"}}, manager=MANAGER)
+        await asyncio.wait_for(waiting, 60)
+
+
+async def until_told(told: asyncio.Queue[str], reason: str) -> None:
+    """Wait for a reason; the others may come before it."""
+    async with asyncio.timeout(60):
+        while not (await told.get()).startswith(reason):
+            pass
+
+
+async def test_expressions_end_a_wait_as_failed_or_at_its_deadline(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, {**config_map(namespace), "data": {"phase": "broken"}})
+    async with Expressions() as expressions:
+        broken = checked(expressions, failed="data.phase == 'broken'", current="false")
+        with pytest.raises(ObjectFailed, match="settings: healthCheckExprs failed is true"):
+            await wait_ready(live, wanting(objects, readiness=broken), Interrupt())
+
+        missing = checked(expressions, current="status.ready")
+        with pytest.raises(
+            NotReadyInTime, match=r"settings: healthCheckExprs current: no such field or function: status"
+        ):
+            await wait_ready(live, wanting(objects, 0.5, readiness=missing), Interrupt())
+
+
+async def test_the_legacy_strategy_still_waits_for_workloads(live: Cluster, namespace: str) -> None:
+    legacy = Readiness(helm_waits_for)
+    autoscaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": namespace, "labels": LABELS},
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 2},
+    }
+    objects = await applied(live, workload(namespace), autoscaler)
+    await wait_ready(live, wanting(objects, readiness=legacy), Interrupt())
+
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"), autoscaler)
+    with pytest.raises(NotReadyInTime, match="Deployment/"):
+        await wait_ready(live, wanting(objects, 0.5, readiness=legacy), Interrupt())
 
 
 async def test_a_deadline_names_the_object_and_its_pod_s_reason(live: Cluster, namespace: str) -> None:
@@ -362,11 +428,18 @@ async def test_what_does_not_go_is_named_with_what_may_hold_it(live: Cluster, na
     gone = ObjectKey("", "ConfigMap", namespace, "never-was")
     await live.delete(key)
 
-    with pytest.raises(NotReadyInTime) as raised:
-        await Applier(live, MANAGER).gone([gone, key], 0.5)
+    why = f"{key}: is being deleted; finalizers: example.com/hold"
+    told: list[str] = []
 
-    assert raised.value.message == f"still being deleted after 0.5s: {key}"
+    async def listen(reason: str) -> None:
+        told.append(reason)
+
+    with pytest.raises(NotReadyInTime) as raised, telling(listen):
+        await Applier(live, MANAGER).gone([gone, key], 2 * SILENCE)
+
+    assert raised.value.message == f"still being deleted after {2 * SILENCE:g}s: {why}"
     assert "finalizer" in raised.value.hint
+    assert told == [why]
     await live.patch(key, {"metadata": {"finalizers": None}}, manager=MANAGER)
     await Applier(live, MANAGER).gone([gone, key], 10)
 

@@ -1,0 +1,118 @@
+"""Putting gitsync into a cluster, waiting until it runs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gitsync.agent.crds import ensure_crds
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import install_order
+from gitsync.errors import ReleaseError
+from gitsync.health import Health
+from gitsync.install.bundle import CREDENTIALS
+from gitsync.release import flux
+from gitsync.release.apply import Applier
+from gitsync.release.interrupt import Interrupt
+from gitsync.release.wait import WaitFor, names, wait_ready
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+MANAGER = "gitsync-cli"
+#: On everything of config/.
+PART_OF = "app.kubernetes.io/part-of=gitsync"
+#: On the ConfigMap with the agent's settings, whose name changes with its content.
+CONFIGURATION = f"{PART_OF},app.kubernetes.io/component=configuration"
+_FLUX_PATIENCE = 60.0
+
+Say = Callable[[str], None]
+
+
+async def refuse_beside_flux(cluster: Cluster) -> None:
+    """Raises: ReleaseError when Flux serves the same kinds here."""
+    if rivals := await flux_rivals(cluster):
+        raise ReleaseError(
+            f"Flux is running: {names(rivals)}. It serves the same HelmReleases and HelmRepositories, and two agents "
+            "undo each other's work",
+            action="install",
+            key=rivals[0],
+            hint="gitsync install --take-over scales them to 0 first; what they installed is gitsync's then, as it is",
+        )
+
+
+async def flux_rivals(cluster: Cluster) -> list[ObjectKey]:
+    """Flux's controllers that run and serve the same kinds. One request."""
+    return flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
+
+
+async def stop_flux(cluster: Cluster, say: Say) -> None:
+    """Scale Flux's rival controllers to 0 and wait until their pods have ended. What they installed is left as it is.
+
+    Raises: NotReadyInTime.
+    """
+    stopping: dict[ObjectKey, Manifest] = {}
+    for key in await flux_rivals(cluster):
+        say(f"scaling {key} to 0")
+        stopping[key] = await cluster.patch(key, {"spec": {"replicas": 0}}, manager=MANAGER)
+
+    async def tell(reason: str) -> None:
+        say(f"waiting for {reason}")
+
+    want = WaitFor(stopping, flux.DEPLOYMENTS, _FLUX_PATIENCE, judge=_ended, on_reason=tell)
+    await wait_ready(cluster, want, Interrupt())
+
+
+def _ended(deployment: Manifest, pods: Sequence[Manifest]) -> Health:
+    status = deployment.get("status") or {}
+    if status.get("observedGeneration", 0) < deployment["metadata"]["generation"] or status.get("replicas"):
+        return Health("progressing", "Stopping", f"{status.get('replicas', 0)} pods are still there")
+    return Health("ready")
+
+
+async def install(
+    cluster: Cluster, manifests: Sequence[Manifest], credentials: Mapping[str, bytes], patience: float, say: Say
+) -> None:
+    """Apply what ``bundle`` made, and return when the agent runs; ``patience`` is in seconds.
+
+    ``credentials`` go into the Secret that the agent's pod mounts. CustomResourceDefinitions that are Flux's stay.
+
+    Raises: NotReadyInTime, saying what the pod waits for; ApiError.
+    """
+    applier = Applier(cluster, MANAGER)
+    await ensure_crds(cluster)
+    rest = install_order(item for item in manifests if item["kind"] != "CustomResourceDefinition")
+    if credentials:
+        agent = next(item for item in rest if item["kind"] == "Deployment")
+        rest = install_order([*rest, _secret(agent["metadata"]["namespace"], credentials)])
+    applied = await applier.apply_all(rest)
+    for key in applied:
+        say(f"applied {key}")
+    deployments = {key: item for key, item in applied.items() if key.kind == "Deployment"}
+
+    async def tell(reason: str) -> None:
+        say(f"waiting for {reason}")
+
+    await wait_ready(cluster, WaitFor(deployments, PART_OF, patience, on_reason=tell), Interrupt())
+    await _remove_old_configuration(cluster, applied)
+
+
+def _secret(namespace: str, credentials: Mapping[str, bytes]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": CREDENTIALS,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/part-of": "gitsync"},
+        },
+        "data": {name: base64.b64encode(data).decode() for name, data in credentials.items()},
+    }
+
+
+async def _remove_old_configuration(cluster: Cluster, applied: Mapping[ObjectKey, Manifest]) -> None:
+    namespace = next(key.namespace for key in applied if key.kind == "Deployment")
+    for item in await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION):
+        if (key := ObjectKey.of(item)) not in applied:
+            await cluster.delete(key, uid=item["metadata"]["uid"])

@@ -1,0 +1,73 @@
+"""As whom and where a release is worked on, and which references it may make. Pure.
+
+The settings are helm-controller's flags: --default-service-account, --no-cross-namespace-refs,
+--insecure-kubeconfig-exec and --insecure-kubeconfig-tls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.cluster import CONFINED, Leave
+from gitsync.errors import CrossNamespaceRefused
+from gitsync.release.values import text_in
+
+#: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
+_KEYS = ("value", "value.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    """What settings say about access; see there."""
+
+    default_service_account: str = ""
+    cross_namespace_refs: bool = True
+    kubeconfig: Leave = CONFINED
+
+    def service_account(self, release: HelmRelease) -> str:
+        """The ServiceAccount of the release's own namespace to impersonate; "" for none."""
+        return release.spec.service_account_name or self.default_service_account
+
+    def check(self, release: HelmRelease) -> None:
+        """Raises: CrossNamespaceRefused for the first reference that is not allowed."""
+        for field, key in self.refused(release):
+            raise CrossNamespaceRefused(
+                f"{field}: cross-namespace references are not allowed: cannot access {key}",
+                hint="refer to an object of the release's own namespace",
+            )
+
+    def refused(self, release: HelmRelease) -> Iterator[tuple[str, ObjectKey]]:
+        """The references to other namespaces, with the fields that make them, where those are not allowed."""
+        if self.cross_namespace_refs:
+            return
+        own = release.metadata.namespace
+        if release.source.namespace != own:
+            yield "spec.chart.spec.sourceRef" if release.spec.chart else "spec.chartRef", release.source
+        for index, dependency in enumerate(release.spec.depends_on):
+            # To wait for a release elsewhere tells nothing of it; an expression reads all of it.
+            if dependency.ready_expr and dependency.key(own).namespace != own:
+                yield f"spec.dependsOn[{index}].readyExpr", dependency.key(own)
+
+
+#: As without any setting.
+PLAIN = AccessRules()
+
+
+def kubeconfig_keys(release: HelmRelease) -> tuple[str, ...]:
+    """The keys of its Secret that a kubeconfig is looked for in, in this order."""
+    kube_config = release.spec.kube_config
+    named = kube_config.secret_ref.key if kube_config and kube_config.secret_ref else None
+    return (named,) if named else _KEYS
+
+
+def kubeconfig_in(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None]) -> str | None:
+    """The text of the kubeconfig that a release refers to, None when it is not there. ``find`` gives Secrets."""
+    key = release.kubeconfig_secret
+    manifest = find(key) if key is not None else None
+    if key is None or manifest is None:
+        return None
+    texts = (text_in(key, manifest, name) for name in kubeconfig_keys(release))
+    return next((text for text in texts if text), None)

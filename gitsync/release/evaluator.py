@@ -1,0 +1,107 @@
+"""The program of the process that evaluates CEL: ``expressions`` starts this file by its path, with ``python -I``.
+
+It reads requests and writes answers, one JSON text a line. ``{"compile": TEXT, "names": [...]}`` is answered with true
+or with what is wrong; ``{"evaluate": [TEXT, ...], "variables": {...}}`` with a line for each text: true, false, or why
+there is neither. It imports nothing of gitsync, so that it stays small.
+
+Expressions are anybody's. The library's evaluator knows no bounds, and its parser overflows the stack on some texts, so
+this process has bounds instead: SIGPROF ends it after CPU_SECONDS of one answer, memory beyond MEMORY is not given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import signal
+import sys
+import types
+from functools import lru_cache
+from typing import Any
+
+#: Of CPU time, for one answer. Real expressions take less than a thousandth of it.
+CPU_SECONDS = 0.5
+MEMORY = 512 * 1024 * 1024
+_KEPT = 256
+#: Names that a macro binds: ``list.exists(item, item > 1)``.
+_BOUND = re.compile(r"\.\s*\w+\(\s*([A-Za-z_]\w*)\s*,")
+_SYNTAX_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
+
+
+def main() -> None:
+    """Serve until there are no more requests."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    engine = Engine()
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        if "compile" in request:
+            _answer(lambda: engine.compiles(request["compile"], request["names"]))  # noqa: B023  # used before the next
+            continue
+        for text in request["evaluate"]:
+            _answer(lambda: engine.evaluate(text, request["variables"]))  # noqa: B023
+
+
+def _answer(work: Any) -> None:
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    answer = work()
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+class Engine:
+    """The library, imported without its command line, which would take half a second and twice the memory."""
+
+    def __init__(self) -> None:
+        sys.modules["cel.cli"] = types.ModuleType("cel.cli")
+        import cel
+        from cel import stdlib
+
+        self._cel = cel
+        self._add_functions = stdlib.add_stdlib_to_context
+        self._compile = lru_cache(maxsize=_KEPT)(cel.compile)
+
+    def compiles(self, text: str, names: list[str]) -> bool | str:
+        """True, or what is wrong. ``names`` are the only variables there will be; an empty list allows any."""
+        try:
+            used = set(self._compile(text).variables())
+        except BaseException as error:  # a panic of the library is no Exception
+            return _syntax(str(error))
+        unknown = sorted(used - set(names) - set(_BOUND.findall(text))) if names else []
+        return f"there is no variable {unknown[0]}, only {' and '.join(names)}" if unknown else True
+
+    def evaluate(self, text: str, variables: dict[str, Any]) -> bool | str:
+        """The boolean that comes out, or why none does."""
+        try:
+            context = self._cel.Context(variables=variables)
+            self._add_functions(context)
+            value = self._compile(text).execute(context)
+        except KeyError as error:
+            return f"no such key: {error.args[0] if error.args else ''}"
+        except BaseException as error:
+            undefined = _UNDEFINED.match(str(error))
+            return (
+                f"no such field or function: {undefined.group(1)}" if undefined else str(error) or type(error).__name__
+            )
+        return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
+
+
+def _syntax(text: str) -> str:
+    """The first complaint of the parser, with its place in the expression."""
+    found = _SYNTAX_ERROR.search(text)
+    if found is None:
+        return text
+    line, column, words = found.groups()
+    return f"{words.partition(' expecting {')[0]} at line {line}, column {column}"
+
+
+def _kind(value: Any) -> str:
+    names = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "a map", type(None): "null"}
+    return names.get(type(value), "another type")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""CEL, evaluated in a process of its own: an expression of a commit can end or stall that one, never gitsync.
+
+The process is started when the first expression is asked for, so that nobody pays for it who has none, and ends with
+its standard input. See ``evaluator`` for its bounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess  # our own program, no shell
+import sys
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from gitsync.errors import RetryableError
+
+#: What came of an expression: a boolean, or why there is none.
+Answer = bool | str
+
+#: Characters of an expression. Flux has no limit; those of its documentation have a few hundred.
+LONGEST = 8192
+#: Seconds to wait for an answer, in which the machine may be busy with other things.
+PATIENCE = 30.0
+_KEPT = 512
+_EVALUATOR = Path(__file__).with_name("evaluator.py")
+#: The signals that an expression brings upon the process, and what that says about it.
+_TOO_MUCH = {
+    signal.SIGPROF: "takes too long to evaluate",
+    signal.SIGSEGV: "nests too deep",
+    signal.SIGBUS: "nests too deep",
+    signal.SIGABRT: "needs too much memory",
+}
+
+
+class Expressions:
+    """Compiles and evaluates. To be closed, or entered: that ends the process."""
+
+    def __init__(self) -> None:
+        # One thread: the process answers one request after the other.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cel")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._compiled: OrderedDict[tuple[str, tuple[str, ...]], str] = OrderedDict()
+        #: Expressions that ended the process, and how: they get no second try.
+        self._condemned: OrderedDict[str, str] = OrderedDict()
+
+    async def error_of(self, text: str, names: tuple[str, ...] = ()) -> str:
+        """What is wrong with an expression, "" when it compiles. ``names`` are the variables that it may use; without
+        any it may use all.
+
+        Raises: RetryableError when there is no telling.
+        """
+        if len(text) > LONGEST:
+            return f"has {len(text)} characters; there may be {LONGEST}"
+        known = self._compiled.get((text, names))
+        if known is None:
+            (answer,) = await self._ask({"compile": text, "names": names}, [text])
+            known = "" if answer is True else str(answer)
+            _remember(self._compiled, (text, names), known)
+        return known
+
+    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Answer]:
+        """The answers to expressions over the same variables, in their order.
+
+        Raises: RetryableError when there is no telling.
+        """
+        return await self._ask({"evaluate": texts, "variables": variables}, texts)
+
+    async def __aenter__(self) -> Expressions:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the process, and what is being asked of it."""
+        self._kill()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
+        self._thread.shutdown()
+
+    async def _ask(self, request: Mapping[str, Any], texts: Sequence[str]) -> list[Answer]:
+        for text in texts:
+            if (why := self._condemned.get(text)) is not None:
+                return [why] * len(texts)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, request, texts)
+        except TimeoutError:
+            self._kill()  # which ends the exchange, too
+            raise RetryableError(f"no answer from the CEL evaluator within {PATIENCE:g}s") from None
+
+    def _exchange(self, request: Mapping[str, Any], texts: Sequence[str]) -> list[Answer]:
+        """In the thread: one request and its answers."""
+        answers: list[Answer] = []
+        try:
+            process = self._started()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            while len(answers) < len(texts):
+                if not (line := process.stdout.readline()):
+                    break
+                answers.append(json.loads(line))
+        except OSError as error:
+            self._end()
+            raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error
+        if len(answers) < len(texts):
+            guilty = texts[len(answers)]
+            _remember(self._condemned, guilty, self._died())
+            return [self._condemned[guilty]] * len(texts)
+        return answers
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", _EVALUATOR],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={},
+                start_new_session=True,
+            )
+        return self._process
+
+    def _died(self) -> str:
+        """What the process' end says about the expression that it was at.
+
+        Raises: RetryableError when it says nothing about that.
+        """
+        code = self._end()
+        if -code in _TOO_MUCH:
+            return _TOO_MUCH[signal.Signals(-code)]
+        raise RetryableError(f"the CEL evaluator ended with code {code}")
+
+    def _end(self) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        assert process.stdout is not None
+        try:
+            process.communicate(timeout=1.0)
+        except (subprocess.TimeoutExpired, OSError):
+            process.kill()
+        return process.wait()
+
+    def _kill(self) -> None:
+        if (process := self._process) is not None:
+            process.kill()
+
+
+def _remember(cache: OrderedDict[Any, str], key: Any, value: str) -> None:
+    cache[key] = value
+    if len(cache) > _KEPT:
+        cache.popitem(last=False)

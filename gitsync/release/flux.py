@@ -1,0 +1,42 @@
+"""Flux's traces: releases that its helm-controller installed, and its controllers themselves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_GROUP
+
+#: helm-controller puts them on every object after rendering (internal/postrender/origin_labels.go), so that they stand
+#: in Helm's record as well. gitsync has no use for them: a HelmRelease's inventory says what belongs to it.
+ORIGIN_LABELS = frozenset({f"{HELM_GROUP}/name", f"{HELM_GROUP}/namespace"})
+#: Selects the Deployments of Flux, however it was installed.
+DEPLOYMENTS = "app.kubernetes.io/part-of=flux"
+#: Those that serve the same kinds as gitsync.
+RIVALS = frozenset({"helm-controller", "source-controller"})
+
+
+def marked(objects: Iterable[Manifest]) -> bool:
+    """Whether any of the objects has Flux's labels."""
+    return any(ORIGIN_LABELS & _labels(item).keys() for item in objects)
+
+
+def unmarked(manifest: Manifest) -> Manifest:
+    """The object as it was before Flux put its labels on it. The input is not changed."""
+    labels = {name: value for name, value in _labels(manifest).items() if name not in ORIGIN_LABELS}
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "labels"}
+    return {**manifest, "metadata": metadata | ({"labels": labels} if labels else {})}
+
+
+def rivals(deployments: Iterable[Manifest]) -> list[ObjectKey]:
+    """Of Flux's Deployments, those that run and serve the same kinds as gitsync: two would undo each other's work."""
+    return sorted(
+        ObjectKey.of(item)
+        for item in deployments
+        if _labels(item).get("app.kubernetes.io/component", item["metadata"]["name"]) in RIVALS
+        and item["spec"].get("replicas", 1) != 0
+    )
+
+
+def _labels(manifest: Manifest) -> dict[str, str]:
+    return manifest["metadata"].get("labels") or {}

@@ -1,0 +1,30 @@
+"""What is being waited for, told to whoever asked for the work: waits happen deep in it, and in many places."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Report = Callable[[str], Awaitable[None]]
+
+#: Seconds that a wait goes on silently, at first and between two reasons: most are over by then, and nobody wants to
+#: read about those.
+SILENCE = 1.0
+_listener: ContextVar[Report | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def telling(report: Report) -> Iterator[None]:
+    """Inside, ``report`` is told what is waited for: an object and why it is not as it should be."""
+    token = _listener.set(report)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+async def tell(reason: str) -> None:
+    """Tell it to whoever listens here, if anybody does."""
+    if (report := _listener.get()) is not None:
+        await report(reason)

@@ -1,0 +1,127 @@
+"""Types of fields, from an OpenAPI schema: of Kubernetes' own kinds and of a CRD alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+_REFERENCE: Final = "$ref"
+#: What JSON has for a kind, and what server-side apply calls it.
+_KINDS: Final[Mapping[str, tuple[Any, str]]] = {
+    "object": (dict, "map"),
+    "array": (list, "list"),
+    "string": (str, "string"),
+    "boolean": (bool, "boolean"),
+    "integer": (int | float, "numeric (int or float)"),
+    "number": (int | float, "numeric (int or float)"),
+}
+
+
+class Type:
+    """What may stand in one place of an object. ``native``: it passes through Go's types on the real server, which
+    know no null.
+    """
+
+    def __init__(self, schema: Schema, definitions: Mapping[str, Schema], *, native: bool = True) -> None:
+        reference = schema.get(_REFERENCE)
+        self.schema = {**definitions[reference.rpartition("/")[2]], **schema} if reference else schema
+        self._definitions = definitions
+        self.native = native or bool(reference)
+
+    @cached_property
+    def fields(self) -> dict[str, Type]:
+        """The fields that are named."""
+        return {name: self._of(schema) for name, schema in (self.schema.get("properties") or {}).items()}
+
+    @cached_property
+    def values(self) -> Type | None:
+        """What stands under any other name; None where no other name may stand."""
+        schema = self.schema.get("additionalProperties")
+        if isinstance(schema, Mapping):
+            return self._of(schema)
+        if self.schema.get("x-kubernetes-preserve-unknown-fields") or schema is True or self.kind == "any":
+            return ANY
+        return ANY if self.native and not self.fields else None
+
+    def field(self, name: str) -> Type | None:
+        """None for a field that does not exist."""
+        return self.fields.get(name) or self.values
+
+    @cached_property
+    def items(self) -> Type:
+        """What a list consists of."""
+        return self._of(self.schema["items"]) if "items" in self.schema else ANY
+
+    @property
+    def kind(self) -> str:
+        """``string``, ``integer``, ``number``, ``boolean``, ``object``, ``array``; ``any`` where that is open."""
+        if self.schema.get("x-kubernetes-int-or-string") or "oneOf" in self.schema:
+            return "any"
+        return self.schema.get("type") or ("object" if "properties" in self.schema else "any")
+
+    @property
+    def nullable(self) -> bool:
+        return bool(self.schema.get("nullable")) or self is ANY
+
+    @cached_property
+    def atomic(self) -> bool:
+        """Whether a map or list has one owner as a whole."""
+        if self.kind == "array" or self is ANY:
+            return not (self.keys or self.is_set)
+        return self.schema.get("x-kubernetes-map-type") == "atomic"
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """By which fields the elements of the list are told apart; () when they are not."""
+        return tuple(self.schema.get("x-kubernetes-list-map-keys") or ())
+
+    @property
+    def is_set(self) -> bool:
+        return self.schema.get("x-kubernetes-list-type") == "set"
+
+    @property
+    def merge_key(self) -> str:
+        """That of strategic merge patches, "" when the list is replaced."""
+        return str(self.schema.get("x-kubernetes-patch-merge-key") or "")
+
+    @property
+    def strategies(self) -> list[str]:
+        """Of strategic merge patches: ``merge``, ``replace``, ``retainKeys``."""
+        return str(self.schema.get("x-kubernetes-patch-strategy") or "").split(",")
+
+    def element(self, item: Any) -> str:
+        """An element of a list with keys, or of a set, as fieldsV1 names it.
+
+        Raises: ValueError when it lacks a key.
+        """
+        if not self.keys:
+            return f"v:{_compact(item)}"
+        found = {}
+        for key in sorted(self.keys):
+            fallback = self.items.fields[key].schema.get("default") if key in self.items.fields else None
+            value = item.get(key, fallback) if isinstance(item, dict) else None
+            if value is None:
+                raise ValueError(f'associative list with keys has an element that omits key field "{key}"')
+            found[key] = value
+        return f"k:{_compact(found)}"
+
+    def complaint(self, value: Any) -> str:
+        """Why ``value`` cannot stand here, in the words of server-side apply; "" when it can."""
+        python, word = _KINDS.get(self.kind, (object, ""))
+        fits = isinstance(value, python) and (self.kind == "boolean" or not (word and isinstance(value, bool)))
+        return "" if fits else f"expected {word}, got &value.valueUnstructured{{Value:{json.dumps(value)}}}"
+
+    def _of(self, schema: Schema) -> Type:
+        return Type(schema, self._definitions, native=self.native)
+
+
+#: What nothing is known about: maps are merged, lists are atomic.
+ANY: Final = Type({"x-kubernetes-preserve-unknown-fields": True}, {}, native=False)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)

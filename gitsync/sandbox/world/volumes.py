@@ -1,0 +1,68 @@
+"""Claims are bound to volumes made for them. Services of type LoadBalancer get an address."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from gitsync.sandbox.store import Key
+from gitsync.sandbox.world.world import World
+
+VOLUMES: Final = "persistentvolumes."
+_PROTECTION: Final = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
+
+
+def claim(world: World, key: Key) -> None:
+    """A new claim gets a volume; one that is deleted goes once no pod uses it, and its volume with it."""
+    manifest = world.store.get(key)
+    if manifest is None:
+        return
+    spec, metadata = manifest["spec"], manifest["metadata"]
+    if "deletionTimestamp" in metadata:
+        if not _used(world, key):
+            world.drop_finalizer(key, _PROTECTION[0])
+            if spec.get("volumeName"):
+                world.delete(Key(VOLUMES, "", spec["volumeName"]))
+        return
+    if spec.get("volumeName") or manifest["status"]["phase"] != "Pending" or not spec.get("storageClassName"):
+        return
+    name = f"pvc-{metadata['uid']}"
+    capacity = spec["resources"]["requests"]
+    reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": key.name, "namespace": key.namespace}
+    volume = {
+        "capacity": capacity,
+        "accessModes": spec["accessModes"],
+        "persistentVolumeReclaimPolicy": "Delete",
+        "storageClassName": spec["storageClassName"],
+        "volumeMode": spec["volumeMode"],
+        "claimRef": {**reference, "uid": metadata["uid"]},
+        "hostPath": {"path": "/nonexistent"},
+    }
+    world.create(VOLUMES, {"metadata": {"name": name}, "spec": volume})
+    world.change(Key(VOLUMES, "", name), status={"phase": "Bound"})
+    bound = {"phase": "Bound", "accessModes": spec["accessModes"], "capacity": capacity}
+    world.change(key, spec={**spec, "volumeName": name}, status=bound)
+
+
+def volume(world: World, key: Key) -> None:
+    """One that is deleted goes at once."""
+    manifest = world.store.get(key)
+    if manifest is not None and "deletionTimestamp" in manifest["metadata"]:
+        world.drop_finalizer(key, _PROTECTION[1])
+
+
+def service(world: World, key: Key) -> None:
+    """An address out of 198.51.100.0/24, which is for documentation."""
+    manifest = world.store.get(key)
+    if manifest is not None and manifest["spec"].get("type") == "LoadBalancer":
+        address = f"198.51.100.{zlib.crc32(manifest['metadata']['uid'].encode()) % 254 + 1}"
+        world.change(key, status={"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}})
+
+
+def _used(world: World, key: Key) -> bool:
+    for at, pod in world.store.items("pods.", key.namespace):
+        volumes = pod["spec"].get("volumes") or ()
+        if any((each.get("persistentVolumeClaim") or {}).get("claimName") == key.name for each in volumes):
+            world.look_later(key, 0.1) if at else None
+            return True
+    return False

@@ -1,0 +1,173 @@
+"""``gitsync install``, ``check`` and ``uninstall`` on a real API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.cli.conftest import Gitsync
+from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.errors import ApiError
+from tests.docs.markdown import ROOT
+
+IMAGE = "registry.example:5000/gitsync:0.1.0"
+PLACE = "gitsync-trial"
+AGENT = f"/apis/apps/v1/namespaces/{PLACE}/deployments/gitsync"
+FLUX = "flux-of-a-test"
+REPOSITORY = ("--repo", "https://git.example/fleet.git", "--branch", "main", "--interval", "30s")
+
+
+def parsed(text: str) -> list[dict[str, Any]]:
+    return [item for item in YAML(typ="safe", pure=True).load_all(text) if item]
+
+
+def settings_in(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [item for item in manifests if item["kind"] == "ConfigMap"]
+    settings: dict[str, Any] = YAML(typ="safe", pure=True).load(found["data"]["gitsync.yaml"])
+    return settings
+
+
+@pytest.fixture
+def clean(kubectl: Cli) -> Iterator[None]:
+    """Leaves nothing cluster-wide behind."""
+    yield
+    kubectl("delete", "namespace", PLACE, FLUX, "--ignore-not-found")
+    kubectl("delete", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=gitsync")
+
+
+def test_what_is_exported_is_config(gitsync: Gitsync, kubectl: Cli) -> None:
+    said = gitsync("install", "--export")
+    assert said.code == 0
+    assert parsed(said.out) == parsed(kubectl("kustomize", ROOT / "config"))
+
+
+def test_what_is_asked_for_is_in_the_export_and_no_credential(gitsync: Gitsync, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret-of-the-test")
+    asked = ("--namespace", PLACE, "--image", IMAGE, "--components", "reduced", "--git-token-file", str(token))
+    said = gitsync("install", "--export", *asked, *REPOSITORY)
+
+    assert "secret-of-the-test" not in said.out + said.err
+    manifests = parsed(said.out)
+    assert {item["metadata"].get("namespace", PLACE) for item in manifests} == {PLACE}
+    bindings = [item for item in manifests if item["kind"] == "ClusterRoleBinding"]
+    assert {item["roleRef"]["name"] for item in bindings} == {"gitsync", "gitsync-apply-reduced"}
+    assert {subject["namespace"] for item in bindings for subject in item["subjects"]} == {PLACE}
+    (agent,) = [item for item in manifests if item["kind"] == "Deployment"]
+    assert agent["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+    settings = settings_in(manifests)
+    assert (settings["repo"], settings["interval"], settings["namespace"]) == (REPOSITORY[1], "30s", PLACE)
+    assert settings["git_token_file"] == "/var/run/secrets/gitsync/token"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--export", "--components", "nosuch"), "there is no component nosuch"),
+        ((), "no image is published"),
+        (("--image", IMAGE, "--git-token-file", "/nosuch"), "/nosuch cannot be read"),
+    ],
+)
+def test_what_cannot_be_installed_is_said(arguments: tuple[str, ...], words: str, gitsync: Gitsync) -> None:
+    said = gitsync("install", *arguments)
+    assert said.code != 0
+    assert words in said.err
+
+
+def test_installed_checked_and_uninstalled(
+    gitsync: Gitsync, control_plane: Cluster, kubectl: Cli, namespace: str, tmp_path: Path, clean: None
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret-of-the-test")
+    said = gitsync("install", "--namespace", PLACE, "--image", IMAGE, "--git-token-file", str(token), *REPOSITORY)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines()[-1].startswith(f"gitsync is running in namespace {PLACE}")
+    assert "secret-of-the-test" not in said.out
+    assert control_plane.request("GET", AGENT)["status"]["readyReplicas"] == 1
+    first = kubectl("get", "configmaps", "-n", PLACE, "-l", "app.kubernetes.io/component=configuration", "-o", "name")
+
+    checked = gitsync("check", "--namespace", PLACE, "-o", "json")
+    found = {item["what"]: item for item in json.loads(checked.out)}
+    assert checked.code == 0, checked.out
+    assert found["agent"]["text"] == f"Deployment/{PLACE}/gitsync is running {IMAGE}"
+    assert found["rights"]["text"].startswith(f"system:serviceaccount:{PLACE}:gitsync may do the")
+
+    # A second time, with other settings: the old ones go.
+    assert gitsync("install", "--namespace", PLACE, "--image", IMAGE, *REPOSITORY, "--no-prune").code == 0
+    second = kubectl("get", "configmaps", "-n", PLACE, "-l", "app.kubernetes.io/component=configuration", "-o", "name")
+    assert len(second.split()) == 1
+    assert second != first
+
+    kubectl("apply", "-f", "-", stdin=json.dumps(helm_release(namespace)))
+    said = gitsync("uninstall", "--namespace", PLACE, "--silent")
+    assert (said.code, said.err) == (0, "")
+    assert "5 definitions stay, with 1 HelmReleases and 0 HelmRepositories" in said.out
+    with pytest.raises(ApiError, match="not found"):
+        control_plane.request("GET", f"/api/v1/namespaces/{PLACE}")
+    assert kubectl("get", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=gitsync") == ""
+    kubectl("delete", "helmrelease", "app", "-n", namespace, "--timeout=60s")  # nobody holds it back
+    assert gitsync("check", "--namespace", PLACE).out.count("does not exist") == 1
+
+
+def helm_release(namespace: str) -> dict[str, Any]:
+    chart = {"spec": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "none"}}}
+    return {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": "app", "namespace": namespace, "finalizers": ["finalizers.fluxcd.io"]},
+        "spec": {"interval": "1h", "chart": chart},
+    }
+
+
+def test_an_agent_that_does_not_come_up_is_an_error_with_its_reason(gitsync: Gitsync, clean: None) -> None:
+    image = "registry.example/gitsync:nonexistent"
+    said = gitsync("install", "--namespace", PLACE, "--image", image, "--timeout", "4s")
+    assert said.code == 1
+    assert "ImagePullBackOff" in said.err
+    checked = gitsync("check", "--namespace", PLACE)
+    assert checked.code == 1
+    assert f"✗ agent: Deployment/{PLACE}/gitsync ({image})" in checked.out
+
+
+def test_flux_at_work_is_noticed_and_taken_over_from_when_told_to(
+    gitsync: Gitsync, control_plane: Cluster, kubectl: Cli, clean: None
+) -> None:
+    kubectl("create", "namespace", FLUX)
+    for name in ("helm-controller", "notification-controller"):
+        kubectl("apply", "-f", "-", stdin=json.dumps(controller(name)))
+    kubectl("rollout", "status", "deployment/helm-controller", "-n", FLUX, "--timeout=60s")
+
+    said = gitsync("install", "--namespace", PLACE, "--image", IMAGE)
+    assert said.code == 1
+    assert f"Flux is running: Deployment/{FLUX}/helm-controller." in said.err
+    assert "--take-over" in said.err
+    with pytest.raises(ApiError, match="not found"):
+        control_plane.request("GET", f"/api/v1/namespaces/{PLACE}")
+    assert "✗ flux:" in gitsync("check", "--pre").out
+
+    said = gitsync("install", "--namespace", PLACE, "--image", IMAGE, "--take-over")
+    assert said.code == 0, said.err
+    assert f"scaling Deployment/{FLUX}/helm-controller to 0" in said.out
+    place = f"/apis/apps/v1/namespaces/{FLUX}/deployments"
+    assert control_plane.request("GET", f"{place}/helm-controller")["spec"]["replicas"] == 0
+    assert control_plane.request("GET", f"{place}/notification-controller")["spec"]["replicas"] == 1
+
+
+def controller(name: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/component": name}
+    spec = {"containers": [{"name": "manager", "image": f"registry.example/fluxcd/{name}:v1.6.0"}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": FLUX, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
+        },
+    }

@@ -1,0 +1,184 @@
+"""CEL, evaluated in a process of its own: answers, complaints, and expressions that are meant to do harm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psutil
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.errors import FieldErrors, RetryableError
+from gitsync.release.expressions import LONGEST, Expressions
+from gitsync.release.written import check_expressions
+
+READY = [{"type": "Ready", "status": "True"}]
+DEP = {"metadata": {"generation": 3}, "status": {"observedGeneration": 3, "conditions": READY}}
+VARIABLES: dict[str, Any] = {"dep": DEP, "self": {"spec": {"values": {"version": "v1", "size": 10**400}}}}
+SLOW = "dep.many.map(x, dep.many.map(y, dep.many.all(z, z == z))).size() > 0"
+DEEP = "1" + "+1" * (LONGEST // 2 - 1)
+BOMB = "['a']" + ".map(x, x + x)" * 100 + ".size() > 0"
+
+
+@pytest.fixture
+async def expressions() -> AsyncIterator[Expressions]:
+    async with Expressions() as made:
+        yield made
+    assert evaluators() == []
+
+
+def evaluators() -> list[psutil.Process]:
+    """The processes that evaluate, of this one."""
+    children = psutil.Process().children()
+    return [child for child in children if any("evaluator.py" in part for part in child.cmdline())]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("dep.metadata.generation == dep.status.observedGeneration", True),
+        ("dep.status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')", True),
+        ("dep.status.conditions.exists(e, e.type == 'Ready' && e.status == 'False')", False),
+        ("has(dep.status.phase)", False),
+        ("dep.status.phase == 'x'", "no such key: phase"),
+        ("status.phase == 'x'", "no such field or function: status"),
+        ("nothing(dep)", "no such field or function: nothing"),
+        ("self.spec.values.version", "gives a string, not true or false"),
+        ("dep.status", "gives a map, not true or false"),
+        # Flux's extensions
+        ("'V1'.lowerAscii() == self.spec.values.version", True),
+        ("sets.contains(['a', 'b'], ['a'])", True),
+    ],
+)
+async def test_an_answer_is_a_boolean_or_says_why_there_is_none(
+    text: str, answer: bool | str, expressions: Expressions
+) -> None:
+    variables = {**VARIABLES, "self": {"spec": {"values": {"version": "v1"}}}}
+    assert await expressions.evaluate([text], variables) == [answer]
+
+
+async def test_several_expressions_are_answered_in_their_order(expressions: Expressions) -> None:
+    assert await expressions.evaluate(["true", "dep.x", "false"], {"dep": {}}) == [True, "no such key: x", False]
+
+
+async def test_what_cel_cannot_hold_is_no_answer_rather_than_a_crash(expressions: Expressions) -> None:
+    (answer,) = await expressions.evaluate(["self.spec.values.size > 1"], VARIABLES)
+    assert isinstance(answer, str)
+    assert await expressions.evaluate(["true"], {}) == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "wrong"),
+    [
+        ("dep.status.ready &&", (), "Syntax error: mismatched input '<EOF>' at line 1, column 20"),
+        ("", (), "Syntax error: mismatched input '<EOF>' at line 1, column 1"),
+        ("dependency.ok", ("self", "dep"), "there is no variable dependency, only self and dep"),
+        ("dep.list.all(item, item.ok && self.ok)", ("self", "dep"), ""),
+        ("status.ok", (), ""),
+        ("1" * (LONGEST + 1), (), f"has {LONGEST + 1} characters; there may be {LONGEST}"),
+    ],
+)
+async def test_what_does_not_compile_is_told_with_its_place(
+    text: str, names: tuple[str, ...], wrong: str, expressions: Expressions
+) -> None:
+    assert await expressions.error_of(text, names) == wrong
+
+
+@pytest.mark.parametrize("text", [SLOW, BOMB, "lists.range(1000000000).size() > 0"])
+async def test_an_expression_that_asks_for_too_much_is_stopped_and_the_next_one_answered(
+    text: str, expressions: Expressions
+) -> None:
+    variables = {"dep": {"many": list(range(2000))}}
+
+    assert await expressions.error_of(text) == ""
+    (answer,) = await expressions.evaluate([text], variables)
+
+    assert isinstance(answer, str)
+    assert await expressions.evaluate(["dep.many.size() == 2000"], variables) == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" + ".a" * 4000, "x" + "[0]" * 2700, "!" * (LONGEST - 1) + "x", "(" * 4000 + "x" + ")" * 4000, "[" * 4000, DEEP],
+)
+async def test_an_expression_that_nests_too_deep_ends_nothing_but_itself(text: str, expressions: Expressions) -> None:
+    wrong = await expressions.error_of(text)
+    (answer,) = await expressions.evaluate([text], {"x": {}})
+
+    assert wrong or isinstance(answer, str)
+    assert await expressions.evaluate(["1 < 2"], {}) == [True]
+
+
+async def test_what_ended_the_process_once_is_not_evaluated_again(expressions: Expressions) -> None:
+    variables = {"dep": {"many": list(range(2000))}}
+    assert await expressions.evaluate(["true", SLOW], variables) == ["takes too long to evaluate"] * 2
+    await expressions.evaluate(["true"], {})
+    (process,) = evaluators()
+
+    assert await expressions.evaluate([SLOW], {"dep": {"many": []}}) == ["takes too long to evaluate"]
+    assert await expressions.error_of(SLOW) == "takes too long to evaluate"
+
+    assert evaluators() == [process], "no process has ended meanwhile"
+
+
+async def test_a_process_that_somebody_ends_is_nobody_s_fault_and_started_again(expressions: Expressions) -> None:
+    await expressions.evaluate(["true"], {})
+    (process,) = evaluators()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(60)
+
+    with pytest.raises(RetryableError, match="CEL evaluator"):
+        await expressions.evaluate(["true"], {})
+
+    assert await expressions.evaluate(["true"], {}) == [True]
+
+
+def test_the_agent_does_not_load_cel() -> None:
+    code = "import sys, gitsync.agent.agent; print('cel' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+async def test_nothing_is_started_for_those_who_have_no_expressions() -> None:
+    async with Expressions() as unused:
+        await check_expressions(release(), unused)
+        assert evaluators() == []
+
+
+def release(**spec: Any) -> HelmRelease:
+    chart = {"spec": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}}
+    return HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": "app", "namespace": "default"},
+            "spec": {"interval": "1h", "chart": chart, **spec},
+        }
+    )
+
+
+async def test_every_expression_of_a_release_is_checked_and_named_by_its_field(expressions: Expressions) -> None:
+    checks = [
+        {"apiVersion": "a/v1", "kind": "A", "current": "status.ok"},
+        {"apiVersion": "b/v1", "inProgress": "=", "current": ""},
+    ]
+    depends_on = [{"name": "a", "readyExpr": "dep.ok"}, {"name": "b", "readyExpr": "dep.ok &&"}]
+
+    with pytest.raises(FieldErrors) as raised:
+        await check_expressions(release(dependsOn=depends_on, healthCheckExprs=checks), expressions)
+
+    texts = [str(error) for error in raised.value.errors]
+    syntax = "Syntax error: mismatched input '<EOF>' at line 1, column 10"
+    assert texts[0] == f"spec.dependsOn[1].readyExpr: {syntax}, in: `dep.ok &&`"
+    assert [text.partition(":")[0] for text in texts[1:]] == [
+        "spec.healthCheckExprs[1].inProgress",
+        "spec.healthCheckExprs[1].current",
+    ]
+    await check_expressions(
+        release(dependsOn=depends_on[:1], healthCheckExprs=checks, waitStrategy={"name": "legacy"}), expressions
+    )  # which does not ask for any health
