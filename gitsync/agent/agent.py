@@ -14,9 +14,9 @@ import gitsync
 from gitsync import logs
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
-from gitsync.agent.rivals import warn_of_rivals
 from gitsync.agent.releases import Releases
 from gitsync.agent.repository import RepositorySync
+from gitsync.agent.rivals import warn_of_rivals
 from gitsync.agent.schedule import Schedule
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster, Leave

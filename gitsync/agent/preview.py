@@ -1,4 +1,4 @@
-"""The parts that ``gitsync plan`` and ``gitsync log`` need, put together for one look."""
+"""The parts that ``gitsync plan``, ``gitsync diff`` and ``gitsync log`` need, put together for one look."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from gitsync.agent.agent import access_rules, git_source
-from gitsync.agent.releases import SiteBuilder
+from gitsync.agent.releases import SiteBuilder, renderer
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import HelmRepository
-from gitsync.charts import Charts
+from gitsync.charts import Charts, RepositorySpec
 from gitsync.cluster import Cluster, SharedWatch
 from gitsync.errors import SettingsError, SourceNotReady
 from gitsync.git import Mirror
@@ -23,6 +23,7 @@ from gitsync.release.references import References
 from gitsync.release.repositories import locate_in, repository_spec
 from gitsync.release.sites import Sites
 from gitsync.release.target import Located
+from gitsync.sync.difference import CommitRenderer, Contents, difference
 from gitsync.sync.gitcharts import GitCharts
 from gitsync.sync.journal import JournalEntry
 from gitsync.sync.live import LiveReader
@@ -79,6 +80,32 @@ async def preview(settings: Settings) -> Preview:
         return await previewer.preview(desired)
 
 
+async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
+    """What differs between two commits, by their ids, once releases are rendered. Asks no cluster.
+
+    Raises: GitRefused, GitUnavailable.
+    """
+    charts = Charts(settings.state_dir / "charts")
+    try:
+        before, _ = await _contents(settings.model_copy(update={"commit": old}), charts)
+        after, desired = await _contents(settings.model_copy(update={"commit": new}), charts)
+        return difference(before, after, desired)
+    finally:
+        await charts.close()
+
+
+async def _contents(settings: Settings, charts: Charts) -> tuple[Contents, Desired]:
+    mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
+    try:
+        git_charts = GitCharts(mirror, charts, settings.name)
+        source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)
+        desired = await source.read(await mirror.fetch(await mirror.head()))
+        finder = _ChartFinder(None, charts, git_charts, desired)
+        return await CommitRenderer(finder.locate, renderer(None, charts)).contents(desired), desired
+    finally:
+        await mirror.close()
+
+
 def _nobody(*_: object) -> None:
     """Who is told of changes during the one look."""
 
@@ -96,10 +123,15 @@ async def _connected(settings: Settings) -> AsyncIterator[Cluster]:
 
 
 class _ChartFinder:
-    """Finds charts as a commit would have them: its own HelmRepositories first, then the cluster's."""
+    """Finds charts as a commit would have them: its own HelmRepositories first, then the cluster's, if there is one."""
 
     def __init__(
-        self, cluster: Cluster, charts: Charts, git_charts: GitCharts, desired: Desired, repositories: SharedWatch
+        self,
+        cluster: Cluster | None,
+        charts: Charts,
+        git_charts: GitCharts,
+        desired: Desired,
+        repositories: SharedWatch | None = None,
     ) -> None:
         self._cluster = cluster
         self._charts = charts
@@ -113,13 +145,20 @@ class _ChartFinder:
             return await self._git_charts.locate(release)
         if release.spec.chart is None or release.source.kind != HELM_REPOSITORY:
             raise SourceNotReady(f"charts from a {release.source.kind} are not supported yet")
-        spec = await repository_spec(self._cluster, self._repository(release.source))
+        spec = await self._spec(self._repository(release.source))
         await self._charts.refresh(spec)
         return await locate_in(self._charts, spec, release.spec.chart.spec)
 
+    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
+        if self._cluster is not None:
+            return await repository_spec(self._cluster, repository)
+        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
+            raise SourceNotReady(f"HelmRepository '{repository.key.namespace}/{repository.key.name}' needs a Secret")
+        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
+
     def _repository(self, key: ObjectKey) -> HelmRepository:
         repository = self._desired.helm_repositories.get(key)
-        live = self._repositories.get(key)
+        live = self._repositories.get(key) if self._repositories is not None else None
         if repository is None and live is None:
             raise SourceNotReady(f"HelmRepository '{key.namespace}/{key.name}' does not exist")
         if repository is None and live is not None:

@@ -145,8 +145,7 @@ class Releases:
             self._gather_graph_changes()
         if before is None or after is None or is_current(before) != is_current(after):
             self._reconciler.changed(key)
-        else:
-            self._reconciler.touched(key)
+        self._reconciler.touched(key)
         if after is None:
             self._schedule.cancel(f"release {key}")
             self.queue.wake(key)
@@ -225,23 +224,27 @@ class SiteBuilder:
         return Site(cluster, records, performer, Drift(cluster, records, self._wake))
 
 
-def renderer(cluster: Cluster, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
-    """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``."""
+def renderer(cluster: Cluster | None, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
+    """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one,
+    with Helm's own idea of a cluster, as ``helm template`` does."""
     made: dict[Served, Capabilities] = {}
 
-    async def render(target: Target, context: ReleaseContext) -> Rendered:
-        chart = await target.chart.load()
+    async def capabilities_of(cluster: Cluster) -> Capabilities:
         served = await cluster.served()
         capabilities = made.get(served)
         if capabilities is None:
             made.clear()
             capabilities = made[served] = Capabilities.of(served.version, served.kinds)
+        return capabilities
+
+    async def render(target: Target, context: ReleaseContext) -> Rendered:
+        chart = await target.chart.load()
         rendered = await charts.render(
             chart,
             target.values,
             context,
-            capabilities=capabilities,
-            access=cluster.helm_access(),
+            capabilities=await capabilities_of(cluster) if cluster else None,
+            access=cluster.helm_access() if cluster else None,
             validate=target.validate,
         )
         if target.post_rendering is None:

@@ -7,6 +7,7 @@ import re
 #: The API server's forbiddenMessage (apiserver, endpoints/handlers/responsewriters/errors.go). Quotas and admission
 #: plugins answer 403 with reason Forbidden, too, and nothing but the words tells them apart.
 _REFUSAL = re.compile(
+    r'(?:[a-z0-9.\-/]+(?: "[^"]*")? is forbidden: )?'
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "[^"]*"'
     r'(?: in the namespace "(?P<namespace>[^"]*)"| at the cluster scope)'
 )
@@ -16,8 +17,9 @@ _SERVICE_ACCOUNT = "system:serviceaccount:"
 def refused(text: str) -> str:
     """The refusal for want of a right in an API server's message, and what would help; "" when it is none.
 
-    ``User "system:serviceaccount:shop:deployer" cannot patch resource "deployments" in API group "apps" in the
-    namespace "shop"; a RoleBinding in namespace shop has to let ServiceAccount shop/deployer patch deployments``
+    ``deployments.apps "redis" is forbidden: User "system:serviceaccount:shop:deployer" cannot patch resource
+    "deployments" in API group "apps" in the namespace "shop"; a RoleBinding in namespace shop has to let ServiceAccount
+    shop/deployer patch deployments``
     """
     found = _REFUSAL.search(text)
     if found is None:
@@ -26,8 +28,8 @@ def refused(text: str) -> str:
 
 
 def _cure(user: str, verb: str, resource: str, namespace: str | None) -> str:
-    if verb == "impersonate":
-        return f"the agent's role has to let it impersonate {resource}, as config/rbac.yaml does"
+    if verb.startswith("impersonate"):  # since 1.36 also impersonate-on:serviceaccount:get, say
+        return f"a RoleBinding in the account's namespace has to let {_subject(user)} impersonate serviceaccounts"
     binding = f"a RoleBinding in namespace {namespace}" if namespace else "a ClusterRoleBinding"
     return f"{binding} has to let {_subject(user)} {verb} {resource}"
 

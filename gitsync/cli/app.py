@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
     "demo": Lazy("gitsync.cli.demo", "Tell the story of redis and backend on a cluster."),
     "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
+    "diff": Lazy("gitsync.cli.diff", "Show what differs between two commits once releases are rendered."),
     "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
     "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),
     "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),

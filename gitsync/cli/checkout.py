@@ -83,6 +83,15 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         await mirror.close()
 
 
+def resolved(target: str, revision: str) -> str | None:
+    """The id of a commit of a repository on this machine, by any of the names that git takes; None when the repository
+    is elsewhere, or git knows no such commit."""
+    if not Path(target).is_dir():
+        return None
+    found = _git(Path(target), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    return found.decode().strip() if found else None
+
+
 def _is_working_tree(target: str) -> bool:
     """A directory, but not a bare repository: that has commits only."""
     path = Path(target)

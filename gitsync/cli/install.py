@@ -38,7 +38,9 @@ TakeOver = Annotated[bool, typer.Option("--take-over", help="Where Flux serves t
 
 
 @app.command("install")
-@with_settings("Repository", "Git credentials", "Cluster", "Sync", "Releases", "Access", leave_out=("state_dir", "once"))
+@with_settings(
+    "Repository", "Git credentials", "Cluster", "Sync", "Releases", "Access", leave_out=("state_dir", "once")
+)
 def install(
     settings: Settings,
     image: Image = "",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,15 +13,12 @@ from gitsync.cli.options import CONTEXT, with_settings
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
-    from gitsync.sync.preview import ObjectPreview, Preview
+    from gitsync.sync.preview import Preview
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Differences to read, or JSON.")]
-
-_COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
-_MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
 
 
 @app.command("plan")
@@ -54,15 +51,10 @@ async def _plan(settings: Settings, output: Format) -> int:
 
 
 def _print(result: Preview) -> None:
-    from gitsync.cli.output import colours, print_error, write
+    from gitsync.cli.changes import write_changes
+    from gitsync.cli.output import print_error, write
 
-    colour = colours(sys.stdout)
-    for item in result.objects:
-        write(_heading(item, colour) + "\n")
-        for line in item.diff:
-            write(_painted(str(line), _COLOURS[line.kind] if colour else "") + "\n")
-        if item.diff:
-            write("\n")
+    write_changes(result.objects)
     write(_summary(result) + "\n")
     if result.unpruned:
         write(f"Nothing would be deleted: {result.unpruned}.\n")
@@ -70,19 +62,6 @@ def _print(result: Preview) -> None:
         write(f"The commit would be held until it is confirmed: {result.held}.\n")
     for problem in result.problems:
         print_error(f"{problem.place}: {problem.message}", problem.hint)
-
-
-def _heading(item: ObjectPreview, colour: bool) -> str:
-    from gitsync.cli.output import one_line
-
-    notes = [f"release {item.release}"] if item.release else []
-    notes += [note for note in (item.origin, item.why) if note]
-    text = f"{_MARKS[item.verb]} {item.verb} {item.key}" + (f"  ({', '.join(notes)})" if notes else "")
-    return _painted(one_line(text), "1" if colour else "")
-
-
-def _painted(text: str, code: str) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
 def _summary(result: Preview) -> str:
@@ -99,25 +78,14 @@ def _summary(result: Preview) -> str:
 
 
 def _data(result: Preview) -> dict[str, Any]:
+    from gitsync.cli.changes import change_data
+
     commit = result.commit
     return {
         "commit": {"id": commit.id, "author": commit.author, "subject": commit.subject},
-        "objects": [
-            {
-                "group": item.key.group,
-                "kind": item.key.kind,
-                "namespace": item.key.namespace,
-                "name": item.key.name,
-                "action": item.verb,
-                "release": item.release,
-                "origin": item.origin,
-                "why": item.why,
-                "diff": [str(line) for line in item.diff],
-            }
-            for item in result.objects
-        ],
+        "objects": [change_data(item) for item in result.objects],
         "unchanged": result.unchanged,
         "held": result.held,
         "unpruned": result.unpruned,
-        "problems": [{"place": item.place, "message": item.message, "hint": item.hint} for item in result.problems],
+        "problems": [asdict(problem) for problem in result.problems],
     }

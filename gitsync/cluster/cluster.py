@@ -72,7 +72,7 @@ class Cluster(Objects):
         try:
             return await cls.connect_through(SecretKubeconfig(kubeconfig, timings, leave), timings, narrow=True)
         except SettingsError as error:
-            raise KubeConfigRefused(error.message) from error
+            raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
 
     def impersonating(self, namespace: str, service_account: str) -> Cluster:
         """The same cluster as a ServiceAccount: with its rights and no others, over this one's connections and with its

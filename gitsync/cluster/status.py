@@ -72,7 +72,8 @@ def error_of(subject: Subject, http_status: int, body: Any, retry_after: float |
     """The error for an answer of ``http_status`` whose parsed body is ``body`` (None when it was no JSON)."""
     status = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
     if complaint := _apply_complaint(subject, http_status, str(status.get("message"))):
-        return _api_error(subject, Invalid, 422, "Invalid", [complaint], "")
+        # Not a 422, for the object as such is malformed: no validation has come to look at it.
+        return _api_error(subject, Invalid, 400, "BadRequest", [complaint], "")
     if http_status == 429 or http_status >= 500:
         return _unavailable(subject, http_status, status, retry_after)
     raw_causes = (status.get("details") or {}).get("causes") or []

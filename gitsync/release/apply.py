@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GONE_TIMEOUT = 60.0
 CRD_TIMEOUT = 60.0
 SERVED_TIMEOUT = 10.0
+#: Seconds between two looks at what discovery says.
+_LOOK = 0.1
 CRD_GROUP = "apiextensions.k8s.io"
 
 
@@ -95,10 +97,17 @@ class Applier:
             async with asyncio.timeout(SERVED_TIMEOUT):
                 for spec in (crd["spec"] for crd in crds):
                     for served in (item["name"] for item in spec["versions"] if item.get("served")):
-                        while not await self._serves(spec["group"], spec["names"]["kind"], served):  # noqa: ASYNC110
-                            await asyncio.sleep(0.1)  # there is no watch that tells what discovery will say
+                        await self._served(spec["group"], spec["names"]["kind"], served)
         except TimeoutError:
             return
+
+    async def _served(self, group: str, kind: str, served: str) -> None:
+        looks = 0
+        while not await self._serves(group, kind, served):
+            looks += 1
+            if looks == SILENCE / _LOOK:
+                await tell(f"{kind}: {group}/{served} is not served yet")
+            await asyncio.sleep(_LOOK)  # there is no watch that tells what discovery will say
 
     async def _serves(self, group: str, kind: str, served: str) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from gitsync.api.conditions import is_ready
 from gitsync.api.helmrelease import HelmRelease
@@ -33,13 +34,26 @@ class ReleaseIndex:
         self._held: dict[ObjectKey, Held[ObjectKey]] = {}
         self._listeners: list[Listener] = []
         self._blamed: dict[ObjectKey, CommitInfo] = {}
-        # By release, then dependency and expression, why that is not fulfilled; "" when it is.
-        self._judged: dict[ObjectKey, dict[tuple[ObjectKey, str], str]] = {}
+        # By release, then dependency and expression, the answer.
+        self._answers: dict[ObjectKey, dict[tuple[ObjectKey, str], _Answer]] = {}
 
-    def judge(self, key: ObjectKey, dependency: ObjectKey, expression: str, why_not: str) -> None:
-        """The answer to one of ``key``'s readyExprs, which stands until the next: why it holds ``key`` back, "" when it
-        does not."""
-        self._judged.setdefault(key, {})[dependency, expression] = why_not
+    def judge(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
+        """The answer to one of ``key``'s readyExprs about ``dependency`` as it was then, which stands until the next: why
+        it holds ``key`` back, "" when it does not."""
+        answers = self._answers.setdefault(key, {})
+        about, answer = (ObjectKey.of(dependency), expression), _Answer(why_not, version(dependency))
+        if answers.get(about) != answer and (manifest := self._manifests.get(key)) is not None:
+            answers[about] = answer
+            self._tell(key, manifest, manifest)
+
+    def answered(self, key: ObjectKey, dependency: ObjectKey) -> bool:
+        """Whether ``key`` is held back by its readyExprs about ``dependency``, and that as it is now."""
+        present = version(self._manifests[dependency]) if dependency in self._manifests else 0
+        answers = [self._answer(key, *item) for item in self._dependencies(key) if item[0] == dependency]
+        return any(found.why_not and found.version >= present > 0 for found in answers)
+
+    def _answer(self, key: ObjectKey, dependency: ObjectKey, expression: str) -> _Answer:
+        return self._answers.get(key, {}).get((dependency, expression)) or _UNANSWERED
 
     def blame(self, key: ObjectKey, commit: CommitInfo) -> None:
         """``commit`` is about to remove a release: what happens to it from now on is its doing."""
@@ -82,7 +96,7 @@ class ReleaseIndex:
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
         self._blamed.pop(key, None)
-        self._judged.pop(key, None)
+        self._answers.pop(key, None)
         self._graph = None
         if before is not None:
             self._gone[key] = before["metadata"].get("uid", "")
@@ -187,7 +201,7 @@ class ReleaseIndex:
                 elif not via and item not in missing:
                     missing.append(item)
             elif expression:
-                if why_not := self._judged.get(key, {}).get((item, expression), "its readyExpr was not evaluated yet"):
+                if why_not := self._answer(key, item, expression).why_not:
                     unready[item] = f": {why_not}"
             elif not is_current(manifest):
                 unready.setdefault(item, via)
@@ -204,6 +218,16 @@ class ReleaseIndex:
             return []
         own = release.metadata.namespace
         return [(item.key(own), item.ready_expr) for item in release.spec.depends_on]
+
+
+class _Answer(NamedTuple):
+    """Why a readyExpr holds its release back ("": it does not), and of which version of the dependency that is said."""
+
+    why_not: str
+    version: int = 0
+
+
+_UNANSWERED = _Answer("its readyExpr was not evaluated yet")
 
 
 class Blocked:

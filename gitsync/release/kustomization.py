@@ -16,7 +16,7 @@ class Step(NamedTuple):
     """One change: the ``field`` that asks for it, and what it is in a section of a kustomization."""
 
     field: str
-    section: Literal["patches", "images"]
+    section: Literal["resources", "patches", "images"]
     change: dict[str, Any]
 
 

@@ -8,9 +8,9 @@ kustomize gets the objects as Kubernetes reads them, not the templates' text, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitsync import kubeyaml
 from gitsync.charts import KUSTOMIZATION, Kustomizer, Rendered, Sourced, parse_objects, parts, reassembled
@@ -18,7 +18,7 @@ from gitsync.diff import yaml_lines
 from gitsync.errors import KustomizeError, PostRenderError, YamlError
 from gitsync.release.commonmetadata import with_common_metadata
 from gitsync.release.kustomization import MANIFEST, Step, kustomization, steps
-from gitsync.release.secrecy import contents, without
+from gitsync.release.secrecy import MASK, leaves
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmReleaseSpec
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Helm's annotation for the path of the template.
 TEMPLATE = "postrenderer.helm.sh/postrender-filename"
+_HINTS = {
+    "patches": "a strategic merge patch needs apiVersion, kind and metadata.name; a JSON 6902 patch needs a target",
+    "resources": "objects of one kind and name, one of them a hook, need postRenderStrategy separate or nohooks",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +106,34 @@ async def _blamed(text: str, changes: Sequence[Step], kustomizer: Kustomizer, er
             working = middle
         except KustomizeError as found:
             failing, error = middle, found
-    if failing == 0:
-        return PostRenderError(
-            f"spec.postRenderers: {error.message}",
-            field="spec.postRenderers",
-            hint="objects of one kind and name, one of them a hook, need postRenderStrategy separate or nohooks",
-        )
-    step = changes[failing - 1]
+    step = changes[failing - 1] if failing else Step("spec.postRenderers", "resources", {})
     why = await asyncio.to_thread(_why, step, error, text)
-    hint = "a strategic merge patch needs apiVersion, kind and metadata.name; a JSON 6902 patch a target"
-    return PostRenderError(f"{step.field}: {why}", field=step.field, hint=hint if step.section == "patches" else "")
+    return PostRenderError(f"{step.field}: {why}", field=step.field, hint=_HINTS.get(step.section, ""))
 
 
 def _why(step: Step, error: KustomizeError, text: str) -> str:
-    """What is wrong with a change: kustomize does not say where a patch is no YAML. Nothing that a Secret of the
-    release or a patch sets is part of it."""
-    start, patches = 1, []
+    """What is wrong with a change: kustomize does not say where a patch is no YAML. What Secrets of the release hold
+    and what the patch sets is masked, should kustomize have quoted it in a way that we do not know."""
+    start, content = 1, [item for item in parse_objects(text) if item["kind"] == "Secret"]
     try:
         for document in kubeyaml.split(step.change.get("patch", "")):
             start = document.line
-            patches.append(kubeyaml.load(document.text))
+            content.append(kubeyaml.load(document.text))
     except YamlError as fault:
         return f"line {start + fault.line - 1} of the patch: {fault.message}"
-    secrets = [item for item in parse_objects(text) if item["kind"] == "Secret"]
-    return without(error.message, contents([*secrets, *patches]))
+    words = {line for item in content for value in _set_by(item) for leaf in leaves(value) for line in leaf.split("\n")}
+    why = error.message
+    for word in sorted(filter(None, words), key=len, reverse=True):
+        why = why.replace(word, MASK)
+    return why
+
+
+def _set_by(content: Any) -> Iterator[Any]:
+    """The values in a patch or Secret, of which some may be secret, and not the names and paths."""
+    if isinstance(content, dict):
+        yield from (content.get(field) for field in ("data", "stringData"))
+    elif isinstance(content, list):
+        yield from (operation.get("value") for operation in content if isinstance(operation, dict))
 
 
 def _annotated(objects: Iterable[Sourced]) -> str:

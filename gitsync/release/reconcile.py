@@ -134,7 +134,7 @@ class Reconciler:
                 self.wake(waiting)
 
     def touched(self, key: ObjectKey) -> None:
-        """A HelmRelease changed in a way that matters to expressions alone."""
+        """A HelmRelease changed in any way: wake those whose readyExprs are about it."""
         for waiting, on in list(self._judging.items()):
             if key in on:
                 self.wake(waiting)
@@ -361,7 +361,7 @@ class Reconciler:
 
     async def _uninstall(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
         """Uninstall, unless nobody ever can: what was needed to get there is gone, as with a namespace that is deleted
-        as a whole (as Flux), or the release never got there.
+        as a whole, or nothing was ever tried there (both as Flux).
         """
         try:
             turn.site = await self.sites.of(release)
@@ -397,10 +397,9 @@ class Reconciler:
 
 
 def _for_good(error: GitsyncError, turn: Turn) -> bool:
-    """Whether ``error`` keeps a release from ever being uninstalled where it is, or there is nothing to be."""
-    if isinstance(error, KubeConfigMissing | ServiceAccountMissing):
-        return True
-    return isinstance(error, KubeConfigRefused) and turn.status.last_ref is None
+    """Whether ``error`` keeps a release from ever being uninstalled where it is, or nothing was ever tried there."""
+    never_tried = "lastAttemptedGeneration" not in turn.status.old
+    return never_tried or isinstance(error, KubeConfigMissing | ServiceAccountMissing)
 
 
 def _stalled_reason(error: GitsyncError) -> str:

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 Put = Callable[[Manifest], Awaitable[Manifest]]
 #: Kinds with which data goes, or everything that is in them.
 _NEVER = frozenset({"CustomResourceDefinition", "Namespace", "PersistentVolume", "PersistentVolumeClaim"})
+_DIFF = " @@ "
 _QUOTED = re.compile(r"^(?:Invalid value: .*: |Forbidden: )", re.DOTALL)
 
 
@@ -79,7 +80,7 @@ class Replacing:
         No word of an API server says so for certain: it is asked to create the object, by a dry run. It answers that
         there is one already only when it finds no other fault.
         """
-        if error.status != 422:
+        if error.status != 422:  # malformed: it has not come to what may be changed
             return None
         live = await self._cluster.find(ObjectKey.of(manifest))
         if live is None:
@@ -109,8 +110,11 @@ def why_not_replaced(live: Manifest, manifest: Manifest) -> str:
 
 
 def fields_of(error: ApiError) -> str:
-    """``spec.selector: field is immutable``: what the API server complains about, without the values it quotes."""
-    return "; ".join(f"{field}: {_QUOTED.sub('', text)}" for field, text in error.causes) or error.message
+    """``spec.selector: field is immutable``: what the API server complains about, without the values that it quotes
+    before that, or as a diff after it. Pure.
+    """
+    complaints = ((field, _QUOTED.sub("", text).partition(_DIFF)[0]) for field, text in error.causes)
+    return "; ".join(f"{field}: {text}" for field, text in complaints) or error.message
 
 
 def _refused(error: Invalid, key: ObjectKey, protected: str, field: str) -> ImmutableField:

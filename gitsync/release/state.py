@@ -25,6 +25,7 @@ class State(StrEnum):
     ABSENT = "absent"
     RESUMABLE = "resumable"  # our own action on exactly this chart and values, cut short
     ROLLING_BACK = "rolling-back"  # our own rollback, cut short
+    UNINSTALLING = "uninstalling"  # our own uninstall, cut short or failed
     INTERRUPTED = "interrupted"  # our own action on something else, cut short
     LOCKED = "locked"  # somebody else's action, maybe still under way
     STALE_LOCK = "stale-lock"  # somebody else's action, too old to be alive
@@ -75,6 +76,8 @@ def state_of(latest: Summary | None, wanted: Digests, *, holder: str, now: float
             return State.STALE_LOCK if age > max(FOREIGN_LOCK, timeout) else State.LOCKED
         if latest.status == "pending-rollback" and known is not None:
             return State.ROLLING_BACK
+        if latest.status == "uninstalling":
+            return State.UNINSTALLING
         resumable = known == wanted and latest.status in ("pending-install", "pending-upgrade")
         return State.RESUMABLE if resumable else State.INTERRUPTED
     if known is None:
@@ -143,6 +146,8 @@ def decide(state: State, tries: Tries) -> Action:
         return Action.STALL if tries.exhausted and tries.remedy == "none" else _REMEDY[tries.remedy]
     if state is State.ROLLING_BACK:
         return Action.ROLLBACK_AND_RETRY if failed and tries.strategy == "rollback" else Action.UNLOCK
+    if state is State.UNINSTALLING:
+        return Action.UNINSTALL_AND_RETRY if failed and tries.strategy == "uninstall" else Action.UNLOCK
     if state is State.ABSENT and failed and tries.exhausted:
         return Action.STALL
     if state is State.OUT_OF_SYNC and failed and tries.exhausted and tries.strategy == "rollback":

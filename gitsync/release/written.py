@@ -65,7 +65,7 @@ async def judge_dependencies(release: HelmRelease, index: ReleaseIndex, expressi
             continue
         variables = {_SELF: _with_status(own), _DEP: _with_status(live)}
         (answer,) = await expressions.evaluate([dependency.ready_expr], variables)
-        index.judge(release.key, key, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
+        index.judge(release.key, live, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
 
 
 def _with_status(manifest: Manifest) -> Manifest:

@@ -12,11 +12,13 @@ import orjson
 from gitsync.api.identity import Manifest
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import load
+from gitsync.sandbox import protobuf
 from gitsync.sandbox.api import Options, Target
 from gitsync.sandbox.catalog import Catalog, Resource
 from gitsync.sandbox.failures import Failure, bad_request, expired, no_such_path
 
-SUBRESOURCES: Final = ("status", "finalize")
+#: Subresources that are not told of in discovery, by the resource that has them.
+_UNTOLD: Final = {"finalize": "namespaces", "log": "pods"}
 
 
 def target_of(path: str, catalog: Catalog) -> Target:
@@ -29,7 +31,7 @@ def target_of(path: str, catalog: Catalog) -> Target:
         case _:
             raise no_such_path()
     match rest:
-        case ["namespaces", namespace, plural, *more] if plural not in SUBRESOURCES:
+        case ["namespaces", namespace, plural, *more] if plural not in ("status", "finalize"):
             pass
         case [plural, *more]:
             namespace = ""
@@ -47,9 +49,9 @@ def target_of(path: str, catalog: Catalog) -> Target:
 
 
 def _has(resource: Resource, subresource: str) -> bool:
-    return (subresource == "status" and resource.has_status) or (
-        subresource == "finalize" and resource.plural == "namespaces" and not resource.custom
-    )
+    if subresource == "status":
+        return resource.has_status
+    return not resource.custom and _UNTOLD.get(subresource) == resource.plural
 
 
 def options_of(query: Mapping[str, str], user_agent: str, *, apply: bool = False) -> Options:
@@ -66,9 +68,8 @@ def options_of(query: Mapping[str, str], user_agent: str, *, apply: bool = False
     )
 
 
-def manifest_of(body: bytes, resource: Resource) -> Manifest:
-    """The object of a request. Raises: Failure 400 for what is none of this kind."""
-    manifest = body_of(body)
+def manifest_of(manifest: Any, resource: Resource) -> Manifest:
+    """A body, checked to be an object. Raises: Failure 400 for what is none of this kind."""
     if not isinstance(manifest, dict):
         raise bad_request("the object provided is unrecognized (must be of type " + resource.kind + ")")
     version, kind = manifest.setdefault("apiVersion", resource.api_version), manifest.setdefault("kind", resource.kind)
@@ -83,8 +84,10 @@ def manifest_of(body: bytes, resource: Resource) -> Manifest:
     return manifest
 
 
-def body_of(body: bytes) -> Any:
-    """JSON, or YAML (as server-side apply allows). Raises: Failure 400."""
+def body_of(body: bytes, content_type: str, catalog: Catalog) -> Any:
+    """JSON, protobuf, or YAML (as server-side apply allows). Raises: Failure 400."""
+    if content_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(body, catalog.messages, catalog.message_names)
     try:
         return orjson.loads(body)
     except ValueError:

@@ -5,6 +5,7 @@ The rules are those that charts and repositories break: required fields, enumera
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,14 @@ _STATEFUL: Final = (
 _CLAIM: Final = ("resources", "volumeAttributesClassName", "volumeName", "storageClassName")
 
 
+_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+
+
 def broken(manifest: Manifest, before: Manifest | None, resource: Resource) -> Iterator[Cause]:
     """What is wrong with an object that is to be written in the place of ``before``."""
     yield from _metadata(manifest, resource)
@@ -61,6 +70,8 @@ def broken(manifest: Manifest, before: Manifest | None, resource: Resource) -> I
         elif name in (resource.type.schema.get("required") or ()):
             yield _required(name)
     yield from _workload(manifest)
+    if manifest["kind"] == "Secret":
+        yield from _secret(manifest)
     if before is not None:
         yield from _changed(manifest, before)
 
@@ -129,6 +140,24 @@ def _workload(manifest: Manifest) -> Iterator[Cause]:
         yield _required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
     if isinstance(spec.get("replicas"), int) and spec["replicas"] < 0:
         yield invalid_value("spec.replicas", spec["replicas"], "must be greater than or equal to 0")
+
+
+def _secret(manifest: Manifest) -> Iterator[Cause]:
+    """What a type of Secret must hold."""
+    data = manifest.get("data") or {}
+    for name in _SECRETS.get(manifest["type"], ()):
+        if name not in data:
+            yield _required(f"data[{name}]")
+        elif name.endswith("json") and not _is_json(data[name]):
+            yield Cause("FieldValueInvalid", f"data[{name}]", 'Invalid value: "<secret contents redacted>": not JSON')
+
+
+def _is_json(encoded: str) -> bool:
+    try:
+        json.loads(base64.b64decode(encoded))
+    except ValueError:
+        return False
+    return True
 
 
 def _restarts(spec: Manifest) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -112,6 +113,8 @@ class Type:
     def complaint(self, value: Any) -> str:
         """Why ``value`` cannot stand here, in the words of server-side apply; "" when it can."""
         python, word = _KINDS.get(self.kind, (object, ""))
+        if self.schema.get("format") == "byte" and isinstance(value, str) and not _is_base64(value):
+            return "illegal base64 data"
         fits = isinstance(value, python) and (self.kind == "boolean" or not (word and isinstance(value, bool)))
         return "" if fits else f"expected {word}, got &value.valueUnstructured{{Value:{json.dumps(value)}}}"
 
@@ -121,6 +124,14 @@ class Type:
 
 #: What nothing is known about: maps are merged, lists are atomic.
 ANY: Final = Type({"x-kubernetes-preserve-unknown-fields": True}, {}, native=False)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _compact(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from gitsync.api.identity import Manifest
-from gitsync.sandbox import discovery, requests
+from gitsync.sandbox import discovery, openapiv2, requests
 from gitsync.sandbox.api import Api, Target, Written, in_version
 from gitsync.sandbox.failures import Failure, bad_request
 from gitsync.sandbox.metadata import unsupported
@@ -61,13 +62,15 @@ class Handler:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.path in ("/readyz", "/healthz", "/livez"):
             return web.Response(text="ok")
+        if request.path == "/openapi/v2":
+            return web.Response(body=openapiv2.document(), headers={"Content-Type": openapiv2.MEDIA_TYPE})
         told = discovery.document(request.path, request.headers.get("Accept", ""), self._api.catalog)
         if told is not None:
             return _respond(told, kind=_aggregated_type(told))
         target = requests.target_of(request.path, self._api.catalog)
         query = {name: request.query[name] for name in request.query}
-        method, body = request.method, await request.read()
-        if "protobuf" in request.content_type or "cbor" in request.content_type: raise unsupported(request.content_type)
+        method, raw = request.method, await request.read()
+        body = requests.body_of(raw, request.content_type, self._api.catalog) if raw else None
         if method == "GET":
             return await self._read(request, target, query)
         if method == "POST" and not target.name:
@@ -81,6 +84,9 @@ class Handler:
 
     async def _read(self, request: web.Request, target: Target, query: Mapping[str, str]) -> web.StreamResponse:
         view = self._view(request, target)
+        if target.subresource == "log":
+            self._api.get(target)
+            return web.Response(text="The sandbox only plays this container: nothing ran.\n")
         if target.name:
             return _respond(view.one(self._api.get(target)))
         if query.get("watch") in ("1", "true"):
@@ -134,9 +140,7 @@ class Handler:
             watch.close()
         return response
 
-    def _create(
-        self, request: web.Request, target: Target, query: Mapping[str, str], body: bytes
-    ) -> web.StreamResponse:
+    def _create(self, request: web.Request, target: Target, query: Mapping[str, str], body: Any) -> web.StreamResponse:
         manifest = requests.manifest_of(body, target.resource)
         if target.resource.plural == _REVIEW:
             return _respond({**manifest, "status": {"allowed": True}}, 201)
@@ -147,7 +151,7 @@ class Handler:
         written = self._api.create(replace(target, namespace=namespace), manifest, options)
         return self._written(written, request, target)
 
-    def _put(self, request: web.Request, target: Target, query: Mapping[str, str], body: bytes) -> Written:
+    def _put(self, request: web.Request, target: Target, query: Mapping[str, str], body: Any) -> Written:
         manifest = requests.manifest_of(body, target.resource)
         if target.subresource == "finalize":
             finalizers = manifest.get("spec", {}).get("finalizers") or []
@@ -161,32 +165,30 @@ class Handler:
         options = requests.options_of(query, _user_agent(request))
         return self._api.update(target, lambda before: manifest, options)
 
-    def _patch(self, request: web.Request, target: Target, query: Mapping[str, str], body: bytes) -> Written:
+    def _patch(self, request: web.Request, target: Target, query: Mapping[str, str], body: Any) -> Written:
         kind = request.content_type
         if kind in _APPLY:
             options = requests.options_of(query, _user_agent(request), apply=True)
             return self._api.apply(target, requests.manifest_of(body, target.resource), options)
-        patch, resource = requests.body_of(body), target.resource
+        resource = target.resource
         options = requests.options_of(query, _user_agent(request))
 
         def change(before: Manifest) -> Manifest:
             patched: Any
             if kind == "application/json-patch+json":
-                patched = json_patched(before, patch)
+                patched = json_patched(before, body)
             elif kind == "application/merge-patch+json":
-                patched = merge_patched(before, patch)
+                patched = merge_patched(before, body)
             elif kind == "application/strategic-merge-patch+json" and not resource.custom:
-                patched = strategic_patched(before, patch, resource.type)
+                patched = strategic_patched(before, body, resource.type)
             else:
                 raise unsupported(kind)
-            return requests.manifest_of(orjson.dumps(patched), resource)
+            return requests.manifest_of(copy.deepcopy(patched), resource)
 
         return self._api.update(target, change, options)
 
-    def _delete(
-        self, request: web.Request, target: Target, query: Mapping[str, str], body: bytes
-    ) -> web.StreamResponse:
-        asked = requests.body_of(body) if body else {}
+    def _delete(self, request: web.Request, target: Target, query: Mapping[str, str], body: Any) -> web.StreamResponse:
+        asked = body or {}
         preconditions = asked.get("preconditions") or {}
         dry_run = "All" in (asked.get("dryRun") or [query.get("dryRun")])
         policy = asked.get("propagationPolicy") or query.get("propagationPolicy") or ""

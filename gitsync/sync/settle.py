@@ -50,9 +50,13 @@ class Outcomes:
         if is_stalled(manifest):
             return Outcome("failed", message)
         blocked = self._index.blocked(key)
-        if blocked is not None and all(self._hopeless(other) for other in blocked.on):
+        if blocked is not None and all(self._hopeless(other) or self._refused(key, other) for other in blocked.on):
             return Outcome("waiting", message)
         return Outcome("moving", message)
+
+    def _refused(self, key: ObjectKey, other: ObjectKey) -> bool:
+        """Whether ``other`` is ready, and not what the readyExpr of ``key`` asks for."""
+        return self._index.answered(key, other) and self.of(other).phase == "ready"
 
     def _hopeless(self, key: ObjectKey) -> bool:
         return self._index.raw(key) is None or self.of(key).phase in ("failed", "waiting", "suspended")

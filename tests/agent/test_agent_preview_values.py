@@ -22,6 +22,11 @@ spec:
       sourceRef: {{kind: GitRepository, name: flux-system}}
       valuesFiles: [charts/app/values.yaml, env/prod.yaml]
   commonMetadata: {{labels: {{team: storage}}}}
+  postRenderers:
+    - kustomize:
+        patches:
+          - target: {{kind: ConfigMap}}
+            patch: '- {{op: add, path: /data/patched, value: by kustomize}}'
   valuesFrom:
     - {{kind: ConfigMap, name: base}}
     - {{kind: Secret, name: login, valuesKey: password, targetPath: auth.password}}
@@ -75,4 +80,5 @@ async def test_a_plan_shows_what_references_make_of_a_release(
     shown = json.dumps({"default": "chart", "environment": "prod", "from": "git"}, separators=(",", ":"))
     assert shown in text.replace('\\"', '"')
     assert "team: storage" in text
+    assert "patched: by kustomize" in text
     assert "hunter2" not in text

@@ -249,6 +249,26 @@ def test_problems_are_printed_as_compilers_print_them(
     assert err.endswith("5 releases: 6 errors, 0 warnings\n")
 
 
+def test_expressions_that_do_not_compile_are_problems_of_their_line(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = "  healthCheckExprs:\n    - apiVersion: charts.example/v1\n      current: status.ready\n      failed: "
+    write(
+        place,
+        {
+            "bad.yaml": release("bad", "good\n      readyExpr: depp.status.ready") + check + "'a b'\n",
+            "good.yaml": release("good") + check + "'!status.ready'\n",
+        },
+    )
+    assert main(["validate", "--no-charts"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "bad.yaml:17:7: error: spec.dependsOn[0].readyExpr: there is no variable depp, only self and dep, "
+        "in: `depp.status.ready`",
+        "bad.yaml:21:7: error: spec.healthCheckExprs[0].failed: Syntax error: extraneous input 'b' expecting <EOF> "
+        "at line 1, column 3, in: `a b`",
+    ]
+
+
 def test_without_charts_nobody_is_asked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place, {**STORY, "bitnami.yaml": REPOSITORY.format(url="http://127.0.0.1:9/nobody")})
     assert main(["validate", "--no-charts"]) == 0

@@ -15,9 +15,18 @@ import pytest
 from helm_python import Chart, Config
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cluster import Cluster, Timings, listing, retry_on_conflict
+from gitsync.cluster import CONFINED, Cluster, Timings, listing, retry_on_conflict
 from gitsync.cluster.credentials import InCluster
-from gitsync.errors import AlreadyExists, Conflict, Forbidden, Invalid, KindUnknown, NotFound, Unauthorized
+from gitsync.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    KindUnknown,
+    MissingRight,
+    NotFound,
+    Unauthorized,
+)
 from tests.cluster.silentproxy import silent_proxy
 from tests.controlplane.cluster import Cluster as ControlPlane
 
@@ -384,3 +393,52 @@ async def test_helm_sees_the_same_cluster_as_the_same_user(
         for cluster in (live, inside):
             rendered = await asyncio.to_thread(render, tmp_path / "chart", namespace, cluster.helm_access())
             assert "found: somebody" in rendered
+
+
+async def test_a_service_account_is_impersonated_with_its_groups_and_its_rights_alone(
+    live: Cluster, control_plane: ControlPlane, namespace: str
+) -> None:
+    account = live.impersonating(namespace, "deployer")
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}
+    answer = await account.create(review, manager=MANAGER)
+    assert answer["status"]["userInfo"]["username"] == f"system:serviceaccount:{namespace}:deployer"
+    assert set(answer["status"]["userInfo"]["groups"]) == {
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{namespace}",
+        "system:authenticated",
+    }
+    with pytest.raises(MissingRight) as caught:
+        await account.apply(configmap(namespace), manager=MANAGER)
+    assert caught.value.message == (
+        f'cannot apply ConfigMap/{namespace}/settings: configmaps "settings" is forbidden: User '
+        f'"system:serviceaccount:{namespace}:deployer" cannot patch resource "configmaps" in API group "" in the '
+        f'namespace "{namespace}"; a RoleBinding in namespace {namespace} has to let ServiceAccount '
+        f"{namespace}/deployer patch configmaps"
+    )
+    with pytest.raises(MissingRight, match="a ClusterRoleBinding has to let ServiceAccount"):
+        await account.list("", "Node")
+    assert await live.find(key(namespace)) is None
+    with pytest.raises(MissingRight, match='cannot list resource "configmaps"'):
+        async with account.watch("", "ConfigMap", namespace=namespace):
+            pass
+    await account.close()
+    assert await live.apply(configmap(namespace), manager=MANAGER), "the connection is not the account's to close"
+
+
+async def test_who_may_not_impersonate_is_told_so(control_plane: ControlPlane, namespace: str) -> None:
+    token = control_plane.request(
+        "POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token", {"spec": {"expirationSeconds": 3600}}
+    )["status"]["token"]
+    kubeconfig = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": {"server": control_plane.server, **authority(control_plane)}}],
+        "users": [{"name": "it", "user": {"token": token}}],
+    }
+    async with await Cluster.remote(json.dumps(kubeconfig), CONFINED) as remote:
+        with pytest.raises(MissingRight, match=f"let ServiceAccount {namespace}/default impersonate serviceaccounts"):
+            await remote.impersonating(namespace, "deployer").get(key(namespace))
+
+
+def authority(control_plane: ControlPlane) -> dict[str, str]:
+    return {"certificate-authority-data": base64.b64encode(control_plane.ca_file.read_bytes()).decode()}

@@ -96,8 +96,14 @@ def test_settings_can_allow_plugins_and_unverified_servers_but_never_files() -> 
         ),
         (json.dumps(kubeconfig({**CLUSTER, "certificate-authority-data": 5})), "cannot use the kubeconfig"),
         (json.dumps(kubeconfig({"server": "https://me:pass@there.example"})), "holds a user name or password"),
-        (json.dumps(kubeconfig({**CLUSTER, "proxy-url": "socks5://x"})), "proxy is not supported"),
-        (json.dumps(kubeconfig(user={"token": "two\nlines-secret"})), "the token is not one line"),
+        (
+            json.dumps(kubeconfig({"server": "https://there.example", "proxy-url": "socks5://x"})),
+            "proxy is not supported",
+        ),
+        (
+            json.dumps(kubeconfig({"server": "https://there.example"}, {"token": "two\nlines-secret"})),
+            "the token is not one line",
+        ),
     ],
 )
 async def test_what_is_no_kubeconfig_is_refused_without_a_word_of_it(text: str, complaint: str) -> None:

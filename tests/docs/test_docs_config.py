@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -118,11 +119,14 @@ def test_the_reduced_rights_are_enough_for_the_sample_repository(
         str(file.relative_to(SAMPLE)): file.read_text().replace("http://charts.example", charts.url)
         for file in (SAMPLE / "fleet").rglob("*.yaml")
     }
-    fleet.commit(files, "redis and backend")
+    files["fleet/tenant.yaml"] = for_tenant(files["fleet/releases/backend.yaml"])
+    add_tenant(kubectl)
+    fleet.commit(files, "redis and backend, and backend once more as a tenant")
 
     done = once_as_service_account(control_plane, kubectl, fleet, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "forbidden" not in done.stdout + done.stderr
+    assert kubectl("-n", "tenant", "get", "deployments", "-o", "name") == "deployment.apps/backend-podinfo\n"
 
     fleet.commit({**dict.fromkeys(files), "fleet/none.yaml": "# nothing\n"}, "nothing")
     done = once_as_service_account(control_plane, kubectl, fleet, tmp_path, "--allow-mass-prune")
@@ -134,6 +138,27 @@ def test_the_reduced_rights_are_enough_for_the_sample_repository(
     assert done.returncode == 1
     assert "object failed" in done.stdout + done.stderr
     assert "is forbidden" in done.stdout + done.stderr
+
+
+def add_tenant(kubectl: Cli) -> None:
+    """A namespace whose releases are worked on as its own account, as config/reduced/role.yaml says."""
+    kubectl("create", "namespace", "tenant")
+    kubectl("-n", "tenant", "create", "serviceaccount", "deployer")
+    kubectl(
+        "-n", "tenant", "create", "rolebinding", "deployer", "--clusterrole=admin", "--serviceaccount=tenant:deployer"
+    )
+    agent = ("--clusterrole=gitsync-impersonate", "--serviceaccount=gitsync-system:gitsync")
+    kubectl("-n", "tenant", "create", "rolebinding", "gitsync-impersonate", *agent)
+
+
+def for_tenant(release: str) -> str:
+    """The release in the namespace ``tenant``, as an account there."""
+    found = YAML(typ="safe", pure=True).load(release)
+    found["metadata"]["namespace"] = "tenant"
+    del found["spec"]["dependsOn"]
+    found["spec"]["serviceAccountName"] = "deployer"
+    found["spec"]["chart"]["spec"]["sourceRef"]["namespace"] = "default"
+    return json.dumps(found)
 
 
 ROLE = """\

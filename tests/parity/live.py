@@ -19,7 +19,15 @@ from tests.controlplane.errors import ApiError
 Normal = dict[str, Any]
 
 _NAMESPACED = {
-    "/api/v1": ("configmaps", "secrets", "serviceaccounts", "services", "persistentvolumeclaims", "pods", "podtemplates"),
+    "/api/v1": (
+        "configmaps",
+        "secrets",
+        "serviceaccounts",
+        "services",
+        "persistentvolumeclaims",
+        "pods",
+        "podtemplates",
+    ),
     "/apis/apps/v1": ("deployments", "statefulsets", "daemonsets"),
     "/apis/batch/v1": ("jobs", "cronjobs"),
     "/apis/networking.k8s.io/v1": ("ingresses", "networkpolicies"),

@@ -116,6 +116,7 @@ def test_auto_follows_what_helm_did_and_helm_follows_it(world: World) -> None:
     world.deploy("raw", {"objects": [config_map("config", b="1")]})
     world.ready()
     assert world.record(2)["apply_method"] == "csa"
+    world.patch_spec(suspend=True)  # it would take back what helm does
 
     world.upgrade("raw", {"objects": [config_map("config", c="1")]}, namespace=world.ours)
 
@@ -178,12 +179,12 @@ def test_custom_resources_are_patched_as_by_helm(world: World) -> None:
     both(world, "Gizmo", "gizmo", edit)
     roll(world, "upgrade", gizmo(size=1, colour="green", items=[{"name": "b"}]), "false", **CLIENT_SIDE)
 
-    found = [
+    ours, theirs = (
         live.normal(world.cluster.request("GET", f"{path.format(name)}/gizmo"), name)
         for name in (world.ours, world.theirs)
-    ]
-    assert not live.differences(*found)
-    assert found[0]["spec"] == {"size": 5, "colour": "green", "hand": 1, "items": [{"name": "b"}]}
+    )
+    assert not live.differences(ours, theirs)
+    assert ours["spec"] == {"size": 5, "colour": "green", "hand": 1, "items": [{"name": "b"}]}
 
 
 def test_a_patch_that_is_refused_fails_the_release(world: World) -> None:
@@ -204,8 +205,9 @@ def test_a_field_that_no_schema_has(world: World) -> None:
     """Server-side apply refuses it, client-side apply drops it with a warning, as with helm; disableOpenAPIValidation
     and ``--disable-openapi-validation`` have no say in either."""
     values = {"objects": [{**config_map("config"), "unknownField": 1}]}
-    switched_off = {"disableOpenAPIValidation": True}
-    for spec, flags in (({}, ()), ({"install": switched_off}, ("--disable-openapi-validation",))):
+    off: Manifest = {"install": {"disableOpenAPIValidation": True}}
+    sides: list[tuple[Manifest, list[str]]] = [({}, []), (off, ["--disable-openapi-validation"])]
+    for spec, flags in sides:
         world.deploy("raw", values, **spec)
         world.condition("Ready", "False", f"ConfigMap/{world.ours}/config: unknownField: field not declared")
         with pytest.raises(CommandError, match="unknownField: field not declared in schema"):

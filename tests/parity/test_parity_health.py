@@ -152,9 +152,7 @@ def test_each_action_ends_at_its_own_timeout_or_does_not_wait(world: World) -> N
     web.ready()
 
 
-def test_an_uninstall_says_what_it_waits_for_and_ends_at_its_timeout(
-    world: World, kubectl: Cli
-) -> None:
+def test_an_uninstall_says_what_it_waits_for_and_ends_at_its_timeout(world: World, kubectl: Cli) -> None:
     held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["example.com/hold"]}}
     world.deploy("raw", {"objects": [held]}, uninstall={"timeout": "3s"}, timeout="10m")
     world.ready()

@@ -10,7 +10,7 @@ from tests.controlplane.errors import CommandError
 from tests.parity.world import World
 
 Manifest = dict[str, Any]
-FORCE = {"upgrade": {"force": True}}
+FORCE: Manifest = {"upgrade": {"force": True}}
 
 
 def fixed(value: str, **metadata: Any) -> Manifest:
@@ -80,7 +80,7 @@ def test_a_refused_change_says_what_would_help_and_force_makes_it(world: World) 
     with pytest.raises(CommandError, match="field is immutable"):
         world.upgrade("raw", {"objects": changed})
     said = message(world.condition("Stalled", "True"))
-    assert f"cannot change Deployment.apps/{world.ours}/app: spec.selector: field is immutable; " in said
+    assert f"cannot change Deployment/{world.ours}/app: spec.selector: field is immutable; " in said
     assert "set spec.upgrade.force: true to have it replaced (deleted and created anew), or rename it" in said
     assert uids() == old
 
@@ -93,9 +93,9 @@ def test_a_refused_change_says_what_would_help_and_force_makes_it(world: World) 
         line for line in world.serving.lines if line["event"] == "object is replaced" and world.ours in line["object"]
     ]
     assert {(line["object"].split("/")[0], line["why"]) for line in lines} == {
-        ("Deployment.apps", "spec.selector: field is immutable"),
+        ("Deployment", "spec.selector: field is immutable"),
         ("Service", "spec.clusterIPs[0]: may not change once set"),
-        ("RoleBinding.rbac.authorization.k8s.io", "roleRef: cannot change roleRef"),
+        ("RoleBinding", "roleRef: cannot change roleRef"),
     }
 
     world.deploy("raw", {"objects": [*changed[:-1], config("c")]}, **FORCE)
@@ -106,14 +106,14 @@ def test_a_refused_change_says_what_would_help_and_force_makes_it(world: World) 
 @pytest.mark.parametrize("way", ["enabled", "disabled"])
 def test_what_holds_data_is_never_replaced(way: str, world: World) -> None:
     keep = {"annotations": {"helm.sh/resource-policy": "keep"}}
-    options = {"upgrade": {"force": True, "serverSideApply": way}}
+    options: Manifest = {"upgrade": {"force": True, "serverSideApply": way}}
     first = [claim(["ReadWriteOnce"]), fixed("a", **keep)]
     world.deploy("raw", {"objects": first}, install={"disableWait": True})
     world.ready()
     old = uid(world, "/api/v1", "persistentvolumeclaims", "claim"), uid(world, "/api/v1", "configmaps", "config")
 
     world.deploy("raw", {"objects": [claim(["ReadWriteMany"]), first[1]]}, **options)
-    said = message(world.condition("Stalled", "True", "retries exhausted"))
+    said = message(world.condition("Ready", "False", "retries exhausted"))
     assert f"cannot change PersistentVolumeClaim/{world.ours}/claim: spec: spec is immutable" in said
     assert "deleting it would delete data, so it is never replaced: delete it yourself, or rename it" in said
 
@@ -130,10 +130,15 @@ def test_what_would_not_be_taken_anew_either_is_not_deleted(world: World) -> Non
     world.ready()
     old = uid(world, "/api/v1", "services", "service")
 
-    world.deploy("raw", {"objects": [service(clusterIP="None", sessionAffinity="Sometimes")]}, **FORCE)
-    world.condition("Ready", "False", "spec.sessionAffinity")
-
-    assert uid(world, "/api/v1", "services", "service") == old
+    bad: dict[str, dict[str, Any]] = {
+        "spec.sessionAffinity: Unsupported value": {"sessionAffinity": "Sometimes"},
+        "spec.unknown: field not declared in schema": {"unknown": 1},
+        'spec.ports: duplicate entries for key [port=80,protocol="TCP"]': {"ports": [{"port": 80}, {"port": 80}]},
+    }
+    for said, spec in bad.items():
+        world.deploy("raw", {"objects": [service(clusterIP="None", **spec)]}, **FORCE)
+        world.condition("Ready", "False", said)
+        assert uid(world, "/api/v1", "services", "service") == old
 
 
 def test_a_secret_that_cannot_be_changed_is_told_of_without_its_values(world: World) -> None:

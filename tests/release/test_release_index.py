@@ -137,23 +137,36 @@ def expecting(manifest: Manifest, name: str, expression: str) -> Manifest:
 
 
 def test_a_ready_expr_replaces_the_check_of_readiness() -> None:
-    index = index_of(release("redis", ready=False), expecting(release("backend"), "redis", "dep.ok"))
+    redis = release("redis", ready=False)
+    index = index_of(redis, expecting(release("backend"), "redis", "dep.ok"))
 
-    assert text_of(index, "backend") == (
-        "dependency 'default/redis' is not ready: its readyExpr was not evaluated yet",
-        {key("redis")},
-    )
-    index.judge(key("backend"), key("redis"), "dep.ok", "readyExpr `dep.ok` is false")
-    assert text_of(index, "backend") == (
-        "dependency 'default/redis' is not ready: readyExpr `dep.ok` is false",
-        {key("redis")},
-    )
-    index.judge(key("backend"), key("redis"), "dep.ok", "")
+    waits = "dependency 'default/redis' is not ready: "
+    assert text_of(index, "backend") == (f"{waits}its readyExpr was not evaluated yet", {key("redis")})
+    assert not index.answered(key("backend"), key("redis"))
+    index.judge(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
+    assert text_of(index, "backend") == (f"{waits}readyExpr `dep.ok` is false", {key("redis")})
+    assert index.answered(key("backend"), key("redis"))
+    index.see(key("redis"), release("redis", ready=False, version=2))
+    assert not index.answered(key("backend"), key("redis")), "the answer was about the state before"
+
+    index.judge(key("backend"), redis, "dep.ok", "")
     assert index.blocked(key("backend")) is None
     index.see(key("backend"), expecting(release("backend", version=2), "redis", "dep.other"))
     assert index.blocked(key("backend")) is not None, "the answer was to another expression"
     index.forget(key("redis"))
     assert text_of(index, "backend") == ("dependency 'default/redis' does not exist", {key("redis")})
+
+
+def test_an_answer_is_told_when_it_is_new() -> None:
+    redis = release("redis")
+    index = index_of(redis, expecting(release("backend"), "redis", "dep.ok"))
+    told: list[ObjectKey] = []
+    index.subscribe(lambda changed, before, after: told.append(changed))
+
+    for why in ("no", "no", ""):
+        index.judge(key("backend"), redis, "dep.ok", why)
+
+    assert told == [key("backend")] * 2
 
 
 def test_what_lies_behind_a_ready_expr_holds_nobody_back() -> None:
@@ -167,7 +180,7 @@ def test_what_lies_behind_a_ready_expr_holds_nobody_back() -> None:
     index = index_of(
         release("redis", ready=False), release("middle", "redis"), expecting(release("backend"), "middle", "true")
     )
-    index.judge(key("backend"), key("middle"), "true", "")
+    index.judge(key("backend"), release("middle"), "true", "")
     assert index.blocked(key("backend")) is None
 
 

@@ -42,7 +42,7 @@ TABLE: list[tuple[Pattern, Pattern, Pattern, Pattern, State]] = [
     (("pending-install", "pending-upgrade"), (*OTHER, "nothing"), ("us",), ANY, State.INTERRUPTED),
     (("pending-rollback",), ("wanted", *OTHER), ("us",), ANY, State.ROLLING_BACK),
     (("pending-rollback",), ("nothing",), ("us",), ANY, State.INTERRUPTED),
-    (("uninstalling",), ANY, ("us",), ANY, State.INTERRUPTED),
+    (("uninstalling",), ANY, ("us",), ANY, State.UNINSTALLING),
     (PENDING, ANY, THEIRS, ("fresh",), State.LOCKED),
     (PENDING, ANY, THEIRS, ("stale",), State.STALE_LOCK),
 ]
@@ -115,6 +115,12 @@ DEPENDS: dict[State, list[tuple[Fact, Fact, Fact, Fact, Fact, Action]]] = {
         (True, None, None, "none", None, Action.UNLOCK),
         (True, None, None, "uninstall", None, Action.UNLOCK),
         (True, None, None, "rollback", None, Action.ROLLBACK_AND_RETRY),
+    ],
+    State.UNINSTALLING: [
+        (False, None, None, None, None, Action.UNLOCK),
+        (True, None, None, "none", None, Action.UNLOCK),
+        (True, None, None, "rollback", None, Action.UNLOCK),
+        (True, None, None, "uninstall", None, Action.UNINSTALL_AND_RETRY),
     ],
     State.FAILED: [
         (None, True, None, "none", None, Action.RETRY),

@@ -122,3 +122,20 @@ def test_settling_looks_only_at_what_changed_and_ends_when_nothing_moves() -> No
 def test_a_release_that_was_just_applied_and_not_seen_yet_is_moving() -> None:
     settling = Settling(ReleaseIndex(), [key("a")])
     assert settling.open == {key("a")}
+
+
+def test_a_release_whose_ready_expr_says_no_of_a_ready_dependency_waits() -> None:
+    redis = release("redis", **READY)
+    backend = release("backend", "redis")
+    backend["spec"]["dependsOn"][0]["readyExpr"] = "dep.ok"
+    releases = index(redis, backend)
+    settling = Settling(releases, [key("backend")])
+    assert settling.open == {key("backend")}, "nobody has evaluated it yet"
+
+    releases.judge(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
+    settling.look([key("backend")])
+
+    assert Outcomes(releases).of(key("backend")).phase == "waiting"
+    assert not settling.open
+    releases.see(key("redis"), release("redis", version=2))
+    assert Outcomes(releases).of(key("backend")).phase == "moving"

@@ -1,0 +1,52 @@
+"""How ``gitsync plan`` and ``gitsync diff`` show what changes, object by object."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from gitsync.cli.output import colours, one_line, write
+
+if TYPE_CHECKING:
+    from gitsync.sync.preview import ObjectPreview
+
+_COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
+_MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
+
+
+def write_changes(objects: Iterable[ObjectPreview]) -> None:
+    """To stdout: a heading for each object, and the lines that differ."""
+    colour = colours(sys.stdout)
+    for item in objects:
+        write(_heading(item, colour) + "\n")
+        for line in item.diff:
+            write(_painted(str(line), _COLOURS[line.kind] if colour else "") + "\n")
+        if item.diff:
+            write("\n")
+
+
+def _heading(item: ObjectPreview, colour: bool) -> str:
+    notes = [f"release {item.release}"] if item.release else []
+    notes += [note for note in (item.origin, item.why) if note]
+    text = f"{_MARKS[item.verb]} {item.verb} {item.key}" + (f"  ({', '.join(notes)})" if notes else "")
+    return _painted(one_line(text), "1" if colour else "")
+
+
+def _painted(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def change_data(item: ObjectPreview) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "group": item.key.group,
+        "kind": item.key.kind,
+        "namespace": item.key.namespace,
+        "name": item.key.name,
+        "action": item.verb,
+        "release": item.release,
+        "origin": item.origin,
+        "why": item.why,
+        "diff": [str(line) for line in item.diff],
+    }

@@ -1,0 +1,113 @@
+"""What differs between two commits once their releases are rendered, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import ReleaseContext, Rendered
+from gitsync.diff import render_diff
+from gitsync.errors import GitsyncError
+from gitsync.manifests import Desired
+from gitsync.release.target import Located, Target, ref_of, target_of
+from gitsync.release.values import compose, texts_of
+from gitsync.sync.planning import is_release
+from gitsync.sync.preview import ObjectPreview, Preview, Problem, Verb
+
+#: A release's name, "" for what stands in Git itself, and an object.
+Place = tuple[str, ObjectKey]
+
+
+@dataclass
+class Contents:
+    """All objects of a commit, those of releases rendered, and HelmReleases apart. ``unrendered`` are the releases for
+    which that failed; ``problems`` say why."""
+
+    objects: dict[Place, Manifest] = field(default_factory=dict)
+    releases: dict[Place, Manifest] = field(default_factory=dict)
+    origins: dict[Place, str] = field(default_factory=dict)
+    unrendered: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def comparable(self, unrendered: set[str]) -> dict[Place, Manifest]:
+        """The objects but for those of releases that could not be rendered: the HelmReleases stand for them."""
+        objects = {place: item for place, item in self.objects.items() if place[0] not in unrendered}
+        instead = {place: item for place, item in self.releases.items() if _name(place[1]) in unrendered}
+        return objects | instead
+
+
+@dataclass
+class CommitRenderer:
+    """Renders what a commit wants as an install of every release would, with Helm's defaults for what a cluster would
+    say. ``locate`` finds a release's chart, ``render`` renders it."""
+
+    locate: Callable[[HelmRelease], Awaitable[Located]]
+    render: Callable[[Target, ReleaseContext], Awaitable[Rendered]]
+
+    async def contents(self, desired: Desired) -> Contents:
+        """Everything in ``desired``. Raises: GitUnavailable."""
+        found = Contents(problems=[Problem(str(error.origin), error.message, error.hint) for error in desired.errors])
+        for key, item in desired.objects.items():
+            (found.releases if is_release(key) else found.objects)["", key] = item.manifest
+            found.origins["", key] = str(item.origin)
+        await asyncio.gather(*(self._add(release, desired, found) for release in desired.helm_releases.values()))
+        return found
+
+    async def _add(self, release: HelmRelease, desired: Desired, found: Contents) -> None:
+        name = _name(release.key)
+        try:
+            rendered = await self._rendered(release, desired)
+        except GitsyncError as error:
+            place = found.origins["", release.key]
+            found.problems.append(Problem(place, f"{release.key}: {error.message}", error.hint))
+            found.unrendered.add(name)
+            return
+        for manifest in (*rendered.objects, *(hook.object for hook in rendered.hooks)):
+            found.objects[name, ObjectKey.of(manifest)] = manifest
+
+    async def _rendered(self, release: HelmRelease, desired: Desired) -> Rendered:
+        values = await asyncio.to_thread(_values, release, desired)
+        target = target_of(release, await self.locate(release), values)
+        ref = ref_of(release)
+        return await self.render(target, ReleaseContext(ref.name, ref.namespace, 1, is_install=True, is_upgrade=False))
+
+
+def _name(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"
+
+
+def _values(release: HelmRelease, desired: Desired) -> dict[str, Any]:
+    """The values as far as the commit knows them: a reference that it does not hold counts for nothing."""
+
+    def find(key: ObjectKey) -> Manifest | None:
+        item = desired.objects.get(key)
+        return item.manifest if item else None
+
+    texts = texts_of(release, find)
+    optional = tuple(reference.model_copy(update={"optional": True}) for reference in release.spec.values_from)
+    spec = release.spec.model_copy(update={"values_from": optional})
+    return compose(release.model_copy(update={"spec": spec}), texts)
+
+
+def difference(old: Contents, new: Contents, desired: Desired) -> Preview:
+    """From ``old`` to ``new``, which is what ``desired`` comes to. Pure."""
+    problems = [*new.problems]
+    problems += [replace(item, hint="in the older commit") for item in old.problems if item not in new.problems]
+    unrendered = old.unrendered | new.unrendered
+    olds, news = old.comparable(unrendered), new.comparable(unrendered)
+    objects, unchanged = [], 0
+    for place in sorted({**olds, **news}):
+        before, after = olds.get(place), news.get(place)
+        release, key = place
+        lines = tuple(render_diff(before, after, key)[1:])
+        if not lines:
+            unchanged += 1
+            continue
+        verb: Verb = "create" if before is None else "delete" if after is None else "change"
+        origin = new.origins.get(place) or old.origins.get(place, "")
+        objects.append(ObjectPreview(key, verb, lines, origin, release))
+    return Preview(desired.commit, tuple(objects), tuple(problems), unchanged=unchanged)

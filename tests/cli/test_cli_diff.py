@@ -1,0 +1,112 @@
+"""``gitsync diff`` on a real Git repository and a real chart repository, with no cluster anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gitsync.charts.serve import ChartServer
+from gitsync.cli import main
+from tests.cli.conftest import Said
+from tests.e2e.background import Background
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import CHARTS, config_map, release, repository
+
+Diff = Callable[..., Said]
+
+
+@pytest.fixture(scope="module")
+def charts() -> Iterator[str]:
+    with Background() as background:
+        server = ChartServer({"apps": [CHARTS / "app"]})
+        background.run(server.__aenter__())
+        yield server.url
+        background.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, charts: str) -> Fleet:
+    made = Fleet(tmp_path / "fleet")
+    made.commit(
+        {
+            "charts.yaml": repository("apps", charts),
+            "app.yaml": release("apps", "app", values={"message": "before"}),
+            "plain.yaml": config_map("apps", "plain", "1"),
+            "other.yaml": release("apps", "other"),
+        },
+        "first",
+    )
+    return made
+
+
+@pytest.fixture
+def diff(
+    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Said]:
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(fleet.path)
+
+    def run(*arguments: str) -> Said:
+        code = main(["diff", *arguments])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+def test_rendered_objects_of_both_commits_are_compared(diff: Diff, fleet: Fleet) -> None:
+    first = fleet.head
+    fleet.commit(
+        {
+            "app.yaml": release("apps", "app", values={"message": "after"}),
+            "plain.yaml": None,
+            "added.yaml": config_map("apps", "added", "2"),
+        },
+        "second",
+    )
+
+    said = diff("HEAD~1")
+    assert said.code == 2, said.err
+    assert "-  message: before" in said.out
+    assert "+  message: after" in said.out
+    assert "- delete ConfigMap/apps/plain (plain.yaml:1:1)" in said.out
+    assert "+ create ConfigMap/apps/added (added.yaml:1:1)" in said.out
+    assert "(release apps/app)" in said.out
+    assert "apps/other" not in said.out, "it has not changed"
+
+    data = json.loads(diff(first, fleet.head, "-o", "json").out)
+    assert (data["old"], data["new"]) == (first, fleet.head)
+    changed = {(item["release"], item["kind"], item["action"]) for item in data["objects"]}
+    assert ("apps/app", "ConfigMap", "change") in changed
+    assert diff(first, first).code == 0
+
+
+def test_a_release_that_cannot_be_rendered_is_said_and_its_own_change_shown(diff: Diff, fleet: Fleet) -> None:
+    fleet.commit({"app.yaml": release("apps", "app").replace("version: 1.0.0", "version: 9.9.9")}, "no such version")
+
+    said = diff("HEAD~1")
+    assert said.code == 1
+    assert "app.yaml:1:1: HelmRelease/apps/app: " in said.err
+    assert "9.9.9" in said.err
+    assert re.search(r"^\+ +version: \"?9.9.9", said.out, re.MULTILINE)
+    assert said.out.count("delete") == 0, "what it would render is not known"
+
+
+def test_a_name_that_git_does_not_know_is_an_error(diff: Diff, fleet: Fleet) -> None:
+    said = diff("nosuch", "--repo", fleet.path.as_uri())
+    assert said.code == 1
+    assert "there is no branch, tag or commit 'nosuch'" in said.err
+    assert "hint:" in said.err
+
+
+def test_a_branch_of_a_repository_elsewhere_can_be_named(diff: Diff, fleet: Fleet) -> None:
+    first = fleet.head
+    fleet.commit({"plain.yaml": config_map("apps", "plain", "2")}, "second")
+    said = diff(first, "HEAD", "--repo", fleet.path.as_uri())
+    assert said.code == 2, said.err
+    assert "~ change ConfigMap/apps/plain" in said.out

@@ -1,0 +1,81 @@
+"""Whatever goes together with a release, or before it: nothing hangs on gitsync."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.controlplane.cluster import Cli
+from tests.controlplane.errors import ApiError
+from tests.parity.test_parity_drift import lines
+from tests.parity.test_parity_lifecycle import CRDS
+from tests.parity.world import World
+
+
+@pytest.fixture
+def elsewhere(world: World) -> Iterator[str]:
+    """Another namespace."""
+    name = f"else-{uuid.uuid4().hex[:6]}"
+    world.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    try:
+        world.cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def with_repository(world: World, namespace: str, name: str) -> World:
+    """The same world with its HelmRelease, ``name``, and its chart repository in another namespace."""
+    manifest = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "HelmRepository",
+        "metadata": {"name": "charts", "namespace": namespace},
+        "spec": {"interval": "1h", "url": world.serving.url},
+    }
+    place = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/helmrepositories"
+    try:
+        world.cluster.request("POST", place, manifest)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+    return replace(world, ours=namespace, name=name)
+
+
+def test_a_namespace_is_deleted_with_the_releases_in_it(world: World, elsewhere: str, kubectl: Cli) -> None:
+    inside = with_repository(world, elsewhere, "inside")
+    across = with_repository(world, elsewhere, "across")
+    inside.deploy("hooks")
+    across.deploy("hooks", targetNamespace=world.ours, storageNamespace=world.ours, releaseName="across")
+    inside.ready()
+    across.ready()
+    assert world.object("/api/v1", "configmaps", "across") is not None
+
+    kubectl("delete", "namespace", elsewhere, "--wait", "--timeout=120s")
+
+    assert world.object("/api/v1", "configmaps", "across") is None, "what is elsewhere was uninstalled"
+    assert not world.cluster.request("GET", f"/api/v1/namespaces/{world.ours}/secrets?labelSelector=owner=helm")[
+        "items"
+    ]
+
+
+def test_a_release_whose_namespace_and_kinds_are_gone_goes_too(world: World, elsewhere: str, kubectl: Cli) -> None:
+    world.deploy("hooks", targetNamespace=elsewhere, storageNamespace=world.ours, releaseName="demo")
+    widget = replace(world, name="widget")
+    widget.deploy("crds")
+    world.ready()
+    widget.ready()
+    kubectl("delete", "namespace", elsewhere, "--wait", "--timeout=120s")
+    world.cluster.request("DELETE", f"{CRDS}/widgets.charts.example")
+
+    removals = [world.remove(), widget.remove()]
+    for removal in removals:
+        removal()
+    assert world.revisions() == []
+    assert [line["hooks"] for line in lines(world, "hooks cannot run any more, left out")] == [
+        "pre-delete",
+        "post-delete",
+    ]

@@ -1,0 +1,143 @@
+"""What follows a failure: rollbacks and uninstalls, what is said of them, and what is when they fail, too."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+from tests.parity.test_parity_commands import data
+from tests.parity.test_parity_drift import lines
+from tests.parity.test_parity_events import events, reasons
+from tests.parity.world import World
+
+ROLLBACK = {"remediation": {"retries": 0, "remediateLastFailure": True, "strategy": "rollback"}}
+
+
+def conditions(world: World) -> dict[str, dict[str, Any]]:
+    """The HelmRelease's conditions by type."""
+    return {item["type"]: item for item in world.helm_release()["status"]["conditions"]}
+
+
+def tamper(world: World, revision: int) -> None:
+    """Somebody edits what a revision's record holds, and leaves its annotations as they are."""
+    place = f"/api/v1/namespaces/{world.ours}/secrets/sh.helm.release.v1.demo.v{revision}"
+    secret = world.cluster.request("GET", place)
+    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    body["manifest"] += "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: smuggled\n"
+    packed = base64.b64encode(gzip.compress(json.dumps(body).encode()))
+    secret["data"]["release"] = base64.b64encode(packed).decode()
+    world.cluster.request("PUT", place, secret)
+
+
+def test_a_rollback_is_said_and_so_is_what_made_it_necessary(world: World) -> None:
+    world.deploy("hooks")
+    world.ready()
+    world.deploy("hooks", {"failing": "pre-upgrade"}, upgrade=ROLLBACK)
+    status = world.condition("Remediated", "True")
+
+    said = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    assert said == {
+        "Ready": ("False", "UpgradeFailed"),
+        "Released": ("False", "UpgradeFailed"),
+        "Remediated": ("True", "RollbackSucceeded"),
+        "Stalled": ("True", "RetriesExceeded"),
+    }
+    words = f"Helm rollback to previous release {world.ours}/demo.v1 with chart hooks@1.0.0 succeeded"
+    assert conditions(world)["Remediated"]["message"] == words
+    told = ["InstallSucceeded", "UpgradeFailed", "RollbackSucceeded"]
+    world.until(lambda: reasons(world) == told, "all of it is told", lambda: str(events(world)))
+    assert events(world)[-1]["message"] == words
+    assert [(item["version"], item["status"]) for item in status["history"]] == [
+        (3, "deployed"),
+        (2, "failed"),
+        (1, "superseded"),
+    ]
+
+    world.deploy("hooks", {"failing": "never"})
+    assert "Remediated" not in {item["type"] for item in world.ready()["conditions"]}
+
+
+def test_a_rollback_that_fails_is_said_and_the_next_change_of_the_release_mends_it(world: World) -> None:
+    world.deploy("hooks", {"failing": "pre-rollback"})
+    world.ready()
+    world.deploy("hooks", {"failing": "pre-upgrade"}, upgrade=ROLLBACK)
+    status = world.condition("Remediated", "False", "pre-rollback hook hooks/templates/jobs.yaml failed")
+
+    said = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    assert said["Remediated"] == ("False", "RollbackFailed")
+    assert said["Ready"] == ("False", "UpgradeFailed"), "what failed first stays said"
+    assert said["Stalled"] == ("True", "RetriesExceeded")
+    assert "Reconciling" not in said
+    # Of helm the third stays pending-rollback, and locks the release.
+    assert world.revisions() == [(1, "deployed"), (2, "failed"), (3, "failed")]
+    told = ["InstallSucceeded", "UpgradeFailed", "RollbackFailed"]
+    world.until(lambda: reasons(world) == told, "all of it is told", lambda: str(events(world)))
+    (line,) = lines(world, "rollback failed")
+    assert (line["level"], line["then"]) == ("error", "nothing more is tried")
+
+    world.deploy("hooks", {"failing": "never"})
+    world.ready()
+    assert "Remediated" not in conditions(world)
+
+
+def test_a_rollback_that_fails_leaves_the_tries_that_are_left(world: World) -> None:
+    world.deploy("hooks", {"failing": "pre-rollback"})
+    world.ready()
+    world.deploy("hooks", {"failing": "pre-upgrade"}, upgrade={"remediation": {"retries": 1}})
+    world.condition("Stalled", "True", "Failed to upgrade after 2 attempt(s)")
+    world.condition("Remediated", "False")
+
+    # upgrade, rollback, upgrade, rollback
+    assert world.revisions() == [(1, "deployed"), *((number, "failed") for number in range(2, 6))]
+    assert [line["then"] for line in lines(world, "rollback failed")] == [
+        "the upgrade is tried again",
+        "nothing more is tried",
+    ]
+
+
+def test_a_revision_whose_record_was_changed_is_not_rolled_back_to(world: World) -> None:
+    world.deploy("plain", {"text": "first"})
+    world.ready()
+    world.deploy("plain", {"text": "second"})
+    world.ready()
+    world.patch_spec(suspend=True)
+    tamper(world, 2)
+    broken = {"text": "third", "image": "registry.example/app:nonexistent"}
+    world.deploy("plain", broken, upgrade={"timeout": "2s", **ROLLBACK})
+    world.condition("Remediated", "True", f"to previous release {world.ours}/demo.v1 ")
+
+    assert data(world)["text"] == "first"
+    assert world.object("/api/v1", "configmaps", "smuggled") is None
+    assert world.revisions()[-2:] == [(3, "failed"), (4, "deployed")]
+    (refused,) = lines(world, "revision cannot be rolled back to")
+    assert (refused["revision"], refused["why"]) == (2, "its record was changed since")
+
+    for revision in (1, 4):
+        tamper(world, revision)
+    world.deploy("plain", {**broken, "text": "fifth"}, upgrade={"timeout": "2s", **ROLLBACK})
+    world.condition("Remediated", "False", "there is no good revision to roll back to (revision 4: its record was chan")
+    assert world.revisions()[-1] == (5, "failed")
+    assert "Stalled" in conditions(world)
+
+
+def test_an_uninstall_that_fails_is_tried_until_it_succeeds(world: World) -> None:
+    hanging = {"image": "registry.example/hook:nonexistent"}
+    install = {"timeout": "1s", "remediation": {"retries": 1}}
+    world.deploy("hooks", hanging, install=install, uninstall={"timeout": "1s"})
+    world.condition("Remediated", "False", "pre-delete hook hooks/templates/jobs.yaml failed")
+
+    found = conditions(world)
+    assert found["Remediated"]["reason"] == found["Ready"]["reason"] == "UninstallFailed"
+    assert found["Reconciling"]["reason"] == "ProgressingWithRetry"
+    assert "Stalled" not in found
+    world.until(lambda: reasons(world)[:2] == ["InstallFailed", "UninstallFailed"], "it is told")
+    (line,) = lines(world, "uninstall failed, will be tried again")
+    assert "pre-delete hook" in line["error"]
+
+    world.patch_spec(uninstall={"disableHooks": True})
+    world.condition("Stalled", "True", "Failed to install after 2 attempt(s)")
+    assert world.revisions() == [(1, "failed")], "uninstalled in between, and tried again"
+    world.deploy("hooks")
+    world.ready()
