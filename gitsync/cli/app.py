@@ -17,7 +17,10 @@ COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
     "demo": Lazy("gitsync.cli.demo", "Tell the story of redis and backend on a cluster."),
     "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
-    "diff": Lazy("gitsync.cli.diff", "Show what differs between two commits once releases are rendered."),
+    "diff": Lazy(
+        "gitsync.cli.diff",
+        "Show what differs between two commits: manifests, and the objects of releases as they are rendered.",
+    ),
     "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
     "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),
     "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
@@ -31,11 +34,25 @@ COMMANDS: Mapping[str, Lazy] = {
     "create": Lazy("gitsync.cli.create", "Create or change a release or a source; or print YAML for a repository."),
     "delete": Lazy("gitsync.cli.delete", "Delete a release or a source from the cluster; asks first."),
     "export": Lazy("gitsync.cli.export", "Print releases or sources as YAML that can be committed."),
-    "install": Lazy("gitsync.cli.install", "Install the agent into a cluster, and wait until it runs."),
-    "uninstall": Lazy("gitsync.cli.uninstall", "Take the agent out of a cluster, and say what stays."),
-    "check": Lazy("gitsync.cli.check", "Look whether everything is there that an agent needs."),
+    "install": Lazy(
+        "gitsync.cli.install", "Install the agent: definitions, rights, settings and a Deployment; waits until it runs."
+    ),
+    "uninstall": Lazy(
+        "gitsync.cli.uninstall",
+        "Take the agent out of the cluster, with its rights, its settings and its namespace, and say what stays.",
+    ),
+    "check": Lazy(
+        "gitsync.cli.check",
+        "Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.",
+    ),
+    "logs": Lazy("gitsync.cli.logs", "Show what the agent in the cluster says: of everything, or of one release."),
+    "completion": Lazy("gitsync.cli.completion", "Print the completion script of a shell."),
     "log": Lazy("gitsync.cli.log", "Show commits and what they did to the cluster."),
 }
+
+
+#: Set by the scripts of ``gitsync completion``: click's name for the variable, made of the program's.
+COMPLETING = "_GITSYNC_COMPLETE"
 
 
 class _Commands(LazyGroup):
@@ -80,6 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("GITSYNC_DEBUG"))
     # Wherever it stands: one meets the error at the end of a long line.
     arguments = [argument for argument in arguments if argument != "--debug"]
+    if COMPLETING in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # it is there
+
+        completion_init()
     try:
         get_command(app)(arguments, prog_name="gitsync")
     except SystemExit as stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gitsync.api.identity import ObjectKey
@@ -73,6 +74,23 @@ class Cluster(Objects):
             return await cls.connect_through(SecretKubeconfig(kubeconfig, timings, leave), timings, narrow=True)
         except SettingsError as error:
             raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
+
+    async def log_lines(
+        self, pod: ObjectKey, container: str = "", *, tail: int | None = None, since: int | None = None, follow: bool
+    ) -> AsyncIterator[str]:
+        """The lines that a container of a pod has written: the last ``tail``, those of the last ``since`` seconds; with
+        ``follow``, those to come, until the container ends.
+
+        Raises: NotFound, Invalid (it has not started yet), ClusterUnavailable.
+        """
+        resource = await self.resource("", "Pod")
+        wanted = {"container": container, "tailLines": tail, "sinceSeconds": since, "follow": "true" if follow else ""}
+        query = tuple((name, str(value)) for name, value in wanted.items() if value not in (None, ""))
+        path = resource.object(pod.namespace, pod.name, "log")
+        request = Request("GET", path, Subject("read the log of", str(pod), pod), query=query, accept="*/*")
+        async with self._transport.stream(request) as content:
+            async for line in content:
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
 
     def impersonating(self, namespace: str, service_account: str) -> Cluster:
         """The same cluster as a ServiceAccount: with its rights and no others, over this one's connections and with its

@@ -35,4 +35,4 @@ class Timings:
     @classmethod
     def for_remote(cls) -> Timings:
         """For clusters of others: whoever is away is given up sooner, since tenants choose whom we wait for."""
-        return cls(connect=5.0, request=20.0, total=20.0, sync=20.0)
+        return cls(connect=5.0, request=15.0, total=10.0, sync=10.0)

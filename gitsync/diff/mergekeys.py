@@ -35,8 +35,11 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 _DEFAULTS: Final = {"protocol": "TCP"}
 #: Sets of plain values: others may add theirs.
 _SETS: Final = frozenset({"finalizers"})
-#: Lists with a merge key to server-side apply that a strategic merge patch replaces as a whole.
-_NOT_PATCHED: Final = frozenset({"claims"})
+#: Lists with a merge key to server-side apply, or in other kinds, that a strategic merge patch replaces as a whole; by
+#: kind ("" for every kind) and name.
+_REPLACED: Final = frozenset(
+    {("", "claims"), ("MutatingAdmissionPolicy", "variables"), ("ServiceAccount", "imagePullSecrets")}
+)
 
 
 def is_set(path: Sequence[str | int]) -> bool:
@@ -61,12 +64,17 @@ def by_key(path: Sequence[str | int], items: list[Any]) -> dict[Key, int] | None
     return places
 
 
-def patch_key(path: Sequence[str | int]) -> str | None:
-    """The field by which strategic merge patches tell the elements of the list at ``path`` apart (patchMergeKey); None
-    when they replace the list.
+def patch_key(kind: str, path: Sequence[str | int]) -> str | None:
+    """The field by which strategic merge patches tell the elements of the list at ``path`` of a kind apart
+    (patchMergeKey); None when they replace the list, or it is one of plain values.
     """
-    names = None if path and path[-1] in _NOT_PATCHED else _names(path)
+    names = None if {("", path[-1]), (kind, path[-1])} & _REPLACED else _names(path)
     return names[0] if names else None
+
+
+def patched_as_set(path: Sequence[str | int]) -> bool:
+    """Whether strategic merge patches take the list at ``path`` for a set of plain values."""
+    return is_set(path) and len(path) > 1 and path[-2] == "metadata"
 
 
 def _key_of(item: Any, names: tuple[str, ...]) -> Key | None:

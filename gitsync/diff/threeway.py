@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import group_of
-from gitsync.diff.mergekeys import is_set, patch_key
+from gitsync.diff.mergekeys import patch_key, patched_as_set
 from gitsync.diff.normalise import SERVER_SET
 from gitsync.diff.secret import folded, is_secret
 
@@ -109,9 +109,9 @@ class _Merge:
             return {name: below} if below else {}
         if self._strategic and isinstance(new, list) and isinstance(old, list):
             before = [item for items in earlier if isinstance(items, list) for item in items]
-            if key := patch_key(path):
+            if key := patch_key(self._kind, path):
                 return self._keyed(path, key, before, new, old)
-            if is_set(path):
+            if patched_as_set(path):
                 return _plain(name, before, new, old)
         return {} if _same(new, old) else {name: new}
 

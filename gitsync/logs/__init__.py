@@ -9,21 +9,25 @@ calls ``configure`` once and ``shutdown`` at the end.
 """
 
 from gitsync.logs.context import commit_context, for_commit
-from gitsync.logs.lines import printable
+from gitsync.logs.lines import Line, console_line, printable
+from gitsync.logs.reading import read_line
 from gitsync.logs.redact import MASK, forget_secrets, redact, register_secret
 from gitsync.logs.setup import LEVELS, LogFormat, LogLevel, configure, flush, shutdown
 
 __all__ = [
     "LEVELS",
     "MASK",
+    "Line",
     "LogFormat",
     "LogLevel",
     "commit_context",
     "configure",
+    "console_line",
     "flush",
     "for_commit",
     "forget_secrets",
     "printable",
+    "read_line",
     "redact",
     "register_secret",
     "shutdown",

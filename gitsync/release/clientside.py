@@ -16,6 +16,7 @@ from gitsync.cluster import retry_on_conflict
 from gitsync.diff import merge_patch
 from gitsync.errors import AlreadyExists
 from gitsync.release.apply import GONE_TIMEOUT, Applier
+from gitsync.release.flux import MANAGER as FLUX
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -69,8 +70,8 @@ class ClientSide:
 
 
 async def take_over_fields(cluster: Cluster, key: ObjectKey, manager: str) -> None:
-    """Make what ``manager`` wrote to an object by client-side apply its own in server-side apply; one request when
-    there is nothing to do, or no object.
+    """Make what ``manager`` wrote to an object by client-side apply its own in server-side apply, and what Flux wrote
+    in any way; one request when there is nothing to do, or no object.
     """
 
     async def attempt() -> None:
@@ -86,27 +87,24 @@ async def take_over_fields(cluster: Cluster, key: ObjectKey, manager: str) -> No
 
 
 def applied_fields(managed: Sequence[Manifest], manager: str) -> list[Manifest] | None:
-    """``metadata.managedFields`` in which everything that ``manager`` updated counts as applied by it; None when they
-    are so already. As csaupgrade.UpgradeManagedFields of client-go. Pure.
+    """``metadata.managedFields`` in which everything that ``manager`` updated and that Flux wrote counts as applied by
+    ``manager``; None when it does already. As csaupgrade.UpgradeManagedFields of client-go. Pure.
     """
-    updates = [entry for entry in managed if _is(entry, manager, "Update")]
-    if not updates:
+    taken = [entry for entry in managed if _is(entry, manager, "Update") or _is(entry, FLUX)]
+    if not taken:
         return None
-    applies = [entry for entry in managed if _is(entry, manager, "Apply")]
-    base = applies[0] if applies else {**updates[0], "operation": "Apply"}
+    applied = next((entry for entry in managed if _is(entry, manager, "Apply")), None)
+    base = applied or {**taken[0], "manager": manager, "operation": "Apply"}
     # Fields of another version of the API cannot be told from here; they are left to nobody.
-    fields = [entry.get("fieldsV1") or {} for entry in updates if entry.get("apiVersion") == base.get("apiVersion")][:1]
-    merged = {**base, "fieldsV1": _union(base.get("fieldsV1") or {}, *fields)}
-    place = (applies or updates)[0]
-    return [
-        merged if entry is place else entry
-        for entry in managed
-        if entry is place or not any(entry is update for update in updates)
-    ]
+    fields = [entry.get("fieldsV1") or {} for entry in taken if entry.get("apiVersion") == base.get("apiVersion")]
+    rest = [entry for entry in managed if entry is not applied and not any(entry is other for other in taken)]
+    return [*rest, {**base, "fieldsV1": _union(base.get("fieldsV1") or {}, *fields)}]
 
 
-def _is(entry: Manifest, manager: str, operation: str) -> bool:
-    return (entry.get("manager"), entry.get("operation"), entry.get("subresource") or "") == (manager, operation, "")
+def _is(entry: Manifest, manager: str, operation: str = "") -> bool:
+    """Whether an entry is of a manager (and an operation), and of the object itself."""
+    same = entry.get("manager") == manager and not entry.get("subresource")
+    return same and operation in ("", entry.get("operation"))
 
 
 def _union(one: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 import types
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +32,8 @@ _UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
 
 def main() -> None:
     """Serve until there are no more requests."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     engine = Engine()

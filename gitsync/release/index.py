@@ -38,8 +38,10 @@ class ReleaseIndex:
         self._answers: dict[ObjectKey, dict[tuple[ObjectKey, str], _Answer]] = {}
 
     def judge(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
-        """The answer to one of ``key``'s readyExprs about ``dependency`` as it was then, which stands until the next: why
-        it holds ``key`` back, "" when it does not."""
+        """The answer to one of ``key``'s readyExprs about ``dependency`` as it was then; it stands until the next.
+
+        ``why_not`` says why it holds ``key`` back, "" when it does not.
+        """
         answers = self._answers.setdefault(key, {})
         about, answer = (ObjectKey.of(dependency), expression), _Answer(why_not, version(dependency))
         if answers.get(about) != answer and (manifest := self._manifests.get(key)) is not None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 #: Helm's annotation for the path of the template.
 TEMPLATE = "postrenderer.helm.sh/postrender-filename"
 _HINTS = {
-    "patches": "a strategic merge patch needs apiVersion, kind and metadata.name; a JSON 6902 patch needs a target",
+    "patches": "a strategic merge patch needs apiVersion, kind and metadata.name, and without a target also the "
+    "metadata.namespace that the chart writes; a JSON 6902 patch needs a target",
     "resources": "objects of one kind and name, one of them a hook, need postRenderStrategy separate or nohooks",
 }
 

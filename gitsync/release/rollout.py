@@ -13,6 +13,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import GitsyncError
 from gitsync.release.apply import Applier
 from gitsync.release.clientside import ClientSide, take_over_fields
+from gitsync.release.flux import marked
 from gitsync.release.objects import belongs_to, kept, owned
 from gitsync.release.records import CLIENT_SIDE, SERVER_SIDE, ApplyMethod, Record
 from gitsync.release.replacing import Force, Put, Replacing
@@ -89,7 +90,8 @@ class Rollout:
     def _put(self, earlier: Mapping[ObjectKey, Sequence[Manifest]]) -> Put:
         if self._manner.client_side:
             return ClientSide(self._cluster, self._applier, MANAGER, earlier).apply
-        return self._take_over if self._manner.was_client_side else self._applier.apply
+        foreign = self._manner.was_client_side or marked(item for versions in earlier.values() for item in versions)
+        return self._take_over if foreign else self._applier.apply
 
     async def _take_over(self, manifest: Manifest) -> Manifest:
         await take_over_fields(self._cluster, ObjectKey.of(manifest), MANAGER)

@@ -115,7 +115,7 @@ class Sites:
     async def of(self, release: HelmRelease) -> Site:
         """The site that a release asks for, its records known. Costs nothing for one that asks for none.
 
-        Raises: KubeConfigMissing, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
+        Raises: KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
         records there cannot be watched.
         """
         try:
@@ -127,7 +127,8 @@ class Sites:
             raise
         account = self.rules.service_account(release)
         if not kubeconfig and not account:
-            await self.leave(release.key)
+            if release.key in self._used:
+                await self.leave(release.key)
             return self.own
         digest = hashlib.sha256(kubeconfig.encode()).hexdigest() if kubeconfig else ""
         where = _Where(digest, release.metadata.namespace if account else "", account)

@@ -114,11 +114,12 @@ class Api:
         if applied["metadata"].get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
         metadata.check_identity(applied, target.namespace, target.name)
-        conformed = Conformed(applied, resource.type)
+        conformed = Conformed(applied, resource.type, all_said=True)
         wrong = [f"{path}: {text}" for path, text in conformed.wrong]
         wrong += [f"{path}: field not declared in schema" for path in conformed.unknown]
         if wrong:
-            where = f"{target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}"
+            place = f"{applied['metadata'].get('namespace', '')}/{target.name}"
+            where = f"{place}; {resource.group}/{resource.version}, Kind={resource.kind}"
             raise untyped(where, wrong[0])
         wanted = self._only(conformed.manifest, target)
         fields = frozenset(ownership.leaves(wanted, resource.type))
@@ -127,14 +128,14 @@ class Api:
         if stored is None:
             if target.subresource:
                 raise not_found(resource.named(target.name))
-            return self._create(target, wanted, options, lambda _before, _after: [writer], [])
+            return self._create(target, self._copy(wanted, resource), options, lambda _before, _after: [writer], [])
         before = in_version(stored, resource)
-        metadata.check_versions(wanted, before, resource.named(target.name))
         found = ownership.managers(before)
         others = frozenset().union(*(each.fields for each in found if not each.same(writer)))
         last = frozenset().union(*(each.fields for each in found if each.same(writer)))
         after = without(merged(before, wanted, resource.type), resource.type, last - fields - others, fields | others)
         _check_conflicts(found, writer, Difference.between(before, after, resource.type), options)
+        metadata.check_versions(wanted, before, resource.named(target.name))
         owners: _Owners = lambda old, new: ownership.after_apply(  # noqa: E731
             found, writer, Difference.between(old, new, resource.type)
         )
@@ -223,6 +224,7 @@ class Api:
         self._check_namespace(target, manifest)
         if resource.has_status:
             manifest.pop("status", None)
+            manifest |= {} if resource.custom else {"status": {}}
         metadata.fresh(manifest, target.namespace)
         name = manifest["metadata"]["name"]
         key = Key(resource.collection, target.namespace, name)
@@ -254,7 +256,7 @@ class Api:
         metadata.check_finalizers(manifest, before, what)
         self._fill_in(manifest, resource)
         self._check(manifest, before, resource)
-        if resource.counts_generations and _content(manifest, resource) != _content(before, resource):
+        if resource.counts_generations and _counted(manifest, resource) != _counted(before, resource):
             manifest["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
         manifest["metadata"]["managedFields"] = ownership.entries(owners(before, manifest))
         stored = self.store.get(target.key)
@@ -313,10 +315,13 @@ def is_gone(manifest: Manifest) -> bool:
     return "deletionTimestamp" in manifest["metadata"] and not held
 
 
-def _content(manifest: Manifest, resource: Resource) -> dict[str, Any]:
+def _counted(manifest: Manifest, resource: Resource) -> dict[str, Any]:
     """What a generation counts the changes of."""
     left_out = {"metadata", "apiVersion", *(["status"] if resource.has_status else [])}
-    return {name: value for name, value in manifest.items() if name not in left_out}
+    counted = {name: value for name, value in manifest.items() if name not in left_out}
+    if resource.collection == "deployments.apps":
+        counted["annotations"] = manifest["metadata"].get("annotations")
+    return counted
 
 
 def _check_conflicts(found: list[Manager], writer: Manager, difference: Difference, options: Options) -> None:

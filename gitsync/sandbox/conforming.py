@@ -12,11 +12,13 @@ _DEEPEST: Final = 100
 
 
 class Conformed:
-    """``manifest`` is a copy without unknown fields and nulls. ``unknown`` and ``wrong`` say where such were, and where
-    something stood that has another type (path and complaint), in the words of server-side apply.
+    """``manifest`` is a copy without unknown fields and nulls, and without what Go's types leave out unless ``all_said``.
+    ``unknown`` and ``wrong`` say where such were, and where something stood that has another type (path and complaint),
+    in the words of server-side apply.
     """
 
-    def __init__(self, manifest: Manifest, of: Type) -> None:
+    def __init__(self, manifest: Manifest, of: Type, *, all_said: bool = False) -> None:
+        self._all_said = all_said
         self.unknown: list[str] = []
         self.wrong: list[tuple[str, str]] = []
         self.manifest: Manifest = self._value(manifest, of, "", 0)
@@ -42,7 +44,9 @@ class Conformed:
                 self.unknown.append(f"{path}.{name}")
             elif item is not None or below.nullable or below.schema.get("default") is not None:
                 found[name] = self._value(item, below, f"{path}.{name}", depth + 1)
-        return found if not of.native else {name: item for name, item in found.items() if not _left_out(item, of, name)}
+        if self._all_said or not of.native:
+            return found
+        return {name: item for name, item in found.items() if not _left_out(item, of, name)}
 
     def _list(self, value: list[Any], of: Type, path: str, depth: int) -> list[Any]:
         if of.keys:

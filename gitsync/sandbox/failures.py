@@ -36,7 +36,7 @@ class Failure(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
+            **({"reason": self.reason} if self.reason else {}),
             **details,
             "code": self.code,
         }
@@ -68,6 +68,11 @@ def no_such_path() -> Failure:
     return Failure(404, "NotFound", "the server could not find the requested resource")
 
 
+def not_served() -> Failure:
+    """For a group or version that is not there; the answer is plain text then."""
+    return Failure(404, "", "404 page not found")
+
+
 def already_exists(what: Named) -> Failure:
     return Failure(409, "AlreadyExists", f'{what.qualified} "{what.name}" already exists', what.details)
 
@@ -79,10 +84,14 @@ def conflict(what: Named, why: str, causes: Sequence[Cause] = ()) -> Failure:
 
 def apply_conflict(causes: Sequence[Cause]) -> Failure:
     """Server-side apply without force. The message is that of the real server, managers and all."""
-    said = "conflict" if len(causes) == 1 else "conflicts"
-    fields = "\n".join(f"- {cause.field}" for cause in causes)
-    listed = f" {causes[0].message}: {causes[0].field}" if len(causes) == 1 else f":\n{fields}"
-    message = f"Apply failed with {len(causes)} {said}:{listed}"
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
+        return Failure(409, "Conflict", message, _causes(causes))
+    lines = []
+    for who in sorted({cause.message for cause in causes}):
+        lines += [f"{who.replace('conflict', 'conflicts', 1)}:"]
+        lines += [f"- {cause.field}" for cause in causes if cause.message == who]
+    message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
     return Failure(409, "Conflict", message, _causes(causes))
 
 

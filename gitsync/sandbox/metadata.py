@@ -106,6 +106,6 @@ def propagation_finalizers(before: Manifest, policy: str) -> list[str]:
     return found + wanted.get(policy, [])
 
 
-def unsupported(content_type: str) -> Failure:
+def unsupported() -> Failure:
     """For a body in a format that is not spoken."""
-    return Failure(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - {content_type}")
+    return Failure(415, "UnsupportedMediaType", "415: Unsupported Media Type")

@@ -57,15 +57,20 @@ class Manager:
         if self.operation == "Apply":
             return f'conflict with "{self.name}"'
         sub = f' with subresource "{self.subresource}"' if self.subresource else ""
-        return f'conflict with "{self.name}"{sub} using {self.api_version}' + (f" at {self.time}" if self.time else "")
+        return f'conflict with "{self.name}"{sub} using {self.api_version}'
 
 
-def leaves(manifest: Manifest, of: Type) -> dict[Path, Any]:
-    """Every field of an object that can be owned, with its value."""
-    return {path: value for path, value in _walk(manifest, of, ()) if path not in _NOBODYS and path[:2] not in _NOBODYS}
+def leaves(manifest: Manifest, of: Type, *, containers: bool = False) -> dict[Path, Any]:
+    """Every field of an object that can be owned, with its value; also the maps and lists that they are in, if asked."""
+    found = _walk(manifest, of, (), containers)
+    return {path: value for path, value in found if path not in _NOBODYS and path[:2] not in _NOBODYS}
 
 
-def _walk(value: Any, of: Type, path: Path) -> Iterator[tuple[Path, Any]]:
+def _walk(value: Any, of: Type, path: Path, containers: bool) -> Iterator[tuple[Path, Any]]:
+    if containers and len(path) > 0 and value and isinstance(value, dict | list) and not of.atomic:
+        # Go's structs are always there; pointers to them, maps and lists come and go.
+        if not (of.native and of.schema.get("default") == {}):
+            yield (*path, "."), None
     if isinstance(value, dict) and not of.atomic:
         for name, item in value.items():
             below, at = of.field(name), (*path, f"f:{name}")
@@ -76,13 +81,13 @@ def _walk(value: Any, of: Type, path: Path) -> Iterator[tuple[Path, Any]]:
                 continue
             if name not in of.fields and isinstance(item, dict) and not below.atomic:
                 yield (*at, "."), None
-            yield from _walk(item, below, at)
+            yield from _walk(item, below, at, containers)
     elif isinstance(value, list) and not of.atomic:
         for item in value:
             at = (*path, of.element(item))
             if of.keys:
                 yield (*at, "."), None
-                yield from _walk(item, of.items, at)
+                yield from _walk(item, of.items, at, containers)
             else:
                 yield at, item
     else:
@@ -151,7 +156,8 @@ class Difference:
     @classmethod
     def between(cls, before: Manifest | None, after: Manifest, of: Type) -> Difference:
         """``changed`` are those that are new or have another value."""
-        old, new = leaves(before, of) if before else {}, leaves(after, of)
+        old = leaves(before, of, containers=True) if before else {}
+        new = leaves(after, of, containers=True)
         changed = {path for path, value in new.items() if path not in old or not _same(old[path], value)}
         return cls(frozenset(changed), frozenset(old.keys() - new.keys()))
 

@@ -20,16 +20,10 @@ def json_patched(document: Any, patch: Any) -> Any:
     """Raises: Failure for a patch that cannot be carried out."""
     try:
         return jsonpatch.apply_patch(document, patch)
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise Failure(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
-        ) from None
     except jsonpatch.InvalidJsonPatch as error:
         raise bad_request(f"error decoding patch: {error}") from None
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise Failure(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
-        ) from None
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
+        raise Failure(422, "Invalid", "the server rejected our request due to an error in our request") from None
 
 
 def merge_patched(document: Any, patch: Any) -> Any:
@@ -60,34 +54,27 @@ def strategic_patched(document: Any, patch: Any, of: Type) -> Any:
             result = {field: item for field, item in result.items() if field in value}
         elif name.startswith(_ORDER) or name == _PATCH:
             continue
-        elif value is None:
-            result.pop(name, None)
-        elif isinstance(value, dict) and value.get(_PATCH) == "delete":
+        elif value is None or (isinstance(value, dict) and value.get(_PATCH) == "delete"):
             result.pop(name, None)
         else:
-            result[name] = _field(result.get(name), value, of.field(name) or ANY)
-    for name, order in patch.items():
-        field = name.removeprefix(_ORDER)
-        if name.startswith(_ORDER) and isinstance(result.get(field), list):
-            result[field] = _ordered(result[field], order, (of.field(field) or ANY).merge_key)
+            result[name] = _field(result.get(name), value, of.field(name) or ANY, patch.get(_ORDER + name))
     return result
 
 
-def _field(live: Any, value: Any, of: Type) -> Any:
+def _field(live: Any, value: Any, of: Type, order: list[Any] | None) -> Any:
     if not isinstance(value, list):
         return strategic_patched(live, value, of)
     old = live if isinstance(live, list) else []
     if "merge" not in of.strategies:
         return value
-    if not of.merge_key:
-        return [*old, *(item for item in value if item not in old)]
-    return _list(old, value, of)
+    if of.merge_key and any(item.get(_PATCH) == "replace" for item in value):
+        return [item for item in value if _PATCH not in item]
+    merged = _list(old, value, of) if of.merge_key else [*old, *(item for item in value if item not in old)]
+    return _ordered(merged, order or value, old, of.merge_key)
 
 
 def _list(live: list[Any], patch: list[Any], of: Type) -> list[Any]:
     key = of.merge_key
-    if any(item.get(_PATCH) == "replace" for item in patch):
-        return [item for item in patch if _PATCH not in item]
     result = list(live)
     for item in patch:
         if key not in item:
@@ -102,9 +89,19 @@ def _list(live: list[Any], patch: list[Any], of: Type) -> list[Any]:
     return result
 
 
-def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """The order of the patch; what it does not name comes last."""
-    wanted = [entry.get(key) if key else entry for entry in order]
-    names = [item.get(key) if key else item for item in items]
-    places = [wanted.index(name) if name in wanted else len(wanted) for name in names]
-    return [items[at] for at in sorted(range(len(items)), key=lambda at: places[at])]
+def _ordered(items: list[Any], order: list[Any], live: list[Any], key: str) -> list[Any]:
+    """What the patch names in its order, among the others in theirs (strategicpatch's mergeSortedSlice)."""
+
+    def name(item: Any) -> Any:
+        return item.get(key) if key else item
+
+    wanted, before = list(map(name, order)), list(map(name, live))
+    named = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted.index(name(item)))
+    others = [item for item in items if name(item) not in wanted]
+    result = []
+    while named and others:
+        one, other = name(named[0]), name(others[0])
+        known = one in before and other in before
+        first = known and before.index(other) < before.index(one)
+        result.append((others if first else named).pop(0))
+    return result + named + others

@@ -15,7 +15,7 @@ from gitsync.kubeyaml import load
 from gitsync.sandbox import protobuf
 from gitsync.sandbox.api import Options, Target
 from gitsync.sandbox.catalog import Catalog, Resource
-from gitsync.sandbox.failures import Failure, bad_request, expired, no_such_path
+from gitsync.sandbox.failures import Failure, bad_request, expired, no_such_path, not_served
 
 #: Subresources that are not told of in discovery, by the resource that has them.
 _UNTOLD: Final = {"finalize": "namespaces", "log": "pods"}
@@ -37,6 +37,8 @@ def target_of(path: str, catalog: Catalog) -> Target:
             namespace = ""
         case _:
             raise no_such_path()
+    if not catalog.knows(group, version):
+        raise not_served()
     resource = catalog.find(group, version, plural)
     if resource is None or len(more) > 2:
         raise no_such_path()

@@ -50,6 +50,8 @@ class Handler:
                 raise Failure(401, "Unauthorized", "Unauthorized")
             return await self._answer(request)
         except Failure as failure:
+            if failure.code == 404 and not failure.reason:
+                return web.Response(text=f"{failure.message}\n", status=404)
             return _respond(failure.status, failure.code)
         except web.HTTPException:
             raise
@@ -182,7 +184,7 @@ class Handler:
             elif kind == "application/strategic-merge-patch+json" and not resource.custom:
                 patched = strategic_patched(before, body, resource.type)
             else:
-                raise unsupported(kind)
+                raise unsupported()
             return requests.manifest_of(copy.deepcopy(patched), resource)
 
         return self._api.update(target, change, options)

@@ -8,7 +8,7 @@ import pytest
 
 from gitsync.cluster import Cluster
 from gitsync.sandbox import Sandbox
-from tests.controlplane import binaries
+from tests.controlplane import binaries, fixtures
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.e2e.background import Background
@@ -28,11 +28,16 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         background.run(running.__aexit__(None, None, None), timeout=60)
 
 
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real control plane."""
+    yield from fixtures.running_control_plane(tmp_path_factory.mktemp("controlplane"))
+
+
 @pytest.fixture(scope="session", params=["sandbox", "real"])
 def control_plane(request: pytest.FixtureRequest) -> ControlPlane:
     """The sandbox, and a real control plane."""
-    name = "sandbox" if request.param == "sandbox" else "control_plane"
-    found: ControlPlane = request.getfixturevalue(name)
+    found: ControlPlane = request.getfixturevalue(request.param)
     return found
 
 

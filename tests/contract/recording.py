@@ -116,7 +116,9 @@ def _sorted(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_played(group: str, entry: dict[str, Any]) -> bool:
-    return entry["resource"] == "selfsubjectaccessreviews" or ("list" in entry["verbs"] and entry["resource"] not in UNPLAYED)
+    return entry["resource"] == "selfsubjectaccessreviews" or (
+        "list" in entry["verbs"] and entry["resource"] not in UNPLAYED
+    )
 
 
 def _of_use(entry: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running cluster with one node, where pods become ready as `kwok/pod-start.yaml` describes."""
-    directory = tmp_path_factory.mktemp("controlplane")
+    yield from running_control_plane(tmp_path_factory.mktemp("controlplane"))
+
+
+def running_control_plane(directory: Path) -> Iterator[Cluster]:
+    """The cluster that is given, or else one of our own in ``directory``."""
     given = _given_kubeconfig()
     if given is not None:
         yield Cluster.from_kubeconfig(given, binaries.kubectl(), directory)

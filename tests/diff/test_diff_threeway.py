@@ -124,6 +124,20 @@ def test_other_lists_are_replaced() -> None:
     assert pod_patch({"tolerations": old}, {"tolerations": new}, {"tolerations": old}) == {"tolerations": new}
 
 
+def test_of_a_service_account_pull_secrets_are_replaced() -> None:
+    """Not so those of a pod."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    old, new = [{"name": "a"}, {"name": "b"}], [{"name": "b"}]
+
+    assert merge_patch([], {**account, "imagePullSecrets": new}, {**account, "imagePullSecrets": old})[1] == {
+        "imagePullSecrets": new
+    }
+    assert pod_patch({"imagePullSecrets": old}, {"imagePullSecrets": new}, {"imagePullSecrets": old}) == {
+        "imagePullSecrets": [{"$patch": "delete", "name": "a"}],
+        "$setElementOrder/imagePullSecrets": new,
+    }
+
+
 def test_of_a_union_only_what_is_named_stays() -> None:
     desired = {"volumes": [{"name": "v", "configMap": {"name": "x"}}]}
     live = {"volumes": [{"name": "v", "emptyDir": {}}]}

@@ -103,6 +103,17 @@ def record(cluster: Cluster, namespace: str, release: str, revision: int) -> dic
     return body
 
 
+def tamper(cluster: Cluster, namespace: str, release: str, revision: int) -> None:
+    """Somebody edits what a revision's record holds (a ConfigMap ``smuggled`` more), and leaves its annotations."""
+    place = _path(namespace, release, revision)
+    secret = cluster.request("GET", place)
+    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    body["manifest"] += "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: smuggled\n"
+    packed = base64.b64encode(gzip.compress(json.dumps(body).encode()))
+    secret["data"]["release"] = base64.b64encode(packed).decode()
+    cluster.request("PUT", place, secret)
+
+
 def stored(cluster: Cluster, namespace: str, release: str, revision: int) -> Normal:
     """A release record and its Secret, with times made equal and the rest as it is."""
     secret = cluster.request("GET", _path(namespace, release, revision))

@@ -15,7 +15,7 @@ def generated(seed: int) -> list[Manifest]:
     pods = [_pod_template(random, f"pods-{number}") for number in range(16)]
     services = [_service(random, f"service-{number}") for number in range(3)]
     deployments = [_deployment(random, f"deployment-{number}") for number in range(3)]
-    return [*pods, *services, *deployments, _budget(random), _secret(random), _config_map(random)]
+    return [*pods, *services, *deployments, _budget(random), _secret(random), _config_map(random), _account(random)]
 
 
 def by_hand(live: Manifest, seed: int) -> Manifest:
@@ -31,6 +31,8 @@ def by_hand(live: Manifest, seed: int) -> Manifest:
         _pod_by_hand(random, changed["template"])
     if changed["kind"] == "Service" and random.random() < 0.5:
         changed["spec"]["ports"].append({"name": "hand", "port": 9999, "targetPort": 9999})
+    if changed["kind"] == "ServiceAccount":
+        changed["imagePullSecrets"] = [{"name": "hand"}, *changed.get("imagePullSecrets", [])]
     if changed["kind"] == "ConfigMap":
         changed["data"] = {**changed.get("data", {}), "a": "hand", "hand": "1"}
     return changed
@@ -193,6 +195,12 @@ def _budget(random: Random) -> Manifest:
 def _secret(random: Random) -> Manifest:
     data = {key: random.choice(["YQ==", "Yg=="]) for key in _some(random, ["a", "b", "c"])}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(random, "secret"), "data": data}
+
+
+def _account(random: Random) -> Manifest:
+    secrets = [{"name": name} for name in _some(random, ["a", "b", "c"])]
+    metadata = _metadata(random, "account")
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "imagePullSecrets": secrets}
 
 
 def _config_map(random: Random) -> Manifest:

@@ -19,6 +19,7 @@ PLURALS = {
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
     "PodTemplate": "/api/v1/namespaces/{}/podtemplates",
     "Secret": "/api/v1/namespaces/{}/secrets",
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
     "Service": "/api/v1/namespaces/{}/services",
 }
 CLIENT_SIDE: Manifest = {"install": {"serverSideApply": False}}
@@ -109,6 +110,35 @@ def test_a_release_goes_from_client_side_to_server_side_and_back(world: World) -
     assert [world.record(revision)["apply_method"] for revision in range(1, 6)] == ["csa", "ssa", "ssa", "csa", "csa"]
     for revision in range(1, 6):
         world.same_records(revision)
+
+
+def test_a_rollback_is_applied_as_the_revision_that_it_goes_back_to(world: World) -> None:
+    first = [config_map("config", a="1", b="1")]
+    template = {
+        "metadata": {"labels": {"app": "x"}},
+        "spec": {"containers": [{"name": "app", "image": "registry.example/app:nonexistent"}]},
+    }
+    unready = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "unready"},
+        "spec": {"selector": {"matchLabels": {"app": "x"}}, "template": template},
+    }
+    second = [config_map("config", a="2", c="1"), unready]
+    roll(world, "install", first, "false", **CLIENT_SIDE)
+
+    remedy = {"retries": 0, "remediateLastFailure": True}
+    world.deploy(
+        "raw", {"objects": second}, upgrade={"serverSideApply": "enabled", "timeout": "3s", "remediation": remedy}
+    )
+    with pytest.raises(CommandError):
+        world.upgrade("raw", {"objects": second}, "--server-side=true", "--force-conflicts", "--timeout", "3s")
+    world.helm("rollback", "demo", "1", "--namespace", world.theirs, "--wait")
+    world.until(lambda: world.revisions()[-1] == (3, "deployed"), "gitsync has rolled back")
+
+    world.same_objects()
+    assert [world.record(revision)["apply_method"] for revision in (1, 2, 3)] == ["csa", "ssa", "csa"]
+    world.same_records(3)
 
 
 def test_auto_follows_what_helm_did_and_helm_follows_it(world: World) -> None:

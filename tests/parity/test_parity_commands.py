@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from tests.controlplane.errors import CommandError
+from tests.parity import live
+from tests.parity.test_parity_drift import lines
+from tests.parity.test_parity_events import events, reasons
 from tests.parity.world import World
 
 READING: Sequence[Sequence[str]] = (
@@ -99,6 +102,15 @@ def test_a_release_changed_by_hand_is_brought_back(world: World) -> None:
     assert data(world)["text"] == "from git"
     assert json.loads(world.helm("get", "values", "demo", "-n", world.ours, "-o", "json")) == {"text": "from git"}
 
+    # A rollback by hand is one more revision of somebody else's.
+    world.helm("rollback", "demo", "2", "--namespace", world.ours, "--wait")
+    world.until(lambda: (5, "deployed") in world.revisions(), "gitsync has taken over", lambda: str(world.revisions()))
+    world.ready()
+    assert data(world)["text"] == "from git"
+    assert changed_by_hand(world) == [(2, "deployed", "Upgrade complete"), (4, "deployed", "Rollback to 2")]
+    told = [event["message"] for event in events(world) if event["reason"] == "ReleaseChanged"]
+    assert told[0] == "the release was changed by somebody else: revision 2 is deployed (Upgrade complete)"
+
 
 def test_a_release_uninstalled_by_hand_is_installed_again(world: World) -> None:
     world.deploy("workloads")
@@ -109,6 +121,32 @@ def test_a_release_uninstalled_by_hand_is_installed_again(world: World) -> None:
     world.until(lambda: world.revisions() == [(1, "deployed")], "gitsync has installed it again")
     world.ready()
     assert world.object("/apis/apps/v1", "deployments", "demo-web") is not None
+    assert changed_by_hand(world) == [(1, "uninstalled", "")]
+    world.until(lambda: "ReleaseChanged" in reasons(world), "it is told")
+
+
+def test_a_record_edited_by_hand_proves_nothing_any_more(world: World) -> None:
+    world.deploy("plain", {"text": "from git"})
+    world.ready()
+    version = world.helm_release()["metadata"]["resourceVersion"]
+    place = f"/api/v1/namespaces/{world.ours}/secrets/sh.helm.release.v1.demo.v1"
+
+    secret = world.cluster.request("GET", place)
+    secret["metadata"]["labels"]["backup"] = "done"
+    written = world.cluster.request("PUT", place, secret)["metadata"]["resourceVersion"]
+
+    def compared() -> bool:
+        return bool(world.cluster.request("GET", place)["metadata"]["resourceVersion"] != written)
+
+    world.until(compared, "its content was looked at, and found as it should be")
+    assert changed_by_hand(world) == []
+    assert world.helm_release()["metadata"]["resourceVersion"] == version
+
+    live.tamper(world.cluster, world.ours, "demo", 1)
+    world.until(lambda: (2, "deployed") in world.revisions(), "gitsync has put it right")
+    world.ready()
+    assert changed_by_hand(world) == [(1, "deployed", "Install complete")]
+    assert world.object("/api/v1", "configmaps", "smuggled") is None
 
 
 def test_helm_uninstalls_gitsync_s_release_completely(world: World) -> None:
@@ -123,6 +161,12 @@ def test_helm_uninstalls_gitsync_s_release_completely(world: World) -> None:
         world.helm("status", "demo", "--namespace", world.ours)
     assert world.object("/apis/apps/v1", "deployments", "demo-web") is None
     assert world.object("/api/v1", "secrets", "demo") is None
+
+
+def changed_by_hand(world: World) -> list[tuple[int, str, str]]:
+    """What the log says that somebody else did to the release: revision, status, description."""
+    said = lines(world, "release was changed by somebody else")
+    return [(line["revision"], line["status"], line.get("description", "")) for line in said]
 
 
 def data(world: World) -> dict[str, str]:

@@ -32,7 +32,8 @@ def as_flux_leaves_it(world: World) -> None:
     for entry in live["metadata"]["managedFields"]:
         entry["manager"] = CONTROLLER
         entry["fieldsV1"]["f:metadata"].setdefault("f:labels", {}).update({f"f:{label}": {} for label in LABELS})
-    world.cluster.request("PUT", f"{group}/namespaces/{world.ours}/{plural}/{name}", labelled(live, world.ours))
+    place = f"{group}/namespaces/{world.ours}/{plural}/{name}?fieldManager={CONTROLLER}"
+    world.cluster.request("PUT", place, labelled(live, world.ours))
 
 
 def labelled(manifest: Manifest, namespace: str) -> Manifest:

@@ -19,7 +19,7 @@ spec: {replicas: 2}
 """
 FIRST: dict[str, Any] = {
     "patches": [
-        {"patch": MERGE},
+        {"patch": MERGE, "target": {"kind": "Deployment"}},
         {
             "patch": "- {op: add, path: /metadata/annotations/patched, value: 'yes'}",
             "target": {"kind": "Service", "name": ".*-podinfo"},
@@ -80,6 +80,7 @@ def test_a_patch_that_cannot_be_made_is_named_and_changes_nothing(world: World) 
     ready = next(item for item in status["conditions"] if item["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "ArtifactFailed")
     assert world.revisions() == []
+
     world.patch_spec(postRenderers=[{"kustomize": FIRST}])
     world.ready()
     assert world.revisions() == [(1, "deployed")]

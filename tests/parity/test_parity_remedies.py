@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 from typing import Any
 
+from tests.parity import live
 from tests.parity.test_parity_commands import data
 from tests.parity.test_parity_drift import lines
 from tests.parity.test_parity_events import events, reasons
@@ -18,17 +16,6 @@ ROLLBACK = {"remediation": {"retries": 0, "remediateLastFailure": True, "strateg
 def conditions(world: World) -> dict[str, dict[str, Any]]:
     """The HelmRelease's conditions by type."""
     return {item["type"]: item for item in world.helm_release()["status"]["conditions"]}
-
-
-def tamper(world: World, revision: int) -> None:
-    """Somebody edits what a revision's record holds, and leaves its annotations as they are."""
-    place = f"/api/v1/namespaces/{world.ours}/secrets/sh.helm.release.v1.demo.v{revision}"
-    secret = world.cluster.request("GET", place)
-    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
-    body["manifest"] += "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: smuggled\n"
-    packed = base64.b64encode(gzip.compress(json.dumps(body).encode()))
-    secret["data"]["release"] = base64.b64encode(packed).decode()
-    world.cluster.request("PUT", place, secret)
 
 
 def test_a_rollback_is_said_and_so_is_what_made_it_necessary(world: World) -> None:
@@ -103,7 +90,7 @@ def test_a_revision_whose_record_was_changed_is_not_rolled_back_to(world: World)
     world.deploy("plain", {"text": "second"})
     world.ready()
     world.patch_spec(suspend=True)
-    tamper(world, 2)
+    live.tamper(world.cluster, world.ours, "demo", 2)
     broken = {"text": "third", "image": "registry.example/app:nonexistent"}
     world.deploy("plain", broken, upgrade={"timeout": "2s", **ROLLBACK})
     world.condition("Remediated", "True", f"to previous release {world.ours}/demo.v1 ")
@@ -115,7 +102,7 @@ def test_a_revision_whose_record_was_changed_is_not_rolled_back_to(world: World)
     assert (refused["revision"], refused["why"]) == (2, "its record was changed since")
 
     for revision in (1, 4):
-        tamper(world, revision)
+        live.tamper(world.cluster, world.ours, "demo", revision)
     world.deploy("plain", {**broken, "text": "fifth"}, upgrade={"timeout": "2s", **ROLLBACK})
     world.condition("Remediated", "False", "there is no good revision to roll back to (revision 4: its record was chan")
     assert world.revisions()[-1] == (5, "failed")

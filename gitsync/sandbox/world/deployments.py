@@ -144,6 +144,7 @@ def _status(world: World, key: Key, manifest: Manifest, sets: list[Manifest], cu
     done = updated == there == available == want
     status = {
         "observedGeneration": manifest["metadata"]["generation"],
+        "terminatingReplicas": 0,
         **{name: count for name, count in counts.items() if count},
     }
     known = {each["type"]: each for each in manifest.get("status", {}).get("conditions") or ()}

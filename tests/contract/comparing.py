@@ -1,0 +1,177 @@
+"""One story told twice, to the sandbox and to a real API server, and what each answered, in a form to compare."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.controlplane.cluster import Cluster, _trusting
+
+Json = dict[str, Any]
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+#: Groups by the kinds that the stories use: the path before the namespace, and the plural.
+_PLACES = {
+    "apps/v1": "apis/apps/v1",
+    "batch/v1": "apis/batch/v1",
+    "v1": "api/v1",
+}
+_CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "StorageClass", "PersistentVolume"}
+_VOLATILE = {"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "time", "lastTransitionTime"}
+_RANDOM = {"clusterIP", "clusterIPs", "nodePort", "continue", "lastUpdateTime", "startTime", "volumeName"}
+#: Kinds whose status their controllers change while a story is told, each at its own pace.
+_MOVING = {"Deployment", "StatefulSet", "DaemonSet", "Job", "PersistentVolumeClaim"}
+_UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+class Side:
+    """An API server in a story. Its answers are kept in ``told``; what is asked with ``quietly`` is not."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.told: list[Any] = []
+
+    def create(self, manifest: Json, **query: str) -> Json:
+        return self.send("POST", self.collection(manifest), manifest, **query)
+
+    def get(self, manifest: Json, subresource: str = "", accept: str = "application/json") -> Json:
+        return self.send("GET", self.path(manifest, subresource), accept=accept)
+
+    def put(self, manifest: Json, subresource: str = "", **query: str) -> Json:
+        return self.send("PUT", self.path(manifest, subresource), manifest, **query)
+
+    def apply(self, manifest: Json, manager: str = "contract", subresource: str = "", **query: str) -> Json:
+        path = self.path(manifest, subresource)
+        return self.send("PATCH", path, manifest, APPLY, fieldManager=manager, **query)
+
+    def patch(self, manifest: Json, patch: Any, kind: str = MERGE, subresource: str = "", **query: str) -> Json:
+        return self.send("PATCH", self.path(manifest, subresource), patch, kind, **query)
+
+    def delete(self, manifest: Json, **options: Any) -> Json:
+        return self.send("DELETE", self.path(manifest), options or None)
+
+    def list(self, manifest: Json, accept: str = "application/json", **query: str) -> Json:
+        return self.send("GET", self.collection(manifest), accept=accept, **query)
+
+    def quietly(self, ask: Callable[[], Json]) -> Json:
+        """An answer that is not part of the story."""
+        answer = ask()
+        self.told.pop()
+        return answer
+
+    def until(self, ask: Callable[[], Json], done: Callable[[Json], bool], what: str) -> Json:
+        """Ask until the answer is as wanted; that one is part of the story."""
+        deadline = time.monotonic() + 60
+        while not done(answer := ask()):
+            self.told.pop()
+            assert time.monotonic() < deadline, f"not within 60 s: {what}: {answer}"
+            time.sleep(0.05)
+        return answer
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        **query: str,
+    ) -> Json:
+        """Any request; what comes back is the answer as it is."""
+        if method != "GET":
+            query.setdefault("fieldManager", "contract")
+        asked = "&".join(f"{name}={urllib.parse.quote(value)}" for name, value in query.items())
+        request = urllib.request.Request(
+            f"{self.cluster.server}/{path}" + (f"?{asked}" if asked else ""),
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.cluster.token}",
+                "Content-Type": content_type,
+                "Accept": accept,
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, context=_trusting(self.cluster.ca_file), timeout=30) as response:
+                code, answer = response.status, json.loads(response.read())
+                warnings = response.headers.get_all("Warning") or []
+        except urllib.error.HTTPError as error:
+            with error:
+                code, answer, warnings = error.code, _parsed(error.read()), []
+        self.told.append(self._comparable({"asked": f"{method} {path}", "code": code, "answer": answer, "w": warnings}))
+        assert isinstance(answer, dict)
+        return answer
+
+    def collection(self, manifest: Json) -> str:
+        """The path of a kind's objects in the story's namespace."""
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        root = f"apis/{version}" if "/" in version else f"api/{version}"
+        plural = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses", "StorageClass": "storageclasses"}.get(
+            kind
+        )
+        namespace = manifest["metadata"].get("namespace", self.namespace)
+        place = "" if kind in _CLUSTER_SCOPED else f"/namespaces/{namespace}"
+        return f"{root}{place}/{plural or kind.lower() + 's'}"
+
+    def path(self, manifest: Json, subresource: str = "") -> str:
+        path = f"{self.collection(manifest)}/{manifest['metadata']['name']}"
+        return f"{path}/{subresource}" if subresource else path
+
+    def _comparable(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            found = {name: self._field(name, item) for name, item in value.items()}
+            if found.get("details") == {}:
+                del found["details"]
+            if found.get("kind") in _MOVING:
+                found.pop("status", None)
+            return found
+        if isinstance(value, list):
+            return [self._comparable(item) for item in value]
+        if isinstance(value, str):
+            text = _UID.sub("UID", _MOMENT.sub("TIME", value.replace(self.namespace, "NAMESPACE")))
+            return re.sub(r'("?resourceVersion"?: ?"?)\d+', r"\1N", text)
+        return value
+
+    def _field(self, name: str, value: Any) -> Any:
+        if name in _VOLATILE or name in _RANDOM:
+            return value if value in (None, "", "None", ["None"]) else f"<{name}>"
+        if name == "annotations" and isinstance(value, dict):
+            value = {key: text for key, text in value.items() if key != "deployment.kubernetes.io/revision"}
+        if name == "managedFields" and isinstance(value, list):
+            ours = [self._comparable(entry) for entry in value if entry.get("manager", "").startswith("contract")]
+            return sorted(ours, key=lambda entry: json.dumps(entry, sort_keys=True))
+        return self._comparable(value)
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        answer: Json = json.loads(body)
+    except ValueError:
+        return {"text": body.decode()}
+    return answer
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Where two answers differ; a text that only the sandbox words in another way is one, too."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        names = sorted({*one, *other})
+        return [
+            line for name in names for line in differences(one.get(name, "-"), other.get(name, "-"), f"{path}.{name}")
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return [line for place, (a, b) in pairs for line in differences(a, b, f"{path}[{place}]")]
+    return [] if one == other else [f"{path}\n  sandbox: {one}\n  real:    {other}"]

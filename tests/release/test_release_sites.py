@@ -1,0 +1,188 @@
+"""Sites are made for those who need one, shared by all who need the same, and closed with the last."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitsync.agent.releases import SiteBuilder
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.charts import Charts
+from gitsync.cluster import Cluster
+from gitsync.errors import (
+    ClusterUnavailable,
+    CrossNamespaceRefused,
+    KubeConfigMissing,
+    KubeConfigRefused,
+    ServiceAccountMissing,
+)
+from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.expressions import Expressions
+from gitsync.release.references import References
+from gitsync.release.sites import Sites
+from tests.controlplane.cluster import Cluster as Plane
+
+REMOTE = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
+
+
+def release(namespace: str, name: str = "redis", *, source: str = "", **spec: Any) -> HelmRelease:
+    reference = {"kind": "HelmRepository", "name": "charts", **({"namespace": source} if source else {})}
+    return HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"interval": "5m", "chart": {"spec": {"chart": "redis", "sourceRef": reference}}, **spec},
+        }
+    )
+
+
+@pytest.fixture
+async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
+    async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def sites(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Sites]:
+    async with made(cluster, tmp_path, PLAIN) as running:
+        yield running
+
+
+def made(cluster: Cluster, directory: Path, rules: AccessRules) -> Sites:
+    build = SiteBuilder(Charts(directory), Expressions(), "test", 4, lambda _: None)
+    return Sites(cluster, build, References(cluster, lambda *_: None), rules)
+
+
+def secret(plane: Plane, namespace: str, comment: str = "") -> dict[str, Any]:
+    """A kubeconfig for the same cluster; with another comment it is another one."""
+    authority = base64.b64encode(plane.ca_file.read_bytes()).decode()
+    kubeconfig = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": {"server": plane.server, "certificate-authority-data": authority}}],
+        "users": [{"name": "it", "user": {"token": plane.token}}],
+        "preferences": {"comment": comment},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "remote", "namespace": namespace},
+        "data": {"config": base64.b64encode(json.dumps(kubeconfig).encode()).decode()},
+    }
+
+
+async def test_a_release_that_asks_for_nothing_costs_nothing(cluster: Cluster, sites: Sites, namespace: str) -> None:
+    before = cluster.requests.total()
+    assert await sites.of(release(namespace)) is sites.own
+    assert sites.at(release(namespace).key) is sites.own
+    assert cluster.requests.total() == before
+
+
+async def test_releases_of_one_account_share_a_site(cluster: Cluster, sites: Sites, namespace: str) -> None:
+    one, two = (release(namespace, name, serviceAccountName="default") for name in ("one", "two"))
+    bound = {"kind": "ServiceAccount", "name": "default", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "roleRef": role,
+        "subjects": [bound],
+    }
+    await cluster.apply({**binding, "metadata": {"name": "all", "namespace": namespace}}, manager="test")
+
+    site = await sites.of(one)
+    before = cluster.requests.total()
+    assert await sites.of(two) is site
+    assert await sites.of(one) is site is sites.at(one.key)
+    assert cluster.requests.total() == before, "watches are shared, and what is known is not asked for again"
+
+    await sites.leave(one.key)
+    assert sites.at(one.key) is sites.own
+    assert await sites.of(two) is site
+    await sites.of(release(namespace, "two"))  # it asks for no account any more
+    with pytest.raises(ClusterUnavailable):
+        async with site.cluster.watch("", "Secret", namespace=namespace):
+            pass
+    assert await cluster.served(), "the agent's own connection goes on"
+
+
+async def test_the_default_account_is_for_those_that_name_none(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    async with made(cluster, tmp_path, AccessRules(default_service_account="nobody")) as sites:
+        with pytest.raises(ServiceAccountMissing, match=f"ServiceAccount {namespace}/nobody does not exist"):
+            await sites.of(release(namespace))
+        with pytest.raises(ServiceAccountMissing, match=f"ServiceAccount {namespace}/other does not exist"):
+            await sites.of(release(namespace, serviceAccountName="other"))
+
+
+async def test_another_kubeconfig_is_another_site(
+    cluster: Cluster, control_plane: Plane, sites: Sites, namespace: str
+) -> None:
+    one, two = release(namespace, "one", **REMOTE), release(namespace, "two", **REMOTE)
+    with pytest.raises(KubeConfigMissing, match=f"Secret/{namespace}/remote with key config does not exist"):
+        await sites.of(one)
+    await cluster.apply(secret(control_plane, namespace), manager="test")
+    await watched(sites, one)
+    site = await sites.of(one)
+    assert await sites.of(two) is site
+    assert site.cluster is not cluster
+    assert await site.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
+
+    await cluster.apply(secret(control_plane, namespace, "another"), manager="test")
+    await watched(sites, one, "another")
+    other = await sites.of(one)
+    assert other is not site
+    assert await site.cluster.find(ObjectKey("", "Secret", namespace, "remote")), "the other release uses it still"
+    assert await sites.of(two) is other
+    with pytest.raises(ClusterUnavailable, match="closed"):
+        await site.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
+
+
+async def test_a_kubeconfig_that_is_refused_is_refused_until_it_is_another(
+    cluster: Cluster, control_plane: Plane, sites: Sites, namespace: str
+) -> None:
+    bad = secret(control_plane, namespace)
+    bad["data"]["config"] = base64.b64encode(b"current-context: none").decode()
+    await cluster.apply(bad, manager="test")
+    for _ in range(2):
+        with pytest.raises(KubeConfigRefused, match="it has no context of the name that is used"):
+            await sites.of(release(namespace, **REMOTE))
+    await cluster.apply(secret(control_plane, namespace), manager="test")
+    await watched(sites, release(namespace, **REMOTE), "token")
+    assert await sites.of(release(namespace, **REMOTE)) is not sites.own
+
+
+async def watched(sites: Sites, of: HelmRelease, containing: str = "") -> None:
+    """Wait until the watch of the Secret has brought a kubeconfig with this in it."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                if containing in await sites._references.kubeconfig(of):
+                    return
+            except KubeConfigMissing:
+                pass
+            await asyncio.sleep(0.02)
+
+
+def test_what_may_be_referred_to() -> None:
+    closed = AccessRules(cross_namespace_refs=False)
+    elsewhere = release("shop", source="flux-system")
+    PLAIN.check(elsewhere)
+    closed.check(release("shop", source="shop", dependsOn=[{"name": "db", "namespace": "data"}]))
+    with pytest.raises(CrossNamespaceRefused) as caught:
+        closed.check(elsewhere)
+    assert caught.value.message == (
+        "spec.chart.spec.sourceRef: cross-namespace references are not allowed: cannot access "
+        "HelmRepository/flux-system/charts"
+    )
+    with pytest.raises(CrossNamespaceRefused, match=r"spec\.dependsOn\[0\]\.readyExpr"):
+        closed.check(release("shop", dependsOn=[{"name": "data/db", "readyExpr": "true"}]))
