@@ -60,6 +60,7 @@ from gitsync.release.events import Happening
 from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.leaving import uninstall_at_its_site
+from gitsync.release.reasons import SILENCE
 from gitsync.release.recorder import EventRecorder
 from gitsync.release.records import HOLDER, checksum
 from gitsync.release.references import References
@@ -147,8 +148,7 @@ class Reconciler:
             return None
         assert release is not None
         if release.metadata.deletion_timestamp:
-            await self._delete(turn, release, interrupt)
-            return None
+            return await self._delete(turn, release, interrupt)
         if release.spec.suspend:
             self._once(turn, "release is suspended")
             return None
@@ -256,6 +256,8 @@ class Reconciler:
                 return await turn.site.performer.test(turn, release, target, attempt, interrupt)
             case Action.WAIT:
                 self._once(turn, "another operation is in progress", release=str(target.ref))
+                if not is_current(turn.manifest):  # else it runs as it should, and somebody works on it by hand
+                    await turn.write(turn.status.progressing(f"another operation is in progress on {target.ref}"))
                 return 15.0
             case Action.UNLOCK:
                 await turn.site.performer.unlock(turn, target.ref)
@@ -341,14 +343,17 @@ class Reconciler:
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": release.metadata.resource_version}}
         self.index.see(turn.key, await self.cluster.patch(turn.key, body, manager=MANAGER))
 
-    async def _delete(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
+    async def _delete(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> float | None:
         """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go."""
         if FINALIZER not in release.metadata.finalizers:
-            return
+            return None
         if dependents := self.index.leaving_dependents(turn.key):
             self._blocked_on[turn.key] = dependents
-            self._once(turn, "waiting to be uninstalled", **{"for": names(sorted(dependents))})
-            return
+            text = names(sorted(dependents))
+            if self._once(turn, "waiting to be uninstalled", **{"for": text}):
+                return SILENCE  # most have gone by then
+            await turn.write(turn.status.progressing(f"waiting to be uninstalled after {text}"))
+            return None
         self._blocked_on.pop(turn.key, None)
         if not release.spec.suspend:
             await self._uninstall(turn, release, interrupt)
@@ -358,6 +363,7 @@ class Reconciler:
             self.index.see(turn.key, answer)
         else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
             self.index.forget(turn.key)
+        return None
 
     async def _uninstall(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
         """Uninstall, unless nobody ever can: what was needed to get there is gone, as with a namespace that is deleted

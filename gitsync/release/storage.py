@@ -154,13 +154,13 @@ class RecordStore:
         if event.key in self._underway:
             self._underway[event.key] = event
             return
-        release, own = (summary.namespace, summary.name), event.key in self._deleted
+        release = (summary.namespace, summary.name)
         if event.type == "DELETED":
             self._deleted.discard(event.key)
-            self._drop(release, summary.version, version(event.manifest))
+            news = self._drop(release, summary.version, version(event.manifest))
         else:
-            own = own or not self._see(event.key, event.manifest, foreign=True)
-        if own:
+            news = event.key not in self._deleted and self._see(event.key, event.manifest, foreign=True)
+        if not news:
             return  # an echo of this agent's own write
         for listener in self._listeners:
             listener(*release)
@@ -174,18 +174,21 @@ class RecordStore:
             return False
         revisions = self._releases.setdefault((summary.namespace, summary.name), {})
         known = revisions.get(summary.version)
-        if known is not None and known[0] >= version(secret):
-            return False
+        if known is not None and (known[0] > version(secret) or (foreign and known[0] == version(secret))):
+            return False  # of our own, a write that changes nothing has the version that is known already
         if foreign and known is not None:
             kept = summary.annotations.keys() - {CHART_DIGEST, VALUES_DIGEST}
             summary = replace(summary, annotations={name: summary.annotations[name] for name in kept})
         revisions[summary.version] = (version(secret), summary)
         return True
 
-    def _drop(self, release: tuple[str, str], revision: int, at: int | None) -> None:
+    def _drop(self, release: tuple[str, str], revision: int, at: int | None) -> bool:
+        """Forget a record, unless a newer state of it is known; True when it was forgotten."""
         revisions = self._releases.get(release, {})
         known = revisions.get(revision)
-        if known is not None and (at is None or known[0] <= at):
-            del revisions[revision]
-            if not revisions:
-                del self._releases[release]
+        if known is None or (at is not None and known[0] > at):
+            return False
+        del revisions[revision]
+        if not revisions:
+            del self._releases[release]
+        return True

@@ -28,6 +28,7 @@ from gitsync.sandbox.ownership import Difference, Manager
 from gitsync.sandbox.store import Key, Store
 
 NAMESPACES: Final = "namespaces."
+_RECREATED: Final = "deleted and then recreated"
 CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 
 
@@ -147,11 +148,12 @@ class Api:
         """The object where it stays for a while, None where it is gone."""
         before = self.get(target)
         what = target.resource.named(target.name)
-        for name, wanted in (("uid", uid), ("resourceVersion", version)):
-            if wanted and before["metadata"][name] != wanted:
-                word = "UID" if name == "uid" else "ResourceVersion"
-                said = f"{word} in precondition: {wanted}, {word} in object meta: {before['metadata'][name]}"
-                raise conflict(what, f"Precondition failed: {said}")
+        for name, word, how in (("uid", "UID", _RECREATED), ("resourceVersion", "ResourceVersion", "modified")):
+            wanted, known = {"uid": uid, "resourceVersion": version}[name], before["metadata"][name]
+            if wanted not in ("", known):
+                said = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({known})"
+                about = what._replace(group="", plural=what.kind)
+                raise conflict(about, f"{said}. The object might have been {how}")
         if dry_run:
             return before
         if target.key.collection == NAMESPACES:
@@ -186,7 +188,10 @@ class Api:
             )
         unknown = [f'unknown field "{path.lstrip(".")}"' for path in conformed.unknown]
         if unknown and options.validation == "Strict":
-            raise bad_request(f"strict decoding error: {', '.join(unknown)}")
+            kind, version = target.resource.kind, target.resource.version
+            native = f'{kind} in version "{version}" cannot be handled as a {kind}: '
+            said = f"strict decoding error: {', '.join(unknown)}"
+            raise bad_request(said if target.resource.custom else native + said)
         return Written(conformed.manifest, False, unknown if options.validation == "Warn" else [])
 
     def _updated(self, target: Target, options: Options) -> _Owners:
@@ -200,7 +205,7 @@ class Api:
         )
 
         def owners(before: Manifest | None, after: Manifest) -> list[Manager]:
-            difference = Difference.between(before, after, target.resource.type)
+            difference = Difference.between(before, after, target.resource.type).within(*_endpoint(target))
             if before is not None and not difference.changed and not difference.removed:
                 return ownership.managers(before)
             return ownership.after_update(ownership.managers(before), writer, difference)
@@ -225,7 +230,7 @@ class Api:
         if resource.has_status:
             manifest.pop("status", None)
             manifest |= {} if resource.custom else {"status": {}}
-        metadata.fresh(manifest, target.namespace)
+        metadata.fresh(manifest, target.namespace, resource.named(""))
         name = manifest["metadata"]["name"]
         key = Key(resource.collection, target.namespace, name)
         if self.store.get(key) is not None:
@@ -234,7 +239,7 @@ class Api:
         self._check(manifest, None, resource)
         if resource.counts_generations:
             manifest["metadata"]["generation"] = 1
-        manifest["metadata"]["managedFields"] = ownership.entries(owners(None, manifest))
+        ownership.write(manifest, owners(None, manifest))
         return Written(manifest if options.dry_run else self.store.put(key, manifest), True, warnings)
 
     def _replace(
@@ -258,7 +263,7 @@ class Api:
         self._check(manifest, before, resource)
         if resource.counts_generations and _counted(manifest, resource) != _counted(before, resource):
             manifest["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
-        manifest["metadata"]["managedFields"] = ownership.entries(owners(before, manifest))
+        ownership.write(manifest, owners(before, manifest))
         stored = self.store.get(target.key)
         assert stored is not None
         manifest["apiVersion"] = stored["apiVersion"]
@@ -298,6 +303,11 @@ class Api:
     @staticmethod
     def _copy(manifest: Manifest, resource: Resource) -> Manifest:
         return Conformed(manifest, resource.type).manifest
+
+
+def _endpoint(target: Target) -> tuple[bool, bool]:
+    """Whether an endpoint writes the status, and whether it writes the rest."""
+    return bool(target.subresource) or not target.resource.has_status, not target.subresource
 
 
 def in_version(manifest: Manifest, resource: Resource) -> Manifest:

@@ -57,7 +57,7 @@ class Named(NamedTuple):
     @property
     def details(self) -> dict[str, Any]:
         group = {"group": self.group} if self.group else {}
-        return {"name": self.name, **group, "kind": self.plural}
+        return {**({"name": self.name} if self.name else {}), **group, "kind": self.plural}
 
 
 def not_found(what: Named) -> Failure:

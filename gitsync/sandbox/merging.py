@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gitsync.sandbox.ownership import Fields
+from gitsync.sandbox.ownership import Fields, to_fields_v1
 from gitsync.sandbox.schema import Type
 
 
@@ -42,7 +42,7 @@ def without(value: Any, of: Type, gone: Fields, kept: Fields) -> Any:
     """``value`` without the fields that are ``gone``. An element or map entry that goes takes all that nobody owns
     (``kept`` are the fields that somebody does) with it. A map of which nothing is left is None.
     """
-    return _without(value, of, _tree(gone), _tree(kept))
+    return _without(value, of, to_fields_v1(gone), to_fields_v1(kept))
 
 
 def _without(value: Any, of: Type, gone: dict[str, Any], kept: dict[str, Any]) -> Any:
@@ -72,12 +72,3 @@ def _part(element: str, item: Any, of: Type | None, gone: dict[str, Any], kept: 
         if not goes:
             return True, item
     return True, _without(item, of, goes, owned or {})
-
-
-def _tree(fields: Fields) -> dict[str, Any]:
-    root: dict[str, Any] = {}
-    for path in fields:
-        node = root
-        for element in path:
-            node = node.setdefault(element, {})
-    return root

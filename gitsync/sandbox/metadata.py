@@ -28,12 +28,13 @@ def suffix() -> str:
     return "".join(random.choices(_ALPHABET, k=5))  # noqa: S311  # no secret
 
 
-def fresh(manifest: Manifest, namespace: str) -> None:
+def fresh(manifest: Manifest, namespace: str, what: Named) -> None:
     """What a new object gets. Changes ``manifest``. Raises: Failure when it has no name."""
     metadata = manifest["metadata"]
     if not metadata.get("name"):
         if not metadata.get("generateName"):
-            raise bad_request("name or generateName is required")
+            said = "Required value: name or generateName is required"
+            raise invalid(what, [Cause("FieldValueRequired", "metadata.name", said)])
         metadata["name"] = metadata["generateName"] + suffix()
     for name in (*_DELETION, "managedFields", "generation", "namespace", "selfLink"):
         metadata.pop(name, None)

@@ -1,8 +1,7 @@
 """Whose a field is: sets of fields, and metadata.managedFields, which keeps them.
 
-A field is a path of elements in fieldsV1's notation: ``("f:spec", "f:ports", 'k:{"port":80}', "f:name")``. A path that
-ends in "." is an element or map entry itself, beside what is in it. Rules: structured-merge-diff, as the API server uses
-it.
+A field is a path of elements in fieldsV1's notation: ``("f:spec", "f:ports", 'k:{"port":80}', "f:name")``. The rules are
+those of structured-merge-diff, which the API server uses.
 """
 
 from __future__ import annotations
@@ -68,9 +67,9 @@ def leaves(manifest: Manifest, of: Type, *, containers: bool = False) -> dict[Pa
 
 def _walk(value: Any, of: Type, path: Path, containers: bool) -> Iterator[tuple[Path, Any]]:
     if containers and len(path) > 0 and value and isinstance(value, dict | list) and not of.atomic:
-        # Go's structs are always there; pointers to them, maps and lists come and go.
-        if not (of.native and of.schema.get("default") == {}):
-            yield (*path, "."), None
+        # In Go's types a struct, and what is required, is always there; pointers, maps and other lists come and go.
+        if not (of.native and (of.schema.get("default") == {} or of.always)):
+            yield path, None
     if isinstance(value, dict) and not of.atomic:
         for name, item in value.items():
             below, at = of.field(name), (*path, f"f:{name}")
@@ -80,13 +79,13 @@ def _walk(value: Any, of: Type, path: Path, containers: bool) -> Iterator[tuple[
                 yield at, item
                 continue
             if name not in of.fields and isinstance(item, dict) and not below.atomic:
-                yield (*at, "."), None
+                yield at, None
             yield from _walk(item, below, at, containers)
     elif isinstance(value, list) and not of.atomic:
         for item in value:
             at = (*path, of.element(item))
             if of.keys:
-                yield (*at, "."), None
+                yield at, None
                 yield from _walk(item, of.items, at, containers)
             else:
                 yield at, item
@@ -101,14 +100,23 @@ def to_fields_v1(fields: Fields) -> dict[str, Any]:
         node = root
         for element in path:
             node = node.setdefault(element, {})
-    return root
+        node["."] = {}
+    return _plain(root)
+
+
+def _plain(node: dict[str, Any]) -> dict[str, Any]:
+    """A member of the set without others in it is written as {}."""
+    return {} if node.keys() == {"."} else {name: _plain(below) if below else {} for name, below in node.items()}
 
 
 def from_fields_v1(node: dict[str, Any], path: Path = ()) -> Fields:
     """The reverse."""
     found: set[Path] = set()
     for element, below in node.items():
-        found |= from_fields_v1(below, (*path, element)) if below else {(*path, element)}
+        if element == ".":
+            found.add(path)
+        else:
+            found |= from_fields_v1(below, (*path, element)) if below else {(*path, element)}
     return frozenset(found)
 
 
@@ -129,10 +137,10 @@ def managers(manifest: Manifest | None) -> list[Manager]:
     ]
 
 
-def entries(found: list[Manager]) -> list[dict[str, Any]]:
-    """metadata.managedFields. Who owns nothing any more is left out; appliers come first, then by time."""
+def write(manifest: Manifest, found: list[Manager]) -> None:
+    """Sets metadata.managedFields. Who owns nothing any more is left out; appliers come first, then by time."""
     kept = sorted((each for each in found if each.fields), key=lambda each: (each.operation != "Apply", each.time))
-    return [
+    entries = [
         {
             "manager": each.name,
             "operation": each.operation,
@@ -144,6 +152,9 @@ def entries(found: list[Manager]) -> list[dict[str, Any]]:
         }
         for each in kept
     ]
+    manifest["metadata"].pop("managedFields", None)
+    if entries:
+        manifest["metadata"]["managedFields"] = entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +163,14 @@ class Difference:
 
     changed: Fields
     removed: Fields
+
+    def within(self, status: bool, rest: bool) -> Difference:
+        """The part of it that is in the status, or not."""
+        parts = (
+            frozenset(path for path in each if (status if path[0] == "f:status" else rest))
+            for each in (self.changed, self.removed)
+        )
+        return Difference(*parts)
 
     @classmethod
     def between(cls, before: Manifest | None, after: Manifest, of: Type) -> Difference:
@@ -177,14 +196,17 @@ def after_update(found: list[Manager], writer: Manager, difference: Difference) 
 
 def conflicts(found: list[Manager], writer: Manager, difference: Difference) -> list[tuple[Manager, Path]]:
     """The fields of others that ``writer`` changes by applying."""
-    mine = difference.changed & writer.fields
-    return [(each, path) for each in found if not each.same(writer) for path in sorted(each.fields & mine)]
+    others = [each for each in found if not each.same(writer)]
+    return [(each, path) for each in others for path in sorted(each.fields & difference.changed)]
 
 
 def after_apply(found: list[Manager], writer: Manager, difference: Difference) -> list[Manager]:
     """Whose the fields are once ``writer`` has applied ``writer.fields``, all of them."""
-    taken = difference.changed & writer.fields
-    others = [replace(each, fields=each.fields - difference.removed - taken) for each in found if not each.same(writer)]
+    others = [
+        replace(each, fields=each.fields - difference.removed - difference.changed)
+        for each in found
+        if not each.same(writer)
+    ]
     before = next((each for each in found if each.same(writer)), None)
     time = before.time if before and before.fields == writer.fields else writer.time
     return [*others, replace(writer, time=time)]

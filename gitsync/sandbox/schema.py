@@ -24,19 +24,24 @@ _KINDS: Final[Mapping[str, tuple[Any, str]]] = {
 
 class Type:
     """What may stand in one place of an object. ``native``: it passes through Go's types on the real server, which
-    know no null.
+    know no null. ``always``: it is required where it stands.
     """
 
-    def __init__(self, schema: Schema, definitions: Mapping[str, Schema], *, native: bool = True) -> None:
+    def __init__(
+        self, schema: Schema, definitions: Mapping[str, Schema], *, native: bool = True, always: bool = False
+    ) -> None:
         reference = schema.get(_REFERENCE)
         self.schema = {**definitions[reference.rpartition("/")[2]], **schema} if reference else schema
         self._definitions = definitions
         self.native = native or bool(reference)
+        self.always = always
 
     @cached_property
     def fields(self) -> dict[str, Type]:
         """The fields that are named."""
-        return {name: self._of(schema) for name, schema in (self.schema.get("properties") or {}).items()}
+        required = self.schema.get("required") or ()
+        properties = self.schema.get("properties") or {}
+        return {name: self._of(schema, always=name in required) for name, schema in properties.items()}
 
     @cached_property
     def values(self) -> Type | None:
@@ -118,8 +123,8 @@ class Type:
         fits = isinstance(value, python) and (self.kind == "boolean" or not (word and isinstance(value, bool)))
         return "" if fits else f"expected {word}, got &value.valueUnstructured{{Value:{json.dumps(value)}}}"
 
-    def _of(self, schema: Schema) -> Type:
-        return Type(schema, self._definitions, native=self.native)
+    def _of(self, schema: Schema, *, always: bool = False) -> Type:
+        return Type(schema, self._definitions, native=self.native, always=always)
 
 
 #: What nothing is known about: maps are merged, lists are atomic.

@@ -19,7 +19,7 @@ def settings(name: str = "settings", **data: Any) -> Json:
 def deployment(name: str = "web", image: str = "web:1", **spec: Any) -> Json:
     container = {"name": "web", "image": image, "ports": [{"containerPort": 80}], "env": [{"name": "A", "value": "1"}]}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
-    spec = {"replicas": 0, "selector": {"matchLabels": {"app": name}}, "template": template, **spec}
+    spec = {"replicas": 0, "paused": True, "selector": {"matchLabels": {"app": name}}, "template": template, **spec}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
@@ -57,8 +57,9 @@ def test_apply(tell: Tell) -> None:
         side.apply(settings(), "contract-b")
         side.get(settings())
         side.apply(settings(), "contract-c")
+        side.apply(settings(a="1"), "contract-b", force="true")
         side.apply({**settings(), "metadata": {"name": "settings", "labels": {"a": "b"}, "annotations": {"c": "d"}}})
-        side.apply({**settings(), "metadata": {"name": "settings"}})
+        side.apply({**settings(), "metadata": {"name": "settings"}}, force="true")
         side.apply(settings(a="1"), dryRun="All")
         side.get(settings())
         side.apply({**settings(a="1"), "metadata": {"name": "settings", "resourceVersion": "1"}})
@@ -88,8 +89,7 @@ def test_apply_lists(tell: Tell) -> None:
         )
         side.apply(changed)
         side.apply(changed, force="true")
-        side.apply({**changed, "status": {"replicas": 1}}, "contract-s", "status")
-        side.apply({**changed, "status": {"replicas": 1}})
+        side.apply({**changed, "status": {"replicas": 1}}, force="true")
         bad = deployment()
         bad["spec"]["replcias"] = 1
         side.apply(bad)
@@ -146,10 +146,11 @@ def test_generations(tell: Tell) -> None:
         side.create(deployment("even", replcias=1), fieldValidation="Ignore")
         side.create(deployment("wrong", replicas="three"))
         side.create(deployment("negative", replicas=-1))
-        side.create(deployment("strange", strategy={"type": "Sideways"}))
+        strange = deployment("strange")
+        strange["spec"]["template"]["spec"]["dnsPolicy"] = "Sideways"
+        side.create(strange)
         side.create(deployment("unselected", selector={"matchLabels": {"app": "other"}}))
         side.patch(deployment(), {"spec": {"selector": {"matchLabels": {"app": "other"}}}})
-        side.patch(deployment(), {"spec": {"selector": None}})
         side.send("PUT", side.path(deployment(), "scales"), deployment())
 
     tell(story)

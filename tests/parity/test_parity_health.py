@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.controlplane.cluster import Cli
+from tests.controlplane.errors import CommandError
 from tests.parity.world import HELM_RELEASES, World
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt=now"
@@ -154,20 +158,39 @@ def test_each_action_ends_at_its_own_timeout_or_does_not_wait(world: World) -> N
 
 def test_an_uninstall_says_what_it_waits_for_and_ends_at_its_timeout(world: World, kubectl: Cli) -> None:
     held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held", "finalizers": ["example.com/hold"]}}
-    world.deploy("raw", {"objects": [held]}, uninstall={"timeout": "3s"}, timeout="10m")
+    base = replace(world, name="base")
+    base.deploy("raw")
+    world.deploy("raw", {"objects": [held]}, uninstall={"timeout": "3s"}, timeout="10m", dependsOn=[{"name": "base"}])
     world.ready()
 
     world.cluster.request("DELETE", f"{HELM_RELEASES}/namespaces/{world.ours}/helmreleases/demo")
+    base_is_gone = base.remove()
     why = f"ConfigMap/{world.ours}/held: is being deleted; finalizers: example.com/hold"
     world.condition(
         "Reconciling", "True", containing=f"Running 'uninstall' action with timeout of 3s; waiting for {why}"
     )
     world.condition("Ready", "False", containing=f"still being deleted after 3s: {why}")
     assert why in [line.get("for") for line in world.serving.lines]
+    after = f"waiting to be uninstalled after HelmRelease/{world.ours}/demo"
+    base.condition("Reconciling", "True", containing=after)
 
     world.patch_spec(uninstall={"disableWait": True})
     world.until(lambda: world.revisions() == [], "it is uninstalled without waiting")
+    base_is_gone()
     assert world.object("/api/v1", "configmaps", "held") is not None
     free = '{"metadata": {"finalizers": null}}'
     kubectl("patch", "configmap", "held", "--namespace", world.ours, "--type", "merge", "--patch", free)
     world.until(lambda: world.object("/api/v1", "configmaps", "held") is None, "it can go")
+
+
+def test_what_helm_does_by_hand_is_waited_for_and_said(world: World) -> None:
+    hook = endless("Job", "never", **{"helm.sh/hook": "pre-install"})
+    with ThreadPoolExecutor(1) as thread:
+        by_hand = thread.submit(world.install, "raw", {"objects": [hook]}, "--timeout", "10s", namespace=world.ours)
+        world.until(lambda: world.revisions() == [(1, "pending-install")], "helm has begun")
+        world.deploy("raw")
+        world.condition("Reconciling", "True", containing=f"another operation is in progress on {world.ours}/demo")
+        with pytest.raises(CommandError, match="never"):
+            by_hand.result()
+    world.ready()
+    assert world.revisions() == [(1, "failed"), (2, "deployed")]

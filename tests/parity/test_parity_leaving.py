@@ -57,9 +57,7 @@ def test_a_namespace_is_deleted_with_the_releases_in_it(world: World, elsewhere:
     kubectl("delete", "namespace", elsewhere, "--wait", "--timeout=120s")
 
     assert world.object("/api/v1", "configmaps", "across") is None, "what is elsewhere was uninstalled"
-    assert not world.cluster.request("GET", f"/api/v1/namespaces/{world.ours}/secrets?labelSelector=owner=helm")[
-        "items"
-    ]
+    assert live.revisions(world.cluster, world.ours, "across") == []
 
 
 def test_a_release_whose_namespace_and_kinds_are_gone_goes_too(world: World, elsewhere: str, kubectl: Cli) -> None:

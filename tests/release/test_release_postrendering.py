@@ -278,6 +278,19 @@ async def test_an_error_names_the_change_at_fault_and_quotes_no_content(name: st
     assert "\n" not in said
 
 
+async def test_what_kustomize_might_quote_in_yet_another_way_is_masked(tmp_path: Path) -> None:
+    strange = tmp_path / "kubectl"
+    complaint = "echo 'error: /data/p of s: hunter2 or topsecret' >&2; exit 1"
+    strange.write_text(f"#!/bin/sh\nif /bin/grep -q patches kustomization.yaml; then {complaint}; fi\n")
+    strange.chmod(0o755)
+    patch = {"patch": operation("add", "/data/p", value="topsecret"), "target": {"kind": "Secret"}}
+    wanted = PostRendering.of(helm_release(postRenderers=[{"kustomize": {"patches": [patch]}}]).spec)
+    assert wanted is not None
+    with pytest.raises(PostRenderError) as caught:
+        await post_rendered(rendered(chart(s=SECRET)), wanted, Kustomizer(strange))
+    assert caught.value.message == f"{FIRST}.patches[0]: /data/p of s: … or …"
+
+
 async def test_nothing_that_a_user_writes_gets_out_of_its_place_in_the_kustomization() -> None:
     hostile = "x\nresources:\n- https://example.invalid/a\n'\"]}: |\n- ../../etc/passwd"
     before = rendered(

@@ -29,7 +29,7 @@ from gitsync.release.references import References
 from gitsync.release.sites import Sites
 from tests.controlplane.cluster import Cluster as Plane
 
-REMOTE = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
+REMOTE: dict[str, Any] = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
 
 
 def release(namespace: str, name: str = "redis", *, source: str = "", **spec: Any) -> HelmRelease:

@@ -1,0 +1,76 @@
+"""Records as this agent knows them: its own writes at once, of others' only what can be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from gitsync.cluster import Cluster
+from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, secret_key
+from gitsync.release.state import Digests, digests_of
+from gitsync.release.storage import RecordStore
+from tests.controlplane.cluster import Cluster as ControlPlane
+
+DIGESTS = Digests("sha256:chart", "sha256:values")
+
+
+@pytest.fixture
+async def cluster(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
+    async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
+        yield connected
+
+
+def record(namespace: str) -> Record:
+    annotations = {CHART_DIGEST: DIGESTS.chart, VALUES_DIGEST: DIGESTS.values}
+    return Record("redis", namespace, 1, "pending-install", {}, {}, "", annotations=annotations)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_what_somebody_else_changes_is_told_and_no_longer_trusted(cluster: Cluster, namespace: str) -> None:
+    told: list[tuple[str, str]] = []
+    store = RecordStore(cluster, "gitsync/us")
+    store.on_foreign_change(lambda *release: told.append(release))
+    key = secret_key(namespace, "redis", 1)
+
+    async with store.watching():
+        for _ in range(20):  # events and answers race; neither may be taken for somebody else's
+            written = await store.create(record(namespace), namespace)
+            await store.update(written.now("deployed", "Install complete"), namespace)
+            await store.delete(namespace, "redis", 1)
+        written = await store.create(record(namespace), namespace)
+        await store.update(written.now("deployed", "Install complete"), namespace)
+
+        await cluster.patch(key, {"metadata": {"labels": {"backup": "done"}}}, manager="somebody")
+        await until(lambda: told)
+        assert told == [(namespace, "redis")]
+        latest = store.latest(namespace, "redis")
+        assert latest is not None
+        assert (latest.status, digests_of(latest)) == ("deployed", None)
+
+        await store.mark(written, namespace, DIGESTS)
+        latest = store.latest(namespace, "redis")
+        assert latest is not None
+        assert digests_of(latest) == DIGESTS, "also when that changes nothing in the cluster"
+
+        await cluster.delete(key)
+        await until(lambda: store.latest(namespace, "redis") is None)
+        assert told == [(namespace, "redis")] * 2
+
+
+async def test_what_is_known_from_the_beginning_is_trusted(cluster: Cluster, namespace: str) -> None:
+    before = RecordStore(cluster, "gitsync/us")
+    await before.create(record(namespace), namespace)
+
+    store = RecordStore(cluster, "gitsync/us")
+    async with store.watching(namespace):
+        latest = store.latest(namespace, "redis")
+        assert latest is not None
+        assert digests_of(latest) == DIGESTS
