@@ -22,8 +22,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: cluster  ## the redis and backend story, on that control plane
-	$(BIN)/gitsync demo --kubeconfig .cluster/kubeconfig
+demo: $(READY)  ## the redis and backend story, in a sandbox
+	$(BIN)/gitsync demo
 
 test: $(READY)  ## all tests (the first run builds the test control plane; that takes minutes)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -48,7 +48,7 @@ bench: $(READY)  ## the benchmarks of docs/benchmarks.md
 cluster: $(READY)  ## build what is missing of a real control plane and start it; .cluster/kubeconfig
 	$(BIN)/python -m tests.controlplane up
 
-cluster-down: $(READY)  ## stop that control plane
+cluster-down: $(READY)  ## stop that control plane again
 	$(BIN)/python -m tests.controlplane down
 
 constraints: $(READY)  ## write constraints.txt anew from what .venv holds

@@ -315,8 +315,8 @@ class Unauthorized(ApiError):
 
 
 #: Not the release's fault, and nothing that doing something else would mend: tried again until somebody grants rights,
-#: or brings other credentials.
-NO_ACCESS = (MissingRight, Unauthorized)
+#: or brings other credentials (SettingsError: those that a plugin should renew).
+NO_ACCESS = (MissingRight, Unauthorized, SettingsError)
 #: These and what else is no fault of a release and passes by itself, or when somebody else does something.
 PASSING = (*NO_ACCESS, QuotaExceeded, NamespaceTerminating)
 

@@ -168,6 +168,11 @@ class Agent:
         log.info("gitsync stopping")
         return None
 
+    @property
+    def error(self) -> GitsyncError | None:
+        """What the repository, or the last sync of it, has ended with; None when that went well."""
+        return self._repository.error if self._repository is not None else None
+
     async def once(self, stop: asyncio.Event) -> int:
         """Sync the head once and wait until everything in it has settled."""
         assert self._repository is not None

@@ -48,11 +48,7 @@ async def preview(settings: Settings) -> Preview:
         cluster = await stack.enter_async_context(_connected(settings))
         charts = Charts(settings.state_dir / "charts")
         stack.push_async_callback(charts.close)
-        mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
-        stack.push_async_callback(mirror.close)
-        git_charts = GitCharts(mirror, charts, settings.name)
-        source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)
-        desired = await source.read(await mirror.fetch(await mirror.head()))
+        git_charts, desired = await stack.enter_async_context(open_commit(settings, charts))
         releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE))
         repositories = await stack.enter_async_context(cluster.watch(SOURCE_GROUP, HELM_REPOSITORY))
         expressions = await stack.enter_async_context(Expressions())
@@ -65,7 +61,7 @@ async def preview(settings: Settings) -> Preview:
         for key, manifest in releases.items():
             index.see(key, manifest)
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
-        owner = Owner(settings.name, mirror.source.url, settings.path)
+        owner = Owner(settings.name, git_source(settings).url, settings.path)
         syncer = Syncer(
             cluster,
             index,
@@ -95,13 +91,19 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 
 
 async def _contents(settings: Settings, charts: Charts) -> tuple[Contents, Desired]:
+    async with open_commit(settings, charts) as (git_charts, desired):
+        finder = _ChartFinder(None, charts, git_charts, desired)
+        return await CommitRenderer(finder.locate, renderer(None, charts)).contents(desired), desired
+
+
+@asynccontextmanager
+async def open_commit(settings: Settings, charts: Charts) -> AsyncIterator[tuple[GitCharts, Desired]]:
+    """What the commit that the settings name wants, and the charts in it. Raises: GitRefused, GitUnavailable."""
     mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
     try:
         git_charts = GitCharts(mirror, charts, settings.name)
         source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)
-        desired = await source.read(await mirror.fetch(await mirror.head()))
-        finder = _ChartFinder(None, charts, git_charts, desired)
-        return await CommitRenderer(finder.locate, renderer(None, charts)).contents(desired), desired
+        yield git_charts, await source.read(await mirror.fetch(await mirror.head()))
     finally:
         await mirror.close()
 

@@ -69,6 +69,8 @@ TEST_SUCCESS: Final = "TestSuccess"
 REMEDIATED: Final = "Remediated"
 RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
+#: True while a release that is only warned of has drifted; gitsync's own.
+DRIFTED: Final = "Drifted"
 ARTIFACT_IN_STORAGE: Final = "ArtifactInStorage"
 FETCH_FAILED: Final = "FetchFailed"
 

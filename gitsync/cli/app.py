@@ -15,11 +15,17 @@ from gitsync.errors import GitsyncError
 
 COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
-    "demo": Lazy("gitsync.cli.demo", "Tell the story of redis and backend on a cluster."),
+    "demo": Lazy(
+        "gitsync.cli.demo", "Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune."
+    ),
     "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
     "diff": Lazy(
         "gitsync.cli.diff",
         "Show what differs between two commits: manifests, and the objects of releases as they are rendered.",
+    ),
+    "verify": Lazy(
+        "gitsync.cli.verify",
+        "Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.",
     ),
     "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
     "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),

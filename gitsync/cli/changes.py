@@ -17,13 +17,18 @@ _MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
 
 def write_changes(objects: Iterable[ObjectPreview]) -> None:
     """To stdout: a heading for each object, and the lines that differ."""
-    colour = colours(sys.stdout)
+    write(changes_text(objects, colour=colours(sys.stdout)))
+
+
+def changes_text(objects: Iterable[ObjectPreview], *, colour: bool) -> str:
+    """What ``write_changes`` writes."""
+    lines = []
     for item in objects:
-        write(_heading(item, colour) + "\n")
-        for line in item.diff:
-            write(_painted(str(line), _COLOURS[line.kind] if colour else "") + "\n")
+        lines.append(_heading(item, colour))
+        lines += [_painted(str(line), _COLOURS[line.kind] if colour else "") for line in item.diff]
         if item.diff:
-            write("\n")
+            lines.append("")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _heading(item: ObjectPreview, colour: bool) -> str:

@@ -15,8 +15,8 @@ from gitsync.cli.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
 from gitsync.release.expressions import Expressions
+from gitsync.release.readiness import check_expressions
 from gitsync.release.support import refused
-from gitsync.release.written import check_expressions
 from gitsync.sync.gitcharts import WELL_KNOWN, chart_path
 from gitsync.sync.syncer import release_graph
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,14 +30,15 @@ Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step an
 @app.command("demo")
 @with_settings("Cluster", "Logs")
 def demo(settings: Settings, keep: Keep = False) -> None:
-    """Tell the story of redis and backend on a cluster: deploy, upgrade, a mistake, its fix, a cycle, prune.
+    """Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune.
 
     Makes a Git repository in a temporary directory, serves the sample charts on this machine, runs the agent, and
-    commits step by step; what you see in between is the agent's own log. Uses the namespace [bold]default[/].
+    commits step by step; what you see in between is the agent's own log. Needs no cluster: it has a sandbox of its own.
+    With [bold]--kubeconfig[/] or [bold]--context[/] it uses a real one, and its namespace default.
 
     Example:
 
-        gitsync demo --kubeconfig .cluster/kubeconfig
+        gitsync demo --keep
     """
     raise typer.Exit(asyncio.run(_demo(settings, keep)))
 
@@ -49,7 +52,10 @@ async def _demo(settings: Settings, keep: bool) -> int:
     charts = sample / "charts"
     with tempfile.TemporaryDirectory(prefix="gitsync-demo-") as temporary:
         directory = Path(temporary)
-        async with ChartServer({"bitnami": [charts / "redis"], "podinfo": [charts / "podinfo"]}) as server:
+        async with (
+            _somewhere(settings) as settings,
+            ChartServer({"bitnami": [charts / "redis"], "podinfo": [charts / "podinfo"]}) as server,
+        ):
             fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url)
             own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
             own["allow_mass_prune"] = True  # the last step removes everything
@@ -58,6 +64,18 @@ async def _demo(settings: Settings, keep: bool) -> int:
             ) as cluster:
                 await _tell(settings.model_copy(update=own), fleet, cluster, STORY[:-1] if keep else STORY, keep)
     return 0
+
+
+@asynccontextmanager
+async def _somewhere(settings: Settings) -> AsyncIterator[Settings]:
+    """Settings that lead to a cluster: the one that was named, else a sandbox."""
+    if settings.kubeconfig is not None or settings.context:
+        yield settings
+        return
+    from gitsync.sandbox import Sandbox
+
+    async with Sandbox() as sandbox:
+        yield settings.model_copy(update={"kubeconfig": sandbox.kubeconfig})
 
 
 async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool) -> None:
@@ -81,12 +99,22 @@ async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Seque
             if running is not None and not keep:
                 await _unless_ended(all_gone(repositories), running)
             elif running is not None:
-                _title(f"Left running: commit to {fleet.directory}, stop with Ctrl-C.")
+                _title("Left running. Play with it, and stop it with Ctrl-C:")
+                _ways_to_play(settings, fleet)
                 await running
     finally:
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+def _ways_to_play(settings: Settings, fleet: Fleet) -> None:
+    from gitsync.cli.output import write
+
+    cluster = f"--kubeconfig {settings.kubeconfig}" if settings.kubeconfig else f"--context {settings.context}"
+    write(f"kubectl {cluster} get helmreleases,pods\n")
+    write(f"gitsync get all {cluster}\n")
+    write(f"cd {fleet.directory}    # change something, and git commit -am 'what I did'\n\n")
 
 
 async def _unless_ended(step: Coroutine[None, None, None], agent: asyncio.Task[int]) -> None:

@@ -49,7 +49,7 @@ async def _diff(settings: Settings, old: str, new: str, output: Format) -> int:
     from gitsync.cli.output import as_json, one_line, print_error, progress, write
 
     settings = settings.model_copy(update={"repo": settings.repo or "."})
-    before, after = await _commit_id(settings, old), await _commit_id(settings, new)
+    before, after = await commit_id(settings, old), await commit_id(settings, new)
     with progress("rendering both commits"):
         result = await commit_difference(settings, before, after)
     if output == "json":
@@ -70,7 +70,7 @@ def _counts(result: Preview) -> str:
     return ", ".join([*counts, f"{result.unchanged} unchanged"])
 
 
-async def _commit_id(settings: Settings, revision: str) -> str:
+async def commit_id(settings: Settings, revision: str) -> str:
     """The id of what people call a commit. Raises: GitRefused, GitRefMissing, GitUnavailable."""
     from gitsync.agent.agent import git_source
     from gitsync.cli.checkout import resolved

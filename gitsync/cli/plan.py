@@ -52,10 +52,12 @@ async def _plan(settings: Settings, output: Format) -> int:
 
 def _print(result: Preview) -> None:
     from gitsync.cli.changes import write_changes
-    from gitsync.cli.output import print_error, write
+    from gitsync.cli.output import one_line, print_error, write
 
     write_changes(result.objects)
     write(_summary(result) + "\n")
+    for release, text in result.drifted.items():
+        write(one_line(f"Drift: {release.namespace}/{release.name}: {text}.") + "\n")
     if result.unpruned:
         write(f"Nothing would be deleted: {result.unpruned}.\n")
     if result.held:
@@ -85,6 +87,9 @@ def _data(result: Preview) -> dict[str, Any]:
         "commit": {"id": commit.id, "author": commit.author, "subject": commit.subject},
         "objects": [change_data(item) for item in result.objects],
         "unchanged": result.unchanged,
+        "drifted": [
+            {"namespace": key.namespace, "name": key.name, "message": text} for key, text in result.drifted.items()
+        ],
         "held": result.held,
         "unpruned": result.unpruned,
         "problems": [asdict(problem) for problem in result.problems],

@@ -9,7 +9,16 @@ from typing import Any
 
 from gitsync.api.conditions import get_condition
 from gitsync.api.identity import Manifest
-from gitsync.api.names import COMMIT_ANNOTATION, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    DRIFTED,
+    HELM_GROUP,
+    HELM_RELEASE,
+    HELM_REPOSITORY,
+    READY,
+    SOURCE_GROUP,
+    TRUE,
+)
 
 HEADERS = ("NAME", "REVISION", "SUSPENDED", "READY", "MESSAGE")
 
@@ -39,7 +48,9 @@ def _readiness(manifest: Manifest) -> tuple[str, str]:
     condition = get_condition((manifest.get("status") or {}).get("conditions"), READY)
     if condition is None:
         return "Unknown", "waiting to be reconciled"
-    return str(condition.get("status", "")), str(condition.get("message", ""))
+    drift = get_condition(manifest["status"]["conditions"], DRIFTED) or {}
+    also = f"; {drift.get('message')}" if drift.get("status") == TRUE else ""
+    return str(condition.get("status", "")), f"{condition.get('message', '')}{also}"
 
 
 def _release_revision(manifest: Manifest) -> str:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: The API server drops such fields of what is not applied server-side, and says no more of it than a warning.
-_DROPPED = ("unknown field", "duplicate field")
+#: So the API server warns of a field that it drops, when it is not applied server-side.
+_DROPPED = "unknown field"
 
 
 class ClientSide:

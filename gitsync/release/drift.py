@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import get_condition, remove_condition, set_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.api.names import DRIFT_DETECTED, TRUE
+from gitsync.api.names import DRIFT_DETECTED, DRIFTED, TRUE
 from gitsync.diff import Change, changes, normalised, subset_differs, summary
 from gitsync.release.apply import Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from gitsync.release.interrupt import Interrupt
     from gitsync.release.turn import Turn
 
-#: Condition type: True while a release that is only warned of has drifted.
-DRIFTED = "Drifted"
 DRIFT_CORRECTED = "DriftCorrected"
 #: Objects named in one message.
 _NAMED = 5

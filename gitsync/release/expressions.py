@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gitsync.errors import RetryableError
+from gitsync.health import one_line
 
 #: What came of an expression: a boolean, or why there is none.
 Answer = bool | str
@@ -27,6 +28,8 @@ LONGEST = 8192
 #: Seconds to wait for an answer, in which the machine may be busy with other things.
 PATIENCE = 30.0
 _KEPT = 512
+#: Characters of an expression that a message quotes.
+_QUOTED = 120
 _EVALUATOR = Path(__file__).with_name("evaluator.py")
 #: The signals that an expression brings upon the process, and what that says about it.
 _TOO_MUCH = {
@@ -152,6 +155,11 @@ class Expressions:
     def _kill(self) -> None:
         if (process := self._process) is not None:
             process.kill()
+
+
+def quoted(text: str) -> str:
+    """An expression for a message: on one line, cut short."""
+    return f"`{one_line(text, _QUOTED)}`"
 
 
 def _remember(cache: OrderedDict[Any, str], key: Any, value: str) -> None:

@@ -1,15 +1,30 @@
-"""When the objects of a release count as ready: by gitsync's own rules, by Helm 3's, or by expressions in CEL."""
+"""When the objects of a release count as ready: by gitsync's own rules, by what Helm 3 waits for, or by expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from gitsync.api.helmrelease import HelmReleaseSpec
+from gitsync.api.fields import FieldError, FieldPath
+from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.rendering import HealthCheck
-from gitsync.health import ASKED, READY, Health, assess, before_asking, by_answers, has_health, helm_waits_for
-from gitsync.release.expressions import Expressions
+from gitsync.errors import FieldErrors
+from gitsync.health import (
+    ASKED,
+    READY,
+    Health,
+    assess,
+    before_asking,
+    by_answers,
+    has_health,
+    helm_waits_for,
+    one_line,
+)
+from gitsync.release.expressions import Expressions, quoted
+
+LEGACY = "legacy"
 
 
 class HealthChecks:
@@ -19,8 +34,7 @@ class HealthChecks:
         self._expressions = expressions
         self._by_kind: dict[tuple[str, str], dict[str, str]] = {}
         for check in checks:
-            texts = dict(zip(ASKED, (check.in_progress, check.failed, check.current), strict=True))
-            given = {name: text for name, text in texts.items() if text}
+            given = {name: text for name, text in _texts(check).items() if text}
             self._by_kind.setdefault((group_of(check.api_version), check.kind), given)
 
     def concern(self, group: str, kind: str) -> bool:
@@ -74,7 +88,43 @@ KSTATUS = Readiness()
 
 def readiness_of(spec: HelmReleaseSpec, expressions: Expressions, *, jobs: bool) -> Readiness:
     """As a HelmRelease has it. With the legacy strategy expressions are not asked, as in Flux."""
-    if spec.wait_strategy.name == "legacy":
+    if spec.wait_strategy.name == LEGACY:
         return Readiness(helm_waits_for, jobs)
     checks = HealthChecks(spec.health_check_exprs, expressions) if spec.health_check_exprs else None
     return Readiness(jobs=jobs, checks=checks)
+
+
+class _Written(NamedTuple):
+    """An expression of a HelmRelease, and where in it; ``names`` as for ``Expressions.error_of``."""
+
+    path: FieldPath
+    text: str
+    names: tuple[str, ...] = ()
+
+
+async def check_expressions(release: HelmRelease, expressions: Expressions) -> None:
+    """Raises: FieldErrors naming every expression of the release that does not compile; RetryableError."""
+    errors = [
+        FieldError(path, f"{one_line(wrong)}, in: {quoted(text)}")
+        for path, text, names in _written(release.spec)
+        if (wrong := await expressions.error_of(text, names))
+    ]
+    if errors:
+        raise FieldErrors(errors)
+
+
+def _written(spec: HelmReleaseSpec) -> Iterator[_Written]:
+    for index, dependency in enumerate(spec.depends_on):
+        if dependency.ready_expr:
+            yield _Written(("spec", "dependsOn", index, "readyExpr"), dependency.ready_expr, ("self", "dep"))
+    if spec.wait_strategy.name == LEGACY:
+        return
+    for index, check in enumerate(spec.health_check_exprs):
+        for name, text in _texts(check).items():
+            if text or name == "current":
+                yield _Written(("spec", "healthCheckExprs", index, name), text)
+
+
+def _texts(check: HealthCheck) -> dict[str, str]:
+    """Its expressions by their names, in the order in which they are asked."""
+    return dict(zip(ASKED, (check.in_progress, check.failed, check.current), strict=True))

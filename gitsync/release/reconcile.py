@@ -60,6 +60,8 @@ from gitsync.release.events import Happening
 from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.leaving import uninstall_at_its_site
+from gitsync.release.readiness import check_expressions
+from gitsync.release.readyexpr import judge_dependencies, judged_by_expression
 from gitsync.release.reasons import SILENCE
 from gitsync.release.recorder import EventRecorder
 from gitsync.release.records import HOLDER, checksum
@@ -72,7 +74,6 @@ from gitsync.release.target import ChartSource, Target, target_of
 from gitsync.release.testing import judged
 from gitsync.release.turn import MANAGER, Turn
 from gitsync.release.wait import names
-from gitsync.release.written import check_expressions, judge_dependencies, judged_by_expression
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

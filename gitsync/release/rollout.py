@@ -61,8 +61,9 @@ def manner_of(pending: Record, before: Sequence[Record], options: Options) -> Ma
 
 
 class Rollout:
-    """``created`` are the objects that were not there before, once it is under way and if the manner asks for them; of
-    an action that is taken up again, those of before the interruption are not among them.
+    """Applies one revision of a release, deletes what it no longer holds, and cleans up when it failed.
+
+    Of an action that is taken up again, what it had created before the interruption is not known, and never cleaned up.
     """
 
     def __init__(self, cluster: Cluster, applier: Applier, ref: ReleaseRef, manner: Manner) -> None:
@@ -84,8 +85,8 @@ class Rollout:
             present = await self._applier.existing(map(ObjectKey.of, objects))
             self._created = [item for item in objects if ObjectKey.of(item) not in present]
         replacing = Replacing(self._cluster, self._applier, self._put(earlier), self._manner.force)
-        marked = [owned(item, self._ref.name, self._ref.namespace) for item in objects]
-        return await self._applier.apply_all(marked, replacing.apply)
+        ours = [owned(item, self._ref.name, self._ref.namespace) for item in objects]
+        return await self._applier.apply_all(ours, replacing.apply)
 
     def _put(self, earlier: Mapping[ObjectKey, Sequence[Manifest]]) -> Put:
         if self._manner.client_side:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.errors import NotReadyInTime, ObjectFailed
+from gitsync.errors import MissingRight, NotReadyInTime, ObjectFailed
 from gitsync.health import Health, assess, pods_of
 from gitsync.release.readiness import KSTATUS, Readiness
 from gitsync.release.reasons import SILENCE, Report, tell
@@ -49,7 +49,8 @@ async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> N
     """Return when every object is ready.
 
     Raises: NotReadyInTime at the deadline, ObjectFailed when an object says that it has failed for good, Superseded
-    when interrupted, RetryableError when expressions cannot be evaluated.
+    when interrupted, RetryableError when expressions cannot be evaluated; MissingRight when we may list objects and not
+    watch them, and at the deadline whatever keeps a watch from seeing them.
     """
     waiting = _Waiting(want)
     if not waiting.unready:
@@ -70,6 +71,7 @@ class _Waiting:
     def __init__(self, want: WaitFor) -> None:
         self._want = want
         self._changed = asyncio.Event()
+        self._watches: list[SharedWatch] = []
         self._pods: dict[str, SharedWatch] = {}
         self._told = ""
         #: Something happened since the last closer look.
@@ -84,7 +86,8 @@ class _Waiting:
                 self._look(key, applied)
 
     def observe(self, watch: SharedWatch) -> None:
-        """Look at what a watch knows already."""
+        """Look at what a watch knows already, and at it from now on."""
+        self._watches.append(watch)
         for key in list(self.unready):
             live = watch.get(key)
             if live is not None:
@@ -167,6 +170,7 @@ class _Waiting:
                     raise ObjectFailed(f"{key}: {self.unready[key].message}", key=key)
                 continue
             now = loop.time()
+            self._complain(blind=now >= deadline)
             if now >= deadline:
                 raise NotReadyInTime(f"not ready within {self._want.timeout:g}s: {self.reason()}")
             if now >= look_at and self._news:
@@ -176,6 +180,12 @@ class _Waiting:
                     await self._tell()
                 continue
             await self._next(interrupted, (min(look_at, deadline) if self._news else deadline) - now)
+
+    def _complain(self, *, blind: bool) -> None:
+        """Raise what a watch has met: that we may not look on, or with ``blind`` whatever keeps us from seeing."""
+        for watch in self._watches:
+            if isinstance(watch.error, MissingRight) or (blind and watch.error is not None):
+                raise watch.error
 
     async def _tell(self) -> None:
         """Tell the reason when it is another than last time."""

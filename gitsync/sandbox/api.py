@@ -135,12 +135,11 @@ class Api:
         others = frozenset().union(*(each.fields for each in found if not each.same(writer)))
         last = frozenset().union(*(each.fields for each in found if each.same(writer)))
         after = without(merged(before, wanted, resource.type), resource.type, last - fields - others, fields | others)
-        _check_conflicts(found, writer, Difference.between(before, after, resource.type), options)
+        difference = Difference.between(before, after, resource.type)
+        _check_conflicts(found, writer, difference, options)
         metadata.check_versions(wanted, before, resource.named(target.name))
-        owners: _Owners = lambda old, new: ownership.after_apply(  # noqa: E731
-            found, writer, Difference.between(old, new, resource.type)
-        )
-        return self._replace(target, before, self._copy(after, resource), options, owners, [])
+        owners = ownership.after_apply(found, writer, difference)
+        return self._replace(target, before, self._copy(after, resource), options, lambda _before, _after: owners, [])
 
     def delete(
         self, target: Target, *, policy: str = "", uid: str = "", version: str = "", dry_run: bool = False
@@ -160,7 +159,7 @@ class Api:
             return self._terminate(target, before)
         finalizers = metadata.propagation_finalizers(before, policy)
         if target.key.collection == CRDS and crds.CLEANUP not in finalizers:
-            finalizers.append(crds.CLEANUP)
+            return self.store.put(target.key, crds.terminating(before, finalizers, metadata.now()))
         if not finalizers:
             self.store.remove(target.key)
             return None
@@ -186,12 +185,11 @@ class Api:
             raise bad_request(
                 f'{kind} in version "{version}" cannot be handled as a {kind}: {path.lstrip(".")}: {text}'
             )
-        unknown = [f'unknown field "{path.lstrip(".")}"' for path in conformed.unknown]
+        unknown = [f'unknown field "{path.lstrip(".")}"' for path in sorted(conformed.unknown)]
         if unknown and options.validation == "Strict":
             kind, version = target.resource.kind, target.resource.version
-            native = f'{kind} in version "{version}" cannot be handled as a {kind}: '
             said = f"strict decoding error: {', '.join(unknown)}"
-            raise bad_request(said if target.resource.custom else native + said)
+            raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {said}')
         return Written(conformed.manifest, False, unknown if options.validation == "Warn" else [])
 
     def _updated(self, target: Target, options: Options) -> _Owners:

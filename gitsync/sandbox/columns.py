@@ -22,10 +22,9 @@ class Column:
     @property
     def definition(self) -> Manifest:
         """It as a table names it."""
-        kind = "string" if self.type == "date" else self.type
         return {
             "name": self.name,
-            "type": kind,
+            "type": self.type,
             "format": self.format,
             "description": "",
             "priority": self.priority,

@@ -53,7 +53,7 @@ class Conformed:
             try:
                 places = [of.element(item)[2:] for item in value]
             except ValueError as error:
-                self.wrong.append((path, str(error)))
+                self.wrong.append((path, f"element 0: {error}"))
                 places = [str(place) for place in range(len(value))]
         else:
             places = [str(place) for place in range(len(value))]

@@ -61,6 +61,20 @@ def established(crd: Manifest, now: str) -> Manifest:
     return {"conditions": conditions, "acceptedNames": spec["names"], "storedVersions": versions}
 
 
+def terminating(crd: Manifest, finalizers: list[str], now: str) -> Manifest:
+    """A CRD that is deleted, and waits for its objects to go."""
+    condition = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }
+    conditions = [*(crd["status"].get("conditions") or ()), condition]
+    metadata = {**crd["metadata"], "deletionTimestamp": now, "finalizers": [*finalizers, CLEANUP]}
+    return {**crd, "metadata": metadata, "status": {**crd["status"], "conditions": conditions}}
+
+
 def _resource(crd: Manifest, version: Mapping[str, Any], catalog: Catalog) -> Resource:
     spec, names = crd["spec"], crd["spec"]["names"]
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {"x-kubernetes-preserve-unknown-fields": True}
@@ -124,12 +138,19 @@ def _int_or_string(validator: Any, wanted: Any, instance: Any, schema: Mapping[s
 
 def _unique_keys(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
     if isinstance(instance, list) and all(isinstance(item, dict) for item in instance):
-        seen = []
+        seen: list[Any] = []
         for place, item in enumerate(instance):
             key = {name: item.get(name) for name in wanted}
             if key in seen:
                 yield jsonschema.ValidationError("Duplicate", validator="duplicate", instance=key, path=(place,))
             seen.append(key)
+
+
+def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+    if wanted == "set" and isinstance(instance, list):
+        for place, item in enumerate(instance):
+            if item in instance[:place]:
+                yield jsonschema.ValidationError("Duplicate", validator="duplicate", instance=item, path=(place,))
 
 
 #: OpenAPI v3's schemas are JSON schema's draft 4 but for ``nullable`` and Kubernetes' own words.
@@ -139,6 +160,7 @@ _Validator = validators.extend(
         "type": _typed,
         "x-kubernetes-int-or-string": _int_or_string,
         "x-kubernetes-list-map-keys": _unique_keys,
+        "x-kubernetes-list-type": _unique_items,
     },
 )
 
@@ -163,6 +185,10 @@ def _causes(error: jsonschema.ValidationError) -> Iterator[Cause]:
         yield Cause("FieldValueDuplicate", path, f"Duplicate value: {json.dumps(value, separators=(',', ':'))}")
     elif error.validator == "pattern":
         yield invalid_value(path, value, f"{path} in body should match '{wanted}'")
+    elif error.validator == "maxItems":
+        yield Cause("FieldValueTooMany", path, f"Too many: {len(value)}: must have at most {wanted} items")
+    elif error.validator == "maxLength":
+        yield Cause("FieldValueTooLong", path, f"Too long: may not be more than {wanted} bytes")
     elif error.validator in ("minimum", "maximum"):
         than = "greater" if error.validator == "minimum" else "less"
         yield invalid_value(path, value, f"{path} in body should be {than} than or equal to {wanted}")

@@ -82,16 +82,18 @@ class Defaults:
             fill(spec, selector={"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
             metadata = _section(_section(spec, "template"), "metadata")
             metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+            if not manifest["metadata"].get("labels"):
+                manifest["metadata"]["labels"] = dict(metadata["labels"])
 
     def job_spec(self, spec: Manifest) -> None:
-        fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+        fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False, manualSelector=False)
         fill(spec, podReplacementPolicy="TerminatingOrFailed")
         template(spec)
 
     def cron_job(self, manifest: Manifest) -> None:
         spec = fill(_section(manifest, "spec"), concurrencyPolicy="Allow", suspend=False)
         fill(spec, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
-        template(_section(_section(spec, "jobTemplate"), "spec"))
+        template(_section(fill(_section(spec, "jobTemplate"), metadata={}), "spec"))
 
     def service(self, manifest: Manifest) -> None:
         spec = fill(_section(manifest, "spec"), type="ClusterIP", sessionAffinity="None")
@@ -106,7 +108,10 @@ class Defaults:
         if not spec.get("clusterIP"):
             number = next(self._addresses)
             spec["clusterIP"] = f"10.96.{number // 250}.{number % 250 + 1}"
-        fill(spec, clusterIPs=[spec["clusterIP"]], ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+        fill(spec, clusterIPs=[spec["clusterIP"]])
+        if spec["clusterIP"] == "None" and not spec.get("selector"):
+            fill(spec, ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="RequireDualStack")
+        fill(spec, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
         fill(spec, internalTrafficPolicy="Cluster")
         if open_outside:
             fill(spec, externalTrafficPolicy="Cluster")
@@ -176,6 +181,9 @@ class Defaults:
         kind = str(names.get("kind") or "")
         fill(names, singular=kind.lower(), listKind=f"{kind}List")
         fill(spec, conversion={"strategy": "None"})
+        stored = [each["name"] for each in spec.get("versions", ()) if each.get("storage")]
+        nothing = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+        manifest["status"] = manifest.get("status") or nothing
 
 
 _RULES: Final[Mapping[tuple[str, str], _Rule]] = {

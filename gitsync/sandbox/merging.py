@@ -10,13 +10,13 @@ from gitsync.sandbox.schema import Type
 
 def merged(live: Any, applied: Any, of: Type) -> Any:
     """``live`` with the fields of ``applied``; what is atomic is replaced as a whole. Neither is changed."""
-    if isinstance(live, dict) and isinstance(applied, dict) and not of.atomic:
+    if isinstance(live, dict) and isinstance(applied, dict) and not of.atomic(applied):
         result = dict(live)
         for name, value in applied.items():
             below = of.field(name)
             result[name] = merged(live[name], value, below) if name in live and below else value
         return result
-    if isinstance(live, list) and isinstance(applied, list) and not of.atomic:
+    if isinstance(live, list) and isinstance(applied, list) and not of.atomic(applied):
         return _merged_list(live, applied, of)
     return applied
 
@@ -40,7 +40,7 @@ def _merged_list(live: list[Any], applied: list[Any], of: Type) -> list[Any]:
 
 def without(value: Any, of: Type, gone: Fields, kept: Fields) -> Any:
     """``value`` without the fields that are ``gone``. An element or map entry that goes takes all that nobody owns
-    (``kept`` are the fields that somebody does) with it. A map of which nothing is left is None.
+    (``kept`` are the fields that somebody does) with it. A map or list of which nothing is left is None.
     """
     return _without(value, of, to_fields_v1(gone), to_fields_v1(kept))
 
@@ -57,7 +57,7 @@ def _without(value: Any, of: Type, gone: dict[str, Any], kept: dict[str, Any]) -
         return found or None
     if isinstance(value, list):
         parts = [_part(of.element(item), item, of.items, gone, kept) for item in value]
-        return [left for stays, left in parts if stays]
+        return [left for stays, left in parts if stays] or None
     return value
 
 
@@ -71,4 +71,7 @@ def _part(element: str, item: Any, of: Type | None, gone: dict[str, Any], kept: 
             return False, None
         if not goes:
             return True, item
-    return True, _without(item, of, goes, owned or {})
+    left = _without(item, of, goes, owned or {})
+    if left is None and owned is not None and (not owned or "." in owned):
+        return True, type(item)()  # empty, but somebody's
+    return True, left

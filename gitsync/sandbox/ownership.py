@@ -53,9 +53,9 @@ class Manager:
 
     def said(self) -> str:
         """Who that is, as a conflict names it."""
-        if self.operation == "Apply":
-            return f'conflict with "{self.name}"'
         sub = f' with subresource "{self.subresource}"' if self.subresource else ""
+        if self.operation == "Apply":
+            return f'conflict with "{self.name}"{sub}'
         return f'conflict with "{self.name}"{sub} using {self.api_version}'
 
 
@@ -66,11 +66,11 @@ def leaves(manifest: Manifest, of: Type, *, containers: bool = False) -> dict[Pa
 
 
 def _walk(value: Any, of: Type, path: Path, containers: bool) -> Iterator[tuple[Path, Any]]:
-    if containers and len(path) > 0 and value and isinstance(value, dict | list) and not of.atomic:
+    if containers and len(path) > 0 and value and isinstance(value, dict | list) and not of.atomic(value):
         # In Go's types a struct, and what is required, is always there; pointers, maps and other lists come and go.
         if not (of.native and (of.schema.get("default") == {} or of.always)):
-            yield path, None
-    if isinstance(value, dict) and not of.atomic:
+            yield path, type(value)()
+    if isinstance(value, dict) and not of.atomic(value):
         for name, item in value.items():
             below, at = of.field(name), (*path, f"f:{name}")
             if below is None:
@@ -78,14 +78,14 @@ def _walk(value: Any, of: Type, path: Path, containers: bool) -> Iterator[tuple[
             if item is None or item == {}:
                 yield at, item
                 continue
-            if name not in of.fields and isinstance(item, dict) and not below.atomic:
-                yield at, None
+            if name not in of.fields and isinstance(item, dict) and not below.atomic(item):
+                yield at, {}
             yield from _walk(item, below, at, containers)
-    elif isinstance(value, list) and not of.atomic:
+    elif isinstance(value, list) and not of.atomic(value):
         for item in value:
             at = (*path, of.element(item))
             if of.keys:
-                yield at, None
+                yield at, {}
                 yield from _walk(item, of.items, at, containers)
             else:
                 yield at, item

@@ -67,7 +67,7 @@ def broken(manifest: Manifest, before: Manifest | None, resource: Resource) -> I
     for name, below in resource.type.fields.items():
         if name not in ("metadata", "status") and name in manifest:
             yield from _shape(manifest[name], below, name)
-        elif name in (resource.type.schema.get("required") or ()):
+        elif name != "metadata" and name in (resource.type.schema.get("required") or ()):
             yield _required(name)
     yield from _workload(manifest)
     if manifest["kind"] == "Secret":
@@ -128,6 +128,13 @@ def _shape(value: Any, of: Type, path: str) -> Iterator[Cause]:
 
 def _workload(manifest: Manifest) -> Iterator[Cause]:
     kind, spec = manifest["kind"], manifest.get("spec") or {}
+    path, pod = (
+        ("spec", spec) if kind == "Pod" else ("spec.template.spec", (spec.get("template") or {}).get("spec") or {})
+    )
+    for field in ("containers", "initContainers"):
+        for place, container in enumerate(pod.get(field) or ()):
+            if not container.get("image"):
+                yield _required(f"{path}.{field}[{place}].image")
     if kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"):
         labels = (spec.get("template") or {}).get("metadata", {}).get("labels") or {}
         wanted = (spec.get("selector") or {}).get("matchLabels") or {}

@@ -73,10 +73,9 @@ class Type:
     def nullable(self) -> bool:
         return bool(self.schema.get("nullable")) or self is ANY
 
-    @cached_property
-    def atomic(self) -> bool:
-        """Whether a map or list has one owner as a whole."""
-        if self.kind == "array" or self is ANY:
+    def atomic(self, value: Any) -> bool:
+        """Whether ``value``, a map or list, has one owner as a whole."""
+        if isinstance(value, list):
             return not (self.keys or self.is_set)
         return self.schema.get("x-kubernetes-map-type") == "atomic"
 
@@ -111,7 +110,10 @@ class Type:
             fallback = self.items.fields[key].schema.get("default") if key in self.items.fields else None
             value = item.get(key, fallback) if isinstance(item, dict) else None
             if value is None:
-                raise ValueError(f'associative list with keys has an element that omits key field "{key}"')
+                raise ValueError(
+                    f"associative list with keys has an element that omits all key fields {json.dumps(self.keys)} "
+                    "(and doesn't have default values for any key fields)"
+                )
             found[key] = value
         return f"k:{_compact(found)}"
 
@@ -121,7 +123,8 @@ class Type:
         if self.schema.get("format") == "byte" and isinstance(value, str) and not _is_base64(value):
             return "illegal base64 data"
         fits = isinstance(value, python) and (self.kind == "boolean" or not (word and isinstance(value, bool)))
-        return "" if fits else f"expected {word}, got &value.valueUnstructured{{Value:{json.dumps(value)}}}"
+        got = f"&value.valueUnstructured{{Value:{json.dumps(value)}}}" if self.native else _word(value)
+        return "" if fits else f"expected {word}, got {got}"
 
     def _of(self, schema: Schema, *, always: bool = False) -> Type:
         return Type(schema, self._definitions, native=self.native, always=always)
@@ -129,6 +132,11 @@ class Type:
 
 #: What nothing is known about: maps are merged, lists are atomic.
 ANY: Final = Type({"x-kubernetes-preserve-unknown-fields": True}, {}, native=False)
+
+
+def _word(value: Any) -> str:
+    kinds = ((dict, "map"), (list, "list"), (str, "string"), (bool, "boolean"), (int | float, "number"))
+    return next((word for kind, word in kinds if isinstance(value, kind)), "null")
 
 
 def _is_base64(text: str) -> bool:

@@ -15,9 +15,10 @@ from aiohttp import web
 from gitsync.api.identity import Manifest
 from gitsync.sandbox import discovery, openapiv2, requests
 from gitsync.sandbox.api import Api, Target, Written, in_version
-from gitsync.sandbox.failures import Failure, bad_request
+from gitsync.sandbox.failures import Failure, invalid
 from gitsync.sandbox.metadata import unsupported
 from gitsync.sandbox.patches import json_patched, merge_patched, strategic_patched
+from gitsync.sandbox.rules import invalid_value
 from gitsync.sandbox.selectors import Selector, field_selector, label_selector
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.views import View
@@ -163,7 +164,9 @@ class Handler:
                 requests.options_of(query, _user_agent(request)),
             )
         if target.resource.custom and not manifest["metadata"].get("resourceVersion"):
-            raise bad_request("metadata.resourceVersion: Invalid value: 0x0: must be specified for an update")
+            cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            what = target.resource.named(target.name)
+            raise invalid(what._replace(kind=what.plural), [cause])
         options = requests.options_of(query, _user_agent(request))
         return self._api.update(target, lambda before: manifest, options)
 

@@ -47,6 +47,8 @@ class View:
             items = [_metadata_only(manifest) for manifest in manifests]
             return {"kind": "PartialObjectMetadataList", "apiVersion": _META, "metadata": metadata, "items": items}
         resource = self._resource
+        if resource.custom:
+            metadata = {"continue": "", **metadata}
         items = [
             {**manifest, "apiVersion": resource.api_version}
             if resource.custom

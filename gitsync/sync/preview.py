@@ -6,12 +6,14 @@ The API server says what would come out (server-side apply, dry run), so default
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.names import DRIFTED, TRUE
 from gitsync.charts import ReleaseContext, Rendered
 from gitsync.diff import DiffLine, render_diff
 from gitsync.errors import (
@@ -31,6 +33,7 @@ from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.objects import delta, kept, owned
 from gitsync.release.preserve import preserving
+from gitsync.release.readiness import check_expressions
 from gitsync.release.sites import Sites
 from gitsync.release.state import State, state_of
 from gitsync.release.status import StatusWriter
@@ -39,7 +42,6 @@ from gitsync.release.storage import RecordStore
 from gitsync.release.support import refused
 from gitsync.release.target import Located, Target, ref_of, target_of
 from gitsync.release.values import compose, texts_of
-from gitsync.release.written import check_expressions
 from gitsync.sync.ownership import Owner, stamped
 from gitsync.sync.planning import Step, SyncPlan, is_release
 from gitsync.sync.syncer import MANAGER, Syncer
@@ -76,7 +78,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Preview:
-    """What would happen. ``held`` says why the commit would have to be confirmed first, "" when it need not."""
+    """What would happen. ``held`` says why the commit would have to be confirmed first, "" when it need not.
+    ``drifted`` is what the agent last said, by release, of drift that it only warns of.
+    """
 
     commit: CommitInfo
     objects: tuple[ObjectPreview, ...]
@@ -84,6 +88,7 @@ class Preview:
     held: str = ""
     unpruned: str = ""
     unchanged: int = 0
+    drifted: Mapping[ObjectKey, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -126,7 +131,8 @@ class Previewer:
             problems += trouble
         objects += await self._prune(plan)
         unchanged = sum(step.verdict == "unchanged" for step in plan.steps)
-        return Preview(desired.commit, tuple(objects), tuple(problems), plan.held, plan.unpruned, unchanged)
+        drifted = {key: text for key in sorted(releases) if (text := drift_of(self.index.raw(key)))}
+        return Preview(desired.commit, tuple(objects), tuple(problems), plan.held, plan.unpruned, unchanged, drifted)
 
     async def _step(self, step: Step, commit: CommitInfo) -> list[ObjectPreview]:
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin)
@@ -264,6 +270,12 @@ class Previewer:
         objects = [item for record in records for item in objects_of(record) if not kept(item)]
         settled = {ObjectKey.of(item) for item in await self._settled(objects, ref.namespace)}
         return [ObjectPreview(item, "delete", (), "", name, why) for item in sorted(settled)]
+
+
+def drift_of(live: Manifest | None) -> str:
+    """What a HelmRelease says of its objects' drift; "" when there is none, or nobody looks for it."""
+    condition = get_condition(((live or {}).get("status") or {}).get("conditions"), DRIFTED) or {}
+    return str(condition.get("message", "")) if condition.get("status") == TRUE else ""
 
 
 def _lines(before: Manifest | None, after: Manifest | None, key: ObjectKey) -> tuple[DiffLine, ...]:

@@ -222,6 +222,33 @@ def test_a_whole_status_is_kept(kubectl: Cli, namespace: str) -> None:
     assert HelmRelease.parse(live).status.history[0].chart_version == "17.3.14"
 
 
+def test_unknown_fields_are_told_to_whoever_applies_them_and_not_kept(kubectl: Cli, namespace: str) -> None:
+    manifest = release(foo=1)
+    command = ("apply", "-n", namespace, "-f", "-")
+    with pytest.raises(CommandError, match=r'unknown field "spec.foo"'):  # kubectl is strict unless told otherwise
+        kubectl(*command, stdin=json.dumps(manifest))
+    with pytest.raises(CommandError, match="1 warning received") as caught:
+        kubectl("--warnings-as-errors", *command, "--validate=warn", stdin=json.dumps(manifest))
+    assert 'Warning: unknown field "spec.foo"' in caught.value.stderr
+
+    live = json.loads(kubectl("get", "hr", "redis", "-n", namespace, "-o", "json"))
+    assert "foo" not in live["spec"]
+
+
+@pytest.mark.parametrize("version", ["v2", "v2beta2", "v2beta1"])
+def test_every_served_version_is_applied_read_and_written_again(kubectl: Cli, namespace: str, version: str) -> None:
+    manifest = release(values={"a": 1}) | {"apiVersion": f"helm.toolkit.fluxcd.io/{version}"}
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(manifest))
+    for other in ("v2", "v2beta2", "v2beta1"):
+        resource = f"helmreleases.{other}.helm.toolkit.fluxcd.io"
+        live = json.loads(kubectl("get", resource, "redis", "-n", namespace, "-o", "json"))
+        assert live["apiVersion"] == f"helm.toolkit.fluxcd.io/{other}"
+        assert live["spec"] == manifest["spec"]
+        live["spec"]["values"]["a"] += 1
+        manifest["spec"]["values"]["a"] += 1
+        kubectl("replace", "-n", namespace, "-f", "-", stdin=json.dumps(live))
+
+
 def _elsewhere(manifest: dict[str, Any]) -> dict[str, Any]:
     """Without the namespace, so that kubectl's -n decides."""
     metadata = {name: value for name, value in manifest["metadata"].items() if name != "namespace"}

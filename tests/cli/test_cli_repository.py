@@ -315,3 +315,18 @@ def test_json_holds_every_problem_and_the_verdict(place: Path, capsys: pytest.Ca
         "file": "waits.yaml", "line": 16, "column": 7, "severity": "error", "object": "HelmRelease/default/waits",
         "field": "spec.dependsOn",
     }  # fmt: skip
+
+
+def test_references_to_other_namespaces_are_errors_where_they_are_not_allowed(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = release("redis").replace("name: bitnami", "name: bitnami\n        namespace: flux-system")
+    write(place, {"redis.yaml": elsewhere, "backend.yaml": release("backend", "redis")})
+    assert main(["validate", "--no-charts"]) == 0
+    capsys.readouterr()
+    assert main(["validate", "--no-charts", "--no-cross-namespace-refs"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("redis.yaml:")
+    assert line.endswith(
+        "error: cross-namespace references are not allowed: cannot access HelmRepository/flux-system/bitnami"
+    )

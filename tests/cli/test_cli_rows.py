@@ -59,3 +59,11 @@ def test_what_a_cluster_says_cannot_steer_the_terminal() -> None:
     assert one_line("a\nb\x1b[2J\u202e") == r"a b\u001b[2J\u202e"
     assert as_json({"a": "\x1b"}) == '{\n    "a": "\\u001b"\n}\n'
     assert "\x1b" not in as_yaml({"a": "\x1b"})
+
+
+def test_a_release_that_has_drifted_says_so_wherever_it_is_listed() -> None:
+    ready = {"type": "Ready", "status": "True", "message": "installed"}
+    drifted = {"type": "Drifted", "status": "True", "message": "the cluster differs from the release: ConfigMap/a/b"}
+    row = HELM_RELEASES.row(release(status={"conditions": [ready, drifted]}), wide=False)
+    assert row[-1] == "installed; the cluster differs from the release: ConfigMap/a/b"
+    assert HELM_RELEASES.row(release(status={"conditions": [ready]}), wide=False)[-1] == "installed"

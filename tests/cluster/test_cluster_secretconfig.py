@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +112,16 @@ async def test_what_is_no_kubeconfig_is_refused_without_a_word_of_it(text: str, 
         await Cluster.remote(text, CONFINED)
     assert "secret" not in str(caught.value)
     assert "pass@" not in str(caught.value)
+
+
+async def test_a_plugin_that_is_allowed_is_run(tmp_path: Path) -> None:
+    status = {"token": "from-the-plugin"}
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    (tmp_path / "credential").write_text(json.dumps(answer))
+    plugin = {"apiVersion": answer["apiVersion"], "command": "cat", "args": [str(tmp_path / "credential")]}
+    text = json.dumps(kubeconfig({"server": "https://there.example"}, {"exec": plugin}))
+    async with await Cluster.remote(text, Leave(exec=True)) as cluster:
+        assert cluster._connection.access.authorization == "Bearer from-the-plugin"
 
 
 async def test_the_helm_sdk_gets_what_was_left_of_it() -> None:

@@ -141,6 +141,17 @@ def test_what_would_not_be_taken_anew_either_is_not_deleted(world: World) -> Non
         assert uid(world, "/api/v1", "services", "service") == old
 
 
+def test_an_install_over_what_cannot_be_changed(world: World) -> None:
+    """There is no ``install.force`` to point at."""
+    world.cluster.request("POST", f"/api/v1/namespaces/{world.ours}/configmaps", fixed("theirs"))
+
+    world.deploy("raw", {"objects": [fixed("ours")]})
+
+    world.condition(
+        "Ready", "False", "data: field is immutable when `immutable` is set; delete it yourself, or rename it"
+    )
+
+
 def test_a_secret_that_cannot_be_changed_is_told_of_without_its_values(world: World) -> None:
     def secret(value: str) -> list[Manifest]:
         metadata = {"name": "secret"}

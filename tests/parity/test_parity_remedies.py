@@ -128,3 +128,25 @@ def test_an_uninstall_that_fails_is_tried_until_it_succeeds(world: World) -> Non
     assert world.revisions() == [(1, "failed")], "uninstalled in between, and tried again"
     world.deploy("hooks")
     world.ready()
+
+
+def test_a_rollback_that_becomes_ready_after_its_deadline_is_one_after_all(world: World) -> None:
+    world.deploy("plain", {"text": "first"})
+    world.ready()
+    broken = {"text": "second", "image": "registry.example/app:nonexistent"}
+    world.deploy("plain", broken, upgrade={"timeout": "2s", **ROLLBACK}, rollback={"timeout": "1ms"})
+    world.condition("Remediated", "False", "not ready within 0.001s")
+    assert world.revisions()[-1] == (3, "failed")
+
+    def asked_again() -> bool:
+        manifest = world.helm_release()
+        notes = manifest["metadata"].setdefault("annotations", {})
+        notes["reconcile.fluxcd.io/requestedAt"] = manifest["metadata"]["resourceVersion"]
+        world._put(manifest)
+        return conditions(world)["Remediated"]["status"] == "True"
+
+    world.until(asked_again, "the rollback is taken as done")
+    assert world.revisions() == [(1, "superseded"), (2, "failed"), (3, "deployed")]
+    said = {name: (item["status"], item["reason"]) for name, item in conditions(world).items()}
+    assert said["Ready"] == ("False", "UpgradeFailed"), "what is wanted was not deployed"
+    assert said["Stalled"] == ("True", "RetriesExceeded")

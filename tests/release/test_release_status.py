@@ -116,6 +116,48 @@ def test_history_tells_of_each_revision_newest_first_and_forgets_the_oldest() ->
     assert [item["status"] for item in snapshots] == ["deployed", *["superseded"] * 4]
 
 
+def test_a_failed_revision_supersedes_nothing_and_the_last_good_one_is_never_forgotten() -> None:
+    snapshots: list[dict[str, Any]] = [{"version": 1, "status": "deployed"}]
+    for version in range(2, MAX_SNAPSHOTS + 4):
+        snapshots = history(snapshots, {"version": version, "status": "failed"})
+    assert [item["version"] for item in snapshots] == [8, 7, 6, 5, 1]
+    assert snapshots[-1] == {"version": 1, "status": "deployed"}
+
+
+def test_a_release_that_is_installed_anew_has_no_history() -> None:
+    old = {"history": [{"version": 3, "status": "uninstalled", "name": "redis", "namespace": "default"}]}
+    assert [item["version"] for item in writer(old).remembered(RECORD, "default")["history"]] == [1]
+
+
+def test_a_remedied_failure_goes_on_being_one_and_says_how_it_was_remedied() -> None:
+    before = failed(deployed(), exhausted=True)
+    during = writer(before).remedying("Running 'rollback' action")
+    assert said(during)[RECONCILING] == ("True", "Progressing")
+    assert said(during)[READY] == ("False", "InstallFailed")
+    assert STALLED not in said(during)
+
+    done = writer(during).remedied(before, True, "RollbackSucceeded", "it is back", {"history": []})
+    assert said(done) == said(before) | {"Remediated": ("True", "RollbackSucceeded")}
+    assert (done["failures"], done["history"]) == (1, [])
+
+    not_done = writer(during).remedied(before, False, "RollbackFailed", "no good revision", {})
+    assert said(not_done)["Remediated"] == ("False", "RollbackFailed")
+    assert (not_done["failures"], not_done["installFailures"]) == (2, 1), "no try is spent on a rollback"
+    assert writer(not_done).remedy_failed("RollbackFailed")
+    assert not writer(done).remedy_failed("RollbackFailed")
+
+    assert "Remediated" not in said(failed(not_done)), "the next failure may be remedied"
+    assert "Remediated" not in said(deployed(done))
+    back = writer(done).in_sync("UpgradeSucceeded", "what was rolled back to is what is wanted")
+    assert said(back) == {READY: ("True", "UpgradeSucceeded"), RELEASED: ("True", "UpgradeSucceeded")}
+
+
+def test_an_uninstall_that_fails_is_said_by_its_condition_too() -> None:
+    status = writer(deployed()).retrying("UninstallFailed", "a hook failed", "Released")
+    assert said(status)[READY] == said(status)[RELEASED] == ("False", "UninstallFailed")
+    assert said(status)[RECONCILING] == ("True", "ProgressingWithRetry")
+
+
 def test_a_revision_written_again_replaces_its_snapshot() -> None:
     assert history([{"version": 2, "status": "failed"}, {"version": 1, "status": "superseded"}], {"version": 2}) == [
         {"version": 2},

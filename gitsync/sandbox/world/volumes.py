@@ -24,7 +24,8 @@ def claim(world: World, key: Key) -> None:
             if spec.get("volumeName"):
                 world.delete(Key(VOLUMES, "", spec["volumeName"]))
         return
-    if spec.get("volumeName") or manifest["status"]["phase"] != "Pending" or not spec.get("storageClassName"):
+    storage_class = Key("storageclasses.storage.k8s.io", "", spec.get("storageClassName", ""))
+    if spec.get("volumeName") or world.store.get(storage_class) is None:
         return
     name = f"pvc-{metadata['uid']}"
     capacity = spec["resources"]["requests"]

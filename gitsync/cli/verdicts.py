@@ -1,0 +1,125 @@
+"""How ``gitsync verify`` shows what came of a commit: for a terminal, for a comment, for a program, for a CI server."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from gitsync.api.duration import format_duration
+from gitsync.cli.changes import change_data, changes_text
+from gitsync.cli.output import format_row, one_line, widths
+from gitsync.logs import redact
+
+if TYPE_CHECKING:
+    from gitsync.agent.verification import Tried, Verification
+    from gitsync.sync.preview import Preview
+
+_HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
+
+
+def as_text(result: Verification, changes: Preview | None) -> str:
+    """Changes, then a table of the releases in the order in which they became ready, then what went wrong."""
+    rows = [_HEADERS, *(_row(tried) for tried in result.releases)]
+    columns = widths(rows)
+    parts = [changes_text(changes.objects, colour=False)] if changes is not None else []
+    parts += [format_row(row, columns) + "\n" for row in rows] if result.releases else []
+    parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
+    return "".join([*parts, "\n", _summary(result), "\n"])
+
+
+def as_markdown(result: Verification, changes: Preview | None) -> str:
+    """A comment for a pull request."""
+    mark = "✅" if result.passed else "❌"
+    lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
+    if result.releases:
+        lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
+        lines += [_md_row(_row(tried)) for tried in result.releases]
+        lines.append("")
+    lines += [f"- {_escaped(line)}" for line in _wrong(result)]
+    if changes is not None and changes.objects:
+        text = changes_text(changes.objects, colour=False).rstrip().replace("```", "`\u200b``")
+        lines += ["", f"<details><summary>{len(changes.objects)} objects change</summary>", ""]
+        lines += ["```diff", text, "```", "", "</details>"]
+    return "\n".join([*lines, ""])
+
+
+def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "passed": result.passed,
+        "commit": result.commit,
+        "took": round(result.took, 3),
+        "releases": [
+            {
+                "release": _name(tried),
+                "result": tried.phase,
+                "message": redact(tried.message),
+                "order": tried.order or None,
+                "after": round(tried.after, 3) if tried.order else None,
+                "chart": tried.chart,
+                "objects": list(map(str, tried.objects)),
+            }
+            for tried in result.releases
+        ],
+        "problems": list(map(redact, result.problems)),
+        "changes": [change_data(item) for item in changes.objects] if changes is not None else None,
+    }
+
+
+def as_junit(result: Verification) -> str:
+    """A test suite with a case for each release, and one for everything else."""
+    suite = ElementTree.Element("testsuite", name="gitsync verify", time=f"{result.took:.3f}")
+    for tried in result.releases:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="HelmRelease", name=_name(tried), time=f"{tried.after:.3f}"
+        )
+        if tried.phase == "suspended":
+            ElementTree.SubElement(case, "skipped")
+        elif tried.phase != "ready":
+            message = one_line(redact(tried.message))
+            ElementTree.SubElement(case, "failure", message=message, type=tried.phase).text = message
+    case = ElementTree.SubElement(suite, "testcase", classname="repository", name="files and plain objects")
+    if result.problems:
+        text = "\n".join(one_line(redact(problem)) for problem in result.problems)
+        ElementTree.SubElement(case, "failure", message=text.splitlines()[0], type="failed").text = text
+    failed = sum(case.find("failure") is not None for case in suite)
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(failed))
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in suite)))
+    ElementTree.indent(suite)
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(suite, encoding='unicode')}\n"
+
+
+def _row(tried: Tried) -> list[str]:
+    after = format_duration(round(tried.after, 1)) if tried.order else ""
+    cells = [str(tried.order or ""), _name(tried), tried.chart, tried.phase, after, str(len(tried.objects) or "")]
+    return [one_line(cell) for cell in cells]
+
+
+def _name(tried: Tried) -> str:
+    return f"{tried.key.namespace}/{tried.key.name}"
+
+
+def _wrong(result: Verification) -> list[str]:
+    lines = [*result.problems]
+    lines += [
+        f"{_name(tried)}: {tried.message}" for tried in result.releases if tried.phase not in ("ready", "suspended")
+    ]
+    return [one_line(redact(line)) for line in lines]
+
+
+def _summary(result: Verification) -> str:
+    ready = sum(tried.phase == "ready" for tried in result.releases)
+    others = [f"{len(result.problems)} problems"] if result.problems else []
+    counts = ", ".join([f"{ready} of {len(result.releases)} releases become ready", *others])
+    return f"commit {result.commit[:7]}: {counts} ({format_duration(round(result.took, 1))})"
+
+
+def _md_row(cells: list[str]) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _escaped(text: str) -> str:
+    """Of what a commit's author wrote, nothing is markup."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text)

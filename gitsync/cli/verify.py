@@ -1,0 +1,78 @@
+"""``gitsync verify``: a commit applied for real, to a sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gitsync.cli.kinds import Timeout, seconds
+from gitsync.cli.options import CONTEXT, with_settings
+from gitsync.settings import Settings
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
+
+Format = Literal["text", "markdown", "json"]
+New = Annotated[str, typer.Argument(metavar="[COMMIT]", help="A branch, tag or commit.", show_default=True)]
+Base = Annotated[str, typer.Option("--base", metavar="COMMIT", help="What is synced before, so that this is a change.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="text, markdown (for a comment), or json.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="PATH", help="Write a JUnit report there, too.")]
+
+
+@app.command("verify")
+@with_settings("Repository", "Git credentials", "Sync", leave_out=("branch", "tag", "commit", "interval", "once"))
+def verify(
+    settings: Settings,
+    commit: New = "HEAD",
+    base: Base = "",
+    output: Output = "text",
+    junit: Junit = None,
+    timeout: Timeout = "5m",
+) -> None:
+    """Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.
+
+    With [bold]--base[/] that commit is synced first, and what the other one changes is shown as well. Images are not
+    pulled: every pod starts, so what is tried is manifests, charts, values, order and hooks. Values and logins out of
+    Secrets that are not in the repository are missing here, too.
+
+    Without [bold]--repo[/] it reads the repository of this directory. Exit code 0 when everything becomes ready.
+
+    Example:
+
+        gitsync verify HEAD --base origin/main --path clusters/prod -o markdown
+    """
+    raise typer.Exit(asyncio.run(_verify(settings, (commit, base), output, junit, seconds(timeout))))
+
+
+async def _verify(
+    settings: Settings, commits: tuple[str, str], output: Format, junit: Path | None, patience: float
+) -> int:
+    from gitsync.agent import verification
+    from gitsync.agent.preview import commit_difference
+    from gitsync.cli import verdicts
+    from gitsync.cli.diff import commit_id
+    from gitsync.cli.output import as_json, progress, write
+
+    settings = settings.model_copy(update={"repo": settings.repo or "."})
+    new = await commit_id(settings, commits[0])
+    base = await commit_id(settings, commits[1]) if commits[1] else ""
+    with progress(f"syncing {new[:7]} to a sandbox"):
+        result = await verification.verify(settings, new, base, patience)
+    changes = await commit_difference(settings, base, new) if base else None
+    match output:
+        case "text":
+            write(verdicts.as_text(result, changes))
+        case "markdown":
+            write(verdicts.as_markdown(result, changes))
+        case "json":
+            write(as_json(verdicts.as_data(result, changes)))
+    if junit is not None:
+        await asyncio.to_thread(junit.write_text, verdicts.as_junit(result))
+        print(f"wrote {junit}", file=sys.stderr)
+    return 0 if result.passed else 1

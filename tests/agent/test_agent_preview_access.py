@@ -1,0 +1,61 @@
+"""`gitsync plan` of releases that are worked on as a ServiceAccount, or may not refer to where they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gitsync.agent.preview import preview
+from gitsync.settings import Settings
+from tests.controlplane.cluster import Cluster
+from tests.git.git_world import Repository
+
+RELEASE = """
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: app, namespace: {namespace}}}
+spec:
+  interval: 5m
+  serviceAccountName: deployer
+  chart:
+    spec:
+      chart: ./charts/app
+      sourceRef: {{kind: GitRepository, name: flux-system}}
+"""
+ACCOUNT = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: deployer, namespace: {namespace}}}\n"
+CHART = {
+    "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
+    "charts/app/templates/shown.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\n",
+}
+
+
+async def test_a_plan_looks_with_the_rights_of_the_account(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    origin = Repository.make(tmp_path / "origin")
+    files = CHART | {"fleet/app.yaml": RELEASE.format(namespace=namespace)}
+    origin.commit(files)
+    settings = Settings(
+        repo=str(origin.path), path="fleet", kubeconfig=control_plane.kubeconfig, state_dir=tmp_path / "state"
+    )
+    missing = await preview(settings)
+    assert [problem.message for problem in missing.problems] == [f"ServiceAccount {namespace}/deployer does not exist"]
+
+    origin.commit(files | {"fleet/account.yaml": ACCOUNT.format(namespace=namespace)})
+    coming = await preview(settings)
+    assert not coming.problems
+    assert f"ConfigMap/{namespace}/shown" in [str(item.key) for item in coming.objects]
+
+    place = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    control_plane.request("POST", place, {"metadata": {"name": "deployer"}})
+    (problem,) = (await preview(settings)).problems
+    assert f'User "system:serviceaccount:{namespace}:deployer" cannot list resource "secrets"' in problem.message
+
+    strict = settings.model_copy(update={"cross_namespace_refs": False})
+    origin.commit(
+        files | {"fleet/app.yaml": files["fleet/app.yaml"].replace("flux-system}", "flux-system, namespace: other}")}
+    )
+    (problem,) = (await preview(strict)).problems
+    assert problem.message == (
+        "spec.chart.spec.sourceRef: cross-namespace references are not allowed: cannot access "
+        "GitRepository/other/flux-system"
+    )

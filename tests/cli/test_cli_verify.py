@@ -1,0 +1,105 @@
+"""``gitsync verify`` on a real Git repository and a real chart repository; the sandbox is the one it brings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from gitsync.charts.serve import ChartServer
+from gitsync.cli import main
+from tests.cli.conftest import Said
+from tests.e2e.background import Background
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import CHARTS, config_map, release, repository
+
+Verify = Callable[..., Said]
+
+
+@pytest.fixture(scope="module")
+def charts() -> Iterator[str]:
+    with Background() as background:
+        server = ChartServer({"apps": [CHARTS / "app"]})
+        background.run(server.__aenter__())
+        yield server.url
+        background.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, charts: str) -> Fleet:
+    made = Fleet(tmp_path / "fleet")
+    made.commit(
+        {
+            "charts.yaml": repository("default", charts),
+            "app.yaml": release("default", "app", "base", values={"message": "before"}),
+            "base.yaml": release("default", "base"),
+            "plain.yaml": config_map("default", "plain"),
+        },
+        "first",
+    )
+    return made
+
+
+@pytest.fixture
+def verify(fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Verify:
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(fleet.path)
+
+    def run(*arguments: str) -> Said:
+        code = main(["verify", *arguments])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+def test_a_good_commit_passes_and_the_order_is_told(verify: Verify, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    said = verify("--junit", str(report))
+    assert said.code == 0, said.out + said.err
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
+    assert lines[1].split()[:4] == ["1", "default/base", "app-1.0.0", "ready"]
+    assert lines[2].split()[:4] == ["2", "default/app", "app-1.0.0", "ready"]
+    assert "2 of 2 releases become ready" in lines[-1]
+
+    suite = ElementTree.parse(report).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "0")
+
+
+def test_what_a_change_does_is_shown_in_markdown(verify: Verify, fleet: Fleet) -> None:
+    fleet.commit({"app.yaml": release("default", "app", "base", values={"message": "after"})}, "second")
+    said = verify("HEAD", "--base", "HEAD~1", "-o", "markdown")
+    assert said.code == 0, said.out + said.err
+    assert said.out.startswith("### ✅ gitsync verify: commit ")
+    assert "| 2 | default/app | app-1.0.0 | ready |" in said.out or "| 1 | default/app |" in said.out
+    assert "-  message: before" in said.out
+    assert "+  message: after" in said.out
+
+
+def test_a_bad_commit_fails_and_says_what_is_wrong(verify: Verify, fleet: Fleet, tmp_path: Path) -> None:
+    fleet.commit(
+        {
+            "base.yaml": release("default", "base", values={"image": "registry.example/app:nonexistent"}, timeout="2s"),
+            "typo.yaml": release("default", "typo").replace("  values:", "  valuse:"),
+            "refused.yaml": config_map("no-such-namespace", "refused"),
+        },
+        "bad",
+    )
+    report = tmp_path / "report.xml"
+    said = verify("-o", "json", "--junit", str(report))
+    assert said.code == 1
+    data = json.loads(said.out)
+    results = {item["release"]: (item["result"], item["message"]) for item in data["releases"]}
+    assert results["default/base"][0] == "failed"
+    assert "ImagePullBackOff" in results["default/base"][1]
+    assert results["default/app"] == ("waiting", "dependency 'default/base' is not ready")
+    assert any(problem.startswith("typo.yaml:") and "did you mean values?" in problem for problem in data["problems"])
+    assert any("no-such-namespace" in problem for problem in data["problems"])
+
+    failures = ElementTree.parse(report).getroot().findall("testcase/failure")
+    assert len(failures) == 3
