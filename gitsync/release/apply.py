@@ -170,8 +170,8 @@ async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event) -
                 await changed.wait()
             changed.clear()
         except TimeoutError:
-            told = _why_left(left)
-            await tell(told)
+            why = _why_left(left)
+            told = "" if await tell(why) else why
 
 
 def _why_left(left: dict[ObjectKey, Manifest]) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cluster import retry_on_conflict
 from gitsync.diff import merge_patch
 from gitsync.errors import AlreadyExists
 from gitsync.release.apply import GONE_TIMEOUT, Applier
@@ -73,6 +72,7 @@ async def take_over_fields(cluster: Cluster, key: ObjectKey, manager: str) -> No
     """Make what ``manager`` wrote to an object by client-side apply its own in server-side apply, and what Flux wrote
     in any way; one request when there is nothing to do, or no object.
     """
+    from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
     async def attempt() -> None:
         live = await cluster.find(key)

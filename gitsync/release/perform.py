@@ -244,16 +244,20 @@ class Performer:
         doing: ReleaseAction,
         say: Callable[[StatusWriter, str], StatusData] = StatusWriter.progressing,
     ) -> AbstractContextManager[None]:
-        """Inside, the log is told each new reason to wait, and the status at intervals."""
+        """Inside, the log is told each new reason to wait, and the status at intervals the newest."""
         message = running(doing, release.spec.timeout_of(doing))
-        written = 0.0
+        logged, written = "", 0.0
 
-        async def report(reason: str) -> None:
-            nonlocal written
-            turn.log.info("waiting", **{"for": reason})
-            if time.monotonic() - written >= REASON_INTERVAL:
-                written = time.monotonic()
-                await turn.write(say(turn.status, f"{message}; waiting for {reason}"))
+        async def report(reason: str) -> bool:
+            nonlocal logged, written
+            if reason != logged:
+                logged = reason
+                turn.log.info("waiting", **{"for": reason})
+            if time.monotonic() - written < REASON_INTERVAL:
+                return True
+            written = time.monotonic()
+            await turn.write(say(turn.status, f"{message}; waiting for {reason}"))
+            return False
 
         return telling(report)
 

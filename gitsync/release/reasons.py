@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Report = Callable[[str], Awaitable[None]]
+#: Is told a reason. True: tell it again soon, also when it is still the same.
+Report = Callable[[str], Awaitable[bool | None]]
 
 #: Seconds that a wait goes on silently, at first and between two reasons: most are over by then, and nobody wants to
 #: read about those.
@@ -24,7 +25,7 @@ def telling(report: Report) -> Iterator[None]:
         _listener.reset(token)
 
 
-async def tell(reason: str) -> None:
-    """Tell it to whoever listens here, if anybody does."""
-    if (report := _listener.get()) is not None:
-        await report(reason)
+async def tell(reason: str) -> bool:
+    """Tell it to whoever listens here, if anybody does. True when they ask to be told again."""
+    report = _listener.get()
+    return report is not None and bool(await report(reason))

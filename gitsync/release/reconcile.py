@@ -43,11 +43,9 @@ from gitsync.errors import (
     GitsyncError,
     KubeConfigMissing,
     KubeConfigRefused,
-    MissingRight,
     NotFound,
     RenderError,
     RetryableError,
-    ServiceAccountMissing,
     SourceNotReady,
     Superseded,
     UninstallFailed,
@@ -59,7 +57,7 @@ from gitsync.release.deploy import ReleaseRef
 from gitsync.release.events import Happening
 from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex, is_current
-from gitsync.release.leaving import uninstall_at_its_site
+from gitsync.release.leaving import leave
 from gitsync.release.readiness import check_expressions
 from gitsync.release.readyexpr import judge_dependencies, judged_by_expression
 from gitsync.release.reasons import SILENCE
@@ -357,7 +355,7 @@ class Reconciler:
             return None
         self._blocked_on.pop(turn.key, None)
         if not release.spec.suspend:
-            await self._uninstall(turn, release, interrupt)
+            await leave(self.sites, turn, release, interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
         answer = await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
         if rest:
@@ -365,24 +363,6 @@ class Reconciler:
         else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
             self.index.forget(turn.key)
         return None
-
-    async def _uninstall(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
-        """Uninstall, unless nobody ever can: what was needed to get there is gone, as with a namespace that is deleted
-        as a whole, or nothing was ever tried there (both as Flux).
-        """
-        try:
-            turn.site = await self.sites.of(release)
-            await uninstall_at_its_site(self.cluster, turn, release, interrupt)
-        except GitsyncError as error:
-            if isinstance(error, MissingRight):
-                try:
-                    await self.sites.confirm(release)
-                except ServiceAccountMissing as missing:
-                    error = missing
-            if isinstance(error, Superseded) or not _for_good(error, turn):
-                raise error
-            turn.log.warning("release is let go without being uninstalled", why=error.message)
-            turn.tell(Happening("Warning", UNINSTALL_FAILED, f"let go without being uninstalled: {error.message}"))
 
     def _once(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> bool:
         """Log, unless the last line about this topic of this release said the same. True when it was logged."""
@@ -401,12 +381,6 @@ class Reconciler:
         self._said.pop(key, None)
         self._said_blocked.pop(key, None)
         self._backoff.reset(key)
-
-
-def _for_good(error: GitsyncError, turn: Turn) -> bool:
-    """Whether ``error`` keeps a release from ever being uninstalled where it is, or nothing was ever tried there."""
-    never_tried = "lastAttemptedGeneration" not in turn.status.old
-    return never_tried or isinstance(error, KubeConfigMissing | ServiceAccountMissing)
 
 
 def _stalled_reason(error: GitsyncError) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.errors import Forbidden, KubeConfigMissing, ServiceAccountMissing
+from gitsync.errors import Forbidden, KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing
 from gitsync.release.access import AccessRules
 from gitsync.release.drift import Drift
 from gitsync.release.perform import Performer
@@ -170,7 +170,11 @@ class Sites:
         await self.own.close()
 
     async def _kubeconfig(self, release: HelmRelease) -> str:
-        return await self._references.kubeconfig(release) if release.kubeconfig_secret is not None else ""
+        if release.spec.kube_config is None:
+            return ""
+        if release.kubeconfig_secret is None:
+            raise KubeConfigRefused("kubeConfig: no cluster but that of a Secret is known, see secretRef")
+        return await self._references.kubeconfig(release)
 
     async def _at(self, where: _Where, key: ObjectKey, kubeconfig: str) -> Site:
         if self._used.get(key) != where:

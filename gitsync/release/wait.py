@@ -128,12 +128,12 @@ class _Waiting:
             self.unready[key] = health
 
     async def _ask(self) -> None:
-        """Have expressions judge what was seen since the last time."""
-        while self._to_ask:
-            key, live = self._to_ask.popitem()
-            health = await self._want.readiness.health(live)
-            if self._latest.get(key) is live:  # else it changed meanwhile
-                self._judged(key, health)
+        """Have expressions judge the object that waits longest for that."""
+        key = next(iter(self._to_ask))
+        live = self._to_ask.pop(key)
+        health = await self._want.readiness.health(live)
+        if self._latest.get(key) is live:  # else it changed meanwhile
+            self._judged(key, health)
 
     def _pods_for(self, key: ObjectKey, live: Manifest) -> list[Manifest]:
         watch = self._pods.get(key.namespace)
@@ -161,7 +161,7 @@ class _Waiting:
         stack.callback(interrupted.cancel)
         while self.unready:
             interrupt.check()
-            if self._to_ask:
+            if self._to_ask and loop.time() < deadline:
                 await self._ask()
                 continue
             if self.failed() is not None:
@@ -188,11 +188,12 @@ class _Waiting:
                 raise watch.error
 
     async def _tell(self) -> None:
-        """Tell the reason when it is another than last time."""
+        """Tell the reason when it is another than last time, or was asked for again."""
         reason = self.reason()
         if reason != self._told:
-            self._told = reason
-            await self._want.on_reason(reason)
+            again = await self._want.on_reason(reason)
+            self._told = "" if again else reason
+            self._news = self._news or bool(again)
 
     async def _look_closer(self, cluster: Cluster, stack: AsyncExitStack) -> None:
         self._news = False

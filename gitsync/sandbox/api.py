@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox import crds, metadata, ownership, rules
 from gitsync.sandbox.catalog import Catalog, Resource
 from gitsync.sandbox.conforming import Conformed, with_defaults
@@ -26,6 +25,10 @@ from gitsync.sandbox.failures import (
 from gitsync.sandbox.merging import merged, without
 from gitsync.sandbox.ownership import Difference, Manager
 from gitsync.sandbox.store import Key, Store
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 NAMESPACES: Final = "namespaces."
 _RECREATED: Final = "deleted and then recreated"
@@ -282,7 +285,9 @@ class Api:
     def _check(self, manifest: Manifest, before: Manifest | None, resource: Resource) -> None:
         causes = list(rules.broken(manifest, before, resource))
         if resource.custom:
-            causes += crds.complaints(manifest, resource)
+            from gitsync.sandbox.customs import complaints
+
+            causes += complaints(manifest, resource)
         if causes:
             raise invalid(resource.named(manifest["metadata"]["name"]), causes)
 

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gitsync.errors import SettingsError
+
 _LIFETIME: Final = dt.timedelta(days=365)
 
 
@@ -45,8 +47,11 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return paths
 
 
-def kubeconfig(path: Path, server: str, token: str, authority: bytes) -> None:
-    """Writes a kubeconfig (JSON is YAML) that needs no other file."""
+def write_kubeconfig(path: Path, server: str, token: str, authority: bytes) -> None:
+    """Writes a kubeconfig (JSON is YAML) that needs no other file.
+
+    Raises: SettingsError when the file exists, which may be somebody's, or cannot be written.
+    """
     cluster = {"server": server, "certificate-authority-data": base64.b64encode(authority).decode()}
     config = {
         "apiVersion": "v1",
@@ -61,9 +66,11 @@ def kubeconfig(path: Path, server: str, token: str, authority: bytes) -> None:
 
 def write_private(path: Path, content: bytes) -> None:
     """For nobody else to read, also while it is written."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(content)
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(content)
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}", hint="name a file that does not exist") from error
 
 
 _USAGE: Final = x509.KeyUsage(

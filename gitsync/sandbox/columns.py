@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
 
 
 @dataclass(frozen=True, slots=True)

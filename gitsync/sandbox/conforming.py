@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.schema import Type
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 #: Levels of nesting that an object may have.
 _DEEPEST: Final = 100

@@ -1,20 +1,17 @@
-"""CustomResourceDefinitions: what kinds they bring, and what their schemas say about an object."""
+"""CustomResourceDefinitions: what kinds they bring, and their own life. Pure."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema
-from jsonschema import validators
-
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.catalog import Catalog, Resource
-from gitsync.sandbox.failures import Cause
-from gitsync.sandbox.rules import invalid_value
 from gitsync.sandbox.schema import Type
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 #: Holds a CRD that is deleted until its objects are gone.
 CLEANUP: Final = "customresourcecleanup.apiextensions.k8s.io"
@@ -30,12 +27,6 @@ def resources(crd: Manifest, catalog: Catalog) -> list[Resource]:
     served = [version for version in spec["versions"] if version.get("served")]
     served.sort(key=lambda version: _priority(version["name"]), reverse=True)
     return [_resource(crd, version, catalog) for version in served]
-
-
-def complaints(manifest: Manifest, resource: Resource) -> Iterator[Cause]:
-    """What a custom resource's schema says against it."""
-    for error in _Validator(resource.crd).iter_errors(manifest):
-        yield from _causes(error)
 
 
 def established(crd: Manifest, now: str) -> Manifest:
@@ -123,79 +114,3 @@ def _priority(name: str) -> tuple[int, int, int, str]:
     if match is None:
         return -1, 0, 0, name
     return _MATURITY[match[2] or ""], int(match[1]), int(match[3] or 0), name
-
-
-def _typed(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    if instance is None and schema.get("nullable"):
-        return
-    yield from jsonschema.Draft4Validator.VALIDATORS["type"](validator, wanted, instance, schema)
-
-
-def _int_or_string(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    if wanted and (isinstance(instance, bool) or not isinstance(instance, int | str)):
-        yield jsonschema.ValidationError("int or string", validator="type", validator_value="integer,string")
-
-
-def _unique_keys(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    if isinstance(instance, list) and all(isinstance(item, dict) for item in instance):
-        seen: list[Any] = []
-        for place, item in enumerate(instance):
-            key = {name: item.get(name) for name in wanted}
-            if key in seen:
-                yield jsonschema.ValidationError("Duplicate", validator="duplicate", instance=key, path=(place,))
-            seen.append(key)
-
-
-def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    if wanted == "set" and isinstance(instance, list):
-        for place, item in enumerate(instance):
-            if item in instance[:place]:
-                yield jsonschema.ValidationError("Duplicate", validator="duplicate", instance=item, path=(place,))
-
-
-#: OpenAPI v3's schemas are JSON schema's draft 4 but for ``nullable`` and Kubernetes' own words.
-_Validator = validators.extend(
-    jsonschema.Draft4Validator,
-    {
-        "type": _typed,
-        "x-kubernetes-int-or-string": _int_or_string,
-        "x-kubernetes-list-map-keys": _unique_keys,
-        "x-kubernetes-list-type": _unique_items,
-    },
-)
-
-
-def _causes(error: jsonschema.ValidationError) -> Iterator[Cause]:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    value, wanted = error.instance, error.validator_value
-    if error.validator == "required":
-        missing = [name for name in wanted if name not in value]
-        # One error each: jsonschema names the field in its message only.
-        name = next(name for name in missing if repr(name) in error.message)
-        yield Cause("FieldValueRequired", f"{path}.{name}".lstrip("."), "Required value")
-    elif error.validator == "enum":
-        known = ", ".join(json.dumps(each) for each in wanted)
-        said = f"Unsupported value: {json.dumps(value)}: supported values: {known}"
-        yield Cause("FieldValueNotSupported", path, said)
-    elif error.validator == "type":
-        got = _type_name(value)
-        said = f'Invalid value: "{got}": {path} in body must be of type {wanted}: "{got}"'
-        yield Cause("FieldValueTypeInvalid", path, said)
-    elif error.validator == "duplicate":
-        yield Cause("FieldValueDuplicate", path, f"Duplicate value: {json.dumps(value, separators=(',', ':'))}")
-    elif error.validator == "pattern":
-        yield invalid_value(path, value, f"{path} in body should match '{wanted}'")
-    elif error.validator == "maxItems":
-        yield Cause("FieldValueTooMany", path, f"Too many: {len(value)}: must have at most {wanted} items")
-    elif error.validator == "maxLength":
-        yield Cause("FieldValueTooLong", path, f"Too long: may not be more than {wanted} bytes")
-    elif error.validator in ("minimum", "maximum"):
-        than = "greater" if error.validator == "minimum" else "less"
-        yield invalid_value(path, value, f"{path} in body should be {than} than or equal to {wanted}")
-    else:
-        yield invalid_value(path, value, f"{path} in body {error.message}")
-
-
-def _type_name(value: Any) -> str:
-    kinds = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "null")

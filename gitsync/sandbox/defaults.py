@@ -7,10 +7,13 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.poddefaults import fill, pod_spec, template
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 STORAGE_CLASS: Final = "standard"
 _RBAC: Final = "rbac.authorization.k8s.io"

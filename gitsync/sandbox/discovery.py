@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.catalog import Catalog, Resource
 from gitsync.sandbox.schema import Schema
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
 _REFERENCE: Final = re.compile(r'"#/components/schemas/([^"]+)"')

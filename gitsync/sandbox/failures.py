@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gitsync.api.identity import Manifest
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
 
 
 class Cause(NamedTuple):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.failures import Cause, Failure, Named, bad_request, invalid
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.schema import Type
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 Path = tuple[str, ...]
 Fields = frozenset[Path]

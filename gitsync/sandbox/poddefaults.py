@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gitsync.api.identity import Manifest
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
 
 
 def fill(manifest: Manifest, **defaults: Any) -> Manifest:

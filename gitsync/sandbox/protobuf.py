@@ -6,12 +6,15 @@ import base64
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.failures import bad_request
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
 #: Messages by full name; their fields by number: JSON name ("" for one whose fields are its parent's), type, and "" for
@@ -45,7 +48,8 @@ class _Reader:
         self._messages = messages
 
     def message(self, data: bytes, kind: str) -> Any:
-        fields, found = self._messages[kind], {}
+        fields = self._messages[kind]
+        found: dict[str, Any] = {}
         for number, raw in _fields(data):
             if str(number) not in fields:
                 continue

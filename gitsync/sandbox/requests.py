@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from gitsync.api.identity import Manifest
 from gitsync.errors import YamlError
-from gitsync.kubeyaml import load
 from gitsync.sandbox import protobuf
 from gitsync.sandbox.api import Options, Target
 from gitsync.sandbox.catalog import Catalog, Resource
 from gitsync.sandbox.failures import Failure, bad_request, expired, no_such_path, not_served
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 #: Subresources that are not told of in discovery, by the resource that has them.
 _UNTOLD: Final = {"finalize": "namespaces", "log": "pods"}
@@ -94,6 +96,8 @@ def body_of(body: bytes, content_type: str, catalog: Catalog) -> Any:
         return orjson.loads(body)
     except ValueError:
         pass
+    from gitsync.kubeyaml import load  # heavy, and hardly anybody sends YAML
+
     try:
         return load(body.decode())
     except (YamlError, UnicodeDecodeError) as error:

@@ -9,12 +9,15 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.catalog import Resource
 from gitsync.sandbox.failures import Cause
 from gitsync.sandbox.schema import Type
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"

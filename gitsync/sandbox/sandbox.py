@@ -13,9 +13,10 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from gitsync.errors import SettingsError
 from gitsync.sandbox.api import CRDS, Api
 from gitsync.sandbox.catalog import Catalog
-from gitsync.sandbox.certificate import kubeconfig, make_certificate
+from gitsync.sandbox.certificate import make_certificate, write_kubeconfig
 from gitsync.sandbox.defaults import STORAGE_CLASS
 from gitsync.sandbox.server import Handler
 from gitsync.sandbox.store import HISTORY, Store
@@ -39,7 +40,8 @@ _CONTROLLERS: Final = {
 
 class Sandbox:
     """A Kubernetes API on loopback for as long as it is entered (``async with``). ``kubeconfig`` is the path of a
-    kubeconfig with all rights in it, readable to nobody else; it goes with the sandbox unless the caller named it.
+    kubeconfig with all rights in it, readable to nobody else; it goes with the sandbox. Raises: SettingsError when there
+    is such a file already, or the port is taken.
 
     ``delay``: seconds until a pod has started. ``missing``: a pattern; an image whose tag has it is never pulled.
     ``history``: how many changes a watch can go back.
@@ -104,10 +106,14 @@ class Sandbox:
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=context).start()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=context).start()
+        except OSError as error:
+            raise SettingsError(f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}") from error
         self._port = runner.addresses[0][1]
         self._kubeconfig = self._kubeconfig or directory / "kubeconfig"
-        kubeconfig(self._kubeconfig, self.url, token, certificate.read_bytes())
+        write_kubeconfig(self._kubeconfig, self.url, token, certificate.read_bytes())
+        stack.callback(self._kubeconfig.unlink, missing_ok=True)
 
 
 def _furnish(world: World) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.catalog import Resource
 from gitsync.sandbox.failures import bad_request
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 Selector = Callable[[Manifest], bool]
 

@@ -6,13 +6,12 @@ import copy
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import structlog
 from aiohttp import web
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox import discovery, openapiv2, requests
 from gitsync.sandbox.api import Api, Target, Written, in_version
 from gitsync.sandbox.failures import Failure, invalid
@@ -23,6 +22,10 @@ from gitsync.sandbox.selectors import Selector, field_selector, label_selector
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.views import View
 from gitsync.sandbox.watches import Watch, Watched, since
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,11 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from gitsync.api.identity import Manifest
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 #: How many events are kept; who asks for what happened before hears 410 Gone.
 HISTORY: Final = 10_000

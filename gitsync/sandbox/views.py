@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.catalog import Resource
 from gitsync.sandbox.columns import COLUMNS, Column
 from gitsync.sandbox.failures import Failure
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 _META: Final = "meta.k8s.io/v1"
 _NAME: Final = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
@@ -32,11 +35,16 @@ class View:
         self._resource = resource
         self._kind = _asked(accept)
         self._include = include
+        self._headed = False
 
     def one(self, manifest: Manifest) -> Manifest:
         """An object, or an event's object."""
         if self._kind == "Table":
-            return self._table([manifest], {"resourceVersion": manifest["metadata"].get("resourceVersion", "")})
+            table = self._table([manifest], {"resourceVersion": manifest["metadata"].get("resourceVersion", "")})
+            # Of a watch only the first event names the columns.
+            table["columnDefinitions"] = None if self._headed else table["columnDefinitions"]
+            self._headed = True
+            return table
         return _metadata_only(manifest) if self._kind.startswith("Partial") else manifest
 
     def many(self, manifests: Sequence[Manifest], metadata: Manifest) -> Manifest:
@@ -60,7 +68,7 @@ class View:
 
     def bookmark(self, version: int, annotations: Mapping[str, str]) -> Manifest:
         """The object of a BOOKMARK event."""
-        metadata: Manifest = {"resourceVersion": str(version), "creationTimestamp": None}
+        metadata: Manifest = {"resourceVersion": str(version)}
         if annotations:
             metadata["annotations"] = dict(annotations)
         manifest = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}

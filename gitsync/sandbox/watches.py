@@ -6,15 +6,18 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.api import in_version
 from gitsync.sandbox.catalog import Resource
 from gitsync.sandbox.failures import Failure, expired
 from gitsync.sandbox.selectors import Selector
 from gitsync.sandbox.store import Event, Store
 from gitsync.sandbox.views import View
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 #: Seconds between bookmarks; the real server takes about a minute.
 BOOKMARKS: Final = 15.0
@@ -98,7 +101,12 @@ class Watch:
         now = event.type != "DELETED" and wanted.selector(event.new)
         if not (was or now):
             return None
-        return self._event("MODIFIED" if was and now else "ADDED" if now else "DELETED", event.new)
+        if event.type != "DELETED" and not now:
+            # As it was when this client last saw it, but for the version.
+            assert event.old is not None
+            metadata = {**event.old["metadata"], "resourceVersion": str(event.version)}
+            return self._event("DELETED", {**event.old, "metadata": metadata})
+        return self._event("MODIFIED" if was and now else event.type if not now else "ADDED", event.new)
 
     def _event(self, kind: str, manifest: Manifest) -> Manifest:
         return {"type": kind, "object": self._wanted.view.one(in_version(manifest, self._wanted.resource))}

@@ -83,7 +83,7 @@ class Side:
     def delete(self, manifest: Json, **options: Any) -> Json:
         return self.send("DELETE", self.path(manifest), options or None)
 
-    def list(self, manifest: Json, accept: str = "application/json", **query: str) -> Json:
+    def list_all(self, manifest: Json, accept: str = "application/json", **query: str) -> Json:
         return self.send("GET", self.collection(manifest), accept=accept, **query)
 
     def quietly(self, ask: Callable[[], Json]) -> Json:
@@ -173,7 +173,7 @@ class Side:
             found = {name: self._field(name, item) for name, item in value.items()}
             if "cells" in found:
                 found["cells"] = [_AGE.sub("<age>", each) if isinstance(each, str) else each for each in found["cells"]]
-            if "columnDefinitions" in found:
+            if found.get("columnDefinitions"):
                 found["columnDefinitions"] = [{**each, "description": ""} for each in found["columnDefinitions"]]
             found.pop("storageVersionHash", None)
             if found.get("code") == 415:

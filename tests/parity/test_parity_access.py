@@ -292,3 +292,9 @@ def test_a_kubeconfig_that_goes_with_its_namespace_does_not_keep_the_release(wor
     settled(world, "RESTClientError", "does not exist")
     world.remove()()
     assert lines(world, "release is let go without being uninstalled")
+
+    kubeconfigs.with_user(**{"auth-provider": {"name": "oidc"}})
+    world.deploy("raw", {"objects": []}, kubeConfig={"secretRef": {"name": "remote"}})
+    settled(world, "RESTClientError", "user.auth-provider is refused")
+    world.remove()()
+    assert len(lines(world, "release is let go without being uninstalled")) == 2

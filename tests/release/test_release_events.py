@@ -46,6 +46,26 @@ def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
     ]
 
 
+def test_a_remedy_is_told_once_and_what_it_remedies_not_again() -> None:
+    failed = writer(released({}, 1)).failed("upgrade", "no such image", ATTEMPT, {}, exhausted=True)
+    during = writer(failed).remedying("Running 'rollback' action")
+    assert news(failed, during) == []
+    done = writer(during).remedied(failed, True, "RollbackSucceeded", "it is back", {})
+    assert news(during, done) == [Happening("Normal", "RollbackSucceeded", "it is back")]
+    in_vain = writer(during).remedied(failed, False, "RollbackFailed", "no good revision", {})
+    assert news(during, in_vain) == [Happening("Warning", "RollbackFailed", "no good revision")]
+    assert news(in_vain, writer(in_vain).acknowledged()) == []
+
+
+def test_an_uninstall_that_fails_is_told_once() -> None:
+    before = released({}, 1)
+    told = [Happening("Warning", "UninstallFailed", "a hook failed")]
+    for condition in ("Released", "Remediated"):
+        status = writer(before).retrying("UninstallFailed", "a hook failed", condition)
+        assert news(before, status) == told
+        assert news(status, writer(status).retrying("UninstallFailed", "a hook failed", condition)) == []
+
+
 def test_progress_is_no_news() -> None:
     first = writer({}).progressing("Running 'install' action with timeout of 5m0s", ATTEMPT, "install")
 

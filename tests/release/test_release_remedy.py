@@ -29,7 +29,7 @@ RECORD = Record(
     status="deployed",
     chart={"metadata": {"name": "redis", "version": "17.3.14"}, "templates": [{"name": "a", "data": "eA=="}]},
     config={"count": 3, "ratio": 1.0, "large": 12345678901234567890, "list": [1, {"b": None}]},
-    manifest="---\nkind: ConfigMap\n",
+    manifest="---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: redis}\n",
     hooks=[HOOK],
 )
 
@@ -69,7 +69,7 @@ def as_go_writes_it(record: Record) -> Record:
             return int(float(value))
         return value
 
-    body: dict[str, Any] = number({**record.config, "ratio": record.config["ratio"]})
+    body: dict[str, Any] = number(record.config)
     return replace(record, config=body, status="superseded", hooks=[{**HOOK, "last_run": {"phase": "Succeeded"}}])
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.metadata import now
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.world.replicas import PODS, template_hash
 from gitsync.sandbox.world.world import World
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 REPLICA_SETS: Final = "replicasets.apps"
 _HASH: Final = "pod-template-hash"

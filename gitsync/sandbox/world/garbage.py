@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from gitsync.api.identity import Manifest
+from typing import TYPE_CHECKING
+
 from gitsync.sandbox.metadata import FOREGROUND, ORPHAN
 from gitsync.sandbox.store import Event, Key
 from gitsync.sandbox.world.world import World
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
 
 
 def collect(world: World, key: Key) -> None:

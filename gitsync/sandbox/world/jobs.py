@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from gitsync.api.identity import Manifest
+from typing import TYPE_CHECKING
+
 from gitsync.sandbox.metadata import now
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.world.replicas import PODS, create_pod, is_active, is_ready
 from gitsync.sandbox.world.world import World
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
 
 
 def job(world: World, key: Key) -> None:

@@ -7,12 +7,15 @@ pulled; ``--unready``, ``--crashloop``, ``--ready-after=2s`` and ``exit 1`` amon
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.metadata import now
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.world.world import World, controller_of
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 NODE: Final = "sandbox"
 _EXIT: Final = re.compile(r"([^\n]*(;|&&) *)?exit 1")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.metadata import suffix
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.world.world import World
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 PODS: Final = "pods."
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gitsync.api.identity import Manifest
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.world.replicas import PODS, create_pod, is_active, is_ready, template_hash
 from gitsync.sandbox.world.world import World
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 CLAIMS: Final = "persistentvolumeclaims."
 _REVISION: Final = "controller-revision-hash"

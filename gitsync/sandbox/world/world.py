@@ -8,14 +8,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from gitsync.api.identity import Manifest, group_of
 from gitsync.sandbox.api import Api, Options, Target
 from gitsync.sandbox.failures import Failure
 from gitsync.sandbox.store import Event, Key
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import Manifest
+
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +144,7 @@ class World:
         """Where the controller of an object is; None when it has none that is served."""
         owner = controller_of(manifest)
         try:
-            resource = self.api.catalog.of_kind(group_of(owner["apiVersion"]), owner["kind"])
+            resource = self.api.catalog.of_kind(owner["apiVersion"].rpartition("/")[0], owner["kind"])
         except KeyError:
             return None
         namespace = manifest["metadata"].get("namespace", "") if resource.namespaced else ""

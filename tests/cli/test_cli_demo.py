@@ -1,0 +1,74 @@
+"""``gitsync demo``: the whole story, in a sandbox and on a real control plane."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitsync.charts.kustomize import find_kubectl
+from tests.controlplane.cluster import Cluster
+
+GITSYNC = Path(sys.executable).with_name("gitsync")
+
+
+def environment(home: Path) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
+    return {**ours, "HOME": str(home)}
+
+
+@pytest.mark.parametrize("place", ["sandbox", "control plane"])
+def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_path: Path) -> None:
+    where = [] if place == "sandbox" else [f"--kubeconfig={control_plane.kubeconfig}"]
+    done = subprocess.run(
+        [GITSYNC, "demo", *where],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    text = done.stdout
+    assert done.returncode == 0, text
+    assert re.findall(r"^# (\d)\. ", text, re.MULTILINE) == list("1234567")
+    told = [
+        'msg="release installed" release=default/redis',
+        'msg="release installed" release=default/backend',
+        "ImagePullBackOff",
+        'msg="upgrade retries exhausted" release=default/redis',
+        "dependency cycle: default/backend -> default/redis -> default/backend",
+        'msg="release uninstalled" release=default/backend',
+        'msg="release uninstalled" release=default/redis',
+        "No releases are left.",
+    ]
+    places = [text.index(words) for words in told]
+    assert places == sorted(places)
+    assert "Traceback" not in text
+
+
+def test_it_can_be_kept_to_play_with(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [GITSYNC, "demo", "--keep"],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        shown = next(line for line in process.stdout if line.startswith("kubectl "))
+        _, *arguments = shown.split()
+        found = subprocess.run([find_kubectl(), *arguments], capture_output=True, text=True, timeout=120, check=True)
+        assert "helmrelease.helm.toolkit.fluxcd.io/backend" in found.stdout
+        assert "pod/redis-master-0" in found.stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
+        process.communicate()
