@@ -22,6 +22,8 @@ from gitsync.release.records import (
     Summary,
     decode,
 )
+from gitsync.release.remedy import mismatch
+from gitsync.release.status import DIGEST_VERSION
 from gitsync.release.target import ref_of
 from gitsync.release.testing import TESTS
 
@@ -90,11 +92,15 @@ async def bring_back(
 ) -> Deployed:
     """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
 
-    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, Superseded when interrupted, with
-    the new revision failed; RetryableError.
+    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, also when the old revision's record
+    was changed since; Superseded when interrupted, with the new revision failed; RetryableError.
     """
     ref = ref_of(release)
     past = await store.read(ref.storage, ref.name, revision)
+    known = [item for item in release.status.history if (item.version, item.api_version) == (revision, DIGEST_VERSION)]
+    if known and (why := mismatch(past, known[0].digest)):
+        hint = f"choose another one, or look at it: helm get all {ref.name} -n {ref.storage} --revision {revision}"
+        raise ReleaseError(f"revision {revision} of {ref} is not rolled back to: {why}", action="rollback", hint=hint)
     content = await asyncio.to_thread(content_of, past)
 
     async def render(number: int) -> Content:

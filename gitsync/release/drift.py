@@ -8,6 +8,7 @@ are followed, and a pass over one with nothing drifted costs no request.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -18,13 +19,15 @@ from gitsync.api.conditions import get_condition, remove_condition, set_conditio
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import DRIFT_DETECTED, DRIFTED, TRUE
+from gitsync.charts import parse_objects
 from gitsync.diff import Change, changes, normalised, subset_differs, summary
-from gitsync.release.apply import Applier
+from gitsync.release.apply import CRD_GROUP, Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.driftrules import opted_out, tolerating
 from gitsync.release.events import Happening
 from gitsync.release.fights import Fights
 from gitsync.release.objects import HELM_OBJECTS, owned
+from gitsync.release.records import Record, RecordError, secret_name
 from gitsync.release.storage import MANAGER, RecordStore
 
 if TYPE_CHECKING:
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from gitsync.release.turn import Turn
 
 DRIFT_CORRECTED = "DriftCorrected"
+CRD = "CustomResourceDefinition"
+#: Among the scopes that are watched: the CRDs without Helm's label.
+_CRDS = (CRD_GROUP, CRD, "crds/")
 #: Objects named in one message.
 _NAMED = 5
 
@@ -77,12 +83,16 @@ class Drift:
             await self._calm(turn)
             return None
         followed = await self._follow(turn.key, release)
-        suspects = followed.suspects = [key for key in followed.desired if self._differs(release, followed, key)]
+        suspects = followed.suspects = [key for key in followed.desired if followed.differs(key)]
         waiting = [key for key in suspects if self._fights.pause((turn.key, key))]
         drifted = []
         for key in suspects:
             interrupt.check()
-            if key not in waiting and (found := await self._confirmed(release, followed.desired[key])) is not None:
+            if key in waiting:
+                continue
+            if (found := await self._confirmed(release, followed.desired[key])) is None:
+                followed.is_good(key)
+            else:
                 drifted.append(found)
         if mode == "warn":
             await self._warn(turn, drifted)
@@ -111,22 +121,21 @@ class Drift:
         latest = self._records.latest(ref.storage, ref.name)
         assert latest is not None  # the release is in sync
         known = self._followed.get(key)
-        revision = (ref, latest.version)
+        replaces_crds = release.spec.upgrade.crd_policy() == "CreateReplace"
+        revision = (ref, latest.version, replaces_crds)
         if known is not None and known.revision == revision:
             known.release = release
             return known
         record = await self._records.read(ref.storage, ref.name, latest.version)
         objects = await self._applier.settle_namespaces(await asyncio.to_thread(objects_of, record), ref.namespace)
         desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
-        followed = _Followed(self._cluster, revision, release, desired, lambda: self._wake(key))
+        crds = {ObjectKey.of(item): item for item in await asyncio.to_thread(crds_of, record)} if replaces_crds else {}
+        followed = _Followed(self._cluster, revision, release, desired, crds, lambda: self._wake(key))
         await followed.begin()
         self._followed[key] = followed
         if known is not None:  # only now, so that watches that both need go on
             await known.end()
         return followed
-
-    def _differs(self, release: HelmRelease, followed: _Followed, key: ObjectKey) -> bool:
-        return differs(release, followed.desired[key], followed.live(key))
 
     async def _confirmed(self, release: HelmRelease, desired: Manifest) -> Drifted | None:
         """Ask the API server: a watch may be behind, and it alone knows what applying would change."""
@@ -182,20 +191,26 @@ class Drift:
 
 
 class _Followed:
-    """The objects of one revision, with the watches that show them."""
+    """The objects of one revision, with the watches that show them.
+
+    ``crds`` are of the chart's ``crds/`` folder. Those have no label of Helm's, and a cluster may have very many and
+    large ones: of them the watch shows only whether a spec has changed.
+    """
 
     def __init__(
         self,
         cluster: Cluster,
-        revision: tuple[ReleaseRef, int],
+        revision: tuple[ReleaseRef, int, bool],
         release: HelmRelease,
-        desired: Mapping[ObjectKey, Manifest],
+        objects: Mapping[ObjectKey, Manifest],
+        crds: Mapping[ObjectKey, Manifest],
         on_drift: Callable[[], None],
     ) -> None:
         self._cluster = cluster
         self.revision = revision
         self.release = release
-        self.desired = desired
+        self.desired = {**objects, **crds}
+        self._crds = dict.fromkeys(crds, 0)
         self.suspects: list[ObjectKey] = []
         self._on_drift = on_drift
         self._stack = AsyncExitStack()
@@ -204,28 +219,43 @@ class _Followed:
     async def begin(self) -> None:
         """Watch every kind. All releases share one stream for each, as those do that wait for their objects."""
         try:
-            for scope in sorted({self._cluster.scope_of(key) for key in self.desired}):
+            for scope in sorted({self._cluster.scope_of(key) for key in self.desired if key not in self._crds}):
                 group, kind, namespace = scope
                 watch = self._cluster.watch(group, kind, namespace=namespace, labels=HELM_OBJECTS)
-                self._watches[scope] = await self._stack.enter_async_context(watch)
-                self._stack.callback(watch.subscribe(self._on_event))
+                self._watches[scope] = await self._enter(watch)
+            if self._crds:
+                self._watches[_CRDS] = await self._enter(self._cluster.watch(CRD_GROUP, CRD, metadata_only=True))
         except BaseException:
             await self.end()
             raise
 
+    async def _enter(self, watch: SharedWatch) -> SharedWatch:
+        entered = await self._stack.enter_async_context(watch)
+        self._stack.callback(entered.subscribe(self._on_event))
+        return entered
+
     async def end(self) -> None:
         await self._stack.aclose()
 
-    def live(self, key: ObjectKey) -> Manifest | None:
-        return self._watches[self._cluster.scope_of(key)].get(key)
+    def differs(self, key: ObjectKey) -> bool:
+        """Whether an object may have drifted, as far as the watches tell."""
+        if key in self._crds:
+            return self._generation(key) != self._crds[key]
+        return differs(self.release, self.desired[key], self._watches[self._cluster.scope_of(key)].get(key))
+
+    def is_good(self, key: ObjectKey) -> None:
+        """The API server says that applying an object would change nothing."""
+        if key in self._crds:
+            self._crds[key] = self._generation(key)
+
+    def _generation(self, key: ObjectKey) -> int:
+        """Of a CRD; -1 when there is none."""
+        live = self._watches[_CRDS].get(key)
+        return live["metadata"].get("generation", 0) if live else -1
 
     def _on_event(self, event: WatchEvent) -> None:
         """Of all changes, most are of a status; only drift is worth a pass, and the end of some."""
-        desired = self.desired.get(event.key)
-        if desired is None:
-            return
-        live = None if event.type == "DELETED" else event.manifest
-        if event.key in self.suspects or differs(self.release, desired, live):
+        if event.key in self.desired and (event.key in self.suspects or self.differs(event.key)):
             self._on_drift()
 
 
@@ -240,6 +270,20 @@ def differs(release: HelmRelease, desired: Manifest, live: Manifest | None) -> b
     if group_of(live["apiVersion"]) == group_of(desired["apiVersion"]) and live["apiVersion"] != desired["apiVersion"]:
         live = {**live, "apiVersion": desired["apiVersion"]}  # fields that were renamed differ; the dry run decides
     return bool(subset_differs(tolerating(desired, live, release.spec.drift_detection.ignore), live))
+
+
+def crds_of(record: Record) -> list[Manifest]:
+    """The CustomResourceDefinitions of the chart's own ``crds/`` folder; a record does not have those of subcharts.
+
+    Raises: RecordError, RenderError when that cannot be read.
+    """
+    files = record.chart.get("files") or ()
+    try:
+        texts = [base64.b64decode(file["data"]).decode() for file in files if file["name"].startswith("crds/")]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        name = secret_name(record.name, record.version)
+        raise RecordError(f"the chart in release record {name} has files that cannot be read", secret=name) from error
+    return [item for text in texts for item in parse_objects(text) if item["kind"] == CRD]
 
 
 def _last_writer(live: Manifest) -> str:

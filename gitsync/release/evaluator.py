@@ -1,8 +1,8 @@
 """The program of the process that evaluates CEL: ``expressions`` starts this file by its path, with ``python -I``.
 
 It reads requests and writes answers, one JSON text a line. ``{"compile": TEXT, "names": [...]}`` is answered with true
-or with what is wrong; ``{"evaluate": [TEXT, ...], "variables": {...}}`` with a line for each text: true, false, or why
-there is neither. It imports nothing of gitsync, so that it stays small.
+or with what is wrong; ``{"evaluate": TEXT, "variables": {...}}`` with true, false, or why there is neither. It imports
+nothing of gitsync, so that it stays small.
 
 Expressions are anybody's. The library's evaluator knows no bounds, and its parser overflows the stack on some texts, so
 this process has bounds instead: SIGPROF ends it after CPU_SECONDS of one answer, memory beyond MEMORY is not given.
@@ -39,19 +39,14 @@ def main() -> None:
     engine = Engine()
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
         if "compile" in request:
-            _answer(lambda: engine.compiles(request["compile"], request["names"]))  # noqa: B023  # used before the next
-            continue
-        for text in request["evaluate"]:
-            _answer(lambda: engine.evaluate(text, request["variables"]))  # noqa: B023
-
-
-def _answer(work: Any) -> None:
-    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-    answer = work()
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+            answer = engine.compiles(request["compile"], request["names"])
+        else:
+            answer = engine.evaluate(request["evaluate"], request["variables"])
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 class Engine:

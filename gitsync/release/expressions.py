@@ -12,8 +12,9 @@ import signal
 import subprocess  # our own program, no shell
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,14 @@ class Expressions:
             return f"has {len(text)} characters; there may be {LONGEST}"
         known = self._compiled.get((text, names))
         if known is None:
-            (answer,) = await self._ask({"compile": text, "names": names}, [text])
+            answer = await self._ask(text, {"compile": text, "names": names})
             known = "" if answer is True else str(answer)
             _remember(self._compiled, (text, names), known)
         return known
 
-    async def evaluate(self, texts: Sequence[str], variables: Mapping[str, Any]) -> list[Answer]:
-        """The answers to expressions over the same variables, in their order.
-
-        Raises: RetryableError when there is no telling.
-        """
-        return await self._ask({"evaluate": texts, "variables": variables}, texts)
+    async def evaluate(self, text: str, variables: Mapping[str, Any]) -> Answer:
+        """The answer to an expression. Raises: RetryableError when there is no telling."""
+        return await self._ask(text, {"evaluate": text, "variables": variables})
 
     async def __aenter__(self) -> Expressions:
         return self
@@ -85,38 +83,34 @@ class Expressions:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
         self._thread.shutdown()
 
-    async def _ask(self, request: Mapping[str, Any], texts: Sequence[str]) -> list[Answer]:
-        for text in texts:
-            if (why := self._condemned.get(text)) is not None:
-                return [why] * len(texts)
+    async def _ask(self, text: str, request: Mapping[str, Any]) -> Answer:
+        if (why := self._condemned.get(text)) is not None:
+            return why
         try:
             async with asyncio.timeout(PATIENCE):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, request, texts)
+                return await asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, text, request)
         except TimeoutError:
             self._kill()  # which ends the exchange, too
             raise RetryableError(f"no answer from the CEL evaluator within {PATIENCE:g}s") from None
 
-    def _exchange(self, request: Mapping[str, Any], texts: Sequence[str]) -> list[Answer]:
-        """In the thread: one request and its answers."""
-        answers: list[Answer] = []
+    def _exchange(self, text: str, request: Mapping[str, Any]) -> Answer:
+        """In the thread: one request and its answer."""
         try:
             process = self._started()
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            while len(answers) < len(texts):
-                if not (line := process.stdout.readline()):
-                    break
-                answers.append(json.loads(line))
+            line = process.stdout.readline()
         except OSError as error:
             self._end()
             raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error
-        if len(answers) < len(texts):
-            guilty = texts[len(answers)]
-            _remember(self._condemned, guilty, self._died())
-            return [self._condemned[guilty]] * len(texts)
-        return answers
+        if not line.endswith(b"\n"):
+            why = self._died()
+            _remember(self._condemned, text, why)
+            return why
+        answer: Answer = json.loads(line)
+        return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -145,11 +139,8 @@ class Expressions:
         process, self._process = self._process, None
         if process is None:
             return 0
-        assert process.stdout is not None
-        try:
-            process.communicate(timeout=1.0)
-        except (subprocess.TimeoutExpired, OSError):
-            process.kill()
+        with suppress(OSError), process:  # what it did not read any more cannot be flushed
+            process.kill()  # too late to change how a process has ended that is at its end
         return process.wait()
 
     def _kill(self) -> None:

@@ -42,10 +42,11 @@ class ReleaseIndex:
 
         ``why_not`` says why it holds ``key`` back, "" when it does not.
         """
-        answers = self._answers.setdefault(key, {})
         about, answer = (ObjectKey.of(dependency), expression), _Answer(why_not, version(dependency))
-        if answers.get(about) != answer and (manifest := self._manifests.get(key)) is not None:
-            answers[about] = answer
+        before, manifest = self._answers.get(key, {}), self._manifests.get(key)
+        if manifest is not None and before.get(about) != answer:
+            asked = self._dependencies(key)
+            self._answers[key] = {item: found for item, found in before.items() if item in asked} | {about: answer}
             self._tell(key, manifest, manifest)
 
     def answered(self, key: ObjectKey, dependency: ObjectKey) -> bool:

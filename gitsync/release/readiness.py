@@ -22,7 +22,7 @@ from gitsync.health import (
     helm_waits_for,
     one_line,
 )
-from gitsync.release.expressions import Expressions, quoted
+from gitsync.release.expressions import Answer, Expressions, quoted
 
 LEGACY = "legacy"
 
@@ -47,8 +47,12 @@ class HealthChecks:
             return health
         given = self._of(group_of(live["apiVersion"]), live["kind"])
         assert given is not None
-        answers = await self._expressions.evaluate(list(given.values()), live)
-        return by_answers(live, dict(zip(given, answers, strict=True)))
+        answers: dict[str, Answer] = {}
+        for name, text in given.items():
+            answers[name] = await self._expressions.evaluate(text, live)
+            if answers[name] is not False:
+                break  # it decides
+        return by_answers(live, answers)
 
     def _of(self, group: str, kind: str) -> dict[str, str] | None:
         return self._by_kind.get((group, kind)) or self._by_kind.get((group, ""))

@@ -23,7 +23,7 @@ async def judge_dependencies(release: HelmRelease, index: ReleaseIndex, expressi
         if not dependency.ready_expr or own is None or live is None:
             continue
         variables = {"self": _with_status(own), "dep": _with_status(live)}
-        (answer,) = await expressions.evaluate([dependency.ready_expr], variables)
+        answer = await expressions.evaluate(dependency.ready_expr, variables)
         index.judge(release.key, live, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
 
 

@@ -167,7 +167,8 @@ class Reconciler:
             return await self._block(turn)
         try:
             self.sites.rules.check(release)
-            turn.site = await self.sites.of(release)
+            last, turn.site = turn.site, await self.sites.of(release)
+            turn.arrived = turn.site is not last
             target = await self._target(release)
         except (KubeConfigMissing, SourceNotReady, ValuesMissing) as error:
             return await self._block(turn, error)
@@ -215,15 +216,17 @@ class Reconciler:
 
     def _notice_uninstall(self, turn: Turn, target: Target, state: State) -> None:
         status = turn.status
-        if state is State.ABSENT and status.is_deployed and status.last_ref == target.ref:
+        if state is State.ABSENT and not turn.arrived and status.is_deployed and status.last_ref == target.ref:
             revision = status.last_revision
             self._foreign(turn, f"revision {revision} was uninstalled", revision=revision, status="uninstalled")
 
     async def _compare(self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt) -> bool:
         """Whether the newest revision, which somebody else wrote or changed, holds what is wanted; it is ours then."""
         record = await turn.site.performer.newest(target.ref)
-        known, ours = turn.status.digest_of(record.version), HOLDER in record.annotations
-        if turn.status.last_revision and known != checksum(record) and (known or not ours):
+        status = turn.status
+        digest, ours = status.digest_of(record.version), HOLDER in record.annotations
+        is_new = bool(status.last_revision) and not status.knows(record.version) and not ours
+        if is_new or (digest and digest != checksum(record)):
             said = {"revision": record.version, "status": record.status, "description": record.description}
             self._foreign(turn, f"revision {record.version} is {record.status} ({record.description})", **said)
         return await turn.site.performer.take_over(turn, release, target, attempt, record)

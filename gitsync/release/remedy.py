@@ -158,9 +158,11 @@ def candidates(revisions: Sequence[Summary], *, failed_tests: bool) -> list[Summ
 
 
 def mismatch(record: Record, digest: str) -> str:
-    """Why a record cannot be trusted, ``digest`` being that of the revision as it was written; "" when it can."""
+    """Why a record cannot be trusted, ``digest`` being that of the revision as it was written; "" when it can. Of a
+    revision that somebody else deployed there is none.
+    """
     if not digest:
-        return "it was not deployed by gitsync"
+        return "the HelmRelease's history does not have it"
     return "" if checksum(record) == digest else "its record was changed since"
 
 

@@ -40,6 +40,8 @@ StatusData = dict[str, Any]
 Verb = Literal["install", "upgrade"]
 #: Snapshots kept in status.history.
 MAX_SNAPSHOTS = 5
+#: ``apiVersion`` of a snapshot, which is there to say how its digest was calculated; Flux's have none.
+DIGEST_VERSION = "gitsync.dev/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +227,13 @@ class StatusWriter:
         return remediated.get("status") == FALSE and remediated.get("reason") == reason
 
     def digest_of(self, revision: int) -> str:
-        """The digest of a revision as it was when it was written (see ``checksum``); "" for one that is not known."""
-        snapshots = self.old.get("history") or ()
+        """The digest of a revision as it was when it was written (see ``checksum``); "" when that is not known."""
+        snapshots = [item for item in self.old.get("history") or () if item.get("apiVersion") == DIGEST_VERSION]
         return str(next((item.get("digest") for item in snapshots if item.get("version") == revision), None) or "")
+
+    def knows(self, revision: int) -> bool:
+        """Whether a revision is in the history: of gitsync, or of Flux, whose digests are other ones."""
+        return any(item.get("version") == revision for item in self.old.get("history") or ())
 
     @property
     def is_deployed(self) -> bool:
@@ -311,6 +317,7 @@ def succeeded(verb: str, record: Record) -> str:
 def snapshot(record: Record) -> dict[str, Any]:
     """One revision for status.history."""
     data = {
+        "apiVersion": DIGEST_VERSION,
         "name": record.name,
         "namespace": record.namespace,
         "version": record.version,

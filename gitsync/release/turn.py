@@ -42,6 +42,8 @@ class Turn:
         self._index = index
         self._events = events
         self.site = site
+        #: Whether it was worked on elsewhere, or by nobody, before.
+        self.arrived = False
         self.key = key
         self.manifest: Manifest = manifest
         self.commit = commit

@@ -68,8 +68,8 @@ class Written:
     warnings: list[str]
 
 
-Change = Callable[[Manifest], Manifest]
-_Owners = Callable[[Manifest | None, Manifest], list[Manager]]
+Change = Callable[["Manifest"], "Manifest"]
+_Owners = Callable[["Manifest | None", "Manifest"], list[Manager]]
 
 
 class Api:

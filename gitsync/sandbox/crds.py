@@ -109,7 +109,7 @@ def _resource(crd: Manifest, version: Mapping[str, Any], catalog: Catalog) -> Re
 
 
 def _priority(name: str) -> tuple[int, int, int, str]:
-    """Stable before beta before alpha, the higher number first (apimachinery's version.CompareKubeAwareVersionStrings)."""
+    """Stable before beta before alpha, the higher number first (apimachinery's pkg/version)."""
     match = _VERSION.fullmatch(name)
     if match is None:
         return -1, 0, 0, name

@@ -68,7 +68,7 @@ _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
 
 def _causes(error: jsonschema.ValidationError) -> Iterator[Cause]:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    value, wanted = error.instance, cast(Any, error.validator_value)
+    value, wanted = cast(Any, error.instance), cast(Any, error.validator_value)
     if error.validator == "required":
         missing = [name for name in wanted if name not in value]
         # One error each: jsonschema names the field in its message only.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STORAGE_CLASS: Final = "standard"
 _RBAC: Final = "rbac.authorization.k8s.io"
-_Rule = Callable[["Defaults", Manifest], None]
+_Rule = Callable[["Defaults", "Manifest"], None]
 
 
 class Defaults:

@@ -1,5 +1,5 @@
-"""As little of /openapi/v2 as kubectl needs: it looks there, in protobuf, whether the server validates fields when it is
-handed a ``List``, and asks about Namespaces. Everything else is in /openapi/v3. Pure.
+"""As little of /openapi/v2 as kubectl needs: when it is handed a ``List``, it looks there, in protobuf, whether the
+server validates fields, and asks about Namespaces. Everything else is in /openapi/v3. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whose a field is: sets of fields, and metadata.managedFields, which keeps them.
 
-A field is a path of elements in fieldsV1's notation: ``("f:spec", "f:ports", 'k:{"port":80}', "f:name")``. The rules are
-those of structured-merge-diff, which the API server uses.
+A field is a path of elements in fieldsV1's notation: ``("f:spec", "f:ports", 'k:{"port":80}', "f:name")``. The rules
+are those of structured-merge-diff, which the API server uses.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ class Manager:
 
 
 def leaves(manifest: Manifest, of: Type, *, containers: bool = False) -> dict[Path, Any]:
-    """Every field of an object that can be owned, with its value; also the maps and lists that they are in, if asked."""
+    """Every field of an object that can be owned, with its value; if asked, also the maps and lists they are in."""
     found = _walk(manifest, of, (), containers)
     return {path: value for path, value in found if path not in _NOBODYS and path[:2] not in _NOBODYS}
 
 
 def _walk(value: Any, of: Type, path: Path, containers: bool) -> Iterator[tuple[Path, Any]]:
-    if containers and len(path) > 0 and value and isinstance(value, dict | list) and not of.atomic(value):
-        # In Go's types a struct, and what is required, is always there; pointers, maps and other lists come and go.
-        if not (of.native and (of.schema.get("default") == {} or of.always)):
-            yield path, type(value)()
+    # In Go's types a struct, and what is required, is always there; pointers, maps and other lists come and go.
+    there = of.native and (of.schema.get("default") == {} or of.always)
+    if containers and path and value and isinstance(value, dict | list) and not of.atomic(value) and not there:
+        yield path, type(value)()
     if isinstance(value, dict) and not of.atomic(value):
         for name, item in value.items():
             below, at = of.field(name), (*path, f"f:{name}")

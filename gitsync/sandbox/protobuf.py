@@ -1,4 +1,4 @@
-"""Kubernetes' protobuf, which kubectl and helm write some objects in: read into the same JSON as any other body. Pure."""
+"""Kubernetes' protobuf, in which kubectl and helm write some objects, read into JSON. Pure."""
 
 from __future__ import annotations
 

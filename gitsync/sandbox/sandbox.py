@@ -40,8 +40,9 @@ _CONTROLLERS: Final = {
 
 class Sandbox:
     """A Kubernetes API on loopback for as long as it is entered (``async with``). ``kubeconfig`` is the path of a
-    kubeconfig with all rights in it, readable to nobody else; it goes with the sandbox. Raises: SettingsError when there
-    is such a file already, or the port is taken.
+    kubeconfig with all rights in it, readable to nobody else; it goes with the sandbox.
+
+    Raises on entering: SettingsError when there is such a file already, or the port is taken.
 
     ``delay``: seconds until a pod has started. ``missing``: a pattern; an image whose tag has it is never pulled.
     ``history``: how many changes a watch can go back.

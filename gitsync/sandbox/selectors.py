@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
 
-Selector = Callable[[Manifest], bool]
+Selector = Callable[["Manifest"], bool]
 
 _SET: Final = re.compile(r"([^\s!=,()]+)\s+(in|notin)\s+\(([^)]*)\)")
 _EQUAL: Final = re.compile(r"([^\s!=,()]+)\s*(==|=|!=)\s*([^\s!=,()]*)")

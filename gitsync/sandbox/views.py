@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,10 +21,6 @@ _AGE: Final = {"name": "Age", "type": "string", "format": "", "description": "",
 _STEP: Final = re.compile(
     r"\.([A-Za-z0-9_-]+|\\.)+|\['([^']+)'\]|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[(\d+)\]"
 )
-
-#: Shows one object, and (a list of) several with the list's metadata.
-One = Callable[[Manifest], Manifest]
-Many = Callable[[Sequence[Manifest], Manifest], Manifest]
 
 
 class View:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gitsync.agent.agent import access_rules
 from gitsync.agent.preview import preview
+from gitsync.cluster import Leave
+from gitsync.release.access import PLAIN, AccessRules
 from gitsync.settings import Settings
 from tests.controlplane.cluster import Cluster
 from tests.git.git_world import Repository
@@ -59,3 +62,14 @@ async def test_a_plan_looks_with_the_rights_of_the_account(
         "spec.chart.spec.sourceRef: cross-namespace references are not allowed: cannot access "
         "GitRepository/other/flux-system"
     )
+
+
+def test_the_rules_are_those_of_the_settings() -> None:
+    assert access_rules(Settings()) == PLAIN
+    settings = Settings(
+        default_service_account="deployer",
+        cross_namespace_refs=False,
+        insecure_kubeconfig_exec=True,
+        insecure_kubeconfig_tls=True,
+    )
+    assert access_rules(settings) == AccessRules("deployer", False, Leave(exec=True, insecure_tls=True))

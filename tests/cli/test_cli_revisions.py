@@ -103,6 +103,18 @@ def test_a_rollback_to_what_is_no_old_revision_is_refused_before_anything_is_cha
     assert "False" in gitsync("get", "hr", "app", "-n", serving.namespace).out.splitlines()[1].split()
 
 
+def test_a_rollback_to_a_revision_whose_record_was_changed_is_refused(
+    gitsync: Gitsync, serving: Serving, control_plane: Cluster
+) -> None:
+    namespace = serving.namespace
+    for message in ("good", "better"):
+        serving.synced({"edited.yaml": release(namespace, "edited", values={"message": message})}, f"edited: {message}")
+    live.tamper(control_plane, namespace, "edited", 1)
+    said = gitsync("rollback", "helmrelease", "edited", "1", "-n", namespace, "--suspend")
+    assert (said.code, "its record was changed since" in said.err) == (1, True)
+    assert message_of(control_plane, namespace, "edited") == "better"
+
+
 def test_a_rollback_brings_the_old_content_back_until_the_release_is_resumed(
     gitsync: Gitsync, serving: Serving, control_plane: Cluster, helm_cli: Cli
 ) -> None:

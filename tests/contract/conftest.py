@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from gitsync.cluster import Cluster
 from gitsync.sandbox import Sandbox
+from tests.contract.comparing import Side, differences
 from tests.controlplane import binaries, fixtures
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.controlplane.world import has_service_account
 from tests.e2e.background import Background
 
 #: Changes that the sandbox of the tests remembers: few, so that a test can outlive them.
@@ -18,14 +22,19 @@ HISTORY = 3000
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def background() -> Iterator[Background]:
+    """A loop in a thread, for what serves."""
+    with Background() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sandbox(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A sandbox in a thread of its own, as tests see a cluster."""
-    with Background() as background:
-        running = Sandbox(delay=0.05, missing="nonexistent", history=HISTORY)
-        background.run(running.__aenter__(), timeout=60)
-        directory = tmp_path_factory.mktemp("sandbox")
-        yield ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), directory)
-        background.run(running.__aexit__(None, None, None), timeout=60)
+    running = Sandbox(delay=0.05, missing="nonexistent", history=HISTORY)
+    background.run(running.__aenter__(), timeout=60)
+    yield ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), tmp_path_factory.mktemp("sandbox"))
+    background.run(running.__aexit__(None, None, None), timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +67,27 @@ async def live(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
     """gitsync's own client."""
     async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
         yield connected
+
+
+Tell = Callable[[Callable[[Side], None]], None]
+
+
+@pytest.fixture
+def tell(sandbox: ControlPlane, real: ControlPlane) -> Iterator[Tell]:
+    """Tells a story to the sandbox and to a real API server, and compares their answers."""
+    sides = [Side(each, f"test-{uuid.uuid4().hex[:8]}") for each in (sandbox, real)]
+    for side in sides:
+        side.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": side.namespace}})
+    for side in sides:
+        while not has_service_account(side.cluster, side.namespace):
+            time.sleep(0.02)
+
+    def told(story: Callable[[Side], None]) -> None:
+        for side in sides:
+            story(side)
+        found = differences(sides[0].told, sides[1].told)
+        assert not found, "\n".join(found)
+
+    yield told
+    for side in sides:
+        side.cluster.request("DELETE", f"/api/v1/namespaces/{side.namespace}")

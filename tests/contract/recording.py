@@ -38,7 +38,7 @@ _SCALARS = {"string", "bytes", "bool", "double", "int32", "int64", "uint32", "ui
 _WORDS = {"description", "externalDocs", "example"}
 
 
-async def record(cluster: Cluster, modules: Path) -> dict[str, Any]:
+async def record(cluster: Cluster) -> dict[str, Any]:
     """Version, groups in the server's order with their resources, and the schemas of all kinds by name."""
     groups = [
         group
@@ -53,10 +53,8 @@ async def record(cluster: Cluster, modules: Path) -> dict[str, Any]:
             path = f"apis/{name}/{version['version']}" if name else f"api/{version['version']}"
             schemas |= (await _get(cluster, f"/openapi/v3/{path}"))["components"]["schemas"]
             version["resources"] = [_of_use(entry) for entry in version["resources"] if _is_played(name, entry)]
-    version = await _get(cluster, "/version")
     return {
-        "version": version,
-        "messages": messages(modules, version["gitVersion"], schemas),
+        "version": await _get(cluster, "/version"),
         "groups": [{"metadata": {"name": group["metadata"].get("name", "")}, **_sorted(group)} for group in groups],
         "schemas": {name: _wordless(schema) for name, schema in sorted(schemas.items())},
     }
@@ -141,7 +139,9 @@ def _wordless(schema: Any) -> Any:
 
 async def _main(kubeconfig: Path, modules: Path) -> None:
     async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
-        write(await record(cluster, modules))
+        recorded = await record(cluster)
+    recorded["messages"] = messages(modules, recorded["version"]["gitVersion"], recorded["schemas"])
+    write(recorded)
 
 
 if __name__ == "__main__":

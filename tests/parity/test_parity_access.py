@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from tests.controlplane import binaries
-from tests.controlplane.cluster import Cluster
+from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
 from tests.controlplane.plane import ControlPlane
 from tests.parity import live
 from tests.parity.test_parity_drift import lines, set_text
+from tests.parity.test_parity_leaving import with_repository
 from tests.parity.world import World
 
 CORE = "/api/v1"
@@ -298,3 +299,21 @@ def test_a_kubeconfig_that_goes_with_its_namespace_does_not_keep_the_release(wor
     settled(world, "RESTClientError", "user.auth-provider is refused")
     world.remove()()
     assert len(lines(world, "release is let go without being uninstalled")) == 2
+
+
+def test_a_namespace_goes_with_releases_account_and_kubeconfig(world: World, remote: Cluster, kubectl: Cli) -> None:
+    namespace = f"{world.ours}-gone"
+    create(world.cluster, f"{CORE}/namespaces", namespace)
+    create(remote, f"{CORE}/namespaces", namespace)
+    here = with_repository(world, namespace, "here")
+    add_account(world.cluster, namespace)
+    grant(world.cluster, namespace, "all", ALL)
+    here.deploy("raw", {"objects": [config_map("here")]}, serviceAccountName=ACCOUNT)
+    there = replace(here, name="there")
+    Kubeconfigs(there, remote).good()
+    there.deploy("raw", {"objects": [config_map("there")]}, kubeConfig={"secretRef": {"name": "remote"}})
+    here.ready()
+    there.ready()
+
+    kubectl("delete", "namespace", namespace, "--wait", "--timeout=120s")
+    assert not exists(remote, f"{CORE}/namespaces/{namespace}/configmaps/there"), "by the way that was known still"

@@ -156,3 +156,34 @@ def test_without_the_mode_nobody_looks(world: World) -> None:
     time.sleep(0.5)
 
     assert data(world)["text"] == "by hand"
+
+
+def test_a_crd_of_the_chart_is_put_back_where_upgrades_would_replace_it(world: World) -> None:
+    def sized() -> bool:
+        crd = world.cluster.request("GET", place)
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        return "size" in schema["properties"]["spec"].get("properties", {})
+
+    def unsize() -> None:
+        crd = world.cluster.request("GET", place)
+        del crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]
+        world.cluster.request("PUT", place, crd)
+
+    place = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.charts.example"
+    world.deploy("crds", driftDetection={"mode": "enabled"})
+    world.ready()
+    world.deploy("crds", driftDetection={"mode": "enabled"}, upgrade={"crds": "CreateReplace"})
+    world.ready()
+    assert sized()
+
+    unsize()
+    world.until(sized, "it is put back")
+    world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
+    assert "CustomResourceDefinition/widgets.charts.example (spec." in lines(world, "drift corrected")[0]["objects"]
+
+    world.deploy("crds", driftDetection={"mode": "warn"}, upgrade={"crds": "CreateReplace"})
+    world.ready()
+    unsize()
+    world.condition("Drifted", "True", containing="CustomResourceDefinition/widgets.charts.example")
+    world.deploy("crds", driftDetection={"mode": "enabled"}, upgrade={"crds": "CreateReplace"})
+    world.until(sized, "it is put back")

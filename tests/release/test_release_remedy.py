@@ -98,7 +98,7 @@ def test_a_change_of_what_a_rollback_would_bring_back_is_noticed(changed: dict[s
 
 
 def test_a_revision_of_which_nothing_is_remembered_is_nobody_s_word_to_take() -> None:
-    assert mismatch(RECORD, "") == "it was not deployed by gitsync"
+    assert mismatch(RECORD, "") == "the HelmRelease's history does not have it"
 
 
 def test_what_is_rolled_back_to_is_told_from_what_is_wanted_even_when_helm_wrote_it() -> None:

@@ -96,6 +96,7 @@ def test_a_deployed_release_is_ready_in_flux_s_words() -> None:
 def test_history_tells_of_each_revision_newest_first_and_forgets_the_oldest() -> None:
     status = deployed()
     assert status["history"][0] | {"digest": ""} == {
+        "apiVersion": "gitsync.dev/v1",
         "name": "redis",
         "namespace": "default",
         "version": 1,

@@ -296,6 +296,24 @@ async def test_a_reason_that_stays_is_told_once(live: Cluster, namespace: str) -
     assert "ImagePullBackOff" in told[0]
 
 
+async def test_a_reason_that_stays_is_told_again_to_who_asks_for_that(live: Cluster, namespace: str) -> None:
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
+    told: list[str] = []
+
+    async def listen(reason: str) -> bool:
+        told.append(reason)
+        return len(told) < 3
+
+    with pytest.raises(NotReadyInTime):
+        await wait_ready(
+            live,
+            wanting(objects, 7 * SILENCE, judge=lambda *_: Health("progressing", "Stays", "stays"), on_reason=listen),
+            Interrupt(),
+        )
+
+    assert told == [f"Deployment/{namespace}/web: stays"] * 3
+
+
 async def test_a_statefulset_stuck_on_a_broken_pod_is_freed_by_the_fix(live: Cluster, namespace: str) -> None:
     broken = await applied(live, workload(namespace, "StatefulSet", "db", "registry.example/app:nonexistent"))
     with pytest.raises(NotReadyInTime, match="ImagePullBackOff"):
@@ -431,15 +449,16 @@ async def test_what_does_not_go_is_named_with_what_may_hold_it(live: Cluster, na
     why = f"{key}: is being deleted; finalizers: example.com/hold"
     told: list[str] = []
 
-    async def listen(reason: str) -> None:
+    async def listen(reason: str) -> bool:
         told.append(reason)
+        return len(told) < 2
 
     with pytest.raises(NotReadyInTime) as raised, telling(listen):
-        await Applier(live, MANAGER).gone([gone, key], 2 * SILENCE)
+        await Applier(live, MANAGER).gone([gone, key], 5 * SILENCE)
 
-    assert raised.value.message == f"still being deleted after {2 * SILENCE:g}s: {why}"
+    assert raised.value.message == f"still being deleted after {5 * SILENCE:g}s: {why}"
     assert "finalizer" in raised.value.hint
-    assert told == [why]
+    assert told == [why, why], "again only for who asks for that"
     await live.patch(key, {"metadata": {"finalizers": None}}, manager=MANAGER)
     await Applier(live, MANAGER).gone([gone, key], 10)
 

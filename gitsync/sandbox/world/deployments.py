@@ -20,7 +20,7 @@ _REVISION: Final = "deployment.kubernetes.io/revision"
 #: progressDeadlineSeconds that means none.
 _ENDLESS: Final = 2**31 - 1
 
-_Sets = list[tuple[Key, Manifest]]
+_Sets = list[tuple[Key, "Manifest"]]
 
 
 def deployment(world: World, key: Key) -> None:

@@ -1,7 +1,7 @@
 """Pods, as if somebody ran them: they become ready, or come into the trouble that their image or arguments ask for.
 
-The rules are those of the test control plane (tests/controlplane/kwok/pod-start.yaml): an image whose tag says so is never
-pulled; ``--unready``, ``--crashloop``, ``--ready-after=2s`` and ``exit 1`` among a container's words.
+The rules are those of the test control plane (tests/controlplane/kwok/pod-start.yaml): an image whose tag says so is
+never pulled; ``--unready``, ``--crashloop``, ``--ready-after=2s`` and ``exit 1`` among a container's words.
 """
 
 from __future__ import annotations

@@ -52,9 +52,9 @@ def _update(world: World, spec: Manifest, pods: dict[int, tuple[Key, Manifest]],
     """The highest first, each after the one before is ready."""
     lowest = (spec["updateStrategy"].get("rollingUpdate") or {}).get("partition", 0)
     for ordinal in range(spec["replicas"] - 1, lowest - 1, -1):
-        key, pod = pods[ordinal] if ordinal in pods else (None, None)
-        if key is None or pod is None:
+        if ordinal not in pods:
             return
+        key, pod = pods[ordinal]
         if pod["metadata"]["labels"].get(_REVISION) != revision:
             world.delete(key)
             return

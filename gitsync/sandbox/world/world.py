@@ -32,8 +32,8 @@ _BATCH: Final = 50
 class World:
     """``delay`` is how long a pod takes to start, in seconds; ``missing`` matches tags of images that cannot be pulled.
 
-    ``controllers`` by collection; ``everywhere`` is asked about every object that changes, and ``followers`` hear of each
-    change at once.
+    ``controllers`` by collection; ``everywhere`` is asked about every object that changes, and ``followers`` hear of
+    each change at once.
     """
 
     def __init__(
