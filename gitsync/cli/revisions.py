@@ -82,25 +82,31 @@ def choose(ref: ReleaseRef, revisions: Sequence[Summary], wanted: int) -> Summar
     return found
 
 
-async def bring_back(
-    cluster: Cluster,
-    store: RecordStore,
-    release: HelmRelease,
-    revision: int,
-    interrupt: Interrupt,
-    limit: float | None,
-) -> Deployed:
-    """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
-
-    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, also when the old revision's record
-    was changed since; Superseded when interrupted, with the new revision failed; RetryableError.
-    """
+async def read_unchanged(store: RecordStore, release: HelmRelease, revision: int) -> Record:
+    """An old revision. Raises: ReleaseError when its record is not what the agent has written; RecordError."""
     ref = ref_of(release)
     past = await store.read(ref.storage, ref.name, revision)
     known = [item for item in release.status.history if (item.version, item.api_version) == (revision, DIGEST_VERSION)]
     if known and (why := mismatch(past, known[0].digest)):
         hint = f"choose another one, or look at it: helm get all {ref.name} -n {ref.storage} --revision {revision}"
         raise ReleaseError(f"revision {revision} of {ref} is not rolled back to: {why}", action="rollback", hint=hint)
+    return past
+
+
+async def bring_back(
+    cluster: Cluster,
+    store: RecordStore,
+    release: HelmRelease,
+    past: Record,
+    interrupt: Interrupt,
+    limit: float | None,
+) -> Deployed:
+    """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
+
+    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, Superseded when interrupted, with
+    the new revision failed; RetryableError.
+    """
+    ref = ref_of(release)
     content = await asyncio.to_thread(content_of, past)
 
     async def render(number: int) -> Content:

@@ -57,7 +57,7 @@ async def _rollback(settings: Settings, key: ObjectKey, revision: int, suspend: 
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.cli.objects import connected, is_suspended, read
     from gitsync.cli.output import print_error
-    from gitsync.cli.revisions import bring_back, choose
+    from gitsync.cli.revisions import bring_back, choose, read_unchanged
     from gitsync.cli.suspension import suspend_one
     from gitsync.release.interrupt import Interrupt
     from gitsync.release.storage import RecordStore
@@ -71,7 +71,8 @@ async def _rollback(settings: Settings, key: ObjectKey, revision: int, suspend: 
             raise FieldNotSupported(f"{key} is released to another cluster (spec.kubeConfig)", hint="use helm rollback")
         ref, store = ref_of(release), RecordStore(cluster, "gitsync rollback")
         async with store.watching():
-            past = choose(ref, store.revisions(ref.storage, ref.name), revision)
+            chosen = choose(ref, store.revisions(ref.storage, ref.name), revision)
+            past = await read_unchanged(store, release, chosen.version)
             if suspend:
                 await suspend_one(cluster, manifest)
             elif not is_suspended(manifest):
@@ -79,7 +80,7 @@ async def _rollback(settings: Settings, key: ObjectKey, revision: int, suspend: 
             # Ctrl-C ends it in good order: the revision that was begun is marked as failed.
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt.set, "stopped by hand")
             try:
-                deployed = await bring_back(cluster, store, release, past.version, interrupt, limit)
+                deployed = await bring_back(cluster, store, release, past, interrupt, limit)
             except Superseded:
                 print_error(f"the rollback of {key} was stopped; its revision is marked as failed")
                 return 130

@@ -10,9 +10,9 @@ holds what belongs to the pass: the object, its status to be, its log lines.
   works on releases there).
 - Deciding, without I/O: ``state`` (facts to state to action), ``index`` (who waits for whom), ``status`` and ``events``
   (what is said), ``objects`` and ``content`` (what a revision holds), ``stuck``, ``driftrules``, ``fights``.
-- Acting: ``deploy``, ``uninstall``, ``hooks``, ``testing``, ``takeover``, ``drift``; on objects ``apply`` and ``wait``,
-  which sync uses too, and ``rollout`` with ``clientside`` and ``replacing``; on Helm's records ``records`` (their
-  format) and ``storage``; ``recorder`` writes Events.
+- Acting: ``deploy``, ``remedy``, ``uninstall``, ``leaving``, ``hooks``, ``testing``, ``takeover``, ``drift``; on
+  objects ``apply`` and ``wait``, which sync uses too, and ``rollout`` with ``clientside`` and ``replacing``; on Helm's
+  records ``records`` (their format) and ``storage``; ``recorder`` writes Events.
 - Waiting: ``wait``; ``readiness`` (when is an object ready) and ``readyexpr`` (when is a dependency); ``expressions``
   and ``evaluator`` (CEL, in a process of its own); ``reasons`` (who is told what is waited for).
 """

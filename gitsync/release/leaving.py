@@ -21,6 +21,7 @@ from gitsync.errors import (
     MissingRight,
     ServiceAccountMissing,
     TerminalError,
+    WebhookUnavailable,
 )
 from gitsync.release.events import Happening
 from gitsync.release.target import ref_of
@@ -67,11 +68,11 @@ async def _uninstall(cluster: Cluster, turn: Turn, release: HelmRelease, interru
     performer = turn.site.performer
     try:
         await performer.uninstall(turn, release, ref_of(release), interrupt)
-    except TerminalError as error:
+    except (TerminalError, WebhookUnavailable) as error:
         if isinstance(error, MissingRight) or not await _is_leaving(cluster, turn.key.namespace):
             raise
         turn.log.warning("namespace is being deleted, its release goes with it", why=error.message)
-        with suppress(TerminalError):
+        with suppress(TerminalError, WebhookUnavailable):
             await performer.uninstall(turn, release, ref_of(release), interrupt, in_a_hurry=True)
 
 

@@ -83,10 +83,12 @@ class Performer:
         self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, record: Record
     ) -> bool:
         """Take a revision over that somebody else wrote or changed, if it is exactly what is wanted; True if so."""
+        if record.status != "deployed":
+            return False
         # Helm numbers from 1, so that any later revision was an upgrade (or came after a history that was kept).
         verb: CountedVerb = "install" if record.version == 1 else "upgrade"
         rendered = await self.render(target, context_of(target.ref, record.version, verb))
-        if record.status != "deployed" or not await asyncio.to_thread(holds, record, rendered, target.values):
+        if not await asyncio.to_thread(holds, record, rendered, target.values):
             return False
         await self.records.mark(record, target.ref.storage, target.digests)
         if turn.status.digest_of(record.version) != checksum(record):  # else only its labels were touched, or the like
@@ -132,7 +134,7 @@ class Performer:
         if action is Action.ROLLBACK_AND_RETRY:
             options = deploy_options(release, "rollback", cause_of(turn.commit), self.expressions)
             with self._telling(turn, release, "rollback", StatusWriter.remedying):
-                await self._remedies.roll_back(turn, release, target.ref, options, interrupt)
+                await self._remedies.roll_back(turn, release, target, options, interrupt)
             return 0.0
         verb = self._verb(target.ref, action)
         underway = turn.status.progressing(running(verb, release.spec.timeout_of(verb)), attempt, verb)

@@ -252,7 +252,7 @@ class Reconciler:
             case Action.STALL:  # said when it happened, and kept in the status
                 if await turn.site.performer.confirm(turn, release, target, attempt):
                     return 0.0
-                await turn.write(turn.status.acknowledged())
+                await turn.write(turn.status.acknowledged(turn.status.last_verb, attempt))
                 return None
             case Action.TEST:
                 return await turn.site.performer.test(turn, release, target, attempt, interrupt)

@@ -10,22 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import (
     REMEDIATED,
     ROLLBACK_FAILED,
     ROLLBACK_SUCCEEDED,
-    STALLED,
     UNINSTALL_FAILED,
     UNINSTALL_SUCCEEDED,
 )
-from gitsync.errors import PASSING, NotFound, ReleaseError, TerminalError, UninstallFailed
+from gitsync.errors import PASSING, GitsyncError, NotFound, ReleaseError, TerminalError, UninstallFailed
 from gitsync.release.content import content_of
 from gitsync.release.deploy import Content, Deployed, Deployer, Options, ReleaseRef
 from gitsync.release.events import named
 from gitsync.release.options import uninstall_options
 from gitsync.release.records import Record, RecordError, Summary, checksum
+from gitsync.release.secrecy import without_secrets
 from gitsync.release.status import StatusData, running, succeeded
 from gitsync.release.storage import RecordStore
 from gitsync.release.testing import TESTS
@@ -33,6 +32,7 @@ from gitsync.release.uninstall import Uninstaller
 
 if TYPE_CHECKING:
     from gitsync.release.interrupt import Interrupt
+    from gitsync.release.target import Target
     from gitsync.release.turn import Turn
 
 
@@ -45,7 +45,10 @@ class Remedies:
         self._uninstaller = uninstaller
 
     async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
-        """Uninstall the failed release. Raises: UninstallFailed, RetryableError, Superseded: to be called again."""
+        """Uninstall the failed release.
+
+        Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; Superseded.
+        """
         before = turn.status.old
         what = named(before)
         if not turn.status.remedy_failed(UNINSTALL_FAILED):
@@ -63,13 +66,13 @@ class Remedies:
         await turn.write(turn.status.remedied(before, True, UNINSTALL_SUCCEEDED, text, past))
 
     async def roll_back(
-        self, turn: Turn, release: HelmRelease, ref: ReleaseRef, options: Options, interrupt: Interrupt
+        self, turn: Turn, release: HelmRelease, target: Target, options: Options, interrupt: Interrupt
     ) -> None:
         """Roll back to the last good revision, or say why that could not be: it is not tried again.
 
-        Raises: RetryableError, Superseded.
+        Raises: RetryableError and what is PASSING: to be called again; Superseded.
         """
-        before, past = turn.status.old, None
+        before, past, ref = turn.status.old, None, target.ref
         await turn.write(turn.status.remedying(running("rollback", release.spec.timeout_of("rollback"))))
         try:
             past = await self._begun(ref) or await self._good(turn, release, ref)
@@ -77,7 +80,8 @@ class Remedies:
         except PASSING:
             raise
         except TerminalError as error:
-            await self._failed(turn, ref, before, past, error)
+            last = release.spec.upgrade.remediation.exhausted(before.get("upgradeFailures", 0))
+            await self._failed(turn, ref, before, past, without_secrets(error, target.secrets), last=last)
             return
         record = deployed.record
         turn.log.info("failed upgrade rolled back", revision=record.version, to_revision=_goal(past))
@@ -129,7 +133,7 @@ class Remedies:
         return await self._deployer.deploy(ref, "rollback", content, options, interrupt)
 
     async def _failed(
-        self, turn: Turn, ref: ReleaseRef, before: StatusData, past: Record | None, error: TerminalError
+        self, turn: Turn, ref: ReleaseRef, before: StatusData, past: Record | None, error: GitsyncError, *, last: bool
     ) -> None:
         latest = self._records.latest(ref.storage, ref.name)
         remembered: StatusData = {}
@@ -137,13 +141,9 @@ class Remedies:
             failed = await self._records.read(ref.storage, ref.name, latest.version)
             remembered = turn.status.remembered(failed, ref.storage)
         target = f" to previous release {_described(past)}" if past else ""
-        stalled = get_condition(before.get("conditions"), STALLED) is not None
-        turn.log.error(
-            "rollback failed",
-            error=error,
-            hint=error.hint or ("the next commit that changes this release tries again" if stalled else ""),
-            then="nothing more is tried" if stalled else "the upgrade is tried again",
-        )
+        then = "nothing more is tried" if last else "the upgrade is tried again"
+        hint = error.hint or "the next commit that changes this release tries again"
+        turn.log.error("rollback failed", error=error, hint=hint, then=then)
         text = f"Helm rollback{target} failed: {error.message}"
         await turn.write(turn.status.remedied(before, False, ROLLBACK_FAILED, text, remembered))
 

@@ -126,12 +126,10 @@ class StatusWriter:
                 outcome,
                 drop=(STALLED, REMEDIATED),
             )
-        text = f"{verb} retries exhausted: {message}"
         return self._with(
             status | self._handled_requests(),
-            (READY, FALSE, reason, text),
+            *_exhausted(verb, reason, message, failures),
             outcome,
-            (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),
             drop=(RECONCILING, REMEDIATED),
         )
 
@@ -208,9 +206,18 @@ class StatusWriter:
         token = annotations.get(annotation)
         return bool(token) and token == annotations.get(REQUESTED_AT_ANNOTATION) and token != self.old.get(handled)
 
-    def acknowledged(self) -> StatusData:
-        """Requests were seen, and nothing else is to be said."""
-        return self.old | self._handled_requests()
+    def acknowledged(self, verb: Verb, attempt: Attempt) -> StatusData:
+        """No try is left, as was said when the last one failed, unless something else was said since that is over now:
+        that a rollback is under way, or the environment at fault.
+        """
+        status = self.old | self._handled_requests()
+        if get_condition(self._conditions(), STALLED) is not None:
+            return status
+        said = (get_condition(self._conditions(), kind) for kind in (TEST_SUCCESS, RELEASED, READY))
+        outcome = next((item for item in said if item is not None and item["status"] == FALSE), {})
+        reason, message = outcome.get("reason", f"{verb.capitalize()}Failed"), outcome.get("message", "")
+        exhausted = _exhausted(verb, reason, message, self.failures(verb, attempt))
+        return self._with(status | {"observedGeneration": self._generation}, *exhausted, drop=(RECONCILING,))
 
     @property
     def last_ref(self) -> tuple[str, str, str] | None:
@@ -299,6 +306,13 @@ class StatusWriter:
         for kind, value, reason, message in said:
             conditions = set_condition(conditions, kind, value, reason, message, self._generation, self._now)
         return {**status, "conditions": conditions}
+
+
+def _exhausted(verb: Verb, reason: str, message: str, failures: int) -> tuple[tuple[str, str, str, str], ...]:
+    return (
+        (READY, FALSE, reason, f"{verb} retries exhausted: {message}"),
+        (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),
+    )
 
 
 def running(verb: str, timeout: float) -> str:

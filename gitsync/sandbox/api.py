@@ -3,73 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from gitsync.sandbox import crds, metadata, ownership, rules
-from gitsync.sandbox.catalog import Catalog, Resource
-from gitsync.sandbox.conforming import Conformed, with_defaults
-from gitsync.sandbox.defaults import Defaults
-from gitsync.sandbox.failures import (
-    Cause,
-    Named,
-    already_exists,
-    apply_conflict,
-    bad_request,
-    conflict,
-    forbidden,
-    invalid,
-    not_found,
-    untyped,
-)
+from gitsync.sandbox import crds, metadata, ownership
+from gitsync.sandbox.catalog import Catalog
+from gitsync.sandbox.conforming import Conformed
+from gitsync.sandbox.failures import Cause, Named, apply_conflict, bad_request, conflict, invalid, not_found, untyped
 from gitsync.sandbox.merging import merged, without
 from gitsync.sandbox.ownership import Difference, Manager
-from gitsync.sandbox.store import Key, Store
+from gitsync.sandbox.store import Store
+from gitsync.sandbox.writing import NAMESPACES, Options, Owners, Target, Write, Writer, Written, fitting, in_version
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
-
-NAMESPACES: Final = "namespaces."
 _RECREATED: Final = "deleted and then recreated"
 CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a request is about: a resource, in a namespace, perhaps an object, perhaps its status."""
-
-    resource: Resource
-    namespace: str = ""
-    name: str = ""
-    subresource: str = ""
-
-    @property
-    def key(self) -> Key:
-        return Key(self.resource.collection, self.namespace, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to write. ``validation`` is what becomes of unknown fields: Ignore, Warn or Strict."""
-
-    manager: str
-    dry_run: bool = False
-    force: bool = False
-    validation: str = "Warn"
-
-
-@dataclass(slots=True)
-class Written:
-    """What came of a write; ``warnings`` are for the Warning headers."""
-
-    manifest: Manifest
-    created: bool
-    warnings: list[str]
-
-
 Change = Callable[["Manifest"], "Manifest"]
-_Owners = Callable[["Manifest | None", "Manifest"], list[Manager]]
 
 
 class Api:
@@ -78,7 +30,7 @@ class Api:
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self.store = store
         self.catalog = catalog
-        self._defaults = Defaults()
+        self._writer = Writer(store, catalog)
 
     def get(self, target: Target) -> Manifest:
         """Raises: Failure 404."""
@@ -92,8 +44,8 @@ class Api:
         metadata.check_identity(manifest, target.namespace, "")
         if manifest["metadata"].get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
-        warnings = self._fit(target, manifest, options)
-        return self._create(target, warnings.manifest, options, self._updated(target, options), warnings.warnings)
+        write = Write(target, options, _updated(target, options))
+        return self._writer.create(write, self._writer.fit(write, manifest))
 
     def update(self, target: Target, change: Change, options: Options) -> Written:
         """Put what ``change`` makes of an object in its place."""
@@ -103,46 +55,38 @@ class Api:
         what = target.resource.named(target.name)
         metadata.check_versions(manifest, before, what)
         given = manifest["metadata"].get("managedFields")
-        fitted = self._fit(target, manifest, options)
-        owners = self._updated(target, options)
+        write = Write(target, options, _updated(target, options))
+        fitted = self._writer.fit(write, manifest)
         if given is not None and given != before["metadata"].get("managedFields"):
             before = {**before, "metadata": {**before["metadata"], "managedFields": given}}
-        return self._replace(target, before, fitted.manifest, options, owners, fitted.warnings)
+        return self._writer.replace(write, before, fitted)
 
     def apply(self, target: Target, applied: Manifest, options: Options) -> Written:
         """Server-side apply."""
         resource = target.resource
-        if not options.manager:
-            cause = Cause("FieldValueRequired", "fieldManager", "Required value: is required for apply patch")
-            raise invalid(Named("meta.k8s.io", "", "PatchOptions", ""), [cause])
-        if applied["metadata"].get("managedFields") is not None:
-            raise bad_request("metadata.managedFields must be nil")
-        metadata.check_identity(applied, target.namespace, target.name)
-        conformed = Conformed(applied, resource.type, all_said=True)
-        wrong = [f"{path}: {text}" for path, text in conformed.wrong]
-        wrong += [f"{path}: field not declared in schema" for path in conformed.unknown]
-        if wrong:
-            place = f"{applied['metadata'].get('namespace', '')}/{target.name}"
-            where = f"{place}; {resource.group}/{resource.version}, Kind={resource.kind}"
-            raise untyped(where, wrong[0])
-        wanted = self._only(conformed.manifest, target)
+        wanted = _wanted(target, applied, options)
         fields = frozenset(ownership.leaves(wanted, resource.type))
         writer = Manager(options.manager, "Apply", resource.api_version, fields, metadata.now(), target.subresource)
         stored = self.store.get(target.key)
         if stored is None:
             if target.subresource:
                 raise not_found(resource.named(target.name))
-            return self._create(target, self._copy(wanted, resource), options, lambda _before, _after: [writer], [])
+            new = Write(target, options, lambda _before, _after: [writer])
+            return self._writer.create(new, fitting(wanted, resource))
         before = in_version(stored, resource)
         found = ownership.managers(before)
         others = frozenset().union(*(each.fields for each in found if not each.same(writer)))
         last = frozenset().union(*(each.fields for each in found if each.same(writer)))
         after = without(merged(before, wanted, resource.type), resource.type, last - fields - others, fields | others)
         difference = Difference.between(before, after, resource.type)
-        _check_conflicts(found, writer, difference, options)
+        clashes = [] if options.force else ownership.conflicts(found, writer, difference)
+        if clashes:
+            causes = [Cause("FieldManagerConflict", ownership.shown(path), each.said()) for each, path in clashes]
+            raise apply_conflict(causes)
         metadata.check_versions(wanted, before, resource.named(target.name))
         owners = ownership.after_apply(found, writer, difference)
-        return self._replace(target, before, self._copy(after, resource), options, lambda _before, _after: owners, [])
+        write = Write(target, options, lambda _before, _after: owners)
+        return self._writer.replace(write, before, fitting(after, resource))
 
     def delete(
         self, target: Target, *, policy: str = "", uid: str = "", version: str = "", dry_run: bool = False
@@ -179,166 +123,51 @@ class Api:
             del after["metadata"]["finalizers"]
         return self.store.put(target.key, {**after, "status": {**after["status"], "phase": "Terminating"}})
 
-    def _fit(self, target: Target, manifest: Manifest, options: Options) -> Written:
-        """``manifest`` as its kind has it, and warnings of what was left out."""
-        conformed = Conformed(manifest, target.resource.type)
-        if conformed.wrong and not target.resource.custom:
-            path, text = conformed.wrong[0]
-            kind, version = target.resource.kind, target.resource.version
-            raise bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: {path.lstrip(".")}: {text}'
-            )
-        unknown = [f'unknown field "{path.lstrip(".")}"' for path in sorted(conformed.unknown)]
-        if unknown and options.validation == "Strict":
-            kind, version = target.resource.kind, target.resource.version
-            said = f"strict decoding error: {', '.join(unknown)}"
-            raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {said}')
-        return Written(conformed.manifest, False, unknown if options.validation == "Warn" else [])
 
-    def _updated(self, target: Target, options: Options) -> _Owners:
-        writer = Manager(
-            options.manager,
-            "Update",
-            target.resource.api_version,
-            frozenset(),
-            metadata.now(),
-            target.subresource,
-        )
+def _wanted(target: Target, applied: Manifest, options: Options) -> Manifest:
+    """What is applied, as far as this endpoint takes it. Raises: Failure for what cannot be applied."""
+    if not options.manager:
+        cause = Cause("FieldValueRequired", "fieldManager", "Required value: is required for apply patch")
+        raise invalid(Named("meta.k8s.io", "", "PatchOptions", ""), [cause])
+    if applied["metadata"].get("managedFields") is not None:
+        raise bad_request("metadata.managedFields must be nil")
+    metadata.check_identity(applied, target.namespace, target.name)
+    resource = target.resource
+    conformed = Conformed(applied, resource.type, all_said=True)
+    wrong = [f"{path}: {text}" for path, text in conformed.wrong]
+    wrong += [f"{path}: field not declared in schema" for path in conformed.unknown]
+    if wrong:
+        place = f"{applied['metadata'].get('namespace', '')}/{target.name}"
+        raise untyped(f"{place}; {resource.group}/{resource.version}, Kind={resource.kind}", wrong[0])
+    status, rest = _endpoint(target)
+    always = ("apiVersion", "kind", "metadata")
+    return {
+        name: value
+        for name, value in conformed.manifest.items()
+        if name in always or (status if name == "status" else rest)
+    }
 
-        def owners(before: Manifest | None, after: Manifest) -> list[Manager]:
-            difference = Difference.between(before, after, target.resource.type).within(*_endpoint(target))
-            if before is not None and not difference.changed and not difference.removed:
-                return ownership.managers(before)
-            return ownership.after_update(ownership.managers(before), writer, difference)
 
-        return owners
+def _updated(target: Target, options: Options) -> Owners:
+    """Whose the fields are after any write but an apply."""
+    writer = Manager(
+        options.manager,
+        "Update",
+        target.resource.api_version,
+        frozenset(),
+        metadata.now(),
+        target.subresource,
+    )
 
-    def _only(self, applied: Manifest, target: Target) -> Manifest:
-        """The part of what is applied that this endpoint takes."""
-        if target.subresource:
-            return {
-                name: value for name, value in applied.items() if name in ("apiVersion", "kind", "metadata", "status")
-            }
-        if not target.resource.has_status:
-            return applied
-        return {name: value for name, value in applied.items() if name != "status"}
+    def owners(before: Manifest | None, after: Manifest) -> list[Manager]:
+        difference = Difference.between(before, after, target.resource.type).within(*_endpoint(target))
+        if before is not None and not difference.changed and not difference.removed:
+            return ownership.managers(before)
+        return ownership.after_update(ownership.managers(before), writer, difference)
 
-    def _create(
-        self, target: Target, manifest: Manifest, options: Options, owners: _Owners, warnings: list[str]
-    ) -> Written:
-        resource = target.resource
-        self._check_namespace(target, manifest)
-        if resource.has_status:
-            manifest.pop("status", None)
-            manifest |= {} if resource.custom else {"status": {}}
-        metadata.fresh(manifest, target.namespace, resource.named(""))
-        name = manifest["metadata"]["name"]
-        key = Key(resource.collection, target.namespace, name)
-        if self.store.get(key) is not None:
-            raise already_exists(resource.named(name))
-        self._fill_in(manifest, resource)
-        self._check(manifest, None, resource)
-        if resource.counts_generations:
-            manifest["metadata"]["generation"] = 1
-        ownership.write(manifest, owners(None, manifest))
-        return Written(manifest if options.dry_run else self.store.put(key, manifest), True, warnings)
-
-    def _replace(
-        self,
-        target: Target,
-        before: Manifest,
-        manifest: Manifest,
-        options: Options,
-        owners: _Owners,
-        warnings: list[str],
-    ) -> Written:
-        resource, what = target.resource, target.resource.named(target.name)
-        if target.subresource:
-            manifest = {**before, "metadata": dict(before["metadata"]), "status": manifest.get("status", {})}
-        elif resource.has_status:
-            manifest.pop("status", None)
-            manifest |= {"status": before["status"]} if "status" in before else {}
-        metadata.carried_over(manifest, before)
-        metadata.check_finalizers(manifest, before, what)
-        self._fill_in(manifest, resource)
-        self._check(manifest, before, resource)
-        if resource.counts_generations and _counted(manifest, resource) != _counted(before, resource):
-            manifest["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
-        ownership.write(manifest, owners(before, manifest))
-        stored = self.store.get(target.key)
-        assert stored is not None
-        manifest["apiVersion"] = stored["apiVersion"]
-        if options.dry_run or manifest == stored:
-            return Written(in_version(manifest, resource), False, warnings)
-        if is_gone(manifest):
-            self.store.remove(target.key, manifest)
-        else:
-            self.store.put(target.key, manifest)
-        return Written(in_version(manifest, resource), False, warnings)
-
-    def _fill_in(self, manifest: Manifest, resource: Resource) -> None:
-        if resource.custom:
-            with_defaults(manifest, resource.type)
-        else:
-            self._defaults.fill_in(manifest, resource.group)
-
-    def _check(self, manifest: Manifest, before: Manifest | None, resource: Resource) -> None:
-        causes = list(rules.broken(manifest, before, resource))
-        if resource.custom:
-            from gitsync.sandbox.customs import complaints
-
-            causes += complaints(manifest, resource)
-        if causes:
-            raise invalid(resource.named(manifest["metadata"]["name"]), causes)
-
-    def _check_namespace(self, target: Target, manifest: Manifest) -> None:
-        if not target.resource.namespaced:
-            return
-        found = self.store.get(Key(NAMESPACES, "", target.namespace))
-        if found is None:
-            raise not_found(self.catalog.of_collection(NAMESPACES).named(target.namespace))
-        if "deletionTimestamp" in found["metadata"]:
-            said = f"namespace {target.namespace} is being terminated"
-            causes = [Cause("NamespaceTerminating", "metadata.namespace", said)]
-            why = f"unable to create new content in namespace {target.namespace} because it is being terminated"
-            raise forbidden(target.resource.named(manifest["metadata"].get("name", "")), why, causes)
-
-    @staticmethod
-    def _copy(manifest: Manifest, resource: Resource) -> Manifest:
-        return Conformed(manifest, resource.type).manifest
+    return owners
 
 
 def _endpoint(target: Target) -> tuple[bool, bool]:
     """Whether an endpoint writes the status, and whether it writes the rest."""
     return bool(target.subresource) or not target.resource.has_status, not target.subresource
-
-
-def in_version(manifest: Manifest, resource: Resource) -> Manifest:
-    """An object as this version of its kind shows it. Fields are not converted."""
-    if manifest["apiVersion"] == resource.api_version:
-        return manifest
-    return {**manifest, "apiVersion": resource.api_version}
-
-
-def is_gone(manifest: Manifest) -> bool:
-    """Whether nothing holds an object any more that is being deleted."""
-    held = manifest["metadata"].get("finalizers") or (
-        manifest["kind"] == "Namespace" and manifest["apiVersion"] == "v1" and manifest["spec"].get("finalizers")
-    )
-    return "deletionTimestamp" in manifest["metadata"] and not held
-
-
-def _counted(manifest: Manifest, resource: Resource) -> dict[str, Any]:
-    """What a generation counts the changes of."""
-    left_out = {"metadata", "apiVersion", *(["status"] if resource.has_status else [])}
-    counted = {name: value for name, value in manifest.items() if name not in left_out}
-    if resource.collection == "deployments.apps":
-        counted["annotations"] = manifest["metadata"].get("annotations")
-    return counted
-
-
-def _check_conflicts(found: list[Manager], writer: Manager, difference: Difference, options: Options) -> None:
-    clashes = [] if options.force else ownership.conflicts(found, writer, difference)
-    if clashes:
-        causes = [Cause("FieldManagerConflict", ownership.shown(path), each.said()) for each, path in clashes]
-        raise apply_conflict(causes)

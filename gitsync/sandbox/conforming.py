@@ -16,8 +16,8 @@ _DEEPEST: Final = 100
 
 class Conformed:
     """``manifest`` is a copy without unknown fields and nulls, and without what Go's types leave out, unless
-    ``all_said``. ``unknown`` and ``wrong`` say where such were, and where something stood that has another type (path and
-    complaint), in the words of server-side apply.
+    ``all_said``. ``unknown`` says where such were, ``wrong`` where something had another type (path and complaint), in
+    the words of server-side apply.
     """
 
     def __init__(self, manifest: Manifest, of: Type, *, all_said: bool = False) -> None:

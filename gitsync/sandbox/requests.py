@@ -11,9 +11,9 @@ import orjson
 
 from gitsync.errors import YamlError
 from gitsync.sandbox import protobuf
-from gitsync.sandbox.api import Options, Target
 from gitsync.sandbox.catalog import Catalog, Resource
 from gitsync.sandbox.failures import Failure, bad_request, expired, no_such_path, not_served
+from gitsync.sandbox.writing import Options, Target
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

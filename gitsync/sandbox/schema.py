@@ -123,8 +123,10 @@ class Type:
         if self.schema.get("format") == "byte" and isinstance(value, str) and not _is_base64(value):
             return "illegal base64 data"
         fits = isinstance(value, python) and (self.kind == "boolean" or not (word and isinstance(value, bool)))
+        if fits:
+            return ""
         got = f"&value.valueUnstructured{{Value:{json.dumps(value)}}}" if self.native else _word(value)
-        return "" if fits else f"expected {word}, got {got}"
+        return f"expected {word}, got {got}"
 
     def _of(self, schema: Schema, *, always: bool = False) -> Type:
         return Type(schema, self._definitions, native=self.native, always=always)

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from gitsync.sandbox import discovery, openapiv2, requests
-from gitsync.sandbox.api import Api, Target, Written, in_version
+from gitsync.sandbox.api import Api
 from gitsync.sandbox.failures import Failure, invalid
 from gitsync.sandbox.metadata import unsupported
 from gitsync.sandbox.patches import json_patched, merge_patched, strategic_patched
@@ -22,6 +22,7 @@ from gitsync.sandbox.selectors import Selector, field_selector, label_selector
 from gitsync.sandbox.store import Key
 from gitsync.sandbox.views import View
 from gitsync.sandbox.watches import Watch, Watched, since
+from gitsync.sandbox.writing import Target, Written, in_version
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

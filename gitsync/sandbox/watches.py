@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.sandbox.api import in_version
 from gitsync.sandbox.catalog import Resource
 from gitsync.sandbox.failures import Failure, expired
 from gitsync.sandbox.selectors import Selector
 from gitsync.sandbox.store import Event, Store
 from gitsync.sandbox.views import View
+from gitsync.sandbox.writing import in_version
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

@@ -70,7 +70,9 @@ def test_names_that_leave_the_chart_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"not an archive", gzip.compress(b"not a tar"), tar_of(member("c/a", b"x" * 2000))[:-30], tar_of()]
+    "data",
+    [b"", b"not an archive", gzip.compress(b"not a tar"), tar_of(member("c/a", b"x" * 2000))[:-30], tar_of()],
+    ids=["nothing", "text", "no tar", "cut short", "no files"],
 )
 def test_what_is_no_archive_is_refused(data: bytes) -> None:
     with pytest.raises(ChartError):

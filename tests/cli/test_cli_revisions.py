@@ -15,6 +15,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import helm
 from tests.e2e.harness import GITSYNC
 from tests.e2e.manifests import release, repository
+from tests.parity import live
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,6 +114,7 @@ def test_a_rollback_to_a_revision_whose_record_was_changed_is_refused(
     said = gitsync("rollback", "helmrelease", "edited", "1", "-n", namespace, "--suspend")
     assert (said.code, "its record was changed since" in said.err) == (1, True)
     assert message_of(control_plane, namespace, "edited") == "better"
+    assert "False" in gitsync("get", "hr", "edited", "-n", namespace).out.splitlines()[1].split(), "not suspended"
 
 
 def test_a_rollback_brings_the_old_content_back_until_the_release_is_resumed(

@@ -15,7 +15,16 @@ from aiohttp import web
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster, retry_on_conflict, transport
-from gitsync.errors import AlreadyExists, ApiError, ClusterUnavailable, Conflict, Invalid, KindUnknown, NotFound
+from gitsync.errors import (
+    AlreadyExists,
+    ApiError,
+    ClusterUnavailable,
+    Conflict,
+    Invalid,
+    KindUnknown,
+    NotFound,
+    WebhookUnavailable,
+)
 from tests.cluster.conftest import SHORT
 from tests.cluster.faulty import (
     CONFIGMAPS,
@@ -76,6 +85,14 @@ async def test_a_fault_that_lasts_is_raised_with_verb_object_and_cause(api: Faul
     assert caught.value.message == (
         "cannot apply ConfigMap/default/a: the API server failed (500): failed calling webhook: connection refused"
     )
+
+
+async def test_a_webhook_that_does_not_answer_is_told_at_once(api: FaultyApi, cluster: Cluster) -> None:
+    said = 'Internal error occurred: failed calling webhook "check.example": failed to call webhook: connection refused'
+    api.on("PATCH", PATH, failure(500, "InternalError", said))
+    with pytest.raises(WebhookUnavailable, match=r'webhook "check.example" does not answer: connection refused'):
+        await cluster.apply(DESIRED, manager="gitsync")
+    assert cluster.requests["apply"] == 1
 
 
 async def test_a_server_that_does_not_answer_is_given_up_in_time(api: FaultyApi, tmp_path: Path) -> None:

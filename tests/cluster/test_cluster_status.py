@@ -189,7 +189,7 @@ PASSING = [
     (
         403,
         status(
-            'configmaps "a" is forbidden: unable to create new content in namespace shop because it is being terminated',
+            'configmaps "a" is forbidden: unable to create new content in namespace shop because it is being ...',
             "Forbidden",
             {"reason": "NamespaceTerminating", "message": TERMINATING, "field": "metadata.namespace"},
         ),

@@ -22,12 +22,6 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
-#: Groups by the kinds that the stories use: the path before the namespace, and the plural.
-_PLACES = {
-    "apps/v1": "apis/apps/v1",
-    "batch/v1": "apis/batch/v1",
-    "v1": "api/v1",
-}
 _CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "StorageClass", "PersistentVolume"}
 _VOLATILE = {"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "time", "lastTransitionTime"}
 _RANDOM = {"clusterIP", "clusterIPs", "nodePort", "continue", "lastUpdateTime", "startTime", "volumeName"}

@@ -11,7 +11,7 @@ import pytest
 from gitsync.cluster import Cluster
 from gitsync.sandbox import Sandbox
 from tests.contract.comparing import Side, differences
-from tests.controlplane import binaries, fixtures
+from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.world import has_service_account
@@ -37,13 +37,7 @@ def sandbox(background: Background, tmp_path_factory: pytest.TempPathFactory) ->
     background.run(running.__aexit__(None, None, None), timeout=60)
 
 
-@pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A real control plane."""
-    yield from fixtures.running_control_plane(tmp_path_factory.mktemp("controlplane"))
-
-
-@pytest.fixture(scope="session", params=["sandbox", "real"])
+@pytest.fixture(scope="session", params=["sandbox", "real_control_plane"], ids=["sandbox", "real"])
 def control_plane(request: pytest.FixtureRequest) -> ControlPlane:
     """The sandbox, and a real control plane."""
     found: ControlPlane = request.getfixturevalue(request.param)
@@ -73,9 +67,9 @@ Tell = Callable[[Callable[[Side], None]], None]
 
 
 @pytest.fixture
-def tell(sandbox: ControlPlane, real: ControlPlane) -> Iterator[Tell]:
+def tell(sandbox: ControlPlane, real_control_plane: ControlPlane) -> Iterator[Tell]:
     """Tells a story to the sandbox and to a real API server, and compares their answers."""
-    sides = [Side(each, f"test-{uuid.uuid4().hex[:8]}") for each in (sandbox, real)]
+    sides = [Side(each, f"test-{uuid.uuid4().hex[:8]}") for each in (sandbox, real_control_plane)]
     for side in sides:
         side.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": side.namespace}})
     for side in sides:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gitsync.api.builtin import is_builtin
 from gitsync.cluster import Cluster
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import Request
@@ -44,7 +45,7 @@ async def record(cluster: Cluster) -> dict[str, Any]:
         group
         for path in ("/api", "/apis")
         for group in (await _get(cluster, path, AGGREGATED))["items"]
-        if group["metadata"].get("name", "") not in LEFT_OUT
+        if is_builtin(group["metadata"].get("name", "")) and group["metadata"].get("name", "") not in LEFT_OUT
     ]
     schemas: dict[str, Any] = {}
     for group in groups:

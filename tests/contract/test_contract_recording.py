@@ -13,9 +13,9 @@ from tests.contract.recording import record
 from tests.controlplane.cluster import Cluster as ControlPlane
 
 
-async def test_the_recording_is_that_of_the_test_control_plane(real: ControlPlane) -> None:
+async def test_the_recording_is_that_of_the_test_control_plane(real_control_plane: ControlPlane) -> None:
     recorded = json.loads(gzip.decompress(RECORDING.read_bytes()))
-    async with await Cluster.connect(kubeconfig=real.kubeconfig) as cluster:
+    async with await Cluster.connect(kubeconfig=real_control_plane.kubeconfig) as cluster:
         found = json.loads(json.dumps(await record(cluster)))
     for name in ("groups", "schemas", "version"):
         if found[name] != recorded[name]:

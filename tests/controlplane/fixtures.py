@@ -29,7 +29,8 @@ from tests.controlplane.world import has_service_account
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Builds what is missing before the first test, because a first build takes longer than any test may."""
-    wanted = any("control_plane" in getattr(item, "fixturenames", ()) for item in session.items)
+    planes = {"control_plane", "real_control_plane"}
+    wanted = any(planes.intersection(getattr(item, "fixturenames", ())) for item in session.items)
     if not wanted or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
@@ -41,13 +42,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def real_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running cluster with one node, where pods become ready as `kwok/pod-start.yaml` describes."""
-    yield from running_control_plane(tmp_path_factory.mktemp("controlplane"))
-
-
-def running_control_plane(directory: Path) -> Iterator[Cluster]:
-    """The cluster that is given, or else one of our own in ``directory``."""
+    directory = tmp_path_factory.mktemp("controlplane")
     given = _given_kubeconfig()
     if given is not None:
         yield Cluster.from_kubeconfig(given, binaries.kubectl(), directory)
@@ -55,6 +52,12 @@ def running_control_plane(directory: Path) -> Iterator[Cluster]:
     plane = ControlPlane(directory, binaries.ensure_all())
     yield plane.start()
     plane.stop()
+
+
+@pytest.fixture(scope="session")
+def control_plane(real_control_plane: Cluster) -> Cluster:
+    """The same, by the name that a folder of tests can give to another."""
+    return real_control_plane
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.docs.markdown import PAGES, ROOT, code_lines, prose, section, spans
 
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 #: Options of other programs that the documentation names on their own.
-FOREIGN_OPTIONS = {"--runs", "--quick", "--case", "--set"}
+FOREIGN_OPTIONS = {"--runs", "--quick", "--case", "--set", "--crashloop", "--ready-after", "--unready"}
 
 
 def shown_commands() -> list[Any]:

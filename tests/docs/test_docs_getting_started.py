@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.docs.markdown import ROOT
 
 PAGE = ROOT / "docs" / "getting-started.md"
-PLACE = "/tmp/gitsync-trial"  # noqa: S108  # what the page says, replaced below
+PLACE = "/tmp/gitsync-trial"  # what the page says, replaced below
 
 
 def script(directory: Path) -> str:
@@ -20,9 +20,9 @@ def script(directory: Path) -> str:
     steps = [f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks)]
     # The sandbox and the agent in the background end with the shell.
     text = "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\nmkdir -p " + PLACE + "\n" + "\n".join(steps)
-    text = text.replace(
-        f"{PLACE}/kubeconfig &\n", f"{PLACE}/kubeconfig &\nuntil [ -s {PLACE}/kubeconfig ]; do sleep 0.1; done\n"
-    )
+    started = f"{PLACE}/kubeconfig &\n"
+    waited = f"timeout 60 bash -c 'until [ -s {PLACE}/kubeconfig ]; do sleep 0.1; done'\n"
+    text = text.replace(started, started + waited)
     return text.replace(PLACE, str(directory)).replace('export PATH="$PWD/.venv/bin:$PATH"\n', "")
 
 

@@ -165,8 +165,10 @@ def test_a_commit_that_changes_both_upgrades_backend_after_redis_is_ready_again(
     assert upgraded.revision < changed.revision
     assert "moved" in str(changed.manifest["spec"])
     releases.until(
-        lambda now: is_ready(now[f"{namespace}/backend"])
-        and int(now[f"{namespace}/backend"]["metadata"]["resourceVersion"]) > changed.revision,
+        lambda now: (
+            is_ready(now[f"{namespace}/backend"])
+            and int(now[f"{namespace}/backend"]["metadata"]["resourceVersion"]) > changed.revision
+        ),
         "backend is ready again",
     )
     waited = [

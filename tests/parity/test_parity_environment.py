@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.controlplane.errors import ApiError
 from tests.parity.test_parity_drift import lines
+from tests.parity.test_parity_remedies import ROLLBACK, conditions
 from tests.parity.world import Status, World
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -18,10 +19,10 @@ NO_RETRY = {"remediation": {"retries": 0}}
 def webhook_that_nobody_serves(world: World) -> Iterator[str]:
     """ConfigMaps of the world's namespace are to be shown to a service that does not exist; the webhook's name."""
     name = f"{world.ours}.example.org"
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"]}
     webhook = {
         "name": name,
-        "rules": [rule],
+        "rules": [rule | {"resources": ["configmaps"]}],
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.ours}},
         "clientConfig": {"service": {"name": "nosuch", "namespace": world.ours}},
         "failurePolicy": "Fail",
@@ -95,3 +96,19 @@ def test_a_quota_holds_an_install_and_names_what_it_lacks(world: World) -> None:
     limit(world, **{"count/configmaps": "99", "pods": "9"})
     world.ready()
     assert world.revisions() == [(1, "deployed")]
+
+
+def test_a_rollback_that_is_held_up_goes_on_in_the_same_revision(world: World) -> None:
+    world.deploy("hooks")
+    world.ready()
+    with webhook_that_nobody_serves(world):
+        world.deploy("hooks", {"failing": "pre-upgrade"}, upgrade=ROLLBACK)
+        world.condition("Ready", "False", containing="admission webhook")
+        assert world.revisions() == [(1, "deployed"), (2, "failed"), (3, "pending-rollback")]
+
+    world.condition("Remediated", "True", f"to previous release {world.ours}/demo.v1 ")
+    world.condition("Stalled", "True")
+    assert world.revisions() == [(1, "superseded"), (2, "failed"), (3, "deployed")]
+    found = conditions(world)
+    assert found["Ready"]["reason"] == "UpgradeFailed", "what failed is said again"
+    assert "Reconciling" not in found

@@ -10,6 +10,7 @@ from typing import Any
 from gitsync.api.identity import Manifest
 from gitsync.charts import parse_objects
 from gitsync.diff import yaml_lines
+from tests.parity.test_parity_drift import lines
 from tests.parity.world import World
 
 LABELS = {"helm.toolkit.fluxcd.io/name": "demo", "helm.toolkit.fluxcd.io/namespace": "NS"}
@@ -60,6 +61,25 @@ def test_a_release_of_flux_is_taken_over_without_a_new_revision_and_its_fields_w
     assert after is not None
     assert not LABELS.keys() & after["metadata"]["labels"].keys(), "Flux's labels go with its ownership"
     assert CONTROLLER not in {entry["manager"] for entry in after["metadata"]["managedFields"]}
+
+
+def test_what_flux_remembers_of_a_release_is_not_taken_for_somebody_s_change(world: World) -> None:
+    world.install("plain", {"text": "of the user"}, namespace=world.ours)
+    world.deploy("plain", {"text": "of the user"}, suspend=True)
+    manifest = world.helm_release()
+    snapshot = {"name": "demo", "namespace": world.ours, "version": 1, "status": "deployed", "digest": "sha256:flux"}
+    chart = {"chartName": "plain", "chartVersion": "1.2.3", "configDigest": "sha256:flux"}
+    times = dict.fromkeys(("firstDeployed", "lastDeployed"), "2026-01-01T00:00:00Z")
+    manifest["status"] = {"storageNamespace": world.ours, "history": [{**snapshot, **chart, **times}]}
+    place = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{world.ours}/helmreleases/demo/status"
+    world.cluster.request("PUT", place, manifest)
+
+    world.patch_spec(suspend=False)
+    status = world.ready()
+
+    assert world.revisions() == [(1, "deployed")]
+    assert status["history"][0]["apiVersion"] == "gitsync.dev/v1", "from now on a rollback may go there"
+    assert not lines(world, "release was changed by somebody else")
 
 
 def test_a_release_of_flux_that_differs_gets_a_new_revision(world: World) -> None:

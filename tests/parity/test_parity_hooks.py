@@ -132,8 +132,9 @@ def test_a_failing_pre_delete_hook_keeps_the_release(world: World) -> None:
     world.cluster.request("DELETE", f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{world.ours}/helmreleases/demo")
     status = world.condition("Ready", "False", containing="pre-delete hook hooks/templates/jobs.yaml failed")
 
-    message = next(item["message"] for item in status["conditions"] if item["type"] == "Ready")
-    assert "exit code 1" in message
+    found = {item["type"]: item for item in status["conditions"]}
+    assert "exit code 1" in found["Ready"]["message"]
+    assert found["Ready"]["reason"] == found["Released"]["reason"] == "UninstallFailed"
     assert world.object("/api/v1", "configmaps", "demo") is not None
     assert world.revisions() == [(1, "uninstalling")]
     world.patch_spec(uninstall={"disableHooks": True})

@@ -54,7 +54,7 @@ def test_a_remedy_is_told_once_and_what_it_remedies_not_again() -> None:
     assert news(during, done) == [Happening("Normal", "RollbackSucceeded", "it is back")]
     in_vain = writer(during).remedied(failed, False, "RollbackFailed", "no good revision", {})
     assert news(during, in_vain) == [Happening("Warning", "RollbackFailed", "no good revision")]
-    assert news(in_vain, writer(in_vain).acknowledged()) == []
+    assert news(in_vain, writer(in_vain).acknowledged("upgrade", ATTEMPT)) == []
 
 
 def test_an_uninstall_that_fails_is_told_once() -> None:

@@ -86,6 +86,7 @@ def test_records_from_before_helm_compressed_them_are_read() -> None:
         base64.b64encode(base64.b64encode(gzip.compress(b"[1, 2]"))).decode(),
         base64.b64encode(base64.b64encode(gzip.compress(json.dumps({"name": "x"}).encode()))).decode(),
     ],
+    ids=["empty", "no base64", "no base64 inside", "no gzip", "a list", "not all fields"],
 )
 def test_a_damaged_record_is_an_error_that_names_the_secret_and_not_its_content(payload: str) -> None:
     secret = {**encode(RECORD), "data": {"release": payload}}

@@ -153,6 +153,20 @@ def test_a_remedied_failure_goes_on_being_one_and_says_how_it_was_remedied() -> 
     assert said(back) == {READY: ("True", "UpgradeSucceeded"), RELEASED: ("True", "UpgradeSucceeded")}
 
 
+def test_a_release_without_a_try_left_says_so_again_when_something_else_is_over() -> None:
+    stalled = failed(failed(), exhausted=True)
+    assert writer(stalled, later=60).acknowledged("install", ATTEMPT) == stalled
+    for meanwhile in (
+        writer(stalled).retrying("SourceNotReady", "the repository is down"),
+        writer(stalled).remedying("Running 'rollback' action"),
+        writer(stalled).blocked("DependencyNotReady", "a is not ready"),
+    ):
+        after = writer(meanwhile).acknowledged("install", ATTEMPT)
+        assert said(after) == said(stalled)
+        assert message(after) == message(stalled)
+        assert message(after, STALLED) == message(stalled, STALLED)
+
+
 def test_an_uninstall_that_fails_is_said_by_its_condition_too() -> None:
     status = writer(deployed()).retrying("UninstallFailed", "a hook failed", "Released")
     assert said(status)[READY] == said(status)[RELEASED] == ("False", "UninstallFailed")
@@ -287,7 +301,7 @@ def test_a_reset_forgets_failures_once_and_counts_only_together_with_a_request()
 
     asked = writer(status, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert asked.failures("install", ATTEMPT) == 0
-    answered = asked.acknowledged()
+    answered = asked.acknowledged("install", ATTEMPT)
     assert answered["lastHandledResetAt"] == "t"
     again = writer(answered, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert not again.reset_requested
@@ -297,7 +311,7 @@ def test_force_counts_once_and_only_together_with_a_request() -> None:
     assert not writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "u"}).force_requested
     asked = writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert asked.force_requested
-    answered = asked.acknowledged()
+    answered = asked.acknowledged("install", ATTEMPT)
     assert not writer(answered, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"}).force_requested
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from gitsync.sandbox.api import Api, Options, Target
+from gitsync.sandbox.api import Api
 from gitsync.sandbox.failures import Failure
 from gitsync.sandbox.store import Event, Key
+from gitsync.sandbox.writing import Options, Target
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
