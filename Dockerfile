@@ -8,6 +8,7 @@ RUN python -m venv /opt/gitsync
 COPY constraints.txt pyproject.toml README.md ./
 COPY gitsync gitsync
 COPY config config
+COPY sample-repo sample-repo
 RUN /opt/gitsync/bin/pip install --no-cache-dir -c constraints.txt . \
     && /opt/gitsync/bin/pip uninstall --yes pip
 

@@ -8,6 +8,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # More for pytest, as in `make test PYTEST_ARGS="tests/graph -x"`.
 PYTEST_ARGS ?=
+# Tests mostly wait for servers, each worker for its own.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs bench cluster cluster-down constraints clean
@@ -26,7 +28,8 @@ demo: $(READY)  ## the redis and backend story, in a sandbox
 	$(BIN)/gitsync demo
 
 test: $(READY)  ## all tests (the first run builds the test control plane; that takes minutes)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m tests.controlplane build
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(READY)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check

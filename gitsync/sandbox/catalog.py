@@ -88,6 +88,7 @@ class Catalog:
             for version in group["versions"]:
                 for entry in version["resources"]:
                     self._add(self._recorded(group["metadata"]["name"], version["version"], entry))
+        self._refresh()
 
     @property
     def message_names(self) -> dict[tuple[str, str], str]:
@@ -134,6 +135,7 @@ class Catalog:
 
     def replace_custom(self, name: str, resources: list[Resource]) -> None:
         """Serve what a CustomResourceDefinition names, and no longer what it named before."""
+        resources = [each for each in resources if not self._is_native(each)]
         for old in self._custom.pop(name, ()):
             del self._resources[old.group, old.version, old.plural]
         if resources:
@@ -144,6 +146,11 @@ class Catalog:
         self.groups = [group for group in self.groups if not group.get("custom")] + _groups_of(custom)
         self._refresh()
 
+    def _is_native(self, resource: Resource) -> bool:
+        """Whether a CRD names what Kubernetes serves itself."""
+        known = self._resources.get((resource.group, resource.version, resource.plural))
+        return known is not None and not known.custom
+
     def _recorded(self, group: str, version: str, entry: Mapping[str, Any]) -> Resource:
         kind = entry["responseKind"]["kind"]
         schema = self.schemas.get(self._kinds.get((group, version, kind), ""), {"type": "object"})
@@ -152,7 +159,6 @@ class Catalog:
 
     def _add(self, resource: Resource) -> None:
         self._resources[resource.group, resource.version, resource.plural] = resource
-        self._refresh()
 
     def _refresh(self) -> None:
         self._collections: dict[str, Resource] = {}

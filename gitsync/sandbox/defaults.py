@@ -139,7 +139,8 @@ class Defaults:
 
     def namespace(self, manifest: Manifest) -> None:
         _section(manifest["metadata"], "labels")["kubernetes.io/metadata.name"] = manifest["metadata"]["name"]
-        fill(_section(manifest, "spec"), finalizers=["kubernetes"])
+        if "deletionTimestamp" not in manifest["metadata"]:
+            fill(_section(manifest, "spec"), finalizers=["kubernetes"])
         fill(_section(manifest, "status"), phase="Active")
 
     def network_policy(self, manifest: Manifest) -> None:
@@ -184,7 +185,7 @@ class Defaults:
         kind = str(names.get("kind") or "")
         fill(names, singular=kind.lower(), listKind=f"{kind}List")
         fill(spec, conversion={"strategy": "None"})
-        stored = [each["name"] for each in spec.get("versions", ()) if each.get("storage")]
+        stored = [each.get("name") for each in spec.get("versions", ()) if each.get("storage")]
         nothing = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
         manifest["status"] = manifest.get("status") or nothing
 

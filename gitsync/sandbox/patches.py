@@ -18,6 +18,8 @@ _RETAIN: Final = "$retainKeys"
 
 def json_patched(document: Any, patch: Any) -> Any:
     """Raises: Failure for a patch that cannot be carried out."""
+    if not isinstance(patch, list) or not all(isinstance(step, dict) for step in patch):
+        raise bad_request("error decoding patch: a list of operations is expected")
     try:
         return jsonpatch.apply_patch(document, patch)
     except jsonpatch.InvalidJsonPatch as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
 
-#: Subresources that are not told of in discovery, by the resource that has them.
-_UNTOLD: Final = {"finalize": "namespaces", "log": "pods"}
-
-
 def target_of(path: str, catalog: Catalog) -> Target:
     """Raises: Failure 404 for a path that is not served."""
     match path.strip("/").split("/"):
@@ -33,7 +29,7 @@ def target_of(path: str, catalog: Catalog) -> Target:
         case _:
             raise no_such_path()
     match rest:
-        case ["namespaces", namespace, plural, *more] if plural not in ("status", "finalize"):
+        case ["namespaces", namespace, plural, *more] if plural != "status":
             pass
         case [plural, *more]:
             namespace = ""
@@ -55,7 +51,7 @@ def target_of(path: str, catalog: Catalog) -> Target:
 def _has(resource: Resource, subresource: str) -> bool:
     if subresource == "status":
         return resource.has_status
-    return not resource.custom and _UNTOLD.get(subresource) == resource.plural
+    return subresource == "log" and resource.collection == "pods."
 
 
 def options_of(query: Mapping[str, str], user_agent: str, *, apply: bool = False) -> Options:
@@ -70,6 +66,14 @@ def options_of(query: Mapping[str, str], user_agent: str, *, apply: bool = False
         force=query.get("force") == "true",
         validation=query.get("fieldValidation") or "Warn",
     )
+
+
+def number(query: Mapping[str, str], name: str) -> int:
+    """A number of the query, 0 where there is none. Raises: Failure 400 for what is none."""
+    text = query.get(name) or "0"
+    if not text.isdecimal():
+        raise bad_request(f'{name}: Invalid value: "{text}": strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
 
 
 def manifest_of(manifest: Any, resource: Resource) -> Manifest:

@@ -73,6 +73,8 @@ def broken(manifest: Manifest, before: Manifest | None, resource: Resource) -> I
         elif name != "metadata" and name in (resource.type.schema.get("required") or ()):
             yield _required(name)
     yield from _workload(manifest)
+    if manifest["kind"] == "CustomResourceDefinition":
+        yield from _definition(manifest)
     if manifest["kind"] == "Secret":
         yield from _secret(manifest)
     if before is not None:
@@ -99,6 +101,10 @@ def _metadata(manifest: Manifest, resource: Resource) -> Iterator[Cause]:
     elif not re.fullmatch(_SUBDOMAIN, name) or len(name) > 253:
         yield invalid_value("metadata.name", name, _SUBDOMAIN_SAID)
     yield from _labels(metadata.get("labels") or {}, "metadata.labels")
+    for owner in metadata.get("ownerReferences") or ():
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                yield invalid_value(f"metadata.ownerReferences.{field}", "", "must not be empty")
 
 
 def _labels(labels: Mapping[str, str], path: str) -> Iterator[Cause]:
@@ -150,6 +156,12 @@ def _workload(manifest: Manifest) -> Iterator[Cause]:
         yield _required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
     if isinstance(spec.get("replicas"), int) and spec["replicas"] < 0:
         yield invalid_value("spec.replicas", spec["replicas"], "must be greater than or equal to 0")
+
+
+def _definition(manifest: Manifest) -> Iterator[Cause]:
+    name, spec = manifest["metadata"]["name"], manifest.get("spec") or {}
+    if name != f"{(spec.get('names') or {}).get('plural')}.{spec.get('group')}":
+        yield invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
 
 
 def _secret(manifest: Manifest) -> Iterator[Cause]:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gitsync.sandbox import discovery, openapiv2, requests
 from gitsync.sandbox.api import Api
-from gitsync.sandbox.failures import Failure, invalid
+from gitsync.sandbox.failures import Failure, bad_request, invalid
 from gitsync.sandbox.metadata import unsupported
 from gitsync.sandbox.patches import json_patched, merge_patched, strategic_patched
 from gitsync.sandbox.rules import invalid_value
@@ -101,7 +101,7 @@ class Handler:
         return _respond(self._list(target, query, view))
 
     def _list(self, target: Target, query: Mapping[str, str], view: View) -> Manifest:
-        selector, limit = _selector(target, query), int(query.get("limit") or 0)
+        selector, limit = _selector(target, query), requests.number(query, "limit")
         version, start = self._api.store.version, ("", "")
         if query.get("continue"):
             version, start = requests.read_token(query["continue"])
@@ -132,7 +132,7 @@ class Handler:
             None if initial else since(query.get("resourceVersion", "")),
             bookmarks=query.get("allowWatchBookmarks") in ("1", "true"),
             initial_end=initial,
-            seconds=float(query.get("timeoutSeconds") or 0),
+            seconds=requests.number(query, "timeoutSeconds"),
         )
         watch = Watch(self._api.store, wanted)
         try:
@@ -160,13 +160,6 @@ class Handler:
 
     def _put(self, request: web.Request, target: Target, query: Mapping[str, str], body: Any) -> Written:
         manifest = requests.manifest_of(body, target.resource)
-        if target.subresource == "finalize":
-            finalizers = manifest.get("spec", {}).get("finalizers") or []
-            return self._api.update(
-                replace(target, subresource=""),
-                lambda before: {**before, "spec": {**before["spec"], "finalizers": finalizers}},
-                requests.options_of(query, _user_agent(request)),
-            )
         if target.resource.custom and not manifest["metadata"].get("resourceVersion"):
             cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
             what = target.resource.named(target.name)
@@ -198,6 +191,8 @@ class Handler:
 
     def _delete(self, request: web.Request, target: Target, query: Mapping[str, str], body: Any) -> web.StreamResponse:
         asked = body or {}
+        if not isinstance(asked, dict):
+            raise bad_request("DeleteOptions are expected")
         preconditions = asked.get("preconditions") or {}
         dry_run = "All" in (asked.get("dryRun") or [query.get("dryRun")])
         policy = asked.get("propagationPolicy") or query.get("propagationPolicy") or ""

@@ -19,7 +19,7 @@ _META: Final = "meta.k8s.io/v1"
 _NAME: Final = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
 _AGE: Final = {"name": "Age", "type": "string", "format": "", "description": "", "priority": 0}
 _STEP: Final = re.compile(
-    r"\.([A-Za-z0-9_-]+|\\.)+|\['([^']+)'\]|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[(\d+)\]"
+    r"\.((?:[A-Za-z0-9_-]|\\.)+)|\['([^']+)'\]|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[(\d+)\]"
 )
 
 
@@ -136,9 +136,8 @@ def _asked(accept: str) -> str:
         if media in ("application/json", "application/*", "*/*"):
             asked = dict(part.partition("=")[::2] for part in rest)
             kind = asked.get("as", "")
-            if kind in ("", "PartialObjectMetadata", "PartialObjectMetadataList") or (kind, asked["v"]) == (
-                "Table",
-                "v1",
+            if kind in ("", "PartialObjectMetadata", "PartialObjectMetadataList") or (
+                kind == "Table" and asked.get("v") == "v1"
             ):
                 return kind
     raise Failure(406, "NotAcceptable", "only the following media types are accepted: application/json")

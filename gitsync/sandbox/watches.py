@@ -89,8 +89,9 @@ class Watch:
                     yield self._bookmark({})
 
     def _hear(self, event: Event) -> None:
-        self._waiting.append(event)
-        self._news.set()
+        if event.key.collection == self._wanted.resource.collection:
+            self._waiting.append(event)
+            self._news.set()
 
     def _show(self, event: Event) -> Manifest | None:
         """An object that comes to match, or ceases to, is added or deleted to this client."""

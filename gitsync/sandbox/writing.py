@@ -79,9 +79,9 @@ class Writer:
         resource, options = write.target.resource, write.options
         refused = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
         conformed = Conformed(manifest, resource.type)
-        if conformed.wrong and not resource.custom:
-            path, text = conformed.wrong[0]
-            raise bad_request(f"{refused}{path.lstrip('.')}: {text}")
+        for path, text in conformed.wrong:
+            if not resource.custom or path.startswith(".metadata"):
+                raise bad_request(f"{refused}{path.lstrip('.')}: {text}")
         unknown = [f'unknown field "{path.lstrip(".")}"' for path in sorted(conformed.unknown)]
         if unknown and options.validation == "Strict":
             raise bad_request(f"{refused}strict decoding error: {', '.join(unknown)}")
@@ -119,7 +119,7 @@ class Writer:
             manifest = {**copy.deepcopy(before), "status": manifest.get("status", {})}
         elif resource.has_status:
             manifest.pop("status", None)
-            manifest |= {"status": before["status"]} if "status" in before else {}
+            manifest |= {"status": copy.deepcopy(before["status"])} if "status" in before else {}
         metadata.carried_over(manifest, before)
         metadata.check_finalizers(manifest, before, resource.named(target.name))
         self._fill_in(manifest, resource)

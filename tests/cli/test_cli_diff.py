@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
 from tests.cli.conftest import Said
-from tests.e2e.background import Background
 from tests.e2e.harness import Fleet
-from tests.e2e.manifests import CHARTS, config_map, release, repository
+from tests.e2e.manifests import config_map, release, repository
 
 Diff = Callable[..., Said]
 
 
-@pytest.fixture(scope="module")
-def charts() -> Iterator[str]:
-    with Background() as background:
-        server = ChartServer({"apps": [CHARTS / "app"]})
-        background.run(server.__aenter__())
-        yield server.url
-        background.run(server.__aexit__(None, None, None))
-
-
 @pytest.fixture
-def fleet(tmp_path: Path, charts: str) -> Fleet:
+def fleet(tmp_path: Path, charts_url: str) -> Fleet:
     made = Fleet(tmp_path / "fleet")
     made.commit(
         {
-            "charts.yaml": repository("apps", charts),
+            "charts.yaml": repository("apps", charts_url),
             "app.yaml": release("apps", "app", values={"message": "before"}),
             "plain.yaml": config_map("apps", "plain", "1"),
             "other.yaml": release("apps", "other"),

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
 from tests.cli.conftest import Said
-from tests.e2e.background import Background
 from tests.e2e.harness import Fleet
-from tests.e2e.manifests import CHARTS, config_map, release, repository
+from tests.e2e.manifests import config_map, release, repository
 
 Verify = Callable[..., Said]
 
 
-@pytest.fixture(scope="module")
-def charts() -> Iterator[str]:
-    with Background() as background:
-        server = ChartServer({"apps": [CHARTS / "app"]})
-        background.run(server.__aenter__())
-        yield server.url
-        background.run(server.__aexit__(None, None, None))
-
-
 @pytest.fixture
-def fleet(tmp_path: Path, charts: str) -> Fleet:
+def fleet(tmp_path: Path, charts_url: str) -> Fleet:
     made = Fleet(tmp_path / "fleet")
     made.commit(
         {
-            "charts.yaml": repository("default", charts),
+            "charts.yaml": repository("default", charts_url),
             "app.yaml": release("default", "app", "base", values={"message": "before"}),
             "base.yaml": release("default", "base"),
             "plain.yaml": config_map("default", "plain"),

@@ -31,7 +31,7 @@ def test_what_happened_too_long_ago_is_gone(forgetful: ControlPlane) -> None:
         side.create(settings(name))
     first = side.list_all(settings(), limit="1")
     version = first["metadata"]["resourceVersion"]
-    for number in range(REMEMBERED):
+    for number in range(REMEMBERED + 1):
         side.patch(settings("a"), {"data": {"x": str(number)}})
     (event,) = side.watch(settings(), 1, resourceVersion=version)
     recent = side.list_all(settings(), limit="1")["metadata"]

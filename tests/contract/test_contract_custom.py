@@ -92,6 +92,7 @@ def test_custom_resources_are_defaulted_pruned_and_checked(tell: Tell) -> None:
         crd = definition(group)
         side.create(crd)
         side.until(lambda: side.get(crd), is_established, "established")
+        side.create({**definition(group), "metadata": {"name": f"gadgets.{group}"}})
         side.send("GET", f"apis/{group}")
         side.send("GET", f"apis/{group}/v1")
         side.until(lambda: side.list_all(widget(group)), lambda answer: "items" in answer, "served")
@@ -116,6 +117,7 @@ def test_custom_resources_are_defaulted_pruned_and_checked(tell: Tell) -> None:
             {"tags": ["a", "a"]},
         ):
             side.create(widget(group, "bad", **bad))
+        side.create({**widget(group), "metadata": {"name": "labelled", "labels": {"a": 1}}})
         side.create({**widget(group, "statused"), "status": {"seen": 1}})
         found = side.get(widget(group))
         side.put({**found, "spec": {"size": 2}, "status": {"seen": 1}})

@@ -191,3 +191,31 @@ def test_a_native_object_is_stored_as_there(tell: Tell, manifest: Json) -> None:
         side.patch(manifest, {"metadata": {"labels": {"a": "b"}}})
 
     tell(story)
+
+
+#: Objects, and a change that is refused.
+FIXED: list[tuple[Json, Json]] = [
+    (native("apps/v1", "StatefulSet", "s", spec={**SELECTED, "replicas": 0, "serviceName": "s"}), {"serviceName": "t"}),
+    (native("apps/v1", "DaemonSet", "d", spec=SELECTED), {"selector": {"matchLabels": {"app": "y"}}}),
+    (native("v1", "Service", "s", spec={"clusterIP": "None", "ports": [{"port": 80}]}), {"clusterIP": "10.96.3.4"}),
+    (native("v1", "PersistentVolumeClaim", "p", spec=CLAIM), {"accessModes": ["ReadWriteMany"]}),
+]
+FIXED_WHOLE: list[tuple[Json, Json]] = [
+    (native("v1", "Secret", "s", data={"a": "Yg=="}), {"type": "example/other"}),
+    (native("v1", "ConfigMap", "c", data={"a": "b"}, immutable=True), {"data": {"a": "c"}}),
+    (
+        native("rbac.authorization.k8s.io/v1", "RoleBinding", "b", roleRef={"kind": "Role", "name": "a"}, subjects=[]),
+        {"roleRef": {"kind": "Role", "name": "b"}},
+    ),
+]
+REFUSED = [*((manifest, {"spec": change}) for manifest, change in FIXED), *FIXED_WHOLE]
+
+
+@pytest.mark.parametrize(("manifest", "change"), REFUSED, ids=[each["kind"] for each, _ in REFUSED])
+def test_what_cannot_change_does_not(tell: Tell, manifest: Json, change: Json) -> None:
+    def story(side: Side) -> None:
+        side.owners = False
+        side.create(manifest)
+        side.patch(manifest, change)
+
+    tell(story)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.contract.comparing import JSON_PATCH, METADATA, METADATA_LIST, STRATEGIC, TABLE, Side
 from tests.contract.conftest import Tell
 from tests.contract.stories import deployment, settings
@@ -36,6 +38,10 @@ def test_objects_are_made_changed_and_deleted(tell: Tell) -> None:
         side.patch(held, {"metadata": {"finalizers": ["test.example/hold", "test.example/more"]}})
         side.patch(held, {"metadata": {"finalizers": None}})
         side.get(held)
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "settings", "uid": ""}
+        side.create({**settings("owned"), "metadata": {"name": "owned", "ownerReferences": [reference]}})
+        made = side.quietly(lambda: side.create({**settings("made"), "metadata": {"generateName": "made-"}}))
+        side.told.append(re.sub("[a-z0-9]{5}$", "*", made["metadata"]["name"]))
         side.send("GET", "apis/nothing.example/v1/things")
         side.send("GET", "api/v1/nothings")
 
@@ -96,6 +102,10 @@ def test_every_kind_of_patch(tell: Tell) -> None:
         side.patch(web, {}, "application/x-other")
         side.patch(web, {"metadata": {"resourceVersion": "1"}})
         side.patch(settings("none"), {})
+        side.words = False
+        side.patch(web, {"op": "add"}, JSON_PATCH)
+        side.patch(web, [{"op": "add"}], JSON_PATCH)
+        side.list_all(settings(), limit="x")
 
     tell(story)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gitsync.release.records import checksum, decode
 from tests.controlplane.errors import CommandError
 from tests.parity import live
 from tests.parity.test_parity_drift import lines
@@ -71,12 +72,16 @@ def test_what_helm_prints_of_gitsync_s_release_is_what_it_prints_of_its_own(
 
 
 def test_helm_upgrades_and_rolls_back_gitsync_s_release_and_gitsync_goes_on_from_there(world: World) -> None:
-    world.deploy("plain", {"text": "from git"})
-    world.ready()
+    world.deploy("plain", {"text": "from git", "large": 12345678901234567890, "nested": {"ratio": 1.0, "count": 3}})
+    (snapshot,) = world.ready()["history"]
     world.patch_spec(suspend=True)
 
     world.upgrade("plain", {"text": "by hand"}, namespace=world.ours)
     assert world.revisions() == [(1, "superseded"), (2, "deployed")]
+    place = f"/api/v1/namespaces/{world.ours}/secrets/sh.helm.release.v1.demo.v1"
+    rewritten = decode(world.cluster.request("GET", place))
+    assert not rewritten.annotations, "helm has written it anew"
+    assert checksum(rewritten) == snapshot["digest"], "and it is no other revision by that"
     assert data(world)["text"] == "by hand"
 
     world.helm("rollback", "demo", "1", "--namespace", world.ours, "--wait")
