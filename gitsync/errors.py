@@ -32,7 +32,9 @@
     │   ├── FieldNotSupported        a field that gitsync does not honour yet, and may not pass over
     │   ├── KubeConfigRefused        a kubeconfig out of a Secret that cannot or may not be used
     │   ├── CrossNamespaceRefused    a reference to another namespace, where settings allow none
+    │   ├── NotServed                an object of our own kinds in a namespace that the agent does not serve
     │   ├── OwnedByAnother           an object that another sync has put into the cluster
+    │   ├── ReleaseNameTaken         another HelmRelease is about the same Helm release
     │   ├── InventoryError           the sync's own state in the cluster cannot be read or stored
     │   └── ReleaseError             an action on a release that failed
     │       ├── UninstallFailed      tried again until it succeeds
@@ -70,6 +72,11 @@ class GitsyncError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def told(self) -> str:
+        """What happened and what to do about it, where there is one text for both: in a condition."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class RetryableError(GitsyncError):
@@ -341,8 +348,16 @@ class CrossNamespaceRefused(TerminalError):
     """A reference to an object in another namespace, while ``cross_namespace_refs`` is off."""
 
 
+class NotServed(TerminalError):
+    """A HelmRelease or HelmRepository in Git for a namespace beyond ``watch_namespace``: nobody would work on it."""
+
+
 class OwnedByAnother(TerminalError):
     """An object in Git that another sync owns in the cluster; it is left alone."""
+
+
+class ReleaseNameTaken(TerminalError):
+    """A Helm release that another HelmRelease has already."""
 
 
 class InventoryError(TerminalError):

@@ -98,7 +98,7 @@ class Agent:
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         source = git_source(settings) if settings.repo else None
-        cluster = await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None)
+        cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
         charts = Charts(settings.state_dir / "charts")
         stack.push_async_callback(charts.close)
@@ -140,6 +140,7 @@ class Agent:
             version=gitsync.__version__,
             **({"repository": redacted_url(source.url), "ref": source.wanted} if source else {}),
             **({"path": settings.path} if settings.path else {}),
+            **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
             releases=len(releases.index),
         )
         return cls(schedule, releases, repository)
@@ -193,6 +194,13 @@ class Agent:
         for key in unready:
             log.error("not ready", release=key, why=outcomes.of(key).message)
         return 1 if unready or result.waiting else 0
+
+
+async def connect(settings: Settings) -> Cluster:
+    """The cluster, or the namespace of it, that the settings name. Makes no request. Raises: SettingsError."""
+    return await Cluster.connect(
+        kubeconfig=settings.kubeconfig, context=settings.context or None, namespace=settings.watch_namespace
+    )
 
 
 def access_rules(settings: Settings) -> AccessRules:

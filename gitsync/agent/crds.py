@@ -9,6 +9,8 @@ import structlog
 
 from gitsync.api.crds import LABELS, crd_names, crds
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.errors import KindUnknown, MissingRight
 from gitsync.release.apply import Applier
 from gitsync.release.interrupt import Interrupt
 
@@ -20,17 +22,46 @@ log = structlog.get_logger(__name__)
 
 async def ensure_crds(cluster: Cluster) -> None:
     """Create the CustomResourceDefinitions that are missing, and bring those of another gitsync version up to ours;
-    somebody else's (Flux's) stay as they are.
+    somebody else's (Flux's) stay as they are. They are no namespace's: who serves one, or may not read them, only
+    makes sure that somebody has brought them.
 
-    Raises: Forbidden when that is not allowed; ClusterUnavailable.
+    Raises: KindUnknown when nobody has; Forbidden when they are to be created and that is not allowed;
+    ClusterUnavailable.
     """
+    if cluster.namespace:
+        await require_kinds(cluster)
+        return
     keys = [ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", name) for name in crd_names()]
-    found = await asyncio.gather(*(cluster.find(key) for key in keys))
+    try:
+        found = await asyncio.gather(*(cluster.find(key) for key in keys))
+    except MissingRight as error:
+        log.debug("custom resource definitions not looked at", error=error.message)
+        await require_kinds(cluster)
+        return
     wanted = {key.name for key, live in zip(keys, found, strict=True) if live is None or _is_outdated(live)}
     if wanted:
         log.info("custom resource definitions applied", names=", ".join(sorted(wanted)))
         stale = [crd for crd in await asyncio.to_thread(crds) if crd["metadata"]["name"] in wanted]
         await Applier(cluster, "gitsync").apply_crds(stale, Interrupt())
+
+
+async def require_kinds(cluster: Cluster) -> None:
+    """Make sure that what is watched is served at all, as everybody may see.
+
+    Raises: KindUnknown, saying who brings it; ClusterUnavailable.
+    """
+    for group, kind in ((HELM_GROUP, HELM_RELEASE), (SOURCE_GROUP, HELM_REPOSITORY)):
+        try:
+            await cluster.resource(group, kind)
+        except KindUnknown as error:
+            raise KindUnknown(
+                error.message,
+                status=error.status,
+                reason=error.reason,
+                verb=error.verb,
+                hint="its CustomResourceDefinition is missing; an administrator brings those of gitsync, by "
+                "`gitsync install` or by `kubectl apply --server-side -f config/crds`",
+            ) from error
 
 
 def _is_outdated(live: Manifest) -> bool:

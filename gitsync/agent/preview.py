@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gitsync.agent.agent import access_rules, git_source
+from gitsync.agent.agent import access_rules, connect, git_source
 from gitsync.agent.releases import SiteBuilder, renderer
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
@@ -23,7 +24,8 @@ from gitsync.release.references import References
 from gitsync.release.repositories import locate_in, repository_spec
 from gitsync.release.sites import Sites
 from gitsync.release.target import Located
-from gitsync.sync.difference import CommitRenderer, Contents, difference
+from gitsync.sandbox.catalog import Catalog
+from gitsync.sync.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.sync.gitcharts import GitCharts
 from gitsync.sync.journal import JournalEntry
 from gitsync.sync.live import LiveReader
@@ -49,15 +51,17 @@ async def preview(settings: Settings) -> Preview:
         charts = Charts(settings.state_dir / "charts")
         stack.push_async_callback(charts.close)
         git_charts, desired = await stack.enter_async_context(open_commit(settings, charts))
-        releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE))
-        repositories = await stack.enter_async_context(cluster.watch(SOURCE_GROUP, HELM_REPOSITORY))
+        releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace))
+        repositories = await stack.enter_async_context(
+            cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=cluster.namespace)
+        )
         expressions = await stack.enter_async_context(Expressions())
         holder = f"gitsync/{settings.name}"
         references = References(cluster, _nobody)
         stack.push_async_callback(references.close)
         build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody)
         sites = await stack.enter_async_context(Sites(cluster, build, references, access_rules(settings)))
-        index = ReleaseIndex()
+        index = ReleaseIndex(cluster.namespace)
         for key, manifest in releases.items():
             index.see(key, manifest)
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
@@ -82,18 +86,25 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
     Raises: GitRefused, GitUnavailable.
     """
     charts = Charts(settings.state_dir / "charts")
+    catalog = await asyncio.to_thread(Catalog)
+    scopes = {(kind.group, kind.kind): kind.namespaced for kind in catalog.kinds()}
+
+    def scope(group: str, kind: str) -> bool | None:
+        return scopes.get((group, kind))
+
     try:
-        before, _ = await _contents(settings.model_copy(update={"commit": old}), charts)
-        after, desired = await _contents(settings.model_copy(update={"commit": new}), charts)
+        before, _ = await _contents(settings.model_copy(update={"commit": old}), charts, scope)
+        after, desired = await _contents(settings.model_copy(update={"commit": new}), charts, scope)
         return difference(before, after, desired)
     finally:
         await charts.close()
 
 
-async def _contents(settings: Settings, charts: Charts) -> tuple[Contents, Desired]:
+async def _contents(settings: Settings, charts: Charts, scope: Scope) -> tuple[Contents, Desired]:
     async with open_commit(settings, charts) as (git_charts, desired):
         finder = _ChartFinder(None, charts, git_charts, desired)
-        return await CommitRenderer(finder.locate, renderer(None, charts)).contents(desired), desired
+        made = CommitRenderer(finder.locate, renderer(None, charts), scope, settings.default_namespace)
+        return await made.contents(desired), desired
 
 
 @asynccontextmanager
@@ -120,7 +131,7 @@ async def journal(settings: Settings) -> tuple[JournalEntry, ...]:
 
 @asynccontextmanager
 async def _connected(settings: Settings) -> AsyncIterator[Cluster]:
-    async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
+    async with await connect(settings) as cluster:
         yield cluster
 
 

@@ -50,7 +50,7 @@ AFTER_COMMIT = 2.0
 
 
 class Releases:
-    """Serves every HelmRelease of a cluster while entered."""
+    """Serves every HelmRelease of a cluster, or of the one namespace that is to be served, while entered."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Releases:
         concurrency: int,
         rules: AccessRules = PLAIN,
     ) -> None:
-        self.index = ReleaseIndex()
+        self.index = ReleaseIndex(cluster.namespace)
         self.git_charts: GitCharts | None = None
         self._cluster = cluster
         self._charts = charts
@@ -91,10 +91,11 @@ class Releases:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], SharedWatch]]:
         """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
+        namespace = self._cluster.namespace
         async with (
             self._events.running(),
-            self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
-            self._cluster.watch(HELM_GROUP, HELM_RELEASE) as releases,
+            self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=namespace) as repositories,
+            self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=namespace) as releases,
             self._sites,
         ):
             self._repositories = Repositories(

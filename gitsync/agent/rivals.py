@@ -17,7 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 async def warn_of_rivals(cluster: Cluster) -> None:
-    """Say so when Flux's controllers run over the same kinds; one request. Raises: ClusterUnavailable."""
+    """Say so when Flux's controllers run over the same kinds; one request. Who serves one namespace does not look, for
+    Flux runs in another. Raises: ClusterUnavailable.
+    """
+    if cluster.namespace:
+        return
     try:
         found = flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
     except Forbidden as error:

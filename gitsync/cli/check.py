@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 Pre = Annotated[bool, typer.Option("--pre", help="Before an installation: only what must be there already.")]
-Output = Annotated[str, typer.Option("--output", "-o", metavar="FORMAT", help="text or json.")]
+Format = Literal["text", "json"]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, or JSON.")]
 
+#: Settings about releases, which change nothing of what the agent itself needs.
+_ACCESS_ELSEWHERE = (
+    "default_service_account",
+    "cross_namespace_refs",
+    "insecure_kubeconfig_exec",
+    "insecure_kubeconfig_tls",
+)
 _MARKS = {"ok": ("✔", "32"), "warning": ("!", "33"), "failed": ("✗", "31")}
 
 
 @app.command("check")
-@with_settings("Repository", "Git credentials", "Cluster", leave_out=("state_dir", "interval"))
+@with_settings(
+    "Repository", "Git credentials", "Cluster", "Access", leave_out=("state_dir", "interval", *_ACCESS_ELSEWHERE)
+)
 def check(settings: Settings, pre: Pre = False, output: Output = "text") -> None:
     """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.
 
@@ -33,12 +43,10 @@ def check(settings: Settings, pre: Pre = False, output: Output = "text") -> None
 
     Example: gitsync check --repo https://git.example/fleet.git --branch main
     """
-    if output not in ("text", "json"):
-        raise typer.BadParameter("text or json", param_hint="--output")
     raise typer.Exit(asyncio.run(_check(settings, pre, output)))
 
 
-async def _check(settings: Settings, pre: bool, output: str) -> int:
+async def _check(settings: Settings, pre: bool, output: Format) -> int:
     from gitsync.cli.output import as_json, write
 
     found = []
@@ -62,7 +70,9 @@ async def _findings(settings: Settings, pre: bool) -> AsyncIterator[Finding]:
         yield await _repository(settings)
     try:
         async with connected(settings) as cluster:
-            async for finding in checks.of_cluster(cluster, settings.namespace, installed=not pre):
+            async for finding in checks.of_cluster(
+                cluster, settings.namespace, settings.watch_namespace, installed=not pre
+            ):
                 yield finding
     except GitsyncError as error:
         yield checks.of_error("cluster", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,8 @@ Export = Annotated[bool, typer.Option("--export", help="Print the YAML, for a re
 
 Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the repository is: http, https or oci.")]
 SecretRef = Annotated[str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with username and password.")]
+Username = Annotated[str, typer.Option("--username", "-u", metavar="NAME", help="Of a login, kept in a Secret NAME.")]
+Password = Annotated[str, typer.Option("--password", "-p", metavar="PASSWORD", help="Of the same login.")]
 CertSecretRef = Annotated[str, typer.Option("--cert-secret-ref", metavar="NAME", help="A Secret with ca.crt, tls.*.")]
 PassCredentials = Annotated[
     bool, typer.Option("--pass-credentials", help="Send the credentials to wherever the index leads, too.")
@@ -53,6 +55,13 @@ ReleaseName = Annotated[str, typer.Option("--release-name", metavar="NAME", help
 TargetNamespace = Annotated[
     str, typer.Option("--target-namespace", metavar="NAME", help="The namespace to install into.")
 ]
+ServiceAccount = Annotated[
+    str, typer.Option("--service-account", metavar="NAME", help="The ServiceAccount to work on it as.")
+]
+Policy = Literal["Skip", "Create", "CreateReplace"]
+Crds = Annotated[
+    Policy | None, typer.Option("--crds", help="What becomes of the chart's definitions, in installs and upgrades.")
+]
 CreateTarget = Annotated[bool, typer.Option("--create-target-namespace", help="Create that namespace.")]
 
 
@@ -81,6 +90,8 @@ def helm_repository(
     interval: Interval = "1m",
     namespace: Namespace = "default",
     secret_ref: SecretRef = "",
+    username: Username = "",
+    password: Password = "",
     cert_secret_ref: CertSecretRef = "",
     pass_credentials: PassCredentials = False,
     export: Export = False,
@@ -89,18 +100,23 @@ def helm_repository(
 ) -> None:
     """Create or change a HelmRepository, and wait until its index is read.
 
+    With --username and --password, a Secret of its name holds the login; it is not part of what --export prints.
+
     Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m
     """
+    login = _login(namespace, name, username, password)
+    if login and secret_ref:
+        raise typer.BadParameter("either a Secret or a login", param_hint="--secret-ref")
     spec = {
         "interval": interval,
         "url": url,
         "type": "oci" if url.startswith("oci://") else "",
-        "secretRef": _reference(secret_ref),
+        "secretRef": _reference(secret_ref or (name if login else "")),
         "certSecretRef": _reference(cert_secret_ref),
         "passCredentials": pass_credentials,
     }
     manifest = _manifest(SOURCE_API_VERSION, REPOSITORY.kind, namespace, name, spec)
-    raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None))
+    raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None, login))
 
 
 @app.command("helmrelease")
@@ -119,6 +135,8 @@ def helm_release(
     release_name: ReleaseName = "",
     target_namespace: TargetNamespace = "",
     create_target_namespace: CreateTarget = False,
+    service_account: ServiceAccount = "",
+    crds: Crds = None,
     export: Export = False,
     wait: Wait = True,
     timeout: Timeout = "5m",
@@ -131,31 +149,35 @@ def helm_release(
 
     spec = {
         "interval": interval,
-        "dependsOn": [_dependency(item) for item in depends_on or ()],
+        "dependsOn": [_dependency(item) for item in _listed(depends_on)],
         "chart": {"spec": _stated({"chart": chart, "version": chart_version, "sourceRef": _source(source)})},
         "releaseName": release_name,
         "targetNamespace": target_namespace,
-        "install": {"createNamespace": True} if create_target_namespace else {},
-        "valuesFrom": [_kind_and_name(item, "--values-from") for item in values_from or ()],
+        "serviceAccountName": service_account,
+        "install": _stated({"crds": crds, "createNamespace": create_target_namespace}),
+        "upgrade": _stated({"crds": crds}),
+        "valuesFrom": [_kind_and_name(item, "--values-from") for item in _listed(values_from)],
         "values": read_files(values or ()),
     }
     manifest = _manifest(HELM_API_VERSION, RELEASE.kind, namespace, name, spec)
     raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None))
 
 
-def _create(settings: Settings, manifest: Manifest, export: bool, patience: float | None) -> int:
+def _create(
+    settings: Settings, manifest: Manifest, export: bool, patience: float | None, login: Manifest | None = None
+) -> int:
     from gitsync.api.check import check
     from gitsync.cli.output import as_yaml, write
 
     if errors := check(manifest):
         raise FieldErrors(errors)
     if not export:
-        return asyncio.run(_apply(settings, manifest, patience))
+        return asyncio.run(_apply(settings, manifest, patience, login))
     write("---\n" + as_yaml(manifest))
     return 0
 
 
-async def _apply(settings: Settings, manifest: Manifest, patience: float | None) -> int:
+async def _apply(settings: Settings, manifest: Manifest, patience: float | None, login: Manifest | None) -> int:
     from gitsync.api.identity import ObjectKey
     from gitsync.api.names import REQUESTED_AT_ANNOTATION
     from gitsync.cli.objects import MANAGER, connected, is_suspended, new_token, origin_of, warn
@@ -167,6 +189,9 @@ async def _apply(settings: Settings, manifest: Manifest, patience: float | None)
         existing = await cluster.find(key)
         if existing is not None and (origin := origin_of(existing)):
             raise OwnedByAnother(f"{key} comes from Git, which would put it back", hint=f"change {origin}")
+        if login is not None:
+            await cluster.apply(login, manager=MANAGER)
+            write(f"{ObjectKey.of(login)} holds the login\n")
         asking = {**manifest["metadata"], "annotations": {REQUESTED_AT_ANNOTATION: token}}
         applied = await cluster.apply({**manifest, "metadata": asking}, manager=MANAGER)
         write(f"{key} is {'changed' if existing else 'created'}\n")
@@ -189,6 +214,25 @@ def _manifest(api_version: str, kind: str, namespace: str, name: str, spec: dict
 def _stated(fields: dict[str, Any]) -> dict[str, Any]:
     """Without what nobody said anything about."""
     return {name: value for name, value in fields.items() if value}
+
+
+def _login(namespace: str, name: str, username: str, password: str) -> Manifest | None:
+    """The Secret for a login, as ``flux create source helm`` makes it. Raises: typer.BadParameter."""
+    from gitsync.logs import register_secret
+
+    if bool(username) != bool(password):
+        raise typer.BadParameter("--username and --password go together", param_hint="--username")
+    if not password:
+        return None
+    register_secret(password)
+    metadata = {"name": name, "namespace": namespace}
+    data = {"username": username, "password": password}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+
+
+def _listed(texts: list[str] | None) -> list[str]:
+    """What was given in several options, or in one with commas."""
+    return [item.strip() for text in texts or () for item in text.split(",") if item.strip()]
 
 
 def _reference(name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_setting
 Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Differences to read, or JSON.")]
 Old = Annotated[str, typer.Argument(metavar="OLD", help="A branch, tag or commit.", show_default=False)]
-New = Annotated[str, typer.Argument(metavar="[NEW]", help="Another; HEAD when left out.", show_default=False)]
+New = Annotated[str, typer.Argument(metavar="NEW", help="Another; HEAD when left out.", show_default=False)]
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 

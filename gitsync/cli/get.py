@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import typer
 
-from gitsync.api.identity import ObjectKey
+from gitsync.api.conditions import get_condition
+from gitsync.api.identity import Manifest
 from gitsync.cli.lazy import AliasGroup
 from gitsync.cli.options import CONTEXT, with_settings
 from gitsync.cli.rows import HELM_RELEASES, HELM_REPOSITORIES, Listed
@@ -21,6 +22,13 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only th
 Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to look in.")]
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look in all namespaces.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="A table, one with more columns, JSON or YAML.")]
+Labels = Annotated[
+    str, typer.Option("--label-selector", "-l", metavar="SELECTOR", help="Only those with these labels.")
+]
+StatusSelector = Annotated[
+    str, typer.Option("--status-selector", metavar="TYPE=STATUS", help="Only those in this condition, as ready=false.")
+]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="Tables without their first line.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on printing what changes, until interrupted.")]
 
 _cluster_settings = with_settings("Cluster", leave_out=("namespace",))
@@ -28,15 +36,25 @@ _cluster_settings = with_settings("Cluster", leave_out=("namespace",))
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was asked for. ``namespace`` is "" for all of them."""
+    """What was asked for. ``namespace`` is "" for all of them, ``labels`` as the API server takes them; ``condition``
+    is a type and a status in lower case, both "" for all. ``header`` is whether tables have one."""
 
     names: tuple[str, ...]
     namespace: str
     output: Format
     watch: bool
+    labels: str = ""
+    condition: tuple[str, str] = ("", "")
+    header: bool = True
 
-    def wants(self, key: ObjectKey) -> bool:
-        return not self.names or key.name in self.names
+    def wants(self, manifest: Manifest) -> bool:
+        """Whether an object is one of them."""
+        if self.names and manifest["metadata"]["name"] not in self.names:
+            return False
+        kind, wanted = self.condition
+        conditions = (manifest.get("status") or {}).get("conditions") or []
+        found = get_condition([{**item, "type": str(item.get("type")).lower()} for item in conditions], kind)
+        return not kind or str((found or {"status": "Unknown"}).get("status")).lower() == wanted
 
 
 class _Kinds(AliasGroup):
@@ -51,7 +69,7 @@ class _Kinds(AliasGroup):
 
 
 class _Sources(AliasGroup):
-    aliases: ClassVar[Mapping[str, str]] = {"helmrepositories": "helm", "helmrepository": "helm"}
+    aliases: ClassVar[Mapping[str, str]] = {"all": "helm", "helmrepositories": "helm", "helmrepository": "helm"}
 
 
 app = typer.Typer(
@@ -69,42 +87,40 @@ def get() -> None:
     """
 
 
-@app.command("helmreleases")
-@_cluster_settings
-def helm_releases(
-    settings: Settings,
-    names: Names = None,
-    namespace: Namespace = "default",
-    all_namespaces: Everywhere = False,
-    output: Output = "table",
-    watch: Watch = False,
-) -> None:
-    """Show HelmReleases (also: hr, helmrelease).
+def _getter(kind: Listed, text: str) -> Callable[..., None]:
+    """The command that shows one kind; ``text`` is its help."""
+
+    def command(
+        settings: Settings,
+        names: Names = None,
+        namespace: Namespace = "default",
+        all_namespaces: Everywhere = False,
+        output: Output = "table",
+        watch: Watch = False,
+        labels: Labels = "",
+        status_selector: StatusSelector = "",
+        no_header: NoHeader = False,
+    ) -> None:
+        condition = _condition(status_selector)
+        where = "" if all_namespaces else namespace
+        query = Query(tuple(names or ()), where, output, watch, labels, condition, not no_header)
+        asyncio.run(_get(settings, (kind,), query))
+
+    command.__doc__ = text
+    return _cluster_settings(command)
+
+
+_RELEASES_HELP = """Show HelmReleases (also: hr, helmrelease).
 
     Example: gitsync get helmreleases -A --watch
     """
-    query = Query(tuple(names or ()), "" if all_namespaces else namespace, output, watch)
-    asyncio.run(_get(settings, (HELM_RELEASES,), query))
-
-
-def _helm_repositories(
-    settings: Settings,
-    names: Names = None,
-    namespace: Namespace = "default",
-    all_namespaces: Everywhere = False,
-    output: Output = "table",
-    watch: Watch = False,
-) -> None:
-    """Show HelmRepositories (also: helmrepo, helmrepository, sources helm).
+_REPOSITORIES_HELP = """Show HelmRepositories (also: helmrepo, helmrepository, sources helm).
 
     Example: gitsync get helmrepositories -n default -o wide
     """
-    query = Query(tuple(names or ()), "" if all_namespaces else namespace, output, watch)
-    asyncio.run(_get(settings, (HELM_REPOSITORIES,), query))
-
-
-app.command("helmrepositories")(_cluster_settings(_helm_repositories))
-sources.command("helm")(_cluster_settings(_helm_repositories))
+app.command("helmreleases")(_getter(HELM_RELEASES, _RELEASES_HELP))
+app.command("helmrepositories")(_getter(HELM_REPOSITORIES, _REPOSITORIES_HELP))
+sources.command("helm")(_getter(HELM_REPOSITORIES, _REPOSITORIES_HELP))
 
 
 @sources.callback()
@@ -123,18 +139,30 @@ def everything(
     all_namespaces: Everywhere = False,
     output: Output = "table",
     watch: Watch = False,
+    labels: Labels = "",
+    status_selector: StatusSelector = "",
+    no_header: NoHeader = False,
 ) -> None:
     """Show HelmRepositories and HelmReleases.
 
-    Example: gitsync get all -A
+    Example: gitsync get all -A --status-selector ready=false
     """
-    query = Query((), "" if all_namespaces else namespace, output, watch)
+    where = "" if all_namespaces else namespace
+    query = Query((), where, output, watch, labels, _condition(status_selector), not no_header)
     asyncio.run(_get(settings, (HELM_REPOSITORIES, HELM_RELEASES), query))
+
+
+def _condition(text: str) -> tuple[str, str]:
+    """``ready=false``, as ``flux get`` takes it. Raises: typer.BadParameter."""
+    kind, equals, status = text.lower().partition("=")
+    if text and not (kind and equals and status in ("true", "false", "unknown")):
+        raise typer.BadParameter("TYPE=STATUS, as ready=false", param_hint="--status-selector")
+    return kind, status
 
 
 async def _get(settings: Settings, kinds: tuple[Listed, ...], query: Query) -> None:
     from gitsync.cli.listing import show, watch
-    from gitsync.cluster import Cluster
+    from gitsync.cli.objects import connected
 
-    async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
+    async with connected(settings) as cluster:
         await (watch if query.watch else show)(cluster, kinds, query)

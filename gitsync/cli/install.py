@@ -31,7 +31,7 @@ _CREDENTIALS = {
 
 Image = Annotated[str, typer.Option("--image", metavar="NAME:TAG", help="The image to run, built from the Dockerfile.")]
 Components = Annotated[
-    str, typer.Option("--components", metavar="LIST", help="Folders of config/ to add, with commas: reduced.")
+    str, typer.Option("--components", metavar="LIST", help="Folders of config/ to add: reduced, or namespaced.")
 ]
 Export = Annotated[bool, typer.Option("--export", help="Print the manifests; nothing is installed.")]
 TakeOver = Annotated[bool, typer.Option("--take-over", help="Where Flux serves the same kinds, scale it to 0 first.")]
@@ -58,9 +58,13 @@ def install(
 
     Example: gitsync install --image registry.example/gitsync:0.1.0 --repo https://git.example/fleet.git --branch main
     """
-    from gitsync.install.bundle import Wanted
+    from gitsync.install.bundle import NAMESPACED, Wanted
 
     chosen = tuple(filter(None, (item.strip() for item in components.split(","))))
+    if NAMESPACED in chosen and settings.watch_namespace not in ("", settings.namespace):
+        raise typer.BadParameter(
+            f"the component {NAMESPACED} serves the namespace that it is installed in", param_hint="--watch-namespace"
+        )
     wanted = Wanted(settings.namespace, image, chosen, _configuration(settings))
     if export:
         asyncio.run(_export(wanted))
@@ -109,6 +113,8 @@ async def _install(settings: Settings, wanted: Wanted, take_over: bool, patience
         write(f"{text}\n")
 
     async with connected(settings) as cluster:
+        if not settings.repo:
+            await installer.refuse_to_forget(cluster, wanted.namespace)
         if take_over:
             await installer.stop_flux(cluster, say)
         else:

@@ -65,14 +65,14 @@ def kinds_app() -> tuple[typer.Typer, typer.Typer]:
     return app, sources
 
 
-def seconds(text: str) -> float:
-    """A ``--timeout``. Raises: typer.BadParameter."""
+def seconds(text: str, option: str = "--timeout") -> float:
+    """What a duration given as ``option`` means. Raises: typer.BadParameter."""
     try:
         value = parse_duration(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}; it is written as 30s, 5m or 1h30m", param_hint="--timeout") from None
+        raise typer.BadParameter(f"{error}; it is written as 30s, 5m or 1h30m", param_hint=option) from None
     if value <= 0:
-        raise typer.BadParameter("must be more than zero", param_hint="--timeout")
+        raise typer.BadParameter("must be more than zero", param_hint=option)
     return value
 
 

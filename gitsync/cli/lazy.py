@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -45,5 +46,17 @@ class LazyGroup(TyperGroup):
         if name in self.lazy:
             command = get_command(import_module(self.lazy[name].module).app)
             command.name = name
+            _unwrap(command)
             self.commands[name] = command
         return super().resolve_command(ctx, args)
+
+
+def _unwrap(command: Any) -> None:
+    """Join the lines of each paragraph of the help, here and below: Typer keeps the line ends of the source, which fit
+    no other terminal. Indented paragraphs are left as they are.
+    """
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    joined = [text if text.startswith(" ") else " ".join(text.split("\n")) for text in paragraphs]
+    command.help = "\n\n".join(joined)
+    for below in getattr(command, "commands", {}).values():
+        _unwrap(below)

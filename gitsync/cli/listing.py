@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.cli.objects import read
 from gitsync.cli.output import as_json, as_yaml, format_row, one_line, widths, write
-from gitsync.errors import KindUnknown
 
 if TYPE_CHECKING:
     from gitsync.cli.get import Query
@@ -41,14 +41,16 @@ async def watch(cluster: Cluster, kinds: tuple[Listed, ...], query: Query) -> No
         tables = {}
         for kind in kinds:
             await cluster.resource(kind.group, kind.kind)  # a watch of a kind nobody serves would wait without a word
-            live = await stack.enter_async_context(cluster.watch(kind.group, kind.kind, namespace=query.namespace))
+            live = await stack.enter_async_context(
+                cluster.watch(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
+            )
             live.subscribe(lambda event, kind=kind: changes.put_nowait((kind, event)))  # type: ignore[misc]
-            present = [manifest for key, manifest in sorted(live.items()) if query.wants(key)]
+            present = [manifest for _, manifest in sorted(live.items()) if query.wants(manifest)]
             tables[kind] = _Table(kind, query, prefixed=len(kinds) > 1)
             _print_first(tables[kind], present, query)
         while True:
             kind, event = await changes.get()
-            if query.wants(event.key):
+            if query.wants(event.manifest):
                 _print_change(tables[kind], event, query)
 
 
@@ -59,6 +61,7 @@ class _Table:
         self._kind = kind
         self._wide = query.output == "wide"
         self._namespaces = not query.namespace
+        self._header = query.header
         self._prefix = f"{kind.kind.lower()}/" if prefixed else ""
         self.headers = [*(["NAMESPACE"] if self._namespaces else []), *kind.headers(wide=self._wide)]
         self.widths = [len(header) for header in self.headers]
@@ -72,7 +75,8 @@ class _Table:
         """Header and rows; later single rows keep these columns."""
         rows = [self.row(manifest) for manifest in manifests]
         self.widths = widths([self.headers, *rows])
-        return "".join(format_row(row, self.widths) + "\n" for row in (self.headers, *rows))
+        shown = [self.headers, *rows] if self._header else rows
+        return "".join(format_row(row, self.widths) + "\n" for row in shown)
 
 
 def _print_first(shown: _Table, manifests: list[Manifest], query: Query) -> None:
@@ -94,16 +98,13 @@ def _print_change(shown: _Table, event: WatchEvent, query: Query) -> None:
 
 
 async def _objects(cluster: Cluster, kind: Listed, query: Query) -> list[Manifest]:
-    try:
-        if query.names and query.namespace:
-            keys = [ObjectKey(kind.group, kind.kind, query.namespace, name) for name in query.names]
-            return [_without_managed_fields(await cluster.get(key)) for key in keys]
-        found = await cluster.list(kind.group, kind.kind, namespace=query.namespace)
-    except KindUnknown as error:
-        error.hint = error.hint or "its CustomResourceDefinition is among those of config/crds"
-        raise
-    wanted = [_without_managed_fields(manifest) for manifest in found if query.wants(ObjectKey.of(manifest))]
-    return sorted(wanted, key=ObjectKey.of)
+    if query.names and query.namespace:
+        keys = [ObjectKey(kind.group, kind.kind, query.namespace, name) for name in query.names]
+        found = [await read(cluster, key) for key in keys]
+    else:
+        found = await cluster.list(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
+        found.sort(key=ObjectKey.of)
+    return [_without_managed_fields(manifest) for manifest in found if query.wants(manifest)]
 
 
 def _print_data(value: Any, query: Query) -> None:

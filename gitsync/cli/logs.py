@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,7 +60,7 @@ def logs(
 
     Example: gitsync logs --follow --release default/backend
     """
-    age = int(seconds(since)) if since else None
+    age = math.ceil(seconds(since, "--since")) if since else None
     lines = None if tail < 0 else tail
     asyncio.run(_logs(settings, Wanted(level, release), lines, age, follow, output))
 
@@ -95,7 +96,7 @@ def _show(text: str, wanted: Wanted, output: Format) -> None:
     import sys
 
     from gitsync.cli.output import colours, one_line, write
-    from gitsync.logs import console_line, read_line
+    from gitsync.logs import console_line, printable, read_line
 
     line = read_line(text)
     if line is not None and not wanted.wants(line):
@@ -104,4 +105,4 @@ def _show(text: str, wanted: Wanted, output: Format) -> None:
         if not wanted.release:
             write(one_line(text) + "\n")
     else:
-        write((text if output == "json" else console_line(line, colour=colours(sys.stdout))) + "\n")
+        write((printable(text) if output == "json" else console_line(line, colour=colours(sys.stdout))) + "\n")

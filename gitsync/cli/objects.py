@@ -29,20 +29,21 @@ MANAGER = "gitsync-cli"
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Cluster]:
-    """The cluster that the settings name."""
+    """The cluster that the settings name. A KindUnknown that leaves the block says where our kinds come from."""
     from gitsync.cluster import Cluster
 
     async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
-        yield cluster
+        try:
+            yield cluster
+        except KindUnknown as error:
+            error.hint = "gitsync install brings the kinds of gitsync, and so does gitsync run"
+            raise
 
 
 async def read(cluster: Cluster, key: ObjectKey) -> Manifest:
-    """One object. Raises: NotFound, KindUnknown, both saying what to do."""
+    """One object. Raises: NotFound, saying what to do; KindUnknown."""
     try:
         return await cluster.get(key)
-    except KindUnknown as error:
-        error.hint = error.hint or "its CustomResourceDefinition is among those of config/crds"
-        raise
     except NotFound as error:
         error.hint = error.hint or f"is {key.namespace} the right namespace? gitsync get all -A shows what there is"
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +17,8 @@ R = TypeVar("R")
 
 #: ``-h`` as kubectl has it.
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+#: Settings that people know by a letter, from kubectl and flux.
+_SHORT = {"namespace": "-n"}
 
 
 def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
@@ -49,7 +51,8 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
 
         own = inspect.signature(function, eval_str=True).parameters.values()
         parameters = [parameter for parameter in own if parameter.name not in ("settings", "reload")]
-        parameters += [_config(), *map(_parameter, infos)]
+        taken = {word for parameter in parameters for word in _words(parameter)}
+        parameters += [_config(), *(_parameter(info, _SHORT.get(info.name, ""), taken) for info in infos)]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return command
@@ -63,8 +66,15 @@ def _config() -> inspect.Parameter:
     return inspect.Parameter("config", kind, default=None, annotation=Annotated[Path | None, option])
 
 
-def _parameter(info: SettingInfo) -> inspect.Parameter:
-    """Values stay text here: they are checked where the file's and the environment's are checked."""
+def _words(parameter: inspect.Parameter) -> Iterable[str]:
+    """What an option is called on the command line."""
+    for note in getattr(parameter.annotation, "__metadata__", ()):
+        yield from getattr(note, "param_decls", None) or ()
+
+
+def _parameter(info: SettingInfo, short: str, taken: Set[str]) -> inspect.Parameter:
+    """Values stay text here: they are checked where the file's and the environment's are checked. ``short`` is another
+    name, unless the command itself has ``taken`` it."""
     default = f" (default: {info.default})" if info.default else ""
     options: dict[str, Any] = {
         "help": info.description + default,
@@ -76,5 +86,6 @@ def _parameter(info: SettingInfo) -> inspect.Parameter:
         annotation = Annotated[bool | None, typer.Option(f"{info.flag}/--no-{info.flag[2:]}", **options)]
     else:
         metavar = info.type.upper() if info.type.isalpha() else "TEXT"
-        annotation = Annotated[str | None, typer.Option(info.flag, metavar=metavar, **options)]
+        names = [info.flag] if not short or short in taken else [info.flag, short]
+        annotation = Annotated[str | None, typer.Option(*names, metavar=metavar, **options)]
     return inspect.Parameter(info.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

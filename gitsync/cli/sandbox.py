@@ -22,7 +22,8 @@ Where = Annotated[
     typer.Option("--kubeconfig", metavar="PATH", help="Where to write the kubeconfig (default: a temporary file)."),
 ]
 Port = Annotated[
-    int, typer.Option("--port", metavar="PORT", help="Where to listen on 127.0.0.1 (default: a free port).")
+    int,
+    typer.Option("--port", metavar="PORT", min=0, max=65535, help="Where to listen on 127.0.0.1; 0 is a free port."),
 ]
 Delay = Annotated[float, typer.Option("--delay", metavar="SECONDS", help="How long a pod takes to start.", min=0.0)]
 

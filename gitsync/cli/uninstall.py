@@ -32,8 +32,17 @@ def uninstall(
     Example: gitsync uninstall --keep-namespace
     """
     if not silent:
-        typer.confirm(f"Remove gitsync from namespace {settings.namespace}?", abort=True, err=True)
+        where = f"namespace {settings.namespace} of {asyncio.run(_address(settings))}"
+        typer.confirm(f"Remove gitsync from {where}?", abort=True, err=True)
     asyncio.run(_uninstall(settings, crds, keep_namespace))
+
+
+async def _address(settings: Settings) -> str:
+    """Of the cluster that would lose its agent: the mistake to be made here is the wrong one."""
+    from gitsync.cli.objects import connected
+
+    async with connected(settings) as cluster:
+        return cluster.address
 
 
 async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> None:
@@ -50,6 +59,10 @@ async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> No
             keep_namespace=keep_namespace,
             say=lambda text: write(f"{text}\n"),
         )
+    if not left.removed:
+        write(f"gitsync is not installed in namespace {settings.namespace}\n")
+    if left.namespace:
+        write(f"namespace {settings.namespace} stays: {left.namespace}\n")
     write("what releases installed stays, with Helm's records of it: helm list --all-namespaces\n")
     if left.definitions:
         write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -16,31 +17,39 @@ if TYPE_CHECKING:
     from gitsync.sync.preview import Preview
 
 _HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
+#: How many characters of differences a comment holds; GitHub takes 65,536 in all.
+_COMMENT = 50_000
+#: How many problems a comment names.
+_NAMED = 50
+#: What XML 1.0 has no way to write.
+_NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
-def as_text(result: Verification, changes: Preview | None) -> str:
+def as_text(result: Verification, changes: Preview | None, *, colour: bool = False) -> str:
     """Changes, then a table of the releases in the order in which they became ready, then what went wrong."""
     rows = [_HEADERS, *(_row(tried) for tried in result.releases)]
     columns = widths(rows)
-    parts = [changes_text(changes.objects, colour=False)] if changes is not None else []
+    parts = [changes_text(changes.objects, colour=colour)] if changes is not None else []
     parts += [format_row(row, columns) + "\n" for row in rows] if result.releases else []
     parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
     return "".join([*parts, "\n", _summary(result), "\n"])
 
 
 def as_markdown(result: Verification, changes: Preview | None) -> str:
-    """A comment for a pull request."""
+    """A comment for a pull request. What a commit's author, a chart or an image brought stands in code: it is no markup
+    there, links nowhere and mentions nobody."""
     mark = "✅" if result.passed else "❌"
     lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
     if result.releases:
         lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
-        lines += [_md_row(_row(tried)) for tried in result.releases]
+        lines += [_md_row(map(_cell, _row(tried))) for tried in result.releases]
         lines.append("")
-    lines += [f"- {_escaped(line)}" for line in _wrong(result)]
+    wrong = _wrong(result)
+    lines += [f"- {_code(line)}" for line in wrong[:_NAMED]]
+    lines += [f"- and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
     if changes is not None and changes.objects:
-        text = changes_text(changes.objects, colour=False).rstrip().replace("```", "`\u200b``")
         lines += ["", f"<details><summary>{len(changes.objects)} objects change</summary>", ""]
-        lines += ["```diff", text, "```", "", "</details>"]
+        lines += [*_fenced(changes_text(changes.objects, colour=False)), "", "</details>"]
     return "\n".join([*lines, ""])
 
 
@@ -77,11 +86,11 @@ def as_junit(result: Verification) -> str:
         if tried.phase == "suspended":
             ElementTree.SubElement(case, "skipped")
         elif tried.phase != "ready":
-            message = one_line(redact(tried.message))
+            message = _xml(tried.message)
             ElementTree.SubElement(case, "failure", message=message, type=tried.phase).text = message
     case = ElementTree.SubElement(suite, "testcase", classname="repository", name="files and plain objects")
     if result.problems:
-        text = "\n".join(one_line(redact(problem)) for problem in result.problems)
+        text = "\n".join(map(_xml, result.problems))
         ElementTree.SubElement(case, "failure", message=text.splitlines()[0], type="failed").text = text
     failed = sum(case.find("failure") is not None for case in suite)
     suite.set("tests", str(len(suite)))
@@ -116,10 +125,40 @@ def _summary(result: Verification) -> str:
     return f"commit {result.commit[:7]}: {counts} ({format_duration(round(result.took, 1))})"
 
 
-def _md_row(cells: list[str]) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"
+def _xml(text: str) -> str:
+    return _NO_XML.sub("\ufffd", one_line(redact(text)))
 
 
-def _escaped(text: str) -> str:
-    """Of what a commit's author wrote, nothing is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text)
+def _md_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    """In a table also what stands in code ends at a bar, unless that is escaped."""
+    return _code(text).replace("|", "\\|") if text else ""
+
+
+def _code(text: str) -> str:
+    """``text`` as a code span: between more backticks than it has in a row."""
+    ticks = "`" * (_longest_row(text) + 1)
+    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def _fenced(text: str) -> list[str]:
+    """The lines of a block of code with ``text`` in it, cut at whole lines."""
+    fence = "`" * max(3, _longest_row(text) + 1)
+    kept, size = [], 0
+    lines = text.rstrip().split("\n")
+    for line in lines:
+        size += len(line) + 1
+        if size > _COMMENT:
+            break
+        kept.append(line)
+    left = len(lines) - len(kept)
+    more = ["", f"{left} more lines: `gitsync diff` shows them all"] if left else []
+    return [f"{fence}diff", *kept, fence, *more]
+
+
+def _longest_row(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from gitsync.cli.kinds import Timeout, seconds
 from gitsync.cli.options import CONTEXT, with_settings
+from gitsync.errors import SettingsError
 from gitsync.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 Format = Literal["text", "markdown", "json"]
-New = Annotated[str, typer.Argument(metavar="[COMMIT]", help="A branch, tag or commit.", show_default=True)]
+New = Annotated[str, typer.Argument(metavar="COMMIT", help="A branch, tag or commit.", show_default=True)]
 Base = Annotated[str, typer.Option("--base", metavar="COMMIT", help="What is synced before, so that this is a change.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="text, markdown (for a comment), or json.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="PATH", help="Write a JUnit report there, too.")]
@@ -57,8 +55,10 @@ async def _verify(
     from gitsync.agent.preview import commit_difference
     from gitsync.cli import verdicts
     from gitsync.cli.diff import commit_id
-    from gitsync.cli.output import as_json, progress, write
+    from gitsync.cli.output import as_json, colours, progress, write
 
+    if junit is not None and not junit.parent.is_dir():
+        raise _unwritable(junit, "there is no such directory")
     settings = settings.model_copy(update={"repo": settings.repo or "."})
     new = await commit_id(settings, commits[0])
     base = await commit_id(settings, commits[1]) if commits[1] else ""
@@ -67,12 +67,19 @@ async def _verify(
     changes = await commit_difference(settings, base, new) if base else None
     match output:
         case "text":
-            write(verdicts.as_text(result, changes))
+            write(verdicts.as_text(result, changes, colour=colours(sys.stdout)))
         case "markdown":
             write(verdicts.as_markdown(result, changes))
         case "json":
             write(as_json(verdicts.as_data(result, changes)))
     if junit is not None:
-        await asyncio.to_thread(junit.write_text, verdicts.as_junit(result))
+        try:
+            await asyncio.to_thread(junit.write_text, verdicts.as_junit(result), "utf-8")
+        except OSError as error:
+            raise _unwritable(junit, error.strerror or str(error)) from None
         print(f"wrote {junit}", file=sys.stderr)
     return 0 if result.passed else 1
+
+
+def _unwritable(path: Path, why: str) -> SettingsError:
+    return SettingsError(f"cannot write {path}: {why}", hint="--junit names a file in a directory that is there")

@@ -43,7 +43,7 @@ async def until_answered(cluster: Cluster, key: ObjectKey, token: str, patience:
     except TimeoutError:
         why = readiness(last)[1] if told else "no answer"
         message = f"{key} was not reconciled within {format_duration(patience)}: {why}"
-        hint = "" if told else "is an agent running? its log says what it does (gitsync run)"
+        hint = "" if told else "is an agent running? gitsync check looks, and gitsync logs shows what it says"
         raise NotReadyInTime(message, key=key, hint=hint) from None
     return last
 
@@ -54,7 +54,7 @@ async def until_gone(cluster: Cluster, key: ObjectKey, patience: float) -> None:
         await until(cluster, key, lambda manifest: manifest is None, patience)
     except TimeoutError:
         message = f"{key} is still being deleted after {format_duration(patience)}"
-        hint = "the agent uninstalls it first: is one running? its log says what it does"
+        hint = "the agent uninstalls it first: is one running? gitsync check looks, and gitsync logs shows what it says"
         raise NotReadyInTime(message, key=key, hint=hint) from None
 
 

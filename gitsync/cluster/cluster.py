@@ -27,13 +27,15 @@ class Cluster(Objects):
     """One cluster, as one user: the verbs of Objects, shared watches, and what they have in common.
 
     ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included. ``narrow``: the user
-    may not look beyond single namespaces (see ``scope_of``).
+    may not look beyond single namespaces (see ``scope_of``). ``namespace`` is the only one whose objects are served,
+    "" for all; who serves one is narrow.
     """
 
-    def __init__(self, connection: Connection, timings: Timings, *, narrow: bool = False) -> None:
+    def __init__(self, connection: Connection, timings: Timings, *, narrow: bool = False, namespace: str = "") -> None:
         self._connection = connection
         self._timings = timings
-        self._narrow = narrow
+        self._narrow = narrow or bool(namespace)
+        self.namespace = namespace
         self._origin: Cluster | None = None
         self._user = ""
         transport = Transport(connection, timings)
@@ -44,15 +46,22 @@ class Cluster(Objects):
 
     @classmethod
     async def connect(
-        cls, *, kubeconfig: Path | None = None, context: str | None = None, timings: Timings | None = None
+        cls,
+        *,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        timings: Timings | None = None,
+        namespace: str = "",
     ) -> Cluster:
         """Chooses the cluster as kubectl does: ``kubeconfig``, else KUBECONFIG, else ~/.kube/config, else the pod's
-        service account; ``context`` is a context of the kubeconfig, None for its current one. Makes no request.
+        service account; ``context`` is a context of the kubeconfig, None for its current one. ``namespace`` is the only
+        one to serve. Makes no request.
 
         Raises: SettingsError when what is configured cannot be used.
         """
         timings = timings or Timings()
-        return await cls.connect_through(choose_source(kubeconfig, context, timings), timings)
+        source = choose_source(kubeconfig, context, timings)
+        return cls(await Connection.open(source, timings.renewal), timings, namespace=namespace)
 
     @classmethod
     async def connect_through(
@@ -133,6 +142,11 @@ class Cluster(Objects):
         return await self._discovery.served(self._server_version)
 
     @property
+    def address(self) -> str:
+        """The URL of the API server."""
+        return str(self._connection.access.host)
+
+    @property
     def requests(self) -> Counter[str]:
         return self._transport.requests
 
@@ -148,6 +162,10 @@ class Cluster(Objects):
         stream for all of them ("") costs least; others mostly have rights in single ones.
         """
         return key.group, key.kind, key.namespace if self._narrow else ""
+
+    def serves(self, key: ObjectKey) -> bool:
+        """Whether an object of our own kinds is among those that are watched and worked on."""
+        return self.namespace in ("", key.namespace)
 
     def watch(
         self,

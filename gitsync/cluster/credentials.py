@@ -124,6 +124,11 @@ async def access_from(read: Callable[[], Loader], name: str, timings: Timings, p
     return Access.build(configuration, loader.renew_after(timings), previous)
 
 
+def _exists(path: str) -> bool:
+    """Whether one of the files is there; the library would say so in a log line of its own."""
+    return any(Path(part).expanduser().exists() for part in path.split(os.pathsep))
+
+
 class Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
     """kubernetes.aio's loader, with credential plugins run by us: the library's own run has no time limit, swallows the
     plugin's failure and goes on as an anonymous user.
@@ -135,7 +140,7 @@ class Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
     def read(cls, path: str, context: str | None) -> Loader:
         """Raises: ConfigException."""
         try:
-            merged = KubeConfigMerger(path).config
+            merged = KubeConfigMerger(path).config if _exists(path) else None
         except OSError as error:
             raise ConfigException(f"it cannot be read ({type(error).__name__})") from error
         except Exception as error:  # PyYAML's, and what the library raises on a document that is no kubeconfig

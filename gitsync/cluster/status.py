@@ -50,6 +50,8 @@ _HINTS: Mapping[type[ApiError], str] = {
     QuotaExceeded: "raise the ResourceQuota, or make room in the namespace",
     NamespaceTerminating: "wait until the namespace is gone, or use another one",
 }
+#: Of what is to be created in a namespace that is not there.
+_NO_NAMESPACE = "create the namespace, or let a HelmRelease do so with spec.install.createNamespace: true"
 #: The ResourceQuota plugin's refusals for want of room, and while it does not know yet how much is used (apiserver,
 #: plugin/resourcequota). What lacks a field that a quota asks for ("failed quota") is wrong in itself.
 _QUOTA = re.compile(r"exceeded quota: |status unknown for quota: ")
@@ -66,6 +68,10 @@ class Subject:
     @property
     def secret(self) -> bool:
         return self.key is not None and self.key.kind == "Secret"
+
+    @property
+    def is_namespace(self) -> bool:
+        return self.key is not None and self.key.kind == "Namespace"
 
 
 def error_of(subject: Subject, http_status: int, body: Any, retry_after: float | None = None) -> GitsyncError:
@@ -86,7 +92,10 @@ def error_of(subject: Subject, http_status: int, body: Any, retry_after: float |
     if cls is Forbidden:
         cls = _forbidden(str(status.get("message")), raw_causes)
     causes = [_cause(cause, subject.secret) for cause in raw_causes[:_CAUSES]]
-    return _api_error(subject, cls, http_status, reason, causes, str(status.get("message") or ""))
+    error = _api_error(subject, cls, http_status, reason, causes, str(status.get("message") or ""))
+    if cls is NotFound and (status.get("details") or {}).get("kind") == "namespaces" and not subject.is_namespace:
+        error.hint = _NO_NAMESPACE
+    return error
 
 
 def _forbidden(message: str, causes: Sequence[Mapping[str, Any]]) -> type[ApiError]:

@@ -18,8 +18,14 @@ from gitsync.errors import SettingsError
 CREDENTIALS_DIRECTORY = "/var/run/secrets/gitsync"
 CREDENTIALS = "gitsync-git"
 AGENT = "gitsync"
+#: The file with the agent's settings, in config/ and in the ConfigMap that it becomes.
+CONFIGURATION_FILE = "gitsync.yaml"
 #: The namespace that config/ names.
 NAMESPACE = "gitsync-system"
+
+
+#: The component of an agent that serves the namespace that it is installed in, and no other.
+NAMESPACED = "namespaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,12 @@ async def manifests(wanted: Wanted) -> list[Manifest]:
     return [item for document in kubeyaml.split(text) if (item := kubeyaml.load(document.text))]
 
 
+def is_namespaced(deployment: Manifest) -> bool:
+    """Whether an agent's Deployment is that of the component ``namespaced``."""
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return any(item["name"] == "GITSYNC_WATCH_NAMESPACE" for item in container.get("env") or ())
+
+
 def _files(wanted: Wanted) -> dict[str, str]:
     """config/ by path, with what is wanted written into it."""
     root = directory()
@@ -75,8 +87,8 @@ def _files(wanted: Wanted) -> dict[str, str]:
         kustomization["components"] = list(wanted.components)
     files[KUSTOMIZATION] = "\n".join(yaml_lines(kustomization))
     if wanted.settings:
-        settings = kubeyaml.load(files["gitsync.yaml"]) | wanted.settings
-        files["gitsync.yaml"] = "\n".join([*yaml_lines(settings), ""])
+        settings = kubeyaml.load(files[CONFIGURATION_FILE]) | wanted.settings
+        files[CONFIGURATION_FILE] = "\n".join([*yaml_lines(settings), ""])
     return files
 
 

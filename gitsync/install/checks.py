@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync import kubeyaml
+from gitsync.agent.crds import require_kinds
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.errors import Forbidden, GitsyncError
+from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.health import assess
-from gitsync.install.bundle import AGENT, directory
+from gitsync.install.bundle import AGENT, NAMESPACED, directory, is_namespaced
 from gitsync.install.installer import flux_rivals
 from gitsync.release.wait import names
 
@@ -77,10 +78,17 @@ async def kubernetes(cluster: Cluster) -> Finding:
 
 
 async def definitions(cluster: Cluster) -> Finding:
-    """The CustomResourceDefinitions."""
+    """The CustomResourceDefinitions; who may not look at them sees only whether they are served."""
     keys = [ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", name) for name in crd_names()]
-    found = await asyncio.gather(*(cluster.find(key) for key in keys))
     what = "custom resource definitions"
+    try:
+        found = await asyncio.gather(*(cluster.find(key) for key in keys))
+    except Forbidden:
+        try:
+            await require_kinds(cluster)
+        except KindUnknown as error:
+            return of_error(what, error)
+        return Finding(what, "ok", "HelmReleases and HelmRepositories are served")
     if missing := [key.name for key, live in zip(keys, found, strict=True) if live is None]:
         return Finding(
             what, "failed", f"missing: {', '.join(missing)}", "gitsync install brings them, and so does gitsync run"
@@ -91,10 +99,9 @@ async def definitions(cluster: Cluster) -> Finding:
     return Finding(what, "ok", f"all {len(keys)} are established")
 
 
-async def agent(cluster: Cluster, namespace: str) -> Finding:
-    """The agent that ``gitsync install`` put there."""
+def agent(live: Manifest | None, namespace: str) -> Finding:
+    """The agent that ``gitsync install`` put there; ``live`` is its Deployment."""
     key = ObjectKey("apps", "Deployment", namespace, AGENT)
-    live = await cluster.find(key)
     if live is None:
         hint = "gitsync install puts one there; one that runs elsewhere (gitsync run) is not seen from here"
         return Finding("agent", "warning", f"{key} does not exist", hint)
@@ -107,15 +114,21 @@ async def agent(cluster: Cluster, namespace: str) -> Finding:
 
 async def beside_flux(cluster: Cluster) -> Finding:
     """Whether somebody else serves the same kinds."""
-    if rivals := await flux_rivals(cluster):
+    try:
+        rivals = await flux_rivals(cluster)
+    except Forbidden:
+        return Finding("flux", "warning", "you may not look whether it is running", "an administrator may")
+    if rivals:
         text = f"{names(rivals)} serve the same kinds: two agents undo each other's work"
         return Finding("flux", "failed", text, "gitsync install --take-over scales them to 0")
     return Finding("flux", "ok", "not running")
 
 
-async def rights(cluster: Cluster, user: str = "") -> Finding:
-    """Whether ``user`` ("" for whoever asks) may do what the agent does for itself; config/rbac.yaml lists it."""
-    rules = _rules()
+async def rights(cluster: Cluster, user: str = "", namespace: str = "") -> Finding:
+    """Whether ``user`` ("" for whoever asks) may do what the agent does for itself, everywhere or in the one namespace
+    that it serves; config/rbac.yaml and config/namespaced/role.yaml list it.
+    """
+    rules = _rules(namespace)
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(rule: Manifest) -> bool:
@@ -126,11 +139,15 @@ async def rights(cluster: Cluster, user: str = "") -> Finding:
         answers = await asyncio.gather(*map(ask, rules))
     except Forbidden:
         return Finding("rights", "warning", f"you may not ask what {user} may do", "an administrator may")
-    who = user or "you"
+    except KindUnknown:  # the sandbox: nobody has less than all rights there
+        return Finding("rights", "warning", f"this API server does not say what {user} may do")
+    who, where = user or "you", f" in namespace {namespace}" if namespace else ""
     if missing := [rule for rule, allowed in zip(rules, answers, strict=True) if not allowed]:
         hint = "kubectl apply --server-side -k config brings them, and so does gitsync install"
-        return Finding("rights", "failed", f"{who} may not {_summary(missing)}", hint)
-    return Finding("rights", "ok", f"{who} may do the {len(rules)} things that the agent needs for itself")
+        if namespace:
+            hint = f"gitsync install --components {NAMESPACED} --namespace {namespace} brings them"
+        return Finding("rights", "failed", f"{who} may not {_summary(missing)}{where}", hint)
+    return Finding("rights", "ok", f"{who} may do the {len(rules)} things that the agent needs for itself{where}")
 
 
 async def _allowed(cluster: Cluster, rule: Manifest, user: str) -> bool:
@@ -141,12 +158,14 @@ async def _allowed(cluster: Cluster, rule: Manifest, user: str) -> bool:
     return bool(answer["status"]["allowed"])
 
 
-def _rules() -> list[Manifest]:
-    """What the ClusterRole ``gitsync`` allows, one verb on one resource each, as an access review asks for it."""
-    documents = kubeyaml.split((directory() / "rbac.yaml").read_text())
-    roles = (kubeyaml.load(document.text) for document in documents)
-    role = next(item for item in roles if item and item["kind"] == "ClusterRole")
-    return list(_attributes(role["rules"]))
+def _rules(namespace: str) -> list[Manifest]:
+    """What the ClusterRole ``gitsync`` allows, or the Role ``gitsync-watch`` in its namespace: one verb on one resource
+    each, as an access review asks for it.
+    """
+    file, kind = (f"{NAMESPACED}/role.yaml", "Role") if namespace else ("rbac.yaml", "ClusterRole")
+    roles = (kubeyaml.load(document.text) for document in kubeyaml.split((directory() / file).read_text()))
+    role = next(item for item in roles if item and item["kind"] == kind)
+    return [{"namespace": namespace, **rule} for rule in _attributes(role["rules"])]
 
 
 def _attributes(rules: Iterable[Manifest]) -> Iterable[Manifest]:
@@ -167,17 +186,23 @@ def _summary(missing: Sequence[Manifest]) -> str:
     return "; ".join(f"{', '.join(verbs)} {resource}" for resource, verbs in by_resource.items())
 
 
-async def of_cluster(cluster: Cluster, namespace: str, *, installed: bool) -> AsyncIterator[Finding]:
-    """Everything about a cluster; what an installation brings only when ``installed`` is asked for."""
+async def of_cluster(cluster: Cluster, namespace: str, served: str, *, installed: bool) -> AsyncIterator[Finding]:
+    """Everything about a cluster; what an installation brings only when ``installed`` is asked for. ``served`` is the
+    only namespace to be served, "" for all, or for what the agent in ``namespace`` is made for.
+    """
     yield await kubernetes(cluster)
     yield await beside_flux(cluster)
     if not installed:
-        yield await rights(cluster)
+        yield await rights(cluster, namespace=served)
         return
     yield await definitions(cluster)
-    found = await agent(cluster, namespace)
-    yield found
-    yield await rights(cluster, f"system:serviceaccount:{namespace}:{AGENT}" if found.result != "warning" else "")
+    live = await cluster.find(ObjectKey("apps", "Deployment", namespace, AGENT))
+    yield agent(live, namespace)
+    if live is None:
+        yield await rights(cluster, namespace=served)
+        return
+    served = namespace if is_namespaced(live) else served
+    yield await rights(cluster, f"system:serviceaccount:{namespace}:{AGENT}", served)
 
 
 def of_error(what: str, error: GitsyncError) -> Finding:

@@ -6,12 +6,14 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from gitsync import kubeyaml
 from gitsync.agent.crds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order
 from gitsync.errors import ReleaseError
+from gitsync.git import redacted_url
 from gitsync.health import Health
-from gitsync.install.bundle import CREDENTIALS
+from gitsync.install.bundle import CONFIGURATION_FILE, CREDENTIALS
 from gitsync.release import flux
 from gitsync.release.apply import Applier
 from gitsync.release.interrupt import Interrupt
@@ -25,6 +27,7 @@ MANAGER = "gitsync-cli"
 PART_OF = "app.kubernetes.io/part-of=gitsync"
 #: On the ConfigMap with the agent's settings, whose name changes with its content.
 CONFIGURATION = f"{PART_OF},app.kubernetes.io/component=configuration"
+RBAC = "rbac.authorization.k8s.io"
 _FLUX_PATIENCE = 60.0
 
 Say = Callable[[str], None]
@@ -71,12 +74,30 @@ def _ended(deployment: Manifest, pods: Sequence[Manifest]) -> Health:
     return Health("ready")
 
 
+async def refuse_to_forget(cluster: Cluster, namespace: str) -> None:
+    """For an installation without a repository: one that is there must not lose its own by an upgrade.
+
+    Raises: ReleaseError when the agent in ``namespace`` syncs a repository.
+    """
+    for item in await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION):
+        settings = kubeyaml.load((item.get("data") or {}).get(CONFIGURATION_FILE, "")) or {}
+        if repo := settings.get("repo"):
+            name = item["metadata"]["name"]
+            raise ReleaseError(
+                f"the agent in namespace {namespace} syncs {redacted_url(repo)}; without --repo it would not any more",
+                action="install",
+                hint="name all its settings again, or the file that holds them with --config: "
+                f"kubectl -n {namespace} get configmap {name} -o yaml shows them",
+            )
+
+
 async def install(
     cluster: Cluster, manifests: Sequence[Manifest], credentials: Mapping[str, bytes], patience: float, say: Say
 ) -> None:
     """Apply what ``bundle`` made, and return when the agent runs; ``patience`` is in seconds.
 
     ``credentials`` go into the Secret that the agent's pod mounts. CustomResourceDefinitions that are Flux's stay.
+    Rights that an earlier installation gave and this one does not are taken away.
 
     Raises: NotReadyInTime, saying what the pod waits for; ApiError.
     """
@@ -89,13 +110,27 @@ async def install(
     applied = await applier.apply_all(rest)
     for key in applied:
         say(f"applied {key}")
+    namespace = next(key.namespace for key in applied if key.kind == "Deployment")
+    await _remove_rest(cluster, await bindings(cluster, namespace), applied, say)
     deployments = {key: item for key, item in applied.items() if key.kind == "Deployment"}
 
     async def tell(reason: str) -> None:
         say(f"waiting for {reason}")
 
     await wait_ready(cluster, WaitFor(deployments, PART_OF, patience, on_reason=tell), Interrupt())
-    await _remove_old_configuration(cluster, applied)
+    old = await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION)
+    await _remove_rest(cluster, old, applied, say)
+
+
+async def bindings(cluster: Cluster, namespace: str) -> list[Manifest]:
+    """What gives rights to the agent in ``namespace``, of all installations so far. Two requests."""
+    found = await cluster.list(RBAC, "RoleBinding", namespace=namespace, labels=PART_OF)
+    everywhere = await cluster.list(RBAC, "ClusterRoleBinding", labels=PART_OF)
+    return found + [item for item in everywhere if _subject_namespaces(item) == {namespace}]
+
+
+def _subject_namespaces(binding: Manifest) -> set[str]:
+    return {subject.get("namespace", "") for subject in binding.get("subjects") or ()}
 
 
 def _secret(namespace: str, credentials: Mapping[str, bytes]) -> Manifest:
@@ -111,8 +146,10 @@ def _secret(namespace: str, credentials: Mapping[str, bytes]) -> Manifest:
     }
 
 
-async def _remove_old_configuration(cluster: Cluster, applied: Mapping[ObjectKey, Manifest]) -> None:
-    namespace = next(key.namespace for key in applied if key.kind == "Deployment")
-    for item in await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION):
-        if (key := ObjectKey.of(item)) not in applied:
-            await cluster.delete(key, uid=item["metadata"]["uid"])
+async def _remove_rest(
+    cluster: Cluster, found: Sequence[Manifest], applied: Mapping[ObjectKey, Manifest], say: Say
+) -> None:
+    for item in found:
+        key = ObjectKey.of(item)
+        if key not in applied and await cluster.delete(key, uid=item["metadata"]["uid"]):
+            say(f"deleted {key}, which is not part of this installation")

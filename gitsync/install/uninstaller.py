@@ -9,67 +9,76 @@ from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FINALIZER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.errors import KindUnknown
-from gitsync.install.installer import CONFIGURATION, MANAGER, PART_OF, Say, flux_rivals
+from gitsync.install.bundle import AGENT, is_namespaced
+from gitsync.install.installer import CONFIGURATION, MANAGER, PART_OF, RBAC, Say, bindings, flux_rivals
 from gitsync.release.apply import Applier
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
 _GONE_PATIENCE = 120.0
-_RBAC = "rbac.authorization.k8s.io"
-#: The agent first: without its rights it could only fail.
-_NAMESPACED = (
-    ("apps", "Deployment"),
-    (_RBAC, "RoleBinding"),
-    (_RBAC, "Role"),
-    ("", "ServiceAccount"),
-    ("", "Secret"),
-)
-_CLUSTER_WIDE = ((_RBAC, "ClusterRoleBinding"), (_RBAC, "ClusterRole"))
+_PART_OF_LABEL = PART_OF.partition("=")[0]
+_REST = ((RBAC, "Role"), ("", "ServiceAccount"), ("", "Secret"))
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What stays: definitions and the objects of them; ``flux`` names Flux's controllers that serve them now."""
+    """What stays: definitions and the objects of them; ``flux`` names Flux's controllers that serve them now.
+    ``namespace`` is why the namespace stays, "" when it was not to be deleted, or is. ``removed`` is how many objects
+    are gone."""
 
-    definitions: int
-    releases: int
-    repositories: int
-    flux: tuple[ObjectKey, ...]
+    removed: int
+    definitions: int = 0
+    releases: int = 0
+    repositories: int = 0
+    flux: tuple[ObjectKey, ...] = ()
+    namespace: str = ""
 
 
 async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namespace: bool, say: Say) -> Left:
     """Remove the agent, its rights, its settings and its namespace. With ``crds`` also the definitions, and so every
     HelmRelease and HelmRepository. What Helm releases installed stays in every case.
 
-    HelmReleases lose their finalizer, unless Flux is there to serve them: nobody else would ever let them go.
+    HelmReleases lose their finalizer, unless Flux is there to serve them: nobody else would ever let them go. What an
+    installation that broke off has left is removed like a whole one.
 
     Raises: NotReadyInTime, ApiError.
     """
-    applier = Applier(cluster, MANAGER)
-    for group, kind in _NAMESPACED:
-        await _remove(cluster, applier, await _ours(cluster, group, kind, namespace), say)
-    configuration = await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION)
-    await _remove(cluster, applier, configuration, say)
-    for group, kind in _CLUSTER_WIDE:
-        await _remove(cluster, applier, await _ours(cluster, group, kind), say)
+    remover = _Remover(cluster, say)
+    # The agent first: without its rights it could only fail.
+    agents = await cluster.list("apps", "Deployment", namespace=namespace, labels=PART_OF)
+    await remover.remove(agents)
+    await remover.remove(await bindings(cluster, namespace))
+    for group, kind in _REST:
+        await remover.remove(await cluster.list(group, kind, namespace=namespace, labels=PART_OF))
+    await remover.remove(await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION))
+    if not await cluster.list(RBAC, "ClusterRoleBinding", labels=PART_OF):  # no other installation has them
+        await remover.remove(await cluster.list(RBAC, "ClusterRole", labels=PART_OF))
     rivals = await flux_rivals(cluster)
     releases = await _served(cluster, HELM_GROUP, HELM_RELEASE)
+    repositories = await _served(cluster, SOURCE_GROUP, HELM_REPOSITORY)
     if not rivals:
-        await _let_go(cluster, releases)
-    left = Left(0, 0, 0, tuple(rivals))
+        alone = any(map(is_namespaced, agents)) and not crds  # other namespaces have agents of their own
+        await _let_go(cluster, [item for item in releases if not alone or item["metadata"]["namespace"] == namespace])
+    definitions = await _definitions(cluster)
     if crds and not rivals:
-        await _remove(cluster, applier, await _definitions(cluster), say)
-    else:
-        repositories = await _served(cluster, SOURCE_GROUP, HELM_REPOSITORY)
-        left = Left(len(await _definitions(cluster)), len(releases), len(repositories), tuple(rivals))
-    if not keep_namespace and (found := await cluster.find(ObjectKey("", "Namespace", "", namespace))):
-        await _remove(cluster, applier, [found], say)
-    return left
+        await remover.remove(definitions)
+        definitions, releases, repositories = [], [], []
+    why = "" if keep_namespace else await _remove_namespace(cluster, namespace, remover)
+    return Left(remover.removed, len(definitions), len(releases), len(repositories), tuple(rivals), why)
 
 
-async def _ours(cluster: Cluster, group: str, kind: str, namespace: str = "") -> list[Manifest]:
-    return await cluster.list(group, kind, namespace=namespace, labels=PART_OF)
+async def _remove_namespace(cluster: Cluster, namespace: str, remover: _Remover) -> str:
+    """Delete the namespace with the inventory and the journal; or say why not: a namespace is everything in it."""
+    found = await cluster.find(ObjectKey("", "Namespace", "", namespace))
+    if found is None:
+        return ""
+    if (found["metadata"].get("labels") or {}).get(_PART_OF_LABEL) != AGENT:
+        return "it was not made by gitsync install"
+    if records := await cluster.list("", "Secret", namespace=namespace, labels="owner=helm"):
+        return f"it holds {len(records)} records of Helm releases"
+    await remover.remove([found])
+    return ""
 
 
 async def _served(cluster: Cluster, group: str, kind: str) -> list[Manifest]:
@@ -92,11 +101,22 @@ async def _let_go(cluster: Cluster, releases: list[Manifest]) -> None:
             await cluster.patch(ObjectKey.of(item), {"metadata": {"finalizers": rest}}, manager=MANAGER)
 
 
-async def _remove(cluster: Cluster, applier: Applier, found: list[Manifest], say: Say) -> None:
-    keys = []
-    for item in found:
-        key = ObjectKey.of(item)
-        if await cluster.delete(key, propagation="Foreground", uid=item["metadata"]["uid"]):
-            say(f"deleted {key}")
-            keys.append(key)
-    await applier.gone(keys, _GONE_PATIENCE)
+class _Remover:
+    """Deletes objects, says so, waits until they are gone, and counts them."""
+
+    def __init__(self, cluster: Cluster, say: Say) -> None:
+        self._cluster = cluster
+        self._say = say
+        self._applier = Applier(cluster, MANAGER)
+        self.removed = 0
+
+    async def remove(self, found: list[Manifest]) -> None:
+        """Raises: NotReadyInTime."""
+        keys = []
+        for item in found:
+            key = ObjectKey.of(item)
+            if await self._cluster.delete(key, propagation="Foreground", uid=item["metadata"]["uid"]):
+                self._say(f"deleted {key}")
+                keys.append(key)
+        await self._applier.gone(keys, _GONE_PATIENCE)
+        self.removed += len(keys)

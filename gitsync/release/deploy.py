@@ -21,6 +21,7 @@ from gitsync.diff import subset_differs
 from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
 from gitsync.release.apply import Applier
 from gitsync.release.hooks import HookFailed, HookRun, Hooks
+from gitsync.release.inventory import crds_of, inventory
 from gitsync.release.objects import HELM_OBJECTS, Delta, delta
 from gitsync.release.readiness import KSTATUS, Readiness
 from gitsync.release.records import (
@@ -106,10 +107,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What came of it: the record as stored, what changed, and what a keep policy left in the cluster."""
+    """What came of it: the record as stored, what changed, what a keep policy left in the cluster; ``inventory`` is for
+    the HelmRelease's status."""
 
     record: Record
     delta: Delta
+    inventory: dict[str, Any] = field(repr=False)
 
 
 class Deployer:
@@ -180,6 +183,13 @@ class Deployer:
         late = failed.now(_PENDING[verb], f"{verb.capitalize()} complete", annotations=annotations)
         return await self._finish(ref, late, before, options)
 
+    async def found(self, ref: ReleaseRef, record: Record) -> Deployed:
+        """A revision that is deployed already, as if it had just been. Changes nothing."""
+        objects = await asyncio.to_thread(objects_of, record)
+        crds = await asyncio.to_thread(crds_of, record)
+        settled = await self._applier.settle_namespaces(objects, ref.namespace)
+        return Deployed(record, Delta(), inventory([*crds, *settled]))
+
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
         """Mark a pending revision that nobody works on as failed."""
         latest = self._records.latest(ref.storage, ref.name)
@@ -223,7 +233,8 @@ class Deployer:
             if not isinstance(error, Superseded):
                 await rollout.clean_up()
             raise
-        return Deployed(await self._finish(ref, pending, before, options), change)
+        held = inventory([*(content.crds if options.crds != "Skip" else ()), *objects.values()])
+        return Deployed(await self._finish(ref, pending, before, options), change, held)
 
     async def _run_hooks(
         self, when: Literal["pre", "post"], ref: ReleaseRef, pending: Record, options: Options, interrupt: Interrupt

@@ -8,7 +8,6 @@ are followed, and a pass over one with nothing drifted costs no request.
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -19,15 +18,14 @@ from gitsync.api.conditions import get_condition, remove_condition, set_conditio
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import DRIFT_DETECTED, DRIFTED, TRUE
-from gitsync.charts import parse_objects
 from gitsync.diff import Change, changes, normalised, subset_differs, summary
 from gitsync.release.apply import CRD_GROUP, Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.driftrules import opted_out, tolerating
 from gitsync.release.events import Happening
 from gitsync.release.fights import Fights
+from gitsync.release.inventory import CRD, crds_of
 from gitsync.release.objects import HELM_OBJECTS, owned
-from gitsync.release.records import Record, RecordError, secret_name
 from gitsync.release.storage import MANAGER, RecordStore
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from gitsync.release.turn import Turn
 
 DRIFT_CORRECTED = "DriftCorrected"
-CRD = "CustomResourceDefinition"
 #: Among the scopes that are watched: the CRDs without Helm's label.
 _CRDS = (CRD_GROUP, CRD, "crds/")
 #: Objects named in one message.
@@ -270,20 +267,6 @@ def differs(release: HelmRelease, desired: Manifest, live: Manifest | None) -> b
     if group_of(live["apiVersion"]) == group_of(desired["apiVersion"]) and live["apiVersion"] != desired["apiVersion"]:
         live = {**live, "apiVersion": desired["apiVersion"]}  # fields that were renamed differ; the dry run decides
     return bool(subset_differs(tolerating(desired, live, release.spec.drift_detection.ignore), live))
-
-
-def crds_of(record: Record) -> list[Manifest]:
-    """The CustomResourceDefinitions of the chart's own ``crds/`` folder; a record does not have those of subcharts.
-
-    Raises: RecordError, RenderError when that cannot be read.
-    """
-    files = record.chart.get("files") or ()
-    try:
-        texts = [base64.b64decode(file["data"]).decode() for file in files if file["name"].startswith("crds/")]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        name = secret_name(record.name, record.version)
-        raise RecordError(f"the chart in release record {name} has files that cannot be read", secret=name) from error
-    return [item for text in texts for item in parse_objects(text) if item["kind"] == CRD]
 
 
 def _last_writer(live: Manifest) -> str:

@@ -16,15 +16,21 @@ from gitsync.api.names import (
 )
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
 from gitsync.graph import Edge, Graph, Held
+from gitsync.release.claims import Claims
 from gitsync.release.wait import version
 
 Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
 
 
 class ReleaseIndex:
-    """What the watch of HelmReleases says, plus this agent's own writes that it has yet to say."""
+    """What the watch of HelmReleases says, plus this agent's own writes that it has yet to say. ``namespace`` is the
+    only one that is watched, "" for all.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "") -> None:
+        self._namespace = namespace
+        #: Which of them are about the same Helm release.
+        self.claims = Claims()
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
@@ -89,7 +95,8 @@ class ReleaseIndex:
             return
         self._manifests[key] = manifest
         known = self._releases.get(key)
-        self._releases[key] = _parse(manifest)
+        self._releases[key] = release = _parse(manifest)
+        self.claims.see(key, release if isinstance(release, HelmRelease) else None)
         if before is None or _edges(known) != _edges(self._releases[key]):
             self._graph = None
         self._tell(key, before, manifest)
@@ -98,6 +105,7 @@ class ReleaseIndex:
         """The object is gone."""
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
+        self.claims.see(key, None)
         self._blamed.pop(key, None)
         self._answers.pop(key, None)
         self._graph = None
@@ -175,10 +183,15 @@ class ReleaseIndex:
         missing, unready = self._unready(key)
         if not missing and not unready:
             return None
-        texts = [f"dependency '{_short(item)}' does not exist" for item in missing]
+        texts = [f"dependency '{_short(item)}' {self._why_missing(item)}" for item in missing]
         texts += [f"dependency '{_short(item)}' is not ready{more}" for item, more in unready.items()]
         error = (DependencyMissing if missing else DependencyNotReady)("; ".join(texts))
         return Blocked(error, frozenset({*missing, *unready}))
+
+    def _why_missing(self, key: ObjectKey) -> str:
+        if self._namespace in ("", key.namespace):
+            return "does not exist"
+        return f"cannot be seen: only HelmReleases of namespace '{self._namespace}' are (watch_namespace)"
 
     def leaving_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """The releases that depend on ``key`` and are being deleted as well: they go first. Those in a cycle with it

@@ -30,6 +30,7 @@ from gitsync.release.events import Happening, cause_of, named, uninstalled
 from gitsync.release.expressions import Expressions
 from gitsync.release.meanwhile import meanwhile
 from gitsync.release.options import deploy_options, uninstall_options
+from gitsync.release.policy import policy_of
 from gitsync.release.preserve import preserving
 from gitsync.release.reasons import telling
 from gitsync.release.records import FAILURE, Record, checksum
@@ -93,7 +94,8 @@ class Performer:
         await self.records.mark(record, target.ref.storage, target.digests)
         if turn.status.digest_of(record.version) != checksum(record):  # else only its labels were touched, or the like
             turn.log.info("release taken over as it is", revision=record.version)
-            await self.tests.deployed(turn, release, record, attempt, verb)
+            found = await self.deployer.found(target.ref, record)
+            await self.tests.deployed(turn, release, found, attempt, verb)
         return True
 
     async def confirm(self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt) -> bool:
@@ -111,7 +113,8 @@ class Performer:
         if rolled_back:
             await self._remedies.confirmed(turn, record, target.ref)
         else:
-            await self.tests.deployed(turn, release, record, attempt, turn.status.last_verb)
+            found = await self.deployer.found(target.ref, record)
+            await self.tests.deployed(turn, release, found, attempt, turn.status.last_verb)
         return True
 
     async def perform(
@@ -148,7 +151,7 @@ class Performer:
         except TerminalError as error:
             return await self._failed(turn, release, target, verb, attempt, error)
         self._log_success(turn, verb, deployed, time.monotonic() - started)
-        again = await self.tests.deployed(turn, release, deployed.record, attempt, verb)
+        again = await self.tests.deployed(turn, release, deployed, attempt, verb)
         # Drift is looked for in passes that find the release in sync, the first of them at once.
         return again if release.spec.drift_detection.mode == "disabled" else 0.0
 
@@ -171,7 +174,8 @@ class Performer:
         assert latest is not None
         record = await self.records.read(ref.storage, ref.name, latest.version)
         verb: CountedVerb = "install" if record.version == 1 else "upgrade"
-        await turn.write(turn.status.released(succeeded(verb, record), record, ref.storage, attempt, verb))
+        status = turn.status.released(succeeded(verb, record), record, ref.storage, attempt, verb)
+        await turn.write(status | {"inventory": (await self.deployer.found(ref, record)).inventory})
 
     async def uninstall(
         self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt, *, in_a_hurry: bool = False
@@ -286,17 +290,17 @@ class Performer:
         attempt: Attempt,
         error: TerminalError,
     ) -> float | None:
-        action = release.spec.install if verb == "install" else release.spec.upgrade
+        action = policy_of(release, turn.status, verb)
         failures = turn.status.failures(verb, attempt) + 1
         forever = action.strategy.retries_forever
         exhausted = not forever and action.remediation.exhausted(failures)
         tests = isinstance(error, ChartTestsFailed)
         past = await self._past(turn, target, error)
-        status = turn.status.failed(verb, error.message, attempt, past, exhausted=exhausted, tests=tests)
+        status = turn.status.failed(verb, error.told, attempt, past, exhausted=exhausted, tests=tests)
         turn.log.error(
             f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
             error=error,
-            hint=error.hint or "the next commit that changes this release tries again",
+            hint=error.hint or ("the next commit that changes this release tries again" if exhausted else ""),
             tries=failures,
         )
         await turn.write(status)

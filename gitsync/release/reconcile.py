@@ -16,20 +16,12 @@ import structlog
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
-    ACCESS_DENIED,
-    ARTIFACT_FAILED,
-    DEPENDENCY_CYCLE,
-    DEPENDENCY_MISSING,
-    DEPENDENCY_NOT_READY,
     FINALIZER,
     INVALID,
     RECONCILIATION_FAILED,
     RELEASE_CHANGED,
-    REST_CLIENT_ERROR,
-    ROLLBACK_FAILED,
     SOURCE_NOT_READY,
     UNINSTALL_FAILED,
-    VALUES_ERROR,
 )
 from gitsync.errors import (
     BlockedError,
@@ -44,6 +36,7 @@ from gitsync.errors import (
     KubeConfigMissing,
     KubeConfigRefused,
     NotFound,
+    ReleaseNameTaken,
     RenderError,
     RetryableError,
     SourceNotReady,
@@ -53,11 +46,13 @@ from gitsync.errors import (
     ValuesMissing,
 )
 from gitsync.release.backoff import Backoff
+from gitsync.release.claims import Claim
 from gitsync.release.deploy import ReleaseRef
 from gitsync.release.events import Happening
 from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex, is_current
 from gitsync.release.leaving import leave
+from gitsync.release.policy import tries_of
 from gitsync.release.readiness import check_expressions
 from gitsync.release.readyexpr import judge_dependencies, judged_by_expression
 from gitsync.release.reasons import SILENCE
@@ -65,12 +60,13 @@ from gitsync.release.recorder import EventRecorder
 from gitsync.release.records import HOLDER, checksum
 from gitsync.release.references import References
 from gitsync.release.sites import Sites
-from gitsync.release.state import Action, State, Tries, decide, state_of
-from gitsync.release.status import Attempt, StatusData, StatusWriter
+from gitsync.release.state import Action, State, decide, state_of
+from gitsync.release.status import Attempt, StatusData
 from gitsync.release.support import refused, without_effect
-from gitsync.release.target import ChartSource, Target, target_of
+from gitsync.release.target import ChartSource, Target, ref_of, target_of
 from gitsync.release.testing import judged
 from gitsync.release.turn import MANAGER, Turn
+from gitsync.release.verdicts import blocked_reason, stalled_reason
 from gitsync.release.wait import names
 
 if TYPE_CHECKING:
@@ -102,7 +98,8 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._blocked_on: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        #: Of those blocked, the dependencies that a readyExpr judges: every change of one may be what it waits for.
+        #: Of those blocked, the releases of which every change may be what they wait for: dependencies that a readyExpr
+        #: judges, and who has the same Helm release.
         self._judging: dict[ObjectKey, frozenset[ObjectKey]] = {}
         self._said: dict[ObjectKey, dict[str, str]] = {}
         self._said_blocked: dict[ObjectKey, float] = {}
@@ -150,6 +147,7 @@ class Reconciler:
             return await self._delete(turn, release, interrupt)
         if release.spec.suspend:
             self._once(turn, "release is suspended")
+            await turn.write(turn.status.suspended())
             return None
         if FINALIZER not in release.metadata.finalizers:
             await self._add_finalizer(turn, release)
@@ -158,13 +156,20 @@ class Reconciler:
                 raise FieldNotSupported(f"not supported yet: {', '.join(fields)}", hint="remove it")
             await check_expressions(release, self.expressions)
         except (FieldNotSupported, FieldErrors) as error:
-            await self._stall(turn, INVALID, error)
+            await self._stall(turn, error)
             return None
         if fields := without_effect(release):
             self._once(turn, "fields without effect yet", topic="fields", level="warning", fields=", ".join(fields))
         held = self.index.held.get(turn.key)
         if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
             return await self._block(turn)
+        if (other := self.index.claims.superior(turn.key)) is not None:
+            await self._give_way(turn, ref_of(release), other)
+            return None
+        return await self._aim(turn, release, interrupt)
+
+    async def _aim(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> float | None:
+        """Find out where the release is to be and what it is to be, and bring it there."""
         try:
             self.sites.rules.check(release)
             last, turn.site = turn.site, await self.sites.of(release)
@@ -173,12 +178,12 @@ class Reconciler:
         except (KubeConfigMissing, SourceNotReady, ValuesMissing) as error:
             return await self._block(turn, error)
         except (ChartError, CrossNamespaceRefused, KubeConfigRefused) as error:
-            await self._stall(turn, _stalled_reason(error), error)
+            await self._stall(turn, error)
             return None
         try:
             return await self._converge(turn, release, target, interrupt)
         except (ValuesError, RenderError) as error:
-            await self._stall(turn, _stalled_reason(error), error)
+            await self._stall(turn, error)
             return None
 
     async def _target(self, release: HelmRelease) -> Target:
@@ -196,7 +201,7 @@ class Reconciler:
             timeout=release.spec.timeout_of("upgrade"),
         )
         attempt = Attempt(release.metadata.generation, target.chart.version, target.digests)
-        tries = _tries(release, turn.status, attempt)
+        tries = tries_of(release, turn.status, attempt)
         action = decide(judged(state, latest, release, tries.action), tries)
         self._notice_uninstall(turn, target, state)
         if action is Action.COMPARE:
@@ -211,7 +216,7 @@ class Reconciler:
         old = turn.status.last_ref
         moved = old is not None and self._moved(turn, release, target)
         if moved and old is not None and turn.site.records.latest(old[2], old[0]) is not None:
-            await turn.site.performer.move(turn, release, ReleaseRef(*old), interrupt)
+            await self._move(turn, release, ReleaseRef(*old), interrupt)
         return await self._act(turn, release, target, attempt, action, interrupt)
 
     def _notice_uninstall(self, turn: Turn, target: Target, state: State) -> None:
@@ -235,6 +240,12 @@ class Reconciler:
         """Somebody else has done something to the release: say so, before it is put right."""
         if self._once(turn, "release was changed by somebody else", topic="foreign", level="warning", **fields):
             turn.tell(Happening("Warning", RELEASE_CHANGED, f"the release was changed by somebody else: {what}"))
+
+    async def _move(self, turn: Turn, release: HelmRelease, old: ReleaseRef, interrupt: Interrupt) -> None:
+        """The release is to be another: uninstall what it was, unless that is now another HelmRelease's."""
+        was = Claim(old.name, old.storage, release.kubeconfig_secret)
+        if was == Claim.of(release) or not self._left_to_another(turn, was):
+            await turn.site.performer.move(turn, release, old, interrupt)
 
     def _moved(self, turn: Turn, release: HelmRelease, target: Target) -> bool:
         """Whether the release has another name or namespace than before, or another chart that must not take over."""
@@ -301,7 +312,7 @@ class Reconciler:
                 return pause
             self._said_blocked[turn.key] = time.monotonic()
         assert error is not None
-        await turn.write(turn.status.blocked(_reason(error), error.message))
+        await turn.write(turn.status.blocked(blocked_reason(error), error.told))
         level = "warning" if isinstance(error, _NEEDS_SOMEBODY) else "info"
         self._once(turn, error.message, level=level, hint=error.hint)
         return None
@@ -313,10 +324,26 @@ class Reconciler:
         if was_said and action is not Action.NOTHING:
             turn.log.info("all dependencies are ready, proceeding with release")
 
-    async def _stall(self, turn: Turn, reason: str, error: GitsyncError) -> None:
+    async def _stall(self, turn: Turn, error: GitsyncError) -> None:
         """The same input fails again: say so and wait for another."""
         self._blocked_on.pop(turn.key, None)
-        await self._say(turn, turn.status.stalled(reason, error.message), "release failed", error)
+        await self._say(turn, turn.status.stalled(stalled_reason(error), error.told), "release failed", error)
+
+    async def _give_way(self, turn: Turn, ref: ReleaseRef, other: ObjectKey) -> None:
+        """Another HelmRelease has the release that this one is about: say so, and look again when that one changes."""
+        error = ReleaseNameTaken(
+            f"release {ref} is that of HelmRelease {other.namespace}/{other.name}",
+            hint="give one of them another spec.releaseName, or delete one: the other takes the release over as it is",
+        )
+        await self._stall(turn, error)
+        self._blocked_on[turn.key] = self._judging[turn.key] = frozenset({other})
+
+    def _left_to_another(self, turn: Turn, claim: Claim) -> bool:
+        """Whether another HelmRelease wants the release that this one lets go of: then nothing is uninstalled."""
+        other = self.index.claims.owner(claim, but=turn.key)
+        if other is not None:
+            self._once(turn, "release is left to another HelmRelease", other=str(other))
+        return other is not None
 
     async def _say(self, turn: Turn, status: StatusData, event: str, error: GitsyncError) -> None:
         if await turn.write(status):
@@ -335,7 +362,7 @@ class Reconciler:
         reason = UNINSTALL_FAILED if uninstall else reason
         outcome = error.condition if isinstance(error, UninstallFailed) else ""
         try:
-            await turn.write(turn.status.retrying(reason, error.message, outcome))
+            await turn.write(turn.status.retrying(reason, error.told, outcome))
         except GitsyncError as further:
             turn.log.debug("status could not be written", error=further.message)
         return delay
@@ -357,7 +384,7 @@ class Reconciler:
             await turn.write(turn.status.progressing(f"waiting to be uninstalled after {text}"))
             return None
         self._blocked_on.pop(turn.key, None)
-        if not release.spec.suspend:
+        if not release.spec.suspend and not self._left_to_another(turn, Claim.of(release)):
             await leave(self.sites, turn, release, interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
         answer = await self.cluster.patch(turn.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
@@ -384,40 +411,3 @@ class Reconciler:
         self._said.pop(key, None)
         self._said_blocked.pop(key, None)
         self._backoff.reset(key)
-
-
-def _stalled_reason(error: GitsyncError) -> str:
-    if isinstance(error, KubeConfigRefused):
-        return REST_CLIENT_ERROR
-    if isinstance(error, CrossNamespaceRefused):
-        return ACCESS_DENIED
-    return VALUES_ERROR if isinstance(error, ValuesError) else ARTIFACT_FAILED
-
-
-def _reason(error: BlockedError) -> str:
-    if isinstance(error, KubeConfigMissing):
-        return REST_CLIENT_ERROR
-    if isinstance(error, DependencyCycle):
-        return DEPENDENCY_CYCLE
-    if isinstance(error, DependencyMissing):
-        return DEPENDENCY_MISSING
-    if isinstance(error, ValuesMissing):
-        return VALUES_ERROR
-    return SOURCE_NOT_READY if isinstance(error, SourceNotReady) else DEPENDENCY_NOT_READY
-
-
-def _tries(release: HelmRelease, status: StatusWriter, attempt: Attempt) -> Tries:
-    verb = status.last_verb
-    failures = status.failures(verb, attempt)
-    action = release.spec.install if verb == "install" else release.spec.upgrade
-    if action.strategy.retries_forever:
-        return Tries(verb, failures, retries=-1)
-    remediation = action.remediation
-    return Tries(
-        verb,
-        failures,
-        retries=remediation.retries,
-        remediate_last=remediation.remediates_last_failure(),
-        strategy=remediation.strategy if remediation.retries or remediation.remediates_last_failure() else "none",
-        rollback_failed=status.remedy_failed(ROLLBACK_FAILED),
-    )

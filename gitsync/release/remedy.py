@@ -87,6 +87,7 @@ class Remedies:
         turn.log.info("failed upgrade rolled back", revision=record.version, to_revision=_goal(past))
         text = f"Helm rollback to previous release {_described(past)} succeeded"
         remembered = turn.status.remembered(record, ref.storage)
+        remembered |= {"inventory": (await self._deployer.found(ref, record)).inventory}
         await turn.write(turn.status.remedied(before, True, ROLLBACK_SUCCEEDED, text, remembered))
 
     async def confirmed(self, turn: Turn, record: Record, ref: ReleaseRef) -> None:
@@ -94,6 +95,7 @@ class Remedies:
         status = turn.status
         text = f"{succeeded('rollback', record)}, after its deadline"
         remembered = status.remembered(record, ref.storage)
+        remembered |= {"inventory": (await self._deployer.found(ref, record)).inventory}
         await turn.write(status.remedied(status.old, True, ROLLBACK_SUCCEEDED, text, remembered))
 
     async def _begun(self, ref: ReleaseRef) -> Record | None:

@@ -119,6 +119,12 @@ class Repositories:
         spec = self._specs.get(key)
         if spec is None:
             manifest = self._watch.get(key)
+            if not self._cluster.serves(key):
+                raise SourceNotReady(
+                    f"HelmRepository '{_name(key)}' cannot be seen: only those of namespace "
+                    f"'{self._cluster.namespace}' are (watch_namespace)",
+                    hint="put a HelmRepository into the namespace of its releases",
+                )
             if manifest is None:
                 raise SourceNotReady(
                     f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"

@@ -129,13 +129,13 @@ class Sites:
         if not kubeconfig and not account:
             if release.key in self._used:
                 await self.leave(release.key)
+            if self.own.cluster.namespace:
+                await _follow(self.own, release)
             return self.own
         digest = hashlib.sha256(kubeconfig.encode()).hexdigest() if kubeconfig else ""
         where = _Where(digest, release.metadata.namespace if account else "", account)
         site = await self._at(where, release.key, kubeconfig)
-        # Its records may have been elsewhere than they are to be.
-        for namespace in {release.storage_namespace, release.status.storage_namespace or release.storage_namespace}:
-            await site.follow(namespace)
+        await _follow(site, release)
         return site
 
     async def confirm(self, release: HelmRelease) -> None:
@@ -161,7 +161,7 @@ class Sites:
 
     async def __aenter__(self) -> Sites:
         self._listen(self.own)
-        await self.own.follow("")
+        await self.own.follow(self.own.cluster.namespace)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -232,3 +232,9 @@ class Sites:
             cluster = self._remote.pop(where.kubeconfig, None)
             if cluster is not None:
                 await cluster.close()
+
+
+async def _follow(site: Site, release: HelmRelease) -> None:
+    """Have the records of a release known, where they are to be and where they may have been until now."""
+    for namespace in {release.storage_namespace, release.status.storage_namespace or release.storage_namespace}:
+        await site.follow(namespace)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from gitsync.api.conditions import Condition, get_condition, remove_condition, set_condition
 from gitsync.api.duration import format_duration
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     FALSE,
@@ -28,6 +28,7 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     RETRIES_EXCEEDED,
     STALLED,
+    SUSPENDED,
     TEST_FAILED,
     TEST_SUCCESS,
     TRUE,
@@ -88,6 +89,14 @@ class StatusWriter:
             *([(outcome, FALSE, reason, message)] if outcome else []),
             drop=(STALLED,),
         )
+
+    def suspended(self) -> StatusData:
+        """Nobody goes on with what was under way, or waits for what was waited for. Anything else stays as it is."""
+        ready = get_condition(self._conditions(), READY)
+        if ready is None or get_condition(self._conditions(), RECONCILING) is None:
+            return self.old
+        message = f"suspended; before that: {ready['message']}"
+        return self._with(self._touched(), (READY, UNKNOWN, SUSPENDED, message), drop=(RECONCILING,))
 
     def remedying(self, message: str) -> StatusData:
         """A failure is being remedied: Reconciling, while Ready goes on saying what failed."""
@@ -164,7 +173,7 @@ class StatusWriter:
     def forgotten(self) -> StatusData:
         """The newest revision was uninstalled, by us."""
         newest, *rest = self.old.get("history") or ({},)
-        return {"history": [{**newest, "status": "uninstalled"}, *rest]} if newest else {}
+        return {"history": [{**newest, "status": "uninstalled"}, *rest], "inventory": None} if newest else {}
 
     def in_sync(self, reason: str, message: str) -> StatusData:
         """Nothing had to be done. A Ready that was true before keeps its words."""
@@ -247,6 +256,17 @@ class StatusWriter:
         """The newest revision that the status knows of is in the cluster, as far as we had to do with it."""
         snapshots: Sequence[dict[str, Any]] = self.old.get("history") or ({},)
         return bool(snapshots[0].get("status") == "deployed")
+
+    @property
+    def is_uninstalled(self) -> bool:
+        """The newest revision that the status knows of was taken out of the cluster again, by us."""
+        snapshots: Sequence[dict[str, Any]] = self.old.get("history") or ({},)
+        return bool(snapshots[0].get("status") == "uninstalled")
+
+    @property
+    def was_good(self) -> bool:
+        """Of the revisions that the status knows of, one was deployed."""
+        return any(item.get("status") in ("deployed", "superseded") for item in self.old.get("history") or ())
 
     @property
     def last_revision(self) -> int:
@@ -374,20 +394,6 @@ def history(old: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str
     good = next((item for item in snapshots if item.get("status") in ("deployed", "superseded")), new)
     newest = snapshots[:MAX_SNAPSHOTS]
     return newest if good in newest else [*newest[:-1], good]
-
-
-def inventory(objects: Sequence[Manifest]) -> dict[str, Any]:
-    """status.inventory: ``namespace_name_group_kind`` and version of every object."""
-    entries = []
-    for manifest in objects:
-        key = ObjectKey.of(manifest)
-        entries.append(
-            {
-                "id": f"{key.namespace}_{key.name}_{key.group}_{key.kind}",
-                "v": manifest["apiVersion"].rpartition("/")[2],
-            }
-        )
-    return {"entries": entries}
 
 
 def _seconds(time: str) -> str:

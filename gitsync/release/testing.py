@@ -28,7 +28,7 @@ from gitsync.api.names import (
 )
 from gitsync.errors import GitsyncError, ReleaseError
 from gitsync.release.apply import Applier
-from gitsync.release.deploy import ReleaseRef
+from gitsync.release.deploy import Deployed, ReleaseRef
 from gitsync.release.hooks import HookData, HookFailed, HookRun, Hooks
 from gitsync.release.records import Record, Summary
 from gitsync.release.state import State
@@ -74,11 +74,12 @@ class ChartTests:
         self._hooks = Hooks(cluster, Applier(cluster, MANAGER))
 
     async def deployed(
-        self, turn: Turn, release: HelmRelease, record: Record, attempt: Attempt, verb: Verb
+        self, turn: Turn, release: HelmRelease, deployed: Deployed, attempt: Attempt, verb: Verb
     ) -> float | None:
         """Say that a revision was deployed: Ready, or with its tests still to come. Returns seconds until they are."""
-        storage = release.storage_namespace
+        record, storage = deployed.record, release.storage_namespace
         status = turn.status.released(succeeded(verb, record), record, storage, attempt, verb)
+        status |= {"inventory": deployed.inventory}
         if not release.spec.test.enable:
             await turn.write(status)
             return None

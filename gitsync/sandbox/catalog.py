@@ -116,6 +116,10 @@ class Catalog:
         """Whether a group, or a version of it, is served."""
         return any(each.group == group and version in ("", each.version) for each in self._resources.values())
 
+    def kinds(self) -> Iterator[Resource]:
+        """Every kind that is served, once."""
+        yield from self._collections.values()
+
     def namespaced(self) -> Iterator[Resource]:
         """Every kind that lives in namespaces, once."""
         return (each for each in self._collections.values() if each.namespaced and "list" in each.verbs)

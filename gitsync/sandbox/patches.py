@@ -22,8 +22,6 @@ def json_patched(document: Any, patch: Any) -> Any:
         raise bad_request("error decoding patch: a list of operations is expected")
     try:
         return jsonpatch.apply_patch(document, patch)
-    except jsonpatch.InvalidJsonPatch as error:
-        raise bad_request(f"error decoding patch: {error}") from None
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
         raise Failure(422, "Invalid", "the server rejected our request due to an error in our request") from None
 

@@ -117,13 +117,20 @@ class Store:
         """Have ``listener`` called after each change, in order; it must be quick. Ends with what is returned."""
         token = next(self._tokens)
         self._listeners[token] = listener
-        return lambda: self._listeners.pop(token, None) and None
+
+        def end() -> None:
+            self._listeners.pop(token, None)
+
+        return end
 
     def _index(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
         for manifest in (old, new):
             for owner in (manifest or {}).get("metadata", {}).get("ownerReferences") or ():
                 known = self._dependents.setdefault(owner["uid"], set())
-                known.add(key) if manifest is new else known.discard(key)
+                if manifest is new:
+                    known.add(key)
+                else:
+                    known.discard(key)
                 if not known:
                     del self._dependents[owner["uid"]]
         if old is not None:

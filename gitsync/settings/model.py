@@ -5,9 +5,10 @@ documentation follow from it.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -68,7 +69,8 @@ def default_state_dir() -> Path:
 Duration = Annotated[float, BeforeValidator(_duration)]
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 #: What Kubernetes takes as the name of a namespace (RFC 1123 label).
-Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+Label = Annotated[str, Field(pattern=f"^{_LABEL}$")]
 
 _REPOSITORY, _CREDENTIALS, _CLUSTER = "Repository", "Git credentials", "Cluster"
 _SYNC, _RELEASES, _ACCESS, _PROBES, _LOGS = "Sync", "Releases", "Access", "Probes", "Logs"
@@ -139,16 +141,16 @@ class Settings(BaseSettings):
     context: Annotated[str, Spec(_CLUSTER, "name", default="the file's current one")] = Field(
         "", description="The context of the kubeconfig file."
     )
-    namespace: Annotated[Label, Spec(_CLUSTER, "name")] = Field(
+    namespace: Annotated[Label, Spec(_CLUSTER, "name", default="gitsync-system, or watch_namespace")] = Field(
         "gitsync-system", description="The namespace that holds gitsync's own inventory and journal."
     )
 
     name: Annotated[Label, Spec(_SYNC, "name")] = Field(
         "gitsync",
         description="The name of this sync: its mark on what it applies, and on its inventory and journal. One agent "
-        "serves all HelmReleases of a cluster, so a cluster has one agent.",
+        "serves all HelmReleases of a cluster, or of its watch_namespace, so each of these has one agent.",
     )
-    default_namespace: Annotated[Label, Spec(_SYNC, "name")] = Field(
+    default_namespace: Annotated[Label, Spec(_SYNC, "name", default="default, or watch_namespace")] = Field(
         "default", description="The namespace of objects whose manifest names none."
     )
     prune: Annotated[bool, Spec(_SYNC, "boolean")] = Field(
@@ -164,6 +166,12 @@ class Settings(BaseSettings):
 
     concurrency: Annotated[int, Spec(_RELEASES, "number")] = Field(
         10, ge=1, le=200, description="How many releases are worked on at the same time."
+    )
+    watch_namespace: Annotated[str, Spec(_ACCESS, "name", default="all namespaces")] = Field(
+        "",
+        pattern=f"^({_LABEL})?$",
+        description="The only namespace whose HelmReleases and HelmRepositories are served. gitsync then asks the API "
+        "server for nothing beyond it, but for what a manifest or a release names, so that rights in it are enough.",
     )
     default_service_account: Annotated[str, Spec(_ACCESS, "name")] = Field(
         "",
@@ -196,6 +204,15 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, Spec(_LOGS, "debug, info, warning or error")] = Field(
         "info", description="The least important lines that are written."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_one_namespace(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Who serves one namespace keeps everything there, unless it is said otherwise."""
+        served = given.get("watch_namespace")
+        if isinstance(served, str) and re.fullmatch(_LABEL, served):
+            return {"namespace": served, "default_namespace": served, **given}
+        return given
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -35,23 +35,24 @@ class LiveReader:
         Those in ``new`` have never been applied by this sync: where a list of all that any sync has applied does not
         name them, they are taken as not there, rather than asked for one by one. Applying finds out.
         """
-        kinds: dict[tuple[str, str], list[ObjectKey]] = {}
+        scopes: dict[tuple[str, str, str], list[ObjectKey]] = {}
         for key in keys:
-            kinds.setdefault((key.group, key.kind), []).append(key)
+            scopes.setdefault(self._cluster.scope_of(key), []).append(key)
         found: dict[ObjectKey, Manifest | None] = {}
-        for part in await asyncio.gather(*(self._kind(kind, wanted, new) for kind, wanted in kinds.items())):
+        for part in await asyncio.gather(*(self._scope(scope, wanted, new) for scope, wanted in scopes.items())):
             found |= part
         return found
 
-    async def _kind(
-        self, kind: tuple[str, str], keys: list[ObjectKey], new: Collection[ObjectKey]
+    async def _scope(
+        self, scope: tuple[str, str, str], keys: list[ObjectKey], new: Collection[ObjectKey]
     ) -> dict[ObjectKey, Manifest | None]:
-        if (watch := self._watched.get(kind)) is not None:
+        group, kind, namespace = scope
+        if (watch := self._watched.get((group, kind))) is not None:
             return {key: watch.get(key) for key in keys}
         found: dict[ObjectKey, Manifest | None] = {}
         if len(keys) >= LIST_FROM:
             try:
-                listed = await self._cluster.list(*kind, labels=SYNC_LABEL)
+                listed = await self._cluster.list(group, kind, namespace=namespace, labels=SYNC_LABEL)
             except (KindUnknown, NotFound, Forbidden):
                 return dict.fromkeys(keys)
             wanted = set(keys)

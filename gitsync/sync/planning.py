@@ -106,6 +106,11 @@ def _is_plain(key: ObjectKey) -> bool:
     return not early and key.group != SOURCE_GROUP and not is_release(key)
 
 
+def is_own_kind(key: ObjectKey) -> bool:
+    """Whether an object is of the kinds that an agent works on: a HelmRelease, or a source of charts."""
+    return is_release(key) or key.group == SOURCE_GROUP
+
+
 def is_release(key: ObjectKey) -> bool:
     """Whether an object is a HelmRelease."""
     return key.group == HELM_GROUP and key.kind == HELM_RELEASE

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.names import SYNC_LABEL
-from gitsync.errors import ApiError, NotReadyInTime, ObjectFailed, OwnedByAnother, Superseded, WebhookUnavailable
+from gitsync.errors import (
+    ApiError,
+    NotReadyInTime,
+    NotServed,
+    ObjectFailed,
+    OwnedByAnother,
+    Superseded,
+    WebhookUnavailable,
+)
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.release.apply import Applier
@@ -25,7 +33,7 @@ from gitsync.sync.journal import Result, append
 from gitsync.sync.live import LiveReader
 from gitsync.sync.ownership import Owner, stamped
 from gitsync.sync.placement import placed
-from gitsync.sync.planning import Step, SyncPlan, is_release, mass_prune, staged, to_prune, verdict_of
+from gitsync.sync.planning import Step, SyncPlan, is_own_kind, is_release, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.settle import Outcomes, Settling
@@ -205,6 +213,9 @@ class Syncer:
     async def _apply_one(self, step: Step, report: Report, slots: asyncio.Semaphore) -> Manifest | None:
         live = step.live
         origin = str(step.desired.origin)
+        if is_own_kind(step.key) and not self.cluster.serves(step.key):
+            report.failed(step.key, _not_served(step.key, self.cluster.namespace), origin)
+            return None
         commit = _commit_for(step, report.commit)
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin, _edge_origins(step.desired))
         try:
@@ -342,6 +353,14 @@ def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
     """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
     drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
     return drifted or commit
+
+
+def _not_served(key: ObjectKey, namespace: str) -> NotServed:
+    return NotServed(
+        f"this agent serves namespace '{namespace}' alone (watch_namespace), and nobody would look at a {key.kind} in "
+        f"namespace '{key.namespace}'",
+        hint="give it that namespace, or have another agent sync it",
+    )
 
 
 def _edge_origins(item: DesiredObject) -> list[Origin]:

@@ -142,7 +142,7 @@ class Side:
             with error:
                 code, answer, warnings = error.code, _parsed(error.read()), []
         if not self.words and code >= 400:
-            answer.pop("message", None)
+            answer = {**answer, "message": "", "details": _wordless(answer.get("details") or {})}
         self.told.append(self._comparable({"asked": f"{method} {path}", "code": code, "answer": answer, "w": warnings}))
         assert isinstance(answer, dict)
         return answer
@@ -203,6 +203,11 @@ class Side:
             ours = [self._comparable(entry) for entry in value if entry.get("manager", "").startswith("contract")]
             return sorted(ours, key=lambda entry: json.dumps(entry, sort_keys=True))
         return self._comparable(value)
+
+
+def _wordless(details: Json) -> Json:
+    causes = [{**cause, "message": ""} for cause in details.get("causes", ())]
+    return {**details, "causes": causes} if causes else details
 
 
 def _parsed(body: bytes) -> Json:

@@ -72,9 +72,10 @@ def tell(sandbox: ControlPlane, real_control_plane: ControlPlane) -> Iterator[Te
     sides = [Side(each, f"test-{uuid.uuid4().hex[:8]}") for each in (sandbox, real_control_plane)]
     for side in sides:
         side.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": side.namespace}})
-    for side in sides:
-        while not has_service_account(side.cluster, side.namespace):
-            time.sleep(0.02)
+    deadline = time.monotonic() + 60
+    while not all(has_service_account(side.cluster, side.namespace) for side in sides):
+        assert time.monotonic() < deadline, "a namespace got no service account"
+        time.sleep(0.02)
 
     def told(story: Callable[[Side], None]) -> None:
         for side in sides:

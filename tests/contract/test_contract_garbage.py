@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -11,9 +10,8 @@ import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
-from gitsync.errors import Conflict, Forbidden, NotFound
-from tests.contract.stories import deployment, settings
-from tests.controlplane.cluster import Cli
+from gitsync.errors import Forbidden, NotFound
+from tests.contract.stories import native, settings
 
 MANAGER = "contract"
 
@@ -107,47 +105,15 @@ async def test_a_namespace_takes_its_content_with_it_and_takes_nothing_new_meanw
     await gone(live, key("", name, "Namespace"))
 
 
-async def test_only_the_version_that_was_read_is_deleted(live: Cluster, namespace: str, kubectl: Cli) -> None:
-    await live.create(placed(settings(), namespace), manager=MANAGER)
-    path = f"/api/v1/namespaces/{namespace}/configmaps/settings"
-    before = await live.get(key(namespace, "settings"))
-    changed = await live.patch(key(namespace, "settings"), {"data": {"a": "1"}}, manager=MANAGER)
-    assert int(changed["metadata"]["resourceVersion"]) > int(before["metadata"]["resourceVersion"])
-    with pytest.raises(Conflict):
-        await live.replace(before | {"data": {"b": "2"}}, manager=MANAGER)
-    assert "settings" in kubectl("get", "--raw", path)
-
-
-async def test_what_kubectl_shows_and_changes(kubectl: Cli, namespace: str) -> None:
-    in_namespace = ("--namespace", namespace)
-    kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2", *in_namespace)
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s", *in_namespace)
-    header, row = kubectl("get", "deployments", *in_namespace).splitlines()
-    assert header.split() == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"]
-    assert row.split()[:4] == ["web", "2/2", "2", "2"]
-    header, *rows = kubectl("get", "pods", *in_namespace).splitlines()
-    assert header.split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
-    assert [line.split()[1:4] for line in rows] == [["1/1", "Running", "0"]] * 2
-    kubectl("set", "image", "deployment/web", "web=web:2", *in_namespace)
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s", *in_namespace)
-    kubectl("create", "secret", "generic", "login", "--from-literal=user=me", *in_namespace)
-    assert kubectl("get", "secret", "login", "-o", "jsonpath={.data.user}", *in_namespace) == "bWU="
-    kubectl("annotate", "secret", "login", "a=b", *in_namespace)
-    kubectl("delete", "secret", "login", "--wait", *in_namespace)
-    assert kubectl("auth", "can-i", "delete", "pods", *in_namespace).strip() == "yes"
-
-
-async def test_what_kubectl_applies(kubectl: Cli, namespace: str) -> None:
-    def apply(manifest: Manifest, *flags: str) -> str:
-        return kubectl("apply", "-f", "-", "--namespace", namespace, *flags, stdin=json.dumps(manifest))
-
-    first = deployment()
-    assert apply(first) == "deployment.apps/web created\n"
-    assert apply(first) == "deployment.apps/web unchanged\n"
-    first["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "B", "value": "2"}]
-    assert apply(first) == "deployment.apps/web configured\n"
-    env = "jsonpath={.spec.template.spec.containers[0].env[*].name}"
-    assert kubectl("get", "deployment", "web", "-o", env, "--namespace", namespace) == "B"
-    assert apply(first, "--server-side") == "deployment.apps/web serverside-applied\n"
-    with pytest.raises(Exception, match="unknown field"):
-        apply(deployment(replcias=1))
+async def test_a_write_that_changes_nothing_is_no_change(live: Cluster, namespace: str) -> None:
+    wanted = placed(native("networking.k8s.io/v1", "NetworkPolicy", "web", spec={"podSelector": {}}), namespace)
+    first = await live.apply(wanted, manager=MANAGER)
+    assert await live.apply(wanted, manager=MANAGER) == first
+    labels = {"metadata": {"labels": {"a": "b"}}}
+    changed = await live.patch(
+        ObjectKey("networking.k8s.io", "NetworkPolicy", namespace, "web"), labels, manager=MANAGER
+    )
+    assert int(changed["metadata"]["resourceVersion"]) > int(first["metadata"]["resourceVersion"])
+    again = await live.patch(ObjectKey("networking.k8s.io", "NetworkPolicy", namespace, "web"), labels, manager=MANAGER)
+    assert again["metadata"]["managedFields"] == changed["metadata"]["managedFields"]
+    assert again["metadata"]["generation"] == first["metadata"]["generation"] == 1

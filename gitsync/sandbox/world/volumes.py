@@ -9,6 +9,8 @@ from gitsync.sandbox.store import Key
 from gitsync.sandbox.world.world import World
 
 VOLUMES: Final = "persistentvolumes."
+#: Seconds after which a claim that a pod still uses is looked at again.
+_AGAIN: Final = 0.1
 _PROTECTION: Final = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
 
 
@@ -19,7 +21,9 @@ def claim(world: World, key: Key) -> None:
         return
     spec, metadata = manifest["spec"], manifest["metadata"]
     if "deletionTimestamp" in metadata:
-        if not _used(world, key):
+        if _used(world, key):
+            world.look_later(key, _AGAIN)
+        else:
             world.drop_finalizer(key, _PROTECTION[0])
             if spec.get("volumeName"):
                 world.delete(Key(VOLUMES, "", spec["volumeName"]))
@@ -61,9 +65,7 @@ def service(world: World, key: Key) -> None:
 
 
 def _used(world: World, key: Key) -> bool:
-    for at, pod in world.store.items("pods.", key.namespace):
-        volumes = pod["spec"].get("volumes") or ()
-        if any((each.get("persistentVolumeClaim") or {}).get("claimName") == key.name for each in volumes):
-            world.look_later(key, 0.1) if at else None
-            return True
-    return False
+    volumes = (
+        each for _, pod in world.store.items("pods.", key.namespace) for each in pod["spec"].get("volumes") or ()
+    )
+    return any((each.get("persistentVolumeClaim") or {}).get("claimName") == key.name for each in volumes)
