@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "log": Lazy("gitsync.cli.log", "Show commits and what they did to the cluster."),
 }
 
+
+#: What no program can do anything about: a full disk, say.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 #: Set by the scripts of ``gitsync completion``: click's name for the variable, made of the program's.
 COMPLETING = "_GITSYNC_COMPLETE"
@@ -129,7 +133,9 @@ def _failed(error: Exception, debug: bool) -> int:
 
         print_error("".join(traceback.format_exception(error)))
     for cause in _causes(error):
-        if isinstance(cause, GitsyncError):
+        if isinstance(cause, OSError) and cause.errno in _OF_THE_MACHINE:
+            print_error(f"error: {cause.filename or 'what was to be written'}: {cause.strerror}")
+        elif isinstance(cause, GitsyncError):
             text = str(cause)
             print_error(f"error: {text}", "" if cause.hint in text else cause.hint)
         else:

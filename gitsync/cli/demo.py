@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
+_INTERRUPTED = 130
+
 Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step and leave everything running.")]
 
 
@@ -118,13 +120,16 @@ def _ways_to_play(settings: Settings, fleet: Fleet) -> None:
 
 
 async def _unless_ended(step: Coroutine[None, None, None], agent: asyncio.Task[int]) -> None:
-    """Wait for a step to be done, but not for an agent that is gone."""
+    """Wait for a step to be done, but not for an agent that is gone. Raises: typer.Exit when it was told to stop."""
     waiting = asyncio.create_task(step)
-    await asyncio.wait({waiting, agent}, return_when=asyncio.FIRST_COMPLETED)
-    if agent.done() and not waiting.done():
+    try:
+        await asyncio.wait({waiting, agent}, return_when=asyncio.FIRST_COMPLETED)
+        if agent.done() and not waiting.done():
+            agent.result()
+            raise typer.Exit(_INTERRUPTED)  # Ctrl-C, which the agent takes for itself
+        await waiting
+    finally:
         waiting.cancel()
-        agent.result()
-    await waiting
 
 
 def _sample_repository() -> Path:

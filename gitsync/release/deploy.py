@@ -188,7 +188,7 @@ class Deployer:
         objects = await asyncio.to_thread(objects_of, record)
         crds = await asyncio.to_thread(crds_of, record)
         settled = await self._applier.settle_namespaces(objects, ref.namespace)
-        return Deployed(record, Delta(), inventory([*crds, *settled]))
+        return Deployed(record, delta(settled, settled), inventory([*crds, *settled]))
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
         """Mark a pending revision that nobody works on as failed."""

@@ -19,6 +19,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import DRIFT_DETECTED, DRIFTED, TRUE
 from gitsync.diff import Change, changes, normalised, subset_differs, summary
+from gitsync.errors import KindUnknown
 from gitsync.release.apply import CRD_GROUP, Applier
 from gitsync.release.deploy import ReleaseRef, objects_of
 from gitsync.release.driftrules import opted_out, tolerating
@@ -87,7 +88,13 @@ class Drift:
             interrupt.check()
             if key in waiting:
                 continue
-            if (found := await self._confirmed(release, followed.desired[key])) is None:
+            try:
+                found = await self._confirmed(release, followed.desired[key])
+            except KindUnknown:
+                if not any(item.key.kind == CRD for item in drifted):
+                    raise  # nothing of the release brings its kind back
+                found = Drifted(key, followed.desired[key], missing=True)
+            if found is None:
                 followed.is_good(key)
             else:
                 drifted.append(found)
@@ -95,7 +102,7 @@ class Drift:
             await self._warn(turn, drifted)
             return None
         await self._calm(turn)
-        await self._correct(turn, drifted)
+        await self._correct(turn, drifted, interrupt)
         pauses = [self._fights.pause((turn.key, key)) for key in suspects]
         return min((pause for pause in pauses if pause), default=None)
 
@@ -170,13 +177,16 @@ class Drift:
         if get_condition(status.get("conditions"), DRIFTED) is not None:
             await turn.write({**status, "conditions": remove_condition(status["conditions"], DRIFTED)})
 
-    async def _correct(self, turn: Turn, drifted: list[Drifted]) -> None:
+    async def _correct(self, turn: Turn, drifted: list[Drifted], interrupt: Interrupt) -> None:
         corrected = []
         for item in drifted:
             fight = (turn.key, item.key)
             fields = {str(change) for change in item.changes} or {""}
             if self._fights.corrects(fight, fields):
-                await self._cluster.apply(item.desired, manager=MANAGER)
+                if item.key.kind == CRD:
+                    await self._applier.apply_crds([item.desired], interrupt)
+                else:
+                    await self._cluster.apply(item.desired, manager=MANAGER)
                 corrected.append(item)
             elif self._fights.is_first(fight):
                 text = f"somebody changes {item} again and again; it is left alone for a while"
@@ -206,7 +216,7 @@ class _Followed:
         self._cluster = cluster
         self.revision = revision
         self.release = release
-        self.desired = {**objects, **crds}
+        self.desired = {**crds, **objects}  # an object whose kind has gone can only be put back after its CRD
         self._crds = dict.fromkeys(crds, 0)
         self.suspects: list[ObjectKey] = []
         self._on_drift = on_drift

@@ -297,11 +297,12 @@ class Performer:
         tests = isinstance(error, ChartTestsFailed)
         past = await self._past(turn, target, error)
         status = turn.status.failed(verb, error.told, attempt, past, exhausted=exhausted, tests=tests)
+        hint = error.hint or ("the next commit that changes this release tries again" if exhausted else "")
         turn.log.error(
             f"{verb} retries exhausted" if exhausted else f"{verb} failed, will be tried again",
             error=error,
-            hint=error.hint or ("the next commit that changes this release tries again" if exhausted else ""),
             tries=failures,
+            **({"hint": hint} if hint else {}),
         )
         await turn.write(status)
         if forever:

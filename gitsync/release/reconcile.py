@@ -46,6 +46,7 @@ from gitsync.errors import (
     ValuesMissing,
 )
 from gitsync.release.backoff import Backoff
+from gitsync.release.blocking import Blocking, Once
 from gitsync.release.claims import Claim
 from gitsync.release.deploy import ReleaseRef
 from gitsync.release.events import Happening
@@ -75,8 +76,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two writes about dependencies of which ever fewer are not ready.
-REPEAT = 0.5
 #: What a release waits for that mostly does not come by itself.
 _NEEDS_SOMEBODY = (DependencyCycle, DependencyMissing, KubeConfigMissing, ValuesMissing)
 _WAITS = (Action.INSTALL, Action.UPGRADE, Action.RETRY, Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY)
@@ -97,12 +96,8 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self._backoff: Backoff[ObjectKey] = Backoff()
-        self._blocked_on: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        #: Of those blocked, the releases of which every change may be what they wait for: dependencies that a readyExpr
-        #: judges, and who has the same Helm release.
-        self._judging: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        self._said: dict[ObjectKey, dict[str, str]] = {}
-        self._said_blocked: dict[ObjectKey, float] = {}
+        self._blocking = Blocking()
+        self._once = Once()
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one, None to wait until woken."""
@@ -126,15 +121,13 @@ class Reconciler:
 
     def changed(self, key: ObjectKey) -> None:
         """A HelmRelease changed, came or went: wake those that wait for it."""
-        for waiting, on in list(self._blocked_on.items()):
-            if key in on:
-                self.wake(waiting)
+        for waiting in self._blocking.waiting_for(key):
+            self.wake(waiting)
 
     def touched(self, key: ObjectKey) -> None:
         """A HelmRelease changed in any way: wake those whose readyExprs are about it."""
-        for waiting, on in list(self._judging.items()):
-            if key in on:
-                self.wake(waiting)
+        for waiting in self._blocking.watching(key):
+            self.wake(waiting)
 
     async def _pass(self, turn: Turn, interrupt: Interrupt) -> float | None:
         try:
@@ -293,24 +286,19 @@ class Reconciler:
     async def _blocked(self, turn: Turn, release: HelmRelease) -> bool:
         """Whether dependencies hold the release back, its readyExprs asked anew."""
         if judging := judged_by_expression(release):
-            self._judging[turn.key] = judging  # before they are asked: what changes meanwhile wakes this release again
+            self._blocking.watch(turn.key, judging)  # before they are asked: what changes meanwhile wakes it again
             await judge_dependencies(release, self.index, self.expressions)
         return self.index.blocked(turn.key) is not None
 
     async def _block(self, turn: Turn, error: BlockedError | None = None) -> float | None:
-        """Wait for others; whoever changes what is waited for wakes this release.
-
-        Returns seconds until that is said again: of many dependencies, one after the other becomes ready, and each time
-        is not worth a write.
+        """Wait for others; whoever changes what is waited for wakes this release. Returns seconds until that is said
+        again, None when it has been.
         """
         blocked = self.index.blocked(turn.key)
         if blocked is not None:
             error = blocked.error
-            fewer = blocked.on < self._blocked_on.get(turn.key, frozenset())
-            self._blocked_on[turn.key] = blocked.on
-            if fewer and (pause := self._said_blocked.get(turn.key, 0.0) + REPEAT - time.monotonic()) > 0:
+            if pause := self._blocking.hold(turn.key, blocked.on):
                 return pause
-            self._said_blocked[turn.key] = time.monotonic()
         assert error is not None
         await turn.write(turn.status.blocked(blocked_reason(error), error.told))
         level = "warning" if isinstance(error, _NEEDS_SOMEBODY) else "info"
@@ -318,15 +306,13 @@ class Reconciler:
         return None
 
     def _unblock(self, turn: Turn, action: Action) -> None:
-        self._judging.pop(turn.key, None)
-        said = self._said.get(turn.key, {})
-        was_said = self._blocked_on.pop(turn.key, None) is not None and said.pop("state", "")
+        was_said = self._blocking.free(turn.key) and self._once.over(turn.key)
         if was_said and action is not Action.NOTHING:
             turn.log.info("all dependencies are ready, proceeding with release")
 
     async def _stall(self, turn: Turn, error: GitsyncError) -> None:
         """The same input fails again: say so and wait for another."""
-        self._blocked_on.pop(turn.key, None)
+        self._blocking.free(turn.key)
         await self._say(turn, turn.status.stalled(stalled_reason(error), error.told), "release failed", error)
 
     async def _give_way(self, turn: Turn, ref: ReleaseRef, other: ObjectKey) -> None:
@@ -336,7 +322,8 @@ class Reconciler:
             hint="give one of them another spec.releaseName, or delete one: the other takes the release over as it is",
         )
         await self._stall(turn, error)
-        self._blocked_on[turn.key] = self._judging[turn.key] = frozenset({other})
+        self._blocking.hold(turn.key, frozenset({other}))
+        self._blocking.watch(turn.key, frozenset({other}))
 
     def _left_to_another(self, turn: Turn, claim: Claim) -> bool:
         """Whether another HelmRelease wants the release that this one lets go of: then nothing is uninstalled."""
@@ -377,13 +364,13 @@ class Reconciler:
         if FINALIZER not in release.metadata.finalizers:
             return None
         if dependents := self.index.leaving_dependents(turn.key):
-            self._blocked_on[turn.key] = dependents
+            self._blocking.hold(turn.key, dependents)
             text = names(sorted(dependents))
             if self._once(turn, "waiting to be uninstalled", **{"for": text}):
                 return SILENCE  # most have gone by then
             await turn.write(turn.status.progressing(f"waiting to be uninstalled after {text}"))
             return None
-        self._blocked_on.pop(turn.key, None)
+        self._blocking.free(turn.key)
         if not release.spec.suspend and not self._left_to_another(turn, Claim.of(release)):
             await leave(self.sites, turn, release, interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
@@ -394,20 +381,9 @@ class Reconciler:
             self.index.forget(turn.key)
         return None
 
-    def _once(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> bool:
-        """Log, unless the last line about this topic of this release said the same. True when it was logged."""
-        said = self._said.setdefault(turn.key, {})
-        if said.get(topic) == (text := f"{event} {fields}"):
-            return False
-        said[topic] = text
-        getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
-        return True
-
     async def _forget(self, key: ObjectKey) -> None:
         await self.references.forget(key)
         await self.sites.leave(key)
-        self._blocked_on.pop(key, None)
-        self._judging.pop(key, None)
-        self._said.pop(key, None)
-        self._said_blocked.pop(key, None)
+        self._blocking.forget(key)
+        self._once.forget(key)
         self._backoff.reset(key)

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from gitsync.charts.serve import ChartServer
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.plane import ControlPlane
+from tests.docs.markdown import ROOT
+from tests.e2e.background import Background
 
 
 @pytest.fixture(scope="module")
@@ -21,3 +24,14 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 @pytest.fixture(scope="module")
 def kubectl(control_plane: Cluster) -> Cli:
     return Cli(binaries.kubectl(), control_plane.kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def charts() -> Iterator[ChartServer]:
+    """The charts of the sample repository, over HTTP."""
+    folder = ROOT / "sample-repo" / "charts"
+    with Background() as background:
+        server = ChartServer({"bitnami": [folder / "redis"], "podinfo": [folder / "podinfo"]})
+        background.run(server.__aenter__())
+        yield server
+        background.run(server.__aexit__(None, None, None))

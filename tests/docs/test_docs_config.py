@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from gitsync.charts.serve import ChartServer
 from gitsync.settings import load
 from tests.controlplane.cluster import Cli, Cluster, write_kubeconfig
 from tests.docs.markdown import ROOT
-from tests.e2e.background import Background
 from tests.e2e.harness import Fleet
 
 CONFIG = ROOT / "config"
@@ -31,26 +29,25 @@ def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITSYNC_CONFIG", raising=False)
 
 
-@pytest.fixture(scope="module")
-def reduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """config/ with the component that its kustomization.yaml has in comments."""
-    copy = tmp_path_factory.mktemp("config") / "config"
+def with_component(name: str, place: Path) -> Path:
+    """config/ with one of the components that its kustomization.yaml has in comments."""
+    copy = place / "config"
     shutil.copytree(CONFIG, copy)
     file = copy / "kustomization.yaml"
-    text, changes = re.subn(r"^# (components:)\n# (  - reduced)$", r"\1\n\2", file.read_text(), flags=re.MULTILINE)
-    assert changes == 1
-    file.write_text(text)
+    text = file.read_text()
+    assert text.count("# components:\n") == text.count(f"#   - {name}\n") == 1
+    file.write_text(text.replace("# components:\n", "components:\n").replace(f"#   - {name}\n", f"  - {name}\n"))
     return copy
 
 
 @pytest.fixture(scope="module")
-def charts() -> Iterator[ChartServer]:
-    folder = SAMPLE / "charts"
-    with Background() as background:
-        server = ChartServer({"bitnami": [folder / "redis"], "podinfo": [folder / "podinfo"]})
-        background.run(server.__aenter__())
-        yield server
-        background.run(server.__aexit__(None, None, None))
+def reduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_component("reduced", tmp_path_factory.mktemp("reduced"))
+
+
+@pytest.fixture(scope="module")
+def namespaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_component("namespaced", tmp_path_factory.mktemp("namespaced"))
 
 
 def built(kubectl: Cli, directory: Path) -> list[dict[str, Any]]:
@@ -98,16 +95,18 @@ def test_the_deployment_is_hardened_and_mounts_what_its_settings_name(kubectl: C
     assert {str(Path(file).parent) for file in secrets} <= mounts
 
 
-@pytest.mark.parametrize("variant", ["full", "reduced"])
-def test_a_real_api_server_takes_it(variant: str, reduced: Path, kubectl: Cli) -> None:
-    directory = CONFIG if variant == "full" else reduced
+BOUND = {"full": {"gitsync", "cluster-admin"}, "reduced": {"gitsync", "gitsync-apply-reduced"}, "namespaced": set()}
+
+
+@pytest.mark.parametrize("variant", list(BOUND))
+def test_a_real_api_server_takes_it(variant: str, reduced: Path, namespaced: Path, kubectl: Cli) -> None:
+    directory = {"full": CONFIG, "reduced": reduced, "namespaced": namespaced}[variant]
     # A dry run keeps nothing, and so the Namespace that all else is in has to be there before.
     kubectl("apply", "--server-side", "-f", CONFIG / "namespace.yaml")
     text = kubectl("kustomize", directory)
     said = kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-f", "-", stdin=text)
     assert said.count("(server dry run)") == len(built(kubectl, directory))
-    bound = roles_bound(built(kubectl, directory))
-    assert bound == {"gitsync", "cluster-admin" if variant == "full" else "gitsync-apply-reduced"}
+    assert roles_bound(built(kubectl, directory)) == BOUND[variant]
 
 
 def test_the_reduced_rights_are_enough_for_the_sample_repository(
@@ -178,10 +177,7 @@ def once_as_service_account(
     control_plane: Cluster, kubectl: Cli, fleet: Fleet, directory: Path, *more: str
 ) -> subprocess.CompletedProcess[str]:
     """``gitsync run --once`` with the rights of the account that config/ makes."""
-    token = kubectl("-n", "gitsync-system", "create", "token", "gitsync").strip()
-    kubeconfig = directory / "kubeconfig"
-    kubeconfig.unlink(missing_ok=True)
-    write_kubeconfig(kubeconfig, control_plane.server, token, control_plane.ca_file.read_bytes())
+    kubeconfig = of_account("gitsync-system", control_plane, kubectl, directory)
     command = [GITSYNC, "run", "--once", "--repo", fleet.path, "--path", "fleet", "--kubeconfig", kubeconfig]
     return subprocess.run(
         [*map(str, command), "--state-dir", str(directory / "state"), *more],
@@ -191,3 +187,12 @@ def once_as_service_account(
         check=False,
         env={"HOME": str(directory), "PATH": "/usr/local/bin:/usr/bin:/bin"},
     )
+
+
+def of_account(namespace: str, control_plane: Cluster, kubectl: Cli, directory: Path) -> Path:
+    """A kubeconfig for the agent's account."""
+    token = kubectl("-n", namespace, "create", "token", "gitsync").strip()
+    kubeconfig = directory / "kubeconfig"
+    kubeconfig.unlink(missing_ok=True)
+    write_kubeconfig(kubeconfig, control_plane.server, token, control_plane.ca_file.read_bytes())
+    return kubeconfig
