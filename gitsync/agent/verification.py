@@ -24,6 +24,7 @@ from gitsync.sync.store import SyncStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import WatchEvent
+    from gitsync.manifests import Desired
     from gitsync.settings import Settings
 
 
@@ -43,11 +44,13 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What came of a commit. ``problems`` are those of plain objects, and of files that cannot be used."""
+    """What came of a commit. ``problems`` are those of plain objects, and of files that cannot be used; ``assumed`` are
+    the namespaces that were there before, since the commit names them and does not bring them."""
 
     commit: str
     releases: tuple[Tried, ...]
     problems: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     took: float = 0.0
 
     @property
@@ -67,17 +70,23 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
         sandbox = await stack.enter_async_context(Sandbox())
         there = {"kubeconfig": sandbox.kubeconfig, "context": "", "once": True, "prune": True, "allow_mass_prune": True}
         settings = settings.model_copy(update=there)
-        if base:
-            await _sync(settings.model_copy(update={"commit": base}), patience)
         cluster = await stack.enter_async_context(await Cluster.connect(kubeconfig=sandbox.kubeconfig))
+        if base:
+            before = settings.model_copy(update={"commit": base})
+            await _furnish(cluster, await _read(before))
+            await _sync(before, patience)
+        settings = settings.model_copy(update={"commit": commit})
+        desired = await _read(settings)
+        assumed = await _furnish(cluster, desired)
         await ensure_crds(cluster)  # a watch of a kind that is not served yet begins late
         timing = _Timing()
         watch = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE))
         stack.callback(watch.subscribe(timing.on_event))
-        await _sync(settings.model_copy(update={"commit": commit}), patience)
+        await _sync(settings, patience)
         releases = await cluster.list(HELM_GROUP, HELM_RELEASE)
-        problems = [*await _bad_files(settings, commit), *await _problems(cluster, settings)]
-        return Verification(commit, tuple(timing.tried(releases)), tuple(problems), timing.now)
+        problems = [f"{error.origin}: {error.message}" for error in desired.errors]
+        problems += await _problems(cluster, settings)
+        return Verification(commit, tuple(timing.tried(releases)), tuple(problems), assumed, timing.now)
 
 
 async def _sync(settings: Settings, patience: float) -> None:
@@ -92,14 +101,30 @@ async def _sync(settings: Settings, patience: float) -> None:
             raise agent.error
 
 
-async def _bad_files(settings: Settings, commit: str) -> list[str]:
+async def _read(settings: Settings) -> Desired:
     charts = Charts(settings.state_dir / "charts")
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(charts.close)
-        _, desired = await stack.enter_async_context(
-            open_commit(settings.model_copy(update={"commit": commit}), charts)
-        )
-        return [f"{error.origin}: {error.message}" for error in desired.errors]
+    try:
+        async with open_commit(settings, charts) as (_, desired):
+            return desired
+    finally:
+        await charts.close()
+
+
+async def _furnish(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
+    """Create the namespaces that a commit takes for granted. Returns their names."""
+    named = {key.namespace for key in desired.objects if key.namespace}
+    for release in desired.helm_releases.values():
+        named.add(release.storage_namespace)
+        if not release.spec.install.create_namespace:
+            named.add(release.release_namespace)
+    brought = {key.name for key in desired.objects if key.kind == "Namespace" and not key.group}
+    assumed = []
+    for name in sorted(named - brought):
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        if await cluster.find(ObjectKey.of(manifest)) is None:
+            await cluster.create(manifest, manager="gitsync-verify")
+            assumed.append(name)
+    return tuple(assumed)
 
 
 async def _problems(cluster: Cluster, settings: Settings) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
 _COMMENT = 50_000
 #: How many problems a comment names.
 _NAMED = 50
+_ASSUMED = "Namespaces that are not in the repository were taken for granted:"
 #: What XML 1.0 has no way to write.
 _NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
@@ -32,6 +33,7 @@ def as_text(result: Verification, changes: Preview | None, *, colour: bool = Fal
     parts = [changes_text(changes.objects, colour=colour)] if changes is not None else []
     parts += [format_row(row, columns) + "\n" for row in rows] if result.releases else []
     parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
+    parts += [f"\n{_ASSUMED} {', '.join(result.assumed)}\n"] if result.assumed else []
     return "".join([*parts, "\n", _summary(result), "\n"])
 
 
@@ -47,6 +49,7 @@ def as_markdown(result: Verification, changes: Preview | None) -> str:
     wrong = _wrong(result)
     lines += [f"- {_code(line)}" for line in wrong[:_NAMED]]
     lines += [f"- and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
+    lines += ["", f"{_ASSUMED} {', '.join(map(_code, result.assumed))}"] if result.assumed else []
     if changes is not None and changes.objects:
         lines += ["", f"<details><summary>{len(changes.objects)} objects change</summary>", ""]
         lines += [*_fenced(changes_text(changes.objects, colour=False)), "", "</details>"]
@@ -72,6 +75,7 @@ def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
             for tried in result.releases
         ],
         "problems": list(map(redact, result.problems)),
+        "assumedNamespaces": list(result.assumed),
         "changes": [change_data(item) for item in changes.objects] if changes is not None else None,
     }
 

@@ -83,7 +83,7 @@ class Drift:
         followed = await self._follow(turn.key, release)
         suspects = followed.suspects = [key for key in followed.desired if followed.differs(key)]
         waiting = [key for key in suspects if self._fights.pause((turn.key, key))]
-        drifted = []
+        drifted: list[Drifted] = []
         for key in suspects:
             interrupt.check()
             if key in waiting:

@@ -86,6 +86,22 @@ def test_a_release_that_cannot_be_rendered_is_said_and_its_own_change_shown(diff
     assert said.out.count("delete") == 0, "what it would render is not known"
 
 
+def test_what_a_release_asks_for_is_compared_too_and_everything_is_in_its_namespace(diff: Diff, fleet: Fleet) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: secret-of-the-test}\n"
+    same = release("apps", "app", "other", values={"message": "before"})
+    moved = same.replace("\n  interval:", "\n  targetNamespace: elsewhere\n  releaseName: app\n  interval:")
+    assert moved != same
+    fleet.commit({"app.yaml": moved, "secret.yaml": secret}, "moved")
+    said = diff("HEAD~1", "--default-namespace", "apps")
+    assert said.code == 2, said.err
+    assert "~ change HelmRelease/apps/app (app.yaml:1:1)" in said.out
+    assert re.search(r"^\+ +- name: other", said.out, re.MULTILINE)
+    assert re.search(r"^- delete ConfigMap/apps/\S+ +\(release apps/app\)", said.out, re.MULTILINE)
+    assert re.search(r"^\+ create ConfigMap/elsewhere/\S+ +\(release apps/app\)", said.out, re.MULTILINE)
+    assert "+ create Secret/apps/login" in said.out
+    assert "secret-of-the-test" not in said.out + said.err
+
+
 def test_a_name_that_git_does_not_know_is_an_error(diff: Diff, fleet: Fleet) -> None:
     said = diff("nosuch", "--repo", fleet.path.as_uri())
     assert said.code == 1

@@ -114,6 +114,49 @@ def test_installed_checked_and_uninstalled(
     assert gitsync("check", "--namespace", PLACE).out.count("does not exist") == 1
 
 
+def test_less_rights_the_second_time_take_the_greater_ones_away_and_the_repository_is_not_forgotten(
+    gitsync: Gitsync, kubectl: Cli, clean: None
+) -> None:
+    where = ("--namespace", PLACE, "--image", IMAGE)
+    assert gitsync("install", *where, *REPOSITORY).code == 0
+    said = gitsync("install", *where, "--components", "reduced", *REPOSITORY)
+    assert said.code == 0, said.err
+    assert "deleted ClusterRoleBinding/gitsync-apply" in said.out
+    bindings = json.loads(kubectl("get", "clusterrolebindings", "-o", "json"))["items"]
+    ours = [
+        item for item in bindings if {"kind": "ServiceAccount", "name": "gitsync", "namespace": PLACE} in subjects(item)
+    ]
+    assert {item["roleRef"]["name"] for item in ours} == {"gitsync", "gitsync-apply-reduced"}
+
+    said = gitsync("install", *where)
+    assert said.code == 1
+    assert f"syncs {REPOSITORY[1]}; without --repo it would not any more" in said.err
+
+
+def subjects(binding: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{name: item.get(name) for name in ("kind", "name", "namespace")} for item in binding.get("subjects") or ()]
+
+
+def test_uninstall_leaves_what_is_not_its_own(gitsync: Gitsync, kubectl: Cli, namespace: str, clean: None) -> None:
+    assert gitsync("install", "--namespace", PLACE, "--image", IMAGE).code == 0
+
+    said = gitsync("uninstall", "--namespace", namespace, "--silent")  # the wrong one
+    assert said.code == 0
+    assert f"gitsync is not installed in namespace {namespace}" in said.out
+    assert f"namespace {namespace} stays: it was not made by gitsync install" in said.out
+    kubectl("get", "namespace", namespace)
+    kubectl("get", "clusterrolebinding", "gitsync", "clusterrole/gitsync")
+
+    # Half of it is gone already, and a release has its records in the agent's own namespace.
+    kubectl("delete", "deployment", "gitsync", "-n", PLACE)
+    kubectl("create", "secret", "generic", "sh.helm.release.v1.app.v1", "-n", PLACE)
+    kubectl("label", "secret", "sh.helm.release.v1.app.v1", "-n", PLACE, "owner=helm")
+    said = gitsync("uninstall", "--namespace", PLACE, "--silent")
+    assert said.code == 0, said.err
+    assert f"namespace {PLACE} stays: it holds 1 records of Helm releases" in said.out
+    assert kubectl("get", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=gitsync") == ""
+
+
 def helm_release(namespace: str) -> dict[str, Any]:
     chart = {"spec": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "none"}}}
     return {

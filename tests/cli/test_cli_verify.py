@@ -75,7 +75,7 @@ def test_a_bad_commit_fails_and_says_what_is_wrong(verify: Verify, fleet: Fleet,
         {
             "base.yaml": release("default", "base", values={"image": "registry.example/app:nonexistent"}, timeout="2s"),
             "typo.yaml": release("default", "typo").replace("  values:", "  valuse:"),
-            "refused.yaml": config_map("no-such-namespace", "refused"),
+            "refused.yaml": config_map("elsewhere", "Not_a_name"),
         },
         "bad",
     )
@@ -88,7 +88,8 @@ def test_a_bad_commit_fails_and_says_what_is_wrong(verify: Verify, fleet: Fleet,
     assert "ImagePullBackOff" in results["default/base"][1]
     assert results["default/app"] == ("waiting", "dependency 'default/base' is not ready")
     assert any(problem.startswith("typo.yaml:") and "did you mean values?" in problem for problem in data["problems"])
-    assert any("no-such-namespace" in problem for problem in data["problems"])
+    assert any(problem.startswith("ConfigMap/elsewhere/Not_a_name: ") for problem in data["problems"])
+    assert data["assumedNamespaces"] == ["elsewhere"]
 
     failures = ElementTree.parse(report).getroot().findall("testcase/failure")
     assert len(failures) == 3

@@ -1,10 +1,11 @@
-"""An agent for one namespace, installed with the component ``namespaced``: its rights are enough there, and end there."""
+"""An agent installed with the component ``namespaced``: its rights are enough in its namespace, and end there."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,17 @@ def refused_reads(kubectl: Cli) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in counted)
 
 
-def ready(kubectl: Cli, name: str, reason: str) -> str:
-    """The Ready condition's message, once it has this reason."""
-    condition = '{.status.conditions[?(@.type=="Ready")].%s}'
-    which = (f"{RELEASES}/{name}", "-n", TEAM)
-    kubectl("wait", *which, f"--for=jsonpath={condition % 'reason'}={reason}", "--timeout=120s")
-    return kubectl("get", *which, "-o", f"jsonpath={condition % 'message'}")
+def becomes(kubectl: Cli, name: str, reason: str, words: str) -> None:
+    """Wait until the release's Ready condition has this reason, with these words in its message."""
+    deadline = time.monotonic() + 90
+    while True:
+        found = json.loads(kubectl("get", RELEASES, name, "-n", TEAM, "--ignore-not-found", "-o", "json") or "{}")
+        conditions = {item["type"]: item for item in (found.get("status") or {}).get("conditions") or ()}
+        ready = conditions.get("Ready") or {}
+        if ready.get("reason") == reason and words in ready["message"]:
+            return
+        assert time.monotonic() < deadline, ready
+        time.sleep(0.2)
 
 
 def test_an_agent_of_one_namespace(control_plane: Cluster, kubectl: Cli, charts: ChartServer, tmp_path: Path) -> None:
@@ -137,10 +143,10 @@ def goes_no_further(agent: AgentProcess, fleet: Fleet, kubectl: Cli) -> None:
     assert 'cannot patch resource "configmaps"' in failed[f"ConfigMap/{OTHERS}/elsewhere"]["error"]
     assert "cannot patch" in failed["Namespace/team-c"]["error"]
     assert f"serves namespace '{TEAM}' alone (watch_namespace)" in failed[f"HelmRelease/{OTHERS}/theirs"]["error"]
-    assert "cannot be seen: only HelmReleases of" in ready(kubectl, "waiting", "DependencyMissing")
-    assert "cannot be seen: only those of" in ready(kubectl, "sourced", "SourceNotReady")
-    assert "secrets" in ready(kubectl, "stored", "MissingRight")
-    assert OTHERS in ready(kubectl, "aimed", "MissingRight")
+    becomes(kubectl, "waiting", "DependencyMissing", "cannot be seen: only HelmReleases of")
+    becomes(kubectl, "sourced", "SourceNotReady", "cannot be seen: only those of")
+    becomes(kubectl, "stored", "RESTClientError", 'cannot list resource "secrets"')
+    becomes(kubectl, "aimed", "InstallFailed", f'in the namespace "{OTHERS}"')
     kubectl("get", "configmap", "here", "-n", TEAM)
 
 

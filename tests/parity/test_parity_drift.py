@@ -181,6 +181,9 @@ def test_a_crd_of_the_chart_is_put_back_where_upgrades_would_replace_it(world: W
     world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
     assert "CustomResourceDefinition/widgets.charts.example (spec." in lines(world, "drift corrected")[0]["objects"]
 
+    world.cluster.request("DELETE", place)  # and with it every object of its kind
+    world.until(lambda: world.object("/apis/charts.example/v1", "widgets", "demo") is not None, "both come back")
+
     world.deploy("crds", driftDetection={"mode": "warn"}, upgrade={"crds": "CreateReplace"})
     world.ready()
     unsize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.parity import live
@@ -150,3 +151,47 @@ def test_a_rollback_that_becomes_ready_after_its_deadline_is_one_after_all(world
     said = {name: (item["status"], item["reason"]) for name, item in conditions(world).items()}
     assert said["Ready"] == ("False", "UpgradeFailed"), "what is wanted was not deployed"
     assert said["Stalled"] == ("True", "RetriesExceeded")
+
+
+def test_an_install_that_is_to_be_retried_is_until_it_succeeds(world: World) -> None:
+    """The retries are upgrades, as in Flux; there the upgrade's policy would end them after the first."""
+    install = {"timeout": "1s", "strategy": {"name": "RetryOnFailure", "retryInterval": "1s"}}
+    world.deploy("plain", {"image": "registry.example/app:nonexistent"}, install=install, upgrade={"timeout": "1s"})
+    world.until(lambda: len(world.revisions()) > 2, "it is tried again and again", lambda: str(conditions(world)))
+    assert "Stalled" not in conditions(world)
+
+    world.deploy("plain", install=install)
+    world.ready()
+    world.deploy("plain", {"image": "registry.example/app:nonexistent"}, install=install, upgrade={"timeout": "1s"})
+    world.condition("Stalled", "True", containing="Failed to upgrade after 1 attempt(s)")
+
+
+def test_the_inventory_is_what_is_in_the_cluster(world: World) -> None:
+    """Objects and CRDs, without hooks; of the revision that is deployed, whatever was tried since."""
+
+    def inventory() -> list[str]:
+        found = world.helm_release()["status"].get("inventory") or {"entries": []}
+        return [f"{item['id']} {item['v']}" for item in found["entries"]]
+
+    crds = replace(world, name="crds")
+    crds.deploy("crds")
+    crds.ready()
+    assert [f"{item['id']} {item['v']}" for item in crds.helm_release()["status"]["inventory"]["entries"]] == [
+        "_widgets.charts.example_apiextensions.k8s.io_CustomResourceDefinition v1",
+        f"{world.ours}_crds_charts.example_Widget v1",
+    ]
+
+    world.deploy("hooks")
+    world.ready()
+    assert inventory() == [f"{world.ours}_demo__ConfigMap v1"]
+
+    in_place = {"chartNameChangeStrategy": "InPlaceUpdate"}
+    broken = {"image": "registry.example/app:nonexistent"}
+    world.deploy("plain", broken, upgrade={**ROLLBACK, **in_place, "timeout": "1s"})
+    world.condition("Remediated", "True")
+    assert inventory() == [f"{world.ours}_demo__ConfigMap v1"]
+
+    world.deploy("plain", upgrade=in_place)
+    world.ready()
+    assert f"{world.ours}_demo_apps_Deployment v1" in inventory()
+    assert len(inventory()) == 6

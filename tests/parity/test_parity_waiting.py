@@ -40,3 +40,17 @@ def test_kubectl_waits_for_the_generation_that_is_wanted_now(world: World, kubec
     assert world.revisions()[-1][1] == "deployed"
     assert world.revisions()[-1][0] > 1
     assert set(conditions(world)) == {"Ready", "Released"}
+
+
+def test_one_that_is_suspended_while_something_is_under_way_says_so_and_goes_on_when_it_is_resumed(
+    world: World,
+) -> None:
+    world.deploy("plain", {"image": "registry.example/app:nonexistent"}, timeout="10m")
+    world.condition("Reconciling", "True", containing="waiting for Deployment/")
+
+    world.patch_spec(suspend=True)
+    status = world.condition("Ready", "Unknown", containing="suspended; before that: Running 'install' action")
+    assert [item["reason"] for item in status["conditions"]] == ["Suspended"], "and nothing is under way"
+
+    world.deploy("plain")
+    assert {item["type"] for item in world.ready()["conditions"]} == {"Ready", "Released"}

@@ -1,0 +1,82 @@
+"""Whose a Helm release is when several HelmReleases name it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.release.claims import Claim, Claims
+
+
+def helm_release(
+    name: str, created: int = 0, *, deployed: str = "", deleting: bool = False, **spec: Any
+) -> HelmRelease:
+    """A HelmRelease of Helm release ``shared``; ``deployed`` is the status of the revision that it knows of."""
+    metadata = {
+        "name": name,
+        "namespace": "apps",
+        "creationTimestamp": f"2026-01-01T00:00:{created:02}Z",
+        **({"deletionTimestamp": "2026-01-02T00:00:00Z"} if deleting else {}),
+    }
+    snapshot = {"name": "shared", "namespace": "apps", "version": 1, "status": deployed}
+    return HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": metadata,
+            "spec": {
+                "interval": "1h",
+                "releaseName": "shared",
+                "chart": {"spec": {"chart": "c", "sourceRef": {"kind": "HelmRepository", "name": "r"}}},
+                **spec,
+            },
+            "status": {"history": [snapshot]} if deployed else {},
+        }
+    )
+
+
+def key(name: str) -> ObjectKey:
+    return ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "apps", name)
+
+
+def claims(*releases: HelmRelease) -> Claims:
+    made = Claims()
+    for release in releases:
+        made.see(release.key, release)
+    return made
+
+
+def test_the_elder_has_it_unless_another_has_deployed_it() -> None:
+    elder, younger = helm_release("b", 1), helm_release("a", 2)
+    assert claims(elder, younger).superior(key("a")) == key("b")
+    assert claims(elder, younger).superior(key("b")) is None
+    assert claims(elder, helm_release("a", 2, deployed="deployed")).superior(key("b")) == key("a")
+    assert claims(elder, helm_release("a", 2, deployed="uninstalled")).superior(key("a")) == key("b")
+    assert claims(helm_release("b", 1), helm_release("a", 1)).superior(key("b")) == key("a"), "by name, at last"
+
+
+def test_one_that_is_suspended_or_leaving_or_elsewhere_is_in_nobody_s_way() -> None:
+    wanted = helm_release("new", 9)
+    for other in (
+        helm_release("old", 1, deployed="deployed", suspend=True),
+        helm_release("old", 1, deployed="deployed", deleting=True),
+        helm_release("old", 1, releaseName="other"),
+        helm_release("old", 1, storageNamespace="elsewhere"),
+        helm_release("old", 1, kubeConfig={"secretRef": {"name": "remote"}}),
+    ):
+        known = claims(other, wanted)
+        assert known.superior(key("new")) is None
+        assert known.superior(key("old")) is None
+        assert known.owner(Claim.of(wanted), but=key("new")) is None
+
+
+def test_what_is_claimed_no_more_is_free() -> None:
+    known = claims(helm_release("old", 1), helm_release("new", 2))
+    assert known.owner(Claim.of(helm_release("old")), but=key("old")) == key("new")
+
+    known.see(key("old"), helm_release("old", 1, releaseName="other"))
+    assert known.superior(key("new")) is None
+
+    known.see(key("new"), None)
+    assert known.owner(Claim.of(helm_release("old")), but=key("old")) is None
