@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "demo": Lazy(
         "gitsync.cli.demo", "Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune."
     ),
-    "sandbox": Lazy("gitsync.cli.sandbox", "Run a Kubernetes API on this machine, in memory, to try things on."),
+    "sandbox": Lazy("gitsync.cli.sandbox", "Run a Kubernetes API on this machine, its state in memory, until Ctrl-C."),
     "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
     "diff": Lazy(
         "gitsync.cli.diff",

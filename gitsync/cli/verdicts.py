@@ -44,7 +44,7 @@ def as_markdown(result: Verification, changes: Preview | None) -> str:
     lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
     if result.releases:
         lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
-        lines += [_md_row(map(_cell, _row(tried))) for tried in result.releases]
+        lines += [_md_row(_md_cells(_row(tried))) for tried in result.releases]
         lines.append("")
     wrong = _wrong(result)
     lines += [f"- {_code(line)}" for line in wrong[:_NAMED]]
@@ -137,9 +137,10 @@ def _md_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(text: str) -> str:
-    """In a table also what stands in code ends at a bar, unless that is escaped."""
-    return _code(text).replace("|", "\\|") if text else ""
+def _md_cells(cells: list[str]) -> list[str]:
+    """The chart is the one thing in a row that an author words freely. Also in code a bar would end the cell."""
+    chart = _HEADERS.index("CHART")
+    return [_code(cell).replace("|", "\\|") if at == chart and cell else cell for at, cell in enumerate(cells)]
 
 
 def _code(text: str) -> str:

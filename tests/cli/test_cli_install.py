@@ -145,7 +145,7 @@ def test_uninstall_leaves_what_is_not_its_own(gitsync: Gitsync, kubectl: Cli, na
     assert f"gitsync is not installed in namespace {namespace}" in said.out
     assert f"namespace {namespace} stays: it was not made by gitsync install" in said.out
     kubectl("get", "namespace", namespace)
-    kubectl("get", "clusterrolebinding", "gitsync", "clusterrole/gitsync")
+    kubectl("get", "clusterrolebinding/gitsync", "clusterrole/gitsync")
 
     # Half of it is gone already, and a release has its records in the agent's own namespace.
     kubectl("delete", "deployment", "gitsync", "-n", PLACE)

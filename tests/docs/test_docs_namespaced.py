@@ -145,8 +145,8 @@ def goes_no_further(agent: AgentProcess, fleet: Fleet, kubectl: Cli) -> None:
     assert f"serves namespace '{TEAM}' alone (watch_namespace)" in failed[f"HelmRelease/{OTHERS}/theirs"]["error"]
     becomes(kubectl, "waiting", "DependencyMissing", "cannot be seen: only HelmReleases of")
     becomes(kubectl, "sourced", "SourceNotReady", "cannot be seen: only those of")
-    becomes(kubectl, "stored", "RESTClientError", 'cannot list resource "secrets"')
-    becomes(kubectl, "aimed", "InstallFailed", f'in the namespace "{OTHERS}"')
+    becomes(kubectl, "stored", "ReconciliationFailed", 'cannot list resource "secrets"')
+    becomes(kubectl, "aimed", "ReconciliationFailed", f'in the namespace "{OTHERS}"')
     kubectl("get", "configmap", "here", "-n", TEAM)
 
 

@@ -169,15 +169,15 @@ def test_an_install_that_is_to_be_retried_is_until_it_succeeds(world: World) -> 
 def test_the_inventory_is_what_is_in_the_cluster(world: World) -> None:
     """Objects and CRDs, without hooks; of the revision that is deployed, whatever was tried since."""
 
-    def inventory() -> list[str]:
-        found = world.helm_release()["status"].get("inventory") or {"entries": []}
-        return [f"{item['id']} {item['v']}" for item in found["entries"]]
+    def inventory(of: World = world) -> list[str]:
+        return [f"{item['id']} {item['v']}" for item in of.helm_release()["status"]["inventory"]["entries"]]
 
     crds = replace(world, name="crds")
     crds.deploy("crds")
     crds.ready()
-    assert [f"{item['id']} {item['v']}" for item in crds.helm_release()["status"]["inventory"]["entries"]] == [
+    assert inventory(crds) == [
         "_widgets.charts.example_apiextensions.k8s.io_CustomResourceDefinition v1",
+        "_gadgets.charts.example_apiextensions.k8s.io_CustomResourceDefinition v1",  # of a subchart
         f"{world.ours}_crds_charts.example_Widget v1",
     ]
 

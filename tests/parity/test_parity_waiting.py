@@ -42,7 +42,7 @@ def test_kubectl_waits_for_the_generation_that_is_wanted_now(world: World, kubec
     assert set(conditions(world)) == {"Ready", "Released"}
 
 
-def test_one_that_is_suspended_while_something_is_under_way_says_so_and_goes_on_when_it_is_resumed(
+def test_one_that_is_suspended_while_something_is_under_way_says_so_and_goes_on_when_resumed(
     world: World,
 ) -> None:
     world.deploy("plain", {"image": "registry.example/app:nonexistent"}, timeout="10m")
