@@ -151,7 +151,7 @@ class Releases:
             self._schedule.cancel(f"release {key}")
             self.queue.wake(key)
             return
-        if before is None or _asks_for_more(before, after):
+        if before is None or asks_for_more(before, after):
             self.queue.wake(key, interrupt=_why(before, after))
             self._schedule.every(f"release {key}", _interval(after), self.queue.wake, key)
 
@@ -255,10 +255,11 @@ def renderer(cluster: Cluster | None, charts: Charts) -> Callable[[Target, Relea
     return render
 
 
-def _asks_for_more(before: Manifest, after: Manifest) -> bool:
+def asks_for_more(before: Manifest, after: Manifest) -> bool:
     """Whether there is something to do that was not before; a change of status alone is none."""
     old, new = before["metadata"], after["metadata"]
-    if old.get("generation") != new.get("generation") or "deletionTimestamp" in new:
+    # Being deleted is news once: of an uninstall that fails, each word written would be a reason to try at once again.
+    if any(old.get(name) != new.get(name) for name in ("generation", "deletionTimestamp")):
         return True
     old_notes, new_notes = old.get("annotations") or {}, new.get("annotations") or {}
     return any(old_notes.get(name) != new_notes.get(name) for name in (COMMIT_ANNOTATION, REQUESTED_AT_ANNOTATION))

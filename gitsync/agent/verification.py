@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from gitsync.agent.agent import Agent
 from gitsync.agent.crds import ensure_crds
 from gitsync.agent.preview import open_commit
+from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.api.names import FALSE, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster
 from gitsync.release.index import ReleaseIndex, is_current
@@ -85,7 +86,7 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
         await _sync(settings, patience)
         releases = await cluster.list(HELM_GROUP, HELM_RELEASE)
         problems = [f"{error.origin}: {error.message}" for error in desired.errors]
-        problems += await _problems(cluster, settings)
+        problems += [*await _problems(cluster, settings), *await _unread(cluster)]
         return Verification(commit, tuple(timing.tried(releases)), tuple(problems), assumed, timing.now)
 
 
@@ -133,6 +134,15 @@ async def _problems(cluster: Cluster, settings: Settings) -> tuple[str, ...]:
     prefix = f"{HELM_RELEASE}/"
     failed = [change for change in entries[0].changes if change.verb == "failed"] if entries else []
     return tuple(f"{item.object}: {item.why}" for item in failed if not item.object.startswith(prefix))
+
+
+async def _unread(cluster: Cluster) -> list[str]:
+    """Chart repositories that cannot be read, and why: releases that wait for them know only that."""
+    repositories = await cluster.list(SOURCE_GROUP, HELM_REPOSITORY)
+    conditions = {
+        ObjectKey.of(item): get_condition((item.get("status") or {}).get("conditions"), READY) for item in repositories
+    }
+    return [f"{key}: {it.get('message')}" for key, it in sorted(conditions.items()) if it and it.get("status") == FALSE]
 
 
 @dataclass

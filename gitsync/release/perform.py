@@ -142,6 +142,11 @@ class Performer:
         verb = self._verb(target.ref, action)
         underway = turn.status.progressing(running(verb, release.spec.timeout_of(verb)), attempt, verb)
         started = time.monotonic()
+        if turn.status.is_stalled:  # by a template that fails, and will again: nothing is said as long as it does
+            revisions = self.records.revisions(target.ref.storage, target.ref.name)
+            await self._content(target, verb)(1 + max((item.version for item in revisions), default=0))
+        if action is Action.RESUME and not turn.status.is_retrying:  # else it was said why it is tried again
+            turn.log.info("taking up what was interrupted", action=verb)
         try:
             async with meanwhile(turn.write(underway)):  # said while the first steps are taken already
                 with self._telling(turn, release, verb):
@@ -221,21 +226,28 @@ class Performer:
         interrupt: Interrupt,
     ) -> Deployed:
         options = deploy_options(release, verb, cause_of(turn.commit), self.expressions)
-
-        async def content(revision: int) -> Content:
-            wanted = target
-            if target.preserve_values and verb == "upgrade":
-                wanted = await preserving(self.records, target)
-            rendered = await self.render(wanted, context_of(target.ref, revision, verb))
-            return content_from(rendered, wanted)
-
+        content = self._content(target, verb)
         try:
             if action is Action.RESUME:
-                turn.log.info("taking up what was interrupted", action=verb)
                 return await self.deployer.resume(target.ref, content, options, interrupt)
             return await self.deployer.deploy(target.ref, verb, content, options, interrupt)
         except GitsyncError as error:
             raise without_secrets(error, target.secrets)  # noqa: B904  # the same error, with fewer words
+
+    def _content(self, target: Target, verb: CountedVerb) -> Callable[[int], Awaitable[Content]]:
+        """What makes the content of a revision with a number."""
+
+        async def content(revision: int) -> Content:
+            try:
+                wanted = target
+                if target.preserve_values and verb == "upgrade":
+                    wanted = await preserving(self.records, target)
+                rendered = await self.render(wanted, context_of(target.ref, revision, verb))
+            except GitsyncError as error:
+                raise without_secrets(error, target.secrets)  # noqa: B904  # the same error, with fewer words
+            return content_from(rendered, wanted)
+
+        return content
 
     def _verb(self, ref: ReleaseRef, action: Action) -> CountedVerb:
         latest = self.records.latest(ref.storage, ref.name)

@@ -252,6 +252,17 @@ class StatusWriter:
         return any(item.get("version") == revision for item in self.old.get("history") or ())
 
     @property
+    def is_stalled(self) -> bool:
+        """Stalled at the present generation."""
+        is_current = self.old.get("observedGeneration") == self._generation
+        return is_current and (get_condition(self._conditions(), STALLED) or {}).get("status") == TRUE
+
+    @property
+    def is_retrying(self) -> bool:
+        """The environment was at fault the last time, and that was said."""
+        return (get_condition(self._conditions(), RECONCILING) or {}).get("reason") == PROGRESSING_WITH_RETRY
+
+    @property
     def is_deployed(self) -> bool:
         """The newest revision that the status knows of is in the cluster, as far as we had to do with it."""
         snapshots: Sequence[dict[str, Any]] = self.old.get("history") or ({},)

@@ -21,7 +21,7 @@ from gitsync.sync.ownership import Owner
 #: A commit that deletes more than half of more than so many objects has to be confirmed.
 MASS_PRUNE_FROM = 10
 
-Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign"]
+Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "unserved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class Step:
     def applies(self) -> bool:
         """Whether it has to be applied."""
         return self.verdict in ("new", "changed", "drifted")
+
+    @property
+    def refused(self) -> bool:
+        """Whether it must not be applied, by this agent or at all."""
+        return self.verdict in ("foreign", "unserved")
 
 
 @dataclass(frozen=True)

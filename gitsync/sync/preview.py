@@ -123,8 +123,8 @@ class Previewer:
         objects: list[ObjectPreview] = []
         for found in await asyncio.gather(*(self._step(step, desired.commit) for step in plan.steps if step.applies)):
             objects += found
-        problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in plan.steps if s.verdict == "foreign"]
-        releases = desired.helm_releases
+        problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in plan.steps if s.refused]
+        releases = {key: item for key, item in desired.helm_releases.items() if self.cluster.serves(key)}
         steps = (self._release(releases[key], desired) for key in sorted(releases))
         for previews, trouble in await asyncio.gather(*steps):
             objects += previews

@@ -7,7 +7,7 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -100,15 +100,12 @@ class Syncer:
         desired = await placed(desired, self._applier, self.options.default_namespace)
         objects = desired.objects.values()
         asked = [
-            item.key for item in objects if full or is_release(item.key) or not _same(item, inventory.get(item.key))
+            item.key
+            for item in objects
+            if self._serves(item.key) and (full or is_release(item.key) or not _same(item, inventory.get(item.key)))
         ]
         live = await self.live.read(asked, new={key for key in asked if inventory.get(key) is None})
-        steps = tuple(
-            verdict_of(item, inventory.get(item.key), live[item.key], self.owner)
-            if item.key in live
-            else Step(item, "unchanged")
-            for item in objects
-        )
+        steps = tuple(self._step(item, inventory, live) for item in objects)
         unpruned = _unpruned(desired, self.options.prune)
         prune = to_prune(inventory, desired.objects.keys())
         return SyncPlan(
@@ -119,6 +116,19 @@ class Syncer:
             held="" if unpruned or self.options.allow_mass_prune else mass_prune(prune, inventory),
             unpruned=unpruned if prune else "",
         )
+
+    def _step(self, item: DesiredObject, inventory: Inventory, live: Mapping[ObjectKey, Manifest | None]) -> Step:
+        if not self._serves(item.key):
+            served = self.cluster.namespace
+            return Step(
+                item, "unserved", f"is not in namespace '{served}', the only one that is served (watch_namespace)"
+            )
+        if item.key in live:
+            return verdict_of(item, inventory.get(item.key), live[item.key], self.owner)
+        return Step(item, "unchanged")
+
+    def _serves(self, key: ObjectKey) -> bool:
+        return not is_own_kind(key) or self.cluster.serves(key)
 
     async def sync(self, desired: Desired, *, full: bool, files: int, interrupt: Interrupt) -> SyncResult:
         """Make the cluster match a commit. ``files`` is how many it changed, for the log.
@@ -177,12 +187,13 @@ class Syncer:
         self, plan: SyncPlan, desired: Desired, before: Inventory, report: Report, interrupt: Interrupt
     ) -> SyncResult:
         await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
+        for step in plan.steps:
+            if step.refused:
+                error = OwnedByAnother if step.verdict == "foreign" else NotServed
+                report.failed(step.key, error(step.why), str(step.desired.origin))
         applied = await self._apply(plan, report, interrupt)
         await self._settle(applied, report, interrupt)
         forgotten = await self._pruner.prune(plan.prune, report, interrupt)
-        for step in plan.steps:
-            if step.verdict == "foreign":
-                report.failed(step.key, OwnedByAnother(step.why), str(step.desired.origin))
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
@@ -213,9 +224,6 @@ class Syncer:
     async def _apply_one(self, step: Step, report: Report, slots: asyncio.Semaphore) -> Manifest | None:
         live = step.live
         origin = str(step.desired.origin)
-        if is_own_kind(step.key) and not self.cluster.serves(step.key):
-            report.failed(step.key, _not_served(step.key, self.cluster.namespace), origin)
-            return None
         commit = _commit_for(step, report.commit)
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin, _edge_origins(step.desired))
         try:
@@ -353,14 +361,6 @@ def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
     """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
     drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
     return drifted or commit
-
-
-def _not_served(key: ObjectKey, namespace: str) -> NotServed:
-    return NotServed(
-        f"this agent serves namespace '{namespace}' alone (watch_namespace), and nobody would look at a {key.kind} in "
-        f"namespace '{key.namespace}'",
-        hint="give it that namespace, or have another agent sync it",
-    )
 
 
 def _edge_origins(item: DesiredObject) -> list[Origin]:

@@ -136,6 +136,33 @@ def test_exit_codes(
     assert capsys.readouterr().err == message
 
 
+def test_a_full_disk_is_no_defect() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*GITSYNC, "completion", "bash"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: what was to be written: No space left on device"]
+
+
+def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["install", "--help"]) == 0
+    text = capsys.readouterr().out
+    prose = text[: text.index("Example:")].splitlines()
+    assert max(map(len, prose)) <= 60
+    paragraph = " ".join(text.split())
+    assert "Files with credentials become the Secret gitsync-git." in paragraph
+    short = [line for line in prose if 0 < len(line.split()) < 3]
+    assert len(short) <= 3, "lines are broken where the terminal ends, not where the source does"
+
+
+@pytest.mark.parametrize("words", [("sandbox", "--port", "99999"), ("logs", "--since", "x"), ("check", "-o", "yaml")])
+def test_an_option_that_cannot_be_is_named(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(list(words)) == 2
+    assert words[1].removeprefix("-") in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,30 @@ def test_what_is_created_is_exported_as_it_was_written_and_deleted(
     said = gitsync("delete", "helmrelease", "backend", "-n", namespace, "--silent")
     assert said.code == 1
     assert "gitsync get all -A" in said.err
+
+
+def test_a_login_becomes_a_secret_and_is_in_no_output(
+    gitsync: Gitsync, our_kinds: None, namespace: str, control_plane: Cluster
+) -> None:
+    asked = ("create", "source", "helm", "private", "--url", "https://charts.example", "-n", namespace)
+    login = ("-u", "ann", "-p", "secret-of-the-test")
+    printed = gitsync(*asked, *login, "--export")
+    assert yaml.safe_load(printed.out)["spec"]["secretRef"] == {"name": "private"}
+    made = gitsync(*asked, *login, "--no-wait")
+    assert made.code == 0, made.err
+    assert "secret-of-the-test" not in printed.out + printed.err + made.out + made.err
+    secret = control_plane.request("GET", f"/api/v1/namespaces/{namespace}/secrets/private")
+    assert base64.b64decode(secret["data"]["password"]) == b"secret-of-the-test"
+    assert gitsync(*asked, "-u", "ann").code == 2
+    assert gitsync(*asked, *login, "--secret-ref", "other").code == 2
+
+
+def test_lists_are_taken_with_commas_as_flux_takes_them(gitsync: Gitsync) -> None:
+    more = ("--depends-on", "redis,monitoring/prometheus", "--crds", "CreateReplace", "--service-account", "deployer")
+    spec = yaml.safe_load(gitsync(*BACKEND, *more, "--export").out)["spec"]
+    assert spec["dependsOn"] == [{"name": "redis"}, {"name": "prometheus", "namespace": "monitoring"}]
+    assert spec["install"] == spec["upgrade"] == {"crds": "CreateReplace"}
+    assert spec["serviceAccountName"] == "deployer"
 
 
 def test_when_no_agent_answers_that_is_said_at_the_deadline(gitsync: Gitsync, our_kinds: None, namespace: str) -> None:

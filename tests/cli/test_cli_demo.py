@@ -52,6 +52,21 @@ def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_pa
     assert "Traceback" not in text
 
 
+def test_ctrl_c_ends_the_story_without_a_trace(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [GITSYNC, "demo"], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    heard = []
+    for line in process.stdout:
+        heard.append(line)
+        if "sync finished" in line:
+            process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 130
+    assert "gitsync stopping" in "".join(heard)
+    assert "Traceback" not in "".join(heard)
+
+
 def test_it_can_be_kept_to_play_with(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [GITSYNC, "demo", "--keep"],

@@ -130,6 +130,21 @@ def test_a_name_that_is_not_there_is_an_error_and_an_empty_namespace_is_not(
     assert (out, err) == ("", "nothing found in namespace nobody-is-here\n")
 
 
+def test_what_is_not_ready_can_be_asked_for(
+    story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["-n", story, "--kubeconfig", str(control_plane.kubeconfig)]
+    assert main(["get", "all", "--status-selector", "Ready=true", "--no-header", *at]) == 0
+    (row,) = lines(capsys)
+    assert row.startswith("helmrelease/redis ")
+    assert main(["get", "hr", "--status-selector", "ready=unknown", "-o", "json", *at]) == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["metadata"]["name"] == "backend"
+    assert main(["get", "hr", "-l", "nosuch=label", *at]) == 0
+    assert "nothing found" in capsys.readouterr().err
+    assert main(["get", "hr", "--status-selector", "ready", *at]) == 2
+    assert "TYPE=STATUS" in capsys.readouterr().err
+
+
 def test_watching_prints_the_table_and_then_every_change(
     crds_there: None, namespace: str, control_plane: Cluster
 ) -> None:

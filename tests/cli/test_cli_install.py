@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from gitsync.cli import main
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
@@ -65,11 +66,26 @@ def test_what_is_asked_for_is_in_the_export_and_no_credential(gitsync: Gitsync, 
     assert settings["git_token_file"] == "/var/run/secrets/gitsync/token"
 
 
+def test_an_agent_for_one_namespace_is_nowhere_else(gitsync: Gitsync) -> None:
+    said = gitsync("install", "--export", "--components", "namespaced", "--watch-namespace", PLACE)
+    manifests = [item for item in parsed(said.out) if item["kind"] != "CustomResourceDefinition"]
+    assert {item["metadata"]["namespace"] for item in manifests} == {PLACE}
+    assert not {item["kind"] for item in manifests} & {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+    bindings = [item for item in manifests if item["kind"] == "RoleBinding"]
+    assert {subject["namespace"] for item in bindings for subject in item["subjects"]} == {PLACE}
+    settings = settings_in(manifests)
+    assert (settings["watch_namespace"], settings["namespace"], settings["default_namespace"]) == (PLACE,) * 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--export", "--components", "nosuch"), "there is no component nosuch"),
         ((), "no image is published"),
+        (
+            ("--export", "--components", "namespaced", "--namespace", "a", "--watch-namespace", "b"),
+            "the component namespaced serves the namespace that it is installed in",
+        ),
         (("--image", IMAGE, "--git-token-file", "/nosuch"), "/nosuch cannot be read"),
     ],
 )
@@ -135,6 +151,28 @@ def test_less_rights_the_second_time_take_the_greater_ones_away_and_the_reposito
 
 def subjects(binding: dict[str, Any]) -> list[dict[str, Any]]:
     return [{name: item.get(name) for name in ("kind", "name", "namespace")} for item in binding.get("subjects") or ()]
+
+
+def test_who_has_few_rights_is_told_what_is_missing(
+    control_plane: Cluster, kubectl: Cli, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl("create", "serviceaccount", "weak", "-n", namespace)
+    view = json.loads(kubectl("config", "view", "--raw", "-o", "json"))
+    token = kubectl("create", "token", "weak", "-n", namespace).strip()
+    view["users"] = [{**user, "user": {"token": token}} for user in view["users"]]
+    kubeconfig = tmp_path / "weak"
+    kubeconfig.write_text(json.dumps(view))
+
+    assert main(["check", "-o", "json", "--kubeconfig", str(kubeconfig)]) == 1
+    found = {item["what"]: item for item in json.loads(capsys.readouterr().out)}
+    assert found["agent"]["result"] == "warning"
+    assert "cannot get resource" in found["agent"]["text"]
+    assert found["rights"]["result"] == "failed"
+    assert "you may not get, list, watch, create, patch, delete helmreleases" in found["rights"]["text"]
+    assert main(["install", "--image", IMAGE, "--kubeconfig", str(kubeconfig)]) == 1
+    said = capsys.readouterr().err
+    assert "is forbidden" in said
+    assert "Traceback" not in said
 
 
 def test_uninstall_leaves_what_is_not_its_own(gitsync: Gitsync, kubectl: Cli, namespace: str, clean: None) -> None:

@@ -17,7 +17,7 @@ KEY = ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", "app")
 
 
 def result(message: str) -> Verification:
-    return Verification("f" * 40, (Tried(KEY, "failed", message),), (f"a.yaml:1:1: {message}",), 1.0)
+    return Verification("f" * 40, (Tried(KEY, "failed", message),), (f"a.yaml:1:1: {message}",), took=1.0)
 
 
 def outside_of_code(line: str) -> str:

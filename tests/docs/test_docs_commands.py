@@ -1,9 +1,9 @@
-"""The command lines that the documentation shows exist, and docs/commands.md says all about each command."""
+"""docs/commands.md says all about each command, and no page names an option that does not exist. That the command lines
+that are shown work is for test_docs_shown.py."""
 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,25 +14,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from gitsync import logs
-from gitsync.cli import main
 from gitsync.cli.app import COMMANDS, app
 from gitsync.settings import settings_infos
-from tests.docs.markdown import PAGES, ROOT, code_lines, prose, section, spans
+from tests.docs.markdown import PAGES, ROOT, prose, section, spans
 
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 #: Options of other programs that the documentation names on their own.
 FOREIGN_OPTIONS = {"--runs", "--quick", "--case", "--set", "--crashloop", "--ready-after", "--unready"}
-
-
-def shown_commands() -> list[Any]:
-    found = []
-    for page in PAGES:
-        for number, line in code_lines(page):
-            words = line.removeprefix("$ ").partition("  #")[0]
-            if words.startswith(("gitsync ", ".venv/bin/gitsync ")):
-                place = f"{page.relative_to(ROOT)}:{number}"
-                found.append(pytest.param(shlex.split(words)[1:], id=f"{place} {words}"))
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -44,17 +32,6 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(ROOT)
     yield
     logs.forget_secrets()
-
-
-def parsed(arguments: list[str]) -> tuple[Any, dict[str, Any]]:
-    """The command that a line means, and its parameters, without running it. Raises the parser's own UsageError."""
-    command: Any = get_command(app)
-    context = command.make_context("gitsync", arguments)
-    while isinstance(command, TyperGroup):
-        rest = [*context._protected_args, *context.args]
-        name, command, rest = command.resolve_command(context, rest)
-        context = command.make_context(name, rest, parent=context)
-    return command, context.params
 
 
 @cache
@@ -72,31 +49,6 @@ def all_commands() -> dict[tuple[str, ...], Any]:
 
     walk((), get_command(app))
     return found
-
-
-@pytest.mark.parametrize("arguments", shown_commands())
-def test_a_command_line_that_is_shown_can_be_parsed(arguments: list[str]) -> None:
-    command, _ = parsed(arguments)
-    assert command.callback is not None
-
-
-def test_the_parser_of_these_tests_refuses_what_does_not_exist() -> None:
-    with pytest.raises(Exception, match="No such option"):
-        parsed(["run", "--repository", "x"])
-    with pytest.raises(Exception, match="No such command"):
-        parsed(["get", "pods"])
-
-
-def test_lines_that_need_no_cluster_and_no_network_work() -> None:
-    ran = []
-    for parameter in shown_commands():
-        (arguments,) = parameter.values
-        _, params = parsed(arguments)
-        local = (ROOT / str(params.get("target") or "nowhere")).is_dir() and params.get("charts") is not True
-        if arguments[0] in ("validate", "graph") and local:
-            assert main(arguments) == 0, parameter.id
-            ran.append(arguments[0])
-    assert {"validate", "graph"} <= set(ran)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

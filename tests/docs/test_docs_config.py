@@ -95,6 +95,18 @@ def test_the_deployment_is_hardened_and_mounts_what_its_settings_name(kubectl: C
     assert {str(Path(file).parent) for file in secrets} <= mounts
 
 
+def test_both_example_lists_name_the_same_kinds() -> None:
+    reduced, namespaced = (
+        {
+            item["metadata"]["name"]: item["rules"]
+            for item in YAML(typ="safe", pure=True).load_all(CONFIG / component / "role.yaml")
+            if "rules" in item
+        }
+        for component in ("reduced", "namespaced")
+    )
+    assert reduced["gitsync-apply-reduced"] == namespaced["gitsync-apply"]
+
+
 BOUND = {"full": {"gitsync", "cluster-admin"}, "reduced": {"gitsync", "gitsync-apply-reduced"}, "namespaced": set()}
 
 

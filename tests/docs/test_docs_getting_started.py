@@ -19,7 +19,7 @@ def script(directory: Path) -> str:
     assert len(blocks) >= 8
     steps = [f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks)]
     # The sandbox and the agent in the background end with the shell.
-    text = "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\nmkdir -p " + PLACE + "\n" + "\n".join(steps)
+    text = "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n" + "\n".join(steps)
     started = f"{PLACE}/kubeconfig &\n"
     waited = f"timeout 60 bash -c 'until [ -s {PLACE}/kubeconfig ]; do sleep 0.1; done'\n"
     text = text.replace(started, started + waited)

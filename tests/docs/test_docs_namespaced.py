@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gitsync.charts.serve import ChartServer
+from gitsync.sync.live import LIST_FROM
 from tests.controlplane.cluster import Cli, Cluster
 from tests.docs.test_docs_config import GITSYNC, SAMPLE, of_account
 from tests.e2e.harness import AgentProcess, Fleet
@@ -19,10 +20,10 @@ IMAGE = "registry.example/gitsync:0.1.0"
 RELEASES = "helmreleases.helm.toolkit.fluxcd.io"
 
 
-def told(control_plane: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What a command says to an administrator."""
+def told(kubeconfig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a command says to the user of a kubeconfig."""
     return subprocess.run(
-        [str(GITSYNC), *arguments, f"--kubeconfig={control_plane.kubeconfig}"],
+        [str(GITSYNC), *arguments, f"--kubeconfig={kubeconfig}"],
         capture_output=True,
         text=True,
         timeout=180,
@@ -32,13 +33,13 @@ def told(control_plane: Cluster, *arguments: str) -> subprocess.CompletedProcess
 
 
 def sample(charts: ChartServer) -> dict[str, str | None]:
-    """redis and backend, which name no namespace."""
-    return {
-        str(file.relative_to(SAMPLE)): file.read_text()
-        .replace("http://charts.example", charts.url)
-        .replace("  namespace: default\n", "")
-        for file in (SAMPLE / "fleet").rglob("*.yaml")
-    }
+    """redis and backend, which name no namespace, and more ConfigMaps than are asked for one by one."""
+    maps = [config_map(f"map-{number}", TEAM) for number in range(LIST_FROM)]
+    files: dict[str, str | None] = {"fleet/maps.yaml": "\n---\n".join(maps)}
+    for file in (SAMPLE / "fleet").rglob("*.yaml"):
+        text = file.read_text().replace("http://charts.example", charts.url)
+        files[str(file.relative_to(SAMPLE))] = text.replace("  namespace: default\n", "")
+    return files
 
 
 def release(name: str, namespace: str = TEAM, source: dict[str, str] | None = None, **spec: Any) -> str:
@@ -85,17 +86,16 @@ def becomes(kubectl: Cli, name: str, reason: str, words: str) -> None:
 def test_an_agent_of_one_namespace(control_plane: Cluster, kubectl: Cli, charts: ChartServer, tmp_path: Path) -> None:
     kubectl("create", "namespace", TEAM)
     kubectl("create", "namespace", OTHERS)
-    installed = told(control_plane, "install", "--components=namespaced", f"--namespace={TEAM}", f"--image={IMAGE}")
-    assert installed.returncode == 0, installed.stderr
-    assert kubectl("get", "clusterrolebindings", "-l", "app.kubernetes.io/part-of=gitsync", "-o", "name") == ""
-    checked = told(control_plane, "check", f"--namespace={TEAM}")
-    assert re.search(rf"rights: .*:gitsync may do the \d+ things .* in namespace {TEAM}$", checked.stdout, re.MULTILINE)
-
     fleet = Fleet(tmp_path / "fleet")
     files = sample(charts)
     fleet.commit(files, "redis and backend")
     arguments = ["--repo", str(fleet.path), "--path=fleet", f"--watch-namespace={TEAM}", "--allow-mass-prune"]
-    agent = AgentProcess(of_account(TEAM, control_plane, kubectl, tmp_path), tmp_path, arguments)
+    too_early = told(control_plane.kubeconfig, "run", "--once", *arguments, f"--state-dir={tmp_path / 'state'}")
+    assert too_early.returncode == 1
+    assert "serves no kind HelmRelease" in too_early.stdout + too_early.stderr
+    assert "an administrator brings those of gitsync" in too_early.stdout + too_early.stderr
+
+    agent = AgentProcess(installed(control_plane, kubectl, tmp_path), tmp_path, arguments)
     refused = refused_reads(kubectl)
     agent.start("--log-level=debug")
     try:
@@ -115,12 +115,28 @@ def test_an_agent_of_one_namespace(control_plane: Cluster, kubectl: Cli, charts:
         agent.wait_for("sync finished", after=seen, subject="nothing")
     finally:
         agent.kill()
-    assert kubectl("get", f"{RELEASES},deployments,statefulsets,configmaps", "-n", TEAM, "-o", "name").splitlines() == [
-        "deployment.apps/gitsync",
-        "configmap/gitsync-inventory",
-        "configmap/gitsync-journal",
-    ]
+    assert kubectl("get", f"{RELEASES},deployments,statefulsets", "-n", TEAM, "-o=name") == "deployment.apps/gitsync\n"
+    kubectl("get", "configmaps", "gitsync-inventory", "gitsync-journal", "-n", TEAM)
     leaves_others_alone(control_plane, kubectl)
+
+
+def installed(control_plane: Cluster, kubectl: Cli, directory: Path) -> Path:
+    """Have an administrator install; a kubeconfig for the agent's account."""
+    admin = control_plane.kubeconfig
+    done = told(admin, "install", "--components=namespaced", f"--namespace={TEAM}", f"--image={IMAGE}")
+    assert done.returncode == 0, done.stderr
+    assert kubectl("get", "clusterroles,clusterrolebindings", "-l=app.kubernetes.io/part-of=gitsync", "-o=name") == ""
+    agents = told(admin, "check", f"--namespace={TEAM}")
+    assert re.search(rf"rights: .*:gitsync may do the \d+ things .* in namespace {TEAM}$", agents.stdout, re.MULTILINE)
+
+    kubeconfig = of_account(TEAM, control_plane, kubectl, directory)
+    own = told(kubeconfig, "check", f"--watch-namespace={TEAM}")
+    assert own.returncode == 0, own.stdout
+    assert "HelmReleases and HelmRepositories are served" in own.stdout
+    others = told(kubeconfig, "check", "--pre", f"--watch-namespace={OTHERS}")
+    assert re.search(rf"rights: you may not get, list, .* in namespace {OTHERS}$", others.stdout, re.MULTILINE)
+    assert "flux: you may not look" in others.stdout
+    return kubeconfig
 
 
 def goes_no_further(agent: AgentProcess, fleet: Fleet, kubectl: Cli) -> None:
@@ -137,17 +153,24 @@ def goes_no_further(agent: AgentProcess, fleet: Fleet, kubectl: Cli) -> None:
     }
     fleet.commit(dict(beyond), "beyond the namespace")
     failed = {
-        name: agent.wait_for("object failed", object=name).fields
+        name: agent.wait_for("object failed", object=name).fields["error"]
         for name in (f"ConfigMap/{OTHERS}/elsewhere", "Namespace/team-c", f"HelmRelease/{OTHERS}/theirs")
     }
-    assert 'cannot patch resource "configmaps"' in failed[f"ConfigMap/{OTHERS}/elsewhere"]["error"]
-    assert "cannot patch" in failed["Namespace/team-c"]["error"]
-    assert f"serves namespace '{TEAM}' alone (watch_namespace)" in failed[f"HelmRelease/{OTHERS}/theirs"]["error"]
+    assert 'cannot patch resource "configmaps"' in failed[f"ConfigMap/{OTHERS}/elsewhere"]
+    assert "cannot patch" in failed["Namespace/team-c"]
+    assert f"is not in namespace '{TEAM}', the only one that is served" in failed[f"HelmRelease/{OTHERS}/theirs"]
     becomes(kubectl, "waiting", "DependencyMissing", "cannot be seen: only HelmReleases of")
     becomes(kubectl, "sourced", "SourceNotReady", "cannot be seen: only those of")
     becomes(kubectl, "stored", "ReconciliationFailed", 'cannot list resource "secrets"')
     becomes(kubectl, "aimed", "ReconciliationFailed", f'in the namespace "{OTHERS}"')
     kubectl("get", "configmap", "here", "-n", TEAM)
+
+    # With the right that the messages name it goes on; what it does not serve it leaves alone all the same.
+    account = f"--serviceaccount={TEAM}:gitsync"
+    kubectl("create", "rolebinding", "gitsync", "-n", OTHERS, "--clusterrole=admin", account)
+    becomes(kubectl, "stored", "InstallSucceeded", "")
+    becomes(kubectl, "aimed", "InstallSucceeded", "")
+    assert kubectl("get", RELEASES, "-n", OTHERS, "-o", "name") == ""
 
 
 def leaves_others_alone(control_plane: Cluster, kubectl: Cli) -> None:
@@ -155,7 +178,7 @@ def leaves_others_alone(control_plane: Cluster, kubectl: Cli) -> None:
     theirs = json.loads(release("theirs", OTHERS))
     theirs["metadata"]["finalizers"] = ["finalizers.fluxcd.io"]
     kubectl("apply", "-f", "-", stdin=json.dumps(theirs))
-    removed = told(control_plane, "uninstall", f"--namespace={TEAM}", "--silent")
+    removed = told(control_plane.kubeconfig, "uninstall", f"--namespace={TEAM}", "--silent")
     assert removed.returncode == 0, removed.stderr
     finalizers = kubectl("get", RELEASES, "theirs", "-n", OTHERS, "-o=jsonpath={.metadata.finalizers}")
     assert finalizers == '["finalizers.fluxcd.io"]'

@@ -169,6 +169,10 @@ def test_a_crd_of_the_chart_is_put_back_where_upgrades_would_replace_it(world: W
         del crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]
         world.cluster.request("PUT", place, crd)
 
+    def uid() -> str:
+        found = world.object("/apis/charts.example/v1", "widgets", "demo")
+        return str(found["metadata"]["uid"]) if found else ""
+
     place = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.charts.example"
     world.deploy("crds", driftDetection={"mode": "enabled"})
     world.ready()
@@ -181,8 +185,9 @@ def test_a_crd_of_the_chart_is_put_back_where_upgrades_would_replace_it(world: W
     world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
     assert "CustomResourceDefinition/widgets.charts.example (spec." in lines(world, "drift corrected")[0]["objects"]
 
+    before = uid()
     world.cluster.request("DELETE", place)  # and with it every object of its kind
-    world.until(lambda: world.object("/apis/charts.example/v1", "widgets", "demo") is not None, "both come back")
+    world.until(lambda: uid() not in ("", before), "both come back")
 
     world.deploy("crds", driftDetection={"mode": "warn"}, upgrade={"crds": "CreateReplace"})
     world.ready()

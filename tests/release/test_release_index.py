@@ -71,6 +71,17 @@ def test_nothing_holds_a_release_whose_dependencies_are_ready() -> None:
     assert index_of(release("a"), release("b", "a")).blocked(key("b")) is None
 
 
+def test_a_dependency_beyond_the_one_namespace_that_is_watched_is_not_said_to_be_missing() -> None:
+    index = ReleaseIndex("default")
+    dependent = release("b", "a", "nosuch")
+    dependent["spec"]["dependsOn"][0]["namespace"] = "elsewhere"
+    index.see(key("b"), dependent)
+    assert why(index, "b") == (
+        "dependency 'elsewhere/a' cannot be seen: only HelmReleases of namespace 'default' are (watch_namespace); "
+        "dependency 'default/nosuch' does not exist"
+    )
+
+
 def test_every_unready_dependency_is_named_and_waited_for() -> None:
     index = index_of(release("a", ready=False), release("b"), release("c", ready=False), release("d", "a", "b", "c"))
 

@@ -33,6 +33,19 @@ def test_without_anything_given_the_defaults_hold(monkeypatch: pytest.MonkeyPatc
     assert settings.state_dir == Path("/var/lib/gitsync")
 
 
+def test_who_serves_one_namespace_keeps_everything_there_unless_told_otherwise() -> None:
+    settings = load({"watch_namespace": "team-a"})
+    assert (settings.namespace, settings.default_namespace) == ("team-a", "team-a")
+    settings = load({"watch_namespace": "team-a", "namespace": "gitsync-system"})
+    assert (settings.namespace, settings.default_namespace) == ("gitsync-system", "team-a")
+
+
+@pytest.mark.parametrize("name", ["Team_A", "a" * 64, "team a\n"])
+def test_a_namespace_that_none_can_have_is_said_of_the_setting_that_names_it(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^watch_namespace: [^;]* \(--watch-namespace\)$"):
+        load({"watch_namespace": name})
+
+
 def test_a_state_home_that_is_not_absolute_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     assert load().state_dir == Path("~/.local/state/gitsync").expanduser()

@@ -1,0 +1,254 @@
+"""Every gitsync command that the documentation shows is run: in a sandbox, on copies of the sample repository."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from gitsync import logs
+from gitsync.charts.serve import ChartServer
+from gitsync.cli import main
+from gitsync.cluster import Cluster
+from gitsync.sandbox import Sandbox
+from tests.docs.markdown import PAGES, ROOT, code_lines
+from tests.e2e.background import Background
+from tests.e2e.harness import AgentProcess, Fleet
+
+GITSYNC = Path(sys.executable).with_name("gitsync")
+#: Pages whose commands belong together and have a test of their own.
+RUN_ELSEWHERE = {"docs/getting-started.md": "tests/docs/test_docs_getting_started.py"}
+#: Commands that change what releases there are, or who serves them: these get a cluster without a repository.
+APART = ("create", "install", "uninstall", "check", "logs", "delete")
+#: Commands that bring their own agent: each gets an empty cluster.
+AGENTS = ("run", "demo")
+#: Commands that, with a word, end only when they are told to, and what they have said when they are at work.
+ENDLESS = {
+    ("sandbox", "--kubeconfig"): "Ctrl-C ends it",
+    ("demo", "--keep"): "Left running",
+    ("get", "--watch"): "redis",
+    ("logs", "--follow"): "only plays this container",
+    ("run", "--interval"): "gitsync started",
+    ("run", "--config"): "gitsync started",
+}
+#: Exit codes besides 0 that say that a command has done its work: something differs.
+FINE = {"plan": {2}, "diff": {2}}
+PATIENCE = 120.0
+
+
+def shown() -> dict[str, list[str]]:
+    """The words of each command line by where it stands."""
+    found = {}
+    for page in PAGES:
+        name = str(page.relative_to(ROOT))
+        for number, line in code_lines(page):
+            words = line.removeprefix("$ ").partition("  #")[0]
+            if words.startswith(("gitsync ", ".venv/bin/gitsync ")) and name not in RUN_ELSEWHERE:
+                found[f"{name}:{number} {words}"] = shlex.split(words)[1:]
+    return found
+
+
+@pytest.fixture(scope="module")
+def background() -> Iterator[Background]:
+    with Background() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def charts(background: Background) -> Iterator[str]:
+    """The charts of the sample repository, served."""
+    folder = ROOT / "sample-repo" / "charts"
+    server = ChartServer({"bitnami": [folder / "redis"], "podinfo": [folder / "podinfo"]})
+    background.run(server.__aenter__())
+    yield server.url
+    background.run(server.__aexit__(None, None, None))
+
+
+@contextmanager
+def sandbox(background: Background, directory: Path) -> Iterator[Path]:
+    """Its kubeconfig."""
+    made = Sandbox(kubeconfig=directory / "kubeconfig", delay=0.1)
+    background.run(made.__aenter__())
+    try:
+        yield made.kubeconfig
+    finally:
+        background.run(made.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def fleet(charts: str, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """The repository that the pages talk about: three commits on main, one on feature, a tag; its own remote."""
+    made = Fleet(tmp_path_factory.mktemp("world") / "fleet")
+    sample = {
+        str(file.relative_to(ROOT / "sample-repo")): file.read_text().replace("http://charts.example", charts)
+        for file in (ROOT / "sample-repo" / "fleet").rglob("*.yaml")
+    }
+    files = {name.replace("fleet/", "clusters/prod/", 1): text for name, text in sample.items()}
+    made.commit({**files, **sample, "token": "a token"}, "redis and backend")
+    git(made.path, "tag", "v1.2.0")
+    redis = "clusters/prod/releases/redis.yaml"
+    made.edit(redis, "architecture: standalone", "architecture: standalone\n    one: 1", "one")
+    made.edit(redis, "one: 1", "two: 2", "two")
+    git(made.path, "switch", "--quiet", "-c", "feature")
+    made.edit(redis, "two: 2", "three: 3", "three")
+    git(made.path, "switch", "--quiet", "main")
+    git(made.path, "remote", "add", "origin", str(made.path))
+    git(made.path, "fetch", "--quiet")
+    shutil.copytree(ROOT / "sample-repo", made.path / "sample-repo")  # the pages' examples are run in a checkout
+    return made
+
+
+def git(directory: Path, *words: str) -> str:
+    command = ["git", "-C", str(directory), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class World:
+    """Runs lines in the directory of ``fleet``, with ``kubeconfig``; their example addresses become local ones."""
+
+    def __init__(self, fleet: Fleet, charts: str, kubeconfig: Path, scratch: Path) -> None:
+        self.fleet = fleet
+        self.scratch = scratch
+        self._kubeconfig = kubeconfig
+        settings = scratch / "gitsync.yaml"
+        settings.write_text(f"repo: {fleet.path}\npath: clusters/prod\n")
+        self._local = {
+            "https://charts.bitnami.com/bitnami": f"{charts}/bitnami",
+            "/etc/gitsync/gitsync.yaml": str(settings),
+            ".cluster/kubeconfig": str(kubeconfig),
+            "fd5c342": fleet.head[:7],
+            "bitnami.flux-system": "bitnami",
+            "report.xml": str(scratch / "report.xml"),
+            "sandbox.yaml": str(scratch / "sandbox.yaml"),
+        }
+
+    def run(self, words: list[str]) -> tuple[bool, str]:
+        """Whether a line does its work, and what it says."""
+        local = dict(self._local)
+        if words[0] != "install":  # nothing is fetched, and an agent in a cluster has no use for our directories
+            local["https://git.example/fleet.git"] = self.fleet.path.as_uri()
+        arguments = [local.get(word, word) for word in words]
+        said = next((text for (command, word), text in ENDLESS.items() if words[0] == command and word in words), "")
+        return self._until(arguments, said) if said else self._to_its_end(arguments)
+
+    def _to_its_end(self, arguments: list[str]) -> tuple[bool, str]:
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+            patch.chdir(self.fleet.path)
+            for name in set(os.environ) - set(self._environment()):
+                patch.delenv(name)
+            for name, value in self._environment().items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.StringIO("y\n"))
+            code = main(arguments)
+        logs.forget_secrets()
+        return code in {0} | FINE.get(arguments[0], set()), f"[{code}] {said.getvalue()}"
+
+    def _until(self, arguments: list[str], said: str) -> tuple[bool, str]:
+        """Run until ``said`` is said, then as somebody who types Ctrl-C."""
+        process = subprocess.Popen(
+            [GITSYNC, *arguments],
+            cwd=self.fleet.path,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        heard = ""
+        for line in process.stdout:
+            heard += line
+            if said in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest, _ = process.communicate(timeout=PATIENCE)
+        fine = said in heard and process.returncode in (0, 130) and "Traceback" not in heard + rest
+        return fine, f"[{process.returncode}] {heard}{rest}"
+
+    def _environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
+        return {**ours, "HOME": str(self.scratch), "KUBECONFIG": str(self._kubeconfig), "COLUMNS": "200"}
+
+
+@contextmanager
+def agent(kubeconfig: Path, directory: Path, *flags: str) -> Iterator[None]:
+    """An agent at work."""
+    process = AgentProcess(kubeconfig, directory / "agent", list(flags))
+    try:
+        process.start().wait_for("gitsync started")
+        yield
+    finally:
+        process.stop()
+
+
+async def create_namespace(kubeconfig: Path, name: str) -> None:
+    async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
+        await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
+
+
+def failures(world: World, lines: dict[str, list[str]]) -> str:
+    told = []
+    for place, words in lines.items():
+        fine, said = world.run(words)
+        if not fine:
+            told.append(f"{place}\n{said}")
+    return "\n\n".join(told)
+
+
+#: Read once: the names of tests are made of them.
+SHOWN = shown()
+
+
+def chosen(*commands: str) -> dict[str, list[str]]:
+    return {place: words for place, words in SHOWN.items() if words[0] in commands}
+
+
+def test_the_lines_about_what_is_synced(background: Background, fleet: Fleet, charts: str, tmp_path: Path) -> None:
+    lines = {place: words for place, words in SHOWN.items() if words[0] not in (*APART, *AGENTS)}
+    assert len(lines) > 30
+    with sandbox(background, tmp_path) as kubeconfig:
+        world = World(fleet, charts, kubeconfig, tmp_path)
+        for commit in ("v1.2.0", "HEAD~1", "HEAD"):  # three revisions, to have one to go back to
+            once = ["run", "--once", "--repo", str(fleet.path), "--path", "clusters/prod"]
+            fine, said = world.run([*once, "--commit", git(fleet.path, "rev-parse", commit)])
+            assert fine, said
+        with agent(kubeconfig, tmp_path, f"--repo={fleet.path}", "--path=clusters/prod"):
+            assert failures(world, lines) == ""
+
+
+def test_the_lines_that_change_what_there_is(background: Background, fleet: Fleet, charts: str, tmp_path: Path) -> None:
+    with sandbox(background, tmp_path) as kubeconfig:
+        world = World(fleet, charts, kubeconfig, tmp_path)
+        with agent(kubeconfig, tmp_path):
+            for words in (
+                ["create", "source", "helm", "podinfo", "--url", f"{charts}/podinfo"],
+                ["create", "source", "helm", "bitnami", "--url", f"{charts}/bitnami"],
+                ["create", "helmrelease", "redis", "--source", "HelmRepository/bitnami", "--chart", "redis"],
+            ):
+                fine, said = world.run(words)
+                assert fine, said
+            assert failures(world, chosen("create")) == ""
+            assert failures(world, chosen("delete")) == ""
+        background.run(create_namespace(kubeconfig, "team-a"))
+        for command in ("install", "check", "logs", "uninstall"):
+            lines = chosen(command)
+            assert lines
+            assert failures(world, lines) == ""
+
+
+@pytest.mark.parametrize("place", chosen(*AGENTS))
+def test_a_line_that_brings_its_own_agent(
+    place: str, background: Background, fleet: Fleet, charts: str, tmp_path: Path
+) -> None:
+    with sandbox(background, tmp_path) as kubeconfig:
+        assert failures(World(fleet, charts, kubeconfig, tmp_path), {place: SHOWN[place]}) == ""
