@@ -21,7 +21,7 @@ from gitsync.manifests import Desired, ManifestReader
 from gitsync.release.expressions import Expressions
 from gitsync.release.index import ReleaseIndex
 from gitsync.release.references import References
-from gitsync.release.repositories import locate_in, repository_spec
+from gitsync.release.repositories import locate_in, missing, repository_spec
 from gitsync.release.sites import Sites
 from gitsync.release.target import Located
 from gitsync.sandbox.catalog import Catalog
@@ -170,10 +170,11 @@ class _ChartFinder:
         return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
 
     def _repository(self, key: ObjectKey) -> HelmRepository:
-        repository = self._desired.helm_repositories.get(key)
+        served = self._cluster.namespace if self._cluster is not None else ""
+        repository = self._desired.helm_repositories.get(key) if served in ("", key.namespace) else None
         live = self._repositories.get(key) if self._repositories is not None else None
         if repository is None and live is None:
-            raise SourceNotReady(f"HelmRepository '{key.namespace}/{key.name}' does not exist")
+            raise missing(key, served)
         if repository is None and live is not None:
             repository = HelmRepository.parse(live)
         assert repository is not None

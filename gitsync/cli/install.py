@@ -61,9 +61,11 @@ def install(
     from gitsync.install.bundle import NAMESPACED, Wanted
 
     chosen = tuple(filter(None, (item.strip() for item in components.split(","))))
-    if NAMESPACED in chosen and settings.watch_namespace not in ("", settings.namespace):
+    served = settings.watch_namespace
+    if served and (NAMESPACED not in chosen or served != settings.namespace):
         raise typer.BadParameter(
-            f"the component {NAMESPACED} serves the namespace that it is installed in", param_hint="--watch-namespace"
+            f"goes with --components {NAMESPACED}, which serves the namespace that it is installed in",
+            param_hint="--watch-namespace",
         )
     wanted = Wanted(settings.namespace, image, chosen, _configuration(settings))
     if export:

@@ -133,7 +133,11 @@ def _api_error(
 #: Server-side apply's complaints about a field of a wrong type or name, or a value it cannot convert. They come as
 #: a 500 without a reason (fieldmanager of apiserver), which nothing but the text tells from a failing API server; and
 #: sending it again changes nothing.
-_UNTYPED = re.compile(r"failed to create typed patch object \(.*?\): \.?(?P<field>\S+): (?P<text>.*)", re.DOTALL)
+_UNTYPED = re.compile(
+    # A field's path has the keys of lists in it, quoted: .spec.ports[port="of the user",protocol="TCP"].port
+    r'failed to create typed patch object \(.*?\): \.?(?P<field>(?:"(?:[^"\\]|\\.)*"|[^\s"])+): (?P<text>.*)',
+    re.DOTALL,
+)
 _TOO_LARGE = "etcdserver: request is too large"
 _UNCONVERTED = re.compile(r"failed to convert new object \(.*?\) to proper version: (?P<text>.*)", re.DOTALL)
 

@@ -26,6 +26,8 @@ NAMESPACE = "gitsync-system"
 
 #: The component of an agent that serves the namespace that it is installed in, and no other.
 NAMESPACED = "namespaced"
+#: The environment variable by which it is told so.
+WATCH_NAMESPACE = "GITSYNC_WATCH_NAMESPACE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ async def manifests(wanted: Wanted) -> list[Manifest]:
 
 def is_namespaced(deployment: Manifest) -> bool:
     """Whether an agent's Deployment is that of the component ``namespaced``."""
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return any(item["name"] == "GITSYNC_WATCH_NAMESPACE" for item in container.get("env") or ())
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return any(item["name"] == WATCH_NAMESPACE for container in containers for item in container.get("env") or ())
 
 
 def _files(wanted: Wanted) -> dict[str, str]:

@@ -119,16 +119,8 @@ class Repositories:
         spec = self._specs.get(key)
         if spec is None:
             manifest = self._watch.get(key)
-            if not self._cluster.serves(key):
-                raise SourceNotReady(
-                    f"HelmRepository '{_name(key)}' cannot be seen: only those of namespace "
-                    f"'{self._cluster.namespace}' are (watch_namespace)",
-                    hint="put a HelmRepository into the namespace of its releases",
-                )
             if manifest is None:
-                raise SourceNotReady(
-                    f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
-                )
+                raise missing(key, self._cluster.namespace)
             url = str((manifest.get("spec") or {}).get("url", ""))
             raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
         return await locate_in(self._charts, spec, wanted)
@@ -183,6 +175,18 @@ class Repositories:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:
             log.debug("status of a chart repository could not be written", repository=key, error=error.message)
+
+
+def missing(key: ObjectKey, served: str) -> SourceNotReady:
+    """What to raise for a HelmRepository that is not there, seen from ``served``: a namespace, or "" for all."""
+    if served in ("", key.namespace):
+        return SourceNotReady(
+            f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
+        )
+    return SourceNotReady(
+        f"HelmRepository '{_name(key)}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
+        hint="put a HelmRepository into the namespace of its releases",
+    )
 
 
 async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> Located:

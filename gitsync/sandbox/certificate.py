@@ -64,13 +64,16 @@ def write_kubeconfig(path: Path, server: str, token: str, authority: bytes) -> N
     write_private(path, json.dumps(config, indent=2).encode() + b"\n")
 
 
+_WHERE: Final = "name a file that does not exist, in a directory that does"
+
+
 def write_private(path: Path, content: bytes) -> None:
     """For nobody else to read, also while it is written."""
     try:
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(content)
     except OSError as error:
-        raise SettingsError(f"cannot write {path}: {error.strerror}", hint="name a file that does not exist") from error
+        raise SettingsError(f"cannot write {path}: {error.strerror}", hint=_WHERE) from error
 
 
 _USAGE: Final = x509.KeyUsage(

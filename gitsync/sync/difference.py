@@ -62,7 +62,7 @@ class CommitRenderer:
     async def _add(self, release: HelmRelease, desired: Desired, scope: Scope, found: Contents) -> None:
         name = _name(release.key)
         try:
-            rendered = await self._rendered(release, desired)
+            rendered = await self._rendered(release, found)
         except GitsyncError as error:
             place = str(desired.objects[release.key].origin)
             found.problems.append(Problem(place, f"{release.key}: {error.message}", error.hint))
@@ -71,8 +71,8 @@ class CommitRenderer:
         for manifest in (*rendered.objects, *(hook.object for hook in rendered.hooks)):
             _put(found, name, _placed(manifest, ref_of(release).namespace, scope))
 
-    async def _rendered(self, release: HelmRelease, desired: Desired) -> Rendered:
-        values = await asyncio.to_thread(_values, release, desired)
+    async def _rendered(self, release: HelmRelease, found: Contents) -> Rendered:
+        values = await asyncio.to_thread(_values, release, found)
         target = target_of(release, await self.locate(release), values)
         ref = ref_of(release)
         return await self.render(target, ReleaseContext(ref.name, ref.namespace, 1, is_install=True, is_upgrade=False))
@@ -118,14 +118,10 @@ def _name(key: ObjectKey) -> str:
     return f"{key.namespace}/{key.name}"
 
 
-def _values(release: HelmRelease, desired: Desired) -> dict[str, Any]:
+def _values(release: HelmRelease, found: Contents) -> dict[str, Any]:
     """The values as far as the commit knows them: a reference that it does not hold counts for nothing."""
 
-    def find(key: ObjectKey) -> Manifest | None:
-        item = desired.objects.get(key)
-        return item.manifest if item else None
-
-    texts = texts_of(release, find)
+    texts = texts_of(release, lambda key: found.objects.get(("", key)))
     optional = tuple(reference.model_copy(update={"optional": True}) for reference in release.spec.values_from)
     spec = release.spec.model_copy(update={"values_from": optional})
     return compose(release.model_copy(update={"spec": spec}), texts)

@@ -119,10 +119,8 @@ class Syncer:
 
     def _step(self, item: DesiredObject, inventory: Inventory, live: Mapping[ObjectKey, Manifest | None]) -> Step:
         if not self._serves(item.key):
-            served = self.cluster.namespace
-            return Step(
-                item, "unserved", f"is not in namespace '{served}', the only one that is served (watch_namespace)"
-            )
+            why = f"is not in namespace '{self.cluster.namespace}', the only one that is served (watch_namespace)"
+            return Step(item, "unserved", why)
         if item.key in live:
             return verdict_of(item, inventory.get(item.key), live[item.key], self.owner)
         return Step(item, "unchanged")

@@ -62,6 +62,7 @@ def test_ctrl_c_ends_the_story_without_a_trace(tmp_path: Path) -> None:
         heard.append(line)
         if "sync finished" in line:
             process.send_signal(signal.SIGINT)
+    process.stdout.close()
     assert process.wait(120) == 130
     assert "gitsync stopping" in "".join(heard)
     assert "Traceback" not in "".join(heard)

@@ -89,9 +89,12 @@ def test_a_release_that_cannot_be_rendered_is_said_and_its_own_change_shown(diff
 def test_what_a_release_asks_for_is_compared_too_and_everything_is_in_its_namespace(diff: Diff, fleet: Fleet) -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: secret-of-the-test}\n"
     same = release("apps", "app", "other", values={"message": "before"})
+    same = same.replace('{"message": "before"}', "{}")
+    same += "  valuesFrom: [{kind: ConfigMap, name: text, valuesKey: said, targetPath: message}]\n"
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: text}\ndata: {said: from-git}\n"
     moved = same.replace("\n  interval:", "\n  targetNamespace: elsewhere\n  releaseName: app\n  interval:")
     assert moved != same
-    fleet.commit({"app.yaml": moved, "secret.yaml": secret}, "moved")
+    fleet.commit({"app.yaml": moved, "secret.yaml": secret, "text.yaml": text}, "moved")
     said = diff("HEAD~1", "--default-namespace", "apps")
     assert said.code == 2, said.err
     assert "~ change HelmRelease/apps/app (app.yaml:1:1)" in said.out
@@ -99,6 +102,9 @@ def test_what_a_release_asks_for_is_compared_too_and_everything_is_in_its_namesp
     assert re.search(r"^- delete ConfigMap/apps/\S+ +\(release apps/app\)", said.out, re.MULTILINE)
     assert re.search(r"^\+ create ConfigMap/elsewhere/\S+ +\(release apps/app\)", said.out, re.MULTILINE)
     assert "+ create Secret/apps/login" in said.out
+    assert re.search(r"^\+ +message: from-git$", said.out, re.MULTILINE), (
+        "valuesFrom finds it where it would come to be"
+    )
     assert "secret-of-the-test" not in said.out + said.err
 
 

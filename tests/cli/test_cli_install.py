@@ -84,8 +84,9 @@ def test_an_agent_for_one_namespace_is_nowhere_else(gitsync: Gitsync) -> None:
         ((), "no image is published"),
         (
             ("--export", "--components", "namespaced", "--namespace", "a", "--watch-namespace", "b"),
-            "the component namespaced serves the namespace that it is installed in",
+            "which serves the namespace that it is installed in",
         ),
+        (("--export", "--watch-namespace", "a"), "goes with --components namespaced"),
         (("--image", IMAGE, "--git-token-file", "/nosuch"), "/nosuch cannot be read"),
     ],
 )

@@ -164,6 +164,9 @@ def goes_no_further(agent: AgentProcess, fleet: Fleet, kubectl: Cli) -> None:
     becomes(kubectl, "stored", "ReconciliationFailed", 'cannot list resource "secrets"')
     becomes(kubectl, "aimed", "ReconciliationFailed", f'in the namespace "{OTHERS}"')
     kubectl("get", "configmap", "here", "-n", TEAM)
+    planned = told(agent.kubeconfig, "plan", *agent.arguments, f"--state-dir={agent.directory / 'plan'}")
+    assert f"HelmRelease/{OTHERS}/theirs is not in namespace '{TEAM}'" in planned.stdout + planned.stderr
+    assert "cannot be seen" in planned.stdout + planned.stderr
 
     # With the right that the messages name it goes on; what it does not serve it leaves alone all the same.
     account = f"--serviceaccount={TEAM}:gitsync"
