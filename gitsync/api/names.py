@@ -110,7 +110,6 @@ SUCCEEDED: Final = "Succeeded"
 FAILED: Final = "Failed"
 SUSPENDED: Final = "Suspended"
 INVALID: Final = "InvalidSpec"
-SUSPENDED: Final = "Suspended"
 DEPENDENCY_CYCLE: Final = "DependencyCycle"
 DEPENDENCY_MISSING: Final = "DependencyMissing"
 

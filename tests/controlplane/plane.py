@@ -30,8 +30,8 @@ class ControlPlane:
         self._token = secrets.token_hex(16)
 
     def start(self, timeout: float = 60, *, bare: bool = False) -> Cluster:
-        """Starts everything and waits until pods can run; `bare`: etcd and the API server alone, which keep objects that
-        nothing comes of.
+        """Starts everything and waits until pods can run; `bare`: etcd and the API server alone, which keep objects,
+        and nothing comes of them.
 
         Raises StartError, naming the process and with the end of its log, when one ends or is not ready in time;
         nothing is left running then.

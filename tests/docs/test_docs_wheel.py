@@ -22,7 +22,8 @@ print(json.dumps({"places": [str(place) for place in places], "components": comp
 
 
 def test_the_wheel_brings_config_and_the_sample_repository(tmp_path: Path) -> None:
-    build = [Path(sys.executable).with_name("hatchling"), "build", "-t", "wheel", "-d", tmp_path / "dist"]
+    hatchling = str(Path(sys.executable).with_name("hatchling"))
+    build = [hatchling, "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = (tmp_path / "dist").iterdir()
     site = tmp_path / "site"
