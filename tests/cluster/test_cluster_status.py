@@ -89,6 +89,12 @@ def test_causes_are_fields_with_what_is_wrong_there() -> None:
             'duplicate entries for key [name="x"]',
         ),
         (
+            "failed to create typed patch object (default/web; /v1, Kind=Service): "
+            '.spec.ports[port="of: the user",protocol="TCP"].port: expected numeric (int or float), got string',
+            'spec.ports[port="of: the user",protocol="TCP"].port',
+            "expected numeric (int or float), got string",
+        ),
+        (
             "failed to convert new object (/a; /v1, Kind=Secret) to proper version: unable to convert unstructured "
             "object to /v1, Kind=Secret: error decoding from json: illegal base64 data at input byte 0",
             "",

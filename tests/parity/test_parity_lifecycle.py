@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.controlplane.errors import ApiError, CommandError
 from tests.parity import live
 from tests.parity.ahead import NewWorld, ahead
+from tests.parity.test_parity_drift import lines
 from tests.parity.world import World
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -165,6 +167,18 @@ def test_crds_are_changed_only_where_that_is_asked_for(world: World) -> None:
     assert colour()
     gadget = world.cluster.request("GET", f"{CRDS}/gadgets.charts.example")
     assert gadget["metadata"]["name"] == "gadgets.charts.example"
+
+
+def test_a_template_that_fails_is_said_once_and_its_mending_heals(world: World) -> None:
+    world.deploy("raw", {"objects": [{"kind": "ConfigMap"}]}, interval="1s")
+    world.condition("Stalled", "True", containing="raw/templates/objects.yaml: renders a document without apiVersion")
+    before = world.helm_release()["metadata"]["resourceVersion"]
+    time.sleep(3)  # in which it is looked at a few times
+    assert world.helm_release()["metadata"]["resourceVersion"] == before, "there is nothing new to say"
+    assert len(lines(world, "release failed")) == 1
+
+    world.deploy("raw", {"objects": []})
+    world.ready()
 
 
 @pytest.mark.parametrize(

@@ -132,10 +132,17 @@ def test_an_uninstall_that_fails_is_tried_until_it_succeeds(world: World) -> Non
 
 
 def test_a_rollback_that_becomes_ready_after_its_deadline_is_one_after_all(world: World) -> None:
-    world.deploy("plain", {"text": "first"})
+    def app(image: str) -> dict[str, Any]:
+        """Never the old pods beside the new: what it goes back to takes its time, however slow we are."""
+        container = {"name": "app", "image": image, "args": ["--ready-after=10s"]}
+        template = {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container]}}
+        spec = {"strategy": {"type": "Recreate"}, "selector": {"matchLabels": {"app": "app"}}, "template": template}
+        return {"objects": [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}, "spec": spec}]}
+
+    world.deploy("raw", app("registry.example/app:1.0"))
     world.ready()
-    broken = {"text": "second", "image": "registry.example/app:nonexistent"}
-    world.deploy("plain", broken, upgrade={"timeout": "2s", **ROLLBACK}, rollback={"timeout": "1ms"})
+    broken = app("registry.example/app:nonexistent")
+    world.deploy("raw", broken, upgrade={"timeout": "2s", **ROLLBACK}, rollback={"timeout": "1ms"})
     world.until(lambda: bool(lines(world, "rollback failed")), "the rollback has failed")
     assert "not ready within 0.001s" in str(lines(world, "rollback failed")[0]["error"])
 
