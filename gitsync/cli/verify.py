@@ -31,7 +31,7 @@ def verify(
     base: Base = "",
     output: Output = "text",
     junit: Junit = None,
-    timeout: Timeout = "5m",
+    timeout: Timeout = "2m",
 ) -> None:
     """Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.
 

@@ -203,13 +203,13 @@ class Reconciler:
             action = decide(State.OUT_OF_SYNC, tries)
         if turn.status.force_requested and action in (Action.NOTHING, Action.STALL):
             action = Action.INSTALL if latest is None else Action.UPGRADE
+        if (old := self._moved(turn, release, target)) is not None and action in (Action.NOTHING, Action.TEST):
+            action = Action.INSTALL  # what is in sync is so in another namespace, with its records where they will be
         if action in _WAITS and await self._blocked(turn, release):
             return await self._block(turn)
         self._unblock(turn, action)
-        old = turn.status.last_ref
-        moved = old is not None and self._moved(turn, release, target)
-        if moved and old is not None and turn.site.records.latest(old[2], old[0]) is not None:
-            await self._move(turn, release, ReleaseRef(*old), interrupt)
+        if old is not None:
+            await self._move(turn, release, old, interrupt)
         return await self._act(turn, release, target, attempt, action, interrupt)
 
     def _notice_uninstall(self, turn: Turn, target: Target, state: State) -> None:
@@ -240,11 +240,15 @@ class Reconciler:
         if was == Claim.of(release) or not self._left_to_another(turn, was):
             await turn.site.performer.move(turn, release, old, interrupt)
 
-    def _moved(self, turn: Turn, release: HelmRelease, target: Target) -> bool:
-        """Whether the release has another name or namespace than before, or another chart that must not take over."""
+    def _moved(self, turn: Turn, release: HelmRelease, target: Target) -> ReleaseRef | None:
+        """What the release was, when it has another name or namespace than before, or another chart that must not take
+        over, and is still there as that."""
+        last = turn.status.last_ref
+        if last is None or turn.site.records.latest(last[2], last[0]) is None:
+            return None
         other_chart = turn.status.last_chart not in ("", target.chart.name)
         reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
-        return turn.status.last_ref != target.ref or (other_chart and reinstall)
+        return ReleaseRef(*last) if last != target.ref or (other_chart and reinstall) else None
 
     async def _act(
         self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, action: Action, interrupt: Interrupt

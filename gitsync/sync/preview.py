@@ -176,9 +176,9 @@ class Previewer:
             target = target_of(release, await self.locate(release), await self._values(release, desired))
             latest = there.records.latest(target.ref.storage, target.ref.name)
             state = state_of(latest, target.digests, holder=self.records.holder, now=0.0, timeout=0.0)
-            if release.spec.suspend or state in _WAS_DEPLOYED:
+            moved = [] if release.spec.suspend else await there._moved(release, target)
+            if release.spec.suspend or (state in _WAS_DEPLOYED and not moved):
                 return [], []
-            moved = await there._moved(release, target)
             return [*moved, *await there._rendered(target, name, latest.version if latest else 0)], []
         except (GitsyncError, BlockedError) as error:
             return [], [Problem(f"HelmRelease/{name}", error.message, error.hint)]

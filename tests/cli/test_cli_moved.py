@@ -1,0 +1,33 @@
+"""`gitsync plan` shows what a change of a release's namespace takes away, although chart and values stay the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Gitsync
+from tests.cli.test_cli_drift import CHART, RELEASE
+from tests.git.git_world import Repository
+
+
+def test_another_namespace_is_an_uninstall_and_an_install(
+    gitsync: Gitsync, our_kinds: None, namespace: str, tmp_path: Path
+) -> None:
+    origin = Repository.make(tmp_path / "origin")
+    release = RELEASE.format(namespace=namespace)
+    origin.commit(CHART | {"fleet/app.yaml": release})
+    place = ("--repo", str(origin.path), "--path", "fleet", "--state-dir", str(tmp_path / "state"))
+    done = gitsync("run", "--once", "--name", namespace, *place)
+    assert done.code == 0, done.err
+
+    origin.commit({"fleet/app.yaml": release + "  releaseName: app\n  targetNamespace: default\n"})
+    plan = gitsync("plan", "--name", namespace, *place)
+    assert f"- delete ConfigMap/{namespace}/settings" in plan.out
+    assert "the release gets another name or namespace" in plan.out
+    assert "+ create ConfigMap/default/settings" in plan.out
+
+    origin.commit({"fleet/app.yaml": release})
+    assert "changes nothing" in gitsync("plan", "--name", namespace, *place).out
+
+    origin.commit({"fleet/app.yaml": "# nothing any more\n"})
+    gone = gitsync("run", "--once", "--name", namespace, "--allow-mass-prune", *place)
+    assert gone.code == 0, gone.err
