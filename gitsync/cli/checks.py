@@ -14,6 +14,7 @@ from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
+from gitsync.release.claims import Claim
 from gitsync.release.expressions import Expressions
 from gitsync.release.readiness import check_expressions
 from gitsync.release.support import refused
@@ -124,6 +125,21 @@ def _elsewhere(wanted: ObjectKey, desired: Desired) -> str:
     """The most frequent mistake: the right name in another namespace."""
     named = [key for key in desired.helm_releases if key.name == wanted.name]
     return f"did you mean '{named[0].namespace}/{named[0].name}'?" if named else ""
+
+
+def claim_problems(desired: Desired) -> Iterator[Problem]:
+    """HelmReleases about a Helm release that another one is about already."""
+    owners: dict[Claim, ObjectKey] = {}
+    for key, release in sorted(desired.helm_releases.items()):
+        owner = owners.setdefault(Claim.of(release), key)
+        if owner != key:
+            yield Problem(
+                desired.objects[key].field_origin(("spec", "releaseName")),
+                f"release {release.release_name} is that of HelmRelease {owner.namespace}/{owner.name}",
+                "give one of them another spec.releaseName",
+                object=str(key),
+                field="spec.releaseName",
+            )
 
 
 class ChartChecks:

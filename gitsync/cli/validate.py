@@ -52,14 +52,20 @@ def validate(settings: Settings, target: Target = "", output: Output = "text", c
 
 async def _validate(settings: Settings, target: str, output: Format, with_charts: bool) -> int:
     from gitsync.cli.checkout import open_tree
-    from gitsync.cli.checks import access_problems, expression_problems, graph_problems, manifest_problems
+    from gitsync.cli.checks import (
+        access_problems,
+        claim_problems,
+        expression_problems,
+        graph_problems,
+        manifest_problems,
+    )
     from gitsync.release.access import AccessRules
 
     async with open_tree(target, settings) as tree:
         desired = await tree.desired(settings)
         rules = AccessRules(cross_namespace_refs=settings.cross_namespace_refs)
         problems = [*manifest_problems(desired), *graph_problems(desired), *access_problems(desired, rules)]
-        problems += await expression_problems(desired)
+        problems += [*claim_problems(desired), *await expression_problems(desired)]
         if with_charts:
             problems += await _chart_problems(settings, desired, tree)
     problems.sort(key=lambda problem: (problem.origin.path, problem.origin.line, problem.origin.column))

@@ -64,7 +64,7 @@ from gitsync.release.sites import Sites
 from gitsync.release.state import Action, State, decide, state_of
 from gitsync.release.status import Attempt, StatusData
 from gitsync.release.support import refused, without_effect
-from gitsync.release.target import ChartSource, Target, ref_of, target_of
+from gitsync.release.target import ChartSource, Target, left_behind, ref_of, target_of
 from gitsync.release.testing import judged
 from gitsync.release.turn import MANAGER, Turn
 from gitsync.release.verdicts import blocked_reason, stalled_reason
@@ -246,9 +246,7 @@ class Reconciler:
         last = turn.status.last_ref
         if last is None or turn.site.records.latest(last[2], last[0]) is None:
             return None
-        other_chart = turn.status.last_chart not in ("", target.chart.name)
-        reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
-        return ReleaseRef(*last) if last != target.ref or (other_chart and reinstall) else None
+        return left_behind(release, target, ReleaseRef(*last), turn.status.last_chart)
 
     async def _act(
         self, turn: Turn, release: HelmRelease, target: Target, attempt: Attempt, action: Action, interrupt: Interrupt

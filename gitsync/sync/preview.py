@@ -40,7 +40,7 @@ from gitsync.release.status import StatusWriter
 from gitsync.release.storage import MANAGER as HELM_MANAGER
 from gitsync.release.storage import RecordStore
 from gitsync.release.support import refused
-from gitsync.release.target import Located, Target, ref_of, target_of
+from gitsync.release.target import Located, Target, left_behind, ref_of, target_of
 from gitsync.release.values import compose, texts_of
 from gitsync.sync.ownership import Owner, stamped
 from gitsync.sync.planning import Step, SyncPlan, is_release
@@ -179,7 +179,9 @@ class Previewer:
             moved = [] if release.spec.suspend else await there._moved(release, target)
             if release.spec.suspend or (state in _WAS_DEPLOYED and not moved):
                 return [], []
-            return [*moved, *await there._rendered(target, name, latest.version if latest else 0)], []
+            again = {item.key: item.why for item in moved}
+            rendered = await there._rendered(target, name, latest.version if latest else 0, again)
+            return [*(item for item in moved if item.key in again), *rendered], []
         except (GitsyncError, BlockedError) as error:
             return [], [Problem(f"HelmRelease/{name}", error.message, error.hint)]
 
@@ -206,7 +208,12 @@ class Previewer:
             found[key] = in_git.manifest if in_git else await self.cluster.find(key)
         return await asyncio.to_thread(compose, release, texts_of(release, found.get))
 
-    async def _rendered(self, target: Target, name: str, revision: int) -> list[ObjectPreview]:
+    async def _rendered(
+        self, target: Target, name: str, revision: int, again: dict[ObjectKey, str]
+    ) -> list[ObjectPreview]:
+        """What a release comes to. ``again`` are the objects that are deleted first, and why; those that come again are
+        taken out of it.
+        """
         ref = target.ref
         context = ReleaseContext(ref.name, ref.namespace, revision + 1, revision == 0, revision > 0)
         if target.preserve_values and revision:
@@ -219,7 +226,11 @@ class Previewer:
         found = await asyncio.gather(
             *(self._difference(owned(item, ref.name, ref.namespace), HELM_MANAGER, "", name) for item in after)
         )
-        gone = [await self._deletion(ObjectKey.of(item), "", name) for item in change.removed]
+        for number, key in enumerate(map(ObjectKey.of, after)):
+            if (why := again.pop(key, "")) != "":
+                anew = found[number] or ObjectPreview(key, "change", release=name)
+                found[number] = replace(anew, why=f"deleted and created again: {why}")
+        gone = [await self._deletion(key, "", name) for key in map(ObjectKey.of, change.removed) if key not in again]
         return [item for item in [*found, *gone] if item is not None]
 
     async def _settled(self, objects: Sequence[Manifest], namespace: str) -> list[Manifest]:
@@ -257,13 +268,16 @@ class Previewer:
             return [ObjectPreview(key, "unknown", release=name, why=f"cannot be uninstalled: {error.message}")]
 
     async def _moved(self, release: HelmRelease, target: Target) -> list[ObjectPreview]:
-        """What goes because the release has another name or namespace than before."""
+        """What goes because the release has another name, namespace or chart than before."""
         live = self.index.raw(release.key)
-        old = StatusWriter(live).last_ref if live else None
-        if old is None or old == target.ref:
+        status = StatusWriter(live or {})
+        last = ReleaseRef(*status.last_ref) if status.last_ref else None
+        old = left_behind(release, target, last, status.last_chart)
+        if old is None:
             return []
+        what = "name or namespace" if old != target.ref else "chart"
         name = f"{release.key.namespace}/{release.key.name}"
-        return await self._all_of(ReleaseRef(*old), name, "the release gets another name or namespace")
+        return await self._all_of(old, name, f"the release gets another {what}")
 
     async def _all_of(self, ref: ReleaseRef, name: str, why: str) -> list[ObjectPreview]:
         records = await self.records.in_cluster(ref.storage, ref.name)

@@ -9,6 +9,13 @@ from tests.cli.test_cli_drift import CHART, RELEASE
 from tests.git.git_world import Repository
 
 
+OTHER_CHART = {
+    "charts/other/Chart.yaml": "apiVersion: v2\nname: other\nversion: 1.0.0\n",
+    "charts/other/templates/settings.yaml": CHART["charts/app/templates/settings.yaml"],
+    "charts/other/templates/more.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n",
+}
+
+
 def test_another_namespace_is_an_uninstall_and_an_install(
     gitsync: Gitsync, our_kinds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -27,6 +34,12 @@ def test_another_namespace_is_an_uninstall_and_an_install(
 
     origin.commit({"fleet/app.yaml": release})
     assert "changes nothing" in gitsync("plan", "--name", namespace, *place).out
+
+    origin.commit({**OTHER_CHART, "fleet/app.yaml": release.replace("./charts/app", "./charts/other")})
+    plan = gitsync("plan", "--name", namespace, *place)
+    assert f"~ change ConfigMap/{namespace}/settings" in plan.out
+    assert "deleted and created again: the release gets another chart" in plan.out
+    assert f"+ create ConfigMap/{namespace}/more" in plan.out
 
     origin.commit({"fleet/app.yaml": "# nothing any more\n"})
     gone = gitsync("run", "--once", "--name", namespace, "--allow-mass-prune", *place)

@@ -330,3 +330,13 @@ def test_references_to_other_namespaces_are_errors_where_they_are_not_allowed(
     assert line.endswith(
         "error: cross-namespace references are not allowed: cannot access HelmRepository/flux-system/bitnami"
     )
+
+
+def test_two_about_one_helm_release_are_a_problem_at_the_name_of_the_second(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(place, {"one.yaml": release("one") + "  releaseName: redis\n", "redis.yaml": release("redis")})
+    assert main(["validate", "--no-charts"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("redis.yaml:")
+    assert "error: release redis is that of HelmRelease default/one" in line
