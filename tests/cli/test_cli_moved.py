@@ -8,7 +8,6 @@ from tests.cli.conftest import Gitsync
 from tests.cli.test_cli_drift import CHART, RELEASE
 from tests.git.git_world import Repository
 
-
 OTHER_CHART = {
     "charts/other/Chart.yaml": "apiVersion: v2\nname: other\nversion: 1.0.0\n",
     "charts/other/templates/settings.yaml": CHART["charts/app/templates/settings.yaml"],
