@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from gitsync.release.claims import Claims
 from gitsync.release.wait import version
 
 Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
+#: What a release depends on, with its readyExpr about it ("" without).
+Need = tuple[ObjectKey, str]
 
 
 class ReleaseIndex:
@@ -33,6 +36,7 @@ class ReleaseIndex:
         self.claims = Claims()
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
+        self._needs: dict[ObjectKey, tuple[Need, ...]] = {}
         # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
         self._gone: dict[ObjectKey, str] = {}
         self._expected: frozenset[ObjectKey] = frozenset()
@@ -94,17 +98,19 @@ class ReleaseIndex:
         if before is None and uid and self._gone.get(key) == uid:
             return
         self._manifests[key] = manifest
-        known = self._releases.get(key)
         self._releases[key] = release = _parse(manifest)
         self.claims.see(key, release if isinstance(release, HelmRelease) else None)
-        if before is None or _edges(known) != _edges(self._releases[key]):
+        needs = _needs(release)
+        if before is None or needs != self._needs[key]:
             self._graph = None
+        self._needs[key] = needs
         self._tell(key, before, manifest)
 
     def forget(self, key: ObjectKey) -> None:
         """The object is gone."""
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
+        self._needs.pop(key, None)
         self.claims.see(key, None)
         self._blamed.pop(key, None)
         self._answers.pop(key, None)
@@ -206,10 +212,13 @@ class ReleaseIndex:
         expression says."""
         missing: list[ObjectKey] = []
         unready: dict[ObjectKey, str] = {}
-        seen: set[ObjectKey] = set()
-        open_ends = [(item, expression, "") for item, expression in self._dependencies(key)]
+        seen: set[tuple[ObjectKey, str]] = set()
+        open_ends = deque((item, expression, "") for item, expression in self._dependencies(key))
         while open_ends:
-            item, expression, via = open_ends.pop(0)
+            item, expression, via = open_ends.popleft()
+            if (item, expression) in seen:
+                continue  # layers of releases lead to each other by very many ways
+            seen.add((item, expression))
             manifest = self._manifests.get(item)
             if manifest is None:
                 if item in self._expected:
@@ -221,19 +230,13 @@ class ReleaseIndex:
                     unready[item] = f": {why_not}"
             elif not is_current(manifest):
                 unready.setdefault(item, via)
-            elif item not in seen:
-                seen.add(item)
+            else:
                 via = via or f" (through '{_short(item)}')"
                 open_ends += [(found, "", via) for found, other in self._dependencies(item) if not other]
         return missing, unready
 
-    def _dependencies(self, key: ObjectKey) -> list[tuple[ObjectKey, str]]:
-        """What a release depends on, each with its readyExpr ("" without)."""
-        release = self._releases.get(key)
-        if not isinstance(release, HelmRelease):
-            return []
-        own = release.metadata.namespace
-        return [(item.key(own), item.ready_expr) for item in release.spec.depends_on]
+    def _dependencies(self, key: ObjectKey) -> tuple[Need, ...]:
+        return self._needs.get(key, ())
 
 
 class _Answer(NamedTuple):
@@ -285,8 +288,11 @@ def _parse(manifest: Manifest) -> HelmRelease | FieldErrors:
         return error
 
 
-def _edges(release: HelmRelease | FieldErrors | None) -> list[ObjectKey]:
-    return [item.key for item in release.dependencies()] if isinstance(release, HelmRelease) else []
+def _needs(release: HelmRelease | FieldErrors) -> tuple[Need, ...]:
+    if not isinstance(release, HelmRelease):
+        return ()
+    own = release.metadata.namespace
+    return tuple((item.key(own), item.ready_expr) for item in release.spec.depends_on)
 
 
 def _edge_origins(release: HelmRelease) -> dict[int, Origin]:
