@@ -50,8 +50,11 @@ async def run(api: Api, case: Case, rendering: Rendering, namespace: str) -> flo
                             group.create_task(api.apply(manifest))
                     # The watch is read from the first apply on, as it comes.
                     await _all_ready(deployments, set(layer))
-            except* BenchError as errors:
-                raise BenchError(f"the floor of {case.title}: {errors.exceptions[0]}") from errors
+            except BaseExceptionGroup as errors:  # not except*, which wraps what it raises before Python 3.11.4
+                refused = errors.subgroup(BenchError)
+                if refused is None:
+                    raise
+                raise BenchError(f"the floor of {case.title}: {refused.exceptions[0]}") from errors
         return time.perf_counter() - started
 
 

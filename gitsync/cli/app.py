@@ -135,6 +135,7 @@ def _failed(error: Exception, debug: bool) -> int:
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in _OF_THE_MACHINE:
             print_error(f"error: {cause.filename or 'what was to be written'}: {cause.strerror}")
+            _drop_output()
         elif isinstance(cause, GitsyncError):
             text = str(cause)
             print_error(f"error: {text}", "" if cause.hint in text else cause.hint)
@@ -154,6 +155,11 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _quiet_pipe() -> int:
-    """The reader of our output went away (``| head``): nothing to say, also not when Python flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The reader of our output went away (``| head``): nothing to say."""
+    _drop_output()
     return 1
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again when Python flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

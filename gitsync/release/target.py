@@ -88,10 +88,10 @@ def values_digest(values: dict[str, Any], reworking: Mapping[str, Any] | None = 
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def left_behind(release: HelmRelease, target: Target, last: ReleaseRef | None, last_chart: str) -> ReleaseRef | None:
+def left_behind(release: HelmRelease, target: Target, last: ReleaseRef, last_chart: str) -> ReleaseRef | None:
     """What ``release`` was last deployed as (``last``, of the chart ``last_chart``) and is to be no longer, so that it
     is uninstalled first: another name or namespace, or another chart that must not take over. None when it stays.
     """
     other_chart = last_chart not in ("", target.chart.name)
     reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
-    return last if last is not None and (last != target.ref or (other_chart and reinstall)) else None
+    return last if last != target.ref or (other_chart and reinstall) else None

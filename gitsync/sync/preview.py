@@ -270,9 +270,10 @@ class Previewer:
     async def _moved(self, release: HelmRelease, target: Target) -> list[ObjectPreview]:
         """What goes because the release has another name, namespace or chart than before."""
         live = self.index.raw(release.key)
-        status = StatusWriter(live or {})
-        last = ReleaseRef(*status.last_ref) if status.last_ref else None
-        old = left_behind(release, target, last, status.last_chart)
+        status = StatusWriter(live) if live else None
+        if status is None or status.last_ref is None:
+            return []
+        old = left_behind(release, target, ReleaseRef(*status.last_ref), status.last_chart)
         if old is None:
             return []
         what = "name or namespace" if old != target.ref else "chart"

@@ -17,6 +17,8 @@ async def test_the_recording_is_that_of_the_test_control_plane(real_control_plan
     recorded = json.loads(gzip.decompress(RECORDING.read_bytes()))
     async with await Cluster.connect(kubeconfig=real_control_plane.kubeconfig) as cluster:
         found = json.loads(json.dumps(await record(cluster)))
+    for one in (found, recorded):  # built with any Go, for any processor
+        del one["version"]["goVersion"], one["version"]["platform"]
     for name in ("groups", "schemas", "version"):
         if found[name] != recorded[name]:
             pytest.fail(f"{name} differ: run tests.contract.recording")
