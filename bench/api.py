@@ -29,6 +29,10 @@ PATHS = {
 }
 
 
+#: Seconds for TLS to take leave of requests that were cancelled: the loop may end with this.
+FAREWELL = 0.25
+
+
 class Api:
     """One API server, through keep-alive connections. ``requests`` counts those that write."""
 
@@ -49,6 +53,7 @@ class Api:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+        await asyncio.sleep(FAREWELL)
 
     async def get(self, path: str) -> Manifest:
         """The object or list at a path. Raises: BenchError."""
