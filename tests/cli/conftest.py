@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,23 @@ def our_kinds(kubectl: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(file))
     names = [f"crd/{crd['metadata']['name']}" for crd in crds()]
     kubectl("wait", "--for=condition=Established", "--timeout=120s", *names)
+
+
+@pytest.fixture
+def without_cluster(
+    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Gitsync:
+    """The command line in the repository of the test's ``fleet``, with no cluster to be found."""
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.chdir(fleet.path)
+
+    def run(*arguments: str) -> Said:
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gitsync.cli import main
-from tests.cli.conftest import Said
+from tests.cli.conftest import Gitsync, Said
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map, release, repository
 
@@ -33,19 +33,8 @@ def fleet(tmp_path: Path, charts_url: str) -> Fleet:
 
 
 @pytest.fixture
-def diff(
-    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Said]:
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.chdir(fleet.path)
-
-    def run(*arguments: str) -> Said:
-        code = main(["diff", *arguments])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+def diff(without_cluster: Gitsync) -> Gitsync:
+    return partial(without_cluster, "diff")
 
 
 def test_rendered_objects_of_both_commits_are_compared(diff: Diff, fleet: Fleet) -> None:

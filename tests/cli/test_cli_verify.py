@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from gitsync.cli import main
-from tests.cli.conftest import Said
+from tests.cli.conftest import Gitsync, Said
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map, release, repository
 
@@ -33,17 +33,8 @@ def fleet(tmp_path: Path, charts_url: str) -> Fleet:
 
 
 @pytest.fixture
-def verify(fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Verify:
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.chdir(fleet.path)
-
-    def run(*arguments: str) -> Said:
-        code = main(["verify", *arguments])
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+def verify(without_cluster: Gitsync) -> Gitsync:
+    return partial(without_cluster, "verify")
 
 
 def test_a_good_commit_passes_and_the_order_is_told(verify: Verify, tmp_path: Path) -> None:
