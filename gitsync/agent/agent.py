@@ -14,10 +14,10 @@ import gitsync
 from gitsync import logs
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
-from gitsync.agent.releases import Releases
-from gitsync.agent.repository import RepositorySync
-from gitsync.agent.rivals import warn_of_rivals
-from gitsync.agent.schedule import Schedule
+from gitsync.release.controller import Releases
+from gitsync.sync.reconciler import RepositorySync
+from gitsync.agent.flux_detection import warn_of_rivals
+from gitsync.runtime.schedule import Schedule
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster, Leave
 from gitsync.errors import GitsyncError, SettingsError
@@ -25,13 +25,13 @@ from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.manifests import ManifestReader
 from gitsync.release.access import AccessRules
 from gitsync.settings import Settings
-from gitsync.sync.gitcharts import GitCharts
-from gitsync.sync.live import LiveReader
-from gitsync.sync.ownership import Owner
-from gitsync.sync.settle import Outcomes
-from gitsync.sync.source import CommitSource
+from gitsync.sources.gitrepository import GitCharts
+from gitsync.apply.live import LiveReader
+from gitsync.sync.owner import Owner
+from gitsync.sync.outcome import Outcomes
+from gitsync.sync.build import CommitSource
 from gitsync.sync.store import SyncStore
-from gitsync.sync.syncer import Syncer, SyncOptions
+from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.web import Probes
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ from gitsync.api.crds import LABELS, crd_names, crds
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.errors import KindUnknown, MissingRight
-from gitsync.release.apply import Applier
-from gitsync.release.interrupt import Interrupt
+from gitsync.apply.applier import Applier
+from gitsync.runtime.interrupt import Interrupt
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

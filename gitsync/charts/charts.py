@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import structlog
 
-from gitsync.charts import index as indexes
+from gitsync.sources.helm import index as indexes
 from gitsync.charts import source
 from gitsync.charts.cache import Cache
 from gitsync.charts.chart import Chart
 from gitsync.charts.defaults import with_values_files
-from gitsync.charts.flight import SingleFlight
-from gitsync.charts.http import HttpClient, Known
-from gitsync.charts.index import Index
+from gitsync.runtime.singleflight import SingleFlight
+from gitsync.sources.helm.http import HttpClient, Known
+from gitsync.sources.helm.index import Index
 from gitsync.charts.kustomize import Kustomizer
 from gitsync.charts.model import Capabilities, IndexEntry, IndexInfo, ReleaseContext, Rendered, RepositorySpec
 from gitsync.charts.objects import parse_objects
 from gitsync.charts.render import Renderer
-from gitsync.charts.store import Store
+from gitsync.sources.helm.cache import Store
 from gitsync.errors import ChartError, ChartRepositoryUnavailable, RenderError
 
 if TYPE_CHECKING:

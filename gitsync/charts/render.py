@@ -12,7 +12,8 @@ from typing import Any
 
 import helm_python
 
-from gitsync.charts import archive, native, versions
+from gitsync import semver
+from gitsync.charts import archive, native
 from gitsync.charts.archive import ArchiveFile
 from gitsync.charts.cache import Cache
 from gitsync.charts.chart import Chart, Uses, Variant, crd_objects, values_use
@@ -163,7 +164,7 @@ def _always_claimed() -> int:
 
 def _refuse_old_cluster(chart: Chart, capabilities: Capabilities | None) -> None:
     wanted = chart.metadata.get("kubeVersion")
-    if wanted and capabilities and not versions.compatible(str(wanted), capabilities.kube_version):
+    if wanted and capabilities and not semver.compatible(str(wanted), capabilities.kube_version):
         raise ChartError(
             f"chart {chart.name} requires Kubernetes {wanted}, and the cluster has {capabilities.kube_version}",
             chart=chart.name,

@@ -14,12 +14,12 @@ from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
-from gitsync.release.claims import Claim
-from gitsync.release.expressions import Expressions
-from gitsync.release.readiness import check_expressions
-from gitsync.release.support import refused
-from gitsync.sync.gitcharts import WELL_KNOWN, chart_path
-from gitsync.sync.syncer import release_graph
+from gitsync.release.dependencies.duplicates import Claim
+from gitsync.cel.expressions import Expressions
+from gitsync.apply.readiness import check_expressions
+from gitsync.release.unsupported import refused
+from gitsync.sources.gitrepository import WELL_KNOWN, chart_path
+from gitsync.sync.apply import release_graph
 
 if TYPE_CHECKING:
     from gitsync.api import HelmRelease, HelmRepository, ObjectKey, Origin

@@ -14,7 +14,7 @@ from gitsync.cli.options import CONTEXT, with_settings
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
-    from gitsync.sync.preview import Preview
+    from gitsync.preview.plan import Preview
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -44,7 +44,7 @@ def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output = "text
 
 
 async def _diff(settings: Settings, old: str, new: str, output: Format) -> int:
-    from gitsync.agent.preview import commit_difference
+    from gitsync.preview.compose import commit_difference
     from gitsync.cli.changes import change_data, write_changes
     from gitsync.cli.output import as_json, one_line, print_error, progress, write
 

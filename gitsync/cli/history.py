@@ -13,7 +13,7 @@ from gitsync.settings import Settings
 
 if TYPE_CHECKING:
     from gitsync.api.identity import ObjectKey
-    from gitsync.release.records import Record
+    from gitsync.release.storage.record import Record
 
 app = release_app()
 
@@ -46,7 +46,7 @@ async def _history(settings: Settings, key: ObjectKey, output: Format) -> None:
     from gitsync.cli.objects import connected, read
     from gitsync.cli.output import as_json, format_row, print_error, widths, write
     from gitsync.cli.revisions import read_records
-    from gitsync.release.target import ref_of
+    from gitsync.release.desired import ref_of
 
     async with connected(settings) as cluster:
         ref = ref_of(HelmRelease.parse(await read(cluster, key)))

@@ -13,7 +13,7 @@ from gitsync.cli.options import CONTEXT, with_settings
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
-    from gitsync.sync.journal import JournalEntry
+    from gitsync.sync.history import JournalEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -38,7 +38,7 @@ def log(settings: Settings, commit: Commit = "", most: Most = 10, name: Name = "
 
 
 async def _log(settings: Settings, commit: str, most: int, output: Format) -> None:
-    from gitsync.agent.preview import journal
+    from gitsync.preview.compose import journal
     from gitsync.cli.output import as_json, print_error, write
 
     entries = [entry for entry in await journal(settings) if entry.commit.startswith(commit)][:most]

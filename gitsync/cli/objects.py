@@ -89,7 +89,7 @@ def origin_of(manifest: Manifest) -> str:
 
 def git_names(manifest: Manifest, field: str) -> bool:
     """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
-    from gitsync.sync.syncer import MANAGER as SYNC_MANAGER
+    from gitsync.sync.apply import MANAGER as SYNC_MANAGER
 
     entries = manifest["metadata"].get("managedFields") or ()
     return any(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import ObjectKey, Origin
 from gitsync.cli.output import format_row, one_line, widths
-from gitsync.sync.syncer import release_graph
+from gitsync.sync.apply import release_graph
 
 if TYPE_CHECKING:
     from gitsync.graph import Edge, Graph

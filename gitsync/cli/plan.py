@@ -13,7 +13,7 @@ from gitsync.cli.options import CONTEXT, with_settings
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
-    from gitsync.sync.preview import Preview
+    from gitsync.preview.plan import Preview
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -38,7 +38,7 @@ def plan(settings: Settings, output: Output = "text") -> None:
 
 
 async def _plan(settings: Settings, output: Format) -> int:
-    from gitsync.agent.preview import preview
+    from gitsync.preview.compose import preview
     from gitsync.cli.output import as_json, progress, write
 
     with progress("comparing the repository with the cluster"):

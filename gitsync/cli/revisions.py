@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 from gitsync.cli.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
-from gitsync.release.content import content_of
-from gitsync.release.deploy import Content, Deployed, Deployer, ReleaseRef, objects_of
-from gitsync.release.expressions import Expressions
-from gitsync.release.options import deploy_options
-from gitsync.release.reasons import telling
-from gitsync.release.records import (
+from gitsync.release.action.revision import content_of
+from gitsync.release.action.deploy import Content, Deployed, Deployer, ReleaseRef, objects_of
+from gitsync.cel.expressions import Expressions
+from gitsync.release.action.options import deploy_options
+from gitsync.runtime.progress import telling
+from gitsync.release.storage.record import (
     OWNER_SELECTOR,
     SECRET_TYPE,
     Record,
     Summary,
     decode,
 )
-from gitsync.release.remedy import mismatch
-from gitsync.release.status import DIGEST_VERSION
-from gitsync.release.target import ref_of
-from gitsync.release.testing import TESTS
+from gitsync.release.reconcile.remediation import mismatch
+from gitsync.release.status.status import DIGEST_VERSION
+from gitsync.release.desired import ref_of
+from gitsync.release.reconcile.test import TESTS
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.api.identity import Manifest
     from gitsync.cluster import Cluster
-    from gitsync.release.interrupt import Interrupt
-    from gitsync.release.storage import RecordStore
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.release.storage.store import RecordStore
 
 #: Statuses of a revision that was once good.
 _GOOD = ("deployed", "superseded")

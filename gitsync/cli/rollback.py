@@ -14,7 +14,7 @@ from gitsync.settings import Settings
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest, ObjectKey
-    from gitsync.release.deploy import Deployed
+    from gitsync.release.action.deploy import Deployed
 
 app = release_app()
 
@@ -59,9 +59,9 @@ async def _rollback(settings: Settings, key: ObjectKey, revision: int, suspend: 
     from gitsync.cli.output import print_error
     from gitsync.cli.revisions import bring_back, choose, read_unchanged
     from gitsync.cli.suspension import suspend_one
-    from gitsync.release.interrupt import Interrupt
-    from gitsync.release.storage import RecordStore
-    from gitsync.release.target import ref_of
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.release.storage.store import RecordStore
+    from gitsync.release.desired import ref_of
 
     interrupt = Interrupt()
     async with connected(settings) as cluster:

@@ -14,7 +14,7 @@ from gitsync.api.conditions import get_condition
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import COMMIT_ANNOTATION, DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
 from gitsync.errors import NotReadyInTime
-from gitsync.release.index import is_current
+from gitsync.release.dependencies.index import is_current
 
 if TYPE_CHECKING:
     from gitsync.cluster import SharedWatch

@@ -66,7 +66,7 @@ async def _grow(cluster: Cluster, manifest: Manifest) -> Branch:
     from gitsync.cli.branches import Branch, Grower
     from gitsync.cli.revisions import newest_objects
     from gitsync.health import assess
-    from gitsync.release.target import ref_of
+    from gitsync.release.desired import ref_of
 
     ref = ref_of(HelmRelease.parse(manifest))
     live = await _live(cluster, await newest_objects(cluster, ref), ref.namespace)

@@ -49,7 +49,7 @@ async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> No
     from gitsync.cli.objects import connected
     from gitsync.cli.output import write
     from gitsync.install import uninstaller
-    from gitsync.release.wait import names
+    from gitsync.apply.wait import names
 
     async with connected(settings) as cluster:
         left = await uninstaller.uninstall(

@@ -51,8 +51,8 @@ def verify(
 async def _verify(
     settings: Settings, commits: tuple[str, str], output: Format, junit: Path | None, patience: float
 ) -> int:
-    from gitsync.agent import verification
-    from gitsync.agent.preview import commit_difference
+    from gitsync.preview import verify as verification
+    from gitsync.preview.compose import commit_difference
     from gitsync.cli import verdicts
     from gitsync.cli.diff import commit_id
     from gitsync.cli.output import as_json, colours, progress, write

@@ -16,7 +16,7 @@ from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.health import assess
 from gitsync.install.bundle import AGENT, NAMESPACED, directory, is_namespaced
 from gitsync.install.installer import flux_rivals
-from gitsync.release.wait import names
+from gitsync.apply.wait import names
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -15,9 +15,9 @@ from gitsync.git import redacted_url
 from gitsync.health import Health
 from gitsync.install.bundle import CONFIGURATION_FILE, CREDENTIALS
 from gitsync.release import flux
-from gitsync.release.apply import Applier
-from gitsync.release.interrupt import Interrupt
-from gitsync.release.wait import WaitFor, names, wait_ready
+from gitsync.apply.applier import Applier
+from gitsync.runtime.interrupt import Interrupt
+from gitsync.apply.wait import WaitFor, names, wait_ready
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

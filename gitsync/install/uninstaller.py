@@ -11,7 +11,7 @@ from gitsync.api.names import FINALIZER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITO
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
 from gitsync.install.installer import CONFIGURATION, MANAGER, PART_OF, RBAC, Say, bindings, flux_rivals
-from gitsync.release.apply import Applier
+from gitsync.apply.applier import Applier
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

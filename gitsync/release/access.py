@@ -13,7 +13,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import CONFINED, Leave
 from gitsync.errors import CrossNamespaceRefused
-from gitsync.release.values import text_in
+from gitsync.release.values.compose import text_in
 
 #: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
 _KEYS = ("value", "value.yaml")

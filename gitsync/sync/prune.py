@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound, NotReadyInTime
-from gitsync.release.apply import Applier
-from gitsync.release.index import ReleaseIndex
-from gitsync.release.wait import names
+from gitsync.apply.applier import Applier
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.apply.wait import names
 from gitsync.sync.inventory import Entry
-from gitsync.sync.ownership import Owner, prune_disabled
-from gitsync.sync.planning import is_release, prune_order
+from gitsync.sync.owner import Owner, prune_disabled
+from gitsync.sync.plan import is_release, prune_order
 from gitsync.sync.report import Report
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.release.interrupt import Interrupt
+    from gitsync.runtime.interrupt import Interrupt
 
 #: Namespaces that every cluster has and that are never deleted, whoever put them into Git.
 SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})

@@ -10,7 +10,7 @@ import structlog
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import GitsyncError
 from gitsync.logs import commit_context
-from gitsync.sync.journal import Change, JournalEntry, Result
+from gitsync.sync.history import Change, JournalEntry, Result
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import SYNC_LABEL
 from gitsync.sync import inventory as inventories
-from gitsync.sync import journal as journals
+from gitsync.sync import history as journals
 from gitsync.sync.inventory import Inventory
-from gitsync.sync.journal import JournalEntry
+from gitsync.sync.history import JournalEntry
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

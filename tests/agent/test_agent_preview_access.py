@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitsync.agent.agent import access_rules
-from gitsync.agent.preview import preview
+from gitsync.preview.compose import preview
 from gitsync.cluster import Leave
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gitsync.agent.preview import preview
+from gitsync.preview.compose import preview
 from gitsync.settings import Settings
 from tests.controlplane.cluster import Cluster
 from tests.git.git_world import Repository

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gitsync.agent.releases import asks_for_more
+from gitsync.release.controller import asks_for_more
 
 
 def helm_release(status: str = "", **metadata: Any) -> dict[str, Any]:

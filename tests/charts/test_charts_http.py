@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from gitsync.charts.http import HttpClient, Known
+from gitsync.sources.helm.http import HttpClient, Known
 from gitsync.charts.model import RepositorySpec, redacted
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
 from tests.charts.certificates import Authority

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gitsync.charts.index import Index, index_url, parse
+from gitsync.sources.helm.index import Index, index_url, parse
 from gitsync.charts.model import IndexEntry
 from gitsync.errors import ChartError, ChartNotFound
 

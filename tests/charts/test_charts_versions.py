@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gitsync.charts.versions import BadVersion, Constraint, Version, choose, compatible
+from gitsync.semver import BadVersion, Constraint, Version, choose, compatible
 
 TABLE = Path(__file__).with_name("masterminds_semver.txt")
 

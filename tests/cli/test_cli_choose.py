@@ -6,9 +6,9 @@ import pytest
 
 from gitsync.cli.revisions import choose
 from gitsync.errors import ReleaseError
-from gitsync.release.deploy import ReleaseRef
-from gitsync.release.records import Status, Summary
-from gitsync.release.testing import TESTS
+from gitsync.release.action.deploy import ReleaseRef
+from gitsync.release.storage.record import Status, Summary
+from gitsync.release.reconcile.test import TESTS
 
 REDIS = ReleaseRef("redis", "default", "default")
 

@@ -9,7 +9,7 @@ import pytest
 
 from gitsync.api import HelmRelease
 from gitsync.api.crds import crds
-from gitsync.release.support import refused, without_effect
+from gitsync.release.unsupported import refused, without_effect
 from tests.docs.markdown import ROOT, rows, spans
 
 PAGE = ROOT / "docs" / "helmrelease.md"

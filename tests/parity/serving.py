@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 
 from gitsync.agent.crds import ensure_crds
-from gitsync.agent.releases import Releases
-from gitsync.agent.schedule import Schedule
+from gitsync.release.controller import Releases
+from gitsync.runtime.schedule import Schedule
 from gitsync.charts import Charts
 from gitsync.charts.serve import ChartServer
 from gitsync.cluster import Cluster

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gitsync.release.records import checksum, decode
+from gitsync.release.storage.record import checksum, decode
 from tests.controlplane.errors import CommandError
 from tests.parity import live
 from tests.parity.test_parity_drift import lines

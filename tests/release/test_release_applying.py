@@ -10,12 +10,12 @@ import pytest
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import Invalid
-from gitsync.release.clientside import applied_fields
-from gitsync.release.deploy import Content, Options
-from gitsync.release.records import ApplyMethod, Record
-from gitsync.release.replacing import fields_of, why_not_replaced
-from gitsync.release.rollout import apply_method, manner_of
-from gitsync.release.state import Digests
+from gitsync.apply.clientside import applied_fields
+from gitsync.release.action.deploy import Content, Options
+from gitsync.release.storage.record import ApplyMethod, Record
+from gitsync.apply.recreate import fields_of, why_not_replaced
+from gitsync.release.action.apply_revision import apply_method, manner_of
+from gitsync.release.reconcile.state import Digests
 
 
 def record(method: ApplyMethod, status: Any = "deployed") -> Record:

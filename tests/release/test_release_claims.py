@@ -6,7 +6,7 @@ from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.release.claims import Claim, Claims
+from gitsync.release.dependencies.duplicates import Claim, Claims
 
 
 def helm_release(

@@ -21,8 +21,8 @@ from gitsync.charts import (
 from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
-from gitsync.release.postrendering import PostRendering, post_rendered
-from gitsync.release.target import Located, target_of
+from gitsync.release.postrender.postrender import PostRendering, post_rendered
+from gitsync.release.desired import Located, target_of
 from tests.charts.cases import CASES
 
 WANTED = CommonMetadata.model_validate(

@@ -8,8 +8,8 @@ import pytest
 
 from gitsync.api.fields import Selector
 from gitsync.api.rendering import IgnoreRule
-from gitsync.release.driftrules import labels_match, opted_out, selects, tolerating
-from gitsync.release.fights import MOST, TRUCE, WINDOW, Fights
+from gitsync.release.drift.ignore import labels_match, opted_out, selects, tolerating
+from gitsync.release.drift.conflicts import MOST, TRUCE, WINDOW, Fights
 
 
 def deployment(**spec: Any) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitsync.api.identity import CommitInfo
-from gitsync.release.events import SETTLE, Happening, cause_of, news, uninstalled
-from gitsync.release.records import Record
-from gitsync.release.state import Digests
-from gitsync.release.status import Attempt, StatusData, StatusWriter, Verb, succeeded
+from gitsync.release.status.events import SETTLE, Happening, cause_of, news, uninstalled
+from gitsync.release.storage.record import Record
+from gitsync.release.reconcile.state import Digests
+from gitsync.release.status.status import Attempt, StatusData, StatusWriter, Verb, succeeded
 
 ATTEMPT = Attempt(generation=1, version="1.0.0", digests=Digests("sha256:c", "sha256:v"))
 

@@ -14,8 +14,8 @@ import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.errors import FieldErrors, RetryableError
-from gitsync.release.expressions import LONGEST, Expressions
-from gitsync.release.readiness import check_expressions
+from gitsync.cel.expressions import LONGEST, Expressions
+from gitsync.apply.readiness import check_expressions
 
 READY = [{"type": "Ready", "status": "True"}]
 DEP = {"metadata": {"generation": 3}, "status": {"observedGeneration": 3, "conditions": READY}}

@@ -15,7 +15,7 @@ from gitsync.api.names import (
     HELM_GROUP,
 )
 from gitsync.errors import DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
-from gitsync.release.index import ReleaseIndex, is_current
+from gitsync.release.dependencies.index import ReleaseIndex, is_current
 
 
 def key(name: str, namespace: str = "default") -> ObjectKey:

@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.release.objects import MANAGED_BY, belongs_to, delta, kept, owned, waves
+from gitsync.release.action.ownership import MANAGED_BY, belongs_to, delta, kept, owned, waves
 
 
 def config_map(name: str, policy: str | None = None, kind: str = "ConfigMap", **data: str) -> Manifest:

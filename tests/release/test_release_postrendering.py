@@ -17,8 +17,8 @@ from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
 from gitsync.errors import PostRenderError
-from gitsync.release.postrendering import PostRendering, post_rendered
-from gitsync.release.target import Located, target_of
+from gitsync.release.postrender.postrender import PostRendering, post_rendered
+from gitsync.release.desired import Located, target_of
 from tests.charts.cases import CASES
 from tests.controlplane.cluster import Cli
 from tests.parity.postrenderer import with_kustomize

@@ -10,9 +10,9 @@ import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
-from gitsync.release import recorder
-from gitsync.release.events import Happening
-from gitsync.release.recorder import BURST, EventRecorder
+from gitsync.runtime import recorder
+from gitsync.release.status.events import Happening
+from gitsync.runtime.recorder import BURST, EventRecorder
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from gitsync.release.records import (
+from gitsync.release.storage.record import (
     MAX_RECORD,
     Record,
     RecordError,

@@ -13,7 +13,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.cluster.timings import Timings
 from gitsync.errors import ValuesMissing
-from gitsync.release.references import References
+from gitsync.release.values.references import References
 from tests.controlplane.cluster import Cluster as Plane
 
 

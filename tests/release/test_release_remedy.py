@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gitsync.release.content import content_of
-from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, Status, Summary, checksum, decode, encode
-from gitsync.release.remedy import candidates, mismatch
-from gitsync.release.state import Digests
-from gitsync.release.testing import TESTS
+from gitsync.release.action.revision import content_of
+from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, Status, Summary, checksum, decode, encode
+from gitsync.release.reconcile.remediation import candidates, mismatch
+from gitsync.release.reconcile.state import Digests
+from gitsync.release.reconcile.test import TESTS
 
 HOOK = {
     "name": "migrate",

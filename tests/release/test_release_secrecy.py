@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitsync.errors import Invalid, ReleaseError
-from gitsync.release.secrecy import leaves, without_secrets
+from gitsync.release.masking import leaves, without_secrets
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gitsync.agent.releases import SiteBuilder
+from gitsync.release.controller import SiteBuilder
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.charts import Charts
@@ -24,9 +24,9 @@ from gitsync.errors import (
     ServiceAccountMissing,
 )
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.expressions import Expressions
-from gitsync.release.references import References
-from gitsync.release.sites import Sites
+from gitsync.cel.expressions import Expressions
+from gitsync.release.values.references import References
+from gitsync.release.clusters import Sites
 from tests.controlplane.cluster import Cluster as Plane
 
 REMOTE: dict[str, Any] = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}

@@ -20,9 +20,9 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     STALLED,
 )
-from gitsync.release.records import VALUES_DIGEST, Record
-from gitsync.release.state import Digests
-from gitsync.release.status import MAX_SNAPSHOTS, Attempt, StatusData, StatusWriter, history, running, succeeded
+from gitsync.release.storage.record import VALUES_DIGEST, Record
+from gitsync.release.reconcile.state import Digests
+from gitsync.release.status.status import MAX_SNAPSHOTS, Attempt, StatusData, StatusWriter, history, running, succeeded
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 ATTEMPT = Attempt(1, "17.3.14", Digests("sha256:chart", "sha256:values"))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gitsync.cluster import Cluster
-from gitsync.release.records import CHART_DIGEST, VALUES_DIGEST, Record, secret_key
-from gitsync.release.state import Digests, digests_of
-from gitsync.release.storage import RecordStore
+from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, secret_key
+from gitsync.release.reconcile.state import Digests, digests_of
+from gitsync.release.storage.store import RecordStore
 from tests.controlplane.cluster import Cluster as ControlPlane
 
 DIGESTS = Digests("sha256:chart", "sha256:values")

@@ -8,9 +8,9 @@ import pytest
 
 from gitsync.api.actions import HelmTestFilter
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.release.records import Summary
-from gitsync.release.state import Action, State, Tries, decide
-from gitsync.release.testing import TESTS, judged, selected
+from gitsync.release.storage.record import Summary
+from gitsync.release.reconcile.state import Action, State, Tries, decide
+from gitsync.release.reconcile.test import TESTS, judged, selected
 
 
 def release(**spec: Any) -> HelmRelease:

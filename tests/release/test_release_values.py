@@ -20,7 +20,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import merge_values
 from gitsync.errors import ValuesError, ValuesMissing
-from gitsync.release.values import compose, secrets_in, texts_of
+from gitsync.release.values.compose import compose, secrets_in, texts_of
 from tests.charts.build import chart_files, packed
 from tests.controlplane import binaries
 

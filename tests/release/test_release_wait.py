@@ -14,13 +14,13 @@ from gitsync.api.rendering import HealthCheck
 from gitsync.cluster import Cluster
 from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
 from gitsync.health import Health, helm_waits_for
-from gitsync.release.apply import Applier
-from gitsync.release.expressions import Expressions
-from gitsync.release.interrupt import Interrupt
-from gitsync.release.readiness import HealthChecks, Readiness
-from gitsync.release.reasons import SILENCE, telling
+from gitsync.apply.applier import Applier
+from gitsync.cel.expressions import Expressions
+from gitsync.runtime.interrupt import Interrupt
+from gitsync.apply.readiness import HealthChecks, Readiness
+from gitsync.runtime.progress import SILENCE, telling
 from gitsync.release.stuck import stuck_pods
-from gitsync.release.wait import WaitFor, names, older, wait_ready
+from gitsync.apply.wait import WaitFor, names, older, wait_ready
 from tests.controlplane.cluster import Cluster as ControlPlane
 
 MANAGER = "gitsync-test"

@@ -12,7 +12,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.charts import Charts
 from gitsync.errors import ValuesError
 from gitsync.git import GitSource, Mirror
-from gitsync.sync.gitcharts import GitCharts
+from gitsync.sources.gitrepository import GitCharts
 from tests.git.git_world import Repository
 
 CHART = {

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gitsync.api.identity import ObjectKey
 from gitsync.errors import InventoryError
 from gitsync.sync import inventory as inventories
-from gitsync.sync import journal as journals
+from gitsync.sync import history as journals
 from gitsync.sync.inventory import Entry, Inventory
-from gitsync.sync.journal import MAX_CHANGES, MAX_COMMITS, Change, JournalEntry
+from gitsync.sync.history import MAX_CHANGES, MAX_COMMITS, Change, JournalEntry
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-.", min_size=1, max_size=20)
 ENTRIES = st.builds(

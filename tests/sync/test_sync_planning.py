@@ -10,8 +10,8 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.sync.inventory import Entry, Inventory
-from gitsync.sync.ownership import Owner, prune_disabled, stamped
-from gitsync.sync.planning import mass_prune, prune_order, staged, to_prune, verdict_of
+from gitsync.sync.owner import Owner, prune_disabled, stamped
+from gitsync.sync.plan import mass_prune, prune_order, staged, to_prune, verdict_of
 
 OWNER = Owner("fleet", "https://git.example/fleet.git")
 COMMIT = CommitInfo("a" * 40, "Ann", "first")

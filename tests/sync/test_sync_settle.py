@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.release.index import ReleaseIndex
-from gitsync.sync.settle import Outcomes, Settling
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.sync.outcome import Outcomes, Settling
 
 COMMIT = "c" * 40
 

@@ -1,0 +1,35 @@
+"""Flux beside us: both would serve the same objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gitsync.errors import Forbidden
+from gitsync.release import flux
+from gitsync.apply.wait import names
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+log = structlog.get_logger(__name__)
+
+
+async def warn_of_rivals(cluster: Cluster) -> None:
+    """Say so when Flux's controllers run over the same kinds; one request. Who serves one namespace does not look, for
+    Flux runs in another. Raises: ClusterUnavailable.
+    """
+    if cluster.namespace:
+        return
+    try:
+        found = flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
+    except Forbidden as error:
+        log.debug("not seen whether Flux is running", error=error.message)
+        return
+    if found:
+        log.warning(
+            "Flux is running beside gitsync, and two agents undo each other's work",
+            controllers=names(found),
+            hint="stop one of them; gitsync install --take-over scales Flux's to 0",
+        )

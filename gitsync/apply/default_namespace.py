@@ -1,0 +1,61 @@
+"""Desired objects with their namespaces: only the cluster knows which kinds have one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import ObjectKey, group_of
+from gitsync.errors import KindUnknown, ManifestError
+from gitsync.manifests import Desired, DesiredObject
+
+if TYPE_CHECKING:
+    from gitsync.apply.applier import Applier
+
+
+async def placed(desired: Desired, applier: Applier, namespace: str) -> Desired:
+    """``desired`` with ``namespace`` filled in where a namespaced kind has none.
+
+    Two objects that turn out to be one are an error at each place, and neither is among the objects any more.
+    Raises: ClusterUnavailable.
+    """
+    found: dict[ObjectKey, list[DesiredObject]] = {}
+    for item in desired.objects.values():
+        item = await _placed(item, desired, applier, namespace)
+        found.setdefault(item.key, []).append(item)
+    errors = [
+        ManifestError(
+            f"{key} is also defined at {twins[1 - number].origin}",
+            origin=twin.origin,
+            key=key,
+            hint="one names its namespace, the other gets it by default; none of them is applied",
+        )
+        for key, twins in found.items()
+        if len(twins) > 1
+        for number, twin in enumerate(twins[:2])
+    ]
+    objects = {key: twins[0] for key, twins in found.items() if len(twins) == 1}
+    return replace(desired, objects=objects, errors=(*desired.errors, *errors))
+
+
+async def _placed(item: DesiredObject, desired: Desired, applier: Applier, namespace: str) -> DesiredObject:
+    try:
+        (manifest,) = await applier.settle_namespaces([item.manifest], namespace)
+    except KindUnknown:
+        if item.key.namespace or not _namespaced_by_its_crd(item, desired):
+            return item
+        manifest = {**item.manifest, "metadata": {**item.manifest["metadata"], "namespace": namespace}}
+    if manifest is item.manifest:
+        return item
+    return replace(item, key=ObjectKey.of(manifest), manifest=manifest)
+
+
+def _namespaced_by_its_crd(item: DesiredObject, desired: Desired) -> bool:
+    """Whether the commit that brings an object brings a CRD, too, that says its kind is namespaced."""
+    group = group_of(item.manifest["apiVersion"])
+    for key, other in desired.objects.items():
+        spec = other.manifest.get("spec") or {}
+        served = spec.get("group"), (spec.get("names") or {}).get("kind")
+        if key.kind == "CustomResourceDefinition" and served == (group, item.key.kind):
+            return bool(spec.get("scope") == "Namespaced")
+    return False

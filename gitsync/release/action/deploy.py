@@ -1,0 +1,347 @@
+"""One action that brings a release's content into the cluster: install, upgrade, rollback, and taking one up again.
+
+The order is Helm's (pkg/action/install.go, upgrade.go): a pending record first, then CRDs, the objects in install
+order, what the new manifest no longer holds, the wait, and the record's last word. Whatever moment the process is
+killed at, the pending record says what was under way, and ``resume`` goes on from there in the same revision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import structlog
+
+from gitsync.api.actions import ServerSideApply
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import install_order, parse_objects
+from gitsync.diff import subset_differs
+from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
+from gitsync.apply.applier import Applier
+from gitsync.release.action.hooks import HookFailed, HookRun, Hooks
+from gitsync.release.action.inventory import crds_of, inventory
+from gitsync.release.action.ownership import HELM_OBJECTS, Delta, delta
+from gitsync.apply.readiness import KSTATUS, Readiness
+from gitsync.release.storage.record import (
+    CHART_DIGEST,
+    FAILURE,
+    VALUES_DIGEST,
+    Record,
+    Status,
+    timestamp,
+)
+from gitsync.release.action.apply_revision import Rollout, apply_method, manner_of
+from gitsync.release.storage.store import MANAGER, RecordStore
+from gitsync.release.stuck import stuck_pods
+from gitsync.release.action.adopt import Newcomers
+from gitsync.apply.wait import WaitFor, wait_ready
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.release.reconcile.state import Digests
+
+log = structlog.get_logger(__name__)
+
+Verb = Literal["install", "upgrade", "rollback"]
+_PENDING: dict[Verb, Status] = {
+    "install": "pending-install",
+    "upgrade": "pending-upgrade",
+    "rollback": "pending-rollback",
+}
+_BEGUN: dict[Verb, str] = {"install": "Initial install underway", "upgrade": "Preparing upgrade"}
+
+
+class ReleaseRef(NamedTuple):
+    """Helm's name of a release: its name, the namespace it installs into, and the one that keeps its records."""
+
+    name: str
+    namespace: str
+    storage: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a revision consists of: rendered text and objects, and all that its record keeps.
+
+    ``of_revision`` is the one that a rollback goes back to, 0 otherwise, and ``apply_method`` how that was applied.
+    """
+
+    chart: dict[str, Any] = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
+    manifest: str = field(repr=False)
+    objects: Sequence[Manifest] = field(repr=False)
+    digests: Digests
+    hooks: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    notes: str = field(default="", repr=False)
+    crds: Sequence[Manifest] = field(default=(), repr=False)
+    of_revision: int = 0
+    apply_method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
+
+    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit).
+    """
+
+    timeout: float = 300.0
+    wait: bool = True
+    readiness: Readiness = KSTATUS
+    hooks: bool = True
+    create_namespace: bool = False
+    take_ownership: bool = True
+    server_side: ServerSideApply = "enabled"
+    force: bool = False
+    cleanup_on_fail: bool = False
+    crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
+    max_history: int = 5
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What came of it: the record as stored, what changed, what a keep policy left in the cluster; ``inventory`` is for
+    the HelmRelease's status."""
+
+    record: Record
+    delta: Delta
+    inventory: dict[str, Any] = field(repr=False)
+
+
+class Deployer:
+    """Carries out actions. ``slots`` bounds how many releases are rendered and applied at once; waiting takes none."""
+
+    def __init__(self, cluster: Cluster, records: RecordStore, slots: asyncio.Semaphore) -> None:
+        self._cluster = cluster
+        self._records = records
+        self._slots = slots
+        self._applier = Applier(cluster, MANAGER)
+        self._hooks = Hooks(cluster, self._applier)
+
+    async def deploy(
+        self,
+        ref: ReleaseRef,
+        verb: Verb,
+        render: Callable[[int], Awaitable[Content]],
+        options: Options,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        """Begin a new revision and bring it to its end. ``render(revision)`` makes its content.
+
+        Raises: a RetryableError with the record left pending, to be resumed; any other error with the record failed.
+        """
+        async with self._slots:
+            latest = self._records.latest(ref.storage, ref.name)
+            revision = latest.version + 1 if latest else 1
+            content = await render(revision)
+            before = await self._records.in_cluster(ref.storage, ref.name)
+            if not options.take_ownership:
+                past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
+                newcomers = Newcomers(self._cluster, self._applier, ref.name, ref.namespace)
+                await newcomers.refuse_foreign(content.objects, past, verb)
+            method = apply_method(options.server_side, content, before)
+            pending = replace(_pending_record(ref, verb, revision, content, before), apply_method=method)
+            if options.create_namespace and revision == 1:
+                await self._create_namespace(ref.namespace)
+            pending = await self._records.create(pending, ref.storage)
+            await self._trim(ref, options.max_history)
+        return await self._carry_out(ref, pending, content, before, options, interrupt)
+
+    async def resume(
+        self,
+        ref: ReleaseRef,
+        render: Callable[[int], Awaitable[Content]],
+        options: Options,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        """Go on with the pending revision that this agent left behind."""
+        latest = self._records.latest(ref.storage, ref.name)
+        if latest is None:
+            raise RetryableError(f"the pending record of {ref} has gone meanwhile")
+        *before, pending = await self._records.in_cluster(ref.storage, ref.name)
+        content = await render(latest.version)
+        return await self._carry_out(ref, pending, content, before, options, interrupt)
+
+    async def confirm(self, ref: ReleaseRef, verb: Verb, options: Options) -> Record | None:
+        """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
+        *before, failed = await self._records.in_cluster(ref.storage, ref.name)
+        objects = await asyncio.to_thread(objects_of, failed)
+        for manifest in await self._applier.settle_namespaces(objects, ref.namespace):
+            live = await self._cluster.find(ObjectKey.of(manifest))
+            if live is None or subset_differs(manifest, live):
+                return None
+            if (await options.readiness.health(live)).status != "ready":
+                return None
+        annotations = {name: value for name, value in failed.annotations.items() if name != FAILURE}
+        late = failed.now(_PENDING[verb], f"{verb.capitalize()} complete", annotations=annotations)
+        return await self._finish(ref, late, before, options)
+
+    async def found(self, ref: ReleaseRef, record: Record) -> Deployed:
+        """A revision that is deployed already, as if it had just been. Changes nothing."""
+        objects = await asyncio.to_thread(objects_of, record)
+        crds = await asyncio.to_thread(crds_of, record)
+        settled = await self._applier.settle_namespaces(objects, ref.namespace)
+        return Deployed(record, delta(settled, settled), inventory([*crds, *settled]))
+
+    async def unlock(self, ref: ReleaseRef, why: str) -> None:
+        """Mark a pending revision that nobody works on as failed."""
+        latest = self._records.latest(ref.storage, ref.name)
+        if latest is not None and latest.pending:
+            record = await self._records.read(ref.storage, ref.name, latest.version)
+            await self._records.update(record.now("failed", why), ref.storage)
+
+    async def _carry_out(
+        self,
+        ref: ReleaseRef,
+        pending: Record,
+        content: Content,
+        before: Sequence[Record],
+        options: Options,
+        interrupt: Interrupt,
+    ) -> Deployed:
+        rollout = Rollout(self._cluster, self._applier, ref, manner_of(pending, before, options))
+        try:
+            await self._apply_crds(content.crds, options, interrupt)
+            pending = await self._run_hooks("pre", ref, pending, options, interrupt)
+            objects, change = await self._apply(rollout, ref, content, before)
+            if options.wait:
+                want = WaitFor(
+                    objects,
+                    HELM_OBJECTS,
+                    options.timeout,
+                    readiness=options.readiness,
+                    on_pods=self._unstick,
+                )
+                await wait_ready(self._cluster, want, interrupt)
+            pending = await self._run_hooks("post", ref, pending, options, interrupt)
+        except (KindUnknown, NotFound, *PASSING) as error:
+            # What is not there or not allowed yet: the pending revision is taken up again when it may be.
+            raise RetryableError(error.message, hint=error.hint) from error
+        except (Superseded, TerminalError) as error:
+            if isinstance(error, HookFailed):
+                pending = replace(pending, hooks=error.hooks)
+            annotations = {**pending.annotations, FAILURE: type(error).__name__}
+            failed = pending.now("failed", _failure(pending, error), annotations=annotations)
+            await self._records.update(failed, ref.storage)
+            if not isinstance(error, Superseded):
+                await rollout.clean_up()
+            raise
+        held = inventory([*(content.crds if options.crds != "Skip" else ()), *objects.values()])
+        return Deployed(await self._finish(ref, pending, before, options), change, held)
+
+    async def _run_hooks(
+        self, when: Literal["pre", "post"], ref: ReleaseRef, pending: Record, options: Options, interrupt: Interrupt
+    ) -> Record:
+        event = f"{when}-{pending.status.removeprefix('pending-')}"
+        if not options.hooks or not any(event in hook.get("events", ()) for hook in pending.hooks):
+            return pending
+        run = HookRun(event, ref.namespace, options.timeout, pending.client_side)
+        return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
+
+    async def _apply(
+        self, rollout: Rollout, ref: ReleaseRef, content: Content, before: Sequence[Record]
+    ) -> tuple[dict[ObjectKey, Manifest], Delta]:
+        async with self._slots:
+            objects = await self._applier.settle_namespaces(content.objects, ref.namespace)
+            earlier = await self._history(before, ref.namespace)
+            change = delta([versions[-1] for versions in earlier.values()], objects)
+            applied = await rollout.apply(objects, earlier)
+            await rollout.remove(change.removed)
+        return applied, change
+
+    async def _history(self, records: Sequence[Record], namespace: str) -> dict[ObjectKey, list[Manifest]]:
+        """The objects of several revisions, each as every one of them had it, the newest last."""
+        found: dict[ObjectKey, list[Manifest]] = {}
+        for record in records:
+            objects = await asyncio.to_thread(objects_of, record)
+            for item in await self._applier.settle_namespaces(objects, namespace):
+                found.setdefault(ObjectKey.of(item), []).append(item)
+        return found
+
+    async def _apply_crds(self, crds: Sequence[Manifest], options: Options, interrupt: Interrupt) -> None:
+        if not crds or options.crds == "Skip":
+            return
+        if options.crds == "Create":
+            present = await self._applier.existing(ObjectKey.of(crd) for crd in crds)
+            crds = [crd for crd in crds if ObjectKey.of(crd) not in present]
+        await self._applier.apply_crds(crds, interrupt)
+
+    async def _create_namespace(self, namespace: str) -> None:
+        """As ``helm install --create-namespace`` does, label included (action/install.go)."""
+        metadata = {"name": namespace, "labels": {"name": namespace}}
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        if await self._cluster.find(ObjectKey.of(manifest)) is None:
+            await self._applier.apply(manifest)
+
+    async def _finish(self, ref: ReleaseRef, pending: Record, before: Sequence[Record], options: Options) -> Record:
+        for record in before:
+            if record.status == "deployed":
+                await self._records.update(record.now("superseded", record.description), ref.storage)
+        deployed = pending.now("deployed", _success(pending, options.cause))
+        await self._records.update(deployed, ref.storage)
+        return deployed
+
+    async def _trim(self, ref: ReleaseRef, most: int) -> None:
+        """Delete the oldest revisions beyond ``most``, but never the one that is deployed, nor the one under way."""
+        known = self._records.revisions(ref.storage, ref.name)
+        surplus = len(known) - most if most > 0 else 0
+        for item in known:
+            if surplus > 0 and item.status != "deployed" and not item.pending:
+                await self._records.delete(ref.storage, ref.name, item.version)
+                surplus -= 1
+
+    async def _unstick(self, workload: Manifest, pods: list[Manifest]) -> None:
+        for pod, reason in stuck_pods(workload, pods):
+            key = ObjectKey.of({"apiVersion": "v1", "kind": "Pod", **pod})
+            log.info(
+                "deleting a pod that blocks the update",
+                object=str(key),
+                why=f"{reason}; it is of the revision before, and {ObjectKey.of(workload)} waits for it",
+            )
+            await self._cluster.delete(key, uid=pod["metadata"]["uid"])
+
+
+def objects_of(record: Record) -> list[Manifest]:
+    """The objects of a revision, in install order; namespaces are as its templates left them."""
+    return install_order(parse_objects(record.manifest))
+
+
+def _pending_record(ref: ReleaseRef, verb: Verb, revision: int, content: Content, before: Sequence[Record]) -> Record:
+    now = timestamp()
+    return Record(
+        name=ref.name,
+        namespace=ref.namespace,
+        version=revision,
+        status=_PENDING[verb],
+        description=_BEGUN.get(verb) or f"Rollback to {content.of_revision}",
+        chart=content.chart,
+        config=content.config,
+        manifest=content.manifest,
+        hooks=content.hooks,
+        notes=content.notes,
+        first_deployed=before[-1].first_deployed if before else now,
+        last_deployed=now,
+        annotations={CHART_DIGEST: content.digests.chart, VALUES_DIGEST: content.digests.values},
+    )
+
+
+def _success(record: Record, cause: str) -> str:
+    # A rollback keeps the words that it began with, for they name the revision (action/rollback.go).
+    text = {"pending-install": "Install complete", "pending-upgrade": "Upgrade complete"}.get(
+        record.status, record.description
+    )
+    return f"{text} ({cause})" if cause else text
+
+
+def _failure(record: Record, error: GitsyncError) -> str:
+    verb = "Upgrade" if record.status == "pending-upgrade" else "Release"
+    if isinstance(error, Superseded):
+        return f'{verb} "{record.name}" interrupted: {error.message}'
+    return f'{verb} "{record.name}" failed: {error.message}'

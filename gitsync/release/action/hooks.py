@@ -1,0 +1,126 @@
+"""Hooks: objects that run before and after an action, as Helm runs them (pkg/action/hooks.go).
+
+They work on the hooks of a release's record, so that an uninstall runs those that were recorded. Each is done when it
+has run to its end (Jobs, Pods) or exists (anything else). An action taken up again runs its hooks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import parse_objects
+from gitsync.errors import PASSING, KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
+from gitsync.health import finished
+from gitsync.apply.applier import Applier
+from gitsync.apply.clientside import ClientSide
+from gitsync.release.storage.record import timestamp
+from gitsync.release.storage.store import MANAGER
+from gitsync.apply.wait import WaitFor, wait_ready
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.runtime.interrupt import Interrupt
+
+HookData = dict[str, Any]
+BEFORE_CREATION = "before-hook-creation"
+SUCCEEDED = "hook-succeeded"
+FAILED = "hook-failed"
+GONE_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class HookRun:
+    """Which hooks of a record to run: those for ``event`` (``pre-install``, ...), in ``namespace``.
+
+    ``timeout`` is in seconds and holds for each hook; ``client_side`` is the record's.
+    """
+
+    event: str
+    namespace: str
+    timeout: float
+    client_side: bool = False
+
+
+class HookFailed(ReleaseError):
+    """A hook that failed. ``hooks`` are all of the record's, with how those went that ran."""
+
+    def __init__(self, message: str, *, hooks: Sequence[HookData], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.hooks = list(hooks)
+
+
+class Hooks:
+    """Runs hooks."""
+
+    def __init__(self, cluster: Cluster, applier: Applier) -> None:
+        self._cluster = cluster
+        self._applier = applier
+
+    async def run(self, hooks: Sequence[HookData], run: HookRun, interrupt: Interrupt) -> list[HookData]:
+        """Run the hooks of an event by weight, then name, one after the other. Returns all hooks, with how they went.
+
+        Raises: HookFailed naming the hook; KindUnknown, NotFound and PASSING, for what may become possible; Superseded.
+        """
+        chosen = sorted(
+            (index for index, hook in enumerate(hooks) if run.event in hook.get("events", ())),
+            key=lambda index: (hooks[index].get("weight", 0), hooks[index].get("name", "")),
+        )
+        results = list(hooks)
+        for position, index in enumerate(chosen):
+            # Helm records the policy that it assumes.
+            hook = {**hooks[index], "delete_policies": hooks[index].get("delete_policies") or [BEFORE_CREATION]}
+            await self._clean(hook, run.namespace, BEFORE_CREATION)
+            started = timestamp()
+            try:
+                await self._one(hook, run, interrupt)
+            except (KindUnknown, NotFound, *PASSING):
+                raise
+            except TerminalError as error:
+                results[index] = {**hook, "last_run": _last_run(started, "Failed")}
+                if isinstance(error, NotReadyInTime | ObjectFailed):
+                    await self._clean(hook, run.namespace, FAILED)
+                await self._clean_succeeded([results[done] for done in chosen[:position]], run.namespace)
+                message = f"{run.event} hook {hook['path']} failed: {error.message}"
+                raise HookFailed(message, hooks=results, hint=error.hint) from error
+            results[index] = {**hook, "last_run": _last_run(started, "Succeeded")}
+        await self._clean_succeeded([results[done] for done in reversed(chosen)], run.namespace)
+        return results
+
+    async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
+        put = ClientSide(self._cluster, self._applier, MANAGER, {}).apply if run.client_side else self._applier.apply
+        applied = await put(await self._object(hook, run.namespace))
+        key = ObjectKey.of(applied)
+        want = WaitFor({key: applied}, labels="", namespace=key.namespace, timeout=run.timeout, judge=finished)
+        await wait_ready(self._cluster, want, interrupt)
+
+    async def _clean_succeeded(self, hooks: Sequence[HookData], namespace: str) -> None:
+        for hook in hooks:
+            await self._clean(hook, namespace, SUCCEEDED)
+
+    async def _clean(self, hook: HookData, namespace: str, policy: str) -> None:
+        """Delete a hook's object, when its delete policies say so at this point."""
+        if policy not in hook["delete_policies"]:
+            return
+        key = ObjectKey.of(await self._object(hook, namespace))
+        if key.kind == "CustomResourceDefinition":
+            return  # Helm never deletes one, for that would delete all its objects
+        live = await self._cluster.find(key)
+        if live is not None:
+            await self._cluster.delete(key, uid=live["metadata"]["uid"])
+            await self._applier.gone([key], GONE_TIMEOUT)
+
+    async def _object(self, hook: HookData, namespace: str) -> Manifest:
+        # The text of a record may be anybody's: parsing it goes through the same bounds as any other manifest.
+        found = await asyncio.to_thread(parse_objects, hook["manifest"])
+        if len(found) != 1:
+            raise ReleaseError(f"hook {hook.get('path')} does not hold one object")
+        (settled,) = await self._applier.settle_namespaces(found, namespace)
+        return settled
+
+
+def _last_run(started: str, phase: str) -> dict[str, str]:
+    return {"started_at": started, "completed_at": timestamp(), "phase": phase}

@@ -1,0 +1,55 @@
+"""How an action behaves, as a HelmRelease's spec says it. Pure."""
+
+from __future__ import annotations
+
+from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.release.action.deploy import Options, Verb
+from gitsync.cel.expressions import Expressions
+from gitsync.apply.readiness import readiness_of
+from gitsync.release.action.uninstall import Propagation, UninstallOptions
+
+_PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
+
+
+def deploy_options(release: HelmRelease, verb: Verb, cause: str, expressions: Expressions) -> Options:
+    """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit;
+    ``expressions`` evaluate the health checks."""
+    spec = release.spec
+    actions: dict[Verb, Install | Upgrade | Rollback]
+    actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
+    action = actions[verb]
+    crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
+    no_adoption = {"install": spec.install.disable_take_ownership, "upgrade": spec.upgrade.disable_take_ownership}
+    return Options(
+        timeout=spec.timeout_of(verb),
+        wait=not action.disable_wait,
+        readiness=readiness_of(spec, expressions, jobs=not action.disable_wait_for_jobs),
+        hooks=not action.disable_hooks,
+        create_namespace=spec.install.create_namespace and verb == "install",
+        take_ownership=not no_adoption.get(verb, False),
+        server_side=_server_side(action),
+        force=not isinstance(action, Install) and action.force,
+        cleanup_on_fail=not isinstance(action, Install) and action.cleanup_on_fail,
+        crds=crds.get(verb, "Skip"),
+        max_history=spec.max_history,
+        cause=cause,
+    )
+
+
+def _server_side(action: Install | Upgrade | Rollback) -> ServerSideApply:
+    if isinstance(action, Install):
+        return "enabled" if action.server_side_apply else "disabled"
+    return action.server_side_apply
+
+
+def uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:
+    """Options of an uninstall; one that is to be followed by an install keeps no history."""
+    spec = release.spec.uninstall
+    return UninstallOptions(
+        timeout=release.spec.timeout_of("uninstall"),
+        wait=not spec.disable_wait,
+        hooks=not spec.disable_hooks,
+        keep_history=keep_history,
+        propagation=_PROPAGATION[spec.deletion_propagation],
+    )

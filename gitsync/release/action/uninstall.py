@@ -1,0 +1,125 @@
+"""Taking a release out of the cluster, as ``helm uninstall`` does (pkg/action/uninstall.go)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.charts import uninstall_order
+from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
+from gitsync.apply.applier import Applier
+from gitsync.release.action.deploy import ReleaseRef, objects_of
+from gitsync.release.action.hooks import HookRun, Hooks
+from gitsync.release.action.ownership import belongs_to, kept
+from gitsync.release.storage.record import Record, timestamp
+from gitsync.release.storage.store import MANAGER, RecordStore
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.runtime.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+
+@dataclass(frozen=True, slots=True)
+class UninstallOptions:
+    """HelmRelease's uninstall: ``timeout`` in seconds for the objects to be gone, when ``wait`` is asked for."""
+
+    timeout: float = 300.0
+    wait: bool = True
+    hooks: bool = True
+    keep_history: bool = False
+    propagation: Propagation = "Background"
+
+
+@dataclass(frozen=True, slots=True)
+class Uninstalled:
+    """What came of it: what was deleted, and what stays in the cluster by a keep policy or because it is not ours."""
+
+    deleted: tuple[ObjectKey, ...] = ()
+    kept: tuple[ObjectKey, ...] = ()
+
+
+class Uninstaller:
+    """Uninstalls. Can be cut short at any moment and called again: what is gone already is no error."""
+
+    def __init__(self, cluster: Cluster, records: RecordStore) -> None:
+        self._cluster = cluster
+        self._records = records
+        self._applier = Applier(cluster, MANAGER)
+        self._hooks = Hooks(cluster, self._applier)
+
+    async def uninstall(self, ref: ReleaseRef, options: UninstallOptions, interrupt: Interrupt) -> Uninstalled:
+        """Delete a release's objects, dependents of Helm's install order first, then its records.
+
+        Raises: NotReadyInTime when objects are still there at the deadline, ReleaseError when a hook fails; the records
+        stay then, and the next call goes on.
+        """
+        records = await self._records.in_cluster(ref.storage, ref.name)
+        if not records:
+            return Uninstalled()
+        if records[-1].status not in ("uninstalling", "uninstalled"):
+            last = records[-1].now("uninstalling", "Deletion in progress (or silently failed)", deleted=timestamp())
+            await self._records.update(last, ref.storage)
+            records[-1] = last
+        await self._run_hooks("pre-delete", ref, records[-1], options, interrupt)
+        objects = await self._objects(ref, records)
+        doomed = [item for item in objects if not kept(item)]
+        result = await self._delete(ref, doomed, options.propagation)
+        if options.wait:
+            await self._applier.gone(result.deleted, options.timeout)
+        await self._run_hooks("post-delete", ref, records[-1], options, interrupt)
+        await self._forget(ref, records[-1], options.keep_history)
+        return Uninstalled(result.deleted, (*result.kept, *(ObjectKey.of(item) for item in objects if kept(item))))
+
+    async def _run_hooks(
+        self, event: str, ref: ReleaseRef, record: Record, options: UninstallOptions, interrupt: Interrupt
+    ) -> None:
+        if options.hooks:
+            run = HookRun(event, ref.namespace, options.timeout, client_side=record.client_side)
+            try:
+                await self._hooks.run(record.hooks, run, interrupt)
+            except (KindUnknown, NotFound, NamespaceTerminating) as error:
+                # Their kind or namespace is gone, or going: waiting for it would be waiting for ever.
+                log.warning("hooks cannot run any more, left out", release=str(ref), hooks=event, why=error.message)
+
+    async def _objects(self, ref: ReleaseRef, records: Sequence[Record]) -> list[Manifest]:
+        """Every object that one of the records names, once, in the order to delete them in."""
+        found: dict[ObjectKey, Manifest] = {}
+        for record in records:
+            for manifest in await asyncio.to_thread(objects_of, record):
+                try:
+                    (settled,) = await self._applier.settle_namespaces([manifest], ref.namespace)
+                except KindUnknown:
+                    continue  # its CRD is gone, and its objects with it
+                found[ObjectKey.of(settled)] = settled
+        ordered: list[Manifest] = uninstall_order(list(found.values()))
+        return ordered
+
+    async def _delete(self, ref: ReleaseRef, manifests: Sequence[Manifest], propagation: Propagation) -> Uninstalled:
+        deleted, foreign = [], []
+        for manifest in manifests:
+            key = ObjectKey.of(manifest)
+            live = await self._cluster.find(key)
+            if live is None:
+                continue
+            if not belongs_to(live, ref.name, ref.namespace):
+                foreign.append(key)
+                continue
+            await self._cluster.delete(key, propagation=propagation, uid=live["metadata"]["uid"])
+            deleted.append(key)
+        return Uninstalled(tuple(deleted), tuple(foreign))
+
+    async def _forget(self, ref: ReleaseRef, last: Record, keep_history: bool) -> None:
+        if keep_history:
+            await self._records.update(last.now("uninstalled", "Uninstallation complete"), ref.storage)
+            return
+        for item in self._records.revisions(ref.storage, ref.name):
+            await self._records.delete(ref.storage, ref.name, item.version)

@@ -1,0 +1,290 @@
+"""HelmReleases and HelmRepositories of the cluster, whoever applied them: watched, queued, reconciled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gitsync.runtime.workqueue import WorkQueue
+from gitsync.runtime.schedule import Schedule
+from gitsync.api.duration import parse_duration
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    GIT_REPOSITORY,
+    HELM_GROUP,
+    HELM_RELEASE,
+    HELM_REPOSITORY,
+    REQUESTED_AT_ANNOTATION,
+    SOURCE_GROUP,
+)
+from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
+from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.action.deploy import Deployer
+from gitsync.release.drift.correct import Drift
+from gitsync.cel.expressions import Expressions
+from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.release.reconcile.actions import Performer
+from gitsync.release.postrender.postrender import post_rendered
+from gitsync.release.reconcile.reconciler import Reconciler
+from gitsync.runtime.recorder import EventRecorder
+from gitsync.release.values.references import References
+from gitsync.sources.helmrepository import Repositories
+from gitsync.release.clusters import Site, Sites
+from gitsync.release.storage.store import RecordStore
+from gitsync.release.desired import Located, Target
+from gitsync.release.reconcile.test import ChartTests
+from gitsync.release.action.uninstall import Uninstaller
+from gitsync.sources.gitrepository import GitCharts
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Served, SharedWatch, WatchEvent
+
+#: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
+GATHER = 0.05
+#: Seconds in which a commit that changed the values of a release is given time to change the release itself.
+AFTER_COMMIT = 2.0
+
+
+class Releases:
+    """Serves every HelmRelease of a cluster, or of the one namespace that is to be served, while entered."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        charts: Charts,
+        schedule: Schedule,
+        *,
+        holder: str,
+        concurrency: int,
+        rules: AccessRules = PLAIN,
+    ) -> None:
+        self.index = ReleaseIndex(cluster.namespace)
+        self.git_charts: GitCharts | None = None
+        self._cluster = cluster
+        self._charts = charts
+        self._schedule = schedule
+        self._events = EventRecorder(cluster, holder)
+        self._expressions = Expressions()
+        self._references = References(cluster, self._on_values_change)
+        build = SiteBuilder(charts, self._expressions, holder, concurrency, self._wake)
+        self._sites = Sites(cluster, build, self._references, rules)
+        self._sites.on_foreign_change(self._on_record_change)
+        self._reconciler = Reconciler(
+            cluster,
+            self.index,
+            self._sites,
+            charts=self,
+            references=self._references,
+            events=self._events,
+            expressions=self._expressions,
+            wake=self._wake,
+        )
+        self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
+        self._held: frozenset[ObjectKey] = frozenset()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._seen_repositories: dict[ObjectKey, object] = {}
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[tuple[str, str], SharedWatch]]:
+        """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
+        namespace = self._cluster.namespace
+        async with (
+            self._events.running(),
+            self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=namespace) as repositories,
+            self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=namespace) as releases,
+            self._sites,
+        ):
+            self._repositories = Repositories(
+                self._cluster, self._charts, repositories, self._events, on_change=self._on_repository_change
+            )
+            self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
+            self.index.subscribe(self._on_release_change)
+            repositories.subscribe(self._on_repository_event)
+            releases.subscribe(self._on_release_event)
+            await self._cluster.served()  # before many releases want it at once
+            for key, _ in repositories.items():
+                self._repository_queue.wake(key)
+            for key, manifest in releases.items():
+                self.index.see(key, manifest)
+            try:
+                yield {(SOURCE_GROUP, HELM_REPOSITORY): repositories, (HELM_GROUP, HELM_RELEASE): releases}
+            finally:
+                if self._gathering is not None:
+                    self._gathering.cancel()
+                await self.queue.stop(grace=5.0)
+                await self._repository_queue.stop(grace=1.0)
+                await self._references.close()
+                await self._expressions.close()
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""
+        if release.source.kind == GIT_REPOSITORY and self.git_charts is not None:
+            return await self.git_charts.locate(release)
+        return await self._repositories.locate(release)
+
+    def _wake(self, key: ObjectKey) -> None:
+        self.queue.wake(key)
+
+    def _on_values_change(self, key: ObjectKey, why: str) -> None:
+        if self.index.expects(key):  # the commit that changed the values changes the release too: one upgrade for both
+            self.queue.wake_later(key, AFTER_COMMIT)
+        else:
+            self.queue.wake(key, interrupt=why)
+
+    def _on_release_event(self, event: WatchEvent) -> None:
+        if event.type == "DELETED":
+            self.index.forget(event.key)
+        else:
+            self.index.see(event.key, event.manifest)
+
+    def _on_release_change(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
+        if before is None or after is None or _depends_on(before) != _depends_on(after):
+            self._gather_graph_changes()
+        if before is None or after is None or is_current(before) != is_current(after):
+            self._reconciler.changed(key)
+        self._reconciler.touched(key)
+        if after is None:
+            self._schedule.cancel(f"release {key}")
+            self.queue.wake(key)
+            return
+        if before is None or asks_for_more(before, after):
+            self.queue.wake(key, interrupt=_why(before, after))
+            self._schedule.every(f"release {key}", _interval(after), self.queue.wake, key)
+
+    def _gather_graph_changes(self) -> None:
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER, self._graph_changed)
+
+    def _graph_changed(self) -> None:
+        """A cycle may have been closed or broken by a change of another release: wake whom that concerns."""
+        self._gathering = None
+        held = frozenset(self.index.held)
+        for key in held ^ self._held:
+            self.queue.wake(key)
+        self._held = held
+
+    def _on_repository_event(self, event: WatchEvent) -> None:
+        """Our own status writes change the object too, and are no reason to look again."""
+        metadata = event.manifest["metadata"]
+        notes = metadata.get("annotations") or {}
+        state = "gone" if event.type == "DELETED" else (metadata.get("generation"), notes.get(REQUESTED_AT_ANNOTATION))
+        if self._seen_repositories.get(event.key) != state:
+            self._seen_repositories[event.key] = state
+            self._repository_queue.wake(event.key)
+
+    def _on_repository_change(self, repository: ObjectKey) -> None:
+        """Another index: releases from it may have another version to go to."""
+        for found in self.index.releases():
+            if found.source == repository:
+                self.queue.wake(found.key)
+
+    def _on_record_change(self, site: Site, namespace: str, release: str) -> None:
+        """Somebody used helm by hand: look at what that means."""
+        for found in self.index.releases():
+            named = (found.storage_namespace, found.release_name) == (namespace, release)
+            if named and self._sites.at(found.key) is site:
+                self.queue.wake(found.key)
+
+
+class SiteBuilder:
+    """Puts sites together. ``concurrency`` releases are rendered and applied at once in the own cluster, and at each
+    site elsewhere: an API server that is slow holds back its own releases alone.
+    """
+
+    def __init__(
+        self,
+        charts: Charts,
+        expressions: Expressions,
+        holder: str,
+        concurrency: int,
+        wake: Callable[[ObjectKey], None],
+    ) -> None:
+        self._charts = charts
+        self._expressions = expressions
+        self._holder = holder
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._wake = wake
+
+    def __call__(self, cluster: Cluster, *, remote: bool = False) -> Site:
+        """See release.sites.Build."""
+        records = RecordStore(cluster, self._holder)
+        slots = asyncio.Semaphore(self._concurrency) if remote else self._slots
+        performer = Performer(
+            records,
+            Deployer(cluster, records, slots),
+            Uninstaller(cluster, records),
+            renderer(cluster, self._charts),
+            ChartTests(cluster, records),
+            self._expressions,
+        )
+        return Site(cluster, records, performer, Drift(cluster, records, self._wake))
+
+
+def renderer(cluster: Cluster | None, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
+    """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one,
+    with Helm's own idea of a cluster, as ``helm template`` does."""
+    made: dict[Served, Capabilities] = {}
+
+    async def capabilities_of(cluster: Cluster) -> Capabilities:
+        served = await cluster.served()
+        capabilities = made.get(served)
+        if capabilities is None:
+            made.clear()
+            capabilities = made[served] = Capabilities.of(served.version, served.kinds)
+        return capabilities
+
+    async def render(target: Target, context: ReleaseContext) -> Rendered:
+        chart = await target.chart.load()
+        rendered = await charts.render(
+            chart,
+            target.values,
+            context,
+            capabilities=await capabilities_of(cluster) if cluster else None,
+            access=cluster.helm_access() if cluster else None,
+            validate=target.validate,
+        )
+        if target.post_rendering is None:
+            return rendered
+        return await post_rendered(rendered, target.post_rendering, charts.kustomizer)
+
+    return render
+
+
+def asks_for_more(before: Manifest, after: Manifest) -> bool:
+    """Whether there is something to do that was not before; a change of status alone is none."""
+    old, new = before["metadata"], after["metadata"]
+    # Being deleted is news once: of an uninstall that fails, each word written would be a reason to try at once again.
+    if any(old.get(name) != new.get(name) for name in ("generation", "deletionTimestamp")):
+        return True
+    old_notes, new_notes = old.get("annotations") or {}, new.get("annotations") or {}
+    return any(old_notes.get(name) != new_notes.get(name) for name in (COMMIT_ANNOTATION, REQUESTED_AT_ANNOTATION))
+
+
+def _why(before: Manifest | None, after: Manifest) -> str:
+    """Why work under way for an older state should end, "" when it may go on."""
+    if before is None:
+        return ""
+    old, new = before["metadata"], after["metadata"]
+    if "deletionTimestamp" in new:
+        return "it is being deleted"
+    old_commit = (old.get("annotations") or {}).get(COMMIT_ANNOTATION)
+    new_commit = (new.get("annotations") or {}).get(COMMIT_ANNOTATION, "")
+    if new_commit and old_commit != new_commit:
+        return f"commit {new_commit[:7]} changes it"
+    return "its spec was changed" if old.get("generation") != new.get("generation") else ""
+
+
+def _depends_on(manifest: Manifest) -> object:
+    return (manifest.get("spec") or {}).get("dependsOn")
+
+
+def _interval(manifest: Manifest) -> float:
+    try:
+        return parse_duration(manifest["spec"]["interval"])
+    except (KeyError, TypeError, ValueError):
+        return 300.0

@@ -1,0 +1,75 @@
+"""Which HelmReleases are about the same Helm release, and whose it is. State only; no I/O.
+
+Two that name the same release would undo each other's work for ever, and deleting one of them would uninstall what the
+other runs. So one has it, the others say so and wait; and the last one standing takes it over as it is, which is what
+renaming a HelmRelease (another metadata.name, the same releaseName) comes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.release.status.status import StatusWriter
+
+
+class Claim(NamedTuple):
+    """One Helm release: its name, the namespace of its records, and the kubeconfig of the cluster that it is in."""
+
+    name: str
+    storage: str
+    kubeconfig: ObjectKey | None
+
+    @staticmethod
+    def of(release: HelmRelease) -> Claim:
+        """What a HelmRelease is about."""
+        return Claim(release.release_name, release.storage_namespace, release.kubeconfig_secret)
+
+
+class Claims:
+    """The claims of all HelmReleases. One that is suspended or being deleted makes none."""
+
+    def __init__(self) -> None:
+        self._by_claim: dict[Claim, dict[ObjectKey, HelmRelease]] = {}
+        self._by_key: dict[ObjectKey, Claim] = {}
+
+    def see(self, key: ObjectKey, release: HelmRelease | None) -> None:
+        """Take a HelmRelease in as it is now; None when it is gone, or cannot be read."""
+        before = self._by_key.pop(key, None)
+        if before is not None:
+            others = self._by_claim[before]
+            del others[key]
+            if not others:
+                del self._by_claim[before]
+        if release is not None and not release.spec.suspend and not release.metadata.deletion_timestamp:
+            self._by_key[key] = claim = Claim.of(release)
+            self._by_claim.setdefault(claim, {})[key] = release
+
+    def owner(self, claim: Claim, but: ObjectKey) -> ObjectKey | None:
+        """Whose a Helm release is, ``but`` left out; None when nobody else claims it."""
+        others = {key: release for key, release in self._by_claim.get(claim, {}).items() if key != but}
+        return min(others, key=_rank(others), default=None)
+
+    def superior(self, key: ObjectKey) -> ObjectKey | None:
+        """The HelmRelease that has the Helm release which ``key`` claims as well; None when that is its own."""
+        claim = self._by_key.get(key)
+        all_of_them = self._by_claim.get(claim, {}) if claim is not None else {}
+        if len(all_of_them) < 2:
+            return None
+        first = min(all_of_them, key=_rank(all_of_them))
+        return first if first != key else None
+
+
+def _rank(releases: dict[ObjectKey, HelmRelease]) -> Callable[[ObjectKey], tuple[bool, str, ObjectKey]]:
+    """Who has it comes before who wants it, then the elder."""
+
+    def rank(key: ObjectKey) -> tuple[bool, str, ObjectKey]:
+        release = releases[key]
+        status = StatusWriter(release.manifest)
+        last = status.last_ref
+        has = last is not None and (last[0], last[2]) == Claim.of(release)[:2] and not status.is_uninstalled
+        return not has, release.metadata.creation_timestamp, key
+
+    return rank

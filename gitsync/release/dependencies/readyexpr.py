@@ -1,0 +1,38 @@
+"""What the readyExprs of a HelmRelease say of its dependencies, as they are now."""
+
+from __future__ import annotations
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.health import one_line
+from gitsync.cel.expressions import Answer, Expressions, quoted
+from gitsync.release.dependencies.index import ReleaseIndex
+
+
+def judged_by_expression(release: HelmRelease) -> frozenset[ObjectKey]:
+    """The dependencies with a readyExpr."""
+    own = release.metadata.namespace
+    return frozenset(item.key(own) for item in release.spec.depends_on if item.ready_expr)
+
+
+async def judge_dependencies(release: HelmRelease, index: ReleaseIndex, expressions: Expressions) -> None:
+    """Put the answers to the release's readyExprs into the index. Raises: RetryableError."""
+    own = index.raw(release.key)
+    for dependency in release.spec.depends_on:
+        live = index.raw(dependency.key(release.metadata.namespace))
+        if not dependency.ready_expr or own is None or live is None:
+            continue
+        variables = {"self": _with_status(own), "dep": _with_status(live)}
+        answer = await expressions.evaluate(dependency.ready_expr, variables)
+        index.judge(release.key, live, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
+
+
+def _with_status(manifest: Manifest) -> Manifest:
+    """Flux's objects have a status before anybody has written one."""
+    return {**manifest, "status": manifest.get("status") or {}}
+
+
+def _why_not(text: str, answer: Answer) -> str:
+    if isinstance(answer, str):
+        return f"readyExpr {quoted(text)}: {one_line(answer)}"
+    return "" if answer else f"readyExpr {quoted(text)} is false"

@@ -1,0 +1,83 @@
+"""Which releases are held back by others, so that they are woken when those change; and what was said of it already."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.identity import ObjectKey
+
+if TYPE_CHECKING:
+    from gitsync.release.reconcile.request import Turn
+
+#: Seconds between two writes about dependencies of which ever fewer are not ready.
+REPEAT = 0.5
+
+
+class Blocking:
+    """Who waits for whom."""
+
+    def __init__(self) -> None:
+        self._on: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        #: Of those blocked, the releases of which every change may be what they wait for: dependencies that a readyExpr
+        #: judges, and who has the same Helm release.
+        self._watched: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        self._said_at: dict[ObjectKey, float] = {}
+
+    def waiting_for(self, key: ObjectKey) -> list[ObjectKey]:
+        """Those that a release holds back."""
+        return [waiting for waiting, on in self._on.items() if key in on]
+
+    def watching(self, key: ObjectKey) -> list[ObjectKey]:
+        """Those that any change of a release may concern."""
+        return [waiting for waiting, on in self._watched.items() if key in on]
+
+    def hold(self, key: ObjectKey, on: frozenset[ObjectKey]) -> float:
+        """``key`` waits for ``on`` now. Returns seconds until that is worth saying: of many dependencies, one after the
+        other becomes ready, and each time is not worth a write.
+        """
+        fewer = on < self._on.get(key, frozenset())
+        self._on[key] = on
+        pause = self._said_at.get(key, 0.0) + REPEAT - time.monotonic()
+        if fewer and pause > 0:
+            return pause
+        self._said_at[key] = time.monotonic()
+        return 0.0
+
+    def watch(self, key: ObjectKey, others: frozenset[ObjectKey]) -> None:
+        """Any change of ``others`` may be what ``key`` waits for."""
+        self._watched[key] = others
+
+    def free(self, key: ObjectKey) -> bool:
+        """``key`` waits for nobody any more. True when it did."""
+        self._watched.pop(key, None)
+        return self._on.pop(key, None) is not None
+
+    def forget(self, key: ObjectKey) -> None:
+        """``key`` is gone."""
+        self.free(key)
+        self._said_at.pop(key, None)
+
+
+class Once:
+    """Log lines that are not repeated while nothing else was said of their topic."""
+
+    def __init__(self) -> None:
+        self._said: dict[ObjectKey, dict[str, str]] = {}
+
+    def __call__(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> bool:
+        """Log, unless the last line about this topic of this release said the same. True when it was logged."""
+        said = self._said.setdefault(turn.key, {})
+        if said.get(topic) == (text := f"{event} {fields}"):
+            return False
+        said[topic] = text
+        getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
+        return True
+
+    def over(self, key: ObjectKey, topic: str = "state") -> bool:
+        """What was said of a topic is over. True when something was."""
+        return bool(self._said.get(key, {}).pop(topic, ""))
+
+    def forget(self, key: ObjectKey) -> None:
+        """The release is gone."""
+        self._said.pop(key, None)

@@ -1,0 +1,97 @@
+"""What a HelmRelease asks for, resolved: a chart that was found, and values that were read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
+from gitsync.charts import Chart
+from gitsync.release.action.deploy import ReleaseRef
+from gitsync.release.postrender.postrender import PostRendering
+from gitsync.release.reconcile.state import Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A chart that is known to exist. ``digest`` identifies its content (``sha256:...`` of the archive, or the Git tree
+    it stands in); ``load`` brings it here, from a cache when it can."""
+
+    name: str
+    version: str
+    digest: str
+    load: Callable[[], Awaitable[Chart]] = field(repr=False)
+
+
+class ChartSource(Protocol):
+    """Finds charts."""
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """The chart that ``release`` asks for, as its source is now. Costs no API request and no download when the
+        source has not changed.
+
+        Raises: SourceNotReady, ChartError, ChartRepositoryUnavailable.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything that decides a release's content."""
+
+    ref: ReleaseRef
+    chart: Located
+    values: dict[str, Any] = field(repr=False)
+    digests: Digests
+    #: Whether the values are held against the chart's schema.
+    validate: bool = True
+    #: What is done to everything rendered.
+    post_rendering: PostRendering | None = None
+    #: Whether an upgrade starts from the values of the last revision.
+    preserve_values: bool = False
+    #: What of the values is out of Secrets, to be kept out of messages.
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:
+    """Put a target together."""
+    spec = release.spec
+    validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
+    digests = Digests(chart.digest, values_digest(values, _reworking(spec)))
+    post_rendering = PostRendering.of(spec)
+    return Target(ref_of(release), chart, values, digests, validate, post_rendering, spec.upgrade.preserve_values)
+
+
+def ref_of(release: HelmRelease) -> ReleaseRef:
+    """Helm's name of a HelmRelease's release."""
+    return ReleaseRef(release.release_name, release.release_namespace, release.storage_namespace)
+
+
+def _reworking(spec: HelmReleaseSpec) -> dict[str, Any]:
+    """What of a spec, besides chart and values, decides how the rendered objects look."""
+    found: dict[str, Any] = {}
+    if spec.common_metadata:
+        found["commonMetadata"] = spec.common_metadata.model_dump()
+    if spec.post_renderers:
+        found["postRenderers"] = [item.model_dump(exclude_defaults=True) for item in spec.post_renderers]
+    if found and spec.post_render_strategy != "combined":
+        found["postRenderStrategy"] = spec.post_render_strategy
+    return found
+
+
+def values_digest(values: dict[str, Any], reworking: Mapping[str, Any] | None = None) -> str:
+    """``sha256:...`` over the canonical JSON of the values, and of what else shapes the rendered objects."""
+    content = {"values": values, **reworking} if reworking else values
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def left_behind(release: HelmRelease, target: Target, last: ReleaseRef, last_chart: str) -> ReleaseRef | None:
+    """What ``release`` was last deployed as (``last``, of the chart ``last_chart``) and is to be no longer, so that it
+    is uninstalled first: another name or namespace, or another chart that must not take over. None when it stays.
+    """
+    other_chart = last_chart not in ("", target.chart.name)
+    reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
+    return last if last != target.ref or (other_chart and reinstall) else None

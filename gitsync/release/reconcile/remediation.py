@@ -1,0 +1,177 @@
+"""What is done about a failure: the failed release is rolled back or uninstalled before the next try.
+
+The condition Remediated says how that went, in helm-controller's words (internal/reconcile/rollback_remediation.go,
+uninstall_remediation.go). A rollback goes to the newest revision that was good, and only when its record still holds
+what it held when it was written: the HelmRelease's status keeps its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.names import (
+    REMEDIATED,
+    ROLLBACK_FAILED,
+    ROLLBACK_SUCCEEDED,
+    UNINSTALL_FAILED,
+    UNINSTALL_SUCCEEDED,
+)
+from gitsync.errors import PASSING, GitsyncError, NotFound, ReleaseError, TerminalError, UninstallFailed
+from gitsync.release.action.revision import content_of
+from gitsync.release.action.deploy import Content, Deployed, Deployer, Options, ReleaseRef
+from gitsync.release.status.events import named
+from gitsync.release.action.options import uninstall_options
+from gitsync.release.storage.record import Record, RecordError, Summary, checksum
+from gitsync.release.masking import without_secrets
+from gitsync.release.status.status import StatusData, running, succeeded
+from gitsync.release.storage.store import RecordStore
+from gitsync.release.reconcile.test import TESTS
+from gitsync.release.action.uninstall import Uninstaller
+
+if TYPE_CHECKING:
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.release.desired import Target
+    from gitsync.release.reconcile.request import Turn
+
+
+class Remedies:
+    """Rolls back and uninstalls what has failed."""
+
+    def __init__(self, records: RecordStore, deployer: Deployer, uninstaller: Uninstaller) -> None:
+        self._records = records
+        self._deployer = deployer
+        self._uninstaller = uninstaller
+
+    async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
+        """Uninstall the failed release.
+
+        Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; Superseded.
+        """
+        before = turn.status.old
+        what = named(before)
+        if not turn.status.remedy_failed(UNINSTALL_FAILED):
+            turn.log.info("uninstalling the failed release before the next try")
+            await turn.write(turn.status.remedying(running("uninstall", release.spec.timeout_of("uninstall"))))
+        try:
+            await self._uninstaller.uninstall(ref, uninstall_options(release, keep_history=False), interrupt)
+        except PASSING:
+            raise
+        except TerminalError as error:
+            text = f"Helm uninstall remediation for release {what} failed: {error.message}"
+            raise UninstallFailed(text, hint=error.hint, condition=REMEDIATED) from error
+        text = f"Helm uninstall remediation for release {what} succeeded"
+        past = turn.status.forgotten()
+        await turn.write(turn.status.remedied(before, True, UNINSTALL_SUCCEEDED, text, past))
+
+    async def roll_back(
+        self, turn: Turn, release: HelmRelease, target: Target, options: Options, interrupt: Interrupt
+    ) -> None:
+        """Roll back to the last good revision, or say why that could not be: it is not tried again.
+
+        Raises: RetryableError and what is PASSING: to be called again; Superseded.
+        """
+        before, past, ref = turn.status.old, None, target.ref
+        await turn.write(turn.status.remedying(running("rollback", release.spec.timeout_of("rollback"))))
+        try:
+            past = await self._begun(ref) or await self._good(turn, release, ref)
+            deployed = await self._deploy(turn, ref, past, options, interrupt)
+        except PASSING:
+            raise
+        except TerminalError as error:
+            last = release.spec.upgrade.remediation.exhausted(before.get("upgradeFailures", 0))
+            await self._failed(turn, ref, before, past, without_secrets(error, target.secrets), last=last)
+            return
+        record = deployed.record
+        turn.log.info("failed upgrade rolled back", revision=record.version, to_revision=_goal(past))
+        text = f"Helm rollback to previous release {_described(past)} succeeded"
+        remembered = turn.status.remembered(record, ref.storage)
+        remembered |= {"inventory": (await self._deployer.found(ref, record)).inventory}
+        await turn.write(turn.status.remedied(before, True, ROLLBACK_SUCCEEDED, text, remembered))
+
+    async def confirmed(self, turn: Turn, record: Record, ref: ReleaseRef) -> None:
+        """A rollback that was not ready in time has become ready."""
+        status = turn.status
+        text = f"{succeeded('rollback', record)}, after its deadline"
+        remembered = status.remembered(record, ref.storage)
+        remembered |= {"inventory": (await self._deployer.found(ref, record)).inventory}
+        await turn.write(status.remedied(status.old, True, ROLLBACK_SUCCEEDED, text, remembered))
+
+    async def _begun(self, ref: ReleaseRef) -> Record | None:
+        """A rollback that was cut short; its own record holds all that it brings back."""
+        latest = self._records.latest(ref.storage, ref.name)
+        if latest is None or latest.status != "pending-rollback":
+            return None
+        return await self._records.read(ref.storage, ref.name, latest.version)
+
+    async def _good(self, turn: Turn, release: HelmRelease, ref: ReleaseRef) -> Record:
+        """The newest revision to roll back to. Raises: ReleaseError when there is none."""
+        untested = release.spec.upgrade.remediation.ignores_test_failures(release.spec.test)
+        refused = []
+        for item in candidates(self._records.revisions(ref.storage, ref.name), failed_tests=untested):
+            try:
+                record = await self._records.read(ref.storage, ref.name, item.version)
+                why = mismatch(record, turn.status.digest_of(item.version))
+            except (NotFound, RecordError) as error:
+                why = error.message
+            if not why:
+                return record
+            turn.log.warning("revision cannot be rolled back to", revision=item.version, why=why)
+            refused.append(f"revision {item.version}: {why}")
+        reasons = f" ({'; '.join(refused)})" if refused else ""
+        raise ReleaseError(f"there is no good revision to roll back to{reasons}", action="rollback")
+
+    async def _deploy(
+        self, turn: Turn, ref: ReleaseRef, past: Record, options: Options, interrupt: Interrupt
+    ) -> Deployed:
+        turn.log.info("rolling back the failed upgrade", to_revision=_goal(past))
+
+        async def content(revision: int) -> Content:
+            return content_of(past)
+
+        if past.status == "pending-rollback":
+            return await self._deployer.resume(ref, content, options, interrupt)
+        return await self._deployer.deploy(ref, "rollback", content, options, interrupt)
+
+    async def _failed(
+        self, turn: Turn, ref: ReleaseRef, before: StatusData, past: Record | None, error: GitsyncError, *, last: bool
+    ) -> None:
+        latest = self._records.latest(ref.storage, ref.name)
+        remembered: StatusData = {}
+        if latest is not None and latest.version > turn.status.last_revision:
+            failed = await self._records.read(ref.storage, ref.name, latest.version)
+            remembered = turn.status.remembered(failed, ref.storage)
+        target = f" to previous release {_described(past)}" if past else ""
+        then = "nothing more is tried" if last else "the upgrade is tried again"
+        hint = error.hint or "the next commit that changes this release tries again"
+        turn.log.error("rollback failed", error=error, hint=hint, then=then)
+        text = f"Helm rollback{target} failed: {error.message}"
+        await turn.write(turn.status.remedied(before, False, ROLLBACK_FAILED, text, remembered))
+
+
+def candidates(revisions: Sequence[Summary], *, failed_tests: bool) -> list[Summary]:
+    """The revisions that a rollback may go to, the best first: the one that is deployed, then those that were, the
+    newest first. One whose tests failed is none, unless ``failed_tests`` says that they do not count.
+    """
+    newest = sorted(revisions, key=lambda item: -item.version)
+    passed = [item for item in newest if failed_tests or item.annotations.get(TESTS) != "Failed"]
+    return [item for status in ("deployed", "superseded") for item in passed if item.status == status]
+
+
+def mismatch(record: Record, digest: str) -> str:
+    """Why a record cannot be trusted, ``digest`` being that of the revision as it was written; "" when it can. Of a
+    revision that somebody else deployed there is none.
+    """
+    if not digest:
+        return "the HelmRelease's history does not have it"
+    return "" if checksum(record) == digest else "its record was changed since"
+
+
+def _goal(past: Record) -> str:
+    """The revision that is gone back to: of a rollback that was cut short, Helm's words in its description say it."""
+    return past.description.rpartition(" ")[2] if past.status == "pending-rollback" else str(past.version)
+
+
+def _described(past: Record) -> str:
+    return f"{past.namespace}/{past.name}.v{_goal(past)} with chart {past.chart_name}@{past.chart_version}"

@@ -1,0 +1,194 @@
+"""Release records in the cluster: read by their metadata from one shared watch, written one request each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import AlreadyExists, RetryableError
+from gitsync.release.storage.record import (
+    CHART_DIGEST,
+    HOLDER,
+    OWNER_SELECTOR,
+    VALUES_DIGEST,
+    Record,
+    Summary,
+    decode,
+    encode,
+    secret_key,
+    summarise,
+)
+from gitsync.release.reconcile.state import Digests
+from gitsync.apply.wait import version
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+
+#: Helm's field manager for what it applies, so that ``helm upgrade`` by hand and gitsync do not conflict.
+MANAGER = "helm"
+#: Helm's field manager for records: those it writes without naming one, which makes it the client's name.
+RECORD_MANAGER = "Helm"
+
+
+class RecordStore:
+    """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
+
+    ``holder`` is the mark that this agent puts on a record while it works on it.
+    """
+
+    def __init__(self, cluster: Cluster, holder: str) -> None:
+        self._cluster = cluster
+        self.holder = holder
+        self._releases: dict[tuple[str, str], dict[int, tuple[int, Summary]]] = {}
+        self._deleted: set[ObjectKey] = set()
+        self._underway: dict[ObjectKey, WatchEvent | None] = {}
+        self._listeners: list[Callable[[str, str], None]] = []
+
+    @asynccontextmanager
+    async def watching(self, namespace: str = "") -> AsyncIterator[SharedWatch]:
+        """Keep the summaries of one namespace, or ("") of all, current while entered."""
+        async with self._cluster.watch(
+            "", "Secret", namespace=namespace, labels=OWNER_SELECTOR, metadata_only=True
+        ) as watch:
+            unsubscribe = watch.subscribe(self._on_event)
+            for key, secret in watch.items():
+                self._see(key, secret)
+            try:
+                yield watch
+            finally:
+                unsubscribe()
+
+    def on_foreign_change(self, listener: Callable[[str, str], None]) -> None:
+        """Tell ``listener(namespace, release)`` when somebody else writes a record."""
+        self._listeners.append(listener)
+
+    def revisions(self, namespace: str, release: str) -> list[Summary]:
+        """Every stored revision of a release, oldest first."""
+        found = self._releases.get((namespace, release), {})
+        return [found[number][1] for number in sorted(found)]
+
+    def latest(self, namespace: str, release: str) -> Summary | None:
+        """The newest revision; None when there is no record."""
+        found = self._releases.get((namespace, release))
+        return found[max(found)][1] if found else None
+
+    async def read(self, namespace: str, release: str, revision: int) -> Record:
+        """One revision with its payload. Raises: NotFound, RecordError."""
+        return decode(await self._cluster.get(secret_key(namespace, release, revision)))
+
+    async def in_cluster(self, namespace: str, release: str) -> list[Record]:
+        """The revisions whose objects may be in the cluster, oldest first: the last one deployed, and what was tried
+        since, even if it failed half way (Helm forgets the objects of those). Empty when there is none."""
+        known = self.revisions(namespace, release)
+        since = max((item.version for item in known if item.status == "deployed"), default=0) or max(
+            (item.version for item in known if item.status == "superseded"), default=0
+        )
+        wanted = [item for item in known if item.version >= since and item.status != "uninstalled"]
+        return [await self.read(namespace, release, item.version) for item in wanted]
+
+    async def create(self, record: Record, namespace: str) -> Record:
+        """Store a new revision, marked as held by this agent.
+
+        Raises: RetryableError when somebody else has begun that revision meanwhile; RecordError.
+        """
+        held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
+        secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
+        try:
+            with self._writing(ObjectKey.of(secret)):
+                self._written(await self._cluster.create(secret, manager=RECORD_MANAGER))
+        except AlreadyExists as error:
+            raise RetryableError(
+                f"revision {record.version} of {record.namespace}/{record.name} has been begun by somebody else",
+                hint="is another agent, or helm, working on this release?",
+            ) from error
+        return held
+
+    async def update(self, record: Record, namespace: str) -> None:
+        """Rewrite a revision. Raises: NotFound when it is gone."""
+        secret = encode(record, storage_namespace=namespace, modified=str(int(time.time())))
+        with self._writing(ObjectKey.of(secret)):
+            self._written(await self._cluster.replace(secret, manager=RECORD_MANAGER))
+
+    async def mark(self, record: Record, namespace: str, digests: Digests) -> None:
+        """Note on a revision that somebody else deployed what it holds, so that it need not be compared again."""
+        annotations = {CHART_DIGEST: digests.chart, VALUES_DIGEST: digests.values}
+        key = secret_key(namespace, record.name, record.version)
+        body = {"metadata": {"annotations": annotations}}
+        with self._writing(key):
+            self._written(await self._cluster.patch(key, body, manager=RECORD_MANAGER))
+
+    async def delete(self, namespace: str, release: str, revision: int) -> None:
+        """Remove a revision; nothing happens when it is gone already."""
+        key = secret_key(namespace, release, revision)
+        with self._writing(key):
+            await self._cluster.delete(key)
+            self._deleted.add(key)
+            self._drop((namespace, release), revision, None)
+
+    @contextmanager
+    def _writing(self, key: ObjectKey) -> Iterator[None]:
+        """Inside, this agent writes a record. The watch may tell of that sooner than the answer, and only afterwards
+        can such an event be told from somebody else's doing.
+        """
+        self._underway[key] = None
+        try:
+            yield
+        finally:
+            event = self._underway.pop(key)
+            if event is not None:
+                self._on_event(event)
+
+    def _written(self, secret: Manifest) -> None:
+        key = ObjectKey.of(secret)
+        self._deleted.discard(key)
+        self._see(key, secret)
+
+    def _on_event(self, event: WatchEvent) -> None:
+        summary = summarise(event.manifest)
+        if summary is None:
+            return
+        if event.key in self._underway:
+            self._underway[event.key] = event
+            return
+        release = (summary.namespace, summary.name)
+        if event.type == "DELETED":
+            self._deleted.discard(event.key)
+            news = self._drop(release, summary.version, version(event.manifest))
+        else:
+            news = event.key not in self._deleted and self._see(event.key, event.manifest, foreign=True)
+        if not news:
+            return  # an echo of this agent's own write
+        for listener in self._listeners:
+            listener(*release)
+
+    def _see(self, key: ObjectKey, secret: Manifest, *, foreign: bool = False) -> bool:
+        """Take a record's metadata in, unless a newer state of it is known; True when it was news. Of a record that
+        somebody else has changed (``foreign``) the annotations no longer prove what it holds.
+        """
+        summary = summarise(secret)
+        if summary is None:
+            return False
+        revisions = self._releases.setdefault((summary.namespace, summary.name), {})
+        known = revisions.get(summary.version)
+        if known is not None and (known[0] > version(secret) or (foreign and known[0] == version(secret))):
+            return False  # of our own, a write that changes nothing has the version that is known already
+        if foreign and known is not None:
+            kept = summary.annotations.keys() - {CHART_DIGEST, VALUES_DIGEST}
+            summary = replace(summary, annotations={name: summary.annotations[name] for name in kept})
+        revisions[summary.version] = (version(secret), summary)
+        return True
+
+    def _drop(self, release: tuple[str, str], revision: int, at: int | None) -> bool:
+        """Forget a record, unless a newer state of it is known; True when it was forgotten."""
+        revisions = self._releases.get(release, {})
+        known = revisions.get(revision)
+        if known is None or (at is not None and known[0] > at):
+            return False
+        del revisions[revision]
+        if not revisions:
+            del self._releases[release]
+        return True

@@ -1,0 +1,159 @@
+"""The ConfigMaps and Secrets that releases take values and kubeconfigs from, watched while a release refers to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import KubeConfigMissing
+from gitsync.release.access import kubeconfig_in, kubeconfig_keys
+from gitsync.release.storage.record import SECRET_TYPE
+from gitsync.release.values.compose import Texts, compose, secrets_in, texts_of
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+
+#: Helm's own records are Secrets too, many and large; nobody takes values from them.
+_FIELDS = {"Secret": f"type!={SECRET_TYPE}", "ConfigMap": ""}
+
+
+class References:
+    """What releases refer to, for all of them. ``changed(release, why)`` is told when what one refers to changes.
+
+    There is one watch for each kind and namespace that is referred to, shared by the releases there; a pass in which
+    nothing has changed asks the API server nothing.
+    """
+
+    def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
+        self._cluster = cluster
+        self._changed = changed
+        self._followed: dict[ObjectKey, _Followed] = {}
+
+    async def values(self, release: HelmRelease) -> dict[str, Any]:
+        """The release's values, those of its ``valuesFrom`` included; shared, never change them.
+
+        Raises: ValuesMissing, ValuesError; Forbidden and ClusterUnavailable when a watch does not begin.
+        """
+        if not release.spec.values_from:
+            if release.kubeconfig_secret is None:
+                await self.forget(release.key)
+            return release.spec.values or {}
+        return await (await self._follow(release)).values(release)
+
+    async def kubeconfig(self, release: HelmRelease) -> str:
+        """The text of the kubeconfig that the release refers to. Never log it.
+
+        Raises: KubeConfigMissing; Forbidden and ClusterUnavailable when a watch does not begin.
+        """
+        return (await self._follow(release)).kubeconfig(release)
+
+    async def _follow(self, release: HelmRelease) -> _Followed:
+        kinds = {key.kind for key in release.value_sources()}
+        if release.kubeconfig_secret is not None:
+            kinds.add(release.kubeconfig_secret.kind)
+        followed = self._followed.get(release.key)
+        if followed is None or followed.kinds != kinds:
+            await self.forget(release.key)
+            followed = _Followed(self._cluster, release, self._changed)
+            await followed.begin(kinds)
+            self._followed[release.key] = followed
+        return followed
+
+    def secrets(self, key: ObjectKey) -> frozenset[str]:
+        """What of a release's values, as they were last read, is out of Secrets."""
+        followed = self._followed.get(key)
+        return followed.secrets if followed is not None else frozenset()
+
+    async def forget(self, key: ObjectKey) -> None:
+        """The release is gone, or refers to nothing any more."""
+        followed = self._followed.pop(key, None)
+        if followed is not None:
+            await followed.end()
+
+    async def close(self) -> None:
+        """End every watch."""
+        for key in list(self._followed):
+            await self.forget(key)
+
+
+class _Followed:
+    """What one release refers to: the watches that it shares, and the values that were last made of it."""
+
+    def __init__(self, cluster: Cluster, release: HelmRelease, changed: Callable[[ObjectKey, str], None]) -> None:
+        self._cluster = cluster
+        self._release = release
+        self._changed = changed
+        self._stack = AsyncExitStack()
+        self._watches: dict[str, SharedWatch] = {}
+        self._seen: Texts | None = None
+        self._kubeconfig: str | None = None
+        self._made_of: object = None
+        self._made: dict[str, Any] = {}
+        self.secrets: frozenset[str] = frozenset()
+
+    @property
+    def kinds(self) -> set[str]:
+        return set(self._watches)
+
+    async def begin(self, kinds: set[str]) -> None:
+        try:
+            for kind in sorted(kinds):
+                watch = await self._stack.enter_async_context(
+                    self._cluster.watch(
+                        "", kind, namespace=self._release.metadata.namespace, fields=_FIELDS[kind], keep=_data_only
+                    )
+                )
+                self._watches[kind] = watch
+                self._stack.callback(watch.subscribe(self._on_event))
+        except BaseException:
+            await self.end()
+            raise
+
+    async def end(self) -> None:
+        await self._stack.aclose()
+
+    async def values(self, release: HelmRelease) -> dict[str, Any]:
+        self._release = release
+        texts = self._seen = texts_of(release, self._find)
+        made_of = (release.spec.values_from, release.spec.values, texts)
+        if self._made_of != made_of:
+            self._made = await asyncio.to_thread(compose, release, texts)
+            self.secrets = await asyncio.to_thread(secrets_in, release, texts)
+            self._made_of = made_of
+        return self._made
+
+    def kubeconfig(self, release: HelmRelease) -> str:
+        self._release = release
+        self._kubeconfig = kubeconfig_in(release, self._find)
+        if self._kubeconfig is None:
+            keys = " or ".join(kubeconfig_keys(release))
+            raise KubeConfigMissing(f"kubeConfig: {release.kubeconfig_secret} with key {keys} does not exist")
+        return self._kubeconfig
+
+    def _find(self, key: ObjectKey) -> Manifest | None:
+        return self._watches[key.kind].get(key)
+
+    def _on_event(self, event: WatchEvent) -> None:
+        """Of all that happens in the namespace, only another text behind a reference is news."""
+        if event.key == self._release.kubeconfig_secret:
+            kubeconfig = kubeconfig_in(self._release, self._find)
+            if kubeconfig != self._kubeconfig:
+                self._kubeconfig = kubeconfig
+                self._changed(self._release.key, f"{event.key} was changed")
+        if self._seen is None or event.key not in self._release.value_sources():
+            return
+        texts = texts_of(self._release, self._find)
+        if texts != self._seen:
+            self._seen = texts
+            self._changed(self._release.key, f"{event.key} was changed")
+
+
+def _data_only(manifest: Manifest) -> Manifest:
+    """All that is of use, so that a namespace full of annotations costs nothing."""
+    metadata = manifest["metadata"]
+    kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
+    return {"metadata": kept, "data": manifest.get("data") or {}}

@@ -1,0 +1,56 @@
+"""``upgrade.preserveValues``: an upgrade that starts from the last revision's values rather than the chart's.
+
+As ``helm upgrade --reuse-values`` (pkg/action/upgrade.go, reuseValues): what the last revision was rendered with takes
+the place of the new chart's default values, and its own values stay where the new ones say nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gitsync.charts import Chart, over_defaults, with_values
+from gitsync.release.storage.store import RecordStore
+from gitsync.release.desired import Target
+
+
+async def preserving(records: RecordStore, target: Target) -> Target:
+    """``target`` with the values of the revision that is deployed (else the newest) below its own; as it is when there
+    is none. Its digests stay, for they say what is asked for.
+
+    Raises: NotFound, RecordError, ValuesError.
+    """
+    known = records.revisions(target.ref.storage, target.ref.name)
+    deployed = [item for item in known if item.status == "deployed"] or known
+    if not deployed:
+        return target
+    record = await records.read(target.ref.storage, target.ref.name, deployed[-1].version)
+    defaults = await asyncio.to_thread(over_defaults, record.config, record.chart.get("values") or {})
+    text = json.dumps([target.chart.digest, defaults], sort_keys=True)
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    async def load() -> Chart:
+        return await asyncio.to_thread(with_values, await target.chart.load(), defaults, digest)
+
+    chart = replace(target.chart, digest=digest, load=load)
+    return replace(target, chart=chart, values=coalesce(target.values, record.config))
+
+
+def coalesce(values: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with what only ``below`` has, maps deeply; a null takes away what is below it (CoalesceTables).
+
+    Neither argument is changed.
+    """
+    result = dict(values)
+    for name, lower in below.items():
+        if name not in values:
+            result[name] = lower
+        elif values[name] is None and lower is not None:
+            del result[name]
+        elif isinstance(lower, dict) and isinstance(values[name], dict):
+            result[name] = coalesce(values[name], lower)
+    return result

@@ -1,0 +1,217 @@
+"""Writing Kubernetes Events: never in anybody's way, never more than can be read.
+
+They are core/v1 Events with a count, which ``kubectl describe`` and ``kubectl get events`` show best (``3x over 10m``).
+Like client-go's recorder (tools/record) this one counts repetitions up instead of writing more Events, and bounds how
+many an object gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gitsync.api.conditions import rfc3339
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import GitsyncError, NotFound
+from gitsync.release.status.events import Happening
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+log = structlog.get_logger(__name__)
+
+COMPONENT = "gitsync"
+#: Events that may wait to be written; more than that are dropped.
+MOST_WAITING = 1000
+#: Objects and Events that are remembered, to bound and to count repetitions.
+MOST_KNOWN = 4000
+#: Seconds after which the same again is a new Event (the API server keeps them for an hour).
+FORGET = 600.0
+#: Events that an object may have at once, and the seconds after which it may have one more.
+BURST, REFILL = 20, 30.0
+#: Seconds at the end for what waits to be written.
+DRAIN = 2.0
+_MAX_MESSAGE = 1024
+
+
+#: What makes two Events repetitions of one: the object's uid, and what happened.
+_Same = tuple[str, Happening]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    about: Manifest
+    moment: datetime
+    due: float
+    delayed: bool
+    times: int = 1
+
+
+@dataclass(slots=True)
+class _Written:
+    key: ObjectKey
+    count: int
+    at: float
+
+
+@dataclass(slots=True)
+class _Allowance:
+    left: float
+    at: float
+
+    def take(self, now: float) -> bool:
+        """Whether one more is allowed."""
+        self.left = min(BURST, self.left + (now - self.at) / REFILL)
+        self.at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+class EventRecorder:
+    """Takes Events at any time and writes them one after the other while ``running``; each costs one request."""
+
+    def __init__(self, cluster: Cluster, instance: str) -> None:
+        self._cluster = cluster
+        self._instance = instance
+        self._waiting: dict[_Same, _Waiting] = {}
+        self._written: OrderedDict[_Same, _Written] = OrderedDict()
+        self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
+        self._changed = asyncio.Event()
+        self._closing = False
+
+    def record(self, about: Manifest, happening: Happening) -> None:
+        """Have an Event written about an object. Never waits and never fails; what is too much is left out."""
+        uid = about["metadata"].get("uid", "")
+        self._withdraw(uid)
+        same = (uid, replace(happening, delay=0.0))
+        if (waiting := self._waiting.get(same)) is not None:
+            waiting.times += 1
+            return
+        now = time.monotonic()
+        if len(self._waiting) >= MOST_WAITING or not self._allowed(uid, now):
+            log.debug("event left out", object=str(ObjectKey.of(about)), reason=happening.reason)
+            return
+        self._waiting[same] = _Waiting(about, datetime.now(UTC), now + happening.delay, happening.delay > 0)
+        self._changed.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[EventRecorder]:
+        """Write Events while entered; at the end those that wait, as far as DRAIN seconds allow."""
+        writing = asyncio.create_task(self._write_all(), name="events")
+        try:
+            yield self
+        finally:
+            self._closing = True
+            self._changed.set()
+            await asyncio.wait({writing}, timeout=DRAIN)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    def _withdraw(self, uid: str) -> None:
+        """There is other news of an object: what was only to be told if it lasted is none any more."""
+        for same in [same for same, item in self._waiting.items() if item.delayed and same[0] == uid]:
+            del self._waiting[same]
+
+    def _allowed(self, uid: str, now: float) -> bool:
+        allowance = self._allowances.setdefault(uid, _Allowance(BURST, now))
+        self._allowances.move_to_end(uid)
+        if len(self._allowances) > MOST_KNOWN:
+            self._allowances.popitem(last=False)
+        return allowance.take(now)
+
+    async def _write_all(self) -> None:
+        while True:
+            self._changed.clear()
+            now = time.monotonic()
+            due = next((same for same, item in self._waiting.items() if item.due <= now or self._closing), None)
+            if due is not None:
+                await self._write(due, self._waiting.pop(due))
+            elif self._closing:
+                return
+            else:
+                await self._sleep(min((item.due - now for item in self._waiting.values()), default=None))
+
+    async def _sleep(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _write(self, same: _Same, waiting: _Waiting) -> None:
+        try:
+            written = self._known(same)
+            if written is None or not await self._count_up(written, waiting):
+                await self._create(same, waiting)
+        except GitsyncError as error:
+            about = str(ObjectKey.of(waiting.about))
+            log.debug("event could not be written", object=about, reason=same[1].reason, error=error.message)
+        except Exception:
+            # A defect here must not end the writing of all other Events.
+            log.exception("a defect in gitsync; please report it", queue="events", key=str(ObjectKey.of(waiting.about)))
+
+    def _known(self, same: _Same) -> _Written | None:
+        written = self._written.get(same)
+        if written is not None and time.monotonic() - written.at > FORGET:
+            del self._written[same]
+            return None
+        return written
+
+    async def _count_up(self, written: _Written, waiting: _Waiting) -> bool:
+        """Say that it happened again; False when the Event is gone."""
+        body = {"count": written.count + waiting.times, "lastTimestamp": rfc3339(waiting.moment)}
+        try:
+            await self._cluster.patch(written.key, body, manager=COMPONENT)
+        except NotFound:
+            return False
+        written.count += waiting.times
+        written.at = time.monotonic()
+        return True
+
+    async def _create(self, same: _Same, waiting: _Waiting) -> None:
+        event = event_about(waiting.about, same[1], waiting.moment, self._instance)
+        event["count"] = waiting.times
+        await self._cluster.create(event, manager=COMPONENT)
+        self._written[same] = _Written(ObjectKey.of(event), waiting.times, time.monotonic())
+        self._written.move_to_end(same)
+        if len(self._written) > MOST_KNOWN:
+            self._written.popitem(last=False)
+
+
+def event_about(about: Manifest, happening: Happening, moment: datetime, instance: str) -> Manifest:
+    """The Event as an object. It is named as client-go names Events: the object's name and a time."""
+    metadata = about["metadata"]
+    namespace = metadata.get("namespace") or "default"
+    message = happening.message
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name'][:200]}.{time.time_ns():x}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": about["apiVersion"],
+            "kind": about["kind"],
+            "namespace": namespace,
+            "name": metadata["name"],
+            "uid": metadata.get("uid", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        },
+        "type": happening.kind,
+        "reason": happening.reason,
+        "message": message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 3]}...",
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "reportingInstance": instance,
+        "firstTimestamp": rfc3339(moment),
+        "lastTimestamp": rfc3339(moment),
+        "count": 1,
+    }

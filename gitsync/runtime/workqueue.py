@@ -1,0 +1,105 @@
+"""One worker per key, woken by name: the queue between what changes and what is done about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+import structlog
+
+from gitsync.runtime.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+#: Does one pass for a key; returns the seconds after which to come back by itself, None for "when woken".
+Work = Callable[[K, Interrupt], Awaitable[float | None]]
+#: Seconds until a key whose pass ended in a defect of ours is tried again.
+AFTER_DEFECT = 30.0
+
+
+class WorkQueue(Generic[K]):
+    """Runs ``work`` for woken keys: never twice at once for one key, again when woken meanwhile.
+
+    A key is woken often and for many reasons; passes are level-triggered, so wakes that come while one waits are one.
+    """
+
+    def __init__(self, work: Work[K], name: str) -> None:
+        self._work = work
+        self._name = name
+        self._running: dict[K, tuple[asyncio.Task[None], Interrupt]] = {}
+        self._again: set[K] = set()
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopped = False
+
+    def wake(self, key: K, interrupt: str = "") -> None:
+        """Do a pass for ``key`` soon. With a reason in ``interrupt``, the pass under way is asked to end first."""
+        if self._stopped:
+            return
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
+        if key in self._running:
+            self._again.add(key)
+            if interrupt:
+                self._running[key][1].set(interrupt)
+            return
+        self._start(key)
+
+    def wake_later(self, key: K, delay: float) -> None:
+        """Wake ``key`` after ``delay`` seconds, unless it is woken before."""
+        if self._stopped or key in self._again:
+            return
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
+        self._timers[key] = asyncio.get_running_loop().call_later(delay, self.wake, key)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a pass is under way."""
+        return bool(self._running)
+
+    async def idle(self) -> None:
+        """Return when no pass is under way. Timers may still be set."""
+        await self._idle.wait()
+
+    async def stop(self, grace: float) -> None:
+        """Take no more keys; let what is under way end within ``grace`` seconds, then cancel it.
+
+        A cancelled pass leaves its release's record pending, and the next start goes on from there.
+        """
+        self._stopped = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        tasks = [task for task, _ in self._running.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _start(self, key: K) -> None:
+        interrupt = Interrupt()
+        self._idle.clear()
+        task = asyncio.get_running_loop().create_task(self._pass(key, interrupt), name=f"{self._name} {key}")
+        self._running[key] = (task, interrupt)
+
+    async def _pass(self, key: K, interrupt: Interrupt) -> None:
+        delay: float | None = None
+        try:
+            delay = await self._work(key, interrupt)
+        except Exception:
+            log.exception("a defect in gitsync; please report it", queue=self._name, key=str(key))
+            delay = AFTER_DEFECT
+        finally:
+            del self._running[key]
+            if key in self._again and not self._stopped:
+                self._again.discard(key)
+                self._start(key)
+            elif delay is not None:
+                self.wake_later(key, delay)
+            if not self._running:
+                self._idle.set()

@@ -1,0 +1,239 @@
+"""HelmRepositories: their indexes kept current, their status, and the charts found in them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gitsync.api.chart import ChartSpec
+from gitsync.api.conditions import remove_condition, set_condition
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    ARTIFACT_IN_STORAGE,
+    FAILED,
+    FALSE,
+    FETCH_FAILED,
+    HELM_REPOSITORY,
+    INDEXATION_FAILED,
+    READY,
+    RECONCILING,
+    REQUESTED_AT_ANNOTATION,
+    STALLED,
+    SUCCEEDED,
+    TRUE,
+)
+from gitsync.api.sources import HelmRepository
+from gitsync.charts import Charts, IndexInfo, RepositorySpec
+from gitsync.errors import (
+    ChartRepositoryUnavailable,
+    FieldErrors,
+    GitsyncError,
+    NotFound,
+    SourceNotReady,
+    TerminalError,
+)
+from gitsync.runtime.backoff import Backoff
+from gitsync.release.status.events import Happening
+from gitsync.release.desired import Located
+from gitsync.release.reconcile.request import MANAGER
+from gitsync.sources.valuesfiles import with_values_files
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, SharedWatch
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.runtime.recorder import EventRecorder
+
+log = structlog.get_logger(__name__)
+
+
+class Repositories:
+    """Every HelmRepository of the cluster. ``on_change(key)`` is told when an index is another than before."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        charts: Charts,
+        watch: SharedWatch,
+        events: EventRecorder,
+        on_change: Callable[[ObjectKey], None],
+    ) -> None:
+        self._cluster = cluster
+        self._charts = charts
+        self._watch = watch
+        self._events = events
+        self._on_change = on_change
+        self._backoff: Backoff[ObjectKey] = Backoff()
+        self._specs: dict[ObjectKey, RepositorySpec] = {}
+        self._said: dict[ObjectKey, str] = {}
+
+    async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
+        """Look for a new index, and say how that went. Returns seconds until the next look."""
+        manifest = self._watch.get(key)
+        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+            if (spec := self._specs.pop(key, None)) is not None:
+                self._charts.forget(spec)
+            return None
+        try:
+            repository = HelmRepository.parse(manifest)
+        except FieldErrors as error:
+            await self._failed(key, manifest, "InvalidSpec", error)
+            return None
+        if repository.spec.suspend:
+            return None
+        first = key not in self._specs
+        try:
+            spec = self._specs[key] = await repository_spec(self._cluster, repository)
+            info = await self._charts.refresh(spec)
+        except TerminalError as error:
+            await self._failed(key, manifest, INDEXATION_FAILED, error)
+            return repository.spec.interval
+        except GitsyncError as error:
+            await self._failed(key, manifest, FAILED, error)
+            return min(self._backoff.next(key), repository.spec.interval)
+        self._backoff.reset(key)
+        if self._said.pop(key, None):
+            log.info("chart repository is back", repository=key)
+        await self._ready(key, manifest, info)
+        if info.changed or first:
+            self._on_change(key)
+        return repository.spec.interval
+
+    async def locate(self, release: HelmRelease) -> Located:
+        """The chart that a release asks for, in the index as it was last read.
+
+        Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
+        """
+        key = release.source
+        if release.spec.chart is None or key.kind != HELM_REPOSITORY:
+            raise SourceNotReady(
+                f"charts from a {key.kind} are not supported yet", hint="use a HelmRepository, or the synced repository"
+            )
+        wanted = release.spec.chart.spec
+        spec = self._specs.get(key)
+        if spec is None:
+            manifest = self._watch.get(key)
+            if manifest is None:
+                raise missing(key, self._cluster.namespace)
+            url = str((manifest.get("spec") or {}).get("url", ""))
+            raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
+        return await locate_in(self._charts, spec, wanted)
+
+    async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
+        message = f"stored artifact for revision '{info.revision}'"
+        old = manifest.get("status") or {}
+        artifact = old.get("artifact") or {}
+        if artifact.get("revision") != info.revision:
+            artifact = {
+                "revision": info.revision,
+                "digest": info.revision,
+                "path": f"helmrepository/{key.namespace}/{key.name}/index.yaml",
+                "url": info.url,
+                "lastUpdateTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            log.info("chart repository read", repository=key, revision=info.revision[:19], charts=info.charts)
+        said = [(READY, TRUE, SUCCEEDED, message), (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, message)]
+        await self._write(key, manifest, {"url": info.url, "artifact": artifact}, said)
+
+    async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        if self._said.get(key) != error.message:
+            self._said[key] = error.message
+            log.warning(
+                "chart repository cannot be read",
+                repository=key,
+                error=error,
+                effect="installed releases stay as they are",
+            )
+            self._events.record(manifest, Happening("Warning", reason, error.message))
+        said = [(READY, FALSE, reason, error.message), (FETCH_FAILED, TRUE, reason, error.message)]
+        await self._write(key, manifest, {}, said)
+
+    async def _write(
+        self, key: ObjectKey, manifest: Manifest, fields: dict[str, Any], said: list[tuple[str, str, str, str]]
+    ) -> None:
+        old = manifest.get("status") or {}
+        generation = manifest["metadata"].get("generation", 0)
+        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE}
+        conditions = [item for item in old.get("conditions") or () if item["type"] in kept]
+        conditions = remove_condition(conditions, RECONCILING, STALLED)
+        for kind, status, reason, message in said:
+            conditions = set_condition(conditions, kind, status, reason, message, generation, datetime.now(UTC))
+        if requested := (manifest["metadata"].get("annotations") or {}).get(REQUESTED_AT_ANNOTATION):
+            fields = {**fields, "lastHandledReconcileAt": requested}
+        new = {**old, **fields, "observedGeneration": generation, "conditions": conditions}
+        if new == old:
+            return
+        try:
+            await self._cluster.patch(key, {"status": new}, manager=MANAGER, subresource="status")
+        except NotFound:
+            return  # deleted meanwhile; the watch will say so
+        except GitsyncError as error:
+            log.debug("status of a chart repository could not be written", repository=key, error=error.message)
+
+
+def missing(key: ObjectKey, served: str) -> SourceNotReady:
+    """What to raise for a HelmRepository that is not there, seen from ``served``: a namespace, or "" for all."""
+    if served in ("", key.namespace):
+        return SourceNotReady(
+            f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
+        )
+    return SourceNotReady(
+        f"HelmRepository '{_name(key)}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
+        hint="put a HelmRepository into the namespace of its releases",
+    )
+
+
+async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> Located:
+    """A chart of a repository, in its index as it was last read.
+
+    Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
+    """
+    chart = wanted.chart
+    entry = await charts.resolve(spec, chart, wanted.version)
+    digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
+    located = Located(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
+    return with_values_files(charts, located, wanted)
+
+
+async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
+    """How to reach a repository, with what its Secrets hold.
+
+    Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text.
+    """
+    spec = repository.spec
+    login = await _secret(cluster, repository, spec.secret_ref.name) if spec.secret_ref else {}
+    tls = await _secret(cluster, repository, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
+    return RepositorySpec(
+        url=spec.url,
+        username=login.get("username", ""),
+        password=login.get("password", ""),
+        ca=tls.get("ca.crt", ""),
+        cert=tls.get("tls.crt", ""),
+        key=tls.get("tls.key", ""),
+        pass_credentials=spec.pass_credentials,
+        timeout=spec.timeout,
+    )
+
+
+async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> dict[str, str]:
+    key = ObjectKey("", "Secret", repository.metadata.namespace, name)
+    try:
+        secret = await cluster.get(key)
+        data = secret.get("data") or {}
+        return {field: base64.b64decode(value).decode() for field, value in data.items()}
+    except NotFound as error:
+        message, hint = f"Secret '{key.namespace}/{name}' does not exist", "create it"
+        raise ChartRepositoryUnavailable(message, url=repository.spec.url, hint=hint) from error
+    except (binascii.Error, UnicodeDecodeError) as error:
+        message = f"Secret '{key.namespace}/{name}' holds what is no text"
+        raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
+
+
+def _name(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"

@@ -1,0 +1,97 @@
+"""When a commit's releases have settled: each is ready, has failed, or waits for one that has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from gitsync.api.conditions import get_condition
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import COMMIT_ANNOTATION, READY, STALLED, TRUE
+from gitsync.release.dependencies.index import ReleaseIndex, is_current
+
+Phase = Literal["ready", "failed", "waiting", "suspended", "moving"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a release stands, and its own words for it."""
+
+    phase: Phase
+    message: str = ""
+
+
+class Outcomes:
+    """Outcomes of releases at one moment; each is worked out once."""
+
+    def __init__(self, index: ReleaseIndex) -> None:
+        self._index = index
+        self._known: dict[ObjectKey, Outcome] = {}
+
+    def of(self, key: ObjectKey) -> Outcome:
+        """How ``key`` stands."""
+        if key not in self._known:
+            self._known[key] = Outcome("moving")  # a release that waits for itself is held by its cycle, below
+            self._known[key] = self._judge(key)
+        return self._known[key]
+
+    def _judge(self, key: ObjectKey) -> Outcome:
+        manifest = self._index.raw(key)
+        if manifest is None:
+            return Outcome("moving", "has just been applied")
+        message = _message(manifest)
+        if (manifest.get("spec") or {}).get("suspend"):
+            return Outcome("suspended", message)
+        if key in self._index.held:
+            return Outcome("waiting", message)
+        if is_current(manifest):
+            return Outcome("ready", message)
+        if is_stalled(manifest):
+            return Outcome("failed", message)
+        blocked = self._index.blocked(key)
+        if blocked is not None and all(self._hopeless(other) or self._refused(key, other) for other in blocked.on):
+            return Outcome("waiting", message)
+        return Outcome("moving", message)
+
+    def _refused(self, key: ObjectKey, other: ObjectKey) -> bool:
+        """Whether ``other`` is ready, and not what the readyExpr of ``key`` asks for."""
+        return self._index.answered(key, other) and self.of(other).phase == "ready"
+
+    def _hopeless(self, key: ObjectKey) -> bool:
+        return self._index.raw(key) is None or self.of(key).phase in ("failed", "waiting", "suspended")
+
+
+class Settling:
+    """Which of some releases have yet to settle. ``look`` at those that changed; it costs what changed."""
+
+    def __init__(self, index: ReleaseIndex, keys: Iterable[ObjectKey]) -> None:
+        self._index = index
+        self.open = set(keys)
+        self.look(list(self.open))
+
+    def look(self, keys: Iterable[ObjectKey]) -> None:
+        """Judge these again; a failure among them may settle others, which wait for it."""
+        outcomes = Outcomes(self._index)
+        phases = {key: outcomes.of(key).phase for key in keys if key in self.open}
+        self.open -= {key for key, phase in phases.items() if phase != "moving"}
+        if any(phase not in ("ready", "moving") for phase in phases.values()):
+            self.open = {key for key in self.open if outcomes.of(key).phase == "moving"}
+
+
+def is_stalled(manifest: Manifest) -> bool:
+    """Given up until something changes, and judged at the present generation and commit."""
+    status = manifest.get("status") or {}
+    stalled = get_condition(status.get("conditions"), STALLED)
+    stamp = (manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION)
+    return (
+        stalled is not None
+        and stalled.get("status") == TRUE
+        and status.get("observedGeneration") == manifest["metadata"].get("generation")
+        and (not stamp or status.get("lastHandledCommit", stamp) == stamp)
+    )
+
+
+def _message(manifest: Manifest) -> str:
+    ready = get_condition((manifest.get("status") or {}).get("conditions"), READY)
+    return str(ready["message"]) if ready else "has not been looked at yet"

@@ -1,0 +1,153 @@
+"""What a commit changes: desired objects against the inventory and what is live. Pure.
+
+An object whose content is the one last applied costs nothing; somebody looks only at the others, and at all of them
+when the whole cluster is to be compared (at a start, and at intervals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, SOURCE_GROUP
+from gitsync.diff import subset_differs, summary
+from gitsync.graph import Graph
+from gitsync.manifests import Desired, DesiredObject
+from gitsync.sync.inventory import Entry, Inventory
+from gitsync.sync.owner import Owner
+
+#: A commit that deletes more than half of more than so many objects has to be confirmed.
+MASS_PRUNE_FROM = 10
+
+Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "unserved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One desired object and what is to be done about it. ``why`` says it in words; ``live`` is the object as it is in
+    the cluster, None when it is not there or nobody looked."""
+
+    desired: DesiredObject
+    verdict: Verdict
+    why: str = ""
+    live: Manifest | None = None
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object."""
+        return self.desired.key
+
+    @property
+    def applies(self) -> bool:
+        """Whether it has to be applied."""
+        return self.verdict in ("new", "changed", "drifted")
+
+    @property
+    def refused(self) -> bool:
+        """Whether it must not be applied, by this agent or at all."""
+        return self.verdict in ("foreign", "unserved")
+
+
+@dataclass(frozen=True)
+class SyncPlan:
+    """What a sync does: ``stages`` of objects to apply, one after the other; ``prune``, the entries that left Git.
+
+    ``desired`` is the commit's content with namespaces filled in, ``steps`` what is found of each of its objects.
+    ``held`` says why nothing may be done until somebody confirms ("" for go on); ``unpruned`` why pruning is off.
+    """
+
+    desired: Desired
+    steps: tuple[Step, ...]
+    stages: tuple[tuple[Step, ...], ...]
+    prune: tuple[Entry, ...] = ()
+    held: str = ""
+    unpruned: str = ""
+
+
+def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | None, owner: Owner) -> Step:
+    """What is to be done about one object that somebody looked at."""
+    if live is None:
+        vanished = entry is not None and entry.digest
+        return Step(desired, "new", "vanished from the cluster" if vanished else "new in Git")
+    if other := owner.other(live):
+        why = f"belongs to sync {other!r}: remove it from one of the two repositories"
+        return Step(desired, "foreign", why, live)
+    if entry is None or entry.digest != desired.digest:
+        why = "changed in Git" if entry is not None else "adopted: was in the cluster already"
+        return Step(desired, "changed", why, live)
+    if not owner.owns(live):
+        return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
+    # An object is served in every version of its kind; which one it was written in makes no difference.
+    if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
+        return Step(desired, "drifted", "changed in the cluster: " + summary(differences), live)
+    return Step(desired, "unchanged", live=live)
+
+
+def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:
+    """Steps to apply, in stages: Namespaces, CRDs, the rest, sources, and HelmReleases by their dependencies.
+
+    Dependencies are applied first so that whoever sees a changed release has seen those that it waits for changed too.
+    """
+    todo = [step for step in steps if step.applies]
+    by_key = {step.key: step for step in todo}
+    releases = [key for key in by_key if is_release(key)]
+    layers = [[by_key[key] for key in layer if key in by_key] for layer in order.layers()]
+    placed = {step.key for layer in layers for step in layer}
+    stages = [
+        [step for step in todo if step.key.kind == "Namespace" and not step.key.group],
+        [step for step in todo if step.key.kind == "CustomResourceDefinition"],
+        [step for step in todo if _is_plain(step.key)],
+        [step for step in todo if step.key.group == SOURCE_GROUP],
+        *layers,
+        [by_key[key] for key in releases if key not in placed],
+    ]
+    return tuple(tuple(stage) for stage in stages if stage)
+
+
+def _is_plain(key: ObjectKey) -> bool:
+    early = key.kind == "CustomResourceDefinition" or (key.kind == "Namespace" and not key.group)
+    return not early and key.group != SOURCE_GROUP and not is_release(key)
+
+
+def is_own_kind(key: ObjectKey) -> bool:
+    """Whether an object is of the kinds that an agent works on: a HelmRelease, or a source of charts."""
+    return is_release(key) or key.group == SOURCE_GROUP
+
+
+def is_release(key: ObjectKey) -> bool:
+    """Whether an object is a HelmRelease."""
+    return key.group == HELM_GROUP and key.kind == HELM_RELEASE
+
+
+def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entry, ...]:
+    """The entries that Git no longer holds."""
+    return tuple(entry for entry in inventory if entry.key not in desired)
+
+
+def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
+    """Why a commit has to be confirmed before it is acted on; "" when it need not be."""
+    if prune and len(prune) == len(inventory):
+        return f"it would delete everything: all {len(prune)} objects"
+    if len(inventory) > MASS_PRUNE_FROM and len(prune) * 2 > len(inventory):
+        return f"it would delete {len(prune)} of {len(inventory)} objects"
+    return ""
+
+
+def prune_order(entries: Iterable[Entry], order: Graph[ObjectKey]) -> list[list[Entry]]:
+    """Entries in the order to delete them in, a stage after the other: HelmReleases with dependents first, then what is
+    plain, sources, CRDs, and Namespaces last."""
+    by_key = {entry.key: entry for entry in entries}
+    releases = [[by_key[key] for key in layer if key in by_key] for layer in order.reverse_layers()]
+    placed = {entry.key for layer in releases for entry in layer}
+    rest = [entry for key, entry in by_key.items() if key not in placed]
+    stages = [
+        *releases,
+        [entry for entry in rest if is_release(entry.key)],
+        [entry for entry in rest if _is_plain(entry.key)],
+        [entry for entry in rest if entry.key.group == SOURCE_GROUP],
+        [entry for entry in rest if entry.key.kind == "CustomResourceDefinition"],
+        [entry for entry in rest if entry.key.kind == "Namespace" and not entry.key.group],
+    ]
+    return [stage for stage in stages if stage]

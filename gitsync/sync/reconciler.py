@@ -1,0 +1,136 @@
+"""The synced Git repository: polled, read, and handed to the sync, newest commit first."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gitsync.runtime.workqueue import WorkQueue
+from gitsync.runtime.schedule import Schedule
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
+from gitsync.git import Poller, redacted_url, watch_local
+from gitsync.logs import commit_context
+from gitsync.runtime.backoff import Backoff
+from gitsync.sync.plan import is_release
+from gitsync.sync.build import CommitSource
+from gitsync.sync.apply import Syncer, SyncResult
+
+if TYPE_CHECKING:
+    from gitsync.runtime.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two comparisons of everything in Git with the cluster.
+FULL_INTERVAL = 600.0
+_SYNC = "sync"
+
+
+class RepositorySync:
+    """Keeps a cluster at the head of a repository."""
+
+    def __init__(self, source: CommitSource, syncer: Syncer, interval: float) -> None:
+        self._source = source
+        self._mirror = source.mirror
+        self._poller = Poller(source.mirror, interval)
+        self._syncer = syncer
+        self._wanted: CommitInfo | None = None
+        self._synced = ""
+        self._full = True
+        self._backoff: Backoff[str] = Backoff()
+        self._queue: WorkQueue[str] = WorkQueue(self._sync, "repository")
+        self._news = asyncio.Event()
+        self.result: SyncResult | None = None
+        self.error: GitsyncError | None = None
+        self.first_done = asyncio.Event()
+
+    async def run(self, schedule: Schedule) -> None:
+        """Poll until cancelled."""
+        schedule.every("full comparison", FULL_INTERVAL, self._compare_all)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name="watch local repository")
+            while True:
+                self._news.clear()
+                next_in = await self.poll()
+                schedule.once("poll", next_in, self._news.set)
+                await self._news.wait()
+
+    async def releases(self) -> list[ObjectKey]:
+        """The HelmReleases that this sync has brought."""
+        return sorted(entry.key for entry in await self._syncer.inventory() if is_release(entry.key))
+
+    async def stop(self, grace: float) -> None:
+        """End the sync under way."""
+        await self._queue.stop(grace)
+
+    async def poll(self) -> float:
+        """Ask the remote once. Returns seconds until the next time."""
+        poll = await self._poller.poll()
+        if poll.error is not None:
+            self.error = poll.error
+            if poll.report:
+                log.warning(
+                    "repository cannot be read, the cluster is left as it is",
+                    repository=redacted_url(self._mirror.source.url),
+                    error=poll.error,
+                    **({"for": f"{poll.outage:.0f}s"} if poll.outage >= 1 else {}),
+                )
+            self.first_done.set()
+        elif poll.report:
+            log.info("repository can be read again", after=f"{poll.outage:.0f}s")
+        if poll.commit is not None:
+            self.error = None
+            self._wanted = poll.commit
+            self._queue.wake(_SYNC, interrupt=f"commit {poll.commit.short} is newer")
+        return poll.next_in
+
+    async def _sync(self, name: str, interrupt: Interrupt) -> float | None:
+        commit = self._wanted
+        assert commit is not None
+        try:
+            desired = await self._source.read(commit)
+            files = len(await self._mirror.changed_paths(self._synced or None, commit.id))
+            self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
+        except RetryableError as error:
+            return self._later(commit, error)
+        except GitsyncError as error:
+            log.error("sync failed", error=error, **commit_context(commit))
+            self.error = error
+            return self._backoff.next(name)
+        finally:
+            self.first_done.set()
+        if self.result.result != "superseded":
+            self._synced = commit.id
+            self._full = False
+        if self.result.retry or self.result.result == "held":
+            self._full = True
+            return max(10.0, self._backoff.next(name))
+        self._backoff.reset(name)
+        return None
+
+    def _later(self, commit: CommitInfo, error: RetryableError) -> float:
+        delay = max(self._backoff.next(_SYNC), error.retry_after or 0.0)
+        self.error = error
+        if self._backoff.tries(_SYNC) in (1, 5) or self._backoff.tries(_SYNC) % 20 == 0:
+            log.warning("sync will be tried again", error=error, after=f"{delay:.0f}s", **commit_context(commit))
+        return delay
+
+    def _compare_all(self) -> None:
+        if self._wanted is not None:
+            self._full = True
+            self._queue.wake(_SYNC)
+
+    async def _watch(self) -> None:
+        """A commit in a repository on this machine is synced at once."""
+        path = self._mirror.source.local_path
+        if path is None:
+            return
+        try:
+            async with aclosing(watch_local(path)) as changes:
+                async for _ in changes:
+                    self._news.set()
+        except GitUnavailable as error:
+            log.debug("local repository is polled only", why=error.message)
