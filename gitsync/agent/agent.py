@@ -14,24 +14,24 @@ import gitsync
 from gitsync import logs
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
-from gitsync.release.controller import Releases
-from gitsync.sync.reconciler import RepositorySync
 from gitsync.agent.flux_detection import warn_of_rivals
-from gitsync.runtime.schedule import Schedule
+from gitsync.apply.live import LiveReader
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster, Leave
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.manifests import ManifestReader
 from gitsync.release.access import AccessRules
+from gitsync.release.controller import Releases
+from gitsync.runtime.schedule import Schedule
 from gitsync.settings import Settings
 from gitsync.sources.gitrepository import GitCharts
-from gitsync.apply.live import LiveReader
-from gitsync.sync.owner import Owner
-from gitsync.sync.outcome import Outcomes
-from gitsync.sync.build import CommitSource
-from gitsync.sync.store import SyncStore
 from gitsync.sync.apply import Syncer, SyncOptions
+from gitsync.sync.build import CommitSource
+from gitsync.sync.outcome import Outcomes
+from gitsync.sync.owner import Owner
+from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.store import SyncStore
 from gitsync.web import Probes
 
 log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Even
 class Agent:
     """All parts, started."""
 
-    def __init__(self, schedule: Schedule, releases: Releases, repository: RepositorySync | None) -> None:
+    def __init__(self, schedule: Schedule, releases: Releases, repository: SyncReconciler | None) -> None:
         self._schedule = schedule
         self._releases = releases
         self._repository = repository
@@ -133,7 +133,7 @@ class Agent:
             )
             reader = ManifestReader(settings.default_namespace)
             commits = CommitSource(mirror, reader, releases.git_charts, settings.path)
-            repository = RepositorySync(commits, syncer, settings.interval)
+            repository = SyncReconciler(commits, syncer, settings.interval)
             stack.push_async_callback(repository.stop, SYNC_GRACE)
         log.info(
             "gitsync started",

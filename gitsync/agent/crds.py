@@ -10,8 +10,8 @@ import structlog
 from gitsync.api.crds import LABELS, crd_names, crds
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
-from gitsync.errors import KindUnknown, MissingRight
 from gitsync.apply.applier import Applier
+from gitsync.errors import KindUnknown, MissingRight
 from gitsync.runtime.interrupt import Interrupt
 
 if TYPE_CHECKING:

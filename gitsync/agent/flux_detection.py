@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gitsync.apply.wait import names
 from gitsync.errors import Forbidden
 from gitsync.release import flux
-from gitsync.apply.wait import names
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -8,7 +8,7 @@ from gitsync.api.check import RESOURCES, check, drop_nulls
 from gitsync.api.conditions import Condition, get_condition, is_ready, remove_condition, rfc3339, set_condition
 from gitsync.api.duration import format_duration, parse_duration
 from gitsync.api.fields import FieldError, FieldPath, dotted
-from gitsync.api.helmrelease import Action, DependencyRef, HelmRelease, HelmReleaseSpec
+from gitsync.api.helmrelease import ActionName, DependencyRef, HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin, group_of
 from gitsync.api.resource import Metadata, Resource
 from gitsync.api.sources import GitRepository, HelmChart, HelmRepository, OCIRepository
@@ -16,7 +16,7 @@ from gitsync.api.status import HelmReleaseStatus, HelmRepositoryStatus, Snapshot
 
 __all__ = [
     "RESOURCES",
-    "Action",
+    "ActionName",
     "CommitInfo",
     "Condition",
     "DependencyRef",

@@ -44,7 +44,7 @@ Values = Annotated[
 _SERVICE_ACCOUNT = words_for(
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "must be the name of a ServiceAccount: lower case letters, digits, - and ."
 )
-Action = Literal["install", "upgrade", "test", "rollback", "uninstall"]
+ActionName = Literal["install", "upgrade", "test", "rollback", "uninstall"]
 
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_MAX_HISTORY = 5
@@ -154,7 +154,7 @@ class HelmReleaseSpec(ApiModel):
             raise PydanticCustomError("one_chart", NO_CHART if self.chart is None else TWO_CHARTS)
         return self
 
-    def timeout_of(self, action: Action) -> float:
+    def timeout_of(self, action: ActionName) -> float:
         """Seconds that an action may take: its own timeout, else the release's, else 5 minutes."""
         own: float | None = getattr(self, action).timeout
         return self.timeout if own is None else own

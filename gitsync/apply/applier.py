@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
+from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import KindUnknown, NotReadyInTime
 from gitsync.health import assess
 from gitsync.release.action.ownership import waves
-from gitsync.runtime.progress import SILENCE, tell
-from gitsync.apply.wait import WaitFor, wait_ready
+from gitsync.runtime.progress import SILENCE, report
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
@@ -34,7 +34,7 @@ class Applier:
         self._cluster = cluster
         self._manager = manager
 
-    async def settle_namespaces(self, manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
+    async def fill_namespaces(self, manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
         """The same objects with ``namespace`` filled in where a namespaced kind has none, and taken out where a
         cluster-scoped kind names one (as kubectl and Helm do).
 
@@ -106,7 +106,7 @@ class Applier:
         while not await self._serves(group, kind, served):
             looks += 1
             if looks == SILENCE / _LOOK:
-                await tell(f"{kind}: {group}/{served} is not served yet")
+                await report(f"{kind}: {group}/{served} is not served yet")
             await asyncio.sleep(_LOOK)  # there is no watch that tells what discovery will say
 
     async def _serves(self, group: str, kind: str, served: str) -> bool:
@@ -171,7 +171,7 @@ async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event) -
             changed.clear()
         except TimeoutError:
             why = _why_left(left)
-            told = "" if await tell(why) else why
+            told = "" if await report(why) else why
 
 
 def _why_left(left: dict[ObjectKey, Manifest]) -> str:

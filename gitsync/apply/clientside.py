@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.applier import GONE_TIMEOUT, Applier
 from gitsync.diff import merge_patch
 from gitsync.errors import AlreadyExists
-from gitsync.apply.applier import GONE_TIMEOUT, Applier
 from gitsync.release.flux import MANAGER as FLUX
 
 if TYPE_CHECKING:

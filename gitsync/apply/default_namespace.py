@@ -40,7 +40,7 @@ async def placed(desired: Desired, applier: Applier, namespace: str) -> Desired:
 
 async def _placed(item: DesiredObject, desired: Desired, applier: Applier, namespace: str) -> DesiredObject:
     try:
-        (manifest,) = await applier.settle_namespaces([item.manifest], namespace)
+        (manifest,) = await applier.fill_namespaces([item.manifest], namespace)
     except KindUnknown:
         if item.key.namespace or not _namespaced_by_its_crd(item, desired):
             return item

@@ -11,7 +11,7 @@ from gitsync.api.names import SYNC_LABEL
 from gitsync.errors import Forbidden, KindUnknown, NotFound
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch
+    from gitsync.cluster import Cluster, Informer
 
 #: From so many objects of one kind on, one list is cheaper than a get each.
 LIST_FROM = 5
@@ -21,7 +21,7 @@ CONCURRENT_READS = 16
 class LiveReader:
     """Reads live objects. What is watched anyway (``watched``, by group and kind) is looked up there."""
 
-    def __init__(self, cluster: Cluster, watched: dict[tuple[str, str], SharedWatch]) -> None:
+    def __init__(self, cluster: Cluster, watched: dict[tuple[str, str], Informer]) -> None:
         self._cluster = cluster
         self._watched = watched
         self._slots = asyncio.Semaphore(CONCURRENT_READS)

@@ -10,6 +10,7 @@ from gitsync.api.fields import FieldError, FieldPath
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.rendering import HealthCheck
+from gitsync.cel.expressions import Answer, Expressions, quoted
 from gitsync.errors import FieldErrors
 from gitsync.health import (
     ASKED,
@@ -22,7 +23,6 @@ from gitsync.health import (
     helm_waits_for,
     one_line,
 )
-from gitsync.cel.expressions import Answer, Expressions, quoted
 
 LEGACY = "legacy"
 

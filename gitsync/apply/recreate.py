@@ -20,8 +20,8 @@ from gitsync.release.action.ownership import kept
 from gitsync.release.storage.store import MANAGER
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster
     from gitsync.apply.applier import Applier
+    from gitsync.cluster import Cluster
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Force:
     timeout: float
 
 
-class Replacing:
+class Recreating:
     """Puts objects into the cluster by ``put``."""
 
     def __init__(self, cluster: Cluster, applier: Applier, put: Put, force: Force) -> None:

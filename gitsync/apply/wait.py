@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.errors import MissingRight, NotReadyInTime, ObjectFailed
 from gitsync.health import Health, assess, pods_of
-from gitsync.apply.readiness import KSTATUS, Readiness
-from gitsync.runtime.progress import SILENCE, Report, tell
+from gitsync.runtime.progress import SILENCE, Report, report
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+    from gitsync.cluster import Cluster, Informer, WatchEvent
     from gitsync.runtime.interrupt import Interrupt
 
 _WORKLOADS = frozenset(
@@ -41,7 +41,7 @@ class WaitFor:
     readiness: Readiness = KSTATUS
     namespace: str = ""
     judge: Callable[[Manifest, Sequence[Manifest]], Health] = assess
-    on_reason: Report = tell
+    on_reason: Report = report
     on_pods: Callable[[Manifest, list[Manifest]], Awaitable[None]] | None = None
 
 
@@ -71,8 +71,8 @@ class _Waiting:
     def __init__(self, want: WaitFor) -> None:
         self._want = want
         self._changed = asyncio.Event()
-        self._watches: list[SharedWatch] = []
-        self._pods: dict[str, SharedWatch] = {}
+        self._watches: list[Informer] = []
+        self._pods: dict[str, Informer] = {}
         self._told = ""
         #: Something happened since the last closer look.
         self._news = True
@@ -85,7 +85,7 @@ class _Waiting:
                 self.unready[key] = Health("progressing", "Applied", "has just been applied")
                 self._look(key, applied)
 
-    def observe(self, watch: SharedWatch) -> None:
+    def observe(self, watch: Informer) -> None:
         """Look at what a watch knows already, and at it from now on."""
         self._watches.append(watch)
         for key in list(self.unready):

@@ -8,7 +8,6 @@ knows of releases: what becomes of a rendering is the release room's business.
 from gitsync.charts.chart import Chart
 from gitsync.charts.charts import MAX_CHART, Charts
 from gitsync.charts.defaults import over_defaults, with_values
-from gitsync.sources.helm.index import MAX_INDEX
 from gitsync.charts.kustomize import KUSTOMIZATION, Kustomizer
 from gitsync.charts.model import (
     Capabilities,
@@ -22,6 +21,7 @@ from gitsync.charts.model import (
 from gitsync.charts.objects import install_order, parse_objects, uninstall_order
 from gitsync.charts.reassemble import Sourced, parts, reassembled
 from gitsync.charts.values import merge_values, read_values, set_value
+from gitsync.sources.helm.index import MAX_INDEX
 
 __all__ = [
     "KUSTOMIZATION",

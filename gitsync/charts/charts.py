@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import structlog
 
-from gitsync.sources.helm import index as indexes
 from gitsync.charts import source
 from gitsync.charts.cache import Cache
 from gitsync.charts.chart import Chart
 from gitsync.charts.defaults import with_values_files
-from gitsync.runtime.singleflight import SingleFlight
-from gitsync.sources.helm.http import HttpClient, Known
-from gitsync.sources.helm.index import Index
 from gitsync.charts.kustomize import Kustomizer
 from gitsync.charts.model import Capabilities, IndexEntry, IndexInfo, ReleaseContext, Rendered, RepositorySpec
 from gitsync.charts.objects import parse_objects
 from gitsync.charts.render import Renderer
-from gitsync.sources.helm.cache import Store
 from gitsync.errors import ChartError, ChartRepositoryUnavailable, RenderError
+from gitsync.runtime.singleflight import SingleFlight
+from gitsync.sources.helm import index as indexes
+from gitsync.sources.helm.cache import Store
+from gitsync.sources.helm.http import HttpClient, Known
+from gitsync.sources.helm.index import Index
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.fields import dotted
 from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
+from gitsync.apply.readiness import check_expressions
+from gitsync.cel.expressions import Expressions
 from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
 from gitsync.release.dependencies.duplicates import Claim
-from gitsync.cel.expressions import Expressions
-from gitsync.apply.readiness import check_expressions
 from gitsync.release.unsupported import refused
 from gitsync.sources.gitrepository import WELL_KNOWN, chart_path
 from gitsync.sync.apply import release_graph

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from gitsync.cli.story import Fleet, Step
-    from gitsync.cluster import Cluster, SharedWatch
+    from gitsync.cluster import Cluster, Informer
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -147,7 +147,7 @@ def _title(text: str) -> None:
     write(f"\n\x1b[1m{text}\x1b[0m\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
 
 
-def _table(watch: SharedWatch) -> None:
+def _table(watch: Informer) -> None:
     """The releases as ``gitsync get helmreleases`` shows them."""
     from gitsync.cli.output import format_row, one_line, widths, write
     from gitsync.cli.rows import HELM_RELEASES

@@ -44,9 +44,9 @@ def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output = "text
 
 
 async def _diff(settings: Settings, old: str, new: str, output: Format) -> int:
-    from gitsync.preview.compose import commit_difference
     from gitsync.cli.changes import change_data, write_changes
     from gitsync.cli.output import as_json, one_line, print_error, progress, write
+    from gitsync.preview.compose import commit_difference
 
     settings = settings.model_copy(update={"repo": settings.repo or "."})
     before, after = await commit_id(settings, old), await commit_id(settings, new)

@@ -38,8 +38,8 @@ def log(settings: Settings, commit: Commit = "", most: Most = 10, name: Name = "
 
 
 async def _log(settings: Settings, commit: str, most: int, output: Format) -> None:
-    from gitsync.preview.compose import journal
     from gitsync.cli.output import as_json, print_error, write
+    from gitsync.preview.compose import journal
 
     entries = [entry for entry in await journal(settings) if entry.commit.startswith(commit)][:most]
     if output == "json":

@@ -38,8 +38,8 @@ def plan(settings: Settings, output: Output = "text") -> None:
 
 
 async def _plan(settings: Settings, output: Format) -> int:
-    from gitsync.preview.compose import preview
     from gitsync.cli.output import as_json, progress, write
+    from gitsync.preview.compose import preview
 
     with progress("comparing the repository with the cluster"):
         result = await preview(settings)
@@ -58,8 +58,8 @@ def _print(result: Preview) -> None:
     write(_summary(result) + "\n")
     for release, text in result.drifted.items():
         write(one_line(f"Drift: {release.namespace}/{release.name}: {text}.") + "\n")
-    if result.unpruned:
-        write(f"Nothing would be deleted: {result.unpruned}.\n")
+    if result.prune_skipped:
+        write(f"Nothing would be deleted: {result.prune_skipped}.\n")
     if result.held:
         write(f"The commit would be held until it is confirmed: {result.held}.\n")
     for problem in result.problems:
@@ -91,6 +91,6 @@ def _data(result: Preview) -> dict[str, Any]:
             {"namespace": key.namespace, "name": key.name, "message": text} for key, text in result.drifted.items()
         ],
         "held": result.held,
-        "unpruned": result.unpruned,
+        "unpruned": result.prune_skipped,
         "problems": [asdict(problem) for problem in result.problems],
     }

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gitsync.cel.expressions import Expressions
 from gitsync.cli.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
-from gitsync.release.action.revision import content_of
-from gitsync.release.action.deploy import Content, Deployed, Deployer, ReleaseRef, objects_of
-from gitsync.cel.expressions import Expressions
+from gitsync.release.action.deploy import Deployed, Deployer, ReleaseRef, RevisionContent, objects_of
 from gitsync.release.action.options import deploy_options
-from gitsync.runtime.progress import telling
+from gitsync.release.action.revision import content_of
+from gitsync.release.desired import ref_of
+from gitsync.release.reconcile.remediation import mismatch
+from gitsync.release.reconcile.test import TESTS
+from gitsync.release.status.status import DIGEST_VERSION
 from gitsync.release.storage.record import (
     OWNER_SELECTOR,
     SECRET_TYPE,
@@ -22,17 +25,14 @@ from gitsync.release.storage.record import (
     Summary,
     decode,
 )
-from gitsync.release.reconcile.remediation import mismatch
-from gitsync.release.status.status import DIGEST_VERSION
-from gitsync.release.desired import ref_of
-from gitsync.release.reconcile.test import TESTS
+from gitsync.runtime.progress import reporting
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.api.identity import Manifest
     from gitsync.cluster import Cluster
-    from gitsync.runtime.interrupt import Interrupt
     from gitsync.release.storage.store import RecordStore
+    from gitsync.runtime.interrupt import Interrupt
 
 #: Statuses of a revision that was once good.
 _GOOD = ("deployed", "superseded")
@@ -109,7 +109,7 @@ async def bring_back(
     ref = ref_of(release)
     content = await asyncio.to_thread(content_of, past)
 
-    async def render(number: int) -> Content:
+    async def render(number: int) -> RevisionContent:
         return content
 
     deployer = Deployer(cluster, store, asyncio.Semaphore(1))
@@ -117,7 +117,7 @@ async def bring_back(
         async with Expressions() as expressions:
             options = deploy_options(release, "rollback", "by hand", expressions)
             options = replace(options, timeout=limit) if limit else options
-            with telling(_tell):
+            with reporting(_tell):
                 return await deployer.deploy(ref, "rollback", render, options, interrupt)
     except NotReadyInTime as error:
         error.hint = error.hint or "the old content is applied, and may become ready later; gitsync tree shows it"

@@ -59,9 +59,9 @@ async def _rollback(settings: Settings, key: ObjectKey, revision: int, suspend: 
     from gitsync.cli.output import print_error
     from gitsync.cli.revisions import bring_back, choose, read_unchanged
     from gitsync.cli.suspension import suspend_one
-    from gitsync.runtime.interrupt import Interrupt
-    from gitsync.release.storage.store import RecordStore
     from gitsync.release.desired import ref_of
+    from gitsync.release.storage.store import RecordStore
+    from gitsync.runtime.interrupt import Interrupt
 
     interrupt = Interrupt()
     async with connected(settings) as cluster:

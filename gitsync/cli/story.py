@@ -17,7 +17,7 @@ from gitsync.errors import NotReadyInTime
 from gitsync.release.dependencies.index import is_current
 
 if TYPE_CHECKING:
-    from gitsync.cluster import SharedWatch
+    from gitsync.cluster import Informer
 
 PLACEHOLDER = "http://charts.example"
 STEP_TIMEOUT = 60.0
@@ -164,7 +164,7 @@ def _adapted(text: str, charts_url: str) -> str:
     return text.replace(PLACEHOLDER, charts_url).replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
 
 
-async def until(done: Callable[[], bool], watch: SharedWatch) -> None:
+async def until(done: Callable[[], bool], watch: Informer) -> None:
     """Wait until ``done``, which is asked again whenever an object of ``watch`` changes. Raises: NotReadyInTime."""
     changed = asyncio.Event()
     unsubscribe = watch.subscribe(lambda event: changed.set())
@@ -179,12 +179,12 @@ async def until(done: Callable[[], bool], watch: SharedWatch) -> None:
         unsubscribe()
 
 
-async def step_done(step: Step, commit: str, releases: SharedWatch) -> None:
+async def step_done(step: Step, commit: str, releases: Informer) -> None:
     """Wait until the releases look as a step wants, and its commit has reached them. Raises: NotReadyInTime."""
     await until(lambda: _reached(commit, _releases(releases)) and step.done(_releases(releases)), releases)
 
 
-async def all_gone(watch: SharedWatch) -> None:
+async def all_gone(watch: Informer) -> None:
     """Wait until nothing of the story is left in a watch. Raises: NotReadyInTime."""
     await until(lambda: not any(key.namespace == "default" and key.name in OURS for key, _ in watch.items()), watch)
 
@@ -194,6 +194,6 @@ def _reached(commit: str, seen: Seen) -> bool:
     return not seen or commit in stamps
 
 
-def _releases(watch: SharedWatch) -> Seen:
+def _releases(watch: Informer) -> Seen:
     wanted = {ObjectKey(HELM_GROUP, HELM_RELEASE, "default", name) for name in ("redis", "backend")}
     return {key.name: manifest for key, manifest in watch.items() if key in wanted}

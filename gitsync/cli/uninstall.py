@@ -46,10 +46,10 @@ async def _address(settings: Settings) -> str:
 
 
 async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> None:
+    from gitsync.apply.wait import names
     from gitsync.cli.objects import connected
     from gitsync.cli.output import write
     from gitsync.install import uninstaller
-    from gitsync.apply.wait import names
 
     async with connected(settings) as cluster:
         left = await uninstaller.uninstall(

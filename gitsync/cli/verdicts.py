@@ -13,8 +13,8 @@ from gitsync.cli.output import format_row, one_line, widths
 from gitsync.logs import redact
 
 if TYPE_CHECKING:
-    from gitsync.preview.verify import Tried, Verification
     from gitsync.preview.plan import Preview
+    from gitsync.preview.verify import Tried, Verification
 
 _HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
 #: How many characters of differences a comment holds; GitHub takes 65,536 in all.

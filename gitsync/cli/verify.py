@@ -51,11 +51,11 @@ def verify(
 async def _verify(
     settings: Settings, commits: tuple[str, str], output: Format, junit: Path | None, patience: float
 ) -> int:
-    from gitsync.preview import verify as verification
-    from gitsync.preview.compose import commit_difference
     from gitsync.cli import verdicts
     from gitsync.cli.diff import commit_id
     from gitsync.cli.output import as_json, colours, progress, write
+    from gitsync.preview import verify as verification
+    from gitsync.preview.compose import commit_difference
 
     if junit is not None and not junit.parent.is_dir():
         raise _unwritable(junit, "there is no such directory")

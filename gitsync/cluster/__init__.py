@@ -7,17 +7,17 @@ from gitsync.cluster.cluster import Cluster
 from gitsync.cluster.discovery import Resource, Served
 from gitsync.cluster.objects import retry_on_conflict
 from gitsync.cluster.secretconfig import CONFINED, Leave
-from gitsync.cluster.shared import SharedWatch
+from gitsync.cluster.shared import Informer
 from gitsync.cluster.store import WatchEvent
 from gitsync.cluster.timings import Timings
 
 __all__ = [
     "CONFINED",
     "Cluster",
+    "Informer",
     "Leave",
     "Resource",
     "Served",
-    "SharedWatch",
     "Timings",
     "WatchEvent",
     "retry_on_conflict",

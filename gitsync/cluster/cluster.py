@@ -15,7 +15,7 @@ from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
 from gitsync.cluster.objects import Objects
 from gitsync.cluster.secretconfig import Leave, SecretKubeconfig
-from gitsync.cluster.shared import SharedWatch, Watches
+from gitsync.cluster.shared import Informer, Watches
 from gitsync.cluster.status import Subject
 from gitsync.cluster.stream import Wanted
 from gitsync.cluster.timings import Timings
@@ -177,10 +177,10 @@ class Cluster(Objects):
         fields: str = "",
         keep: Keep | None = None,
         metadata_only: bool = False,
-    ) -> SharedWatch:
+    ) -> Informer:
         """A live view of the objects of a kind. Makes no request before it is entered (``async with``).
 
         The same arguments share one stream. ``keep`` trims each object before it is stored (managedFields are always
         left out); ``metadata_only`` has the API server send nothing but metadata.
         """
-        return SharedWatch(self._watches, Wanted(group, kind, namespace, labels, fields, keep, metadata_only))
+        return Informer(self._watches, Wanted(group, kind, namespace, labels, fields, keep, metadata_only))

@@ -95,7 +95,7 @@ class Watches:
         stream.fail(GitsyncError(f"the watch of {wanted} failed: {type(error).__name__}"))
 
 
-class SharedWatch:
+class Informer:
     """A live view of some objects, used as ``async with cluster.watch(...) as watch:``; entering waits until it is
     complete. What it returns belongs to all who share it: never change it.
 
@@ -109,7 +109,7 @@ class SharedWatch:
         self._streams: list[WatchStream] = []
         self._subscriptions: set[Callable[[], None]] = set()
 
-    async def __aenter__(self) -> SharedWatch:
+    async def __aenter__(self) -> Informer:
         stream = self._watches.acquire(self._wanted)
         try:
             await stream.wait_synced()

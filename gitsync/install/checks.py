@@ -12,11 +12,11 @@ from gitsync import kubeyaml
 from gitsync.agent.crds import require_kinds
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.wait import names
 from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.health import assess
 from gitsync.install.bundle import AGENT, NAMESPACED, directory, is_namespaced
 from gitsync.install.installer import flux_rivals
-from gitsync.apply.wait import names
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from gitsync import kubeyaml
 from gitsync.agent.crds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.applier import Applier
+from gitsync.apply.wait import WaitFor, names, wait_ready
 from gitsync.charts import install_order
 from gitsync.errors import ReleaseError
 from gitsync.git import redacted_url
 from gitsync.health import Health
 from gitsync.install.bundle import CONFIGURATION_FILE, CREDENTIALS
 from gitsync.release import flux
-from gitsync.apply.applier import Applier
 from gitsync.runtime.interrupt import Interrupt
-from gitsync.apply.wait import WaitFor, names, wait_ready
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

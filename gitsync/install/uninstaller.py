@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FINALIZER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.apply.applier import Applier
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
 from gitsync.install.installer import CONFIGURATION, MANAGER, PART_OF, RBAC, Say, bindings, flux_rivals
-from gitsync.apply.applier import Applier
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -8,32 +8,32 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from gitsync.agent.agent import access_rules, connect, git_source
-from gitsync.release.controller import SiteBuilder, renderer
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import HelmRepository
+from gitsync.apply.live import LiveReader
+from gitsync.cel.expressions import Expressions
 from gitsync.charts import Charts, RepositorySpec
-from gitsync.cluster import Cluster, SharedWatch
+from gitsync.cluster import Cluster, Informer
 from gitsync.errors import SettingsError, SourceNotReady
 from gitsync.git import Mirror
 from gitsync.manifests import Desired, ManifestReader
-from gitsync.cel.expressions import Expressions
-from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.values.references import References
-from gitsync.sources.helmrepository import locate_in, missing, repository_spec
-from gitsync.release.clusters import Sites
-from gitsync.release.desired import Located
-from gitsync.sandbox.catalog import Catalog
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
-from gitsync.sources.gitrepository import GitCharts
-from gitsync.sync.history import JournalEntry
-from gitsync.apply.live import LiveReader
-from gitsync.sync.owner import Owner
 from gitsync.preview.plan import Preview, Previewer
-from gitsync.sync.build import CommitSource
-from gitsync.sync.store import SyncStore
+from gitsync.release.clusters import TargetClusters
+from gitsync.release.controller import SiteBuilder, renderer
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.desired import ChartArtifact
+from gitsync.release.values.references import References
+from gitsync.sandbox.catalog import Catalog
+from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.helmrepository import locate_in, missing, repository_spec
 from gitsync.sync.apply import Syncer, SyncOptions
+from gitsync.sync.build import CommitSource
+from gitsync.sync.history import JournalEntry
+from gitsync.sync.owner import Owner
+from gitsync.sync.store import SyncStore
 
 if TYPE_CHECKING:
     from gitsync.settings import Settings
@@ -60,10 +60,10 @@ async def preview(settings: Settings) -> Preview:
         references = References(cluster, _nobody)
         stack.push_async_callback(references.close)
         build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody)
-        sites = await stack.enter_async_context(Sites(cluster, build, references, access_rules(settings)))
+        clusters = await stack.enter_async_context(TargetClusters(cluster, build, references, access_rules(settings)))
         index = ReleaseIndex(cluster.namespace)
         for key, manifest in releases.items():
-            index.see(key, manifest)
+            index.update(key, manifest)
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
         owner = Owner(settings.name, git_source(settings).url, settings.path)
         syncer = Syncer(
@@ -75,8 +75,8 @@ async def preview(settings: Settings) -> Preview:
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         )
         finder = _ChartFinder(cluster, charts, git_charts, desired, repositories)
-        records, render = sites.own.records, sites.own.performer.render
-        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, sites)
+        records, render = clusters.own.records, clusters.own.actions.render
+        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, clusters)
         return await previewer.preview(desired)
 
 
@@ -144,7 +144,7 @@ class _ChartFinder:
         charts: Charts,
         git_charts: GitCharts,
         desired: Desired,
-        repositories: SharedWatch | None = None,
+        repositories: Informer | None = None,
     ) -> None:
         self._cluster = cluster
         self._charts = charts
@@ -152,7 +152,7 @@ class _ChartFinder:
         self._desired = desired
         self._repositories = repositories
 
-    async def locate(self, release: HelmRelease) -> Located:
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
         if release.source.kind == GIT_REPOSITORY:
             return await self._git_charts.locate(release)

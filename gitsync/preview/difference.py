@@ -13,9 +13,9 @@ from gitsync.charts import ReleaseContext, Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired
-from gitsync.release.desired import Located, Target, ref_of, target_of
-from gitsync.release.values.compose import compose, texts_of
 from gitsync.preview.plan import ObjectPreview, Preview, Problem, Verb
+from gitsync.release.desired import ChartArtifact, DesiredRelease, desired_release, ref_of
+from gitsync.release.values.compose import compose, texts_of
 
 #: A release's name, "" for what stands in Git itself, and an object.
 Place = tuple[str, ObjectKey]
@@ -44,8 +44,8 @@ class CommitRenderer:
     say. ``locate`` finds a release's chart, ``render`` renders it. ``namespace`` is that of objects in Git that name
     none."""
 
-    locate: Callable[[HelmRelease], Awaitable[Located]]
-    render: Callable[[Target, ReleaseContext], Awaitable[Rendered]]
+    locate: Callable[[HelmRelease], Awaitable[ChartArtifact]]
+    render: Callable[[DesiredRelease, ReleaseContext], Awaitable[Rendered]]
     scope: Scope
     namespace: str
 
@@ -73,7 +73,7 @@ class CommitRenderer:
 
     async def _rendered(self, release: HelmRelease, found: Contents) -> Rendered:
         values = await asyncio.to_thread(_values, release, found)
-        target = target_of(release, await self.locate(release), values)
+        target = desired_release(release, await self.locate(release), values)
         ref = ref_of(release)
         return await self.render(target, ReleaseContext(ref.name, ref.namespace, 1, is_install=True, is_upgrade=False))
 

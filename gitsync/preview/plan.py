@@ -14,6 +14,9 @@ from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.names import DRIFTED, TRUE
+from gitsync.apply.applier import Applier
+from gitsync.apply.readiness import check_expressions
+from gitsync.cel.expressions import Expressions
 from gitsync.charts import ReleaseContext, Rendered
 from gitsync.diff import DiffLine, render_diff
 from gitsync.errors import (
@@ -27,24 +30,21 @@ from gitsync.errors import (
     ServiceAccountMissing,
 )
 from gitsync.manifests import Desired
-from gitsync.apply.applier import Applier
 from gitsync.release.action.deploy import ReleaseRef, objects_of
-from gitsync.cel.expressions import Expressions
-from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.action.ownership import delta, kept, owned
-from gitsync.release.values.reuse import preserving
-from gitsync.apply.readiness import check_expressions
-from gitsync.release.clusters import Sites
+from gitsync.release.clusters import TargetClusters
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.desired import ChartArtifact, DesiredRelease, desired_release, left_behind, ref_of
 from gitsync.release.reconcile.state import State, state_of
-from gitsync.release.status.status import StatusWriter
+from gitsync.release.status.status import StatusBuilder
 from gitsync.release.storage.store import MANAGER as HELM_MANAGER
 from gitsync.release.storage.store import RecordStore
 from gitsync.release.unsupported import refused
-from gitsync.release.desired import Located, Target, left_behind, ref_of, target_of
 from gitsync.release.values.compose import compose, texts_of
+from gitsync.release.values.reuse import preserving
+from gitsync.sync.apply import MANAGER, Syncer
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import Step, SyncPlan, is_release
-from gitsync.sync.apply import MANAGER, Syncer
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -86,7 +86,7 @@ class Preview:
     objects: tuple[ObjectPreview, ...]
     problems: tuple[Problem, ...] = ()
     held: str = ""
-    unpruned: str = ""
+    prune_skipped: str = ""
     unchanged: int = 0
     drifted: Mapping[ObjectKey, str] = field(default_factory=dict)
 
@@ -107,10 +107,10 @@ class Previewer:
     records: RecordStore
     syncer: Syncer
     owner: Owner
-    locate: Callable[[HelmRelease], Awaitable[Located]]
-    render: Callable[[Target, ReleaseContext], Awaitable[Rendered]]
+    locate: Callable[[HelmRelease], Awaitable[ChartArtifact]]
+    render: Callable[[DesiredRelease, ReleaseContext], Awaitable[Rendered]]
     expressions: Expressions
-    sites: Sites
+    clusters: TargetClusters
 
     def __post_init__(self) -> None:
         self._applier = Applier(self.cluster, MANAGER)
@@ -131,8 +131,10 @@ class Previewer:
             problems += trouble
         objects += await self._prune(plan)
         unchanged = sum(step.verdict == "unchanged" for step in plan.steps)
-        drifted = {key: text for key in sorted(releases) if (text := drift_of(self.index.raw(key)))}
-        return Preview(desired.commit, tuple(objects), tuple(problems), plan.held, plan.unpruned, unchanged, drifted)
+        drifted = {key: text for key in sorted(releases) if (text := drift_of(self.index.manifest(key)))}
+        return Preview(
+            desired.commit, tuple(objects), tuple(problems), plan.held, plan.prune_skipped, unchanged, drifted
+        )
 
     async def _step(self, step: Step, commit: CommitInfo) -> list[ObjectPreview]:
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin)
@@ -171,9 +173,9 @@ class Previewer:
             item = desired.objects[release.key]
             return [], [Problem(str(item.field_origin(error.path)), str(error)) for error in found.errors]
         try:
-            self.sites.rules.check(release)
+            self.clusters.rules.check(release)
             there = await self._at(release, desired)
-            target = target_of(release, await self.locate(release), await self._values(release, desired))
+            target = desired_release(release, await self.locate(release), await self._values(release, desired))
             latest = there.records.latest(target.ref.storage, target.ref.name)
             state = state_of(latest, target.digests, holder=self.records.holder, now=0.0, timeout=0.0)
             moved = [] if release.spec.suspend else await there._moved(release, target)
@@ -190,15 +192,17 @@ class Previewer:
         ServiceAccount yet.
         """
         try:
-            site = await self.sites.of(release)
+            target = await self.clusters.of(release)
         except ServiceAccountMissing:
-            account = ObjectKey("", "ServiceAccount", release.key.namespace, self.sites.rules.service_account(release))
+            account = ObjectKey(
+                "", "ServiceAccount", release.key.namespace, self.clusters.rules.service_account(release)
+            )
             if desired is None or account not in desired.objects:
                 raise
-            site = self.sites.own
-        if site is self.sites.own:
+            target = self.clusters.own
+        if target is self.clusters.own:
             return self
-        return replace(self, cluster=site.cluster, records=site.records, render=site.performer.render)
+        return replace(self, cluster=target.cluster, records=target.records, render=target.actions.render)
 
     async def _values(self, release: HelmRelease, desired: Desired) -> dict[str, Any]:
         """The release's values; what it refers to is read as the commit has it, else as it is in the cluster."""
@@ -209,7 +213,7 @@ class Previewer:
         return await asyncio.to_thread(compose, release, texts_of(release, found.get))
 
     async def _rendered(
-        self, target: Target, name: str, revision: int, again: dict[ObjectKey, str]
+        self, target: DesiredRelease, name: str, revision: int, again: dict[ObjectKey, str]
     ) -> list[ObjectPreview]:
         """What a release comes to. ``again`` are the objects that are deleted first, and why; those that come again are
         taken out of it.
@@ -235,7 +239,7 @@ class Previewer:
 
     async def _settled(self, objects: Sequence[Manifest], namespace: str) -> list[Manifest]:
         try:
-            return await self._applier.settle_namespaces(objects, namespace)
+            return await self._applier.fill_namespaces(objects, namespace)
         except KindUnknown:
             return list(objects)  # a CRD of this very commit: shown as the chart has it
 
@@ -267,10 +271,10 @@ class Previewer:
         except GitsyncError as error:
             return [ObjectPreview(key, "unknown", release=name, why=f"cannot be uninstalled: {error.message}")]
 
-    async def _moved(self, release: HelmRelease, target: Target) -> list[ObjectPreview]:
+    async def _moved(self, release: HelmRelease, target: DesiredRelease) -> list[ObjectPreview]:
         """What goes because the release has another name, namespace or chart than before."""
-        live = self.index.raw(release.key)
-        status = StatusWriter(live) if live else None
+        live = self.index.manifest(release.key)
+        status = StatusBuilder(live) if live else None
         if status is None or status.last_ref is None:
             return []
         old = left_behind(release, target, ReleaseRef(*status.last_ref), status.last_chart)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from gitsync.agent.agent import Agent
 from gitsync.agent.crds import ensure_crds
-from gitsync.preview.compose import open_commit
 from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FALSE, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster
+from gitsync.preview.compose import open_commit
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
 from gitsync.sandbox import Sandbox
 from gitsync.sync.outcome import Outcomes, Phase
@@ -165,7 +165,7 @@ class _Timing:
         index = ReleaseIndex()
         found = {ObjectKey.of(item): item for item in releases}
         for key, manifest in found.items():
-            index.see(key, manifest)
+            index.update(key, manifest)
         outcomes = Outcomes(index)
         order = sorted(found, key=lambda key: (self.ready.get(key, float("inf")), key))
         for place, key in enumerate(order, 1):

@@ -1,12 +1,12 @@
 """One Helm release: facts, a state, a decision, an action, and what people are told of it.
 
-A pass over a release begins in ``reconcile``, which gathers facts, decides and hands on to ``perform``; a ``turn``
+A pass over a release begins in ``reconcile``, which gathers facts, decides and hands on to ``perform``; a ``request``
 holds what belongs to the pass: the object, its status to be, its log lines.
 
 - What a HelmRelease asks for: ``target``, ``values``, ``valuesfiles``, ``references``, ``repositories``,
   ``postrendering`` with ``kustomization`` and ``commonmetadata``, ``preserve``, ``options``; what of it is not honoured
   yet: ``support``.
-- Where and as whom: ``access`` (what it asks for, what settings allow) and ``sites`` (a cluster as some user, with what
+- Where and as whom: ``access`` (what it asks for, what settings allow) and ``clusters`` (a cluster as some user, with what
   works on releases there).
 - Deciding, without I/O: ``state`` (facts to state to action), ``index`` (who waits for whom), ``status`` and ``events``
   (what is said), ``objects`` and ``content`` (what a revision holds), ``stuck``, ``driftrules``, ``fights``.

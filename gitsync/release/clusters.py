@@ -1,8 +1,8 @@
-"""Where releases live and as whom they are worked on: sites, made when a release needs one, closed with the last.
+"""Where releases live and as whom they are worked on: clusters, made when a release needs one, closed with the last.
 
-A site is one cluster as one user, with what works on releases there. Most releases live at ``own``: in the cluster that
+A target is one cluster as one user, with what works on releases there. Most releases live at ``own``: in the cluster that
 the agent serves, with the agent's rights. What the agent does for itself (status, finalizer, Events, reading what
-releases refer to) is never done through another site.
+releases refer to) is never done through another target.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from gitsync.api.identity import ObjectKey
 from gitsync.errors import Forbidden, KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing
 from gitsync.release.access import AccessRules
 from gitsync.release.drift.correct import Drift
-from gitsync.release.reconcile.actions import Performer
-from gitsync.release.values.references import References
+from gitsync.release.reconcile.actions import ActionRunner
 from gitsync.release.storage.store import RecordStore
+from gitsync.release.values.references import References
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch
+    from gitsync.cluster import Cluster, Informer
 
 
-class Site:
+class TargetCluster:
     """One cluster as one user, and what works on releases there."""
 
-    def __init__(self, cluster: Cluster, records: RecordStore, performer: Performer, drift: Drift) -> None:
+    def __init__(self, cluster: Cluster, records: RecordStore, actions: ActionRunner, drift: Drift) -> None:
         self.cluster = cluster
         self.records = records
-        self.performer = performer
+        self.actions = actions
         self.drift = drift
         self._stack = AsyncExitStack()
-        self._watches: dict[str, SharedWatch] = {}
+        self._watches: dict[str, Informer] = {}
         self._beginning = asyncio.Lock()
 
     async def follow(self, namespace: str) -> None:
@@ -54,7 +54,7 @@ class Site:
             raise error
 
     async def close(self) -> None:
-        """End every watch of the site; the own cluster's connection stays."""
+        """End every watch of the target; the own cluster's connection stays."""
         await self.drift.close()
         await self._stack.aclose()
 
@@ -69,26 +69,26 @@ class _Where(NamedTuple):
 
 @dataclass(eq=False)
 class _Place:
-    """A site that is used, or is being made by the first who needs it."""
+    """A target that is used, or is being made by the first who needs it."""
 
     users: set[ObjectKey] = field(default_factory=set)
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
-    site: Site | None = None
+    target: TargetCluster | None = None
 
 
 class Build(Protocol):
-    """Puts sites together."""
+    """Puts clusters together."""
 
-    def __call__(self, cluster: Cluster, *, remote: bool = False) -> Site:
-        """The site of a cluster as some user; ``remote``: not of the cluster that the agent serves."""
-
-
-#: Told of a site, and of the namespace and name of a release whose record somebody else has written there.
-Listener = Callable[[Site, str, str], None]
+    def __call__(self, cluster: Cluster, *, remote: bool = False) -> TargetCluster:
+        """The target of a cluster as some user; ``remote``: not of the cluster that the agent serves."""
 
 
-class Sites:
-    """The sites of all releases. One that is the same for several is shared: the clusters and users, not the releases,
+#: Told of a target, and of the namespace and name of a release whose record somebody else has written there.
+Listener = Callable[[TargetCluster, str, str], None]
+
+
+class TargetClusters:
+    """The clusters of all releases. One that is the same for several is shared: the clusters and users, not the releases,
     are what connections and watches are made for. To be entered; leaving ends every watch and connection made.
     """
 
@@ -106,14 +106,14 @@ class Sites:
         """Tell ``listener`` when somebody else writes a record."""
         self._listeners.append(listener)
 
-    def at(self, key: ObjectKey) -> Site:
-        """The site that a release was last worked on at."""
+    def at(self, key: ObjectKey) -> TargetCluster:
+        """The target that a release was last worked on at."""
         where = self._used.get(key)
         place = self._places.get(where) if where is not None else None
-        return place.site if place is not None and place.site is not None else self.own
+        return place.target if place is not None and place.target is not None else self.own
 
-    async def of(self, release: HelmRelease) -> Site:
-        """The site that a release asks for, its records known. Costs nothing for one that asks for none.
+    async def of(self, release: HelmRelease) -> TargetCluster:
+        """The target that a release asks for, its records known. Costs nothing for one that asks for none.
 
         Raises: KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
         records there cannot be watched.
@@ -122,8 +122,8 @@ class Sites:
             kubeconfig = await self._kubeconfig(release)
         except KubeConfigMissing:
             # What it leads to may still be left by the way that was taken there.
-            if release.metadata.deletion_timestamp and (site := self.at(release.key)) is not self.own:
-                return site
+            if release.metadata.deletion_timestamp and (target := self.at(release.key)) is not self.own:
+                return target
             raise
         account = self.rules.service_account(release)
         if not kubeconfig and not account:
@@ -134,9 +134,9 @@ class Sites:
             return self.own
         digest = hashlib.sha256(kubeconfig.encode()).hexdigest() if kubeconfig else ""
         where = _Where(digest, release.metadata.namespace if account else "", account)
-        site = await self._at(where, release.key, kubeconfig)
-        await _follow(site, release)
-        return site
+        target = await self._at(where, release.key, kubeconfig)
+        await _follow(target, release)
+        return target
 
     async def confirm(self, release: HelmRelease) -> None:
         """Make sure that the ServiceAccount of a release in this cluster still exists; one request.
@@ -159,7 +159,7 @@ class Sites:
             del self._places[where]
             await self._close(where, place)
 
-    async def __aenter__(self) -> Sites:
+    async def __aenter__(self) -> TargetClusters:
         self._listen(self.own)
         await self.own.follow(self.own.cluster.namespace)
         return self
@@ -176,30 +176,30 @@ class Sites:
             raise KubeConfigRefused("kubeConfig: no cluster but that of a Secret is known, see secretRef")
         return await self._references.kubeconfig(release)
 
-    async def _at(self, where: _Where, key: ObjectKey, kubeconfig: str) -> Site:
+    async def _at(self, where: _Where, key: ObjectKey, kubeconfig: str) -> TargetCluster:
         if self._used.get(key) != where:
             await self.leave(key)
             self._used[key] = where
             self._places.setdefault(where, _Place()).users.add(key)
         place = self._places[where]
         async with place.making:
-            if place.site is None:
-                place.site = await self._make(where, kubeconfig)
-        return place.site
+            if place.target is None:
+                place.target = await self._make(where, kubeconfig)
+        return place.target
 
-    async def _make(self, where: _Where, kubeconfig: str) -> Site:
+    async def _make(self, where: _Where, kubeconfig: str) -> TargetCluster:
         cluster = await self._cluster(where.kubeconfig, kubeconfig) if kubeconfig else self.own.cluster
         if where.service_account:
             if not kubeconfig:
                 await self._check_account(where.namespace, where.service_account)
             cluster = cluster.impersonating(where.namespace, where.service_account)
-        site = self._build(cluster, remote=bool(kubeconfig))
-        self._listen(site)
-        return site
+        target = self._build(cluster, remote=bool(kubeconfig))
+        self._listen(target)
+        return target
 
-    def _listen(self, site: Site) -> None:
+    def _listen(self, target: TargetCluster) -> None:
         for listener in self._listeners:
-            site.records.on_foreign_change(functools.partial(listener, site))
+            target.records.on_foreign_change(functools.partial(listener, target))
 
     async def _check_account(self, namespace: str, name: str) -> None:
         """The API server lets anybody be impersonated; nobody's rights are told from a missing account's by it."""
@@ -224,17 +224,17 @@ class Sites:
         return known
 
     async def _close(self, where: _Where, place: _Place) -> None:
-        if place.site is not None:
-            await place.site.close()
+        if place.target is not None:
+            await place.target.close()
             if where.service_account:
-                await place.site.cluster.close()
+                await place.target.cluster.close()
         if where.kubeconfig and not any(other.kubeconfig == where.kubeconfig for other in self._places):
             cluster = self._remote.pop(where.kubeconfig, None)
             if cluster is not None:
                 await cluster.close()
 
 
-async def _follow(site: Site, release: HelmRelease) -> None:
+async def _follow(target: TargetCluster, release: HelmRelease) -> None:
     """Have the records of a release known, where they are to be and where they may have been until now."""
     for namespace in {release.storage_namespace, release.status.storage_namespace or release.storage_namespace}:
-        await site.follow(namespace)
+        await target.follow(namespace)

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gitsync.runtime.workqueue import WorkQueue
-from gitsync.runtime.schedule import Schedule
 from gitsync.api.duration import parse_duration
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
@@ -21,27 +19,29 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     SOURCE_GROUP,
 )
+from gitsync.cel.expressions import Expressions
 from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.action.deploy import Deployer
-from gitsync.release.drift.correct import Drift
-from gitsync.cel.expressions import Expressions
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
-from gitsync.release.reconcile.actions import Performer
-from gitsync.release.postrender.postrender import post_rendered
-from gitsync.release.reconcile.reconciler import Reconciler
-from gitsync.runtime.recorder import EventRecorder
-from gitsync.release.values.references import References
-from gitsync.sources.helmrepository import Repositories
-from gitsync.release.clusters import Site, Sites
-from gitsync.release.storage.store import RecordStore
-from gitsync.release.desired import Located, Target
-from gitsync.release.reconcile.test import ChartTests
 from gitsync.release.action.uninstall import Uninstaller
+from gitsync.release.clusters import TargetCluster, TargetClusters
+from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.release.desired import ChartArtifact, DesiredRelease
+from gitsync.release.drift.correct import Drift
+from gitsync.release.postrender.postrender import post_rendered
+from gitsync.release.reconcile.actions import ActionRunner
+from gitsync.release.reconcile.reconciler import Reconciler
+from gitsync.release.reconcile.test import ChartTests
+from gitsync.release.storage.store import RecordStore
+from gitsync.release.values.references import References
+from gitsync.runtime.recorder import EventRecorder
+from gitsync.runtime.schedule import Schedule
+from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.helmrepository import HelmRepositories
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Served, SharedWatch, WatchEvent
+    from gitsync.cluster import Cluster, Informer, Served, WatchEvent
 
 #: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
 GATHER = 0.05
@@ -71,7 +71,7 @@ class Releases:
         self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
         build = SiteBuilder(charts, self._expressions, holder, concurrency, self._wake)
-        self._sites = Sites(cluster, build, self._references, rules)
+        self._sites = TargetClusters(cluster, build, self._references, rules)
         self._sites.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
             cluster,
@@ -89,7 +89,7 @@ class Releases:
         self._seen_repositories: dict[ObjectKey, object] = {}
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[dict[tuple[str, str], SharedWatch]]:
+    async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
         """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
         namespace = self._cluster.namespace
         async with (
@@ -98,7 +98,7 @@ class Releases:
             self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=namespace) as releases,
             self._sites,
         ):
-            self._repositories = Repositories(
+            self._repositories = HelmRepositories(
                 self._cluster, self._charts, repositories, self._events, on_change=self._on_repository_change
             )
             self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
@@ -109,7 +109,7 @@ class Releases:
             for key, _ in repositories.items():
                 self._repository_queue.wake(key)
             for key, manifest in releases.items():
-                self.index.see(key, manifest)
+                self.index.update(key, manifest)
             try:
                 yield {(SOURCE_GROUP, HELM_REPOSITORY): repositories, (HELM_GROUP, HELM_RELEASE): releases}
             finally:
@@ -120,7 +120,7 @@ class Releases:
                 await self._references.close()
                 await self._expressions.close()
 
-    async def locate(self, release: HelmRelease) -> Located:
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
         """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""
         if release.source.kind == GIT_REPOSITORY and self.git_charts is not None:
             return await self.git_charts.locate(release)
@@ -139,7 +139,7 @@ class Releases:
         if event.type == "DELETED":
             self.index.forget(event.key)
         else:
-            self.index.see(event.key, event.manifest)
+            self.index.update(event.key, event.manifest)
 
     def _on_release_change(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
         if before is None or after is None or _depends_on(before) != _depends_on(after):
@@ -182,17 +182,17 @@ class Releases:
             if found.source == repository:
                 self.queue.wake(found.key)
 
-    def _on_record_change(self, site: Site, namespace: str, release: str) -> None:
+    def _on_record_change(self, target: TargetCluster, namespace: str, release: str) -> None:
         """Somebody used helm by hand: look at what that means."""
         for found in self.index.releases():
             named = (found.storage_namespace, found.release_name) == (namespace, release)
-            if named and self._sites.at(found.key) is site:
+            if named and self._sites.at(found.key) is target:
                 self.queue.wake(found.key)
 
 
 class SiteBuilder:
-    """Puts sites together. ``concurrency`` releases are rendered and applied at once in the own cluster, and at each
-    site elsewhere: an API server that is slow holds back its own releases alone.
+    """Puts clusters together. ``concurrency`` releases are rendered and applied at once in the own cluster, and at each
+    target elsewhere: an API server that is slow holds back its own releases alone.
     """
 
     def __init__(
@@ -210,11 +210,11 @@ class SiteBuilder:
         self._slots = asyncio.Semaphore(concurrency)
         self._wake = wake
 
-    def __call__(self, cluster: Cluster, *, remote: bool = False) -> Site:
-        """See release.sites.Build."""
+    def __call__(self, cluster: Cluster, *, remote: bool = False) -> TargetCluster:
+        """See release.clusters.Build."""
         records = RecordStore(cluster, self._holder)
         slots = asyncio.Semaphore(self._concurrency) if remote else self._slots
-        performer = Performer(
+        actions = ActionRunner(
             records,
             Deployer(cluster, records, slots),
             Uninstaller(cluster, records),
@@ -222,10 +222,12 @@ class SiteBuilder:
             ChartTests(cluster, records),
             self._expressions,
         )
-        return Site(cluster, records, performer, Drift(cluster, records, self._wake))
+        return TargetCluster(cluster, records, actions, Drift(cluster, records, self._wake))
 
 
-def renderer(cluster: Cluster | None, charts: Charts) -> Callable[[Target, ReleaseContext], Awaitable[Rendered]]:
+def renderer(
+    cluster: Cluster | None, charts: Charts
+) -> Callable[[DesiredRelease, ReleaseContext], Awaitable[Rendered]]:
     """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one,
     with Helm's own idea of a cluster, as ``helm template`` does."""
     made: dict[Served, Capabilities] = {}
@@ -238,7 +240,7 @@ def renderer(cluster: Cluster | None, charts: Charts) -> Callable[[Target, Relea
             capabilities = made[served] = Capabilities.of(served.version, served.kinds)
         return capabilities
 
-    async def render(target: Target, context: ReleaseContext) -> Rendered:
+    async def render(target: DesiredRelease, context: ReleaseContext) -> Rendered:
         chart = await target.chart.load()
         rendered = await charts.render(
             chart,

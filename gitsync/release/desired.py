@@ -16,7 +16,7 @@ from gitsync.release.reconcile.state import Digests
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class ChartArtifact:
     """A chart that is known to exist. ``digest`` identifies its content (``sha256:...`` of the archive, or the Git tree
     it stands in); ``load`` brings it here, from a cache when it can."""
 
@@ -29,7 +29,7 @@ class Located:
 class ChartSource(Protocol):
     """Finds charts."""
 
-    async def locate(self, release: HelmRelease) -> Located:
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
         """The chart that ``release`` asks for, as its source is now. Costs no API request and no download when the
         source has not changed.
 
@@ -38,11 +38,11 @@ class ChartSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DesiredRelease:
     """Everything that decides a release's content."""
 
     ref: ReleaseRef
-    chart: Located
+    chart: ChartArtifact
     values: dict[str, Any] = field(repr=False)
     digests: Digests
     #: Whether the values are held against the chart's schema.
@@ -55,13 +55,15 @@ class Target:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-def target_of(release: HelmRelease, chart: Located, values: dict[str, Any]) -> Target:
+def desired_release(release: HelmRelease, chart: ChartArtifact, values: dict[str, Any]) -> DesiredRelease:
     """Put a target together."""
     spec = release.spec
     validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
     digests = Digests(chart.digest, values_digest(values, _reworking(spec)))
     post_rendering = PostRendering.of(spec)
-    return Target(ref_of(release), chart, values, digests, validate, post_rendering, spec.upgrade.preserve_values)
+    return DesiredRelease(
+        ref_of(release), chart, values, digests, validate, post_rendering, spec.upgrade.preserve_values
+    )
 
 
 def ref_of(release: HelmRelease) -> ReleaseRef:
@@ -88,7 +90,7 @@ def values_digest(values: dict[str, Any], reworking: Mapping[str, Any] | None = 
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def left_behind(release: HelmRelease, target: Target, last: ReleaseRef, last_chart: str) -> ReleaseRef | None:
+def left_behind(release: HelmRelease, target: DesiredRelease, last: ReleaseRef, last_chart: str) -> ReleaseRef | None:
     """What ``release`` was last deployed as (``last``, of the chart ``last_chart``) and is to be no longer, so that it
     is uninstalled first: another name or namespace, or another chart that must not take over. None when it stays.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @asynccontextmanager
-async def meanwhile(work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+async def alongside(work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
     """Do ``work`` while the body runs; leaving waits for it. What it raises is raised on leaving, unless the body has
     raised something itself.
     """

@@ -16,7 +16,7 @@ _listener: ContextVar[Report | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def telling(report: Report) -> Iterator[None]:
+def reporting(report: Report) -> Iterator[None]:
     """Inside, ``report`` is told what is waited for: an object and why it is not as it should be."""
     token = _listener.set(report)
     try:
@@ -25,7 +25,7 @@ def telling(report: Report) -> Iterator[None]:
         _listener.reset(token)
 
 
-async def tell(reason: str) -> bool:
+async def report(reason: str) -> bool:
     """Tell it to whoever listens here, if anybody does. True when they ask to be told again."""
     report = _listener.get()
     return report is not None and bool(await report(reason))

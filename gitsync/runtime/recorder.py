@@ -21,7 +21,7 @@ import structlog
 from gitsync.api.conditions import rfc3339
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import GitsyncError, NotFound
-from gitsync.release.status.events import Happening
+from gitsync.release.status.events import Event
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -43,7 +43,7 @@ _MAX_MESSAGE = 1024
 
 
 #: What makes two Events repetitions of one: the object's uid, and what happened.
-_Same = tuple[str, Happening]
+_Same = tuple[str, Event]
 
 
 @dataclass(slots=True)
@@ -89,19 +89,19 @@ class EventRecorder:
         self._changed = asyncio.Event()
         self._closing = False
 
-    def record(self, about: Manifest, happening: Happening) -> None:
+    def record(self, about: Manifest, event: Event) -> None:
         """Have an Event written about an object. Never waits and never fails; what is too much is left out."""
         uid = about["metadata"].get("uid", "")
         self._withdraw(uid)
-        same = (uid, replace(happening, delay=0.0))
+        same = (uid, replace(event, delay=0.0))
         if (waiting := self._waiting.get(same)) is not None:
             waiting.times += 1
             return
         now = time.monotonic()
         if len(self._waiting) >= MOST_WAITING or not self._allowed(uid, now):
-            log.debug("event left out", object=str(ObjectKey.of(about)), reason=happening.reason)
+            log.debug("event left out", object=str(ObjectKey.of(about)), reason=event.reason)
             return
-        self._waiting[same] = _Waiting(about, datetime.now(UTC), now + happening.delay, happening.delay > 0)
+        self._waiting[same] = _Waiting(about, datetime.now(UTC), now + event.delay, event.delay > 0)
         self._changed.set()
 
     @asynccontextmanager
@@ -188,11 +188,11 @@ class EventRecorder:
             self._written.popitem(last=False)
 
 
-def event_about(about: Manifest, happening: Happening, moment: datetime, instance: str) -> Manifest:
+def event_about(about: Manifest, event: Event, moment: datetime, instance: str) -> Manifest:
     """The Event as an object. It is named as client-go names Events: the object's name and a time."""
     metadata = about["metadata"]
     namespace = metadata.get("namespace") or "default"
-    message = happening.message
+    message = event.message
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -205,8 +205,8 @@ def event_about(about: Manifest, happening: Happening, moment: datetime, instanc
             "uid": metadata.get("uid", ""),
             "resourceVersion": metadata.get("resourceVersion", ""),
         },
-        "type": happening.kind,
-        "reason": happening.reason,
+        "type": event.kind,
+        "reason": event.reason,
         "message": message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 3]}...",
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,

@@ -12,7 +12,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.charts import Chart, Charts
 from gitsync.errors import ChartNotFound, GitUnavailable, SourceNotReady
-from gitsync.release.desired import Located
+from gitsync.release.desired import ChartArtifact
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class GitCharts:
             return None
         return "+".join([tree, *(await self._values_blobs(release, commit)).values()])
 
-    async def locate(self, release: HelmRelease) -> Located:
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
         """The chart that a release asks for. Raises: SourceNotReady, ChartNotFound, ChartError."""
         path = chart_path(release)
         if path is None or not self.means_this(release.source):
@@ -73,11 +73,11 @@ class GitCharts:
             raise ChartNotFound(f"there is no folder {path!r} in commit {commit[:7]}", chart=path)
         digest = f"git:{tree}"
         chart = self._charts.cached(digest) or await self._load(path, digest, commit)
-        located = Located(chart.name, chart.version, digest, partial(self._again, path, digest, commit))
+        artifact = ChartArtifact(chart.name, chart.version, digest, partial(self._again, path, digest, commit))
         assert release.spec.chart is not None
         blobs = await self._values_blobs(release, commit)
         read = partial(self._read, blobs)
-        return with_values_files(self._charts, located, release.spec.chart.spec, tuple(blobs.values()), read)
+        return with_values_files(self._charts, artifact, release.spec.chart.spec, tuple(blobs.values()), read)
 
     async def _values_blobs(self, release: HelmRelease, commit: str) -> dict[str, str]:
         """The ids of those valuesFiles that the commit has, by the paths they are written with. As in Flux, those of

@@ -39,28 +39,28 @@ from gitsync.errors import (
     SourceNotReady,
     TerminalError,
 )
-from gitsync.runtime.backoff import Backoff
-from gitsync.release.status.events import Happening
-from gitsync.release.desired import Located
+from gitsync.release.desired import ChartArtifact
 from gitsync.release.reconcile.request import MANAGER
+from gitsync.release.status.events import Event
+from gitsync.runtime.backoff import Backoff
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch
+    from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.interrupt import Interrupt
     from gitsync.runtime.recorder import EventRecorder
 
 log = structlog.get_logger(__name__)
 
 
-class Repositories:
+class HelmRepositories:
     """Every HelmRepository of the cluster. ``on_change(key)`` is told when an index is another than before."""
 
     def __init__(
         self,
         cluster: Cluster,
         charts: Charts,
-        watch: SharedWatch,
+        watch: Informer,
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
     ) -> None:
@@ -105,7 +105,7 @@ class Repositories:
             self._on_change(key)
         return repository.spec.interval
 
-    async def locate(self, release: HelmRelease) -> Located:
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
         """The chart that a release asks for, in the index as it was last read.
 
         Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
@@ -150,7 +150,7 @@ class Repositories:
                 error=error,
                 effect="installed releases stay as they are",
             )
-            self._events.record(manifest, Happening("Warning", reason, error.message))
+            self._events.record(manifest, Event("Warning", reason, error.message))
         said = [(READY, FALSE, reason, error.message), (FETCH_FAILED, TRUE, reason, error.message)]
         await self._write(key, manifest, {}, said)
 
@@ -189,7 +189,7 @@ def missing(key: ObjectKey, served: str) -> SourceNotReady:
     )
 
 
-async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> Located:
+async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
     """A chart of a repository, in its index as it was last read.
 
     Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
@@ -197,8 +197,8 @@ async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> 
     chart = wanted.chart
     entry = await charts.resolve(spec, chart, wanted.version)
     digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
-    located = Located(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
-    return with_values_files(charts, located, wanted)
+    artifact = ChartArtifact(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
+    return with_values_files(charts, artifact, wanted)
 
 
 async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:

@@ -9,29 +9,29 @@ from dataclasses import replace
 
 from gitsync.api.chart import ChartSpec
 from gitsync.charts import Chart, Charts
-from gitsync.release.desired import Located
+from gitsync.release.desired import ChartArtifact
 
 
 def with_values_files(
     charts: Charts,
-    located: Located,
+    artifact: ChartArtifact,
     spec: ChartSpec,
     content: Sequence[str] = (),
     read: Callable[[], Awaitable[dict[str, bytes]]] | None = None,
-) -> Located:
-    """``located`` with the default values that ``spec`` asks for; the same when it asks for none.
+) -> ChartArtifact:
+    """``artifact`` with the default values that ``spec`` asks for; the same when it asks for none.
 
     The files are the chart's own, unless ``read`` brings them by path; ``content`` identifies what it would bring.
     """
     paths, ignore_missing = spec.all_values_files(), spec.ignore_missing_values_files
     if not paths:
-        return located
-    asked = json.dumps([located.digest, paths, ignore_missing, list(content)])
+        return artifact
+    asked = json.dumps([artifact.digest, paths, ignore_missing, list(content)])
     digest = f"sha256:{hashlib.sha256(asked.encode()).hexdigest()}"
 
     async def load() -> Chart:
-        chart = await located.load()
+        chart = await artifact.load()
         files = await read() if read is not None else None
         return await charts.with_values_files(chart, paths, digest, ignore_missing=ignore_missing, files=files)
 
-    return replace(located, digest=digest, load=load)
+    return replace(artifact, digest=digest, load=load)

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.names import SYNC_LABEL
+from gitsync.apply.applier import Applier
+from gitsync.apply.default_namespace import placed
+from gitsync.apply.live import LiveReader
+from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import (
     ApiError,
     NotReadyInTime,
@@ -25,18 +29,14 @@ from gitsync.errors import (
 )
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
-from gitsync.apply.applier import Applier
 from gitsync.release.dependencies.index import ReleaseIndex, commit_of
-from gitsync.apply.wait import WaitFor, wait_ready
-from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.history import Result, append
-from gitsync.apply.live import LiveReader
+from gitsync.sync.inventory import Entry, Inventory, entry_of
+from gitsync.sync.outcome import Outcomes, Settling
 from gitsync.sync.owner import Owner, stamped
-from gitsync.apply.default_namespace import placed
 from gitsync.sync.plan import Step, SyncPlan, is_own_kind, is_release, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
-from gitsync.sync.outcome import Outcomes, Settling
 from gitsync.sync.store import ALLOW_MASS_PRUNE, SyncStore
 
 if TYPE_CHECKING:
@@ -106,21 +106,21 @@ class Syncer:
         ]
         live = await self.live.read(asked, new={key for key in asked if inventory.get(key) is None})
         steps = tuple(self._step(item, inventory, live) for item in objects)
-        unpruned = _unpruned(desired, self.options.prune)
+        prune_skipped = _unpruned(desired, self.options.prune)
         prune = to_prune(inventory, desired.objects.keys())
         return SyncPlan(
             desired,
             steps,
             staged(steps, release_graph(desired)),
-            prune=() if unpruned else prune,
-            held="" if unpruned or self.options.allow_mass_prune else mass_prune(prune, inventory),
-            unpruned=unpruned if prune else "",
+            prune=() if prune_skipped else prune,
+            held="" if prune_skipped or self.options.allow_mass_prune else mass_prune(prune, inventory),
+            prune_skipped=prune_skipped if prune else "",
         )
 
     def _step(self, item: DesiredObject, inventory: Inventory, live: Mapping[ObjectKey, Manifest | None]) -> Step:
         if not self._serves(item.key):
             why = f"is not in namespace '{self.cluster.namespace}', the only one that is served (watch_namespace)"
-            return Step(item, "unserved", why)
+            return Step(item, "out_of_scope", why)
         if item.key in live:
             return verdict_of(item, inventory.get(item.key), live[item.key], self.owner)
         return Step(item, "unchanged")
@@ -151,8 +151,8 @@ class Syncer:
             report.counts["failed"] += 1
             hint = {"hint": problem.hint} if problem.hint else {}
             report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
-        if plan.unpruned:
-            report.log.warning("pruning is off for this commit", why=plan.unpruned)
+        if plan.prune_skipped:
+            report.log.warning("pruning is off for this commit", why=plan.prune_skipped)
         todo = [step for stage in plan.stages for step in stage]
         if todo or plan.prune:
             report.begun = True
@@ -239,7 +239,7 @@ class Syncer:
         else:
             report.unchanged(1)
         if is_release(step.key):
-            self.index.see(step.key, _without_managed_fields(answer))
+            self.index.update(step.key, _without_managed_fields(answer))
         return answer
 
     async def _settle(self, applied: dict[ObjectKey, Manifest], report: Report, interrupt: Interrupt) -> None:

@@ -24,7 +24,7 @@ Result = Literal["succeeded", "failed", "superseded", "held"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class JournalChange:
     """One thing that was done: ``verb`` is created, changed, deleted, kept, failed or waiting; ``why`` in words."""
 
     verb: str
@@ -44,7 +44,7 @@ class JournalEntry:
     took: float
     result: Result
     counts: dict[str, int] = field(default_factory=dict)
-    changes: tuple[Change, ...] = ()
+    changes: tuple[JournalChange, ...] = ()
     more: int = 0
 
 
@@ -109,7 +109,8 @@ def decode(config_map: Manifest) -> tuple[JournalEntry, ...]:
         unpacker = zlib.decompressobj(wbits=31)
         rows = json.loads(unpacker.decompress(base64.b64decode(packed, validate=True), MAX_UNPACKED))
         return tuple(
-            JournalEntry(**{**row, "changes": tuple(Change(**change) for change in row["changes"])}) for row in rows
+            JournalEntry(**{**row, "changes": tuple(JournalChange(**change) for change in row["changes"])})
+            for row in rows
         )
     except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:
         raise InventoryError(

@@ -37,7 +37,7 @@ class Outcomes:
         return self._known[key]
 
     def _judge(self, key: ObjectKey) -> Outcome:
-        manifest = self._index.raw(key)
+        manifest = self._index.manifest(key)
         if manifest is None:
             return Outcome("moving", "has just been applied")
         message = _message(manifest)
@@ -59,7 +59,7 @@ class Outcomes:
         return self._index.answered(key, other) and self.of(other).phase == "ready"
 
     def _hopeless(self, key: ObjectKey) -> bool:
-        return self._index.raw(key) is None or self.of(key).phase in ("failed", "waiting", "suspended")
+        return self._index.manifest(key) is None or self.of(key).phase in ("failed", "waiting", "suspended")
 
 
 class Settling:

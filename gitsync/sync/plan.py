@@ -21,7 +21,7 @@ from gitsync.sync.owner import Owner
 #: A commit that deletes more than half of more than so many objects has to be confirmed.
 MASS_PRUNE_FROM = 10
 
-Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "unserved"]
+Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "out_of_scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Step:
     @property
     def refused(self) -> bool:
         """Whether it must not be applied, by this agent or at all."""
-        return self.verdict in ("foreign", "unserved")
+        return self.verdict in ("foreign", "out_of_scope")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SyncPlan:
     """What a sync does: ``stages`` of objects to apply, one after the other; ``prune``, the entries that left Git.
 
     ``desired`` is the commit's content with namespaces filled in, ``steps`` what is found of each of its objects.
-    ``held`` says why nothing may be done until somebody confirms ("" for go on); ``unpruned`` why pruning is off.
+    ``held`` says why nothing may be done until somebody confirms ("" for go on); ``prune_skipped`` why pruning is off.
     """
 
     desired: Desired
@@ -63,7 +63,7 @@ class SyncPlan:
     stages: tuple[tuple[Step, ...], ...]
     prune: tuple[Entry, ...] = ()
     held: str = ""
-    unpruned: str = ""
+    prune_skipped: str = ""
 
 
 def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | None, owner: Owner) -> Step:

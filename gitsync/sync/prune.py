@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound, NotReadyInTime
 from gitsync.apply.applier import Applier
-from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.apply.wait import names
+from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound, NotReadyInTime
+from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.inventory import Entry
 from gitsync.sync.owner import Owner, prune_disabled
 from gitsync.sync.plan import is_release, prune_order
@@ -75,7 +75,7 @@ class Pruner:
             if why := await self._reason_to_keep(entry, live):
                 report.done("kept", entry.key, entry.origin, why)
                 return "forget"
-            self._index.blame(entry.key, report.commit)
+            self._index.removed_by(entry.key, report.commit)
             await self._cluster.delete(entry.key, uid=live["metadata"]["uid"])
         except (KindUnknown, NotFound):
             return "forget"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gitsync.runtime.workqueue import WorkQueue
-from gitsync.runtime.schedule import Schedule
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
 from gitsync.git import Poller, redacted_url, watch_local
 from gitsync.logs import commit_context
 from gitsync.runtime.backoff import Backoff
-from gitsync.sync.plan import is_release
-from gitsync.sync.build import CommitSource
+from gitsync.runtime.schedule import Schedule
+from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sync.apply import Syncer, SyncResult
+from gitsync.sync.build import CommitSource
+from gitsync.sync.plan import is_release
 
 if TYPE_CHECKING:
     from gitsync.runtime.interrupt import Interrupt
@@ -29,7 +29,7 @@ FULL_INTERVAL = 600.0
 _SYNC = "sync"
 
 
-class RepositorySync:
+class SyncReconciler:
     """Keeps a cluster at the head of a repository."""
 
     def __init__(self, source: CommitSource, syncer: Syncer, interval: float) -> None:

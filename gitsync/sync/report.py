@@ -10,7 +10,7 @@ import structlog
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import GitsyncError
 from gitsync.logs import commit_context
-from gitsync.sync.history import Change, JournalEntry, Result
+from gitsync.sync.history import JournalChange, JournalEntry, Result
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ class Report:
         self.commit = commit
         self.log = log.bind(**commit_context(commit))
         self.counts: Counter[str] = Counter()
-        self.changes: list[Change] = []
+        self.changes: list[JournalChange] = []
         #: Whether its first line was written: then it gets a last one too.
         self.begun = False
         #: Something failed that this sync itself should try again (a release tries by itself).
@@ -39,20 +39,20 @@ class Report:
     def done(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
         """Something was done to an object: one line, one entry."""
         self.counts[verb] += 1
-        self.changes.append(Change(verb, str(key), origin, why))
+        self.changes.append(JournalChange(verb, str(key), origin, why))
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
     def failed(self, key: ObjectKey, error: GitsyncError, origin: str = "") -> None:
         """Something could not be done; it may go better next time."""
         self.counts["failed"] += 1
         self.retry = True
-        self.changes.append(Change("failed", str(key), origin, error.message))
+        self.changes.append(JournalChange("failed", str(key), origin, error.message))
         self.log.error("object failed", object=key, error=error, **_given(origin=origin))
 
     def outcome(self, verb: str, key: ObjectKey, why: str) -> None:
         """How a release that this commit changed ended up; the release has said so itself, so there is no line."""
         self.counts[verb] += 1
-        self.changes.append(Change(verb, str(key), why=why))
+        self.changes.append(JournalChange(verb, str(key), why=why))
 
     def unchanged(self, number: int) -> None:
         """So many objects were as they should be."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import SYNC_LABEL
-from gitsync.sync import inventory as inventories
 from gitsync.sync import history as journals
-from gitsync.sync.inventory import Inventory
+from gitsync.sync import inventory as inventories
 from gitsync.sync.history import JournalEntry
+from gitsync.sync.inventory import Inventory
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitsync.agent.agent import access_rules
-from gitsync.preview.compose import preview
 from gitsync.cluster import Leave
+from gitsync.preview.compose import preview
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.settings import Settings
 from tests.controlplane.cluster import Cluster

@@ -8,8 +8,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from gitsync.runtime.workqueue import WorkQueue
 from gitsync.runtime.interrupt import Interrupt
+from gitsync.runtime.workqueue import WorkQueue
 
 
 class Work:

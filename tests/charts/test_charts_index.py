@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from gitsync.sources.helm.index import Index, index_url, parse
 from gitsync.charts.model import IndexEntry
 from gitsync.errors import ChartError, ChartNotFound
+from gitsync.sources.helm.index import Index, index_url, parse
 
 URL = "https://charts.example/stable"
 

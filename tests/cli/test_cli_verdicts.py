@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from gitsync.preview.verify import Tried, Verification
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.cli import verdicts
 from gitsync.diff import render_diff
 from gitsync.preview.plan import ObjectPreview, Preview
+from gitsync.preview.verify import Tried, Verification
 
 HOSTILE = (
     "@everyone [click](http://evil.example) `code` ``` <img src=x> | #1 https://evil.example \x1b[31m\ufffe\x00 ]]>"

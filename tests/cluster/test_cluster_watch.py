@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+from gitsync.cluster import Cluster, Informer, WatchEvent
 from gitsync.errors import ClusterUnavailable, Forbidden
 from tests.cluster.conftest import SHORT, SOON_SILENT
 from tests.cluster.faulty import (
@@ -61,7 +61,7 @@ def lists(api: FaultyApi) -> list[dict[str, str]]:
 class Listener:
     """Notes events as (type, name, resourceVersion) and lets a test wait for a number of them."""
 
-    def __init__(self, watch: SharedWatch) -> None:
+    def __init__(self, watch: Informer) -> None:
         self.events: list[tuple[str, str, str]] = []
         self._news = asyncio.Event()
         watch.subscribe(self._heard)
@@ -78,7 +78,7 @@ class Listener:
         return self.events
 
 
-def watch_default(cluster: Cluster, **options: Any) -> SharedWatch:
+def watch_default(cluster: Cluster, **options: Any) -> Informer:
     return cluster.watch("", "ConfigMap", namespace="default", **options)
 
 

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gitsync.charts.serve import ChartServer
 from gitsync.apply.live import LIST_FROM
+from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli, Cluster
 from tests.docs.test_docs_config import GITSYNC, SAMPLE, of_account
 from tests.e2e.harness import AgentProcess, Fleet

@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from gitsync.agent.crds import ensure_crds
-from gitsync.release.controller import Releases
-from gitsync.runtime.schedule import Schedule
 from gitsync.charts import Charts
 from gitsync.charts.serve import ChartServer
 from gitsync.cluster import Cluster
+from gitsync.release.controller import Releases
+from gitsync.runtime.schedule import Schedule
 from tests.e2e.background import Background
 
 

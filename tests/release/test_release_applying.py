@@ -9,21 +9,21 @@ import pytest
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.errors import Invalid
 from gitsync.apply.clientside import applied_fields
-from gitsync.release.action.deploy import Content, Options
-from gitsync.release.storage.record import ApplyMethod, Record
 from gitsync.apply.recreate import fields_of, why_not_replaced
+from gitsync.errors import Invalid
 from gitsync.release.action.apply_revision import apply_method, manner_of
+from gitsync.release.action.deploy import ActionOptions, RevisionContent
 from gitsync.release.reconcile.state import Digests
+from gitsync.release.storage.record import ApplyMethod, Record
 
 
 def record(method: ApplyMethod, status: Any = "deployed") -> Record:
     return Record("demo", "default", 1, status, {}, {}, "", apply_method=method)
 
 
-def content(of_revision: int = 0, method: str = "") -> Content:
-    return Content({}, {}, "", (), Digests("", ""), of_revision=of_revision, apply_method=method)
+def content(of_revision: int = 0, method: str = "") -> RevisionContent:
+    return RevisionContent({}, {}, "", (), Digests("", ""), of_revision=of_revision, apply_method=method)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_method_of_a_revision(
     ],
 )
 def test_where_force_could_be_asked_for(status: str, field: str) -> None:
-    manner = manner_of(record("ssa", status), [record("ssa")], Options(force=True, timeout=7))
+    manner = manner_of(record("ssa", status), [record("ssa")], ActionOptions(force=True, timeout=7))
 
     assert (manner.force.asked, manner.force.field, manner.force.timeout) == (True, field, 7)
     assert not manner.client_side
@@ -64,7 +64,7 @@ def test_where_force_could_be_asked_for(status: str, field: str) -> None:
 
 
 def test_fields_are_taken_over_when_any_earlier_revision_was_client_side() -> None:
-    assert manner_of(record("ssa", "pending-upgrade"), [record(""), record("ssa")], Options()).was_client_side
+    assert manner_of(record("ssa", "pending-upgrade"), [record(""), record("ssa")], ActionOptions()).was_client_side
 
 
 def entry(manager: str, operation: str, fields: Manifest, **more: str) -> Manifest:

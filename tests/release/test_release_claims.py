@@ -6,7 +6,7 @@ from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.release.dependencies.duplicates import Claim, Claims
+from gitsync.release.dependencies.duplicates import Claim, ReleaseOwners
 
 
 def helm_release(
@@ -40,8 +40,8 @@ def key(name: str) -> ObjectKey:
     return ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "apps", name)
 
 
-def claims(*releases: HelmRelease) -> Claims:
-    made = Claims()
+def claims(*releases: HelmRelease) -> ReleaseOwners:
+    made = ReleaseOwners()
     for release in releases:
         made.see(release.key, release)
     return made
@@ -49,11 +49,11 @@ def claims(*releases: HelmRelease) -> Claims:
 
 def test_the_elder_has_it_unless_another_has_deployed_it() -> None:
     elder, younger = helm_release("b", 1), helm_release("a", 2)
-    assert claims(elder, younger).superior(key("a")) == key("b")
-    assert claims(elder, younger).superior(key("b")) is None
-    assert claims(elder, helm_release("a", 2, deployed="deployed")).superior(key("b")) == key("a")
-    assert claims(elder, helm_release("a", 2, deployed="uninstalled")).superior(key("a")) == key("b")
-    assert claims(helm_release("b", 1), helm_release("a", 1)).superior(key("b")) == key("a"), "by name, at last"
+    assert claims(elder, younger).winner(key("a")) == key("b")
+    assert claims(elder, younger).winner(key("b")) is None
+    assert claims(elder, helm_release("a", 2, deployed="deployed")).winner(key("b")) == key("a")
+    assert claims(elder, helm_release("a", 2, deployed="uninstalled")).winner(key("a")) == key("b")
+    assert claims(helm_release("b", 1), helm_release("a", 1)).winner(key("b")) == key("a"), "by name, at last"
 
 
 def test_one_that_is_suspended_or_leaving_or_elsewhere_is_in_nobody_s_way() -> None:
@@ -66,8 +66,8 @@ def test_one_that_is_suspended_or_leaving_or_elsewhere_is_in_nobody_s_way() -> N
         helm_release("old", 1, kubeConfig={"secretRef": {"name": "remote"}}),
     ):
         known = claims(other, wanted)
-        assert known.superior(key("new")) is None
-        assert known.superior(key("old")) is None
+        assert known.winner(key("new")) is None
+        assert known.winner(key("old")) is None
         assert known.owner(Claim.of(wanted), but=key("new")) is None
 
 
@@ -76,7 +76,7 @@ def test_what_is_claimed_no_more_is_free() -> None:
     assert known.owner(Claim.of(helm_release("old")), but=key("old")) == key("new")
 
     known.see(key("old"), helm_release("old", 1, releaseName="other"))
-    assert known.superior(key("new")) is None
+    assert known.winner(key("new")) is None
 
     known.see(key("new"), None)
     assert known.owner(Claim.of(helm_release("old")), but=key("old")) is None

@@ -21,8 +21,8 @@ from gitsync.charts import (
 from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
+from gitsync.release.desired import ChartArtifact, desired_release
 from gitsync.release.postrender.postrender import PostRendering, post_rendered
-from gitsync.release.desired import Located, target_of
 from tests.charts.cases import CASES
 
 WANTED = CommonMetadata.model_validate(
@@ -89,7 +89,7 @@ def digest(**spec: Any) -> str:
             },
         }
     )
-    return target_of(release, Located("app", "1.0.0", "sha256:chart", _unloaded), {"a": 1}).digests.values
+    return desired_release(release, ChartArtifact("app", "1.0.0", "sha256:chart", _unloaded), {"a": 1}).digests.values
 
 
 async def _unloaded() -> Chart:

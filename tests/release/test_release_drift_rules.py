@@ -8,8 +8,8 @@ import pytest
 
 from gitsync.api.fields import Selector
 from gitsync.api.rendering import IgnoreRule
+from gitsync.release.drift.conflicts import MOST, TRUCE, WINDOW, DriftConflicts
 from gitsync.release.drift.ignore import labels_match, opted_out, selects, tolerating
-from gitsync.release.drift.conflicts import MOST, TRUCE, WINDOW, Fights
 
 
 def deployment(**spec: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def test_an_object_may_opt_out_by_label_or_annotation() -> None:
 
 def test_a_field_that_is_changed_back_all_the_time_is_left_alone_for_a_while() -> None:
     now = 0.0
-    fights: Fights[str] = Fights(lambda: now)
+    fights: DriftConflicts[str] = DriftConflicts(lambda: now)
     for _ in range(MOST):
         now += 10
         assert fights.corrects("web", {"spec.replicas"})
@@ -121,7 +121,7 @@ def test_a_field_that_is_changed_back_all_the_time_is_left_alone_for_a_while() -
 
 def test_corrections_now_and_then_or_of_several_fields_are_no_fight() -> None:
     now = 0.0
-    fights: Fights[str] = Fights(lambda: now)
+    fights: DriftConflicts[str] = DriftConflicts(lambda: now)
     for number in range(20):
         assert fights.corrects("web", {f"field {number}"})
         now += WINDOW / MOST + 1

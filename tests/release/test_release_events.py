@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitsync.api.identity import CommitInfo
-from gitsync.release.status.events import SETTLE, Happening, cause_of, news, uninstalled
-from gitsync.release.storage.record import Record
 from gitsync.release.reconcile.state import Digests
-from gitsync.release.status.status import Attempt, StatusData, StatusWriter, Verb, succeeded
+from gitsync.release.status.events import SETTLE, Event, cause_of, news, uninstalled
+from gitsync.release.status.status import Attempt, StatusBuilder, StatusData, Verb, succeeded
+from gitsync.release.storage.record import Record
 
 ATTEMPT = Attempt(generation=1, version="1.0.0", digests=Digests("sha256:c", "sha256:v"))
 
 
-def writer(status: StatusData) -> StatusWriter:
+def writer(status: StatusData) -> StatusBuilder:
     """For a HelmRelease with this status."""
     metadata = {"name": "redis", "namespace": "default", "generation": 1}
-    return StatusWriter({"metadata": metadata, "status": status}, datetime(2026, 1, 1, tzinfo=UTC))
+    return StatusBuilder({"metadata": metadata, "status": status}, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def record(version: int) -> Record:
@@ -37,10 +37,10 @@ def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
     first = released({}, 1)
 
     message = "Helm install succeeded for release default/redis.v1 with chart redis@1.0.0"
-    assert news({}, first) == [Happening("Normal", "InstallSucceeded", message)]
+    assert news({}, first) == [Event("Normal", "InstallSucceeded", message)]
     assert news(first, writer(first).in_sync("InstallSucceeded", "x")) == []
     assert news(first, released(first, 2)) == [
-        Happening(
+        Event(
             "Normal", "UpgradeSucceeded", "Helm upgrade succeeded for release default/redis.v2 with chart redis@1.0.0"
         )
     ]
@@ -51,15 +51,15 @@ def test_a_remedy_is_told_once_and_what_it_remedies_not_again() -> None:
     during = writer(failed).remedying("Running 'rollback' action")
     assert news(failed, during) == []
     done = writer(during).remedied(failed, True, "RollbackSucceeded", "it is back", {})
-    assert news(during, done) == [Happening("Normal", "RollbackSucceeded", "it is back")]
+    assert news(during, done) == [Event("Normal", "RollbackSucceeded", "it is back")]
     in_vain = writer(during).remedied(failed, False, "RollbackFailed", "no good revision", {})
-    assert news(during, in_vain) == [Happening("Warning", "RollbackFailed", "no good revision")]
+    assert news(during, in_vain) == [Event("Warning", "RollbackFailed", "no good revision")]
     assert news(in_vain, writer(in_vain).acknowledged("upgrade", ATTEMPT)) == []
 
 
 def test_an_uninstall_that_fails_is_told_once() -> None:
     before = released({}, 1)
-    told = [Happening("Warning", "UninstallFailed", "a hook failed")]
+    told = [Event("Warning", "UninstallFailed", "a hook failed")]
     for condition in ("Released", "Remediated"):
         status = writer(before).retrying("UninstallFailed", "a hook failed", condition)
         assert news(before, status) == told
@@ -78,17 +78,17 @@ def test_the_same_failure_again_has_the_same_words_until_it_is_the_last() -> Non
     second = writer(first).failed("install", "no such image", ATTEMPT, {}, exhausted=False)
     third = writer(second).failed("install", "no such image", ATTEMPT, {}, exhausted=True)
 
-    failure = Happening("Warning", "InstallFailed", "no such image")
+    failure = Event("Warning", "InstallFailed", "no such image")
     assert news({}, first) == news(first, second) == [failure]
-    assert news(second, third) == [Happening("Warning", "InstallFailed", "install retries exhausted: no such image")]
+    assert news(second, third) == [Event("Warning", "InstallFailed", "install retries exhausted: no such image")]
 
 
 def test_waiting_for_others_is_news_only_when_it_lasts() -> None:
     both = writer({}).blocked("DependencyNotReady", "dependency 'default/a' is not ready; 'default/b' is not ready")
     one = writer(both).blocked("DependencyNotReady", "dependency 'default/b' is not ready")
 
-    (happening,) = news({}, both)
-    assert (happening.kind, happening.reason, happening.delay) == ("Normal", "DependencyNotReady", SETTLE)
+    (event,) = news({}, both)
+    assert (event.kind, event.reason, event.delay) == ("Normal", "DependencyNotReady", SETTLE)
     assert news(both, one) == [], "one dependency less is no news"
 
 
@@ -98,9 +98,9 @@ def test_what_needs_somebody_is_told_at_once() -> None:
     other = writer(cycle).blocked("DependencyCycle", "dependency cycle: a -> c -> a")
     values = writer(cycle).stalled("ValuesError", "replicas: expected integer")
 
-    assert news(waiting, cycle) == [Happening("Warning", "DependencyCycle", "dependency cycle: a -> b -> a")]
-    assert news(cycle, other) == [Happening("Warning", "DependencyCycle", "dependency cycle: a -> c -> a")]
-    assert news(cycle, values) == [Happening("Warning", "ValuesError", "replicas: expected integer")]
+    assert news(waiting, cycle) == [Event("Warning", "DependencyCycle", "dependency cycle: a -> b -> a")]
+    assert news(cycle, other) == [Event("Warning", "DependencyCycle", "dependency cycle: a -> c -> a")]
+    assert news(cycle, values) == [Event("Warning", "ValuesError", "replicas: expected integer")]
     assert news(values, writer(values).stalled("ValuesError", "replicas: expected integer")) == []
 
 

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.errors import FieldErrors, RetryableError
-from gitsync.cel.expressions import LONGEST, Expressions
 from gitsync.apply.readiness import check_expressions
+from gitsync.cel.expressions import LONGEST, Expressions
+from gitsync.errors import FieldErrors, RetryableError
 
 READY = [{"type": "Ready", "status": "True"}]
 DEP = {"metadata": {"generation": 3}, "status": {"observedGeneration": 3, "conditions": READY}}

@@ -57,7 +57,7 @@ def release(
 def index_of(*manifests: Manifest) -> ReleaseIndex:
     index = ReleaseIndex()
     for manifest in manifests:
-        index.see(ObjectKey.of(manifest), manifest)
+        index.update(ObjectKey.of(manifest), manifest)
     return index
 
 
@@ -75,7 +75,7 @@ def test_a_dependency_beyond_the_one_namespace_that_is_watched_is_not_said_to_be
     index = ReleaseIndex("default")
     dependent = release("b", "a", "nosuch")
     dependent["spec"]["dependsOn"][0]["namespace"] = "elsewhere"
-    index.see(key("b"), dependent)
+    index.update(key("b"), dependent)
     assert why(index, "b") == (
         "dependency 'elsewhere/a' cannot be seen: only HelmReleases of namespace 'default' are (watch_namespace); "
         "dependency 'default/nosuch' does not exist"
@@ -157,12 +157,12 @@ def test_a_ready_expr_replaces_the_check_of_readiness() -> None:
     index.judge(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
     assert text_of(index, "backend") == (f"{waits}readyExpr `dep.ok` is false", {key("redis")})
     assert index.answered(key("backend"), key("redis"))
-    index.see(key("redis"), release("redis", ready=False, version=2))
+    index.update(key("redis"), release("redis", ready=False, version=2))
     assert not index.answered(key("backend"), key("redis")), "the answer was about the state before"
 
     index.judge(key("backend"), redis, "dep.ok", "")
     assert index.blocked(key("backend")) is None
-    index.see(key("backend"), expecting(release("backend", version=2), "redis", "dep.other"))
+    index.update(key("backend"), expecting(release("backend", version=2), "redis", "dep.other"))
     assert index.blocked(key("backend")) is not None, "the answer was to another expression"
     index.forget(key("redis"))
     assert text_of(index, "backend") == ("dependency 'default/redis' does not exist", {key("redis")})
@@ -229,7 +229,7 @@ def test_breaking_a_cycle_frees_its_members() -> None:
     index = index_of(release("a", "b"), release("b", "a"))
     assert set(index.held) == {key("a"), key("b")}
 
-    index.see(key("b"), release("b", version=2))
+    index.update(key("b"), release("b", version=2))
 
     assert index.held == {}
     assert why(index, "a") == ""
@@ -280,9 +280,9 @@ def test_dependents_that_are_leaving_go_first_but_not_those_that_stay_or_are_in_
 def test_an_older_state_does_not_replace_a_newer_one() -> None:
     index = index_of(release("a", version=10))
 
-    index.see(key("a"), release("a", ready=False, version=9))
+    index.update(key("a"), release("a", ready=False, version=9))
 
-    raw = index.raw(key("a"))
+    raw = index.manifest(key("a"))
     assert raw is not None
     assert raw["metadata"]["resourceVersion"] == "10"
 
@@ -291,13 +291,13 @@ def test_an_object_that_is_gone_does_not_come_back_by_a_late_answer() -> None:
     index = index_of(release("a", version=10))
 
     index.forget(key("a"))
-    index.see(key("a"), release("a", version=11))  # the answer to a write, on its way while the watch said DELETED
-    assert index.raw(key("a")) is None
+    index.update(key("a"), release("a", version=11))  # the answer to a write, on its way while the watch said DELETED
+    assert index.manifest(key("a")) is None
 
     again = release("a", version=12)
     again["metadata"]["uid"] = "another"
-    index.see(key("a"), again)
-    assert index.raw(key("a")) == again
+    index.update(key("a"), again)
+    assert index.manifest(key("a")) == again
 
 
 def test_listeners_are_told_of_what_came_changed_and_went() -> None:
@@ -305,13 +305,13 @@ def test_listeners_are_told_of_what_came_changed_and_went() -> None:
     index = ReleaseIndex()
     unsubscribe = index.subscribe(lambda at, before, after: heard.append((at.name, bool(before), bool(after))))
 
-    index.see(key("a"), release("a"))
-    index.see(key("a"), release("a"))  # nothing new
-    index.see(key("a"), release("a", version=2))
+    index.update(key("a"), release("a"))
+    index.update(key("a"), release("a"))  # nothing new
+    index.update(key("a"), release("a", version=2))
     index.forget(key("a"))
     index.forget(key("a"))
     unsubscribe()
-    index.see(key("b"), release("b"))
+    index.update(key("b"), release("b"))
 
     assert heard == [("a", False, True), ("a", True, True), ("a", True, False)]
 
@@ -334,5 +334,5 @@ def test_the_commit_behind_a_release_is_the_one_that_removes_it_once_there_is_on
     assert index.commit_of(key("b")) is None
 
     removal = CommitInfo("2" * 40, "Bob", "no more redis")
-    index.blame(key("a"), removal)
+    index.removed_by(key("a"), removal)
     assert index.commit_of(key("a")) == removal

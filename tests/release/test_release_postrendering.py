@@ -17,8 +17,8 @@ from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
 from gitsync.errors import PostRenderError
+from gitsync.release.desired import ChartArtifact, desired_release
 from gitsync.release.postrender.postrender import PostRendering, post_rendered
-from gitsync.release.desired import Located, target_of
 from tests.charts.cases import CASES
 from tests.controlplane.cluster import Cli
 from tests.parity.postrenderer import with_kustomize
@@ -328,7 +328,9 @@ def test_what_changes_the_objects_changes_the_digest() -> None:
         raise AssertionError("a digest needs no chart")
 
     def digest(**spec: Any) -> str:
-        return target_of(helm_release(**spec), Located("app", "1", "sha256:chart", unloaded), {"a": 1}).digests.values
+        return desired_release(
+            helm_release(**spec), ChartArtifact("app", "1", "sha256:chart", unloaded), {"a": 1}
+        ).digests.values
 
     image = [{"kustomize": {"images": [{"name": "a", "newTag": "1"}]}}]
     other = [{"kustomize": {"images": [{"name": "a", "newTag": "2"}]}}]

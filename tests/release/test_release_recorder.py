@@ -10,13 +10,13 @@ import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
+from gitsync.release.status.events import Event
 from gitsync.runtime import recorder
-from gitsync.release.status.events import Happening
 from gitsync.runtime.recorder import BURST, EventRecorder
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 
-FAILED = Happening("Warning", "InstallFailed", "no such image")
+FAILED = Event("Warning", "InstallFailed", "no such image")
 
 
 @pytest.fixture
@@ -99,9 +99,9 @@ async def test_an_event_that_somebody_deleted_is_written_anew(cluster: Cluster, 
 async def test_what_did_not_last_is_not_told(cluster: Cluster, namespace: str) -> None:
     events_of = EventRecorder(cluster, "gitsync/test")
     async with events_of.running():
-        events_of.record(about(namespace), Happening("Normal", "DependencyNotReady", "a is not ready", delay=30.0))
-        events_of.record(about(namespace, "other"), Happening("Normal", "DependencyNotReady", "waits", delay=0.1))
-        events_of.record(about(namespace), Happening("Normal", "InstallSucceeded", "done"))
+        events_of.record(about(namespace), Event("Normal", "DependencyNotReady", "a is not ready", delay=30.0))
+        events_of.record(about(namespace, "other"), Event("Normal", "DependencyNotReady", "waits", delay=0.1))
+        events_of.record(about(namespace), Event("Normal", "InstallSucceeded", "done"))
         await until(lambda: cluster.requests["create"] == 2)
 
     told = {(item["involvedObject"]["name"], item["reason"]) for item in await events(cluster, namespace)}
@@ -111,7 +111,7 @@ async def test_what_did_not_last_is_not_told(cluster: Cluster, namespace: str) -
 async def test_one_object_cannot_fill_the_cluster_with_events(cluster: Cluster, namespace: str) -> None:
     events_of = EventRecorder(cluster, "gitsync/test")
     for number in range(3 * BURST):
-        events_of.record(about(namespace), Happening("Warning", "InstallFailed", f"try {number}"))
+        events_of.record(about(namespace), Event("Warning", "InstallFailed", f"try {number}"))
     events_of.record(about(namespace, "other"), FAILED)
     async with events_of.running():
         pass

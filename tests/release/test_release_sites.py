@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gitsync.release.controller import SiteBuilder
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.cel.expressions import Expressions
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster
 from gitsync.errors import (
@@ -24,9 +24,9 @@ from gitsync.errors import (
     ServiceAccountMissing,
 )
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.cel.expressions import Expressions
+from gitsync.release.clusters import TargetClusters
+from gitsync.release.controller import SiteBuilder
 from gitsync.release.values.references import References
-from gitsync.release.clusters import Sites
 from tests.controlplane.cluster import Cluster as Plane
 
 REMOTE: dict[str, Any] = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
@@ -51,14 +51,14 @@ async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def sites(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Sites]:
+async def sites(cluster: Cluster, tmp_path: Path) -> AsyncIterator[TargetClusters]:
     async with made(cluster, tmp_path, PLAIN) as running:
         yield running
 
 
-def made(cluster: Cluster, directory: Path, rules: AccessRules) -> Sites:
+def made(cluster: Cluster, directory: Path, rules: AccessRules) -> TargetClusters:
     build = SiteBuilder(Charts(directory), Expressions(), "test", 4, lambda _: None)
-    return Sites(cluster, build, References(cluster, lambda *_: None), rules)
+    return TargetClusters(cluster, build, References(cluster, lambda *_: None), rules)
 
 
 def secret(plane: Plane, namespace: str, comment: str = "") -> dict[str, Any]:
@@ -79,14 +79,16 @@ def secret(plane: Plane, namespace: str, comment: str = "") -> dict[str, Any]:
     }
 
 
-async def test_a_release_that_asks_for_nothing_costs_nothing(cluster: Cluster, sites: Sites, namespace: str) -> None:
+async def test_a_release_that_asks_for_nothing_costs_nothing(
+    cluster: Cluster, sites: TargetClusters, namespace: str
+) -> None:
     before = cluster.requests.total()
     assert await sites.of(release(namespace)) is sites.own
     assert sites.at(release(namespace).key) is sites.own
     assert cluster.requests.total() == before
 
 
-async def test_releases_of_one_account_share_a_site(cluster: Cluster, sites: Sites, namespace: str) -> None:
+async def test_releases_of_one_account_share_a_site(cluster: Cluster, sites: TargetClusters, namespace: str) -> None:
     one, two = (release(namespace, name, serviceAccountName="default") for name in ("one", "two"))
     bound = {"kind": "ServiceAccount", "name": "default", "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
@@ -125,7 +127,7 @@ async def test_the_default_account_is_for_those_that_name_none(
 
 
 async def test_another_kubeconfig_is_another_site(
-    cluster: Cluster, control_plane: Plane, sites: Sites, namespace: str
+    cluster: Cluster, control_plane: Plane, sites: TargetClusters, namespace: str
 ) -> None:
     one, two = release(namespace, "one", **REMOTE), release(namespace, "two", **REMOTE)
     with pytest.raises(KubeConfigMissing, match=f"Secret/{namespace}/remote with key config does not exist"):
@@ -148,7 +150,7 @@ async def test_another_kubeconfig_is_another_site(
 
 
 async def test_a_kubeconfig_that_is_refused_is_refused_until_it_is_another(
-    cluster: Cluster, control_plane: Plane, sites: Sites, namespace: str
+    cluster: Cluster, control_plane: Plane, sites: TargetClusters, namespace: str
 ) -> None:
     bad = secret(control_plane, namespace)
     bad["data"]["config"] = base64.b64encode(b"current-context: none").decode()
@@ -161,7 +163,7 @@ async def test_a_kubeconfig_that_is_refused_is_refused_until_it_is_another(
     assert await sites.of(release(namespace, **REMOTE)) is not sites.own
 
 
-async def watched(sites: Sites, of: HelmRelease, containing: str = "") -> None:
+async def watched(sites: TargetClusters, of: HelmRelease, containing: str = "") -> None:
     """Wait until the watch of the Secret has brought a kubeconfig with this in it."""
     async with asyncio.timeout(60):
         while True:

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
+from gitsync.release.reconcile.state import FOREIGN_LOCK, Digests, NextAction, State, Tries, decide, state_of
 from gitsync.release.storage.record import CHART_DIGEST, HOLDER, VALUES_DIGEST, Status, Summary
-from gitsync.release.reconcile.state import FOREIGN_LOCK, Action, Digests, State, Tries, decide, state_of
 
 WANTED = Digests("sha256:chart", "sha256:values")
 NOW = 1_000_000.0
@@ -87,52 +87,52 @@ def test_a_lock_without_a_time_is_stale() -> None:
 
 #: The states whose action does not depend on what failed before.
 ALWAYS = {
-    State.IN_SYNC: Action.NOTHING,
-    State.UNTESTED: Action.TEST,
-    State.UNMANAGED: Action.COMPARE,
-    State.RESUMABLE: Action.RESUME,
-    State.INTERRUPTED: Action.UNLOCK,
-    State.LOCKED: Action.WAIT,
-    State.STALE_LOCK: Action.UNLOCK,
+    State.IN_SYNC: NextAction.NOTHING,
+    State.UNTESTED: NextAction.TEST,
+    State.UNMANAGED: NextAction.COMPARE,
+    State.RESUMABLE: NextAction.RESUME,
+    State.INTERRUPTED: NextAction.UNLOCK,
+    State.LOCKED: NextAction.WAIT,
+    State.STALE_LOCK: NextAction.UNLOCK,
 }
 Fact = bool | str | None
 #: any failure, a try is left, the last one is remedied too, strategy, its rollback failed (None: whatever) -> action
-DEPENDS: dict[State, list[tuple[Fact, Fact, Fact, Fact, Fact, Action]]] = {
+DEPENDS: dict[State, list[tuple[Fact, Fact, Fact, Fact, Fact, NextAction]]] = {
     State.ABSENT: [
-        (False, None, None, None, None, Action.INSTALL),
-        (True, True, None, None, None, Action.INSTALL),
-        (True, False, None, None, None, Action.STALL),
+        (False, None, None, None, None, NextAction.INSTALL),
+        (True, True, None, None, None, NextAction.INSTALL),
+        (True, False, None, None, None, NextAction.STALL),
     ],
     State.OUT_OF_SYNC: [
-        (False, None, None, None, None, Action.UPGRADE),
-        (True, True, None, None, None, Action.UPGRADE),
-        (True, False, None, "none", None, Action.UPGRADE),
-        (True, False, None, "uninstall", None, Action.UPGRADE),
-        (True, False, None, "rollback", None, Action.STALL),
+        (False, None, None, None, None, NextAction.UPGRADE),
+        (True, True, None, None, None, NextAction.UPGRADE),
+        (True, False, None, "none", None, NextAction.UPGRADE),
+        (True, False, None, "uninstall", None, NextAction.UPGRADE),
+        (True, False, None, "rollback", None, NextAction.STALL),
     ],
     State.ROLLING_BACK: [
-        (False, None, None, None, None, Action.UNLOCK),
-        (True, None, None, "none", None, Action.UNLOCK),
-        (True, None, None, "uninstall", None, Action.UNLOCK),
-        (True, None, None, "rollback", None, Action.ROLLBACK_AND_RETRY),
+        (False, None, None, None, None, NextAction.UNLOCK),
+        (True, None, None, "none", None, NextAction.UNLOCK),
+        (True, None, None, "uninstall", None, NextAction.UNLOCK),
+        (True, None, None, "rollback", None, NextAction.ROLLBACK_AND_RETRY),
     ],
     State.UNINSTALLING: [
-        (False, None, None, None, None, Action.UNLOCK),
-        (True, None, None, "none", None, Action.UNLOCK),
-        (True, None, None, "rollback", None, Action.UNLOCK),
-        (True, None, None, "uninstall", None, Action.UNINSTALL_AND_RETRY),
+        (False, None, None, None, None, NextAction.UNLOCK),
+        (True, None, None, "none", None, NextAction.UNLOCK),
+        (True, None, None, "rollback", None, NextAction.UNLOCK),
+        (True, None, None, "uninstall", None, NextAction.UNINSTALL_AND_RETRY),
     ],
     State.FAILED: [
-        (None, True, None, "none", None, Action.RETRY),
-        (None, True, None, "uninstall", None, Action.UNINSTALL_AND_RETRY),
-        (None, True, None, "rollback", False, Action.ROLLBACK_AND_RETRY),
-        (None, True, None, "rollback", True, Action.RETRY),
-        (True, False, None, "none", None, Action.STALL),
-        (True, False, False, "uninstall", None, Action.STALL),
-        (True, False, True, "uninstall", None, Action.UNINSTALL_AND_RETRY),
-        (True, False, False, "rollback", None, Action.STALL),
-        (True, False, True, "rollback", False, Action.ROLLBACK_AND_RETRY),
-        (True, False, True, "rollback", True, Action.STALL),
+        (None, True, None, "none", None, NextAction.RETRY),
+        (None, True, None, "uninstall", None, NextAction.UNINSTALL_AND_RETRY),
+        (None, True, None, "rollback", False, NextAction.ROLLBACK_AND_RETRY),
+        (None, True, None, "rollback", True, NextAction.RETRY),
+        (True, False, None, "none", None, NextAction.STALL),
+        (True, False, False, "uninstall", None, NextAction.STALL),
+        (True, False, True, "uninstall", None, NextAction.UNINSTALL_AND_RETRY),
+        (True, False, False, "rollback", None, NextAction.STALL),
+        (True, False, True, "rollback", False, NextAction.ROLLBACK_AND_RETRY),
+        (True, False, True, "rollback", True, NextAction.STALL),
     ],
 }
 EVERY_TRIES = [
@@ -148,7 +148,7 @@ EVERY_TRIES = [
 ]
 
 
-def expected(state: State, tries: Tries) -> Action:
+def expected(state: State, tries: Tries) -> NextAction:
     """What the table says."""
     if state in ALWAYS:
         return ALWAYS[state]
@@ -171,11 +171,11 @@ def test_every_state_has_the_one_action_of_the_table_whatever_failed_before(stat
 
 def test_every_action_follows_from_some_state() -> None:
     taken = {decide(state, tries) for state in State for tries in EVERY_TRIES}
-    assert taken == set(Action)
+    assert taken == set(NextAction)
 
 
 def test_whoever_has_no_try_left_changes_the_cluster_only_to_remedy() -> None:
     for tries in (tries for tries in EVERY_TRIES if tries.failures and tries.exhausted):
-        remedies = (Action.UNINSTALL_AND_RETRY, Action.ROLLBACK_AND_RETRY) if tries.remediate_last else ()
-        assert decide(State.ABSENT, tries) is Action.STALL
-        assert decide(State.FAILED, tries) in (Action.STALL, *remedies)
+        remedies = (NextAction.UNINSTALL_AND_RETRY, NextAction.ROLLBACK_AND_RETRY) if tries.remediate_last else ()
+        assert decide(State.ABSENT, tries) is NextAction.STALL
+        assert decide(State.FAILED, tries) in (NextAction.STALL, *remedies)

@@ -20,9 +20,9 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     STALLED,
 )
-from gitsync.release.storage.record import VALUES_DIGEST, Record
 from gitsync.release.reconcile.state import Digests
-from gitsync.release.status.status import MAX_SNAPSHOTS, Attempt, StatusData, StatusWriter, history, running, succeeded
+from gitsync.release.status.status import MAX_SNAPSHOTS, Attempt, StatusBuilder, StatusData, history, running, succeeded
+from gitsync.release.storage.record import VALUES_DIGEST, Record
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 ATTEMPT = Attempt(1, "17.3.14", Digests("sha256:chart", "sha256:values"))
@@ -46,10 +46,10 @@ def writer(
     *,
     generation: int = 1,
     later: float = 0.0,
-) -> StatusWriter:
+) -> StatusBuilder:
     """On a HelmRelease with this status, ``later`` seconds after NOW."""
     metadata: Manifest = {"name": "redis", "namespace": "default", "generation": generation, "annotations": notes or {}}
-    return StatusWriter({"metadata": metadata, "status": status or {}}, NOW + timedelta(seconds=later))
+    return StatusBuilder({"metadata": metadata, "status": status or {}}, NOW + timedelta(seconds=later))
 
 
 def said(status: StatusData) -> dict[str, tuple[str, str]]:
@@ -156,12 +156,12 @@ def test_a_remedied_failure_goes_on_being_one_and_says_how_it_was_remedied() -> 
 def test_a_release_without_a_try_left_says_so_again_when_something_else_is_over() -> None:
     stalled = failed(failed(), exhausted=True)
     assert writer(stalled, later=60).acknowledged("install", ATTEMPT) == stalled
-    for meanwhile in (
+    for alongside in (
         writer(stalled).retrying("SourceNotReady", "the repository is down"),
         writer(stalled).remedying("Running 'rollback' action"),
         writer(stalled).blocked("DependencyNotReady", "a is not ready"),
     ):
-        after = writer(meanwhile).acknowledged("install", ATTEMPT)
+        after = writer(alongside).acknowledged("install", ATTEMPT)
         assert said(after) == said(stalled)
         assert message(after) == message(stalled)
         assert message(after, STALLED) == message(stalled, STALLED)

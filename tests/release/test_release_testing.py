@@ -8,9 +8,9 @@ import pytest
 
 from gitsync.api.actions import HelmTestFilter
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.release.storage.record import Summary
-from gitsync.release.reconcile.state import Action, State, Tries, decide
+from gitsync.release.reconcile.state import NextAction, State, Tries, decide
 from gitsync.release.reconcile.test import TESTS, judged, selected
+from gitsync.release.storage.record import Summary
 
 
 def release(**spec: Any) -> HelmRelease:
@@ -63,7 +63,7 @@ def test_nothing_but_a_release_in_sync_is_tested(state: State) -> None:
 
 
 def test_an_untested_release_is_tested_whatever_failed_before() -> None:
-    assert decide(State.UNTESTED, Tries("upgrade", 9)) is Action.TEST
+    assert decide(State.UNTESTED, Tries("upgrade", 9)) is NextAction.TEST
 
 
 def hook(name: str, event: str = "test") -> dict[str, Any]:

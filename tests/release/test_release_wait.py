@@ -11,16 +11,16 @@ import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import HealthCheck
+from gitsync.apply.applier import Applier
+from gitsync.apply.readiness import HealthChecks, Readiness
+from gitsync.apply.wait import WaitFor, names, older, wait_ready
+from gitsync.cel.expressions import Expressions
 from gitsync.cluster import Cluster
 from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
 from gitsync.health import Health, helm_waits_for
-from gitsync.apply.applier import Applier
-from gitsync.cel.expressions import Expressions
-from gitsync.runtime.interrupt import Interrupt
-from gitsync.apply.readiness import HealthChecks, Readiness
-from gitsync.runtime.progress import SILENCE, telling
 from gitsync.release.stuck import stuck_pods
-from gitsync.apply.wait import WaitFor, names, older, wait_ready
+from gitsync.runtime.interrupt import Interrupt
+from gitsync.runtime.progress import SILENCE, reporting
 from tests.controlplane.cluster import Cluster as ControlPlane
 
 MANAGER = "gitsync-test"
@@ -405,7 +405,7 @@ async def test_namespaces_are_filled_in_and_taken_out(live: Cluster, namespace: 
         "metadata": {"name": "r", "namespace": "x"},
     }
 
-    settled = await Applier(live, MANAGER).settle_namespaces([bare, config_map("other"), role], namespace)
+    settled = await Applier(live, MANAGER).fill_namespaces([bare, config_map("other"), role], namespace)
 
     assert [item["metadata"].get("namespace") for item in settled] == [namespace, "other", None]
     assert "namespace" not in bare["metadata"], "what was given is left as it is"
@@ -453,7 +453,7 @@ async def test_what_does_not_go_is_named_with_what_may_hold_it(live: Cluster, na
         told.append(reason)
         return len(told) < 2
 
-    with pytest.raises(NotReadyInTime) as raised, telling(listen):
+    with pytest.raises(NotReadyInTime) as raised, reporting(listen):
         await Applier(live, MANAGER).gone([gone, key], 5 * SILENCE)
 
     assert raised.value.message == f"still being deleted after {5 * SILENCE:g}s: {why}"

@@ -65,8 +65,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def values(world: World, wanted: HelmRelease) -> tuple[str, dict[str, Any]]:
-    located = await world.found.locate(wanted)
-    return located.digest, (await located.load()).values
+    artifact = await world.found.locate(wanted)
+    return artifact.digest, (await artifact.load()).values
 
 
 async def test_files_are_counted_from_the_root_of_the_repository(world: World) -> None:

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from gitsync.api.identity import ObjectKey
 from gitsync.errors import InventoryError
-from gitsync.sync import inventory as inventories
 from gitsync.sync import history as journals
+from gitsync.sync import inventory as inventories
+from gitsync.sync.history import MAX_CHANGES, MAX_COMMITS, JournalChange, JournalEntry
 from gitsync.sync.inventory import Entry, Inventory
-from gitsync.sync.history import MAX_CHANGES, MAX_COMMITS, Change, JournalEntry
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-.", min_size=1, max_size=20)
 ENTRIES = st.builds(
@@ -72,12 +72,12 @@ def test_nothing_kept_yet_is_an_empty_inventory_and_journal() -> None:
     assert journals.decode(config_map({})) == ()
 
 
-def entry(commit: str, *changes: Change, result: journals.Result = "succeeded") -> JournalEntry:
+def entry(commit: str, *changes: JournalChange, result: journals.Result = "succeeded") -> JournalEntry:
     return JournalEntry(commit, "Ann", "subject", 1.0, 2.0, result, {"created": 1}, changes)
 
 
 def test_a_journal_is_read_back_as_it_was_written() -> None:
-    kept = journals.append((entry("a"),), entry("b", Change("created", "ConfigMap/x/y", "a.yaml:1", "why")))
+    kept = journals.append((entry("a"),), entry("b", JournalChange("created", "ConfigMap/x/y", "a.yaml:1", "why")))
     assert journals.decode(config_map(journals.encode(kept))) == kept
     assert [item.commit for item in kept] == ["b", "a"]
 
@@ -88,18 +88,20 @@ def test_the_journal_keeps_the_newest_commits_and_says_how_many_changes_it_left_
         kept = journals.append(kept, entry(str(number)))
     assert len(kept) == MAX_COMMITS
     assert kept[0].commit == str(MAX_COMMITS + 4)
-    many = [Change("created", str(number)) for number in range(MAX_CHANGES + 7)]
+    many = [JournalChange("created", str(number)) for number in range(MAX_CHANGES + 7)]
     (first, *_) = journals.append((), entry("x", *many))
     assert (len(first.changes), first.more) == (MAX_CHANGES, 7)
 
 
 def test_a_commit_synced_again_after_a_failure_is_one_entry_with_what_came_of_it() -> None:
-    failed = entry("a", Change("created", "A"), Change("failed", "B", why="no such kind"), result="failed")
-    (merged,) = journals.append((failed,), entry("a", Change("created", "B")))
+    failed = entry(
+        "a", JournalChange("created", "A"), JournalChange("failed", "B", why="no such kind"), result="failed"
+    )
+    (merged,) = journals.append((failed,), entry("a", JournalChange("created", "B")))
     assert merged.result == "succeeded"
-    assert merged.changes == (Change("created", "A"), Change("created", "B"))
+    assert merged.changes == (JournalChange("created", "A"), JournalChange("created", "B"))
 
 
 def test_a_commit_that_was_held_is_replaced_when_it_is_let_through() -> None:
-    (kept,) = journals.append((entry("a", result="held"),), entry("a", Change("deleted", "A")))
-    assert (kept.result, kept.changes) == ("succeeded", (Change("deleted", "A"),))
+    (kept,) = journals.append((entry("a", result="held"),), entry("a", JournalChange("deleted", "A")))
+    assert (kept.result, kept.changes) == ("succeeded", (JournalChange("deleted", "A"),))

@@ -54,7 +54,7 @@ STALLED: dict[str, Any] = {
 def index(*manifests: Manifest) -> ReleaseIndex:
     found = ReleaseIndex()
     for manifest in manifests:
-        found.see(key(manifest["metadata"]["name"]), manifest)
+        found.update(key(manifest["metadata"]["name"]), manifest)
     return found
 
 
@@ -111,10 +111,10 @@ def test_settling_looks_only_at_what_changed_and_ends_when_nothing_moves() -> No
     found = index(release("redis"), release("backend", "redis"), release("other"))
     settling = Settling(found, [key("redis"), key("backend"), key("other")])
     assert settling.open == {key("redis"), key("backend"), key("other")}
-    found.see(key("other"), release("other", version=2, **READY))
+    found.update(key("other"), release("other", version=2, **READY))
     settling.look([key("other")])
     assert settling.open == {key("redis"), key("backend")}
-    found.see(key("redis"), release("redis", version=3, **STALLED))
+    found.update(key("redis"), release("redis", version=3, **STALLED))
     settling.look([key("redis")])
     assert settling.open == set()  # backend waits for what has failed
 
@@ -137,5 +137,5 @@ def test_a_release_whose_ready_expr_says_no_of_a_ready_dependency_waits() -> Non
 
     assert Outcomes(releases).of(key("backend")).phase == "waiting"
     assert not settling.open
-    releases.see(key("redis"), release("redis", version=2))
+    releases.update(key("redis"), release("redis", version=2))
     assert Outcomes(releases).of(key("backend")).phase == "moving"

@@ -14,13 +14,13 @@ from gitsync.errors import KindUnknown, ReleaseError
 from gitsync.release.action.ownership import MANAGED_BY, RELEASE_NAME, RELEASE_NAMESPACE
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster
     from gitsync.apply.applier import Applier
+    from gitsync.cluster import Cluster
 
 _WORDS = {"install": "install", "upgrade": "update"}
 
 
-class Newcomers:
+class Adoption:
     """The objects that a revision adds to its release. ``release`` and ``namespace`` are Helm's names of that."""
 
     def __init__(self, cluster: Cluster, applier: Applier, release: str, namespace: str) -> None:
@@ -62,7 +62,7 @@ class Newcomers:
 
     async def _key(self, manifest: Manifest) -> ObjectKey | None:
         try:
-            (settled,) = await self._applier.settle_namespaces([manifest], self._namespace)
+            (settled,) = await self._applier.fill_namespaces([manifest], self._namespace)
         except KindUnknown:
             return None
         return ObjectKey.of(settled)

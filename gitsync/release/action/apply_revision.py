@@ -10,25 +10,25 @@ import structlog
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.errors import GitsyncError
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide, take_over_fields
-from gitsync.release.flux import marked
-from gitsync.release.action.ownership import belongs_to, kept, owned
-from gitsync.release.storage.record import CLIENT_SIDE, SERVER_SIDE, ApplyMethod, Record
-from gitsync.apply.recreate import Force, Put, Replacing
-from gitsync.release.storage.store import MANAGER
+from gitsync.apply.recreate import Force, Put, Recreating
 from gitsync.apply.wait import names
+from gitsync.errors import GitsyncError
+from gitsync.release.action.ownership import belongs_to, kept, owned
+from gitsync.release.flux import marked
+from gitsync.release.storage.record import CLIENT_SIDE, SERVER_SIDE, ApplyMethod, Record
+from gitsync.release.storage.store import MANAGER
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.release.action.deploy import Content, Options, ReleaseRef
+    from gitsync.release.action.deploy import ActionOptions, ReleaseRef, RevisionContent
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ApplyManner:
     """``client_side``: by three-way merge patches rather than server-side apply; ``was_client_side``: a revision whose
     objects may be in the cluster was applied so. ``cleanup``: what is created is noted, to be deleted again.
     """
@@ -39,7 +39,7 @@ class Manner:
     force: Force
 
 
-def apply_method(wanted: ServerSideApply, content: Content, before: Sequence[Record]) -> ApplyMethod:
+def apply_method(wanted: ServerSideApply, content: RevisionContent, before: Sequence[Record]) -> ApplyMethod:
     """How a new revision is applied. ``auto``: as the revision that a rollback goes back to, else as the newest of
     those ``before`` (action/upgrade.go, getUpgradeServerSideValue; Helm 3 wrote down no method). Pure.
     """
@@ -49,10 +49,10 @@ def apply_method(wanted: ServerSideApply, content: Content, before: Sequence[Rec
     return SERVER_SIDE if last == SERVER_SIDE else CLIENT_SIDE
 
 
-def manner_of(pending: Record, before: Sequence[Record], options: Options) -> Manner:
+def manner_of(pending: Record, before: Sequence[Record], options: ActionOptions) -> ApplyManner:
     """The manner of a revision that has begun. Pure."""
     verb = pending.status.removeprefix("pending-")
-    return Manner(
+    return ApplyManner(
         client_side=pending.client_side,
         was_client_side=any(record.client_side for record in before),
         cleanup=options.cleanup_on_fail,
@@ -60,13 +60,13 @@ def manner_of(pending: Record, before: Sequence[Record], options: Options) -> Ma
     )
 
 
-class Rollout:
+class RevisionApplier:
     """Applies one revision of a release, deletes what it no longer holds, and cleans up when it failed.
 
     Of an action that is taken up again, what it had created before the interruption is not known, and never cleaned up.
     """
 
-    def __init__(self, cluster: Cluster, applier: Applier, ref: ReleaseRef, manner: Manner) -> None:
+    def __init__(self, cluster: Cluster, applier: Applier, ref: ReleaseRef, manner: ApplyManner) -> None:
         self._cluster = cluster
         self._applier = applier
         self._ref = ref
@@ -84,7 +84,7 @@ class Rollout:
         if self._manner.cleanup:
             present = await self._applier.existing(map(ObjectKey.of, objects))
             self._created = [item for item in objects if ObjectKey.of(item) not in present]
-        replacing = Replacing(self._cluster, self._applier, self._put(earlier), self._manner.force)
+        replacing = Recreating(self._cluster, self._applier, self._put(earlier), self._manner.force)
         ours = [owned(item, self._ref.name, self._ref.namespace) for item in objects]
         return await self._applier.apply_all(ours, replacing.apply)
 

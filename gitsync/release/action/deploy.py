@@ -16,14 +16,17 @@ import structlog
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.applier import Applier
+from gitsync.apply.readiness import KSTATUS, Readiness
+from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import install_order, parse_objects
 from gitsync.diff import subset_differs
 from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
-from gitsync.apply.applier import Applier
+from gitsync.release.action.adopt import Adoption
+from gitsync.release.action.apply_revision import RevisionApplier, apply_method, manner_of
 from gitsync.release.action.hooks import HookFailed, HookRun, Hooks
 from gitsync.release.action.inventory import crds_of, inventory
 from gitsync.release.action.ownership import HELM_OBJECTS, Delta, delta
-from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.release.storage.record import (
     CHART_DIGEST,
     FAILURE,
@@ -32,16 +35,13 @@ from gitsync.release.storage.record import (
     Status,
     timestamp,
 )
-from gitsync.release.action.apply_revision import Rollout, apply_method, manner_of
 from gitsync.release.storage.store import MANAGER, RecordStore
 from gitsync.release.stuck import stuck_pods
-from gitsync.release.action.adopt import Newcomers
-from gitsync.apply.wait import WaitFor, wait_ready
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.runtime.interrupt import Interrupt
     from gitsync.release.reconcile.state import Digests
+    from gitsync.runtime.interrupt import Interrupt
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class ReleaseRef(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class RevisionContent:
     """What a revision consists of: rendered text and objects, and all that its record keeps.
 
     ``of_revision`` is the one that a rollback goes back to, 0 otherwise, and ``apply_method`` how that was applied.
@@ -85,7 +85,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ActionOptions:
     """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
 
     ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit).
@@ -129,8 +129,8 @@ class Deployer:
         self,
         ref: ReleaseRef,
         verb: Verb,
-        render: Callable[[int], Awaitable[Content]],
-        options: Options,
+        render: Callable[[int], Awaitable[RevisionContent]],
+        options: ActionOptions,
         interrupt: Interrupt,
     ) -> Deployed:
         """Begin a new revision and bring it to its end. ``render(revision)`` makes its content.
@@ -144,7 +144,7 @@ class Deployer:
             before = await self._records.in_cluster(ref.storage, ref.name)
             if not options.take_ownership:
                 past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
-                newcomers = Newcomers(self._cluster, self._applier, ref.name, ref.namespace)
+                newcomers = Adoption(self._cluster, self._applier, ref.name, ref.namespace)
                 await newcomers.refuse_foreign(content.objects, past, verb)
             method = apply_method(options.server_side, content, before)
             pending = replace(_pending_record(ref, verb, revision, content, before), apply_method=method)
@@ -157,8 +157,8 @@ class Deployer:
     async def resume(
         self,
         ref: ReleaseRef,
-        render: Callable[[int], Awaitable[Content]],
-        options: Options,
+        render: Callable[[int], Awaitable[RevisionContent]],
+        options: ActionOptions,
         interrupt: Interrupt,
     ) -> Deployed:
         """Go on with the pending revision that this agent left behind."""
@@ -169,11 +169,11 @@ class Deployer:
         content = await render(latest.version)
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
-    async def confirm(self, ref: ReleaseRef, verb: Verb, options: Options) -> Record | None:
+    async def confirm(self, ref: ReleaseRef, verb: Verb, options: ActionOptions) -> Record | None:
         """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
         *before, failed = await self._records.in_cluster(ref.storage, ref.name)
         objects = await asyncio.to_thread(objects_of, failed)
-        for manifest in await self._applier.settle_namespaces(objects, ref.namespace):
+        for manifest in await self._applier.fill_namespaces(objects, ref.namespace):
             live = await self._cluster.find(ObjectKey.of(manifest))
             if live is None or subset_differs(manifest, live):
                 return None
@@ -187,7 +187,7 @@ class Deployer:
         """A revision that is deployed already, as if it had just been. Changes nothing."""
         objects = await asyncio.to_thread(objects_of, record)
         crds = await asyncio.to_thread(crds_of, record)
-        settled = await self._applier.settle_namespaces(objects, ref.namespace)
+        settled = await self._applier.fill_namespaces(objects, ref.namespace)
         return Deployed(record, delta(settled, settled), inventory([*crds, *settled]))
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
@@ -201,12 +201,12 @@ class Deployer:
         self,
         ref: ReleaseRef,
         pending: Record,
-        content: Content,
+        content: RevisionContent,
         before: Sequence[Record],
-        options: Options,
+        options: ActionOptions,
         interrupt: Interrupt,
     ) -> Deployed:
-        rollout = Rollout(self._cluster, self._applier, ref, manner_of(pending, before, options))
+        rollout = RevisionApplier(self._cluster, self._applier, ref, manner_of(pending, before, options))
         try:
             await self._apply_crds(content.crds, options, interrupt)
             pending = await self._run_hooks("pre", ref, pending, options, interrupt)
@@ -237,7 +237,12 @@ class Deployer:
         return Deployed(await self._finish(ref, pending, before, options), change, held)
 
     async def _run_hooks(
-        self, when: Literal["pre", "post"], ref: ReleaseRef, pending: Record, options: Options, interrupt: Interrupt
+        self,
+        when: Literal["pre", "post"],
+        ref: ReleaseRef,
+        pending: Record,
+        options: ActionOptions,
+        interrupt: Interrupt,
     ) -> Record:
         event = f"{when}-{pending.status.removeprefix('pending-')}"
         if not options.hooks or not any(event in hook.get("events", ()) for hook in pending.hooks):
@@ -246,10 +251,10 @@ class Deployer:
         return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
 
     async def _apply(
-        self, rollout: Rollout, ref: ReleaseRef, content: Content, before: Sequence[Record]
+        self, rollout: RevisionApplier, ref: ReleaseRef, content: RevisionContent, before: Sequence[Record]
     ) -> tuple[dict[ObjectKey, Manifest], Delta]:
         async with self._slots:
-            objects = await self._applier.settle_namespaces(content.objects, ref.namespace)
+            objects = await self._applier.fill_namespaces(content.objects, ref.namespace)
             earlier = await self._history(before, ref.namespace)
             change = delta([versions[-1] for versions in earlier.values()], objects)
             applied = await rollout.apply(objects, earlier)
@@ -261,11 +266,11 @@ class Deployer:
         found: dict[ObjectKey, list[Manifest]] = {}
         for record in records:
             objects = await asyncio.to_thread(objects_of, record)
-            for item in await self._applier.settle_namespaces(objects, namespace):
+            for item in await self._applier.fill_namespaces(objects, namespace):
                 found.setdefault(ObjectKey.of(item), []).append(item)
         return found
 
-    async def _apply_crds(self, crds: Sequence[Manifest], options: Options, interrupt: Interrupt) -> None:
+    async def _apply_crds(self, crds: Sequence[Manifest], options: ActionOptions, interrupt: Interrupt) -> None:
         if not crds or options.crds == "Skip":
             return
         if options.crds == "Create":
@@ -280,7 +285,9 @@ class Deployer:
         if await self._cluster.find(ObjectKey.of(manifest)) is None:
             await self._applier.apply(manifest)
 
-    async def _finish(self, ref: ReleaseRef, pending: Record, before: Sequence[Record], options: Options) -> Record:
+    async def _finish(
+        self, ref: ReleaseRef, pending: Record, before: Sequence[Record], options: ActionOptions
+    ) -> Record:
         for record in before:
             if record.status == "deployed":
                 await self._records.update(record.now("superseded", record.description), ref.storage)
@@ -313,7 +320,9 @@ def objects_of(record: Record) -> list[Manifest]:
     return install_order(parse_objects(record.manifest))
 
 
-def _pending_record(ref: ReleaseRef, verb: Verb, revision: int, content: Content, before: Sequence[Record]) -> Record:
+def _pending_record(
+    ref: ReleaseRef, verb: Verb, revision: int, content: RevisionContent, before: Sequence[Record]
+) -> Record:
     now = timestamp()
     return Record(
         name=ref.name,

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.applier import Applier
+from gitsync.apply.clientside import ClientSide
+from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import parse_objects
 from gitsync.errors import PASSING, KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
 from gitsync.health import finished
-from gitsync.apply.applier import Applier
-from gitsync.apply.clientside import ClientSide
 from gitsync.release.storage.record import timestamp
 from gitsync.release.storage.store import MANAGER
-from gitsync.apply.wait import WaitFor, wait_ready
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -118,7 +118,7 @@ class Hooks:
         found = await asyncio.to_thread(parse_objects, hook["manifest"])
         if len(found) != 1:
             raise ReleaseError(f"hook {hook.get('path')} does not hold one object")
-        (settled,) = await self._applier.settle_namespaces(found, namespace)
+        (settled,) = await self._applier.fill_namespaces(found, namespace)
         return settled
 
 

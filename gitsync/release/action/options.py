@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.release.action.deploy import Options, Verb
-from gitsync.cel.expressions import Expressions
 from gitsync.apply.readiness import readiness_of
+from gitsync.cel.expressions import Expressions
+from gitsync.release.action.deploy import ActionOptions, Verb
 from gitsync.release.action.uninstall import Propagation, UninstallOptions
 
 _PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
 
 
-def deploy_options(release: HelmRelease, verb: Verb, cause: str, expressions: Expressions) -> Options:
+def deploy_options(release: HelmRelease, verb: Verb, cause: str, expressions: Expressions) -> ActionOptions:
     """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit;
     ``expressions`` evaluate the health checks."""
     spec = release.spec
@@ -21,7 +21,7 @@ def deploy_options(release: HelmRelease, verb: Verb, cause: str, expressions: Ex
     action = actions[verb]
     crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}
     no_adoption = {"install": spec.install.disable_take_ownership, "upgrade": spec.upgrade.disable_take_ownership}
-    return Options(
+    return ActionOptions(
         timeout=spec.timeout_of(verb),
         wait=not action.disable_wait,
         readiness=readiness_of(spec, expressions, jobs=not action.disable_wait_for_jobs),

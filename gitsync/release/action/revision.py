@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import ReleaseContext, Rendered, parse_objects
 from gitsync.release import flux
-from gitsync.release.action.deploy import Content, ReleaseRef, objects_of
-from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, checksum
+from gitsync.release.action.deploy import ReleaseRef, RevisionContent, objects_of
 from gitsync.release.reconcile.state import Digests
+from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, checksum
 
 if TYPE_CHECKING:
+    from gitsync.release.desired import DesiredRelease
     from gitsync.release.status.status import Verb
-    from gitsync.release.desired import Target
 
 
 def context_of(ref: ReleaseRef, revision: int, verb: Verb) -> ReleaseContext:
@@ -29,9 +29,9 @@ def context_of(ref: ReleaseRef, revision: int, verb: Verb) -> ReleaseContext:
     )
 
 
-def content_from(rendered: Rendered, target: Target) -> Content:
+def content_from(rendered: Rendered, target: DesiredRelease) -> RevisionContent:
     """What a target comes to when it is rendered."""
-    return Content(
+    return RevisionContent(
         chart=rendered.chart_record,
         config=target.values,
         manifest=rendered.manifest,
@@ -43,12 +43,12 @@ def content_from(rendered: Rendered, target: Target) -> Content:
     )
 
 
-def content_of(record: Record) -> Content:
+def content_of(record: Record) -> RevisionContent:
     """What an old revision held. Its digests go with it, so that nobody has to compare to know what is deployed; one
     that Helm wrote has its own as a whole in their place, which is that of no chart.
     """
     own = checksum(record)
-    return Content(
+    return RevisionContent(
         chart=record.chart,
         config=record.config,
         manifest=record.manifest,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.applier import Applier
 from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
-from gitsync.apply.applier import Applier
 from gitsync.release.action.deploy import ReleaseRef, objects_of
 from gitsync.release.action.hooks import HookRun, Hooks
 from gitsync.release.action.ownership import belongs_to, kept
@@ -96,7 +96,7 @@ class Uninstaller:
         for record in records:
             for manifest in await asyncio.to_thread(objects_of, record):
                 try:
-                    (settled,) = await self._applier.settle_namespaces([manifest], ref.namespace)
+                    (settled,) = await self._applier.fill_namespaces([manifest], ref.namespace)
                 except KindUnknown:
                     continue  # its CRD is gone, and its objects with it
                 found[ObjectKey.of(settled)] = settled

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.release.status.status import StatusWriter
+from gitsync.release.status.status import StatusBuilder
 
 
 class Claim(NamedTuple):
@@ -28,7 +28,7 @@ class Claim(NamedTuple):
         return Claim(release.release_name, release.storage_namespace, release.kubeconfig_secret)
 
 
-class Claims:
+class ReleaseOwners:
     """The claims of all HelmReleases. One that is suspended or being deleted makes none."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Claims:
         others = {key: release for key, release in self._by_claim.get(claim, {}).items() if key != but}
         return min(others, key=_rank(others), default=None)
 
-    def superior(self, key: ObjectKey) -> ObjectKey | None:
+    def winner(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease that has the Helm release which ``key`` claims as well; None when that is its own."""
         claim = self._by_key.get(key)
         all_of_them = self._by_claim.get(claim, {}) if claim is not None else {}
@@ -67,7 +67,7 @@ def _rank(releases: dict[ObjectKey, HelmRelease]) -> Callable[[ObjectKey], tuple
 
     def rank(key: ObjectKey) -> tuple[bool, str, ObjectKey]:
         release = releases[key]
-        status = StatusWriter(release.manifest)
+        status = StatusBuilder(release.manifest)
         last = status.last_ref
         has = last is not None and (last[0], last[2]) == Claim.of(release)[:2] and not status.is_uninstalled
         return not has, release.metadata.creation_timestamp, key

@@ -15,10 +15,10 @@ from gitsync.api.names import (
     COMMIT_SUBJECT_ANNOTATION,
     DEPENDS_ON_ORIGIN_ANNOTATION,
 )
+from gitsync.apply.wait import version
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
 from gitsync.graph import Edge, Graph, Held
-from gitsync.release.dependencies.duplicates import Claims
-from gitsync.apply.wait import version
+from gitsync.release.dependencies.duplicates import ReleaseOwners
 
 Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
 #: What a release depends on, with its readyExpr about it ("" without).
@@ -33,7 +33,7 @@ class ReleaseIndex:
     def __init__(self, namespace: str = "") -> None:
         self._namespace = namespace
         #: Which of them are about the same Helm release.
-        self.claims = Claims()
+        self.owners = ReleaseOwners()
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         self._needs: dict[ObjectKey, tuple[Need, ...]] = {}
@@ -68,7 +68,7 @@ class ReleaseIndex:
     def _answer(self, key: ObjectKey, dependency: ObjectKey, expression: str) -> _Answer:
         return self._answers.get(key, {}).get((dependency, expression)) or _UNANSWERED
 
-    def blame(self, key: ObjectKey, commit: CommitInfo) -> None:
+    def removed_by(self, key: ObjectKey, commit: CommitInfo) -> None:
         """``commit`` is about to remove a release: what happens to it from now on is its doing."""
         self._blamed[key] = commit
 
@@ -89,7 +89,7 @@ class ReleaseIndex:
     def __len__(self) -> int:
         return len(self._manifests)
 
-    def see(self, key: ObjectKey, manifest: Manifest) -> None:
+    def update(self, key: ObjectKey, manifest: Manifest) -> None:
         """Take a state of an object in, unless it or a newer one is known."""
         before = self._manifests.get(key)
         if before is not None and version(before) >= version(manifest):
@@ -99,7 +99,7 @@ class ReleaseIndex:
             return
         self._manifests[key] = manifest
         self._releases[key] = release = _parse(manifest)
-        self.claims.see(key, release if isinstance(release, HelmRelease) else None)
+        self.owners.see(key, release if isinstance(release, HelmRelease) else None)
         needs = _needs(release)
         if before is None or needs != self._needs[key]:
             self._graph = None
@@ -111,7 +111,7 @@ class ReleaseIndex:
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
         self._needs.pop(key, None)
-        self.claims.see(key, None)
+        self.owners.see(key, None)
         self._blamed.pop(key, None)
         self._answers.pop(key, None)
         self._graph = None
@@ -134,7 +134,7 @@ class ReleaseIndex:
         """Whether a commit is about to apply this release."""
         return key in self._expected
 
-    def raw(self, key: ObjectKey) -> Manifest | None:
+    def manifest(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""
         return self._manifests.get(key)
 

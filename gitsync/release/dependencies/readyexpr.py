@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.health import one_line
 from gitsync.cel.expressions import Answer, Expressions, quoted
+from gitsync.health import one_line
 from gitsync.release.dependencies.index import ReleaseIndex
 
 
@@ -17,9 +17,9 @@ def judged_by_expression(release: HelmRelease) -> frozenset[ObjectKey]:
 
 async def judge_dependencies(release: HelmRelease, index: ReleaseIndex, expressions: Expressions) -> None:
     """Put the answers to the release's readyExprs into the index. Raises: RetryableError."""
-    own = index.raw(release.key)
+    own = index.manifest(release.key)
     for dependency in release.spec.depends_on:
-        live = index.raw(dependency.key(release.metadata.namespace))
+        live = index.manifest(dependency.key(release.metadata.namespace))
         if not dependency.ready_expr or own is None or live is None:
             continue
         variables = {"self": _with_status(own), "dep": _with_status(live)}

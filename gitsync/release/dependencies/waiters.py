@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.identity import ObjectKey
 
 if TYPE_CHECKING:
-    from gitsync.release.reconcile.request import Turn
+    from gitsync.release.reconcile.request import ReconcileRequest
 
 #: Seconds between two writes about dependencies of which ever fewer are not ready.
 REPEAT = 0.5
 
 
-class Blocking:
+class Waiters:
     """Who waits for whom."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Blocking:
         """Those that any change of a release may concern."""
         return [waiting for waiting, on in self._watched.items() if key in on]
 
-    def hold(self, key: ObjectKey, on: frozenset[ObjectKey]) -> float:
+    def add(self, key: ObjectKey, on: frozenset[ObjectKey]) -> float:
         """``key`` waits for ``on`` now. Returns seconds until that is worth saying: of many dependencies, one after the
         other becomes ready, and each time is not worth a write.
         """
@@ -48,14 +48,14 @@ class Blocking:
         """Any change of ``others`` may be what ``key`` waits for."""
         self._watched[key] = others
 
-    def free(self, key: ObjectKey) -> bool:
+    def remove(self, key: ObjectKey) -> bool:
         """``key`` waits for nobody any more. True when it did."""
         self._watched.pop(key, None)
         return self._on.pop(key, None) is not None
 
     def forget(self, key: ObjectKey) -> None:
         """``key`` is gone."""
-        self.free(key)
+        self.remove(key)
         self._said_at.pop(key, None)
 
 
@@ -65,13 +65,15 @@ class Once:
     def __init__(self) -> None:
         self._said: dict[ObjectKey, dict[str, str]] = {}
 
-    def __call__(self, turn: Turn, event: str, *, topic: str = "state", level: str = "info", **fields: Any) -> bool:
+    def __call__(
+        self, request: ReconcileRequest, event: str, *, topic: str = "state", level: str = "info", **fields: Any
+    ) -> bool:
         """Log, unless the last line about this topic of this release said the same. True when it was logged."""
-        said = self._said.setdefault(turn.key, {})
+        said = self._said.setdefault(request.key, {})
         if said.get(topic) == (text := f"{event} {fields}"):
             return False
         said[topic] = text
-        getattr(turn.log, level)(event, **{name: value for name, value in fields.items() if value})
+        getattr(request.log, level)(event, **{name: value for name, value in fields.items() if value})
         return True
 
     def over(self, key: ObjectKey, topic: str = "state") -> bool:

@@ -23,7 +23,7 @@ class _Fight:
     until: float = 0.0
 
 
-class Fights(Generic[K]):
+class DriftConflicts(Generic[K]):
     """Counts corrections of the fields of things. ``clock`` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

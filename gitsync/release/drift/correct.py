@@ -18,21 +18,21 @@ from gitsync.api.conditions import get_condition, remove_condition, set_conditio
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import DRIFT_DETECTED, DRIFTED, TRUE
+from gitsync.apply.applier import CRD_GROUP, Applier
 from gitsync.diff import Change, changes, normalised, subset_differs, summary
 from gitsync.errors import KindUnknown
-from gitsync.apply.applier import CRD_GROUP, Applier
 from gitsync.release.action.deploy import ReleaseRef, objects_of
-from gitsync.release.drift.ignore import opted_out, tolerating
-from gitsync.release.status.events import Happening
-from gitsync.release.drift.conflicts import Fights
 from gitsync.release.action.inventory import CRD, crds_of
 from gitsync.release.action.ownership import HELM_OBJECTS, owned
+from gitsync.release.drift.conflicts import DriftConflicts
+from gitsync.release.drift.ignore import opted_out, tolerating
+from gitsync.release.status.events import Event
 from gitsync.release.storage.store import MANAGER, RecordStore
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+    from gitsync.cluster import Cluster, Informer, WatchEvent
+    from gitsync.release.reconcile.request import ReconcileRequest
     from gitsync.runtime.interrupt import Interrupt
-    from gitsync.release.reconcile.request import Turn
 
 DRIFT_CORRECTED = "DriftCorrected"
 #: Among the scopes that are watched: the CRDs without Helm's label.
@@ -67,22 +67,22 @@ class Drift:
         self._wake = wake
         self._applier = Applier(cluster, MANAGER)
         self._followed: dict[ObjectKey, _Followed] = {}
-        self._fights: Fights[tuple[ObjectKey, ObjectKey]] = Fights()
+        self._fights: DriftConflicts[tuple[ObjectKey, ObjectKey]] = DriftConflicts()
         self._said: dict[ObjectKey, str] = {}
 
-    async def check(self, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> float | None:
+    async def check(self, request: ReconcileRequest, release: HelmRelease, interrupt: Interrupt) -> float | None:
         """Look for drift of a release that is in sync; report it or put it right. Returns seconds until another look.
 
         Raises: ApiError, ClusterUnavailable, Superseded.
         """
         mode = release.spec.drift_detection.mode
         if mode == "disabled":
-            await self.forget(turn.key)
-            await self._calm(turn)
+            await self.forget(request.key)
+            await self._calm(request)
             return None
-        followed = await self._follow(turn.key, release)
+        followed = await self._follow(request.key, release)
         suspects = followed.suspects = [key for key in followed.desired if followed.differs(key)]
-        waiting = [key for key in suspects if self._fights.pause((turn.key, key))]
+        waiting = [key for key in suspects if self._fights.pause((request.key, key))]
         drifted: list[Drifted] = []
         for key in suspects:
             interrupt.check()
@@ -99,11 +99,11 @@ class Drift:
             else:
                 drifted.append(found)
         if mode == "warn":
-            await self._warn(turn, drifted)
+            await self._warn(request, drifted)
             return None
-        await self._calm(turn)
-        await self._correct(turn, drifted, interrupt)
-        pauses = [self._fights.pause((turn.key, key)) for key in suspects]
+        await self._calm(request)
+        await self._correct(request, drifted, interrupt)
+        pauses = [self._fights.pause((request.key, key)) for key in suspects]
         return min((pause for pause in pauses if pause), default=None)
 
     async def forget(self, key: ObjectKey) -> None:
@@ -131,7 +131,7 @@ class Drift:
             known.release = release
             return known
         record = await self._records.read(ref.storage, ref.name, latest.version)
-        objects = await self._applier.settle_namespaces(await asyncio.to_thread(objects_of, record), ref.namespace)
+        objects = await self._applier.fill_namespaces(await asyncio.to_thread(objects_of, record), ref.namespace)
         desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
         crds = {ObjectKey.of(item): item for item in await asyncio.to_thread(crds_of, record)} if replaces_crds else {}
         followed = _Followed(self._cluster, revision, release, desired, crds, lambda: self._wake(key))
@@ -154,33 +154,33 @@ class Drift:
         found = changes(normalised(live), normalised(after))
         return Drifted(key, tolerant, tuple(found), by=_last_writer(live)) if found else None
 
-    async def _warn(self, turn: Turn, drifted: list[Drifted]) -> None:
+    async def _warn(self, request: ReconcileRequest, drifted: list[Drifted]) -> None:
         if not drifted:
-            await self._calm(turn)
+            await self._calm(request)
             return
         text = f"the cluster differs from the release: {_names(drifted)}"
-        if self._said.get(turn.key) != text:
-            self._said[turn.key] = text
-            turn.log.warning("release has drifted", objects=_names(drifted))
-            turn.tell(Happening("Warning", DRIFT_DETECTED, text))
-        status = turn.status.old
-        generation = turn.manifest["metadata"].get("generation", 0)
+        if self._said.get(request.key) != text:
+            self._said[request.key] = text
+            request.log.warning("release has drifted", objects=_names(drifted))
+            request.tell(Event("Warning", DRIFT_DETECTED, text))
+        status = request.status.old
+        generation = request.manifest["metadata"].get("generation", 0)
         said = set_condition(
             status.get("conditions"), DRIFTED, TRUE, DRIFT_DETECTED, text, generation, datetime.now(UTC)
         )
-        await turn.write({**status, "conditions": said})
+        await request.write({**status, "conditions": said})
 
-    async def _calm(self, turn: Turn) -> None:
+    async def _calm(self, request: ReconcileRequest) -> None:
         """There is no drift to warn of any more."""
-        self._said.pop(turn.key, None)
-        status = turn.status.old
+        self._said.pop(request.key, None)
+        status = request.status.old
         if get_condition(status.get("conditions"), DRIFTED) is not None:
-            await turn.write({**status, "conditions": remove_condition(status["conditions"], DRIFTED)})
+            await request.write({**status, "conditions": remove_condition(status["conditions"], DRIFTED)})
 
-    async def _correct(self, turn: Turn, drifted: list[Drifted], interrupt: Interrupt) -> None:
+    async def _correct(self, request: ReconcileRequest, drifted: list[Drifted], interrupt: Interrupt) -> None:
         corrected = []
         for item in drifted:
-            fight = (turn.key, item.key)
+            fight = (request.key, item.key)
             fields = {str(change) for change in item.changes} or {""}
             if self._fights.corrects(fight, fields):
                 if item.key.kind == CRD:
@@ -190,11 +190,13 @@ class Drift:
                 corrected.append(item)
             elif self._fights.is_first(fight):
                 text = f"somebody changes {item} again and again; it is left alone for a while"
-                turn.log.warning("drift comes back", object=str(item), hint="driftDetection.ignore lets the other win")
-                turn.tell(Happening("Warning", DRIFT_DETECTED, text))
+                request.log.warning(
+                    "drift comes back", object=str(item), hint="driftDetection.ignore lets the other win"
+                )
+                request.tell(Event("Warning", DRIFT_DETECTED, text))
         if corrected:
-            turn.log.info("drift corrected", objects=_names(corrected))
-            turn.tell(Happening("Normal", DRIFT_CORRECTED, f"put back as the release has it: {_names(corrected)}"))
+            request.log.info("drift corrected", objects=_names(corrected))
+            request.tell(Event("Normal", DRIFT_CORRECTED, f"put back as the release has it: {_names(corrected)}"))
 
 
 class _Followed:
@@ -221,7 +223,7 @@ class _Followed:
         self.suspects: list[ObjectKey] = []
         self._on_drift = on_drift
         self._stack = AsyncExitStack()
-        self._watches: dict[tuple[str, str, str], SharedWatch] = {}
+        self._watches: dict[tuple[str, str, str], Informer] = {}
 
     async def begin(self) -> None:
         """Watch every kind. All releases share one stream for each, as those do that wait for their objects."""
@@ -236,7 +238,7 @@ class _Followed:
             await self.end()
             raise
 
-    async def _enter(self, watch: SharedWatch) -> SharedWatch:
+    async def _enter(self, watch: Informer) -> Informer:
         entered = await self._stack.enter_async_context(watch)
         self._stack.callback(entered.subscribe(self._on_event))
         return entered

@@ -23,57 +23,59 @@ from gitsync.errors import (
     TerminalError,
     WebhookUnavailable,
 )
-from gitsync.release.status.events import Happening
 from gitsync.release.desired import ref_of
+from gitsync.release.status.events import Event
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.cluster import Cluster
+    from gitsync.release.clusters import TargetClusters
+    from gitsync.release.reconcile.request import ReconcileRequest
     from gitsync.runtime.interrupt import Interrupt
-    from gitsync.release.clusters import Sites
-    from gitsync.release.reconcile.request import Turn
 
 
-async def leave(sites: Sites, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
+async def leave(
+    clusters: TargetClusters, request: ReconcileRequest, release: HelmRelease, interrupt: Interrupt
+) -> None:
     """Uninstall, unless nobody ever can: what was needed to get there is gone, or nothing was ever tried there (both as
     Flux).
 
-    Raises: as ``Performer.uninstall`` and ``Sites.of``.
+    Raises: as ``ActionRunner.uninstall`` and ``TargetClusters.of``.
     """
     try:
-        turn.site = await sites.of(release)
-        await _uninstall(sites.own.cluster, turn, release, interrupt)
+        request.target = await clusters.of(release)
+        await _uninstall(clusters.own.cluster, request, release, interrupt)
     except GitsyncError as error:
         if isinstance(error, MissingRight):
             try:
-                await sites.confirm(release)
+                await clusters.confirm(release)
             except ServiceAccountMissing as missing:
                 error = missing
-        if not _for_good(error, turn):
+        if not _for_good(error, request):
             raise error
-        turn.log.warning("release is let go without being uninstalled", why=error.message)
-        turn.tell(Happening("Warning", UNINSTALL_FAILED, f"let go without being uninstalled: {error.message}"))
+        request.log.warning("release is let go without being uninstalled", why=error.message)
+        request.tell(Event("Warning", UNINSTALL_FAILED, f"let go without being uninstalled: {error.message}"))
 
 
-def _for_good(error: GitsyncError, turn: Turn) -> bool:
+def _for_good(error: GitsyncError, request: ReconcileRequest) -> bool:
     """Whether ``error`` keeps a release from ever being uninstalled where it is, or there is nothing to be."""
     if isinstance(error, KubeConfigMissing | ServiceAccountMissing):
         return True
-    never_tried = "lastAttemptedGeneration" not in turn.status.old
+    never_tried = "lastAttemptedGeneration" not in request.status.old
     return never_tried and isinstance(error, (KubeConfigRefused, ClusterUnavailable, *NO_ACCESS))
 
 
-async def _uninstall(cluster: Cluster, turn: Turn, release: HelmRelease, interrupt: Interrupt) -> None:
+async def _uninstall(cluster: Cluster, request: ReconcileRequest, release: HelmRelease, interrupt: Interrupt) -> None:
     """``cluster`` is the HelmRelease's; where its namespace goes, what hinders that no longer counts."""
-    performer = turn.site.performer
+    actions = request.target.actions
     try:
-        await performer.uninstall(turn, release, ref_of(release), interrupt)
+        await actions.uninstall(request, release, ref_of(release), interrupt)
     except (TerminalError, WebhookUnavailable) as error:
-        if isinstance(error, MissingRight) or not await _is_leaving(cluster, turn.key.namespace):
+        if isinstance(error, MissingRight) or not await _is_leaving(cluster, request.key.namespace):
             raise
-        turn.log.warning("namespace is being deleted, its release goes with it", why=error.message)
+        request.log.warning("namespace is being deleted, its release goes with it", why=error.message)
         with suppress(TerminalError, WebhookUnavailable):
-            await performer.uninstall(turn, release, ref_of(release), interrupt, in_a_hurry=True)
+            await actions.uninstall(request, release, ref_of(release), interrupt, in_a_hurry=True)
 
 
 async def _is_leaving(cluster: Cluster, namespace: str) -> bool:

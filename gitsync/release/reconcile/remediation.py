@@ -19,24 +19,24 @@ from gitsync.api.names import (
     UNINSTALL_SUCCEEDED,
 )
 from gitsync.errors import PASSING, GitsyncError, NotFound, ReleaseError, TerminalError, UninstallFailed
-from gitsync.release.action.revision import content_of
-from gitsync.release.action.deploy import Content, Deployed, Deployer, Options, ReleaseRef
-from gitsync.release.status.events import named
+from gitsync.release.action.deploy import ActionOptions, Deployed, Deployer, ReleaseRef, RevisionContent
 from gitsync.release.action.options import uninstall_options
-from gitsync.release.storage.record import Record, RecordError, Summary, checksum
-from gitsync.release.masking import without_secrets
-from gitsync.release.status.status import StatusData, running, succeeded
-from gitsync.release.storage.store import RecordStore
-from gitsync.release.reconcile.test import TESTS
+from gitsync.release.action.revision import content_of
 from gitsync.release.action.uninstall import Uninstaller
+from gitsync.release.masking import without_secrets
+from gitsync.release.reconcile.test import TESTS
+from gitsync.release.status.events import named
+from gitsync.release.status.status import StatusData, running, succeeded
+from gitsync.release.storage.record import Record, RecordError, Summary, checksum
+from gitsync.release.storage.store import RecordStore
 
 if TYPE_CHECKING:
+    from gitsync.release.desired import DesiredRelease
+    from gitsync.release.reconcile.request import ReconcileRequest
     from gitsync.runtime.interrupt import Interrupt
-    from gitsync.release.desired import Target
-    from gitsync.release.reconcile.request import Turn
 
 
-class Remedies:
+class Remediation:
     """Rolls back and uninstalls what has failed."""
 
     def __init__(self, records: RecordStore, deployer: Deployer, uninstaller: Uninstaller) -> None:
@@ -44,16 +44,18 @@ class Remedies:
         self._deployer = deployer
         self._uninstaller = uninstaller
 
-    async def uninstall(self, turn: Turn, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt) -> None:
+    async def uninstall(
+        self, request: ReconcileRequest, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt
+    ) -> None:
         """Uninstall the failed release.
 
         Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; Superseded.
         """
-        before = turn.status.old
+        before = request.status.old
         what = named(before)
-        if not turn.status.remedy_failed(UNINSTALL_FAILED):
-            turn.log.info("uninstalling the failed release before the next try")
-            await turn.write(turn.status.remedying(running("uninstall", release.spec.timeout_of("uninstall"))))
+        if not request.status.remedy_failed(UNINSTALL_FAILED):
+            request.log.info("uninstalling the failed release before the next try")
+            await request.write(request.status.remedying(running("uninstall", release.spec.timeout_of("uninstall"))))
         try:
             await self._uninstaller.uninstall(ref, uninstall_options(release, keep_history=False), interrupt)
         except PASSING:
@@ -62,41 +64,46 @@ class Remedies:
             text = f"Helm uninstall remediation for release {what} failed: {error.message}"
             raise UninstallFailed(text, hint=error.hint, condition=REMEDIATED) from error
         text = f"Helm uninstall remediation for release {what} succeeded"
-        past = turn.status.forgotten()
-        await turn.write(turn.status.remedied(before, True, UNINSTALL_SUCCEEDED, text, past))
+        past = request.status.forgotten()
+        await request.write(request.status.remedied(before, True, UNINSTALL_SUCCEEDED, text, past))
 
     async def roll_back(
-        self, turn: Turn, release: HelmRelease, target: Target, options: Options, interrupt: Interrupt
+        self,
+        request: ReconcileRequest,
+        release: HelmRelease,
+        target: DesiredRelease,
+        options: ActionOptions,
+        interrupt: Interrupt,
     ) -> None:
         """Roll back to the last good revision, or say why that could not be: it is not tried again.
 
         Raises: RetryableError and what is PASSING: to be called again; Superseded.
         """
-        before, past, ref = turn.status.old, None, target.ref
-        await turn.write(turn.status.remedying(running("rollback", release.spec.timeout_of("rollback"))))
+        before, past, ref = request.status.old, None, target.ref
+        await request.write(request.status.remedying(running("rollback", release.spec.timeout_of("rollback"))))
         try:
-            past = await self._begun(ref) or await self._good(turn, release, ref)
-            deployed = await self._deploy(turn, ref, past, options, interrupt)
+            past = await self._begun(ref) or await self._good(request, release, ref)
+            deployed = await self._deploy(request, ref, past, options, interrupt)
         except PASSING:
             raise
         except TerminalError as error:
             last = release.spec.upgrade.remediation.exhausted(before.get("upgradeFailures", 0))
-            await self._failed(turn, ref, before, past, without_secrets(error, target.secrets), last=last)
+            await self._failed(request, ref, before, past, without_secrets(error, target.secrets), last=last)
             return
         record = deployed.record
-        turn.log.info("failed upgrade rolled back", revision=record.version, to_revision=_goal(past))
+        request.log.info("failed upgrade rolled back", revision=record.version, to_revision=_goal(past))
         text = f"Helm rollback to previous release {_described(past)} succeeded"
-        remembered = turn.status.remembered(record, ref.storage)
+        remembered = request.status.remembered(record, ref.storage)
         remembered |= {"inventory": (await self._deployer.found(ref, record)).inventory}
-        await turn.write(turn.status.remedied(before, True, ROLLBACK_SUCCEEDED, text, remembered))
+        await request.write(request.status.remedied(before, True, ROLLBACK_SUCCEEDED, text, remembered))
 
-    async def confirmed(self, turn: Turn, record: Record, ref: ReleaseRef) -> None:
+    async def confirmed(self, request: ReconcileRequest, record: Record, ref: ReleaseRef) -> None:
         """A rollback that was not ready in time has become ready."""
-        status = turn.status
+        status = request.status
         text = f"{succeeded('rollback', record)}, after its deadline"
         remembered = status.remembered(record, ref.storage)
         remembered |= {"inventory": (await self._deployer.found(ref, record)).inventory}
-        await turn.write(status.remedied(status.old, True, ROLLBACK_SUCCEEDED, text, remembered))
+        await request.write(status.remedied(status.old, True, ROLLBACK_SUCCEEDED, text, remembered))
 
     async def _begun(self, ref: ReleaseRef) -> Record | None:
         """A rollback that was cut short; its own record holds all that it brings back."""
@@ -105,29 +112,29 @@ class Remedies:
             return None
         return await self._records.read(ref.storage, ref.name, latest.version)
 
-    async def _good(self, turn: Turn, release: HelmRelease, ref: ReleaseRef) -> Record:
+    async def _good(self, request: ReconcileRequest, release: HelmRelease, ref: ReleaseRef) -> Record:
         """The newest revision to roll back to. Raises: ReleaseError when there is none."""
         untested = release.spec.upgrade.remediation.ignores_test_failures(release.spec.test)
         refused = []
         for item in candidates(self._records.revisions(ref.storage, ref.name), failed_tests=untested):
             try:
                 record = await self._records.read(ref.storage, ref.name, item.version)
-                why = mismatch(record, turn.status.digest_of(item.version))
+                why = mismatch(record, request.status.digest_of(item.version))
             except (NotFound, RecordError) as error:
                 why = error.message
             if not why:
                 return record
-            turn.log.warning("revision cannot be rolled back to", revision=item.version, why=why)
+            request.log.warning("revision cannot be rolled back to", revision=item.version, why=why)
             refused.append(f"revision {item.version}: {why}")
         reasons = f" ({'; '.join(refused)})" if refused else ""
         raise ReleaseError(f"there is no good revision to roll back to{reasons}", action="rollback")
 
     async def _deploy(
-        self, turn: Turn, ref: ReleaseRef, past: Record, options: Options, interrupt: Interrupt
+        self, request: ReconcileRequest, ref: ReleaseRef, past: Record, options: ActionOptions, interrupt: Interrupt
     ) -> Deployed:
-        turn.log.info("rolling back the failed upgrade", to_revision=_goal(past))
+        request.log.info("rolling back the failed upgrade", to_revision=_goal(past))
 
-        async def content(revision: int) -> Content:
+        async def content(revision: int) -> RevisionContent:
             return content_of(past)
 
         if past.status == "pending-rollback":
@@ -135,19 +142,26 @@ class Remedies:
         return await self._deployer.deploy(ref, "rollback", content, options, interrupt)
 
     async def _failed(
-        self, turn: Turn, ref: ReleaseRef, before: StatusData, past: Record | None, error: GitsyncError, *, last: bool
+        self,
+        request: ReconcileRequest,
+        ref: ReleaseRef,
+        before: StatusData,
+        past: Record | None,
+        error: GitsyncError,
+        *,
+        last: bool,
     ) -> None:
         latest = self._records.latest(ref.storage, ref.name)
         remembered: StatusData = {}
-        if latest is not None and latest.version > turn.status.last_revision:
+        if latest is not None and latest.version > request.status.last_revision:
             failed = await self._records.read(ref.storage, ref.name, latest.version)
-            remembered = turn.status.remembered(failed, ref.storage)
+            remembered = request.status.remembered(failed, ref.storage)
         target = f" to previous release {_described(past)}" if past else ""
         then = "nothing more is tried" if last else "the upgrade is tried again"
         hint = error.hint or "the next commit that changes this release tries again"
-        turn.log.error("rollback failed", error=error, hint=hint, then=then)
+        request.log.error("rollback failed", error=error, hint=hint, then=then)
         text = f"Helm rollback{target} failed: {error.message}"
-        await turn.write(turn.status.remedied(before, False, ROLLBACK_FAILED, text, remembered))
+        await request.write(request.status.remedied(before, False, ROLLBACK_FAILED, text, remembered))
 
 
 def candidates(revisions: Sequence[Summary], *, failed_tests: bool) -> list[Summary]:

@@ -9,22 +9,22 @@ import structlog
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.logs import commit_context
-from gitsync.release.status.events import Happening, cause_of, news
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.status.status import StatusData, StatusWriter
+from gitsync.release.status.events import Event, cause_of, news
+from gitsync.release.status.status import StatusBuilder, StatusData
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+    from gitsync.release.clusters import TargetCluster
     from gitsync.runtime.recorder import EventRecorder
-    from gitsync.release.clusters import Site
 
 MANAGER = "gitsync"
 log = structlog.get_logger(__name__)
 
 
-class Turn:
+class ReconcileRequest:
     """``key`` and ``manifest`` are the HelmRelease's, ``commit`` the one that last changed it (None: no commit did);
-    ``site`` is where the release is worked on in this pass.
+    ``target`` is where the release is worked on in this pass.
     """
 
     def __init__(
@@ -32,27 +32,27 @@ class Turn:
         cluster: Cluster,
         index: ReleaseIndex,
         events: EventRecorder,
-        site: Site,
+        target: TargetCluster,
         key: ObjectKey,
         commit: CommitInfo | None,
     ) -> None:
-        manifest = index.raw(key)
+        manifest = index.manifest(key)
         assert manifest is not None
         self._cluster = cluster
         self._index = index
         self._events = events
-        self.site = site
+        self.target = target
         #: Whether it was worked on elsewhere, or by nobody, before.
-        self.arrived = False
+        self.changed_cluster = False
         self.key = key
         self.manifest: Manifest = manifest
         self.commit = commit
         self.log = log.bind(release=key, **(commit_context(commit) if commit else {}))
 
     @property
-    def status(self) -> StatusWriter:
+    def status(self) -> StatusBuilder:
         """Builds on the status as last written."""
-        return StatusWriter(self.manifest)
+        return StatusBuilder(self.manifest)
 
     async def write(self, status: StatusData) -> bool:
         """Write the status unless it says what it said before, and Events for what is news. True when it was written.
@@ -65,13 +65,13 @@ class Turn:
         if not changed:
             return False
         self.manifest = await self._cluster.patch(self.key, {"status": changed}, manager=MANAGER, subresource="status")
-        self._index.see(self.key, self.manifest)
-        for happening in news(old, status):
-            self.tell(happening)
+        self._index.update(self.key, self.manifest)
+        for event in news(old, status):
+            self.tell(event)
         return True
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, event: Event) -> None:
         """Have an Event written about the HelmRelease, the commit added to its words."""
         cause = cause_of(self.commit)
-        message = f"{happening.message} ({cause})" if cause else happening.message
-        self._events.record(self.manifest, replace(happening, message=message))
+        message = f"{event.message} ({cause})" if cause else event.message
+        self._events.record(self.manifest, replace(event, message=message))

@@ -6,10 +6,10 @@ from gitsync.api.actions import Install, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import ROLLBACK_FAILED
 from gitsync.release.reconcile.state import Tries
-from gitsync.release.status.status import Attempt, StatusWriter, Verb
+from gitsync.release.status.status import Attempt, StatusBuilder, Verb
 
 
-def policy_of(release: HelmRelease, status: StatusWriter, verb: Verb) -> Install | Upgrade:
+def policy_of(release: HelmRelease, status: StatusBuilder, verb: Verb) -> Install | Upgrade:
     """The policy for a failure of ``verb``. An install that is to be retried (RetryOnFailure) is retried by upgrades,
     as in Flux; unlike there it is still the install's policy that counts, until a revision has been good.
     """
@@ -18,7 +18,7 @@ def policy_of(release: HelmRelease, status: StatusWriter, verb: Verb) -> Install
     return install if verb == "install" or retried else release.spec.upgrade
 
 
-def tries_of(release: HelmRelease, status: StatusWriter, attempt: Attempt) -> Tries:
+def tries_of(release: HelmRelease, status: StatusBuilder, attempt: Attempt) -> Tries:
     """The policy for what was tried last, with how often exactly that has failed."""
     verb = status.last_verb
     failures = status.failures(verb, attempt)

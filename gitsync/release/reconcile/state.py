@@ -36,7 +36,7 @@ class State(StrEnum):
     IN_SYNC = "in-sync"
 
 
-class Action(StrEnum):
+class NextAction(StrEnum):
     """What to do next."""
 
     NOTHING = "nothing"
@@ -122,35 +122,39 @@ class Tries:
 
 
 _PLAIN = {
-    State.ABSENT: Action.INSTALL,
-    State.RESUMABLE: Action.RESUME,
-    State.INTERRUPTED: Action.UNLOCK,
-    State.LOCKED: Action.WAIT,
-    State.STALE_LOCK: Action.UNLOCK,
-    State.OUT_OF_SYNC: Action.UPGRADE,
-    State.UNMANAGED: Action.COMPARE,
-    State.UNTESTED: Action.TEST,
-    State.IN_SYNC: Action.NOTHING,
+    State.ABSENT: NextAction.INSTALL,
+    State.RESUMABLE: NextAction.RESUME,
+    State.INTERRUPTED: NextAction.UNLOCK,
+    State.LOCKED: NextAction.WAIT,
+    State.STALE_LOCK: NextAction.UNLOCK,
+    State.OUT_OF_SYNC: NextAction.UPGRADE,
+    State.UNMANAGED: NextAction.COMPARE,
+    State.UNTESTED: NextAction.TEST,
+    State.IN_SYNC: NextAction.NOTHING,
 }
 
-_REMEDY = {"uninstall": Action.UNINSTALL_AND_RETRY, "rollback": Action.ROLLBACK_AND_RETRY, "none": Action.RETRY}
+_REMEDY = {
+    "uninstall": NextAction.UNINSTALL_AND_RETRY,
+    "rollback": NextAction.ROLLBACK_AND_RETRY,
+    "none": NextAction.RETRY,
+}
 
 
-def decide(state: State, tries: Tries) -> Action:
+def decide(state: State, tries: Tries) -> NextAction:
     """The next action. ``tries`` counts failures of exactly this generation, chart and values.
 
     A release whose failed install was uninstalled (ABSENT with no try left) is stalled, not installed for ever.
     """
     failed = tries.failures > 0
     if state is State.FAILED:
-        return Action.STALL if tries.exhausted and tries.remedy == "none" else _REMEDY[tries.remedy]
+        return NextAction.STALL if tries.exhausted and tries.remedy == "none" else _REMEDY[tries.remedy]
     if state is State.ROLLING_BACK:
-        return Action.ROLLBACK_AND_RETRY if failed and tries.strategy == "rollback" else Action.UNLOCK
+        return NextAction.ROLLBACK_AND_RETRY if failed and tries.strategy == "rollback" else NextAction.UNLOCK
     if state is State.UNINSTALLING:
-        return Action.UNINSTALL_AND_RETRY if failed and tries.strategy == "uninstall" else Action.UNLOCK
+        return NextAction.UNINSTALL_AND_RETRY if failed and tries.strategy == "uninstall" else NextAction.UNLOCK
     if state is State.ABSENT and failed and tries.exhausted:
-        return Action.STALL
+        return NextAction.STALL
     if state is State.OUT_OF_SYNC and failed and tries.exhausted and tries.strategy == "rollback":
         # The last failure was rolled back, or could not be: the cluster runs the old content on purpose.
-        return Action.STALL
+        return NextAction.STALL
     return _PLAIN[state]

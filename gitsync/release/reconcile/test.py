@@ -26,19 +26,19 @@ from gitsync.api.names import (
     TRUE,
     UNKNOWN,
 )
-from gitsync.errors import GitsyncError, ReleaseError
 from gitsync.apply.applier import Applier
+from gitsync.errors import GitsyncError, ReleaseError
 from gitsync.release.action.deploy import Deployed, ReleaseRef
 from gitsync.release.action.hooks import HookData, HookFailed, HookRun, Hooks
-from gitsync.release.storage.record import Record, Summary
 from gitsync.release.reconcile.state import State
 from gitsync.release.status.status import Attempt, StatusData, Verb, running, succeeded
+from gitsync.release.storage.record import Record, Summary
 from gitsync.release.storage.store import MANAGER, RecordStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+    from gitsync.release.reconcile.request import ReconcileRequest
     from gitsync.runtime.interrupt import Interrupt
-    from gitsync.release.reconcile.request import Turn
 
 #: On a deployed record: how its tests went.
 TESTS = "gitsync.dev/tests"
@@ -74,31 +74,33 @@ class ChartTests:
         self._hooks = Hooks(cluster, Applier(cluster, MANAGER))
 
     async def deployed(
-        self, turn: Turn, release: HelmRelease, deployed: Deployed, attempt: Attempt, verb: Verb
+        self, request: ReconcileRequest, release: HelmRelease, deployed: Deployed, attempt: Attempt, verb: Verb
     ) -> float | None:
         """Say that a revision was deployed: Ready, or with its tests still to come. Returns seconds until they are."""
         record, storage = deployed.record, release.storage_namespace
-        status = turn.status.released(succeeded(verb, record), record, storage, attempt, verb)
+        status = request.status.released(succeeded(verb, record), record, storage, attempt, verb)
         status |= {"inventory": deployed.inventory}
         if not release.spec.test.enable:
-            await turn.write(status)
+            await request.write(status)
             return None
-        await turn.write(_to_be_tested(turn, status, running("test", release.spec.timeout_of("test"))))
+        await request.write(_to_be_tested(request, status, running("test", release.spec.timeout_of("test"))))
         return 0.0
 
-    async def run(self, turn: Turn, release: HelmRelease, attempt: Attempt, interrupt: Interrupt) -> None:
+    async def run(
+        self, request: ReconcileRequest, release: HelmRelease, attempt: Attempt, interrupt: Interrupt
+    ) -> None:
         """Run the tests of the newest revision, unless they have been, and say how they went.
 
         Raises: ChartTestsFailed when that is a failure of the release; RetryableError and Superseded when they are
         still to be run.
         """
         ref = ReleaseRef(release.release_name, release.release_namespace, release.storage_namespace)
-        verb = turn.status.last_verb
+        verb = request.status.last_verb
         latest = self._records.latest(ref.storage, ref.name)
         assert latest is not None
         record = await self._records.read(ref.storage, ref.name, latest.version)
         timeout = release.spec.timeout_of("test")
-        await turn.write(turn.status.progressing(running("test", timeout)))
+        await request.write(request.status.progressing(running("test", timeout)))
         chosen = selected(record.hooks, release.spec.test.filters)
         ran = _ran(record, chosen)
         failed = next((hook for hook in ran if hook["last_run"].get("phase") == "Failed"), None)
@@ -111,11 +113,11 @@ class ChartTests:
         phase: Phase = "Failed" if error else "Succeeded"
         record = replace(record, annotations={**record.annotations, TESTS: phase})
         await self._records.update(record, ref.storage)
-        turn.log.info("release tested", revision=record.version, tests=len(chosen), result=phase.lower())
+        request.log.info("release tested", revision=record.version, tests=len(chosen), result=phase.lower())
         if error is not None and not _ignored(release, verb):
             raise ChartTestsFailed(error, record) from error
-        status = turn.status.released(succeeded(verb, record), record, ref.storage, attempt, verb)
-        await turn.write(_tested(turn, status, record, len(chosen), error))
+        status = request.status.released(succeeded(verb, record), record, ref.storage, attempt, verb)
+        await request.write(_tested(request, status, record, len(chosen), error))
 
     async def _run(
         self, record: Record, chosen: Sequence[HookData], run: HookRun, interrupt: Interrupt
@@ -163,25 +165,27 @@ def _ignored(release: HelmRelease, verb: Verb) -> bool:
     return action.remediation.ignores_test_failures(release.spec.test)
 
 
-def _to_be_tested(turn: Turn, released: StatusData, text: str) -> StatusData:
+def _to_be_tested(request: ReconcileRequest, released: StatusData, text: str) -> StatusData:
     """Released, but not Ready yet. Failures stay counted: a test that fails again must not be tried without end."""
-    counted = {name: turn.status.old[name] for name in _COUNTERS if name in turn.status.old}
+    counted = {name: request.status.old[name] for name in _COUNTERS if name in request.status.old}
     status = {**released, **counted}
-    return _said(turn, status, (RECONCILING, TRUE, PROGRESSING, text), (READY, UNKNOWN, PROGRESSING, text))
+    return _said(request, status, (RECONCILING, TRUE, PROGRESSING, text), (READY, UNKNOWN, PROGRESSING, text))
 
 
-def _tested(turn: Turn, released: StatusData, record: Record, count: int, error: GitsyncError | None) -> StatusData:
+def _tested(
+    request: ReconcileRequest, released: StatusData, record: Record, count: int, error: GitsyncError | None
+) -> StatusData:
     """Ready and tested; or tested in vain, where nobody minds."""
     if error is not None:
-        return _said(turn, released, (TEST_SUCCESS, FALSE, TEST_FAILED, error.message))
+        return _said(request, released, (TEST_SUCCESS, FALSE, TEST_FAILED, error.message))
     hooks = "no test hooks" if not count else f"{count} test hook{'s' * (count > 1)} completed successfully"
     text = f"{succeeded('test', record)}: {hooks}"
-    return _said(turn, released, (READY, TRUE, TEST_SUCCEEDED, text), (TEST_SUCCESS, TRUE, TEST_SUCCEEDED, text))
+    return _said(request, released, (READY, TRUE, TEST_SUCCEEDED, text), (TEST_SUCCESS, TRUE, TEST_SUCCEEDED, text))
 
 
-def _said(turn: Turn, status: StatusData, *said: tuple[str, str, str, str]) -> StatusData:
+def _said(request: ReconcileRequest, status: StatusData, *said: tuple[str, str, str, str]) -> StatusData:
     conditions = status["conditions"]
-    generation, now = turn.manifest["metadata"].get("generation", 0), datetime.now(UTC)
+    generation, now = request.manifest["metadata"].get("generation", 0), datetime.now(UTC)
     for kind, value, reason, message in said:
         conditions = set_condition(conditions, kind, value, reason, message, generation, now)
     return {**status, "conditions": conditions}

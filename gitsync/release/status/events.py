@@ -31,7 +31,7 @@ _PASSING = frozenset({DEPENDENCY_NOT_READY, SOURCE_NOT_READY, RECONCILIATION_FAI
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class Event:
     """One Event: ``kind`` is its type. It is told after ``delay`` seconds, unless its object has other news by then."""
 
     kind: Literal["Normal", "Warning"]
@@ -40,13 +40,13 @@ class Happening:
     delay: float = 0.0
 
 
-def news(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Happening]:
+def news(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
     """What has happened between two statuses: a revision was deployed or tested, a try failed, a new hindrance."""
     found = []
     for kind in (REMEDIATED, RELEASED, TEST_SUCCESS):
         said = _condition(new, kind)
         if said and _differs(said, _condition(old, kind)):
-            found.append(Happening("Normal" if said["status"] == TRUE else "Warning", said["reason"], said["message"]))
+            found.append(Event("Normal" if said["status"] == TRUE else "Warning", said["reason"], said["message"]))
             if kind == REMEDIATED:
                 return found
     if new.get("failures", 0) > old.get("failures", 0):
@@ -80,7 +80,7 @@ def cause_of(commit: CommitInfo | None) -> str:
     return f"commit {commit.short} by {commit.author}: {commit.subject}"[:200] if commit else ""
 
 
-def _failure(new: Mapping[str, Any]) -> Happening:
+def _failure(new: Mapping[str, Any]) -> Event:
     """A try that failed. The same failure again has the same words, for the Ready condition alone counts the tries."""
     said = ready = _condition(new, READY)
     assert ready is not None
@@ -88,13 +88,13 @@ def _failure(new: Mapping[str, Any]) -> Happening:
         causes = (_condition(new, kind) for kind in (TEST_SUCCESS, RELEASED))
         said = next((item for item in causes if item and item["reason"] == ready["reason"]), ready)
     assert said is not None
-    return Happening("Warning", ready["reason"], said["message"])
+    return Event("Warning", ready["reason"], said["message"])
 
 
-def _hindrance(ready: Condition) -> Happening:
+def _hindrance(ready: Condition) -> Event:
     reason = ready["reason"]
     kind: Literal["Normal", "Warning"] = "Normal" if reason == DEPENDENCY_NOT_READY else "Warning"
-    return Happening(kind, reason, ready["message"], SETTLE if reason in _PASSING else 0.0)
+    return Event(kind, reason, ready["message"], SETTLE if reason in _PASSING else 0.0)
 
 
 def _is_new_hindrance(ready: Condition, before: Condition | None) -> bool:

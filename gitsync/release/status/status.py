@@ -34,8 +34,8 @@ from gitsync.api.names import (
     TRUE,
     UNKNOWN,
 )
-from gitsync.release.storage.record import VALUES_DIGEST, Record, checksum
 from gitsync.release.reconcile.state import Digests
+from gitsync.release.storage.record import VALUES_DIGEST, Record, checksum
 
 StatusData = dict[str, Any]
 Verb = Literal["install", "upgrade"]
@@ -54,7 +54,7 @@ class Attempt:
     digests: Digests
 
 
-class StatusWriter:
+class StatusBuilder:
     """Builds the statuses of one HelmRelease. ``manifest`` is its present state, ``now`` the time of this turn."""
 
     def __init__(self, manifest: Manifest, now: datetime | None = None) -> None:

@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.wait import version
 from gitsync.errors import AlreadyExists, RetryableError
+from gitsync.release.reconcile.state import Digests
 from gitsync.release.storage.record import (
     CHART_DIGEST,
     HOLDER,
@@ -22,11 +24,9 @@ from gitsync.release.storage.record import (
     secret_key,
     summarise,
 )
-from gitsync.release.reconcile.state import Digests
-from gitsync.apply.wait import version
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+    from gitsync.cluster import Cluster, Informer, WatchEvent
 
 #: Helm's field manager for what it applies, so that ``helm upgrade`` by hand and gitsync do not conflict.
 MANAGER = "helm"
@@ -49,7 +49,7 @@ class RecordStore:
         self._listeners: list[Callable[[str, str], None]] = []
 
     @asynccontextmanager
-    async def watching(self, namespace: str = "") -> AsyncIterator[SharedWatch]:
+    async def watching(self, namespace: str = "") -> AsyncIterator[Informer]:
         """Keep the summaries of one namespace, or ("") of all, current while entered."""
         async with self._cluster.watch(
             "", "Secret", namespace=namespace, labels=OWNER_SELECTOR, metadata_only=True

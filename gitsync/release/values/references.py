@@ -15,7 +15,7 @@ from gitsync.release.storage.record import SECRET_TYPE
 from gitsync.release.values.compose import Texts, compose, secrets_in, texts_of
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, SharedWatch, WatchEvent
+    from gitsync.cluster import Cluster, Informer, WatchEvent
 
 #: Helm's own records are Secrets too, many and large; nobody takes values from them.
 _FIELDS = {"Secret": f"type!={SECRET_TYPE}", "ConfigMap": ""}
@@ -88,7 +88,7 @@ class _Followed:
         self._release = release
         self._changed = changed
         self._stack = AsyncExitStack()
-        self._watches: dict[str, SharedWatch] = {}
+        self._watches: dict[str, Informer] = {}
         self._seen: Texts | None = None
         self._kubeconfig: str | None = None
         self._made_of: object = None

@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 from gitsync.charts import Chart, over_defaults, with_values
+from gitsync.release.desired import DesiredRelease
 from gitsync.release.storage.store import RecordStore
-from gitsync.release.desired import Target
 
 
-async def preserving(records: RecordStore, target: Target) -> Target:
+async def preserving(records: RecordStore, target: DesiredRelease) -> DesiredRelease:
     """``target`` with the values of the revision that is deployed (else the newest) below its own; as it is when there
     is none. Its digests stay, for they say what is asked for.
 
