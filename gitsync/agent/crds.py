@@ -9,8 +9,9 @@ import structlog
 
 from gitsync.api.crds import LABELS, crd_names, crds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.api.names import FIELD_MANAGER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.apply.applier import Applier
+from gitsync.apply.crds import apply_crds
 from gitsync.errors import KindUnknown, MissingRight
 from gitsync.runtime.interrupt import Interrupt
 
@@ -42,7 +43,7 @@ async def ensure_crds(cluster: Cluster) -> None:
     if wanted:
         log.info("custom resource definitions applied", names=", ".join(sorted(wanted)))
         stale = [crd for crd in await asyncio.to_thread(crds) if crd["metadata"]["name"] in wanted]
-        await Applier(cluster, "gitsync").apply_crds(stale, Interrupt())
+        await apply_crds(cluster, Applier(cluster, FIELD_MANAGER), stale, Interrupt())
 
 
 async def require_kinds(cluster: Cluster) -> None:

@@ -28,6 +28,14 @@ EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 #: Set on what we reconcile, removed once its release is uninstalled. Flux uses the same one, so either can take over.
 FINALIZER: Final = "finalizers.fluxcd.io"
 
+# Field managers. What is in Git and statuses are written as the first; a release's objects and its records as Helm would
+# write them, so that ``helm upgrade`` by hand meets no conflict; what a command changes as the fourth; Flux is the last.
+FIELD_MANAGER: Final = "gitsync"
+HELM_FIELD_MANAGER: Final = "helm"
+HELM_RECORD_MANAGER: Final = "Helm"
+CLI_FIELD_MANAGER: Final = "gitsync-cli"
+FLUX_FIELD_MANAGER: Final = "helm-controller"
+
 # What a commit leaves on the objects that it brought.
 COMMIT_ANNOTATION: Final = "gitsync.dev/commit"
 COMMIT_AUTHOR_ANNOTATION: Final = "gitsync.dev/commit-author"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.applier import GONE_TIMEOUT, Applier
+from gitsync.api.names import FLUX_FIELD_MANAGER
+from gitsync.apply.applier import GONE_TIMEOUT
+from gitsync.apply.delete import wait_deleted
 from gitsync.diff import merge_patch
 from gitsync.errors import AlreadyExists
-from gitsync.release.flux import MANAGER as FLUX
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -31,11 +32,8 @@ class ClientSide:
     an object: what they named and the new one does not is taken away.
     """
 
-    def __init__(
-        self, cluster: Cluster, applier: Applier, manager: str, earlier: Mapping[ObjectKey, Sequence[Manifest]]
-    ) -> None:
+    def __init__(self, cluster: Cluster, manager: str, earlier: Mapping[ObjectKey, Sequence[Manifest]]) -> None:
         self._cluster = cluster
-        self._applier = applier
         self._manager = manager
         self._earlier = earlier
 
@@ -48,7 +46,7 @@ class ClientSide:
         version = manifest["apiVersion"].rpartition("/")[2]
         live = await self._cluster.find(key, version=version)
         if live is not None and "deletionTimestamp" in live["metadata"]:
-            await self._applier.gone([key], GONE_TIMEOUT)
+            await wait_deleted(self._cluster, [key], GONE_TIMEOUT)
             live = None
         if live is None:
             try:
@@ -90,7 +88,7 @@ def applied_fields(managed: Sequence[Manifest], manager: str) -> list[Manifest] 
     """``metadata.managedFields`` in which everything that ``manager`` updated and that Flux wrote counts as applied by
     ``manager``; None when it does already. As csaupgrade.UpgradeManagedFields of client-go. Pure.
     """
-    taken = [entry for entry in managed if _is(entry, manager, "Update") or _is(entry, FLUX)]
+    taken = [entry for entry in managed if _is(entry, manager, "Update") or _is(entry, FLUX_FIELD_MANAGER)]
     if not taken:
         return None
     applied = next((entry for entry in managed if _is(entry, manager, "Apply")), None)

@@ -15,12 +15,12 @@ import structlog
 
 from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_FIELD_MANAGER
+from gitsync.apply.delete import wait_deleted
+from gitsync.apply.ownership import kept
 from gitsync.errors import AlreadyExists, ApiError, ImmutableField, Invalid
-from gitsync.release.action.ownership import kept
-from gitsync.release.storage.store import MANAGER
 
 if TYPE_CHECKING:
-    from gitsync.apply.applier import Applier
     from gitsync.cluster import Cluster
 
 log = structlog.get_logger(__name__)
@@ -46,9 +46,8 @@ class Force:
 class Recreating:
     """Puts objects into the cluster by ``put``."""
 
-    def __init__(self, cluster: Cluster, applier: Applier, put: Put, force: Force) -> None:
+    def __init__(self, cluster: Cluster, put: Put, force: Force) -> None:
         self._cluster = cluster
-        self._applier = applier
         self._put = put
         self._force = force
 
@@ -71,7 +70,7 @@ class Recreating:
             log.warning("object is replaced", object=str(key), why=fields_of(error))
         # Foreground: what belongs to the old object goes before the new one begins.
         await self._cluster.delete(key, propagation="Foreground", uid=live["metadata"]["uid"])
-        await self._applier.gone([key], self._force.timeout)
+        await wait_deleted(self._cluster, [key], self._force.timeout)
         return await self._put(manifest)
 
     async def _refusing(self, manifest: Manifest, error: Invalid) -> Manifest | None:
@@ -86,7 +85,7 @@ class Recreating:
         if live is None:
             return None
         try:
-            await self._cluster.create(manifest, manager=MANAGER, dry_run=True)
+            await self._cluster.create(manifest, manager=HELM_FIELD_MANAGER, dry_run=True)
         except AlreadyExists:
             return live
         except ApiError:

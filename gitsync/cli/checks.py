@@ -16,7 +16,7 @@ from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
-from gitsync.release.dependencies.duplicates import Claim
+from gitsync.release.dependencies.release_owners import Claim
 from gitsync.release.unsupported import refused
 from gitsync.sources.gitrepository import WELL_KNOWN, chart_path
 from gitsync.sync.apply import release_graph

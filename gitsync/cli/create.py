@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gitsync.api.names import HELM_API_VERSION, SOURCE_API_VERSION
+from gitsync.api.names import CLI_FIELD_MANAGER, HELM_API_VERSION, SOURCE_API_VERSION
 from gitsync.cli.kinds import RELEASE, REPOSITORY, Name, Timeout, Wait, cluster_settings, kinds_app, seconds
 from gitsync.errors import FieldErrors, OwnedByAnother
 from gitsync.settings import Settings
@@ -180,7 +180,7 @@ def _create(
 async def _apply(settings: Settings, manifest: Manifest, patience: float | None, login: Manifest | None) -> int:
     from gitsync.api.identity import ObjectKey
     from gitsync.api.names import REQUESTED_AT_ANNOTATION
-    from gitsync.cli.objects import MANAGER, connected, is_suspended, new_token, origin_of, warn
+    from gitsync.cli.objects import connected, is_suspended, new_token, origin_of, warn
     from gitsync.cli.output import write
     from gitsync.cli.waiting import report, until_answered
 
@@ -190,10 +190,10 @@ async def _apply(settings: Settings, manifest: Manifest, patience: float | None,
         if existing is not None and (origin := origin_of(existing)):
             raise OwnedByAnother(f"{key} comes from Git, which would put it back", hint=f"change {origin}")
         if login is not None:
-            await cluster.apply(login, manager=MANAGER)
+            await cluster.apply(login, manager=CLI_FIELD_MANAGER)
             write(f"{ObjectKey.of(login)} holds the login\n")
         asking = {**manifest["metadata"], "annotations": {REQUESTED_AT_ANNOTATION: token}}
-        applied = await cluster.apply({**manifest, "metadata": asking}, manager=MANAGER)
+        applied = await cluster.apply({**manifest, "metadata": asking}, manager=CLI_FIELD_MANAGER)
         write(f"{key} is {'changed' if existing else 'created'}\n")
         if is_suspended(applied):
             warn(f"{key} is suspended: nothing comes of it until it is resumed")

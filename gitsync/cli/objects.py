@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
+    CLI_FIELD_MANAGER,
     COMMIT_ANNOTATION,
+    FIELD_MANAGER,
     FORCE_AT_ANNOTATION,
     ORIGIN_ANNOTATION,
     REQUESTED_AT_ANNOTATION,
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from gitsync.settings import Settings
 
 #: The field manager of what people change with these commands.
-MANAGER = "gitsync-cli"
 
 
 @asynccontextmanager
@@ -72,7 +73,7 @@ async def ask(
     annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
     annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
     body: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    await cluster.patch(key, body | ({"spec": spec} if spec else {}), manager=MANAGER)
+    await cluster.patch(key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
     return token
 
 
@@ -89,11 +90,10 @@ def origin_of(manifest: Manifest) -> str:
 
 def git_names(manifest: Manifest, field: str) -> bool:
     """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
-    from gitsync.sync.apply import MANAGER as SYNC_MANAGER
 
     entries = manifest["metadata"].get("managedFields") or ()
     return any(
-        entry.get("manager") == SYNC_MANAGER
+        entry.get("manager") == FIELD_MANAGER
         and entry.get("operation") == "Apply"
         and f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
         for entry in entries

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from gitsync.cel.expressions import Expressions
 from gitsync.cli.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
-from gitsync.release.action.deploy import Deployed, Deployer, ReleaseRef, RevisionContent, objects_of
+from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options
-from gitsync.release.action.revision import content_of
 from gitsync.release.desired import ref_of
 from gitsync.release.reconcile.remediation import mismatch
 from gitsync.release.reconcile.test import TESTS
+from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of, objects_of
 from gitsync.release.status.status import DIGEST_VERSION
 from gitsync.release.storage.record import (
     OWNER_SELECTOR,

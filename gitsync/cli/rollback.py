@@ -14,7 +14,7 @@ from gitsync.settings import Settings
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest, ObjectKey
-    from gitsync.release.action.deploy import Deployed
+    from gitsync.release.revision import Deployed
 
 app = release_app()
 

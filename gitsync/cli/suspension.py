@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cli.objects import MANAGER, ask, connected, git_names, is_suspended, origin_of, read_all, warn
+from gitsync.api.names import CLI_FIELD_MANAGER
+from gitsync.cli.objects import ask, connected, git_names, is_suspended, origin_of, read_all, warn
 from gitsync.cli.output import print_error, write
 from gitsync.cli.waiting import report, until_answered
 from gitsync.errors import ReleaseError
@@ -31,7 +32,7 @@ async def suspend_one(cluster: Cluster, manifest: Manifest) -> None:
     if is_suspended(manifest):
         write(f"{key} was suspended already\n")
         return
-    await cluster.patch(key, {"spec": {"suspend": True}}, manager=MANAGER)
+    await cluster.patch(key, {"spec": {"suspend": True}}, manager=CLI_FIELD_MANAGER)
     write(f"{key} is suspended\n")
     _warn_of_git(manifest, "suspend: false")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gitsync import kubeyaml
 from gitsync.agent.crds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import CLI_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.wait import WaitFor, names, wait_ready
 from gitsync.charts import install_order
@@ -22,7 +23,6 @@ from gitsync.runtime.interrupt import Interrupt
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-MANAGER = "gitsync-cli"
 #: On everything of config/.
 PART_OF = "app.kubernetes.io/part-of=gitsync"
 #: On the ConfigMap with the agent's settings, whose name changes with its content.
@@ -58,7 +58,7 @@ async def stop_flux(cluster: Cluster, say: Say) -> None:
     stopping: dict[ObjectKey, Manifest] = {}
     for key in await flux_rivals(cluster):
         say(f"scaling {key} to 0")
-        stopping[key] = await cluster.patch(key, {"spec": {"replicas": 0}}, manager=MANAGER)
+        stopping[key] = await cluster.patch(key, {"spec": {"replicas": 0}}, manager=CLI_FIELD_MANAGER)
 
     async def tell(reason: str) -> None:
         say(f"waiting for {reason}")
@@ -101,7 +101,7 @@ async def install(
 
     Raises: NotReadyInTime, saying what the pod waits for; ApiError.
     """
-    applier = Applier(cluster, MANAGER)
+    applier = Applier(cluster, CLI_FIELD_MANAGER)
     await ensure_crds(cluster)
     rest = install_order(item for item in manifests if item["kind"] != "CustomResourceDefinition")
     if credentials:

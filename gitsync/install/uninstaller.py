@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FINALIZER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
-from gitsync.apply.applier import Applier
+from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.apply.delete import wait_deleted
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
-from gitsync.install.installer import CONFIGURATION, MANAGER, PART_OF, RBAC, Say, bindings, flux_rivals
+from gitsync.install.installer import CONFIGURATION, PART_OF, RBAC, Say, bindings, flux_rivals
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -98,7 +98,7 @@ async def _let_go(cluster: Cluster, releases: list[Manifest]) -> None:
         finalizers = item["metadata"].get("finalizers") or []
         if FINALIZER in finalizers:
             rest = [name for name in finalizers if name != FINALIZER]
-            await cluster.patch(ObjectKey.of(item), {"metadata": {"finalizers": rest}}, manager=MANAGER)
+            await cluster.patch(ObjectKey.of(item), {"metadata": {"finalizers": rest}}, manager=CLI_FIELD_MANAGER)
 
 
 class _Remover:
@@ -107,7 +107,6 @@ class _Remover:
     def __init__(self, cluster: Cluster, say: Say) -> None:
         self._cluster = cluster
         self._say = say
-        self._applier = Applier(cluster, MANAGER)
         self.removed = 0
 
     async def remove(self, found: list[Manifest]) -> None:
@@ -118,5 +117,5 @@ class _Remover:
             if await self._cluster.delete(key, propagation="Foreground", uid=item["metadata"]["uid"]):
                 self._say(f"deleted {key}")
                 keys.append(key)
-        await self._applier.gone(keys, _GONE_PATIENCE)
+        await wait_deleted(self._cluster, keys, _GONE_PATIENCE)
         self.removed += len(keys)

@@ -24,9 +24,9 @@ from gitsync.preview.plan import Preview, Previewer
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.controller import SiteBuilder, renderer
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.desired import ChartArtifact
 from gitsync.release.values.references import References
 from gitsync.sandbox.catalog import Catalog
+from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitrepository import GitCharts
 from gitsync.sources.helmrepository import locate_in, missing, repository_spec
 from gitsync.sync.apply import Syncer, SyncOptions

@@ -13,9 +13,10 @@ from gitsync.charts import ReleaseContext, Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired
-from gitsync.preview.plan import ObjectPreview, Preview, Problem, Verb
-from gitsync.release.desired import ChartArtifact, DesiredRelease, desired_release, ref_of
+from gitsync.preview.plan import Effect, ObjectPreview, Preview, Problem
+from gitsync.release.desired import DesiredRelease, desired_release, ref_of
 from gitsync.release.values.compose import compose, texts_of
+from gitsync.sources.chart import ChartArtifact
 
 #: A release's name, "" for what stands in Git itself, and an object.
 Place = tuple[str, ObjectKey]
@@ -141,7 +142,7 @@ def difference(old: Contents, new: Contents, desired: Desired) -> Preview:
         if not lines:
             unchanged += 1
             continue
-        verb: Verb = "create" if before is None else "delete" if after is None else "change"
+        verb: Effect = "create" if before is None else "delete" if after is None else "change"
         origin = new.origins.get(place) or old.origins.get(place, "")
         objects.append(ObjectPreview(key, verb, lines, origin, release))
     return Preview(desired.commit, tuple(objects), tuple(problems), unchanged=unchanged)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.names import DRIFTED, TRUE
-from gitsync.apply.applier import Applier
+from gitsync.api.kinds import is_release
+from gitsync.api.names import DRIFTED, FIELD_MANAGER, HELM_FIELD_MANAGER, TRUE
+from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.ownership import kept, owned
 from gitsync.apply.readiness import check_expressions
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import ReleaseContext, Rendered
@@ -30,26 +32,26 @@ from gitsync.errors import (
     ServiceAccountMissing,
 )
 from gitsync.manifests import Desired
-from gitsync.release.action.deploy import ReleaseRef, objects_of
-from gitsync.release.action.ownership import delta, kept, owned
 from gitsync.release.clusters import TargetClusters
+from gitsync.release.delta import delta
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.desired import ChartArtifact, DesiredRelease, desired_release, left_behind, ref_of
+from gitsync.release.desired import DesiredRelease, desired_release, left_behind, ref_of
 from gitsync.release.reconcile.state import State, state_of
+from gitsync.release.revision import ReleaseRef, objects_of
 from gitsync.release.status.status import StatusBuilder
-from gitsync.release.storage.store import MANAGER as HELM_MANAGER
 from gitsync.release.storage.store import RecordStore
 from gitsync.release.unsupported import refused
 from gitsync.release.values.compose import compose, texts_of
 from gitsync.release.values.reuse import preserving
-from gitsync.sync.apply import MANAGER, Syncer
+from gitsync.sources.chart import ChartArtifact
+from gitsync.sync.apply import Syncer
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, is_release
+from gitsync.sync.plan import Step, SyncPlan
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-Verb = Literal["create", "change", "delete", "unknown"]
+Effect = Literal["create", "change", "delete", "unknown"]
 CONCURRENT_DRY_RUNS = 8
 _WAS_DEPLOYED = (State.IN_SYNC, State.FAILED)
 
@@ -60,7 +62,7 @@ class ObjectPreview:
     ``diff`` is masked; ``why`` says what is unusual."""
 
     key: ObjectKey
-    verb: Verb
+    verb: Effect
     diff: tuple[DiffLine, ...] = ()
     origin: str = ""
     release: str = ""
@@ -113,7 +115,6 @@ class Previewer:
     clusters: TargetClusters
 
     def __post_init__(self) -> None:
-        self._applier = Applier(self.cluster, MANAGER)
         self._slots = asyncio.Semaphore(CONCURRENT_DRY_RUNS)
 
     async def preview(self, desired: Desired) -> Preview:
@@ -138,7 +139,7 @@ class Previewer:
 
     async def _step(self, step: Step, commit: CommitInfo) -> list[ObjectPreview]:
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin)
-        previews = await self._difference(manifest, MANAGER, str(step.desired.origin), "", step.why)
+        previews = await self._difference(manifest, FIELD_MANAGER, str(step.desired.origin), "", step.why)
         return [previews] if previews else []
 
     async def _difference(
@@ -228,7 +229,7 @@ class Previewer:
         before = [item for record in records for item in await self._settled(objects_of(record), ref.namespace)]
         change = delta(before, after)
         found = await asyncio.gather(
-            *(self._difference(owned(item, ref.name, ref.namespace), HELM_MANAGER, "", name) for item in after)
+            *(self._difference(owned(item, ref.name, ref.namespace), HELM_FIELD_MANAGER, "", name) for item in after)
         )
         for number, key in enumerate(map(ObjectKey.of, after)):
             if (why := again.pop(key, "")) != "":
@@ -239,7 +240,7 @@ class Previewer:
 
     async def _settled(self, objects: Sequence[Manifest], namespace: str) -> list[Manifest]:
         try:
-            return await self._applier.fill_namespaces(objects, namespace)
+            return await fill_namespaces(self.cluster, objects, namespace)
         except KindUnknown:
             return list(objects)  # a CRD of this very commit: shown as the chart has it
 

@@ -1,18 +1,11 @@
-"""One Helm release: facts, a state, a decision, an action, and what people are told of it.
+"""A HelmRelease: facts -> state -> decision -> action -> record and status.
 
-A pass over a release begins in ``reconcile``, which gathers facts, decides and hands on to ``perform``; a ``request``
-holds what belongs to the pass: the object, its status to be, its log lines.
-
-- What a HelmRelease asks for: ``target``, ``values``, ``valuesfiles``, ``references``, ``repositories``,
-  ``postrendering`` with ``kustomization`` and ``commonmetadata``, ``preserve``, ``options``; what of it is not honoured
-  yet: ``support``.
-- Where and as whom: ``access`` (what it asks for, what settings allow) and ``clusters`` (a cluster as some user, with what
-  works on releases there).
-- Deciding, without I/O: ``state`` (facts to state to action), ``index`` (who waits for whom), ``status`` and ``events``
-  (what is said), ``objects`` and ``content`` (what a revision holds), ``stuck``, ``driftrules``, ``fights``.
-- Acting: ``deploy``, ``remedy``, ``uninstall``, ``leaving``, ``hooks``, ``testing``, ``takeover``, ``drift``; on
-  objects ``apply`` and ``wait``, which sync uses too, and ``rollout`` with ``clientside`` and ``replacing``; on Helm's
-  records ``records`` (their format) and ``storage``; ``recorder`` writes Events.
-- Waiting: ``wait``; ``readiness`` (when is an object ready) and ``readyexpr`` (when is a dependency); ``expressions``
-  and ``evaluator`` (CEL, in a process of its own); ``reasons`` (who is told what is waited for).
+- ``controller`` watches HelmReleases and gives each its place in the queue; ``clusters`` are where they live, and as
+  whom they are worked on; ``access`` is what a HelmRelease may ask for.
+- ``reconcile/`` is one pass over one release: its facts, the decision, the action, what is said of it.
+- ``desired`` is what a release is to be: its chart, ``values/``, ``postrender/``; ``unsupported`` the fields that are
+  refused; ``revision`` what a revision holds, ``delta`` what changes from one to the next.
+- ``action/`` installs, upgrades, rolls back, uninstalls; ``drift/`` finds and corrects; ``storage/`` keeps Helm's records.
+- ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps Secrets
+  out of messages; ``flux`` knows what Flux's helm-controller leaves behind.
 """

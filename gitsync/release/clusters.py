@@ -1,8 +1,8 @@
-"""Where releases live and as whom they are worked on: clusters, made when a release needs one, closed with the last.
+"""Where releases live and as whom they are worked on: one target cluster for each combination of cluster and user.
 
-A target is one cluster as one user, with what works on releases there. Most releases live at ``own``: in the cluster that
-the agent serves, with the agent's rights. What the agent does for itself (status, finalizer, Events, reading what
-releases refer to) is never done through another target.
+A target cluster is made when the first release needs it and closed with the last. Most releases live at ``own``: in the
+cluster that the agent serves, with the agent's rights. What the agent does for itself (status, finalizer, Events,
+reading what releases refer to) is never done through another one.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ Listener = Callable[[TargetCluster, str, str], None]
 
 
 class TargetClusters:
-    """The clusters of all releases. One that is the same for several is shared: the clusters and users, not the releases,
-    are what connections and watches are made for. To be entered; leaving ends every watch and connection made.
+    """The target clusters of all releases. Releases that ask for the same cluster and user share one, for connections
+    and watches are made for those. To be entered; leaving ends every watch and connection made.
     """
 
     def __init__(self, cluster: Cluster, build: Build, references: References, rules: AccessRules) -> None:

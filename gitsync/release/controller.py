@@ -26,7 +26,7 @@ from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.uninstall import Uninstaller
 from gitsync.release.clusters import TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
-from gitsync.release.desired import ChartArtifact, DesiredRelease
+from gitsync.release.desired import DesiredRelease
 from gitsync.release.drift.correct import Drift
 from gitsync.release.postrender.postrender import post_rendered
 from gitsync.release.reconcile.actions import ActionRunner
@@ -37,6 +37,7 @@ from gitsync.release.values.references import References
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
+from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitrepository import GitCharts
 from gitsync.sources.helmrepository import HelmRepositories
 

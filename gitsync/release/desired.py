@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
-from gitsync.charts import Chart
-from gitsync.release.action.deploy import ReleaseRef
 from gitsync.release.postrender.postrender import PostRendering
-from gitsync.release.reconcile.state import Digests
-
-
-@dataclass(frozen=True, slots=True)
-class ChartArtifact:
-    """A chart that is known to exist. ``digest`` identifies its content (``sha256:...`` of the archive, or the Git tree
-    it stands in); ``load`` brings it here, from a cache when it can."""
-
-    name: str
-    version: str
-    digest: str
-    load: Callable[[], Awaitable[Chart]] = field(repr=False)
-
-
-class ChartSource(Protocol):
-    """Finds charts."""
-
-    async def locate(self, release: HelmRelease) -> ChartArtifact:
-        """The chart that ``release`` asks for, as its source is now. Costs no API request and no download when the
-        source has not changed.
-
-        Raises: SourceNotReady, ChartError, ChartRepositoryUnavailable.
-        """
+from gitsync.release.revision import ReleaseRef
+from gitsync.release.storage.record import Digests
+from gitsync.sources.chart import ChartArtifact
 
 
 @dataclass(frozen=True, slots=True)

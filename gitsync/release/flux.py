@@ -11,7 +11,6 @@ from gitsync.api.names import HELM_GROUP
 #: in Helm's record as well. gitsync has no use for them: a HelmRelease's inventory says what belongs to it.
 ORIGIN_LABELS = frozenset({f"{HELM_GROUP}/name", f"{HELM_GROUP}/namespace"})
 #: Its field manager (helm-controller's main.go).
-MANAGER = "helm-controller"
 #: Selects the Deployments of Flux, however it was installed.
 DEPLOYMENTS = "app.kubernetes.io/part-of=flux"
 #: Those that serve the same kinds as gitsync.

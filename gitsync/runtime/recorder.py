@@ -21,7 +21,7 @@ import structlog
 from gitsync.api.conditions import rfc3339
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import GitsyncError, NotFound
-from gitsync.release.status.events import Event
+from gitsync.runtime.events import Event
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -12,7 +12,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.charts import Chart, Charts
 from gitsync.errors import ChartNotFound, GitUnavailable, SourceNotReady
-from gitsync.release.desired import ChartArtifact
+from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from gitsync.api.names import (
     FAILED,
     FALSE,
     FETCH_FAILED,
+    FIELD_MANAGER,
     HELM_REPOSITORY,
     INDEXATION_FAILED,
     READY,
@@ -39,10 +40,9 @@ from gitsync.errors import (
     SourceNotReady,
     TerminalError,
 )
-from gitsync.release.desired import ChartArtifact
-from gitsync.release.reconcile.request import MANAGER
-from gitsync.release.status.events import Event
 from gitsync.runtime.backoff import Backoff
+from gitsync.runtime.events import Event
+from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class HelmRepositories:
         if new == old:
             return
         try:
-            await self._cluster.patch(key, {"status": new}, manager=MANAGER, subresource="status")
+            await self._cluster.patch(key, {"status": new}, manager=FIELD_MANAGER, subresource="status")
         except NotFound:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:

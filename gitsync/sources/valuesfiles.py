@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gitsync.api.chart import ChartSpec
 from gitsync.charts import Chart, Charts
-from gitsync.release.desired import ChartArtifact
+from gitsync.sources.chart import ChartArtifact
 
 
 def with_values_files(

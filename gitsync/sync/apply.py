@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.api.names import SYNC_LABEL
+from gitsync.api.kinds import is_own_kind, is_release
+from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applier
-from gitsync.apply.default_namespace import placed
+from gitsync.apply.crds import await_served
 from gitsync.apply.live import LiveReader
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import (
@@ -30,11 +31,12 @@ from gitsync.errors import (
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex, commit_of
+from gitsync.sync.default_namespace import placed
 from gitsync.sync.history import Result, append
 from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Outcomes, Settling
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, is_own_kind, is_release, mass_prune, staged, to_prune, verdict_of
+from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.store import ALLOW_MASS_PRUNE, SyncStore
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.runtime.interrupt import Interrupt
 
-MANAGER = "gitsync"
 #: Seconds that a sync waits for its releases to settle before it goes on to prune and says how they stand.
 SETTLE_TIMEOUT = 900.0
 CONCURRENT_APPLIES = 16
@@ -82,8 +83,8 @@ class Syncer:
     options: SyncOptions = field(default_factory=SyncOptions)
 
     def __post_init__(self) -> None:
-        self._applier = Applier(self.cluster, MANAGER)
-        self._pruner = Pruner(self.cluster, self._applier, self.owner, self.index)
+        self._applier = Applier(self.cluster, FIELD_MANAGER)
+        self._pruner = Pruner(self.cluster, self.owner, self.index)
         self._inventory: Inventory | None = None
         self._held = ""
 
@@ -97,7 +98,7 @@ class Syncer:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
         content is not the one last applied. Writes nothing."""
         inventory = await self.inventory()
-        desired = await placed(desired, self._applier, self.options.default_namespace)
+        desired = await placed(desired, self.cluster, self.options.default_namespace)
         objects = desired.objects.values()
         asked = [
             item.key
@@ -214,7 +215,7 @@ class Syncer:
                 crds = {key: answer for key, answer in answered.items() if key.kind == "CustomResourceDefinition"}
                 if crds:
                     await self._wait(WaitFor(crds, labels="", timeout=60.0), report, interrupt)
-                    await self._applier.await_served(crds.values())
+                    await await_served(self.cluster, crds.values())
         finally:
             self.index.expect(())
         return applied
@@ -230,7 +231,7 @@ class Syncer:
         except (ApiError, NotReadyInTime, WebhookUnavailable) as error:
             report.failed(step.key, error, origin)
             return None
-        if live is None and _only_by(MANAGER, answer):
+        if live is None and _only_by(FIELD_MANAGER, answer):
             report.done("created", step.key, origin)
         elif live is None:
             report.done("changed", step.key, origin, "adopted: was in the cluster already")

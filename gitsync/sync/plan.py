@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, SOURCE_GROUP
+from gitsync.api.kinds import is_release
+from gitsync.api.names import SOURCE_GROUP
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
@@ -109,16 +110,6 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
 def _is_plain(key: ObjectKey) -> bool:
     early = key.kind == "CustomResourceDefinition" or (key.kind == "Namespace" and not key.group)
     return not early and key.group != SOURCE_GROUP and not is_release(key)
-
-
-def is_own_kind(key: ObjectKey) -> bool:
-    """Whether an object is of the kinds that an agent works on: a HelmRelease, or a source of charts."""
-    return is_release(key) or key.group == SOURCE_GROUP
-
-
-def is_release(key: ObjectKey) -> bool:
-    """Whether an object is a HelmRelease."""
-    return key.group == HELM_GROUP and key.kind == HELM_RELEASE
 
 
 def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entry, ...]:

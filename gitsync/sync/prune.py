@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.applier import Applier
+from gitsync.api.kinds import is_release
+from gitsync.apply.delete import wait_deleted
 from gitsync.apply.wait import names
 from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound, NotReadyInTime
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.inventory import Entry
 from gitsync.sync.owner import Owner, prune_disabled
-from gitsync.sync.plan import is_release, prune_order
+from gitsync.sync.plan import prune_order
 from gitsync.sync.report import Report
 
 if TYPE_CHECKING:
@@ -46,10 +47,9 @@ _BORN_WITH_IT = frozenset({"kube-root-ca.crt"})
 class Pruner:
     """Deletes entries of an inventory from the cluster."""
 
-    def __init__(self, cluster: Cluster, applier: Applier, owner: Owner, index: ReleaseIndex) -> None:
+    def __init__(self, cluster: Cluster, owner: Owner, index: ReleaseIndex) -> None:
         self._cluster = cluster
         self._index = index
-        self._applier = applier
         self._owner = owner
 
     async def prune(self, entries: Sequence[Entry], report: Report, interrupt: Interrupt) -> list[ObjectKey]:
@@ -119,7 +119,7 @@ class Pruner:
         for entry in entries:
             limit = RELEASE_TIMEOUT if is_release(entry.key) else OBJECT_TIMEOUT
             try:
-                await self._applier.gone([entry.key], limit)
+                await wait_deleted(self._cluster, [entry.key], limit)
             except NotReadyInTime as error:
                 report.failed(entry.key, error, entry.origin)
                 continue

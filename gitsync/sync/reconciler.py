@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.kinds import is_release
 from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
 from gitsync.git import Poller, redacted_url, watch_local
 from gitsync.logs import commit_context
@@ -17,7 +18,6 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
-from gitsync.sync.plan import is_release
 
 if TYPE_CHECKING:
     from gitsync.runtime.interrupt import Interrupt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import SYNC_LABEL
+from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.sync import history as journals
 from gitsync.sync import inventory as inventories
 from gitsync.sync.history import JournalEntry
@@ -14,7 +14,6 @@ from gitsync.sync.inventory import Inventory
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-MANAGER = "gitsync"
 #: On the inventory's ConfigMap, valued with a commit's id (or its beginning): what that commit deletes may be deleted.
 ALLOW_MASS_PRUNE = "gitsync.dev/allow-mass-prune"
 
@@ -76,7 +75,7 @@ class SyncStore:
         key = ObjectKey("", "Namespace", "", self._namespace)
         if await self._cluster.find(key) is None:
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
-            await self._cluster.apply(manifest, manager=MANAGER)
+            await self._cluster.apply(manifest, manager=FIELD_MANAGER)
         self._has_namespace = True
 
     async def _save(self, key: ObjectKey, content: dict[str, Any]) -> None:
@@ -90,7 +89,7 @@ class SyncStore:
             "metadata": {"name": key.name, "namespace": key.namespace, "labels": {SYNC_LABEL: self._name}},
             **content,
         }
-        await self._cluster.apply(manifest, manager=MANAGER)
+        await self._cluster.apply(manifest, manager=FIELD_MANAGER)
         self._written[key.name] = content
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from gitsync.cli.revisions import choose
 from gitsync.errors import ReleaseError
-from gitsync.release.action.deploy import ReleaseRef
 from gitsync.release.reconcile.test import TESTS
+from gitsync.release.revision import ReleaseRef
 from gitsync.release.storage.record import Status, Summary
 
 REDIS = ReleaseRef("redis", "default", "default")

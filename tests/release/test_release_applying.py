@@ -12,10 +12,9 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.clientside import applied_fields
 from gitsync.apply.recreate import fields_of, why_not_replaced
 from gitsync.errors import Invalid
-from gitsync.release.action.apply_revision import apply_method, manner_of
-from gitsync.release.action.deploy import ActionOptions, RevisionContent
-from gitsync.release.reconcile.state import Digests
-from gitsync.release.storage.record import ApplyMethod, Record
+from gitsync.release.action.apply_revision import manner_of
+from gitsync.release.revision import ActionOptions, RevisionContent, apply_method
+from gitsync.release.storage.record import ApplyMethod, Digests, Record
 
 
 def record(method: ApplyMethod, status: Any = "deployed") -> Record:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.release.dependencies.duplicates import Claim, ReleaseOwners
+from gitsync.release.dependencies.release_owners import Claim, ReleaseOwners
 
 
 def helm_release(

@@ -21,8 +21,9 @@ from gitsync.charts import (
 from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
-from gitsync.release.desired import ChartArtifact, desired_release
+from gitsync.release.desired import desired_release
 from gitsync.release.postrender.postrender import PostRendering, post_rendered
+from gitsync.sources.chart import ChartArtifact
 from tests.charts.cases import CASES
 
 WANTED = CommonMetadata.model_validate(

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitsync.api.identity import CommitInfo
-from gitsync.release.reconcile.state import Digests
-from gitsync.release.status.events import SETTLE, Event, cause_of, news, uninstalled
-from gitsync.release.status.status import Attempt, StatusBuilder, StatusData, Verb, succeeded
-from gitsync.release.storage.record import Record
+from gitsync.release.status.events import SETTLE, cause_of, news, uninstalled
+from gitsync.release.status.status import Attempt, CountedAction, StatusBuilder, StatusData, succeeded
+from gitsync.release.storage.record import Digests, Record
+from gitsync.runtime.events import Event
 
 ATTEMPT = Attempt(generation=1, version="1.0.0", digests=Digests("sha256:c", "sha256:v"))
 
@@ -29,7 +29,7 @@ def record(version: int) -> Record:
 def released(status: StatusData, version: int) -> StatusData:
     """The status after a revision was deployed."""
     made = record(version)
-    verb: Verb = "upgrade" if version > 1 else "install"
+    verb: CountedAction = "upgrade" if version > 1 else "install"
     return writer(status).released(succeeded(verb, made), made, "default", ATTEMPT, verb)
 
 

@@ -7,7 +7,9 @@ import copy
 import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.release.action.ownership import MANAGED_BY, belongs_to, delta, kept, owned, waves
+from gitsync.apply.order import waves
+from gitsync.apply.ownership import MANAGED_BY, belongs_to, kept, owned
+from gitsync.release.delta import delta
 
 
 def config_map(name: str, policy: str | None = None, kind: str = "ConfigMap", **data: str) -> Manifest:

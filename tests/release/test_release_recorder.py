@@ -10,8 +10,8 @@ import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
-from gitsync.release.status.events import Event
 from gitsync.runtime import recorder
+from gitsync.runtime.events import Event
 from gitsync.runtime.recorder import BURST, EventRecorder
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane

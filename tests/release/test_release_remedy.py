@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from gitsync.release.action.revision import content_of
 from gitsync.release.reconcile.remediation import candidates, mismatch
-from gitsync.release.reconcile.state import Digests
 from gitsync.release.reconcile.test import TESTS
+from gitsync.release.revision import content_of
 from gitsync.release.storage.record import (
     CHART_DIGEST,
     VALUES_DIGEST,
+    Digests,
     Record,
     Status,
     Summary,

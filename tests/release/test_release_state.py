@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
-from gitsync.release.reconcile.state import FOREIGN_LOCK, Digests, NextAction, State, Tries, decide, state_of
-from gitsync.release.storage.record import CHART_DIGEST, HOLDER, VALUES_DIGEST, Status, Summary
+from gitsync.release.reconcile.state import FOREIGN_LOCK, NextAction, State, Tries, decide, state_of
+from gitsync.release.storage.record import CHART_DIGEST, HOLDER, VALUES_DIGEST, Digests, Status, Summary
 
 WANTED = Digests("sha256:chart", "sha256:values")
 NOW = 1_000_000.0

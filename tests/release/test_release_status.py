@@ -20,9 +20,8 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     STALLED,
 )
-from gitsync.release.reconcile.state import Digests
 from gitsync.release.status.status import MAX_SNAPSHOTS, Attempt, StatusBuilder, StatusData, history, running, succeeded
-from gitsync.release.storage.record import VALUES_DIGEST, Record
+from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 ATTEMPT = Attempt(1, "17.3.14", Digests("sha256:chart", "sha256:values"))

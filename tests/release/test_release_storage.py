@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from gitsync.cluster import Cluster
-from gitsync.release.reconcile.state import Digests, digests_of
-from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, secret_key
+from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Digests, Record, digests_of, secret_key
 from gitsync.release.storage.store import RecordStore
 from tests.controlplane.cluster import Cluster as ControlPlane
 

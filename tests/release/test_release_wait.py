@@ -12,6 +12,9 @@ import pytest
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import HealthCheck
 from gitsync.apply.applier import Applier
+from gitsync.apply.crds import apply_crds
+from gitsync.apply.delete import find_all, wait_deleted
+from gitsync.apply.namespaces import fill_namespaces
 from gitsync.apply.readiness import HealthChecks, Readiness
 from gitsync.apply.wait import WaitFor, names, older, wait_ready
 from gitsync.cel.expressions import Expressions
@@ -405,7 +408,7 @@ async def test_namespaces_are_filled_in_and_taken_out(live: Cluster, namespace: 
         "metadata": {"name": "r", "namespace": "x"},
     }
 
-    settled = await Applier(live, MANAGER).fill_namespaces([bare, config_map("other"), role], namespace)
+    settled = await fill_namespaces(live, [bare, config_map("other"), role], namespace)
 
     assert [item["metadata"].get("namespace") for item in settled] == [namespace, "other", None]
     assert "namespace" not in bare["metadata"], "what was given is left as it is"
@@ -454,13 +457,13 @@ async def test_what_does_not_go_is_named_with_what_may_hold_it(live: Cluster, na
         return len(told) < 2
 
     with pytest.raises(NotReadyInTime) as raised, reporting(listen):
-        await Applier(live, MANAGER).gone([gone, key], 5 * SILENCE)
+        await wait_deleted(live, [gone, key], 5 * SILENCE)
 
     assert raised.value.message == f"still being deleted after {5 * SILENCE:g}s: {why}"
     assert "finalizer" in raised.value.hint
     assert told == [why, why], "again only for who asks for that"
     await live.patch(key, {"metadata": {"finalizers": None}}, manager=MANAGER)
-    await Applier(live, MANAGER).gone([gone, key], 10)
+    await wait_deleted(live, [gone, key], 10)
 
 
 async def test_a_crd_that_was_applied_can_be_used_at_once(live: Cluster, namespace: str) -> None:
@@ -480,10 +483,10 @@ async def test_a_crd_that_was_applied_can_be_used_at_once(live: Cluster, namespa
     }
     applier = Applier(live, MANAGER)
     try:
-        await applier.apply_crds([crd], Interrupt())
+        await apply_crds(live, applier, [crd], Interrupt())
         thing = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "a", "namespace": namespace}}
         assert (await applier.apply(thing))["metadata"]["uid"]
-        assert await applier.existing([ObjectKey.of(crd), ObjectKey.of(thing)]) == {
+        assert set(await find_all(live, [ObjectKey.of(crd), ObjectKey.of(thing)])) == {
             ObjectKey.of(crd),
             ObjectKey.of(thing),
         }

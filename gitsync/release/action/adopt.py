@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.ownership import MANAGED_BY, RELEASE_NAME, RELEASE_NAMESPACE
 from gitsync.errors import KindUnknown, ReleaseError
-from gitsync.release.action.ownership import MANAGED_BY, RELEASE_NAME, RELEASE_NAMESPACE
 
 if TYPE_CHECKING:
-    from gitsync.apply.applier import Applier
     from gitsync.cluster import Cluster
 
 _WORDS = {"install": "install", "upgrade": "update"}
@@ -23,9 +23,8 @@ _WORDS = {"install": "install", "upgrade": "update"}
 class Adoption:
     """The objects that a revision adds to its release. ``release`` and ``namespace`` are Helm's names of that."""
 
-    def __init__(self, cluster: Cluster, applier: Applier, release: str, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, release: str, namespace: str) -> None:
         self._cluster = cluster
-        self._applier = applier
         self._release = release
         self._namespace = namespace
 
@@ -62,7 +61,7 @@ class Adoption:
 
     async def _key(self, manifest: Manifest) -> ObjectKey | None:
         try:
-            (settled,) = await self._applier.fill_namespaces([manifest], self._namespace)
+            (settled,) = await fill_namespaces(self._cluster, [manifest], self._namespace)
         except KindUnknown:
             return None
         return ObjectKey.of(settled)

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide, take_over_fields
+from gitsync.apply.delete import find_all
+from gitsync.apply.ownership import belongs_to, kept, owned
 from gitsync.apply.recreate import Force, Put, Recreating
 from gitsync.apply.wait import names
 from gitsync.errors import GitsyncError
-from gitsync.release.action.ownership import belongs_to, kept, owned
 from gitsync.release.flux import marked
-from gitsync.release.storage.record import CLIENT_SIDE, SERVER_SIDE, ApplyMethod, Record
-from gitsync.release.storage.store import MANAGER
+from gitsync.release.storage.record import Record
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.release.action.deploy import ActionOptions, ReleaseRef, RevisionContent
+    from gitsync.release.revision import ActionOptions, ReleaseRef
 
 log = structlog.get_logger(__name__)
 
@@ -37,16 +37,6 @@ class ApplyManner:
     was_client_side: bool
     cleanup: bool
     force: Force
-
-
-def apply_method(wanted: ServerSideApply, content: RevisionContent, before: Sequence[Record]) -> ApplyMethod:
-    """How a new revision is applied. ``auto``: as the revision that a rollback goes back to, else as the newest of
-    those ``before`` (action/upgrade.go, getUpgradeServerSideValue; Helm 3 wrote down no method). Pure.
-    """
-    if wanted != "auto":
-        return SERVER_SIDE if wanted == "enabled" else CLIENT_SIDE
-    last = content.apply_method if content.of_revision else before[-1].apply_method if before else SERVER_SIDE
-    return SERVER_SIDE if last == SERVER_SIDE else CLIENT_SIDE
 
 
 def manner_of(pending: Record, before: Sequence[Record], options: ActionOptions) -> ApplyManner:
@@ -82,20 +72,20 @@ class RevisionApplier:
         Raises: ApiError, ImmutableField, NotReadyInTime, ClusterUnavailable.
         """
         if self._manner.cleanup:
-            present = await self._applier.existing(map(ObjectKey.of, objects))
+            present = await find_all(self._cluster, map(ObjectKey.of, objects))
             self._created = [item for item in objects if ObjectKey.of(item) not in present]
-        replacing = Recreating(self._cluster, self._applier, self._put(earlier), self._manner.force)
+        recreating = Recreating(self._cluster, self._put(earlier), self._manner.force)
         ours = [owned(item, self._ref.name, self._ref.namespace) for item in objects]
-        return await self._applier.apply_all(ours, replacing.apply)
+        return await self._applier.apply_all(ours, recreating.apply)
 
     def _put(self, earlier: Mapping[ObjectKey, Sequence[Manifest]]) -> Put:
         if self._manner.client_side:
-            return ClientSide(self._cluster, self._applier, MANAGER, earlier).apply
+            return ClientSide(self._cluster, HELM_FIELD_MANAGER, earlier).apply
         foreign = self._manner.was_client_side or marked(item for versions in earlier.values() for item in versions)
         return self._take_over if foreign else self._applier.apply
 
     async def _take_over(self, manifest: Manifest) -> Manifest:
-        await take_over_fields(self._cluster, ObjectKey.of(manifest), MANAGER)
+        await take_over_fields(self._cluster, ObjectKey.of(manifest), HELM_FIELD_MANAGER)
         return await self._applier.apply(manifest)
 
     async def remove(self, manifests: Sequence[Manifest]) -> None:

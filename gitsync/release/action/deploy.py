@@ -9,24 +9,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
-from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
-from gitsync.apply.readiness import KSTATUS, Readiness
+from gitsync.apply.crds import apply_crds
+from gitsync.apply.delete import find_all
+from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.ownership import HELM_OBJECTS
 from gitsync.apply.wait import WaitFor, wait_ready
-from gitsync.charts import install_order, parse_objects
 from gitsync.diff import subset_differs
 from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
 from gitsync.release.action.adopt import Adoption
-from gitsync.release.action.apply_revision import RevisionApplier, apply_method, manner_of
+from gitsync.release.action.apply_revision import RevisionApplier, manner_of
 from gitsync.release.action.hooks import HookFailed, HookRun, Hooks
 from gitsync.release.action.inventory import crds_of, inventory
-from gitsync.release.action.ownership import HELM_OBJECTS, Delta, delta
+from gitsync.release.delta import Delta, delta
+from gitsync.release.revision import (
+    ActionOptions,
+    DeployAction,
+    Deployed,
+    ReleaseRef,
+    RevisionContent,
+    apply_method,
+    objects_of,
+)
 from gitsync.release.storage.record import (
     CHART_DIGEST,
     FAILURE,
@@ -35,84 +46,21 @@ from gitsync.release.storage.record import (
     Status,
     timestamp,
 )
-from gitsync.release.storage.store import MANAGER, RecordStore
+from gitsync.release.storage.store import RecordStore
 from gitsync.release.stuck import stuck_pods
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.release.reconcile.state import Digests
     from gitsync.runtime.interrupt import Interrupt
 
 log = structlog.get_logger(__name__)
 
-Verb = Literal["install", "upgrade", "rollback"]
-_PENDING: dict[Verb, Status] = {
+_PENDING: dict[DeployAction, Status] = {
     "install": "pending-install",
     "upgrade": "pending-upgrade",
     "rollback": "pending-rollback",
 }
-_BEGUN: dict[Verb, str] = {"install": "Initial install underway", "upgrade": "Preparing upgrade"}
-
-
-class ReleaseRef(NamedTuple):
-    """Helm's name of a release: its name, the namespace it installs into, and the one that keeps its records."""
-
-    name: str
-    namespace: str
-    storage: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class RevisionContent:
-    """What a revision consists of: rendered text and objects, and all that its record keeps.
-
-    ``of_revision`` is the one that a rollback goes back to, 0 otherwise, and ``apply_method`` how that was applied.
-    """
-
-    chart: dict[str, Any] = field(repr=False)
-    config: dict[str, Any] = field(repr=False)
-    manifest: str = field(repr=False)
-    objects: Sequence[Manifest] = field(repr=False)
-    digests: Digests
-    hooks: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    notes: str = field(default="", repr=False)
-    crds: Sequence[Manifest] = field(default=(), repr=False)
-    of_revision: int = 0
-    apply_method: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ActionOptions:
-    """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
-
-    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit).
-    """
-
-    timeout: float = 300.0
-    wait: bool = True
-    readiness: Readiness = KSTATUS
-    hooks: bool = True
-    create_namespace: bool = False
-    take_ownership: bool = True
-    server_side: ServerSideApply = "enabled"
-    force: bool = False
-    cleanup_on_fail: bool = False
-    crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
-    max_history: int = 5
-    cause: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What came of it: the record as stored, what changed, what a keep policy left in the cluster; ``inventory`` is for
-    the HelmRelease's status."""
-
-    record: Record
-    delta: Delta
-    inventory: dict[str, Any] = field(repr=False)
+_BEGUN: dict[DeployAction, str] = {"install": "Initial install underway", "upgrade": "Preparing upgrade"}
 
 
 class Deployer:
@@ -122,13 +70,13 @@ class Deployer:
         self._cluster = cluster
         self._records = records
         self._slots = slots
-        self._applier = Applier(cluster, MANAGER)
+        self._applier = Applier(cluster, HELM_FIELD_MANAGER)
         self._hooks = Hooks(cluster, self._applier)
 
     async def deploy(
         self,
         ref: ReleaseRef,
-        verb: Verb,
+        verb: DeployAction,
         render: Callable[[int], Awaitable[RevisionContent]],
         options: ActionOptions,
         interrupt: Interrupt,
@@ -144,8 +92,8 @@ class Deployer:
             before = await self._records.in_cluster(ref.storage, ref.name)
             if not options.take_ownership:
                 past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
-                newcomers = Adoption(self._cluster, self._applier, ref.name, ref.namespace)
-                await newcomers.refuse_foreign(content.objects, past, verb)
+                adoption = Adoption(self._cluster, ref.name, ref.namespace)
+                await adoption.refuse_foreign(content.objects, past, verb)
             method = apply_method(options.server_side, content, before)
             pending = replace(_pending_record(ref, verb, revision, content, before), apply_method=method)
             if options.create_namespace and revision == 1:
@@ -169,11 +117,11 @@ class Deployer:
         content = await render(latest.version)
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
-    async def confirm(self, ref: ReleaseRef, verb: Verb, options: ActionOptions) -> Record | None:
+    async def confirm(self, ref: ReleaseRef, verb: DeployAction, options: ActionOptions) -> Record | None:
         """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
         *before, failed = await self._records.in_cluster(ref.storage, ref.name)
         objects = await asyncio.to_thread(objects_of, failed)
-        for manifest in await self._applier.fill_namespaces(objects, ref.namespace):
+        for manifest in await fill_namespaces(self._cluster, objects, ref.namespace):
             live = await self._cluster.find(ObjectKey.of(manifest))
             if live is None or subset_differs(manifest, live):
                 return None
@@ -187,7 +135,7 @@ class Deployer:
         """A revision that is deployed already, as if it had just been. Changes nothing."""
         objects = await asyncio.to_thread(objects_of, record)
         crds = await asyncio.to_thread(crds_of, record)
-        settled = await self._applier.fill_namespaces(objects, ref.namespace)
+        settled = await fill_namespaces(self._cluster, objects, ref.namespace)
         return Deployed(record, delta(settled, settled), inventory([*crds, *settled]))
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
@@ -206,11 +154,11 @@ class Deployer:
         options: ActionOptions,
         interrupt: Interrupt,
     ) -> Deployed:
-        rollout = RevisionApplier(self._cluster, self._applier, ref, manner_of(pending, before, options))
+        revision_applier = RevisionApplier(self._cluster, self._applier, ref, manner_of(pending, before, options))
         try:
             await self._apply_crds(content.crds, options, interrupt)
             pending = await self._run_hooks("pre", ref, pending, options, interrupt)
-            objects, change = await self._apply(rollout, ref, content, before)
+            objects, change = await self._apply(revision_applier, ref, content, before)
             if options.wait:
                 want = WaitFor(
                     objects,
@@ -231,7 +179,7 @@ class Deployer:
             failed = pending.now("failed", _failure(pending, error), annotations=annotations)
             await self._records.update(failed, ref.storage)
             if not isinstance(error, Superseded):
-                await rollout.clean_up()
+                await revision_applier.clean_up()
             raise
         held = inventory([*(content.crds if options.crds != "Skip" else ()), *objects.values()])
         return Deployed(await self._finish(ref, pending, before, options), change, held)
@@ -251,14 +199,14 @@ class Deployer:
         return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
 
     async def _apply(
-        self, rollout: RevisionApplier, ref: ReleaseRef, content: RevisionContent, before: Sequence[Record]
+        self, revision_applier: RevisionApplier, ref: ReleaseRef, content: RevisionContent, before: Sequence[Record]
     ) -> tuple[dict[ObjectKey, Manifest], Delta]:
         async with self._slots:
-            objects = await self._applier.fill_namespaces(content.objects, ref.namespace)
+            objects = await fill_namespaces(self._cluster, content.objects, ref.namespace)
             earlier = await self._history(before, ref.namespace)
             change = delta([versions[-1] for versions in earlier.values()], objects)
-            applied = await rollout.apply(objects, earlier)
-            await rollout.remove(change.removed)
+            applied = await revision_applier.apply(objects, earlier)
+            await revision_applier.remove(change.removed)
         return applied, change
 
     async def _history(self, records: Sequence[Record], namespace: str) -> dict[ObjectKey, list[Manifest]]:
@@ -266,7 +214,7 @@ class Deployer:
         found: dict[ObjectKey, list[Manifest]] = {}
         for record in records:
             objects = await asyncio.to_thread(objects_of, record)
-            for item in await self._applier.fill_namespaces(objects, namespace):
+            for item in await fill_namespaces(self._cluster, objects, namespace):
                 found.setdefault(ObjectKey.of(item), []).append(item)
         return found
 
@@ -274,9 +222,9 @@ class Deployer:
         if not crds or options.crds == "Skip":
             return
         if options.crds == "Create":
-            present = await self._applier.existing(ObjectKey.of(crd) for crd in crds)
+            present = await find_all(self._cluster, map(ObjectKey.of, crds))
             crds = [crd for crd in crds if ObjectKey.of(crd) not in present]
-        await self._applier.apply_crds(crds, interrupt)
+        await apply_crds(self._cluster, self._applier, crds, interrupt)
 
     async def _create_namespace(self, namespace: str) -> None:
         """As ``helm install --create-namespace`` does, label included (action/install.go)."""
@@ -315,13 +263,8 @@ class Deployer:
             await self._cluster.delete(key, uid=pod["metadata"]["uid"])
 
 
-def objects_of(record: Record) -> list[Manifest]:
-    """The objects of a revision, in install order; namespaces are as its templates left them."""
-    return install_order(parse_objects(record.manifest))
-
-
 def _pending_record(
-    ref: ReleaseRef, verb: Verb, revision: int, content: RevisionContent, before: Sequence[Record]
+    ref: ReleaseRef, verb: DeployAction, revision: int, content: RevisionContent, before: Sequence[Record]
 ) -> Record:
     now = timestamp()
     return Record(

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide
+from gitsync.apply.delete import wait_deleted
+from gitsync.apply.namespaces import fill_namespaces
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import parse_objects
 from gitsync.errors import PASSING, KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
 from gitsync.health import finished
 from gitsync.release.storage.record import timestamp
-from gitsync.release.storage.store import MANAGER
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -91,7 +93,7 @@ class Hooks:
         return results
 
     async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
-        put = ClientSide(self._cluster, self._applier, MANAGER, {}).apply if run.client_side else self._applier.apply
+        put = ClientSide(self._cluster, HELM_FIELD_MANAGER, {}).apply if run.client_side else self._applier.apply
         applied = await put(await self._object(hook, run.namespace))
         key = ObjectKey.of(applied)
         want = WaitFor({key: applied}, labels="", namespace=key.namespace, timeout=run.timeout, judge=finished)
@@ -111,14 +113,14 @@ class Hooks:
         live = await self._cluster.find(key)
         if live is not None:
             await self._cluster.delete(key, uid=live["metadata"]["uid"])
-            await self._applier.gone([key], GONE_TIMEOUT)
+            await wait_deleted(self._cluster, [key], GONE_TIMEOUT)
 
     async def _object(self, hook: HookData, namespace: str) -> Manifest:
         # The text of a record may be anybody's: parsing it goes through the same bounds as any other manifest.
         found = await asyncio.to_thread(parse_objects, hook["manifest"])
         if len(found) != 1:
             raise ReleaseError(f"hook {hook.get('path')} does not hold one object")
-        (settled,) = await self._applier.fill_namespaces(found, namespace)
+        (settled,) = await fill_namespaces(self._cluster, found, namespace)
         return settled
 
 

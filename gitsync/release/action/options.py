@@ -6,17 +6,17 @@ from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.apply.readiness import readiness_of
 from gitsync.cel.expressions import Expressions
-from gitsync.release.action.deploy import ActionOptions, Verb
 from gitsync.release.action.uninstall import Propagation, UninstallOptions
+from gitsync.release.revision import ActionOptions, DeployAction
 
 _PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
 
 
-def deploy_options(release: HelmRelease, verb: Verb, cause: str, expressions: Expressions) -> ActionOptions:
+def deploy_options(release: HelmRelease, verb: DeployAction, cause: str, expressions: Expressions) -> ActionOptions:
     """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit;
     ``expressions`` evaluate the health checks."""
     spec = release.spec
-    actions: dict[Verb, Install | Upgrade | Rollback]
+    actions: dict[DeployAction, Install | Upgrade | Rollback]
     actions = {"install": spec.install, "upgrade": spec.upgrade, "rollback": spec.rollback}
     action = actions[verb]
     crds = {"install": spec.install.crd_policy(), "upgrade": spec.upgrade.crd_policy()}

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
+from gitsync.apply.delete import wait_deleted
+from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.ownership import belongs_to, kept
 from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
-from gitsync.release.action.deploy import ReleaseRef, objects_of
 from gitsync.release.action.hooks import HookRun, Hooks
-from gitsync.release.action.ownership import belongs_to, kept
+from gitsync.release.revision import ReleaseRef, objects_of
 from gitsync.release.storage.record import Record, timestamp
-from gitsync.release.storage.store import MANAGER, RecordStore
+from gitsync.release.storage.store import RecordStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -53,7 +56,7 @@ class Uninstaller:
     def __init__(self, cluster: Cluster, records: RecordStore) -> None:
         self._cluster = cluster
         self._records = records
-        self._applier = Applier(cluster, MANAGER)
+        self._applier = Applier(cluster, HELM_FIELD_MANAGER)
         self._hooks = Hooks(cluster, self._applier)
 
     async def uninstall(self, ref: ReleaseRef, options: UninstallOptions, interrupt: Interrupt) -> Uninstalled:
@@ -74,7 +77,7 @@ class Uninstaller:
         doomed = [item for item in objects if not kept(item)]
         result = await self._delete(ref, doomed, options.propagation)
         if options.wait:
-            await self._applier.gone(result.deleted, options.timeout)
+            await wait_deleted(self._cluster, result.deleted, options.timeout)
         await self._run_hooks("post-delete", ref, records[-1], options, interrupt)
         await self._forget(ref, records[-1], options.keep_history)
         return Uninstalled(result.deleted, (*result.kept, *(ObjectKey.of(item) for item in objects if kept(item))))
@@ -96,7 +99,7 @@ class Uninstaller:
         for record in records:
             for manifest in await asyncio.to_thread(objects_of, record):
                 try:
-                    (settled,) = await self._applier.fill_namespaces([manifest], ref.namespace)
+                    (settled,) = await fill_namespaces(self._cluster, [manifest], ref.namespace)
                 except KindUnknown:
                     continue  # its CRD is gone, and its objects with it
                 found[ObjectKey.of(settled)] = settled

@@ -18,7 +18,7 @@ from gitsync.api.names import (
 from gitsync.apply.wait import version
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
 from gitsync.graph import Edge, Graph, Held
-from gitsync.release.dependencies.duplicates import ReleaseOwners
+from gitsync.release.dependencies.release_owners import ReleaseOwners
 
 Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
 #: What a release depends on, with its readyExpr about it ("" without).

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitsync.api.identity import ObjectKey
 
 if TYPE_CHECKING:
-    from gitsync.release.reconcile.request import ReconcileRequest
+    pass
 
 #: Seconds between two writes about dependencies of which ever fewer are not ready.
 REPEAT = 0.5
@@ -57,29 +57,3 @@ class Waiters:
         """``key`` is gone."""
         self.remove(key)
         self._said_at.pop(key, None)
-
-
-class Once:
-    """Log lines that are not repeated while nothing else was said of their topic."""
-
-    def __init__(self) -> None:
-        self._said: dict[ObjectKey, dict[str, str]] = {}
-
-    def __call__(
-        self, request: ReconcileRequest, event: str, *, topic: str = "state", level: str = "info", **fields: Any
-    ) -> bool:
-        """Log, unless the last line about this topic of this release said the same. True when it was logged."""
-        said = self._said.setdefault(request.key, {})
-        if said.get(topic) == (text := f"{event} {fields}"):
-            return False
-        said[topic] = text
-        getattr(request.log, level)(event, **{name: value for name, value in fields.items() if value})
-        return True
-
-    def over(self, key: ObjectKey, topic: str = "state") -> bool:
-        """What was said of a topic is over. True when something was."""
-        return bool(self._said.get(key, {}).pop(topic, ""))
-
-    def forget(self, key: ObjectKey) -> None:
-        """The release is gone."""
-        self._said.pop(key, None)

@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import get_condition, remove_condition, set_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.api.names import DRIFT_DETECTED, DRIFTED, TRUE
-from gitsync.apply.applier import CRD_GROUP, Applier
+from gitsync.api.names import DRIFT_DETECTED, DRIFTED, HELM_FIELD_MANAGER, TRUE
+from gitsync.apply.applier import Applier
+from gitsync.apply.crds import CRD_GROUP, apply_crds
+from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.ownership import HELM_OBJECTS, owned
 from gitsync.diff import Change, changes, normalised, subset_differs, summary
 from gitsync.errors import KindUnknown
-from gitsync.release.action.deploy import ReleaseRef, objects_of
 from gitsync.release.action.inventory import CRD, crds_of
-from gitsync.release.action.ownership import HELM_OBJECTS, owned
 from gitsync.release.drift.conflicts import DriftConflicts
 from gitsync.release.drift.ignore import opted_out, tolerating
-from gitsync.release.status.events import Event
-from gitsync.release.storage.store import MANAGER, RecordStore
+from gitsync.release.revision import ReleaseRef, objects_of
+from gitsync.release.storage.store import RecordStore
+from gitsync.runtime.events import Event
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
@@ -65,7 +67,7 @@ class Drift:
         self._cluster = cluster
         self._records = records
         self._wake = wake
-        self._applier = Applier(cluster, MANAGER)
+        self._applier = Applier(cluster, HELM_FIELD_MANAGER)
         self._followed: dict[ObjectKey, _Followed] = {}
         self._fights: DriftConflicts[tuple[ObjectKey, ObjectKey]] = DriftConflicts()
         self._said: dict[ObjectKey, str] = {}
@@ -131,7 +133,7 @@ class Drift:
             known.release = release
             return known
         record = await self._records.read(ref.storage, ref.name, latest.version)
-        objects = await self._applier.fill_namespaces(await asyncio.to_thread(objects_of, record), ref.namespace)
+        objects = await fill_namespaces(self._cluster, await asyncio.to_thread(objects_of, record), ref.namespace)
         desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
         crds = {ObjectKey.of(item): item for item in await asyncio.to_thread(crds_of, record)} if replaces_crds else {}
         followed = _Followed(self._cluster, revision, release, desired, crds, lambda: self._wake(key))
@@ -150,7 +152,7 @@ class Drift:
         if live is None:
             return Drifted(key, desired, missing=True)
         tolerant = tolerating(desired, live, release.spec.drift_detection.ignore)
-        after = await self._cluster.apply(tolerant, manager=MANAGER, dry_run=True)
+        after = await self._cluster.apply(tolerant, manager=HELM_FIELD_MANAGER, dry_run=True)
         found = changes(normalised(live), normalised(after))
         return Drifted(key, tolerant, tuple(found), by=_last_writer(live)) if found else None
 
@@ -184,9 +186,9 @@ class Drift:
             fields = {str(change) for change in item.changes} or {""}
             if self._fights.corrects(fight, fields):
                 if item.key.kind == CRD:
-                    await self._applier.apply_crds([item.desired], interrupt)
+                    await apply_crds(self._cluster, self._applier, [item.desired], interrupt)
                 else:
-                    await self._cluster.apply(item.desired, manager=MANAGER)
+                    await self._cluster.apply(item.desired, manager=HELM_FIELD_MANAGER)
                 corrected.append(item)
             elif self._fights.is_first(fight):
                 text = f"somebody changes {item} again and again; it is left alone for a while"
@@ -286,7 +288,7 @@ def _last_writer(live: Manifest) -> str:
     entries = [
         entry
         for entry in live["metadata"].get("managedFields") or ()
-        if not entry.get("subresource") and entry.get("manager") != MANAGER
+        if not entry.get("subresource") and entry.get("manager") != HELM_FIELD_MANAGER
     ]
     return str(max(entries, key=lambda entry: entry.get("time") or "").get("manager", "")) if entries else ""
 

@@ -25,22 +25,30 @@ from gitsync.errors import (
     UninstallFailed,
     ValuesError,
 )
-from gitsync.release.action.deploy import Deployed, Deployer, ReleaseRef, RevisionContent, Verb
+from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options, uninstall_options
-from gitsync.release.action.revision import content_from, context_of, holds
 from gitsync.release.action.uninstall import Uninstaller
 from gitsync.release.masking import without_secrets
 from gitsync.release.reconcile.remediation import Remediation
 from gitsync.release.reconcile.retries import policy_of
-from gitsync.release.reconcile.state import NextAction, digests_of
+from gitsync.release.reconcile.state import NextAction
 from gitsync.release.reconcile.test import ChartTests, ChartTestsFailed
-from gitsync.release.status.events import Event, cause_of, named, uninstalled
-from gitsync.release.status.status import Attempt, StatusBuilder, StatusData, running, succeeded
-from gitsync.release.status.status import Verb as CountedVerb
-from gitsync.release.storage.record import FAILURE, Record, checksum
+from gitsync.release.revision import (
+    DeployAction,
+    Deployed,
+    ReleaseRef,
+    RevisionContent,
+    content_from,
+    context_of,
+    holds,
+)
+from gitsync.release.status.events import cause_of, named, uninstalled
+from gitsync.release.status.status import Attempt, CountedAction, StatusBuilder, StatusData, running, succeeded
+from gitsync.release.storage.record import FAILURE, Record, checksum, digests_of
 from gitsync.release.storage.store import RecordStore
 from gitsync.release.values.reuse import preserving
 from gitsync.runtime.alongside import alongside
+from gitsync.runtime.events import Event
 from gitsync.runtime.progress import reporting
 
 if TYPE_CHECKING:
@@ -86,7 +94,7 @@ class ActionRunner:
         if record.status != "deployed":
             return False
         # Helm numbers from 1, so that any later revision was an upgrade (or came after a history that was kept).
-        verb: CountedVerb = "install" if record.version == 1 else "upgrade"
+        verb: CountedAction = "install" if record.version == 1 else "upgrade"
         rendered = await self.render(target, context_of(target.ref, record.version, verb))
         if not await asyncio.to_thread(holds, record, rendered, target.values):
             return False
@@ -107,7 +115,7 @@ class ActionRunner:
         if latest is None or latest.annotations.get(FAILURE) != NotReadyInTime.__name__:
             return False
         rolled_back = digests_of(latest) != target.digests
-        verb: Verb = "rollback" if rolled_back else request.status.last_verb
+        verb: DeployAction = "rollback" if rolled_back else request.status.last_verb
         options = deploy_options(release, verb, "ready after its deadline", self.expressions)
         record = await self.deployer.confirm(target.ref, verb, options)
         if record is None:
@@ -186,7 +194,7 @@ class ActionRunner:
         latest = self.records.latest(ref.storage, ref.name)
         assert latest is not None
         record = await self.records.read(ref.storage, ref.name, latest.version)
-        verb: CountedVerb = "install" if record.version == 1 else "upgrade"
+        verb: CountedAction = "install" if record.version == 1 else "upgrade"
         status = request.status.released(succeeded(verb, record), record, ref.storage, attempt, verb)
         await request.write(status | {"inventory": (await self.deployer.found(ref, record)).inventory})
 
@@ -238,7 +246,7 @@ class ActionRunner:
         release: HelmRelease,
         target: DesiredRelease,
         action: NextAction,
-        verb: CountedVerb,
+        verb: CountedAction,
         interrupt: Interrupt,
     ) -> Deployed:
         options = deploy_options(release, verb, cause_of(request.commit), self.expressions)
@@ -250,7 +258,7 @@ class ActionRunner:
         except GitsyncError as error:
             raise without_secrets(error, target.secrets)  # noqa: B904  # the same error, with fewer words
 
-    def _content(self, target: DesiredRelease, verb: CountedVerb) -> Callable[[int], Awaitable[RevisionContent]]:
+    def _content(self, target: DesiredRelease, verb: CountedAction) -> Callable[[int], Awaitable[RevisionContent]]:
         """What makes the content of a revision with a number."""
 
         async def content(revision: int) -> RevisionContent:
@@ -265,7 +273,7 @@ class ActionRunner:
 
         return content
 
-    def _verb(self, ref: ReleaseRef, action: NextAction) -> CountedVerb:
+    def _verb(self, ref: ReleaseRef, action: NextAction) -> CountedAction:
         latest = self.records.latest(ref.storage, ref.name)
         if action is NextAction.INSTALL or latest is None:
             return "install"
@@ -295,7 +303,7 @@ class ActionRunner:
 
         return reporting(report)
 
-    def _log_success(self, request: ReconcileRequest, verb: CountedVerb, deployed: Deployed, took: float) -> None:
+    def _log_success(self, request: ReconcileRequest, verb: CountedAction, deployed: Deployed, took: float) -> None:
         record, delta = deployed.record, deployed.delta
         # Said before the status is written: that wakes dependents, and theirs are the lines after this one.
         request.log.info(
@@ -314,7 +322,7 @@ class ActionRunner:
         request: ReconcileRequest,
         release: HelmRelease,
         target: DesiredRelease,
-        verb: CountedVerb,
+        verb: CountedAction,
         attempt: Attempt,
         error: TerminalError,
     ) -> float | None:

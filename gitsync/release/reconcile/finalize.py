@@ -24,7 +24,7 @@ from gitsync.errors import (
     WebhookUnavailable,
 )
 from gitsync.release.desired import ref_of
-from gitsync.release.status.events import Event
+from gitsync.runtime.events import Event
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease

@@ -16,6 +16,7 @@ import structlog
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
+    FIELD_MANAGER,
     FINALIZER,
     INVALID,
     RECONCILIATION_FAILED,
@@ -48,27 +49,29 @@ from gitsync.errors import (
     ValuesError,
     ValuesMissing,
 )
-from gitsync.release.action.deploy import ReleaseRef
 from gitsync.release.clusters import TargetClusters
-from gitsync.release.dependencies.duplicates import Claim
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
 from gitsync.release.dependencies.readyexpr import judge_dependencies, judged_by_expression
-from gitsync.release.dependencies.waiters import Once, Waiters
-from gitsync.release.desired import ChartSource, DesiredRelease, desired_release, left_behind, ref_of
+from gitsync.release.dependencies.release_owners import Claim
+from gitsync.release.dependencies.waiters import Waiters
+from gitsync.release.desired import DesiredRelease, desired_release, left_behind, ref_of
 from gitsync.release.reconcile.finalize import leave
-from gitsync.release.reconcile.request import MANAGER, ReconcileRequest
+from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.retries import tries_of
 from gitsync.release.reconcile.state import NextAction, State, decide, state_of
 from gitsync.release.reconcile.test import judged
-from gitsync.release.status.events import Event
+from gitsync.release.revision import ReleaseRef
 from gitsync.release.status.reasons import blocked_reason, stalled_reason
 from gitsync.release.status.status import Attempt, StatusData
 from gitsync.release.storage.record import HOLDER, checksum
 from gitsync.release.unsupported import refused, without_effect
 from gitsync.release.values.references import References
 from gitsync.runtime.backoff import Backoff
+from gitsync.runtime.events import Event
+from gitsync.runtime.once import Once
 from gitsync.runtime.progress import SILENCE
 from gitsync.runtime.recorder import EventRecorder
+from gitsync.sources.chart import ChartSource
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -147,7 +150,7 @@ class Reconciler:
         if release.metadata.deletion_timestamp:
             return await self._delete(request, release, interrupt)
         if release.spec.suspend:
-            self._once(request, "release is suspended")
+            self._once(request.key, request.log, "release is suspended")
             await request.write(request.status.suspended())
             return None
         if FINALIZER not in release.metadata.finalizers:
@@ -160,7 +163,14 @@ class Reconciler:
             await self._stall(request, error)
             return None
         if fields := without_effect(release):
-            self._once(request, "fields without effect yet", topic="fields", level="warning", fields=", ".join(fields))
+            self._once(
+                request.key,
+                request.log,
+                "fields without effect yet",
+                topic="fields",
+                level="warning",
+                fields=", ".join(fields),
+            )
         held = self.index.held.get(request.key)
         if held is not None and held.via is None:  # a member of a cycle says so, whatever else is true of it
             return await self._block(request)
@@ -253,7 +263,9 @@ class Reconciler:
 
     def _foreign(self, request: ReconcileRequest, what: str, **fields: Any) -> None:
         """Somebody else has done something to the release: say so, before it is put right."""
-        if self._once(request, "release was changed by somebody else", topic="foreign", level="warning", **fields):
+        if self._once(
+            request.key, request.log, "release was changed by somebody else", topic="foreign", level="warning", **fields
+        ):
             request.tell(Event("Warning", RELEASE_CHANGED, f"the release was changed by somebody else: {what}"))
 
     async def _move(
@@ -293,7 +305,7 @@ class Reconciler:
             case NextAction.TEST:
                 return await request.target.actions.test(request, release, target, attempt, interrupt)
             case NextAction.WAIT:
-                self._once(request, "another operation is in progress", release=str(target.ref))
+                self._once(request.key, request.log, "another operation is in progress", release=str(target.ref))
                 if not is_current(request.manifest):  # else it runs as it should, and somebody works on it by hand
                     await request.write(request.status.progressing(f"another operation is in progress on {target.ref}"))
                 return 15.0
@@ -334,7 +346,7 @@ class Reconciler:
         assert error is not None
         await request.write(request.status.blocked(blocked_reason(error), error.told))
         level = "warning" if isinstance(error, _NEEDS_SOMEBODY) else "info"
-        self._once(request, error.message, level=level, hint=error.hint)
+        self._once(request.key, request.log, error.message, level=level, hint=error.hint)
         return None
 
     def _unblock(self, request: ReconcileRequest, action: NextAction) -> None:
@@ -361,7 +373,7 @@ class Reconciler:
         """Whether another HelmRelease wants the release that this one lets go of: then nothing is uninstalled."""
         other = self.index.owners.owner(claim, but=request.key)
         if other is not None:
-            self._once(request, "release is left to another HelmRelease", other=str(other))
+            self._once(request.key, request.log, "release is left to another HelmRelease", other=str(other))
         return other is not None
 
     async def _say(self, request: ReconcileRequest, status: StatusData, event: str, error: GitsyncError) -> None:
@@ -374,7 +386,7 @@ class Reconciler:
         delay = max(self._backoff.next(request.key), asked)
         uninstall = "deletionTimestamp" in request.manifest["metadata"] or isinstance(error, UninstallFailed)
         event = "uninstall failed, will be tried again" if uninstall else "release will be tried again"
-        self._once(request, event, error=error.message, level="warning", hint=error.hint)
+        self._once(request.key, request.log, event, error=error.message, level="warning", hint=error.hint)
         if is_current(request.manifest):
             return delay  # it runs as it should; that is still true while something else is away
         reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
@@ -389,7 +401,7 @@ class Reconciler:
     async def _add_finalizer(self, request: ReconcileRequest, release: HelmRelease) -> None:
         finalizers = [*release.metadata.finalizers, FINALIZER]
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": release.metadata.resource_version}}
-        self.index.update(request.key, await self.cluster.patch(request.key, body, manager=MANAGER))
+        self.index.update(request.key, await self.cluster.patch(request.key, body, manager=FIELD_MANAGER))
 
     async def _delete(self, request: ReconcileRequest, release: HelmRelease, interrupt: Interrupt) -> float | None:
         """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go."""
@@ -398,7 +410,7 @@ class Reconciler:
         if dependents := self.index.leaving_dependents(request.key):
             self._waiters.add(request.key, dependents)
             text = names(sorted(dependents))
-            if self._once(request, "waiting to be uninstalled", **{"for": text}):
+            if self._once(request.key, request.log, "waiting to be uninstalled", **{"for": text}):
                 return SILENCE  # most have gone by then
             await request.write(request.status.progressing(f"waiting to be uninstalled after {text}"))
             return None
@@ -406,7 +418,7 @@ class Reconciler:
         if not release.spec.suspend and not self._left_to_another(request, Claim.of(release)):
             await leave(self.clusters, request, release, interrupt)
         rest = [item for item in release.metadata.finalizers if item != FINALIZER]
-        answer = await self.cluster.patch(request.key, {"metadata": {"finalizers": rest}}, manager=MANAGER)
+        answer = await self.cluster.patch(request.key, {"metadata": {"finalizers": rest}}, manager=FIELD_MANAGER)
         if rest:
             self.index.update(request.key, answer)
         else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more

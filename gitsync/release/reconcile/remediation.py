@@ -19,12 +19,12 @@ from gitsync.api.names import (
     UNINSTALL_SUCCEEDED,
 )
 from gitsync.errors import PASSING, GitsyncError, NotFound, ReleaseError, TerminalError, UninstallFailed
-from gitsync.release.action.deploy import ActionOptions, Deployed, Deployer, ReleaseRef, RevisionContent
+from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import uninstall_options
-from gitsync.release.action.revision import content_of
 from gitsync.release.action.uninstall import Uninstaller
 from gitsync.release.masking import without_secrets
 from gitsync.release.reconcile.test import TESTS
+from gitsync.release.revision import ActionOptions, Deployed, ReleaseRef, RevisionContent, content_of
 from gitsync.release.status.events import named
 from gitsync.release.status.status import StatusData, running, succeeded
 from gitsync.release.storage.record import Record, RecordError, Summary, checksum

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.names import FIELD_MANAGER
 from gitsync.logs import commit_context
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.status.events import Event, cause_of, news
+from gitsync.release.status.events import cause_of, news
 from gitsync.release.status.status import StatusBuilder, StatusData
+from gitsync.runtime.events import Event
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.release.clusters import TargetCluster
     from gitsync.runtime.recorder import EventRecorder
 
-MANAGER = "gitsync"
 log = structlog.get_logger(__name__)
 
 
@@ -64,7 +65,9 @@ class ReconcileRequest:
         changed |= {name: None for name in old if name not in status}
         if not changed:
             return False
-        self.manifest = await self._cluster.patch(self.key, {"status": changed}, manager=MANAGER, subresource="status")
+        self.manifest = await self._cluster.patch(
+            self.key, {"status": changed}, manager=FIELD_MANAGER, subresource="status"
+        )
         self._index.update(self.key, self.manifest)
         for event in news(old, status):
             self.tell(event)

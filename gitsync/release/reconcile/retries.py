@@ -6,10 +6,10 @@ from gitsync.api.actions import Install, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import ROLLBACK_FAILED
 from gitsync.release.reconcile.state import Tries
-from gitsync.release.status.status import Attempt, StatusBuilder, Verb
+from gitsync.release.status.status import Attempt, CountedAction, StatusBuilder
 
 
-def policy_of(release: HelmRelease, status: StatusBuilder, verb: Verb) -> Install | Upgrade:
+def policy_of(release: HelmRelease, status: StatusBuilder, verb: CountedAction) -> Install | Upgrade:
     """The policy for a failure of ``verb``. An install that is to be retried (RetryOnFailure) is retried by upgrades,
     as in Flux; unlike there it is still the install's policy that counts, until a revision has been good.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from gitsync.release.storage.record import CHART_DIGEST, HOLDER, VALUES_DIGEST, Summary
+from gitsync.release.storage.record import HOLDER, Digests, Summary, digests_of
 
 #: How long somebody else's pending record is respected after its last change, in seconds, unless its action's timeout
 #: is longer. Helm itself never gives up on one: "another operation is in progress".
@@ -53,14 +53,6 @@ class NextAction(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """What identifies a release's content: its chart's digest and its values' digest."""
-
-    chart: str
-    values: str
-
-
 def state_of(latest: Summary | None, wanted: Digests, *, holder: str, now: float, timeout: float) -> State:
     """The state of a release whose newest record is ``latest``.
 
@@ -85,12 +77,6 @@ def state_of(latest: Summary | None, wanted: Digests, *, holder: str, now: float
     if known != wanted:
         return State.OUT_OF_SYNC
     return State.IN_SYNC if latest.status == "deployed" else State.FAILED
-
-
-def digests_of(summary: Summary) -> Digests | None:
-    """What a record's annotations say it holds; None when they say nothing."""
-    chart, values = summary.annotations.get(CHART_DIGEST), summary.annotations.get(VALUES_DIGEST)
-    return Digests(chart, values) if chart and values else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from gitsync.api.conditions import set_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import (
     FALSE,
+    HELM_FIELD_MANAGER,
     PROGRESSING,
     READY,
     RECONCILING,
@@ -28,12 +29,12 @@ from gitsync.api.names import (
 )
 from gitsync.apply.applier import Applier
 from gitsync.errors import GitsyncError, ReleaseError
-from gitsync.release.action.deploy import Deployed, ReleaseRef
 from gitsync.release.action.hooks import HookData, HookFailed, HookRun, Hooks
 from gitsync.release.reconcile.state import State
-from gitsync.release.status.status import Attempt, StatusData, Verb, running, succeeded
+from gitsync.release.revision import Deployed, ReleaseRef
+from gitsync.release.status.status import Attempt, CountedAction, StatusData, running, succeeded
 from gitsync.release.storage.record import Record, Summary
-from gitsync.release.storage.store import MANAGER, RecordStore
+from gitsync.release.storage.store import RecordStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -55,7 +56,7 @@ class ChartTestsFailed(ReleaseError):
         self.record = record
 
 
-def judged(state: State, latest: Summary | None, release: HelmRelease, verb: Verb) -> State:
+def judged(state: State, latest: Summary | None, release: HelmRelease, verb: CountedAction) -> State:
     """The state of a release with its tests taken into account: not yet run, or failed where that counts. ``verb`` is
     the action that brought its revision about."""
     if state is not State.IN_SYNC or latest is None or not release.spec.test.enable:
@@ -71,10 +72,10 @@ class ChartTests:
 
     def __init__(self, cluster: Cluster, records: RecordStore) -> None:
         self._records = records
-        self._hooks = Hooks(cluster, Applier(cluster, MANAGER))
+        self._hooks = Hooks(cluster, Applier(cluster, HELM_FIELD_MANAGER))
 
     async def deployed(
-        self, request: ReconcileRequest, release: HelmRelease, deployed: Deployed, attempt: Attempt, verb: Verb
+        self, request: ReconcileRequest, release: HelmRelease, deployed: Deployed, attempt: Attempt, verb: CountedAction
     ) -> float | None:
         """Say that a revision was deployed: Ready, or with its tests still to come. Returns seconds until they are."""
         record, storage = deployed.record, release.storage_namespace
@@ -160,7 +161,7 @@ def _moment(text: str) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _ignored(release: HelmRelease, verb: Verb) -> bool:
+def _ignored(release: HelmRelease, verb: CountedAction) -> bool:
     action = release.spec.install if verb == "install" else release.spec.upgrade
     return action.remediation.ignores_test_failures(release.spec.test)
 

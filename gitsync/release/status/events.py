@@ -6,7 +6,6 @@ Reasons and words are those of the conditions, so that ``kubectl describe`` and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from gitsync.api.conditions import Condition, get_condition
@@ -23,21 +22,12 @@ from gitsync.api.names import (
     TEST_SUCCESS,
     TRUE,
 )
+from gitsync.runtime.events import Event
 
 #: Seconds that a release must be held up before that is worth an Event: mostly it goes on at once, and then what came
 #: of it is all that anybody wants to read.
 SETTLE = 5.0
 _PASSING = frozenset({DEPENDENCY_NOT_READY, SOURCE_NOT_READY, RECONCILIATION_FAILED})
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One Event: ``kind`` is its type. It is told after ``delay`` seconds, unless its object has other news by then."""
-
-    kind: Literal["Normal", "Warning"]
-    reason: str
-    message: str
-    delay: float = 0.0
 
 
 def news(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:

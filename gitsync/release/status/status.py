@@ -34,11 +34,10 @@ from gitsync.api.names import (
     TRUE,
     UNKNOWN,
 )
-from gitsync.release.reconcile.state import Digests
-from gitsync.release.storage.record import VALUES_DIGEST, Record, checksum
+from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record, checksum
 
 StatusData = dict[str, Any]
-Verb = Literal["install", "upgrade"]
+CountedAction = Literal["install", "upgrade"]
 #: Snapshots kept in status.history.
 MAX_SNAPSHOTS = 5
 #: ``apiVersion`` of a snapshot, which is there to say how its digest was calculated; Flux's have none.
@@ -63,7 +62,9 @@ class StatusBuilder:
         self._generation: int = self._metadata.get("generation", 0)
         self._now = now or datetime.now(UTC)
 
-    def progressing(self, message: str, attempt: Attempt | None = None, verb: Verb | None = None) -> StatusData:
+    def progressing(
+        self, message: str, attempt: Attempt | None = None, verb: CountedAction | None = None
+    ) -> StatusData:
         """An action is under way, or waits for something: Reconciling, Ready Unknown."""
         status = self._touched()
         if attempt is not None and verb is not None:
@@ -114,7 +115,14 @@ class StatusBuilder:
         return {**self.old, **past, **failures, "conditions": conditions}
 
     def failed(
-        self, verb: Verb, message: str, attempt: Attempt, past: StatusData, *, exhausted: bool, tests: bool = False
+        self,
+        verb: CountedAction,
+        message: str,
+        attempt: Attempt,
+        past: StatusData,
+        *,
+        exhausted: bool,
+        tests: bool = False,
     ) -> StatusData:
         """A try failed. When it was the last one the release is Stalled, and the message says so first.
 
@@ -148,7 +156,7 @@ class StatusBuilder:
             self._handled(), (READY, FALSE, reason, message), (STALLED, TRUE, reason, message), drop=(RECONCILING,)
         )
 
-    def released(self, message: str, record: Record, storage: str, attempt: Attempt, verb: Verb) -> StatusData:
+    def released(self, message: str, record: Record, storage: str, attempt: Attempt, verb: CountedAction) -> StatusData:
         """A revision was deployed: Ready and Released True, counters back to nothing, its snapshot first.
 
         ``storage`` is the namespace that keeps the record.
@@ -188,7 +196,7 @@ class StatusBuilder:
             said.append((RELEASED, TRUE, reason, message))
         return self._with(status, *said, drop=(RECONCILING, STALLED, REMEDIATED))
 
-    def failures(self, verb: Verb, attempt: Attempt) -> int:
+    def failures(self, verb: CountedAction, attempt: Attempt) -> int:
         """How often exactly this has failed. 0 when anything changed since."""
         same = (
             not self.reset_requested
@@ -215,7 +223,7 @@ class StatusBuilder:
         token = annotations.get(annotation)
         return bool(token) and token == annotations.get(REQUESTED_AT_ANNOTATION) and token != self.old.get(handled)
 
-    def acknowledged(self, verb: Verb, attempt: Attempt) -> StatusData:
+    def acknowledged(self, verb: CountedAction, attempt: Attempt) -> StatusData:
         """No try is left, as was said when the last one failed, unless something else was said since that is over now:
         that a rollback is under way, or the environment at fault.
         """
@@ -292,11 +300,11 @@ class StatusBuilder:
         return str(snapshots[0].get("chartName", "")) if snapshots else ""
 
     @property
-    def last_verb(self) -> Verb:
+    def last_verb(self) -> CountedAction:
         """The action tried last."""
         return "upgrade" if self.old.get("lastAttemptedReleaseAction") == "upgrade" else "install"
 
-    def _attempted(self, attempt: Attempt, verb: Verb) -> StatusData:
+    def _attempted(self, attempt: Attempt, verb: CountedAction) -> StatusData:
         changed: StatusData = {
             "lastAttemptedGeneration": attempt.generation,
             "lastAttemptedRevision": attempt.version,
@@ -339,7 +347,7 @@ class StatusBuilder:
         return {**status, "conditions": conditions}
 
 
-def _exhausted(verb: Verb, reason: str, message: str, failures: int) -> tuple[tuple[str, str, str, str], ...]:
+def _exhausted(verb: CountedAction, reason: str, message: str, failures: int) -> tuple[tuple[str, str, str, str], ...]:
     return (
         (READY, FALSE, reason, f"{verb} retries exhausted: {message}"),
         (STALLED, TRUE, RETRIES_EXCEEDED, f"Failed to {verb} after {failures} attempt(s)"),

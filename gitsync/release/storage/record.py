@@ -298,3 +298,17 @@ def _from_helm(body: dict[str, Any], metadata: dict[str, Any]) -> Record:
         labels={key: value for key, value in labels.items() if key not in _SYSTEM_LABELS},
         annotations=metadata.get("annotations") or {},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What identifies a release's content: its chart's digest and its values' digest."""
+
+    chart: str
+    values: str
+
+
+def digests_of(summary: Summary) -> Digests | None:
+    """What a record's annotations say it holds; None when they say nothing."""
+    chart, values = summary.annotations.get(CHART_DIGEST), summary.annotations.get(VALUES_DIGEST)
+    return Digests(chart, values) if chart and values else None

@@ -9,14 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_RECORD_MANAGER
 from gitsync.apply.wait import version
 from gitsync.errors import AlreadyExists, RetryableError
-from gitsync.release.reconcile.state import Digests
 from gitsync.release.storage.record import (
     CHART_DIGEST,
     HOLDER,
     OWNER_SELECTOR,
     VALUES_DIGEST,
+    Digests,
     Record,
     Summary,
     decode,
@@ -27,11 +28,6 @@ from gitsync.release.storage.record import (
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
-
-#: Helm's field manager for what it applies, so that ``helm upgrade`` by hand and gitsync do not conflict.
-MANAGER = "helm"
-#: Helm's field manager for records: those it writes without naming one, which makes it the client's name.
-RECORD_MANAGER = "Helm"
 
 
 class RecordStore:
@@ -99,7 +95,7 @@ class RecordStore:
         secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
         try:
             with self._writing(ObjectKey.of(secret)):
-                self._written(await self._cluster.create(secret, manager=RECORD_MANAGER))
+                self._written(await self._cluster.create(secret, manager=HELM_RECORD_MANAGER))
         except AlreadyExists as error:
             raise RetryableError(
                 f"revision {record.version} of {record.namespace}/{record.name} has been begun by somebody else",
@@ -111,7 +107,7 @@ class RecordStore:
         """Rewrite a revision. Raises: NotFound when it is gone."""
         secret = encode(record, storage_namespace=namespace, modified=str(int(time.time())))
         with self._writing(ObjectKey.of(secret)):
-            self._written(await self._cluster.replace(secret, manager=RECORD_MANAGER))
+            self._written(await self._cluster.replace(secret, manager=HELM_RECORD_MANAGER))
 
     async def mark(self, record: Record, namespace: str, digests: Digests) -> None:
         """Note on a revision that somebody else deployed what it holds, so that it need not be compared again."""
@@ -119,7 +115,7 @@ class RecordStore:
         key = secret_key(namespace, record.name, record.version)
         body = {"metadata": {"annotations": annotations}}
         with self._writing(key):
-            self._written(await self._cluster.patch(key, body, manager=RECORD_MANAGER))
+            self._written(await self._cluster.patch(key, body, manager=HELM_RECORD_MANAGER))
 
     async def delete(self, namespace: str, release: str, revision: int) -> None:
         """Remove a revision; nothing happens when it is gone already."""

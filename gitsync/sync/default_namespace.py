@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import ObjectKey, group_of
+from gitsync.apply.namespaces import fill_namespaces
 from gitsync.errors import KindUnknown, ManifestError
 from gitsync.manifests import Desired, DesiredObject
 
 if TYPE_CHECKING:
-    from gitsync.apply.applier import Applier
+    from gitsync.cluster import Cluster
 
 
-async def placed(desired: Desired, applier: Applier, namespace: str) -> Desired:
+async def placed(desired: Desired, cluster: Cluster, namespace: str) -> Desired:
     """``desired`` with ``namespace`` filled in where a namespaced kind has none.
 
     Two objects that turn out to be one are an error at each place, and neither is among the objects any more.
@@ -21,7 +22,7 @@ async def placed(desired: Desired, applier: Applier, namespace: str) -> Desired:
     """
     found: dict[ObjectKey, list[DesiredObject]] = {}
     for item in desired.objects.values():
-        item = await _placed(item, desired, applier, namespace)
+        item = await _placed(item, desired, cluster, namespace)
         found.setdefault(item.key, []).append(item)
     errors = [
         ManifestError(
@@ -38,9 +39,9 @@ async def placed(desired: Desired, applier: Applier, namespace: str) -> Desired:
     return replace(desired, objects=objects, errors=(*desired.errors, *errors))
 
 
-async def _placed(item: DesiredObject, desired: Desired, applier: Applier, namespace: str) -> DesiredObject:
+async def _placed(item: DesiredObject, desired: Desired, cluster: Cluster, namespace: str) -> DesiredObject:
     try:
-        (manifest,) = await applier.fill_namespaces([item.manifest], namespace)
+        (manifest,) = await fill_namespaces(cluster, [item.manifest], namespace)
     except KindUnknown:
         if item.key.namespace or not _namespaced_by_its_crd(item, desired):
             return item

@@ -1,0 +1,30 @@
+"""Namespaces filled in where a manifest leaves them out: only the cluster knows which kinds have one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, group_of
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+
+async def fill_namespaces(cluster: Cluster, manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
+    """The same objects with ``namespace`` filled in where a namespaced kind has none, and taken out where a
+    cluster-scoped kind names one (as kubectl and Helm do).
+
+    Raises: KindUnknown.
+    """
+    filled = []
+    for manifest in manifests:
+        resource = await cluster.resource(group_of(manifest["apiVersion"]), manifest["kind"])
+        named = (manifest.get("metadata") or {}).get("namespace")
+        if resource.namespaced and not named:
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
+        elif not resource.namespaced and named:
+            rest = {key: value for key, value in manifest["metadata"].items() if key != "namespace"}
+            manifest = {**manifest, "metadata": rest}
+        filled.append(manifest)
+    return filled

@@ -1,0 +1,187 @@
+"""A release's revision: what it is called, what it holds, how it is brought about, and what came of it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from gitsync.api.actions import ServerSideApply
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.readiness import KSTATUS, Readiness
+from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
+from gitsync.release import flux
+from gitsync.release.delta import Delta
+from gitsync.release.storage.record import (
+    CHART_DIGEST,
+    CLIENT_SIDE,
+    SERVER_SIDE,
+    VALUES_DIGEST,
+    ApplyMethod,
+    Digests,
+    Record,
+    checksum,
+)
+
+if TYPE_CHECKING:
+    from gitsync.release.desired import DesiredRelease
+    from gitsync.release.status.status import CountedAction
+
+
+DeployAction = Literal["install", "upgrade", "rollback"]
+
+
+class ReleaseRef(NamedTuple):
+    """Helm's name of a release: its name, the namespace it installs into, and the one that keeps its records."""
+
+    name: str
+    namespace: str
+    storage: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionContent:
+    """What a revision consists of: rendered text and objects, and all that its record keeps.
+
+    ``of_revision`` is the one that a rollback goes back to, 0 otherwise, and ``apply_method`` how that was applied.
+    """
+
+    chart: dict[str, Any] = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
+    manifest: str = field(repr=False)
+    objects: Sequence[Manifest] = field(repr=False)
+    digests: Digests
+    hooks: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    notes: str = field(default="", repr=False)
+    crds: Sequence[Manifest] = field(default=(), repr=False)
+    of_revision: int = 0
+    apply_method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOptions:
+    """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
+
+    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit).
+    """
+
+    timeout: float = 300.0
+    wait: bool = True
+    readiness: Readiness = KSTATUS
+    hooks: bool = True
+    create_namespace: bool = False
+    take_ownership: bool = True
+    server_side: ServerSideApply = "enabled"
+    force: bool = False
+    cleanup_on_fail: bool = False
+    crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
+    max_history: int = 5
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What came of it: the record as stored, what changed, what a keep policy left in the cluster; ``inventory`` is for
+    the HelmRelease's status."""
+
+    record: Record
+    delta: Delta
+    inventory: dict[str, Any] = field(repr=False)
+
+
+def objects_of(record: Record) -> list[Manifest]:
+    """The objects of a revision, in install order; namespaces are as its templates left them."""
+    return install_order(parse_objects(record.manifest))
+
+
+def apply_method(wanted: ServerSideApply, content: RevisionContent, before: Sequence[Record]) -> ApplyMethod:
+    """How a new revision is applied. ``auto``: as the revision that a rollback goes back to, else as the newest of
+    those ``before`` (action/upgrade.go, getUpgradeServerSideValue; Helm 3 wrote down no method). Pure.
+    """
+    if wanted != "auto":
+        return SERVER_SIDE if wanted == "enabled" else CLIENT_SIDE
+    last = content.apply_method if content.of_revision else before[-1].apply_method if before else SERVER_SIDE
+    return SERVER_SIDE if last == SERVER_SIDE else CLIENT_SIDE
+
+
+def context_of(ref: ReleaseRef, revision: int, verb: CountedAction) -> ReleaseContext:
+    """What templates see of the release."""
+    return ReleaseContext(
+        name=ref.name,
+        namespace=ref.namespace,
+        revision=revision,
+        is_install=verb == "install",
+        is_upgrade=verb == "upgrade",
+    )
+
+
+def content_from(rendered: Rendered, target: DesiredRelease) -> RevisionContent:
+    """What a target comes to when it is rendered."""
+    return RevisionContent(
+        chart=rendered.chart_record,
+        config=target.values,
+        manifest=rendered.manifest,
+        objects=rendered.objects,
+        digests=target.digests,
+        hooks=[hook.record() for hook in rendered.hooks],
+        notes=rendered.notes,
+        crds=rendered.crds,
+    )
+
+
+def content_of(record: Record) -> RevisionContent:
+    """What an old revision held. Its digests go with it, so that nobody has to compare to know what is deployed; one
+    that Helm wrote has its own as a whole in their place, which is that of no chart.
+    """
+    own = checksum(record)
+    return RevisionContent(
+        chart=record.chart,
+        config=record.config,
+        manifest=record.manifest,
+        objects=objects_of(record),
+        digests=Digests(record.annotations.get(CHART_DIGEST) or own, record.annotations.get(VALUES_DIGEST) or own),
+        hooks=record.hooks,
+        notes=record.notes,
+        of_revision=record.version,
+        apply_method=record.apply_method,
+    )
+
+
+def holds(record: Record, rendered: Rendered, values: dict[str, Any]) -> bool:
+    """Whether a revision is of this chart and these values, and holds what was rendered. Notes do not count: they
+    change nothing.
+    """
+    return (
+        _as_helm_reads(record.config) == _as_helm_reads(values)
+        and record.chart.get("metadata") == rendered.chart_record["metadata"]
+        and (_same_text(record, rendered) or _same_but_for_flux(record, rendered))
+    )
+
+
+def _same_text(record: Record, rendered: Rendered) -> bool:
+    hooks = [hook.get("manifest") for hook in record.hooks]
+    return record.manifest == rendered.manifest and hooks == [hook.manifest for hook in rendered.hooks]
+
+
+def _same_but_for_flux(record: Record, rendered: Rendered) -> bool:
+    """Whether Flux's labels are all that a revision of Flux has besides; its text was written anew with them."""
+    objects = parse_objects(record.manifest)
+    if not flux.marked(objects):
+        return False
+    hooks = [hook for item in record.hooks for hook in parse_objects(str(item.get("manifest", "")))]
+    return _by_key(map(flux.unmarked, [*objects, *hooks])) == _by_key(
+        [*rendered.objects, *(hook.object for hook in rendered.hooks)]
+    )
+
+
+def _by_key(objects: Iterable[Manifest]) -> dict[ObjectKey, Manifest]:
+    return {ObjectKey.of(item): item for item in objects}
+
+
+def _as_helm_reads(values: dict[str, Any]) -> Any:
+    """Values with every number a float, as in Go: large integers come out of a record that Helm wrote rounded."""
+    return json.loads(json.dumps(values), parse_int=float)
