@@ -24,7 +24,7 @@ Rendering = Mapping[str, Sequence[Manifest]]
 
 async def render(case: Case, namespace: str, cache: Path) -> Rendering:
     """What Helm makes of the case's releases, ready to be applied."""
-    charts = Charts(cache)
+    charts = Charts()
     try:
         files = files_below(CHART)
         digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()

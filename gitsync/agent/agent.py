@@ -16,7 +16,6 @@ from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
 from gitsync.agent.flux_detection import warn_of_rivals
 from gitsync.apply.live import LiveReader
-from gitsync.charts import Charts
 from gitsync.cluster import Cluster, Leave
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
@@ -26,6 +25,7 @@ from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
 from gitsync.settings import Settings
 from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.sync.build import CommitSource
 from gitsync.sync.outcome import Outcomes
@@ -100,8 +100,8 @@ class Agent:
         source = git_source(settings) if settings.repo else None
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
-        charts = Charts(settings.state_dir / "charts")
-        stack.push_async_callback(charts.close)
+        repositories = ChartRepositories(settings.state_dir / "charts")
+        stack.push_async_callback(repositories.close)
         await ensure_crds(cluster)
         await warn_of_rivals(cluster)
         schedule = Schedule()
@@ -109,7 +109,7 @@ class Agent:
         stack.callback(schedule.stop)
         releases = Releases(
             cluster,
-            charts,
+            repositories,
             schedule,
             holder=f"gitsync/{settings.name}",
             concurrency=settings.concurrency,
@@ -119,7 +119,7 @@ class Agent:
         if source is not None:
             mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
             stack.push_async_callback(mirror.close)
-            releases.git_charts = GitCharts(mirror, charts, settings.name)
+            releases.git_charts = GitCharts(mirror, repositories.charts, settings.name)
         watches = await stack.enter_async_context(releases.serving())
         if source is not None and releases.git_charts is not None:
             owner = Owner(settings.name, source.url, settings.path)

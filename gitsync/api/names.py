@@ -28,8 +28,8 @@ EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 #: Set on what we reconcile, removed once its release is uninstalled. Flux uses the same one, so either can take over.
 FINALIZER: Final = "finalizers.fluxcd.io"
 
-# Field managers. What is in Git and statuses are written as the first; a release's objects and its records as Helm would
-# write them, so that ``helm upgrade`` by hand meets no conflict; what a command changes as the fourth; Flux is the last.
+# Field managers. What is in Git and statuses are written as the first; a release's objects and its records as Helm
+# would write them, so that ``helm upgrade`` by hand meets no conflict; a command's changes as the fourth.
 FIELD_MANAGER: Final = "gitsync"
 HELM_FIELD_MANAGER: Final = "helm"
 HELM_RECORD_MANAGER: Final = "Helm"

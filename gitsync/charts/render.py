@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -67,16 +66,6 @@ class Renderer:
                 key, result, len(result.manifest) + sum(len(hook.manifest) for hook in result.hooks) + 1000
             )
         return result
-
-    def crds(self, chart: Chart, values: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        """The CRDs of the chart and of those subcharts that the values enable, without needing templates to work."""
-        if not chart.has_dependencies:
-            return chart.crds
-        with chart.handle(Variant(schema=False)) as handle:
-            # Dependencies are processed before the first template runs, so one that fails does not matter.
-            with contextlib.suppress(RenderError):
-                handle.render(_json(values, chart), {})
-            return crd_objects(handle)
 
     def close(self) -> None:
         """Closes the accesses to clusters and forgets results."""

@@ -12,21 +12,21 @@ from gitsync.api.fields import dotted
 from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
 from gitsync.apply.readiness import check_expressions
 from gitsync.cel.expressions import Expressions
-from gitsync.charts import RepositorySpec
 from gitsync.cli.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.logs import redact
 from gitsync.release.dependencies.release_owners import Claim
 from gitsync.release.unsupported import refused
 from gitsync.sources.gitrepository import WELL_KNOWN, chart_path
+from gitsync.sources.helm import RepositorySpec
 from gitsync.sync.apply import release_graph
 
 if TYPE_CHECKING:
     from gitsync.api import HelmRelease, HelmRepository, ObjectKey, Origin
-    from gitsync.charts import Charts
     from gitsync.cli.checkout import Tree
     from gitsync.manifests import Desired
     from gitsync.release.access import AccessRules
+    from gitsync.sources.helm import ChartRepositories
 
 Severity = Literal["error", "warning"]
 
@@ -145,10 +145,10 @@ def claim_problems(desired: Desired) -> Iterator[Problem]:
 class ChartChecks:
     """Whether the charts of all releases can be had. Asks the network."""
 
-    def __init__(self, desired: Desired, tree: Tree, charts: Charts, name: str) -> None:
+    def __init__(self, desired: Desired, tree: Tree, repositories: ChartRepositories, name: str) -> None:
         self._desired = desired
         self._tree = tree
-        self._charts = charts
+        self._repositories = repositories
         self._own_names = {name, WELL_KNOWN}
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -174,7 +174,7 @@ class ChartChecks:
             return Problem(origin, message, severity="warning", object=str(key), field="spec.url")
         async with self._limit:
             try:
-                await self._charts.refresh(_spec(repository))
+                await self._repositories.refresh(_spec(repository))
             except GitsyncError as error:
                 return Problem(origin, error.message, error.hint, object=str(key), field="spec.url")
         return None
@@ -204,7 +204,7 @@ class ChartChecks:
         wanted = release.spec.chart.spec
         spec = _spec(self._desired.helm_repositories[release.source])
         async with self._limit:
-            await self._charts.fetch(spec, wanted.chart, wanted.version)
+            await self._repositories.fetch(spec, wanted.chart, wanted.version)
 
     async def _from_tree(self, release: HelmRelease) -> bool:
         """False when the chart is in another repository, or may be."""
@@ -213,7 +213,7 @@ class ChartChecks:
         if not files and release.source.name not in self._own_names:
             return False
         digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
-        await self._charts.from_files(files, f"tree:{digest}")
+        await self._repositories.charts.from_files(files, f"tree:{digest}")
         return True
 
 

@@ -78,16 +78,16 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
 
 
 async def _chart_problems(settings: Settings, desired: Desired, tree: Tree) -> list[Problem]:
-    from gitsync.charts import Charts
     from gitsync.cli.checks import ChartChecks
     from gitsync.cli.output import progress
+    from gitsync.sources.helm import ChartRepositories
 
-    charts = Charts(settings.state_dir / "charts")
+    repositories = ChartRepositories(settings.state_dir / "charts")
     try:
         with progress(f"checking the charts of {len(desired.helm_releases)} releases"):
-            return await ChartChecks(desired, tree, charts, settings.name).problems()
+            return await ChartChecks(desired, tree, repositories, settings.name).problems()
     finally:
-        await charts.close()
+        await repositories.close()
 
 
 def _print_json(problems: list[Problem], errors: int, desired: Desired, tree: Tree) -> None:

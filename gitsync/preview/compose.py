@@ -14,7 +14,7 @@ from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REP
 from gitsync.api.sources import HelmRepository
 from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
-from gitsync.charts import Charts, RepositorySpec
+from gitsync.charts import Charts
 from gitsync.cluster import Cluster, Informer
 from gitsync.errors import SettingsError, SourceNotReady
 from gitsync.git import Mirror
@@ -28,6 +28,7 @@ from gitsync.release.values.references import References
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helmrepository import locate_in, missing, repository_spec
 from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.sync.build import CommitSource
@@ -48,8 +49,9 @@ async def preview(settings: Settings) -> Preview:
         raise SettingsError("there is no repository to plan from", setting="repo", hint="add --repo URL")
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(_connected(settings))
-        charts = Charts(settings.state_dir / "charts")
-        stack.push_async_callback(charts.close)
+        sources = ChartRepositories(settings.state_dir / "charts")
+        stack.push_async_callback(sources.close)
+        charts = sources.charts
         git_charts, desired = await stack.enter_async_context(open_commit(settings, charts))
         releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace))
         repositories = await stack.enter_async_context(
@@ -74,7 +76,7 @@ async def preview(settings: Settings) -> Preview:
             LiveReader(cluster, watches),
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         )
-        finder = _ChartFinder(cluster, charts, git_charts, desired, repositories)
+        finder = _ChartFinder(cluster, sources, git_charts, desired, repositories)
         records, render = clusters.own.records, clusters.own.actions.render
         previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, clusters)
         return await previewer.preview(desired)
@@ -85,7 +87,7 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 
     Raises: GitRefused, GitUnavailable.
     """
-    charts = Charts(settings.state_dir / "charts")
+    sources = ChartRepositories(settings.state_dir / "charts")
     catalog = await asyncio.to_thread(Catalog)
     scopes = {(kind.group, kind.kind): kind.namespaced for kind in catalog.kinds()}
 
@@ -93,17 +95,17 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
         return scopes.get((group, kind))
 
     try:
-        before, _ = await _contents(settings.model_copy(update={"commit": old}), charts, scope)
-        after, desired = await _contents(settings.model_copy(update={"commit": new}), charts, scope)
+        before, _ = await _contents(settings.model_copy(update={"commit": old}), sources, scope)
+        after, desired = await _contents(settings.model_copy(update={"commit": new}), sources, scope)
         return difference(before, after, desired)
     finally:
-        await charts.close()
+        await sources.close()
 
 
-async def _contents(settings: Settings, charts: Charts, scope: Scope) -> tuple[Contents, Desired]:
-    async with open_commit(settings, charts) as (git_charts, desired):
-        finder = _ChartFinder(None, charts, git_charts, desired)
-        made = CommitRenderer(finder.locate, renderer(None, charts), scope, settings.default_namespace)
+async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
+    async with open_commit(settings, sources.charts) as (git_charts, desired):
+        finder = _ChartFinder(None, sources, git_charts, desired)
+        made = CommitRenderer(finder.locate, renderer(None, sources.charts), scope, settings.default_namespace)
         return await made.contents(desired), desired
 
 
@@ -141,13 +143,13 @@ class _ChartFinder:
     def __init__(
         self,
         cluster: Cluster | None,
-        charts: Charts,
+        sources: ChartRepositories,
         git_charts: GitCharts,
         desired: Desired,
         repositories: Informer | None = None,
     ) -> None:
         self._cluster = cluster
-        self._charts = charts
+        self._sources = sources
         self._git_charts = git_charts
         self._desired = desired
         self._repositories = repositories
@@ -159,8 +161,8 @@ class _ChartFinder:
         if release.spec.chart is None or release.source.kind != HELM_REPOSITORY:
             raise SourceNotReady(f"charts from a {release.source.kind} are not supported yet")
         spec = await self._spec(self._repository(release.source))
-        await self._charts.refresh(spec)
-        return await locate_in(self._charts, spec, release.spec.chart.spec)
+        await self._sources.refresh(spec)
+        return await locate_in(self._sources, spec, release.spec.chart.spec)
 
     async def _spec(self, repository: HelmRepository) -> RepositorySpec:
         if self._cluster is not None:

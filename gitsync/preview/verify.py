@@ -15,11 +15,11 @@ from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FALSE, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP
-from gitsync.charts import Charts
 from gitsync.cluster import Cluster
 from gitsync.preview.compose import open_commit
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
 from gitsync.sandbox import Sandbox
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.outcome import Outcomes, Phase
 from gitsync.sync.store import SyncStore
 
@@ -103,9 +103,9 @@ async def _sync(settings: Settings, patience: float) -> None:
 
 
 async def _read(settings: Settings) -> Desired:
-    charts = Charts(settings.state_dir / "charts")
+    charts = ChartRepositories(settings.state_dir / "charts")
     try:
-        async with open_commit(settings, charts) as (_, desired):
+        async with open_commit(settings, charts.charts) as (_, desired):
             return desired
     finally:
         await charts.close()

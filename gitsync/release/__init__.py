@@ -5,7 +5,8 @@
 - ``reconcile/`` is one pass over one release: its facts, the decision, the action, what is said of it.
 - ``desired`` is what a release is to be: its chart, ``values/``, ``postrender/``; ``unsupported`` the fields that are
   refused; ``revision`` what a revision holds, ``delta`` what changes from one to the next.
-- ``action/`` installs, upgrades, rolls back, uninstalls; ``drift/`` finds and corrects; ``storage/`` keeps Helm's records.
-- ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps Secrets
-  out of messages; ``flux`` knows what Flux's helm-controller leaves behind.
+- ``action/`` installs, upgrades, rolls back, uninstalls; ``drift/`` finds and corrects; ``storage/`` keeps Helm's
+  records.
+- ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps
+  Secrets out of messages; ``flux`` knows what Flux's helm-controller leaves behind.
 """

@@ -39,6 +39,7 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import HelmRepositories
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Releases:
     def __init__(
         self,
         cluster: Cluster,
-        charts: Charts,
+        chart_repositories: ChartRepositories,
         schedule: Schedule,
         *,
         holder: str,
@@ -66,12 +67,12 @@ class Releases:
         self.index = ReleaseIndex(cluster.namespace)
         self.git_charts: GitCharts | None = None
         self._cluster = cluster
-        self._charts = charts
+        self._chart_repositories = chart_repositories
         self._schedule = schedule
         self._events = EventRecorder(cluster, holder)
         self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
-        build = SiteBuilder(charts, self._expressions, holder, concurrency, self._wake)
+        build = SiteBuilder(chart_repositories.charts, self._expressions, holder, concurrency, self._wake)
         self._sites = TargetClusters(cluster, build, self._references, rules)
         self._sites.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
@@ -100,7 +101,11 @@ class Releases:
             self._sites,
         ):
             self._repositories = HelmRepositories(
-                self._cluster, self._charts, repositories, self._events, on_change=self._on_repository_change
+                self._cluster,
+                self._chart_repositories,
+                repositories,
+                self._events,
+                on_change=self._on_repository_change,
             )
             self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
             self.index.subscribe(self._on_release_change)

@@ -31,7 +31,6 @@ from gitsync.api.names import (
     TRUE,
 )
 from gitsync.api.sources import HelmRepository
-from gitsync.charts import Charts, IndexInfo, RepositorySpec
 from gitsync.errors import (
     ChartRepositoryUnavailable,
     FieldErrors,
@@ -43,6 +42,7 @@ from gitsync.errors import (
 from gitsync.runtime.backoff import Backoff
 from gitsync.runtime.events import Event
 from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class HelmRepositories:
     def __init__(
         self,
         cluster: Cluster,
-        charts: Charts,
+        repositories: ChartRepositories,
         watch: Informer,
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
     ) -> None:
         self._cluster = cluster
-        self._charts = charts
+        self._repositories = repositories
         self._watch = watch
         self._events = events
         self._on_change = on_change
@@ -78,7 +78,7 @@ class HelmRepositories:
         manifest = self._watch.get(key)
         if manifest is None or "deletionTimestamp" in manifest["metadata"]:
             if (spec := self._specs.pop(key, None)) is not None:
-                self._charts.forget(spec)
+                self._repositories.forget(spec)
             return None
         try:
             repository = HelmRepository.parse(manifest)
@@ -90,7 +90,7 @@ class HelmRepositories:
         first = key not in self._specs
         try:
             spec = self._specs[key] = await repository_spec(self._cluster, repository)
-            info = await self._charts.refresh(spec)
+            info = await self._repositories.refresh(spec)
         except TerminalError as error:
             await self._failed(key, manifest, INDEXATION_FAILED, error)
             return repository.spec.interval
@@ -123,7 +123,7 @@ class HelmRepositories:
                 raise missing(key, self._cluster.namespace)
             url = str((manifest.get("spec") or {}).get("url", ""))
             raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
-        return await locate_in(self._charts, spec, wanted)
+        return await locate_in(self._repositories, spec, wanted)
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -189,16 +189,16 @@ def missing(key: ObjectKey, served: str) -> SourceNotReady:
     )
 
 
-async def locate_in(charts: Charts, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
+async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
     """A chart of a repository, in its index as it was last read.
 
     Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
     """
     chart = wanted.chart
-    entry = await charts.resolve(spec, chart, wanted.version)
+    entry = await repositories.resolve(spec, chart, wanted.version)
     digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
-    artifact = ChartArtifact(chart, entry.version, digest, partial(charts.fetch, spec, chart, entry.version))
-    return with_values_files(charts, artifact, wanted)
+    artifact = ChartArtifact(chart, entry.version, digest, partial(repositories.fetch, spec, chart, entry.version))
+    return with_values_files(repositories.charts, artifact, wanted)
 
 
 async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:

@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from gitsync.charts import Charts
+from gitsync.sources.helm import ChartRepositories
 
 
 @pytest.fixture
-async def charts(tmp_path: Path) -> AsyncIterator[Charts]:
-    charts = Charts(tmp_path / "cache")
+async def charts() -> AsyncIterator[Charts]:
+    charts = Charts()
     yield charts
     await charts.close()
+
+
+@pytest.fixture
+async def repositories(tmp_path: Path) -> AsyncIterator[ChartRepositories]:
+    repositories = ChartRepositories(tmp_path / "cache")
+    yield repositories
+    await repositories.close()

@@ -13,9 +13,10 @@ import helm_python
 import pytest
 from aiohttp import web
 
-from gitsync.charts import Charts, RepositorySpec
+from gitsync.charts import Charts
 from gitsync.charts.serve import ChartServer
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
+from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from tests.charts.build import chart_files, config_map, packed
 from tests.charts.cases import SAMPLES
 from tests.charts.servers import answer, serving
@@ -41,36 +42,36 @@ def spec(server: ChartServer) -> RepositorySpec:
 
 
 async def test_refresh_says_what_the_index_is_and_whether_it_changed(
-    charts: Charts, server: ChartServer, spec: RepositorySpec
+    repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
 ) -> None:
-    first = await charts.refresh(spec)
-    again = await charts.refresh(spec)
+    first = await repositories.refresh(spec)
+    again = await repositories.refresh(spec)
     server.publish("stable", [app("3.0.0")])
-    after = await charts.refresh(spec)
+    after = await repositories.refresh(spec)
 
     assert first.revision.startswith("sha256:")
     assert first.url == f"{server.url}/stable/index.yaml"
     assert (first.changed, again.changed, after.changed) == (True, False, True)
     assert again.revision == first.revision != after.revision
-    assert (await charts.fetch(spec, "app", "*")).version == "3.0.0"
+    assert (await repositories.fetch(spec, "app", "*")).version == "3.0.0"
 
 
 async def test_concurrent_refreshes_of_a_repository_are_one_request(
-    charts: Charts, server: ChartServer, spec: RepositorySpec
+    repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
 ) -> None:
-    await asyncio.gather(*(charts.refresh(spec) for _ in range(20)))
+    await asyncio.gather(*(repositories.refresh(spec) for _ in range(20)))
 
     assert server.requests["/stable/index.yaml"] == 1
 
 
 async def test_a_chart_is_downloaded_and_loaded_once_however_many_ask(
-    charts: Charts, server: ChartServer, spec: RepositorySpec
+    repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
 ) -> None:
-    await charts.refresh(spec)
+    await repositories.refresh(spec)
     gc.collect()
     before = helm_python.open_handles_count()
 
-    fetched = await asyncio.gather(*(charts.fetch(spec, "app", "1.x") for _ in range(200)))
+    fetched = await asyncio.gather(*(repositories.fetch(spec, "app", "1.x") for _ in range(200)))
 
     assert {id(chart) for chart in fetched} == {id(fetched[0])}
     assert fetched[0].version == "1.1.0"
@@ -81,35 +82,35 @@ async def test_a_chart_is_downloaded_and_loaded_once_however_many_ask(
 async def test_charts_that_nobody_uses_are_freed(tmp_path: Path, server: ChartServer, spec: RepositorySpec) -> None:
     gc.collect()
     before = helm_python.open_handles_count()
-    charts = Charts(tmp_path)
-    await charts.fetch(spec, "app", "1.0.0")
-    await charts.close()
+    repositories = ChartRepositories(tmp_path)
+    await repositories.fetch(spec, "app", "1.0.0")
+    await repositories.close()
 
     assert helm_python.open_handles_count() == before
 
 
 async def test_without_the_repository_known_versions_are_still_served(
-    charts: Charts, server: ChartServer, spec: RepositorySpec
+    repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
 ) -> None:
-    await charts.fetch(spec, "app", "1.0.0")
+    await repositories.fetch(spec, "app", "1.0.0")
     await server.__aexit__(None, None, None)
 
     with pytest.raises(ChartRepositoryUnavailable):
-        await charts.refresh(spec)
-    assert (await charts.fetch(spec, "app", "1.0.0")).version == "1.0.0"
+        await repositories.refresh(spec)
+    assert (await repositories.fetch(spec, "app", "1.0.0")).version == "1.0.0"
     with pytest.raises(ChartRepositoryUnavailable):
-        await charts.fetch(spec, "app", "1.1.0")
+        await repositories.fetch(spec, "app", "1.1.0")
 
 
 async def test_a_restart_asks_only_whether_the_index_changed_and_needs_no_download(
     tmp_path: Path, server: ChartServer, spec: RepositorySpec
 ) -> None:
-    first = Charts(tmp_path)
+    first = ChartRepositories(tmp_path)
     await first.fetch(spec, "app", "1.0.0")
     await first.close()
     server.requests.clear()
 
-    second = Charts(tmp_path)
+    second = ChartRepositories(tmp_path)
     try:
         chart = await second.fetch(spec, "app", "1.0.0")
         assert dict(server.requests) == {}
@@ -123,13 +124,13 @@ async def test_a_restart_asks_only_whether_the_index_changed_and_needs_no_downlo
 async def test_files_damaged_in_the_cache_are_fetched_again(
     tmp_path: Path, server: ChartServer, spec: RepositorySpec
 ) -> None:
-    first = Charts(tmp_path)
+    first = ChartRepositories(tmp_path)
     await first.fetch(spec, "app", "1.0.0")
     await first.close()
     for file in files_of(tmp_path):
         file.write_bytes(b"damaged")
 
-    second = Charts(tmp_path)
+    second = ChartRepositories(tmp_path)
     chart = await second.fetch(spec, "app", "1.0.0")
     await second.close()
 
@@ -140,16 +141,16 @@ async def test_files_damaged_in_the_cache_are_fetched_again(
 async def test_nothing_secret_is_written_to_the_cache(tmp_path: Path) -> None:
     async with ChartServer({"stable": [app()]}, username="reader", password="s3cret-word") as server:
         url = server.url.replace("://", "://reader:s3cret-word@")
-        charts = Charts(tmp_path)
-        await charts.fetch(RepositorySpec(f"{url}/stable?token=s3cret-word"), "app", "1.0.0")
-        await charts.close()
+        repositories = ChartRepositories(tmp_path)
+        await repositories.fetch(RepositorySpec(f"{url}/stable?token=s3cret-word"), "app", "1.0.0")
+        await repositories.close()
 
     written = files_of(tmp_path)
     assert len(written) == 2
     assert not [file for file in written if b"s3cret" in file.read_bytes() or "s3cret" in file.name]
 
 
-async def test_an_archive_that_is_not_what_the_index_says_is_refused(charts: Charts) -> None:
+async def test_an_archive_that_is_not_what_the_index_says_is_refused(repositories: ChartRepositories) -> None:
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["app.tgz"], "digest": "0" * 64}]}}
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -157,16 +158,18 @@ async def test_an_archive_that_is_not_what_the_index_says_is_refused(charts: Cha
 
     async with serving(handle) as server:
         with pytest.raises(ChartError, match="is not what its index says") as caught:
-            await charts.fetch(RepositorySpec(server.url), "app", "1.0.0")
+            await repositories.fetch(RepositorySpec(server.url), "app", "1.0.0")
 
     assert (caught.value.chart, caught.value.version) == ("app", "1.0.0")
 
 
 @pytest.mark.parametrize("digest", ["../../victim", "/tmp/victim", "abc", "tree-1"])
-async def test_a_digest_of_an_index_is_no_path_and_no_other_source(charts: Charts, tmp_path: Path, digest: str) -> None:
+async def test_a_digest_of_an_index_is_no_path_and_no_other_source(
+    repositories: ChartRepositories, tmp_path: Path, digest: str
+) -> None:
     victim = tmp_path / "victim.tgz"
     victim.write_bytes(b"kept")
-    await charts.from_files(chart_files(), "tree-1")
+    await repositories.charts.from_files(chart_files(), "tree-1")
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["app.tgz"], "digest": digest}]}}
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -174,22 +177,22 @@ async def test_a_digest_of_an_index_is_no_path_and_no_other_source(charts: Chart
 
     async with serving(handle) as server:
         with pytest.raises(ChartError, match="is not what its index says"):
-            await charts.fetch(RepositorySpec(server.url), "app", "1.0.0")
+            await repositories.fetch(RepositorySpec(server.url), "app", "1.0.0")
 
     assert victim.read_bytes() == b"kept"
 
 
-async def test_a_chart_that_its_index_keeps_in_a_registry_is_refused_in_words(charts: Charts) -> None:
+async def test_a_chart_that_its_index_keeps_in_a_registry_is_refused_in_words(repositories: ChartRepositories) -> None:
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["oci://registry.example/app:1"]}]}}
 
     async with serving(answer(json.dumps(index).encode())) as server:
         with pytest.raises(ChartError, match="not supported yet") as caught:
-            await charts.fetch(RepositorySpec(server.url), "app", "1.0.0")
+            await repositories.fetch(RepositorySpec(server.url), "app", "1.0.0")
 
     assert (caught.value.chart, caught.value.version) == ("app", "1.0.0")
 
 
-async def test_an_index_without_digests_costs_one_download_all_the_same(charts: Charts) -> None:
+async def test_an_index_without_digests_costs_one_download_all_the_same(repositories: ChartRepositories) -> None:
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["gone.tgz", "app.tgz"]}]}}
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -198,15 +201,15 @@ async def test_an_index_without_digests_costs_one_download_all_the_same(charts: 
 
     async with serving(handle) as server:
         spec = RepositorySpec(server.url)
-        chart = await charts.fetch(spec, "app", "1.0.0")
-        assert await charts.fetch(spec, "app", "1.0.0") is chart
-        await asyncio.gather(*(charts.fetch(spec, "app", "1.0.0") for _ in range(5)))
+        chart = await repositories.fetch(spec, "app", "1.0.0")
+        assert await repositories.fetch(spec, "app", "1.0.0") is chart
+        await asyncio.gather(*(repositories.fetch(spec, "app", "1.0.0") for _ in range(5)))
 
     assert chart.digest == hashlib.sha256(app()).hexdigest()
     assert server.paths == ["/index.yaml", "/gone.tgz", "/app.tgz"]
 
 
-async def test_an_archive_that_holds_another_chart_is_refused(charts: Charts) -> None:
+async def test_an_archive_that_holds_another_chart_is_refused(repositories: ChartRepositories) -> None:
     other = app(name="other")
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["app.tgz"]}]}}
 
@@ -215,10 +218,10 @@ async def test_an_archive_that_holds_another_chart_is_refused(charts: Charts) ->
 
     async with serving(handle) as server:
         with pytest.raises(ChartError, match="holds chart 'other'"):
-            await charts.fetch(RepositorySpec(server.url), "app", "1.0.0")
+            await repositories.fetch(RepositorySpec(server.url), "app", "1.0.0")
 
 
-async def test_one_who_gives_up_does_not_take_the_refresh_from_the_others(charts: Charts) -> None:
+async def test_one_who_gives_up_does_not_take_the_refresh_from_the_others(repositories: ChartRepositories) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -227,7 +230,7 @@ async def test_one_who_gives_up_does_not_take_the_refresh_from_the_others(charts
         return web.Response(body=b"apiVersion: v1\nentries: {}\n")
 
     async with serving(handle) as server:
-        impatient, patient = (asyncio.create_task(charts.refresh(RepositorySpec(server.url))) for _ in range(2))
+        impatient, patient = (asyncio.create_task(repositories.refresh(RepositorySpec(server.url))) for _ in range(2))
         await asked.wait()
         impatient.cancel()
         await asyncio.wait([impatient])
@@ -238,7 +241,7 @@ async def test_one_who_gives_up_does_not_take_the_refresh_from_the_others(charts
     assert len(server.requests) == 1
 
 
-async def test_a_refresh_that_nobody_waits_for_ends(charts: Charts) -> None:
+async def test_a_refresh_that_nobody_waits_for_ends(repositories: ChartRepositories) -> None:
     gone = asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -254,7 +257,7 @@ async def test_a_refresh_that_nobody_waits_for_ends(charts: Charts) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     spec = RepositorySpec(f"http://127.0.0.1:{runner.addresses[0][1]}")
-    task = asyncio.create_task(charts.refresh(spec))
+    task = asyncio.create_task(repositories.refresh(spec))
     await asyncio.sleep(0.1)
     task.cancel()
 
@@ -263,16 +266,16 @@ async def test_a_refresh_that_nobody_waits_for_ends(charts: Charts) -> None:
     await runner.cleanup()
 
 
-async def test_the_error_of_a_repository_does_not_stay(charts: Charts, server: ChartServer) -> None:
+async def test_the_error_of_a_repository_does_not_stay(repositories: ChartRepositories, server: ChartServer) -> None:
     spec = RepositorySpec(f"{server.url}/later")
     with pytest.raises(ChartNotFound):
-        await charts.refresh(spec)
+        await repositories.refresh(spec)
     server.publish("later", [app()])
 
-    assert (await charts.refresh(spec)).charts == 1
+    assert (await repositories.refresh(spec)).charts == 1
 
 
-async def test_refreshing_a_large_index_leaves_the_loop_alone(charts: Charts) -> None:
+async def test_refreshing_a_large_index_leaves_the_loop_alone(repositories: ChartRepositories) -> None:
     entry = "  - version: 1.{v}.0\n    urls: [a.tgz]\n    description: words that make it as long as real ones\n"
     chart = "  chart-{n}:\n" + "".join(entry.format(v=v) for v in range(50))
     body = "apiVersion: v1\nentries:\n" + "".join(chart.replace("{n}", str(n)) for n in range(300))
@@ -287,15 +290,15 @@ async def test_refreshing_a_large_index_leaves_the_loop_alone(charts: Charts) ->
 
     async with serving(answer(body.encode())) as server:
         beating = asyncio.create_task(heartbeat())
-        info = await charts.refresh(RepositorySpec(server.url))
+        info = await repositories.refresh(RepositorySpec(server.url))
         beating.cancel()
 
     assert info.charts == 300
     assert longest < 0.5
 
 
-async def test_oci_registries_are_refused_in_words(charts: Charts) -> None:
-    for call in (charts.refresh, lambda spec: charts.fetch(spec, "app", "*")):
+async def test_oci_registries_are_refused_in_words(repositories: ChartRepositories) -> None:
+    for call in (repositories.refresh, lambda spec: repositories.fetch(spec, "app", "*")):
         with pytest.raises(ChartError, match="not supported yet"):
             await call(RepositorySpec("oci://registry.example/charts"))
 
@@ -334,15 +337,19 @@ async def test_trees_that_are_no_chart_are_refused(charts: Charts, files: dict[s
         assert caught.value.hint == "run `helm dependency update` and commit charts/"
 
 
-async def test_the_sample_charts_are_served_with_the_versions_of_the_sample_releases(charts: Charts) -> None:
+async def test_the_sample_charts_are_served_with_the_versions_of_the_sample_releases(
+    repositories: ChartRepositories,
+) -> None:
     async with ChartServer({"bitnami": [SAMPLES / "redis"], "podinfo": [SAMPLES / "podinfo"]}) as server:
-        redis = await charts.fetch(RepositorySpec(f"{server.url}/bitnami"), "redis", "17.3.14")
-        podinfo = await charts.fetch(RepositorySpec(f"{server.url}/podinfo"), "podinfo", "6.2.2")
+        redis = await repositories.fetch(RepositorySpec(f"{server.url}/bitnami"), "redis", "17.3.14")
+        podinfo = await repositories.fetch(RepositorySpec(f"{server.url}/podinfo"), "podinfo", "6.2.2")
 
     assert (redis.version, podinfo.version) == ("17.3.14", "6.2.2")
 
 
-async def test_blocking_work_is_done_by_a_few_threads(charts: Charts, spec: RepositorySpec) -> None:
-    await asyncio.gather(*(charts.fetch(spec, "app", version) for version in ("1.0.0", "1.1.0", "2.0.0-rc.1") * 20))
+async def test_blocking_work_is_done_by_a_few_threads(repositories: ChartRepositories, spec: RepositorySpec) -> None:
+    await asyncio.gather(
+        *(repositories.fetch(spec, "app", version) for version in ("1.0.0", "1.1.0", "2.0.0-rc.1") * 20)
+    )
 
     assert 1 <= sum(thread.name.startswith("helm") for thread in threading.enumerate()) <= 4

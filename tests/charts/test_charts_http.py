@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from gitsync.charts.model import RepositorySpec, redacted
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
+from gitsync.sources.helm import RepositorySpec, redacted
 from gitsync.sources.helm.http import HttpClient, Known
 from tests.charts.certificates import Authority
 from tests.charts.servers import Server, answer, redirect, serving

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from gitsync.charts.model import IndexEntry
 from gitsync.errors import ChartError, ChartNotFound
+from gitsync.sources.helm import IndexEntry
 from gitsync.sources.helm.index import Index, index_url, parse
 
 URL = "https://charts.example/stable"

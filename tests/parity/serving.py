@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from gitsync.agent.crds import ensure_crds
-from gitsync.charts import Charts
 from gitsync.charts.serve import ChartServer
 from gitsync.cluster import Cluster
 from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
+from gitsync.sources.helm import ChartRepositories
 from tests.e2e.background import Background
 
 
@@ -65,7 +65,7 @@ class Serving:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._server)
             cluster = await stack.enter_async_context(await Cluster.connect(kubeconfig=self._kubeconfig))
-            charts = Charts(self._directory)
+            charts = ChartRepositories(self._directory)
             stack.push_async_callback(charts.close)
             await ensure_crds(cluster)
             schedule = Schedule()

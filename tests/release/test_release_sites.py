@@ -57,7 +57,7 @@ async def sites(cluster: Cluster, tmp_path: Path) -> AsyncIterator[TargetCluster
 
 
 def made(cluster: Cluster, directory: Path, rules: AccessRules) -> TargetClusters:
-    build = SiteBuilder(Charts(directory), Expressions(), "test", 4, lambda _: None)
+    build = SiteBuilder(Charts(), Expressions(), "test", 4, lambda _: None)
     return TargetClusters(cluster, build, References(cluster, lambda *_: None), rules)
 
 

@@ -46,7 +46,7 @@ class World:
     def __init__(self, origin: Repository, directory: Path) -> None:
         self.origin = origin
         self.mirror = Mirror(GitSource(str(origin.path)), directory / "mirror")
-        self.charts = Charts(directory / "charts")
+        self.charts = Charts()
         self.found = GitCharts(self.mirror, self.charts, "fleet")
 
     async def commit(self, files: dict[str, str]) -> str:

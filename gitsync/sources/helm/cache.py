@@ -10,8 +10,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from gitsync.charts.model import IndexEntry
 from gitsync.sources.helm.index import Index
+from gitsync.sources.helm.model import IndexEntry
 
 #: Total size of the kept archives, in bytes; the ones unused for longest go first.
 MAX_ARCHIVES = 512 * 1024 * 1024

@@ -13,8 +13,8 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from gitsync.charts.model import RepositorySpec, redacted
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
+from gitsync.sources.helm.model import RepositorySpec, redacted
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -14,9 +14,9 @@ from yarl import URL
 
 from gitsync import semver
 from gitsync.charts import native
-from gitsync.charts.model import IndexEntry, redacted
 from gitsync.errors import ChartError, ChartNotFound, ValuesError
 from gitsync.sources.helm.http import parse_url
+from gitsync.sources.helm.model import IndexEntry, redacted
 
 #: Flux's bound (source-controller), in bytes.
 MAX_INDEX = 50 * 1024 * 1024
