@@ -33,7 +33,7 @@
     │   ├── KubeConfigRefused        a kubeconfig out of a Secret that cannot or may not be used
     │   ├── CrossNamespaceRefused    a reference to another namespace, where settings allow none
     │   ├── NotServed                an object of our own kinds in a namespace that the agent does not serve
-    │   ├── OwnedByAnother           an object that another sync has put into the cluster
+    │   ├── OwnedByAnother           an object in Git that another sync or a release has and wants
     │   ├── ReleaseNameTaken         another HelmRelease is about the same Helm release
     │   ├── InventoryError           the sync's own state in the cluster cannot be read or stored
     │   └── ReleaseError             an action on a release that failed
@@ -43,6 +43,7 @@
     ├── BlockedError                 held back by something else, woken when that changes
     │   ├── DependencyNotReady  DependencyMissing  DependencyCycle
     │   ├── SourceNotReady
+    │   ├── ObjectTaken              an object that a sync or another release has, and wants as well
     │   ├── KubeConfigMissing        the Secret or key that kubeConfig names
     │   └── ValuesMissing            a ConfigMap, Secret or key that valuesFrom names
     └── Superseded                   a newer desired state ended this work; not a failure
@@ -353,7 +354,7 @@ class NotServed(TerminalError):
 
 
 class OwnedByAnother(TerminalError):
-    """An object in Git that another sync owns in the cluster; it is left alone."""
+    """An object in Git that another sync or a release has in the cluster, and goes on wanting; it is left alone."""
 
 
 class ReleaseNameTaken(TerminalError):
@@ -407,6 +408,17 @@ class DependencyCycle(BlockedError):
 
 class SourceNotReady(BlockedError):
     """A HelmRepository that does not exist, is suspended or has never been read."""
+
+
+class ObjectTaken(BlockedError):
+    """An object of a release that a sync or another release has, and goes on wanting. ``key`` is the object, ``owner``
+    the HelmRelease that has it, None when a sync does.
+    """
+
+    def __init__(self, message: str, *, key: ObjectKey, owner: ObjectKey | None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
+        self.owner = owner
 
 
 class KubeConfigMissing(BlockedError):

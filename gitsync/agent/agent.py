@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import structlog
@@ -17,7 +17,7 @@ from gitsync.agent.crds import ensure_crds
 from gitsync.agent.flux_detection import warn_of_rivals
 from gitsync.apply.live import LiveReader
 from gitsync.cluster import Cluster, Leave
-from gitsync.errors import GitsyncError, SettingsError
+from gitsync.errors import GitsyncError, InventoryError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.manifests import ManifestReader
 from gitsync.release.access import AccessRules
@@ -120,16 +120,23 @@ class Agent:
             mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
             stack.push_async_callback(mirror.close)
             releases.git_charts = GitCharts(mirror, repositories.charts, settings.name)
+        owner = Owner(settings.name, source.url if source else "", settings.path)
+        store = SyncStore(cluster, settings.namespace, settings.name)
+        if source is not None:
+            with suppress(InventoryError):  # the sync will say so
+                inventory = await store.inventory()
+                releases.claims.set(owner.claimant, "commit", (entry.key for entry in inventory))
         watches = await stack.enter_async_context(releases.serving())
         if source is not None and releases.git_charts is not None:
-            owner = Owner(settings.name, source.url, settings.path)
             syncer = Syncer(
                 cluster,
                 releases.index,
                 owner,
-                SyncStore(cluster, settings.namespace, settings.name),
+                store,
                 LiveReader(cluster, watches),
                 SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
+                releases.claims,
+                releases.wanted.for_sync(owner.claimant),
             )
             reader = ManifestReader(settings.default_namespace)
             commits = CommitSource(mirror, reader, releases.git_charts, settings.path)

@@ -102,6 +102,8 @@ ARTIFACT_FAILED: Final = "ArtifactFailed"
 DEPENDENCY_NOT_READY: Final = "DependencyNotReady"
 SOURCE_NOT_READY: Final = "SourceNotReady"
 VALUES_ERROR: Final = "ValuesError"
+#: An object of the release is somebody else's, who goes on wanting it; gitsync's own.
+OWNED_BY_ANOTHER: Final = "OwnedByAnother"
 DRIFT_DETECTED: Final = "DriftDetected"
 #: Of an Event: somebody else upgraded, rolled back, uninstalled or edited a release.
 RELEASE_CHANGED: Final = "ReleaseChanged"

@@ -45,8 +45,13 @@ class Applier:
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """Apply one object; one that is being deleted is waited out first, since an apply to it would be lost."""
-        answer: Manifest = await self._cluster.apply(manifest, manager=self._manager)
+        answer = await self.send(manifest)
         if "deletionTimestamp" in answer["metadata"]:
             await wait_deleted(self._cluster, [ObjectKey.of(answer)], GONE_TIMEOUT)
-            answer = await self._cluster.apply(manifest, manager=self._manager)
+            answer = await self.send(manifest)
+        return answer
+
+    async def send(self, manifest: Manifest) -> Manifest:
+        """Apply one object as it is now. The answer may be of one that is being deleted."""
+        answer: Manifest = await self._cluster.apply(manifest, manager=self._manager)
         return answer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gitsync.api.identity import Manifest, group_of
+from gitsync.api.identity import Manifest, ObjectKey, group_of
+from gitsync.errors import KindUnknown
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -28,3 +29,19 @@ async def fill_namespaces(cluster: Cluster, manifests: Iterable[Manifest], names
             manifest = {**manifest, "metadata": rest}
         filled.append(manifest)
     return filled
+
+
+async def served(cluster: Cluster, manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
+    """As ``fill_namespaces``, without those whose kind is not served: there can be none of them in the cluster."""
+    found = []
+    for manifest in manifests:
+        try:
+            found += await fill_namespaces(cluster, [manifest], namespace)
+        except KindUnknown:
+            continue
+    return found
+
+
+async def served_keys(cluster: Cluster, manifests: Iterable[Manifest], namespace: str) -> list[ObjectKey]:
+    """The objects that ``served`` gives, by key."""
+    return [ObjectKey.of(item) for item in await served(cluster, manifests, namespace)]

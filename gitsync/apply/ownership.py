@@ -1,8 +1,9 @@
-"""A release's objects as plain data: what is applied, what an upgrade deletes, what is kept. Pure."""
+"""What is written on an object of whose it is: Helm's marks, and its policy to keep. Pure."""
 
 from __future__ import annotations
 
 from gitsync.api.identity import Manifest
+from gitsync.api.names import OWNER_ANNOTATION
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 #: Selects what Helm (or gitsync in its stead) manages: Helm puts this label on every object since 3.2.
@@ -31,6 +32,12 @@ def belongs_to(live: Manifest, release: str, namespace: str) -> bool:
     """Whether a live object says that it is this release's. What does not is never deleted with it."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return annotations.get(RELEASE_NAME) == release and annotations.get(RELEASE_NAMESPACE) == namespace
+
+
+def is_marked(live: Manifest) -> bool:
+    """Whether a live object says that it is some sync's or some release's."""
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    return OWNER_ANNOTATION in annotations or RELEASE_NAME in annotations
 
 
 def kept(manifest: Manifest) -> bool:

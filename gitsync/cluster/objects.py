@@ -173,17 +173,25 @@ class Objects:
         return await self._object(request, warn)
 
     async def delete(
-        self, key: ObjectKey, *, propagation: Propagation = "Background", uid: str = "", grace: int | None = None
+        self,
+        key: ObjectKey,
+        *,
+        propagation: Propagation = "Background",
+        uid: str = "",
+        resource_version: str = "",
+        grace: int | None = None,
     ) -> bool:
         """True when the object is gone or going, False when it was not there, or not the one with ``uid``.
 
-        ``grace`` is in seconds, None for the object's own.
+        ``grace`` is in seconds, None for the object's own. Raises: Conflict when it is another version by now than
+        ``resource_version``, and not on its way out.
         """
         resource = await self.resource(key.group, key.kind)
         subject = Subject("delete", str(key), key)
         options: Manifest = {"propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        if given := {name: value for name, value in preconditions.items() if value}:
+            options["preconditions"] = given
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         path = resource.object(key.namespace, key.name)

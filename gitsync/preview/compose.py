@@ -12,6 +12,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import HelmRepository
+from gitsync.apply.claims import ObjectClaims
 from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import Charts
@@ -25,6 +26,7 @@ from gitsync.release.clusters import TargetClusters
 from gitsync.release.controller import SiteBuilder, renderer
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.values.references import References
+from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitrepository import GitCharts
@@ -61,9 +63,11 @@ async def preview(settings: Settings) -> Preview:
         holder = f"gitsync/{settings.name}"
         references = References(cluster, _nobody)
         stack.push_async_callback(references.close)
-        build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody)
-        clusters = await stack.enter_async_context(TargetClusters(cluster, build, references, access_rules(settings)))
         index = ReleaseIndex(cluster.namespace)
+        claims = ObjectClaims()
+        wanted = WantedObjects(index, claims, _renders_nothing, _nobody)
+        build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody, wanted)
+        clusters = await stack.enter_async_context(TargetClusters(cluster, build, references, access_rules(settings)))
         for key, manifest in releases.items():
             index.update(key, manifest)
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
@@ -75,6 +79,7 @@ async def preview(settings: Settings) -> Preview:
             SyncStore(cluster, settings.namespace, settings.name),
             LiveReader(cluster, watches),
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
+            claims,
         )
         finder = _ChartFinder(cluster, sources, git_charts, desired, repositories)
         records, render = clusters.own.records, clusters.own.actions.render
@@ -119,6 +124,11 @@ async def open_commit(settings: Settings, charts: Charts) -> AsyncIterator[tuple
         yield git_charts, await source.read(await mirror.fetch(await mirror.head()))
     finally:
         await mirror.close()
+
+
+async def _renders_nothing(release: HelmRelease) -> frozenset[ObjectKey]:
+    """A preview asks nobody what else a release would want."""
+    return frozenset()
 
 
 def _nobody(*_: object) -> None:

@@ -19,6 +19,8 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     SOURCE_GROUP,
 )
+from gitsync.apply.claims import ObjectClaims
+from gitsync.apply.namespaces import served_keys
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.release.access import PLAIN, AccessRules
@@ -26,14 +28,18 @@ from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.uninstall import Uninstaller
 from gitsync.release.clusters import TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
-from gitsync.release.desired import DesiredRelease
+from gitsync.release.desired import DesiredRelease, desired_release
 from gitsync.release.drift.correct import Drift
 from gitsync.release.postrender.postrender import post_rendered
 from gitsync.release.reconcile.actions import ActionRunner
 from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.reconcile.test import ChartTests
+from gitsync.release.revision import context_of
+from gitsync.release.status.status import CountedAction
+from gitsync.release.storage.record import Digests
 from gitsync.release.storage.store import RecordStore
 from gitsync.release.values.references import References
+from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
@@ -72,13 +78,17 @@ class Releases:
         self._events = EventRecorder(cluster, holder)
         self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
-        build = SiteBuilder(chart_repositories.charts, self._expressions, holder, concurrency, self._wake)
-        self._sites = TargetClusters(cluster, build, self._references, rules)
-        self._sites.on_foreign_change(self._on_record_change)
+        #: What each release wants, and all syncs.
+        self.claims = ObjectClaims()
+        self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._wake)
+        self._objects: dict[ObjectKey, tuple[Digests, frozenset[ObjectKey]]] = {}
+        build = SiteBuilder(chart_repositories.charts, self._expressions, holder, concurrency, self._wake, self.wanted)
+        self._clusters = TargetClusters(cluster, build, self._references, rules)
+        self._clusters.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
             cluster,
             self.index,
-            self._sites,
+            self._clusters,
             charts=self,
             references=self._references,
             events=self._events,
@@ -98,7 +108,7 @@ class Releases:
             self._events.running(),
             self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=namespace) as repositories,
             self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=namespace) as releases,
-            self._sites,
+            self._clusters,
         ):
             self._repositories = HelmRepositories(
                 self._cluster,
@@ -132,6 +142,23 @@ class Releases:
             return await self.git_charts.locate(release)
         return await self._repositories.locate(release)
 
+    async def _objects_of(self, release: HelmRelease) -> frozenset[ObjectKey]:
+        """The objects of the revision that a release asks for. Raises: what keeps it from being rendered."""
+        values = await self._references.values(release)
+        desired = desired_release(release, await self.locate(release), values)
+        known = self._objects.get(release.key)
+        if known is not None and known[0] == desired.digests:
+            return known[1]
+        target = self._clusters.at(release.key)
+        latest = target.records.latest(desired.ref.storage, desired.ref.name)
+        verb: CountedAction = "upgrade" if latest else "install"
+        rendered = await target.actions.render(
+            desired, context_of(desired.ref, latest.version + 1 if latest else 1, verb)
+        )
+        keys = frozenset(await served_keys(target.cluster, rendered.objects, desired.ref.namespace))
+        self._objects[release.key] = (desired.digests, keys)
+        return keys
+
     def _wake(self, key: ObjectKey) -> None:
         self.queue.wake(key)
 
@@ -154,6 +181,7 @@ class Releases:
             self._reconciler.changed(key)
         self._reconciler.touched(key)
         if after is None:
+            self._objects.pop(key, None)
             self._schedule.cancel(f"release {key}")
             self.queue.wake(key)
             return
@@ -192,7 +220,7 @@ class Releases:
         """Somebody used helm by hand: look at what that means."""
         for found in self.index.releases():
             named = (found.storage_namespace, found.release_name) == (namespace, release)
-            if named and self._sites.at(found.key) is target:
+            if named and self._clusters.at(found.key) is target:
                 self.queue.wake(found.key)
 
 
@@ -208,8 +236,10 @@ class SiteBuilder:
         holder: str,
         concurrency: int,
         wake: Callable[[ObjectKey], None],
+        wanted: WantedObjects,
     ) -> None:
         self._charts = charts
+        self._wanted = wanted
         self._expressions = expressions
         self._holder = holder
         self._concurrency = concurrency
@@ -227,6 +257,7 @@ class SiteBuilder:
             renderer(cluster, self._charts),
             ChartTests(cluster, records),
             self._expressions,
+            self._wanted,
         )
         return TargetCluster(cluster, records, actions, Drift(cluster, records, self._wake))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.delete import WantedBy, nobody
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
 from gitsync.release import flux
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 
 DeployAction = Literal["install", "upgrade", "rollback"]
+
+
+#: Has a release have these objects. Raises: ObjectTaken.
+Claim = Callable[[Iterable[ObjectKey]], Awaitable[None]]
+
+
+async def everything_is_free(keys: Iterable[ObjectKey]) -> None:
+    """For objects that nobody else can have."""
 
 
 class ReleaseRef(NamedTuple):
@@ -66,7 +75,8 @@ class RevisionContent:
 class ActionOptions:
     """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
 
-    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit).
+    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit). ``wanted_by`` says
+    who else wants objects that would be deleted, ``claim`` takes those to come, or raises ObjectTaken.
     """
 
     timeout: float = 300.0
@@ -81,6 +91,8 @@ class ActionOptions:
     crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
     max_history: int = 5
     cause: str = ""
+    wanted_by: WantedBy = nobody
+    claim: Claim = everything_is_free
 
 
 @dataclass(frozen=True, slots=True)

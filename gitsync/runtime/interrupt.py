@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from gitsync.errors import Superseded
+
+T = TypeVar("T")
 
 
 class Interrupt:
@@ -28,6 +32,23 @@ class Interrupt:
     async def wait(self) -> None:
         """Return when somebody asks."""
         await self._event.wait()
+
+    async def guard(self, work: Awaitable[T]) -> T:
+        """The result of a wait, unless somebody asks before it is over: then it is cancelled.
+
+        Raises: Superseded.
+        """
+        task = asyncio.ensure_future(work)
+        asked = asyncio.ensure_future(self._event.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        finally:
+            for item in (task, asked):
+                item.cancel()
+            await asyncio.gather(task, asked, return_exceptions=True)
+        raise Superseded(self.reason)
 
     def check(self) -> None:
         """Raises: Superseded when somebody asked."""

@@ -7,38 +7,32 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from gitsync.api import drop_nulls
-from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_own_kind, is_release
-from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
-from gitsync.apply.applier import Applier
-from gitsync.apply.crds import await_served
+from gitsync.apply.claims import Claimant, ObjectClaims
+from gitsync.apply.delete import WantedBy, nobody
 from gitsync.apply.live import LiveReader
-from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import (
-    ApiError,
-    NotReadyInTime,
     NotServed,
-    ObjectFailed,
     OwnedByAnother,
     Superseded,
-    WebhookUnavailable,
 )
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject
-from gitsync.release.dependencies.index import ReleaseIndex, commit_of
+from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.default_namespace import placed
 from gitsync.sync.history import Result, append
 from gitsync.sync.inventory import Entry, Inventory, entry_of
-from gitsync.sync.outcome import Outcomes, Settling
-from gitsync.sync.owner import Owner, stamped
+from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
+from gitsync.sync.rollout import Rollout
 from gitsync.sync.store import ALLOW_MASS_PRUNE, SyncStore
 
 if TYPE_CHECKING:
@@ -48,6 +42,8 @@ if TYPE_CHECKING:
 #: Seconds that a sync waits for its releases to settle before it goes on to prune and says how they stand.
 SETTLE_TIMEOUT = 900.0
 CONCURRENT_APPLIES = 16
+#: Seconds for requests under way to end when a newer commit is there.
+INTERRUPT_GRACE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,11 @@ class SyncResult:
 
 @dataclass
 class Syncer:
-    """Syncs commits of one repository. One sync at a time."""
+    """Syncs commits of one source, one at a time; several of these may work side by side on one cluster.
+
+    ``claims`` knows what syncs and releases want, ``wanted_by`` asks it, and releases that have yet to be rendered too;
+    both, and the ``slots`` for concurrent applies, are shared by all syncs of a cluster.
+    """
 
     cluster: Cluster
     index: ReleaseIndex
@@ -81,10 +81,11 @@ class Syncer:
     store: SyncStore
     live: LiveReader
     options: SyncOptions = field(default_factory=SyncOptions)
+    claims: ObjectClaims = field(default_factory=ObjectClaims)
+    wanted_by: WantedBy = nobody
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_APPLIES))
 
     def __post_init__(self) -> None:
-        self._applier = Applier(self.cluster, FIELD_MANAGER)
-        self._pruner = Pruner(self.cluster, self.owner, self.index)
         self._inventory: Inventory | None = None
         self._held = ""
 
@@ -106,9 +107,10 @@ class Syncer:
             if self._serves(item.key) and (full or is_release(item.key) or not _same(item, inventory.get(item.key)))
         ]
         live = await self.live.read(asked, new={key for key in asked if inventory.get(key) is None})
-        steps = tuple(self._step(item, inventory, live) for item in objects)
-        prune_skipped = _unpruned(desired, self.options.prune)
         prune = to_prune(inventory, desired.objects.keys())
+        leaving = {Claimant.of_release(entry.key) for entry in prune if is_release(entry.key)}
+        steps = tuple(self._step(item, inventory, live, leaving) for item in objects)
+        prune_skipped = _unpruned(desired, self.options.prune)
         return SyncPlan(
             desired,
             steps,
@@ -118,13 +120,31 @@ class Syncer:
             prune_skipped=prune_skipped if prune else "",
         )
 
-    def _step(self, item: DesiredObject, inventory: Inventory, live: Mapping[ObjectKey, Manifest | None]) -> Step:
+    def _step(
+        self,
+        item: DesiredObject,
+        inventory: Inventory,
+        live: Mapping[ObjectKey, Manifest | None],
+        leaving: Collection[Claimant],
+    ) -> Step:
         if not self._serves(item.key):
             why = f"is not in namespace '{self.cluster.namespace}', the only one that is served (watch_namespace)"
             return Step(item, "out_of_scope", why)
-        if item.key in live:
-            return verdict_of(item, inventory.get(item.key), live[item.key], self.owner)
-        return Step(item, "unchanged")
+        if item.key not in live:
+            return Step(item, "unchanged")
+        found = live[item.key]
+        step = verdict_of(item, inventory.get(item.key), found, self.owner, partial(self._let_go, item.key))
+        if found is None or self.owner.owns(found) or not step.applies:
+            return step
+        holders = [one for one in self.claims.claimants(item.key) if one.kind == "HelmRelease" and one not in leaving]
+        if not holders:
+            return step
+        return replace(step, holder=holders[0], why=f"{step.why}; {holders[0]} has to let go of it first")
+
+    def _let_go(self, key: ObjectKey, other: str) -> bool:
+        """Whether another sync of this agent, which an object belongs to, does not want it any more."""
+        sync = Claimant("sync", other)
+        return self.claims.knows(sync) and sync not in self.claims.claimants(key)
 
     def _serves(self, key: ObjectKey) -> bool:
         return not is_own_kind(key) or self.cluster.serves(key)
@@ -186,113 +206,31 @@ class Syncer:
         self, plan: SyncPlan, desired: Desired, before: Inventory, report: Report, interrupt: Interrupt
     ) -> SyncResult:
         await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
+        # From here on, this is what Git wants: releases ask before they delete an object, and before they take one.
+        self.claims.set(self.owner.claimant, "commit", [step.key for step in plan.steps if not step.refused])
         for step in plan.steps:
             if step.refused:
                 error = OwnedByAnother if step.verdict == "foreign" else NotServed
                 report.failed(step.key, error(step.why), str(step.desired.origin))
-        applied = await self._apply(plan, report, interrupt)
-        await self._settle(applied, report, interrupt)
-        forgotten = await self._pruner.prune(plan.prune, report, interrupt)
+        rollout = Rollout(
+            self.cluster,
+            self.index,
+            self.owner,
+            self.claims,
+            Pruner(self.cluster, self.owner, self.index, self.wanted_by),
+            plan,
+            report,
+            self.slots,
+            self.options.settle_timeout,
+        )
+        await _until_done(rollout.run(interrupt), interrupt)
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
-        done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, applied)]
-        inventory = (await self.inventory()).with_entries(done).without(forgotten)
+        done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
+        inventory = (await self.inventory()).with_entries(done).without(rollout.forgotten)
         await self._remember(replace(inventory, commit=desired.commit.id))
         return replace(result, retry=report.retry, failed=failed, waiting=waiting)
-
-    async def _apply(self, plan: SyncPlan, report: Report, interrupt: Interrupt) -> dict[ObjectKey, Manifest]:
-        """Apply stage after stage. One object that fails does not stop the others."""
-        applied: dict[ObjectKey, Manifest] = {}
-        slots = asyncio.Semaphore(CONCURRENT_APPLIES)
-        self.index.expect(step.key for stage in plan.stages for step in stage if is_release(step.key))
-        try:
-            for stage in plan.stages:
-                interrupt.check()
-                answers = await asyncio.gather(*(self._apply_one(step, report, slots) for step in stage))
-                answered = {ObjectKey.of(answer): answer for answer in answers if answer is not None}
-                applied |= answered
-                crds = {key: answer for key, answer in answered.items() if key.kind == "CustomResourceDefinition"}
-                if crds:
-                    await self._wait(WaitFor(crds, labels="", timeout=60.0), report, interrupt)
-                    await await_served(self.cluster, crds.values())
-        finally:
-            self.index.expect(())
-        return applied
-
-    async def _apply_one(self, step: Step, report: Report, slots: asyncio.Semaphore) -> Manifest | None:
-        live = step.live
-        origin = str(step.desired.origin)
-        commit = _commit_for(step, report.commit)
-        manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin, _edge_origins(step.desired))
-        try:
-            async with slots:
-                answer = await self._applier.apply(drop_nulls(manifest))
-        except (ApiError, NotReadyInTime, WebhookUnavailable) as error:
-            report.failed(step.key, error, origin)
-            return None
-        if live is None and _only_by(FIELD_MANAGER, answer):
-            report.done("created", step.key, origin)
-        elif live is None:
-            report.done("changed", step.key, origin, "adopted: was in the cluster already")
-        elif answer["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
-            report.done("changed", step.key, origin, step.why)
-        else:
-            report.unchanged(1)
-        if is_release(step.key):
-            self.index.update(step.key, _without_managed_fields(answer))
-        return answer
-
-    async def _settle(self, applied: dict[ObjectKey, Manifest], report: Report, interrupt: Interrupt) -> None:
-        """Wait until what was applied is ready, has failed, or waits for something that has."""
-        plain = {key: answer for key, answer in applied.items() if not is_release(key)}
-        want = WaitFor(plain, f"{SYNC_LABEL}={self.owner.name}", self.options.settle_timeout)
-        releases = [key for key in applied if is_release(key)]
-        await asyncio.gather(self._wait(want, report, interrupt), self._releases_settled(releases, interrupt))
-        outcomes = Outcomes(self.index)
-        for key in releases:
-            outcome = outcomes.of(key)
-            if outcome.phase in ("failed", "waiting", "moving"):
-                report.outcome("failed" if outcome.phase == "failed" else "waiting", key, outcome.message)
-
-    async def _releases_settled(self, keys: Sequence[ObjectKey], interrupt: Interrupt) -> None:
-        dirty: set[ObjectKey] = set()
-        news = asyncio.Event()
-
-        def on_change(key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
-            dirty.add(key)
-            news.set()
-
-        unsubscribe = self.index.subscribe(on_change)
-        interrupted = asyncio.create_task(interrupt.wait())
-        try:
-            settling = Settling(self.index, keys)
-            async with asyncio.timeout(self.options.settle_timeout):
-                while settling.open:
-                    interrupt.check()
-                    changed = asyncio.create_task(news.wait())
-                    try:
-                        await asyncio.wait({changed, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-                    finally:
-                        changed.cancel()
-                    news.clear()
-                    settling.look(list(dirty))
-                    dirty.clear()
-        except TimeoutError:
-            return
-        finally:
-            interrupted.cancel()
-            unsubscribe()
-
-    async def _wait(self, want: WaitFor, report: Report, interrupt: Interrupt) -> None:
-        async def say(reason: str) -> None:
-            report.log.info("waiting", **{"for": reason})
-
-        try:
-            await wait_ready(self.cluster, replace(want, on_reason=say), interrupt)
-        except (NotReadyInTime, ObjectFailed) as error:
-            report.counts["failed"] += 1
-            report.log.error("not ready", error=error)
 
     async def _remember(self, inventory: Inventory) -> None:
         await self.store.save_inventory(inventory)
@@ -356,24 +294,21 @@ def _is_done(step: Step, applied: dict[ObjectKey, Manifest]) -> bool:
     return step.verdict == "unchanged" or step.key in applied
 
 
-def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
-    """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
-    drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
-    return drifted or commit
+async def _until_done(work: Coroutine[Any, Any, None], interrupt: Interrupt) -> None:
+    """Do the work. When somebody asks for an end, requests under way may end, and waits are given up.
 
-
-def _edge_origins(item: DesiredObject) -> list[Origin]:
-    if not is_release(item.key):
-        return []
-    count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
-    return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
-
-
-def _only_by(manager: str, answer: Manifest) -> bool:
-    """Whether nobody else has ever written to an object: the apply that it answers has created it."""
-    return all(entry.get("manager") == manager for entry in answer["metadata"].get("managedFields") or ())
-
-
-def _without_managed_fields(manifest: Manifest) -> Manifest:
-    rest = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
-    return {**manifest, "metadata": rest}
+    Raises: Superseded.
+    """
+    task = asyncio.ensure_future(work)
+    asked = asyncio.ensure_future(interrupt.wait())
+    try:
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await asyncio.wait({task}, timeout=INTERRUPT_GRACE)
+        if task.done():
+            return task.result()
+    finally:
+        for item in (task, asked):
+            item.cancel()
+        await asyncio.gather(task, asked, return_exceptions=True)
+    interrupt.check()

@@ -1,14 +1,15 @@
-"""When a commit's releases have settled: each is ready, has failed, or waits for one that has. Pure."""
+"""When a commit's releases have settled: each is ready, has failed, or waits for one that has."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from gitsync.api.conditions import get_condition
+from gitsync.api.conditions import Condition, get_condition
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import COMMIT_ANNOTATION, READY, STALLED, TRUE
+from gitsync.api.names import COMMIT_ANNOTATION, OWNED_BY_ANOTHER, READY, STALLED, TRUE
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
 
 Phase = Literal["ready", "failed", "waiting", "suspended", "moving"]
@@ -49,6 +50,8 @@ class Outcomes:
             return Outcome("ready", message)
         if is_stalled(manifest):
             return Outcome("failed", message)
+        if _ready(manifest).get("reason") == OWNED_BY_ANOTHER:
+            return Outcome("waiting", message)
         blocked = self._index.blocked(key)
         if blocked is not None and all(self._hopeless(other) or self._refused(key, other) for other in blocked.on):
             return Outcome("waiting", message)
@@ -79,6 +82,68 @@ class Settling:
             self.open = {key for key in self.open if outcomes.of(key).phase == "moving"}
 
 
+class ReleasesSettling:
+    """Follows a commit's releases until each has settled, and tells those who wait for some of them."""
+
+    def __init__(self, index: ReleaseIndex, keys: Iterable[ObjectKey]) -> None:
+        self._index = index
+        self._open = set(keys)
+        self._news = asyncio.Event()
+        #: How often releases have settled so far.
+        self.changes = 0
+
+    @property
+    def all_settled(self) -> bool:
+        """Nothing more is to be expected of any of them."""
+        return not self._open
+
+    async def follow(self, timeout: float) -> None:  # noqa: ASYNC109
+        """Look at them, and at every change of them, until all have settled or ``timeout`` seconds have passed."""
+        dirty: set[ObjectKey] = set()
+        changed = asyncio.Event()
+
+        def on_change(key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
+            dirty.add(key)
+            changed.set()
+
+        unsubscribe = self._index.subscribe(on_change)
+        try:
+            settling = Settling(self._index, self._open)
+            self._tell(settling.open)
+            async with asyncio.timeout(timeout):
+                while self._open:
+                    await changed.wait()
+                    changed.clear()
+                    settling.look(list(dirty))
+                    dirty.clear()
+                    self._tell(settling.open)
+        except TimeoutError:
+            self._tell(set())
+        finally:
+            unsubscribe()
+
+    async def settled(self, keys: Iterable[ObjectKey]) -> None:
+        """Return when these have settled."""
+        wanted = set(keys)
+        while wanted & self._open:
+            await self._news.wait()
+
+    async def changed_since(self, changes: int) -> bool:
+        """Wait until one more has settled than at ``changes``; False when none will any more."""
+        while self.changes == changes:
+            if self.all_settled:
+                return False
+            await self._news.wait()
+        return True
+
+    def _tell(self, still_open: set[ObjectKey]) -> None:
+        if len(still_open) != len(self._open):
+            self._open = set(still_open)
+            self.changes += 1
+            self._news.set()
+            self._news = asyncio.Event()
+
+
 def is_stalled(manifest: Manifest) -> bool:
     """Given up until something changes, and judged at the present generation and commit."""
     status = manifest.get("status") or {}
@@ -93,5 +158,8 @@ def is_stalled(manifest: Manifest) -> bool:
 
 
 def _message(manifest: Manifest) -> str:
-    ready = get_condition((manifest.get("status") or {}).get("conditions"), READY)
-    return str(ready["message"]) if ready else "has not been looked at yet"
+    return str(_ready(manifest).get("message", "has not been looked at yet"))
+
+
+def _ready(manifest: Manifest) -> Condition:
+    return get_condition((manifest.get("status") or {}).get("conditions"), READY) or {}

@@ -22,6 +22,7 @@ from gitsync.api.names import (
     PRUNE_DISABLED,
     SYNC_LABEL,
 )
+from gitsync.apply.claims import Claimant
 
 _LONGEST_TEXT = 200
 
@@ -42,6 +43,11 @@ class Owner:
         """
         text = "\0".join((self.name, key.group, key.kind, key.namespace, key.name))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def claimant(self) -> Claimant:
+        """The sync among those who want objects."""
+        return Claimant("sync", self.name)
 
     def owns(self, live: Manifest) -> bool:
         """Whether a live object carries this sync's mark for exactly itself."""

@@ -6,13 +6,14 @@ when the whole cluster is to be compared (at a start, and at intervals).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.api.names import SOURCE_GROUP
+from gitsync.apply.claims import Claimant
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
@@ -28,12 +29,14 @@ Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "out_of_s
 @dataclass(frozen=True, slots=True)
 class Step:
     """One desired object and what is to be done about it. ``why`` says it in words; ``live`` is the object as it is in
-    the cluster, None when it is not there or nobody looked."""
+    the cluster, None when it is not there or nobody looked. ``holder`` is a release that has it now: it is applied once
+    that has let go of it."""
 
     desired: DesiredObject
     verdict: Verdict
     why: str = ""
     live: Manifest | None = None
+    holder: Claimant | None = None
 
     @property
     def key(self) -> ObjectKey:
@@ -67,12 +70,19 @@ class SyncPlan:
     prune_skipped: str = ""
 
 
-def verdict_of(desired: DesiredObject, entry: Entry | None, live: Manifest | None, owner: Owner) -> Step:
-    """What is to be done about one object that somebody looked at."""
+def verdict_of(
+    desired: DesiredObject,
+    entry: Entry | None,
+    live: Manifest | None,
+    owner: Owner,
+    let_go: Callable[[str], bool] = lambda other: False,
+) -> Step:
+    """What is to be done about one object that somebody looked at. ``let_go`` says whether another sync, which the
+    object belongs to, does not want it any more."""
     if live is None:
         vanished = entry is not None and entry.digest
         return Step(desired, "new", "vanished from the cluster" if vanished else "new in Git")
-    if other := owner.other(live):
+    if (other := owner.other(live)) and not let_go(other):
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)
     if entry is None or entry.digest != desired.digest:
@@ -119,26 +129,38 @@ def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entr
 
 def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
     """Why a commit has to be confirmed before it is acted on; "" when it need not be."""
-    if prune and len(prune) == len(inventory):
+    if len(prune) == len(inventory) > 1:
         return f"it would delete everything: all {len(prune)} objects"
     if len(inventory) > MASS_PRUNE_FROM and len(prune) * 2 > len(inventory):
         return f"it would delete {len(prune)} of {len(inventory)} objects"
     return ""
 
 
-def prune_order(entries: Iterable[Entry], order: Graph[ObjectKey]) -> list[list[Entry]]:
-    """Entries in the order to delete them in, a stage after the other: HelmReleases with dependents first, then what is
-    plain, sources, CRDs, and Namespaces last."""
-    by_key = {entry.key: entry for entry in entries}
-    releases = [[by_key[key] for key in layer if key in by_key] for layer in order.reverse_layers()]
-    placed = {entry.key for layer in releases for entry in layer}
-    rest = [entry for key, entry in by_key.items() if key not in placed]
-    stages = [
-        *releases,
-        [entry for entry in rest if is_release(entry.key)],
-        [entry for entry in rest if _is_plain(entry.key)],
-        [entry for entry in rest if entry.key.group == SOURCE_GROUP],
-        [entry for entry in rest if entry.key.kind == "CustomResourceDefinition"],
-        [entry for entry in rest if entry.key.kind == "Namespace" and not entry.key.group],
-    ]
-    return [stage for stage in stages if stage]
+def prune_prerequisites(
+    entries: Iterable[Entry], order: Graph[ObjectKey], sources: Mapping[ObjectKey, ObjectKey]
+) -> dict[ObjectKey, frozenset[ObjectKey]]:
+    """By entry to delete, those that have to be gone before: of a HelmRelease its dependents; of a plain object the
+    HelmReleases of its namespace; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces;
+    of a Namespace all that is in it. A cycle among HelmReleases orders nothing.
+    """
+    keys = [entry.key for entry in entries]
+    layers = order.reverse_layers()
+    rank = {key: number for number, layer in enumerate(layers) for key in layer}
+    releases = [key for key in keys if is_release(key)]
+    dependents: dict[ObjectKey, set[ObjectKey]] = {key: set() for key in releases}
+    for key in releases:
+        if key in rank:
+            dependents[key] = {other for other in order.dependents(key) if rank.get(other, len(rank)) < rank[key]}
+
+    def before(key: ObjectKey) -> set[ObjectKey]:
+        if is_release(key):
+            return dependents[key].intersection(releases)
+        if key.kind == "Namespace" and not key.group:
+            return {other for other in keys if other.namespace == key.name}
+        if key.kind == "CustomResourceDefinition":
+            return {other for other in keys if other.kind not in ("Namespace", "CustomResourceDefinition")}
+        if key.group == SOURCE_GROUP:
+            return {other for other in releases if sources.get(other) == key}
+        return {other for other in releases if other.namespace == key.namespace}
+
+    return {key: frozenset(before(key)) for key in keys}

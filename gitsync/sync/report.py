@@ -8,6 +8,7 @@ from collections import Counter
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.apply.claims import Claimant
 from gitsync.errors import GitsyncError
 from gitsync.logs import commit_context
 from gitsync.sync.history import JournalChange, JournalEntry, Result
@@ -48,6 +49,20 @@ class Report:
         self.retry = True
         self.changes.append(JournalChange("failed", str(key), origin, error.message))
         self.log.error("object failed", object=key, error=error, **_given(origin=origin))
+
+    def not_ready(self, error: GitsyncError) -> None:
+        """What was applied has not become ready."""
+        self.counts["failed"] += 1
+        self.log.error("not ready", error=error)
+
+    def handed_over(self, key: ObjectKey, claimant: Claimant, origin: str = "") -> None:
+        """What left Git stays, since somebody else wants it (or may: nobody can tell at the moment)."""
+        why = f"to {claimant}" if not claimant.doubt else f"{claimant} may want it: {claimant.doubt}"
+        self.changes.append(JournalChange("handed over" if not claimant.doubt else "kept", str(key), origin, why))
+        if claimant.doubt:
+            self.log.warning("object kept", object=str(key), why=why, **_given(origin=origin))
+        else:
+            self.log.info("object handed over", object=str(key), to=str(claimant), **_given(origin=origin))
 
     def outcome(self, verb: str, key: ObjectKey, why: str) -> None:
         """How a release that this commit changed ended up; the release has said so itself, so there is no line."""

@@ -13,6 +13,7 @@ import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.apply.claims import ObjectClaims
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster
@@ -26,7 +27,9 @@ from gitsync.errors import (
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.controller import SiteBuilder
+from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.values.references import References
+from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 
 REMOTE: dict[str, Any] = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
@@ -44,6 +47,15 @@ def release(namespace: str, name: str = "redis", *, source: str = "", **spec: An
     )
 
 
+def unasked() -> WantedObjects:
+    """No release that could want anything."""
+
+    async def objects_of(release: HelmRelease) -> frozenset[ObjectKey]:
+        return frozenset()
+
+    return WantedObjects(ReleaseIndex(), ObjectClaims(), objects_of, lambda _: None)
+
+
 @pytest.fixture
 async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
     async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
@@ -57,7 +69,7 @@ async def sites(cluster: Cluster, tmp_path: Path) -> AsyncIterator[TargetCluster
 
 
 def made(cluster: Cluster, directory: Path, rules: AccessRules) -> TargetClusters:
-    build = SiteBuilder(Charts(), Expressions(), "test", 4, lambda _: None)
+    build = SiteBuilder(Charts(), Expressions(), "test", 4, lambda _: None, unasked())
     return TargetClusters(cluster, build, References(cluster, lambda *_: None), rules)
 
 

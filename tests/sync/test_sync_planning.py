@@ -11,7 +11,7 @@ from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.owner import Owner, prune_disabled, stamped
-from gitsync.sync.plan import mass_prune, prune_order, staged, to_prune, verdict_of
+from gitsync.sync.plan import mass_prune, prune_prerequisites, staged, to_prune, verdict_of
 
 OWNER = Owner("fleet", "https://git.example/fleet.git")
 COMMIT = CommitInfo("a" * 40, "Ann", "first")
@@ -149,14 +149,27 @@ def test_namespaces_and_crds_come_first_and_releases_after_what_they_depend_on()
     ]
 
 
-def test_pruning_goes_the_other_way_round_and_a_cycle_can_be_removed() -> None:
+def test_what_depends_on_a_release_is_gone_before_it_and_a_cycle_can_be_removed() -> None:
     entries = [Entry(item, "v1", "d", "c", "o") for item in KEYS.values()]
-    stages = [sorted(NAMES[item.key] for item in stage) for stage in prune_order(entries, ORDER)]
-    assert [name for stage in stages for name in stage].index("backend") < [
-        name for stage in stages for name in stage
-    ].index("redis")
-    assert stages[-4:] == [["ConfigMap"], ["Repository"], ["CRD"], ["Namespace"]]
-    assert ["loop-a", "loop-b"] in [sorted(set(stage) & {"loop-a", "loop-b"}) for stage in stages]
+    needs = prune_prerequisites(entries, ORDER, {KEYS["redis"]: KEYS["Repository"]})
+    named = {NAMES[item]: {NAMES[other] for other in others} for item, others in needs.items()}
+    releases = {"redis", "backend", "loop-a", "loop-b"}
+    assert named == {
+        "backend": set(),
+        "redis": {"backend"},
+        "loop-a": set(),
+        "loop-b": set(),
+        "ConfigMap": releases,
+        "Repository": {"redis"},
+        "CRD": {"ConfigMap", "Repository", *releases},
+        "Namespace": {"ConfigMap", "Repository", *releases},
+    }
+
+
+def test_what_is_elsewhere_is_pruned_without_waiting_for_a_release() -> None:
+    elsewhere = ObjectKey("", "ConfigMap", "y", "a")
+    entries = [Entry(item, "v1", "d", "c", "o") for item in (KEYS["redis"], elsewhere)]
+    assert prune_prerequisites(entries, ORDER, {})[elsewhere] == frozenset()
 
 
 def inventory(number: int) -> Inventory:
@@ -167,7 +180,8 @@ def inventory(number: int) -> Inventory:
     ("there", "kept", "held"),
     [
         (0, 0, False),
-        (1, 0, True),  # everything
+        (1, 0, False),  # a sync of one object may lose it
+        (2, 0, True),  # everything
         (10, 0, True),
         (10, 1, False),  # of 10 objects nine may go
         (11, 5, True),  # six of eleven are more than half

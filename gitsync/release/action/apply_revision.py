@@ -12,7 +12,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide, take_over_fields
-from gitsync.apply.delete import find_all
+from gitsync.apply.delete import Deletion, WantedBy, delete_objects, find_all, nobody
 from gitsync.apply.ownership import belongs_to, kept, owned
 from gitsync.apply.recreate import Force, Put, Recreating
 from gitsync.apply.wait import names
@@ -31,12 +31,14 @@ log = structlog.get_logger(__name__)
 class ApplyManner:
     """``client_side``: by three-way merge patches rather than server-side apply; ``was_client_side``: a revision whose
     objects may be in the cluster was applied so. ``cleanup``: what is created is noted, to be deleted again.
+    ``wanted_by`` says who else wants what would be deleted.
     """
 
     client_side: bool
     was_client_side: bool
     cleanup: bool
     force: Force
+    wanted_by: WantedBy = nobody
 
 
 def manner_of(pending: Record, before: Sequence[Record], options: ActionOptions) -> ApplyManner:
@@ -47,6 +49,7 @@ def manner_of(pending: Record, before: Sequence[Record], options: ActionOptions)
         was_client_side=any(record.client_side for record in before),
         cleanup=options.cleanup_on_fail,
         force=Force(options.force, "" if verb == "install" else f"spec.{verb}.force", options.timeout),
+        wanted_by=options.wanted_by,
     )
 
 
@@ -88,13 +91,18 @@ class RevisionApplier:
         await take_over_fields(self._cluster, ObjectKey.of(manifest), HELM_FIELD_MANAGER)
         return await self._applier.apply(manifest)
 
-    async def remove(self, manifests: Sequence[Manifest]) -> None:
-        """Delete objects, the last one first, as far as they are there and the release's."""
-        for manifest in reversed(manifests):
-            key = ObjectKey.of(manifest)
-            live = await self._cluster.find(key)
-            if live is not None and belongs_to(live, self._ref.name, self._ref.namespace):
-                await self._cluster.delete(key, uid=live["metadata"]["uid"])
+    async def remove(self, manifests: Sequence[Manifest]) -> Deletion:
+        """Delete objects, the last one first, as far as they are there, the release's, and nobody else's to be.
+
+        Raises: ApiError, ClusterUnavailable.
+        """
+        keys = [ObjectKey.of(manifest) for manifest in reversed(manifests)]
+        deletion = await delete_objects(self._cluster, keys, self._is_ours, self._manner.wanted_by)
+        deletion.log(log.bind(release=str(self._ref)))
+        return deletion
+
+    def _is_ours(self, live: Manifest) -> bool:
+        return belongs_to(live, self._ref.name, self._ref.namespace)
 
     async def clean_up(self) -> None:
         """After a failure: delete what was created, as ``helm upgrade --cleanup-on-fail`` does; but not what a resource

@@ -19,7 +19,7 @@ from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds
 from gitsync.apply.delete import find_all
-from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.namespaces import fill_namespaces, served, served_keys
 from gitsync.apply.ownership import HELM_OBJECTS
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.diff import subset_differs
@@ -90,6 +90,7 @@ class Deployer:
             revision = latest.version + 1 if latest else 1
             content = await render(revision)
             before = await self._records.in_cluster(ref.storage, ref.name)
+            await options.claim(await served_keys(self._cluster, content.objects, ref.namespace))
             if not options.take_ownership:
                 past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
                 adoption = Adoption(self._cluster, ref.name, ref.namespace)
@@ -115,6 +116,7 @@ class Deployer:
             raise RetryableError(f"the pending record of {ref} has gone meanwhile")
         *before, pending = await self._records.in_cluster(ref.storage, ref.name)
         content = await render(latest.version)
+        await options.claim(await served_keys(self._cluster, content.objects, ref.namespace))
         return await self._carry_out(ref, pending, content, before, options, interrupt)
 
     async def confirm(self, ref: ReleaseRef, verb: DeployAction, options: ActionOptions) -> Record | None:
@@ -195,7 +197,7 @@ class Deployer:
         event = f"{when}-{pending.status.removeprefix('pending-')}"
         if not options.hooks or not any(event in hook.get("events", ()) for hook in pending.hooks):
             return pending
-        run = HookRun(event, ref.namespace, options.timeout, pending.client_side)
+        run = HookRun(event, ref, options.timeout, pending.client_side, options.wanted_by)
         return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
 
     async def _apply(
@@ -214,7 +216,8 @@ class Deployer:
         found: dict[ObjectKey, list[Manifest]] = {}
         for record in records:
             objects = await asyncio.to_thread(objects_of, record)
-            for item in await fill_namespaces(self._cluster, objects, namespace):
+            # What an earlier revision held of a kind that is not served any more is gone with its kind.
+            for item in await served(self._cluster, objects, namespace):
                 found.setdefault(ObjectKey.of(item), []).append(item)
         return found
 

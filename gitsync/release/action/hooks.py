@@ -11,21 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide
-from gitsync.apply.delete import wait_deleted
+from gitsync.apply.delete import WantedBy, delete_objects, nobody, wait_deleted
 from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.ownership import belongs_to, is_marked
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import parse_objects
 from gitsync.errors import PASSING, KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
 from gitsync.health import finished
+from gitsync.release.revision import ReleaseRef
 from gitsync.release.storage.record import timestamp
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.runtime.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
 
 HookData = dict[str, Any]
 BEFORE_CREATION = "before-hook-creation"
@@ -36,15 +42,17 @@ GONE_TIMEOUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class HookRun:
-    """Which hooks of a record to run: those for ``event`` (``pre-install``, ...), in ``namespace``.
+    """Which hooks of a release's record to run: those for ``event`` (``pre-install``, ...).
 
-    ``timeout`` is in seconds and holds for each hook; ``client_side`` is the record's.
+    ``timeout`` is in seconds and holds for each hook; ``client_side`` is the record's; ``wanted_by`` says who else
+    wants an object that a delete policy would take away.
     """
 
     event: str
-    namespace: str
+    ref: ReleaseRef
     timeout: float
     client_side: bool = False
+    wanted_by: WantedBy = nobody
 
 
 class HookFailed(ReleaseError):
@@ -75,7 +83,7 @@ class Hooks:
         for position, index in enumerate(chosen):
             # Helm records the policy that it assumes.
             hook = {**hooks[index], "delete_policies": hooks[index].get("delete_policies") or [BEFORE_CREATION]}
-            await self._clean(hook, run.namespace, BEFORE_CREATION)
+            await self._clean(hook, run, BEFORE_CREATION)
             started = timestamp()
             try:
                 await self._one(hook, run, interrupt)
@@ -84,36 +92,39 @@ class Hooks:
             except TerminalError as error:
                 results[index] = {**hook, "last_run": _last_run(started, "Failed")}
                 if isinstance(error, NotReadyInTime | ObjectFailed):
-                    await self._clean(hook, run.namespace, FAILED)
-                await self._clean_succeeded([results[done] for done in chosen[:position]], run.namespace)
+                    await self._clean(hook, run, FAILED)
+                await self._clean_succeeded([results[done] for done in chosen[:position]], run)
                 message = f"{run.event} hook {hook['path']} failed: {error.message}"
                 raise HookFailed(message, hooks=results, hint=error.hint) from error
             results[index] = {**hook, "last_run": _last_run(started, "Succeeded")}
-        await self._clean_succeeded([results[done] for done in reversed(chosen)], run.namespace)
+        await self._clean_succeeded([results[done] for done in reversed(chosen)], run)
         return results
 
     async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
         put = ClientSide(self._cluster, HELM_FIELD_MANAGER, {}).apply if run.client_side else self._applier.apply
-        applied = await put(await self._object(hook, run.namespace))
+        applied = await put(await self._object(hook, run.ref.namespace))
         key = ObjectKey.of(applied)
         want = WaitFor({key: applied}, labels="", namespace=key.namespace, timeout=run.timeout, judge=finished)
         await wait_ready(self._cluster, want, interrupt)
 
-    async def _clean_succeeded(self, hooks: Sequence[HookData], namespace: str) -> None:
+    async def _clean_succeeded(self, hooks: Sequence[HookData], run: HookRun) -> None:
         for hook in hooks:
-            await self._clean(hook, namespace, SUCCEEDED)
+            await self._clean(hook, run, SUCCEEDED)
 
-    async def _clean(self, hook: HookData, namespace: str, policy: str) -> None:
+    async def _clean(self, hook: HookData, run: HookRun, policy: str) -> None:
         """Delete a hook's object, when its delete policies say so at this point."""
         if policy not in hook["delete_policies"]:
             return
-        key = ObjectKey.of(await self._object(hook, namespace))
+        key = ObjectKey.of(await self._object(hook, run.ref.namespace))
         if key.kind == "CustomResourceDefinition":
             return  # Helm never deletes one, for that would delete all its objects
-        live = await self._cluster.find(key)
-        if live is not None:
-            await self._cluster.delete(key, uid=live["metadata"]["uid"])
-            await wait_deleted(self._cluster, [key], GONE_TIMEOUT)
+
+        def is_ours(live: Manifest) -> bool:  # Helm marks the objects of releases, and no hooks
+            return not is_marked(live) or belongs_to(live, run.ref.name, run.ref.namespace)
+
+        deletion = await delete_objects(self._cluster, [key], is_ours, run.wanted_by)
+        deletion.log(log.bind(release=str(run.ref)))
+        await wait_deleted(self._cluster, deletion.deleted, GONE_TIMEOUT)
 
     async def _object(self, hook: HookData, namespace: str) -> Manifest:
         # The text of a record may be anybody's: parsing it goes through the same bounds as any other manifest.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.inventory import inventory_id
 from gitsync.charts import parse_objects
 from gitsync.release.storage.record import Record, RecordError, secret_name
 
@@ -18,7 +19,7 @@ def inventory(objects: Iterable[Manifest]) -> dict[str, Any]:
     entries = {}
     for manifest in objects:
         key = ObjectKey.of(manifest)
-        entries[f"{key.namespace}_{key.name}_{key.group}_{key.kind}"] = manifest["apiVersion"].rpartition("/")[2]
+        entries[inventory_id(key)] = manifest["apiVersion"].rpartition("/")[2]
     return {"entries": [{"id": name, "v": version} for name, version in entries.items()]}
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.apply.delete import Propagation, WantedBy, nobody
 from gitsync.apply.readiness import readiness_of
 from gitsync.cel.expressions import Expressions
-from gitsync.release.action.uninstall import Propagation, UninstallOptions
-from gitsync.release.revision import ActionOptions, DeployAction
+from gitsync.release.action.uninstall import UninstallOptions
+from gitsync.release.revision import ActionOptions, Claim, DeployAction, everything_is_free
 
 _PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
 
 
-def deploy_options(release: HelmRelease, verb: DeployAction, cause: str, expressions: Expressions) -> ActionOptions:
+def deploy_options(
+    release: HelmRelease,
+    verb: DeployAction,
+    cause: str,
+    expressions: Expressions,
+    wanted_by: WantedBy = nobody,
+    claim: Claim = everything_is_free,
+) -> ActionOptions:
     """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit;
     ``expressions`` evaluate the health checks."""
     spec = release.spec
@@ -34,6 +42,8 @@ def deploy_options(release: HelmRelease, verb: DeployAction, cause: str, express
         crds=crds.get(verb, "Skip"),
         max_history=spec.max_history,
         cause=cause,
+        wanted_by=wanted_by,
+        claim=claim,
     )
 
 
@@ -43,7 +53,7 @@ def _server_side(action: Install | Upgrade | Rollback) -> ServerSideApply:
     return action.server_side_apply
 
 
-def uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:
+def uninstall_options(release: HelmRelease, keep_history: bool, wanted_by: WantedBy = nobody) -> UninstallOptions:
     """Options of an uninstall; one that is to be followed by an install keeps no history."""
     spec = release.spec.uninstall
     return UninstallOptions(
@@ -52,4 +62,5 @@ def uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOpti
         hooks=not spec.disable_hooks,
         keep_history=keep_history,
         propagation=_PROPAGATION[spec.deletion_propagation],
+        wanted_by=wanted_by,
     )

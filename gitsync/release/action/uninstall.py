@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
-from gitsync.apply.delete import wait_deleted
-from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.delete import Propagation, WantedBy, delete_objects, nobody, wait_deleted
+from gitsync.apply.namespaces import served
 from gitsync.apply.ownership import belongs_to, kept
 from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
@@ -28,26 +28,28 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-Propagation = Literal["Background", "Foreground", "Orphan"]
-
 
 @dataclass(frozen=True, slots=True)
 class UninstallOptions:
-    """HelmRelease's uninstall: ``timeout`` in seconds for the objects to be gone, when ``wait`` is asked for."""
+    """HelmRelease's uninstall: ``timeout`` in seconds for the objects to be gone, when ``wait`` is asked for;
+    ``wanted_by`` says who else wants what would be deleted."""
 
     timeout: float = 300.0
     wait: bool = True
     hooks: bool = True
     keep_history: bool = False
     propagation: Propagation = "Background"
+    wanted_by: WantedBy = nobody
 
 
 @dataclass(frozen=True, slots=True)
 class Uninstalled:
-    """What came of it: what was deleted, and what stays in the cluster by a keep policy or because it is not ours."""
+    """What came of it: what was deleted, what stays in the cluster by a keep policy or because it is not ours, and what
+    has gone to somebody else who wants it."""
 
     deleted: tuple[ObjectKey, ...] = ()
     kept: tuple[ObjectKey, ...] = ()
+    handed_over: tuple[ObjectKey, ...] = ()
 
 
 class Uninstaller:
@@ -75,18 +77,27 @@ class Uninstaller:
         await self._run_hooks("pre-delete", ref, records[-1], options, interrupt)
         objects = await self._objects(ref, records)
         doomed = [item for item in objects if not kept(item)]
-        result = await self._delete(ref, doomed, options.propagation)
+        keys = [ObjectKey.of(item) for item in doomed]
+        result = await delete_objects(
+            self._cluster,
+            keys,
+            lambda live: belongs_to(live, ref.name, ref.namespace),
+            options.wanted_by,
+            options.propagation,
+        )
+        result.log(log.bind(release=str(ref)))
         if options.wait:
-            await wait_deleted(self._cluster, result.deleted, options.timeout)
+            await interrupt.guard(wait_deleted(self._cluster, result.deleted, options.timeout))
         await self._run_hooks("post-delete", ref, records[-1], options, interrupt)
         await self._forget(ref, records[-1], options.keep_history)
-        return Uninstalled(result.deleted, (*result.kept, *(ObjectKey.of(item) for item in objects if kept(item))))
+        stays = (*result.foreign, *(ObjectKey.of(item) for item in objects if kept(item)))
+        return Uninstalled(result.deleted, stays, tuple(result.handed_over))
 
     async def _run_hooks(
         self, event: str, ref: ReleaseRef, record: Record, options: UninstallOptions, interrupt: Interrupt
     ) -> None:
         if options.hooks:
-            run = HookRun(event, ref.namespace, options.timeout, client_side=record.client_side)
+            run = HookRun(event, ref, options.timeout, record.client_side, options.wanted_by)
             try:
                 await self._hooks.run(record.hooks, run, interrupt)
             except (KindUnknown, NotFound, NamespaceTerminating) as error:
@@ -97,28 +108,11 @@ class Uninstaller:
         """Every object that one of the records names, once, in the order to delete them in."""
         found: dict[ObjectKey, Manifest] = {}
         for record in records:
-            for manifest in await asyncio.to_thread(objects_of, record):
-                try:
-                    (settled,) = await fill_namespaces(self._cluster, [manifest], ref.namespace)
-                except KindUnknown:
-                    continue  # its CRD is gone, and its objects with it
-                found[ObjectKey.of(settled)] = settled
+            # An object of a kind that is not served any more is gone with its kind.
+            for manifest in await served(self._cluster, await asyncio.to_thread(objects_of, record), ref.namespace):
+                found[ObjectKey.of(manifest)] = manifest
         ordered: list[Manifest] = uninstall_order(list(found.values()))
         return ordered
-
-    async def _delete(self, ref: ReleaseRef, manifests: Sequence[Manifest], propagation: Propagation) -> Uninstalled:
-        deleted, foreign = [], []
-        for manifest in manifests:
-            key = ObjectKey.of(manifest)
-            live = await self._cluster.find(key)
-            if live is None:
-                continue
-            if not belongs_to(live, ref.name, ref.namespace):
-                foreign.append(key)
-                continue
-            await self._cluster.delete(key, propagation=propagation, uid=live["metadata"]["uid"])
-            deleted.append(key)
-        return Uninstalled(tuple(deleted), tuple(foreign))
 
     async def _forget(self, ref: ReleaseRef, last: Record, keep_history: bool) -> None:
         if keep_history:

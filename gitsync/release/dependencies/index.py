@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from gitsync.api.conditions import is_ready
@@ -39,7 +41,10 @@ class ReleaseIndex:
         self._needs: dict[ObjectKey, tuple[Need, ...]] = {}
         # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
         self._gone: dict[ObjectKey, str] = {}
-        self._expected: frozenset[ObjectKey] = frozenset()
+        # By sync that is under way, the HelmReleases that it has yet to apply.
+        self._expected: list[set[ObjectKey]] = []
+        self._nothing_expected = asyncio.Event()
+        self._nothing_expected.set()
         self._graph: Graph[ObjectKey] | None = None
         self._held: dict[ObjectKey, Held[ObjectKey]] = {}
         self._listeners: list[Listener] = []
@@ -123,16 +128,36 @@ class ReleaseIndex:
         for listener in list(self._listeners):
             listener(key, before, after)
 
-    def expect(self, keys: Iterable[ObjectKey]) -> None:
-        """These are about to be applied: until the next call, who depends on one that is not there yet waits for it,
-        and is not told that it does not exist."""
-        before, self._expected = self._expected, frozenset(keys)
-        for key in before - self._expected - self._manifests.keys():
-            self._tell(key, None, None)
+    @contextmanager
+    def expecting(self, keys: Iterable[ObjectKey]) -> Iterator[Callable[[ObjectKey], None]]:
+        """A sync is about to apply these: while they are on their way, who depends on one that is not there yet waits
+        for it, and is not told that it does not exist. Yields what is to be called for each that has been dealt with.
+        """
+        expected = set(keys)
+        self._expected.append(expected)
+
+        def arrived(key: ObjectKey) -> None:
+            expected.discard(key)
+            if not any(self._expected):
+                self._nothing_expected.set()
+
+        self._nothing_expected.clear()
+        try:
+            yield arrived
+        finally:
+            self._expected.remove(expected)
+            for key in expected - self._manifests.keys():
+                self._tell(key, None, None)
+            if not any(self._expected):
+                self._nothing_expected.set()
+
+    async def commits_applied(self) -> None:
+        """Return when no sync is about to apply a HelmRelease: what is known here is what the commits say."""
+        await self._nothing_expected.wait()
 
     def expects(self, key: ObjectKey) -> bool:
         """Whether a commit is about to apply this release."""
-        return key in self._expected
+        return any(key in expected for expected in self._expected)
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""
@@ -221,7 +246,7 @@ class ReleaseIndex:
             seen.add((item, expression))
             manifest = self._manifests.get(item)
             if manifest is None:
-                if item in self._expected:
+                if self.expects(item):
                     unready[item] = via
                 elif not via and item not in missing:
                     missing.append(item)

@@ -28,6 +28,7 @@ from gitsync.errors import (
 from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options, uninstall_options
 from gitsync.release.action.uninstall import Uninstaller
+from gitsync.release.desired import ref_of
 from gitsync.release.masking import without_secrets
 from gitsync.release.reconcile.remediation import Remediation
 from gitsync.release.reconcile.retries import policy_of
@@ -52,8 +53,11 @@ from gitsync.runtime.events import Event
 from gitsync.runtime.progress import reporting
 
 if TYPE_CHECKING:
+    from gitsync.apply.delete import WantedBy
     from gitsync.release.desired import DesiredRelease
     from gitsync.release.reconcile.request import ReconcileRequest
+    from gitsync.release.revision import Claim
+    from gitsync.release.wanted import WantedObjects
     from gitsync.runtime.interrupt import Interrupt
 
 #: Renders a target as one revision of its release.
@@ -72,9 +76,10 @@ class ActionRunner:
     render: Render
     tests: ChartTests
     expressions: Expressions
+    wanted: WantedObjects
 
     def __post_init__(self) -> None:
-        self._remedies = Remediation(self.records, self.deployer, self.uninstaller)
+        self._remedies = Remediation(self.records, self.deployer, self.uninstaller, self.wanted)
 
     async def unlock(self, request: ReconcileRequest, ref: ReleaseRef) -> None:
         """Free a release whose pending record nobody works on."""
@@ -146,7 +151,9 @@ class ActionRunner:
                 await self._remedies.uninstall(request, release, target.ref, interrupt)
             return 0.0
         if action is NextAction.ROLLBACK_AND_RETRY:
-            options = deploy_options(release, "rollback", cause_of(request.commit), self.expressions)
+            options = deploy_options(
+                release, "rollback", cause_of(request.commit), self.expressions, *self._claims(release)
+            )
             with self._telling(request, release, "rollback", StatusBuilder.remedying):
                 await self._remedies.roll_back(request, release, target, options, interrupt)
             return 0.0
@@ -212,7 +219,9 @@ class ActionRunner:
         Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; NotFound, Superseded.
         """
         started, status = time.monotonic(), request.status.old
-        options = uninstall_options(release, release.spec.uninstall.keep_history)
+        claims = self.wanted.of(release)
+        others = claims.others if ref == ref_of(release) else claims.renamed
+        options = uninstall_options(release, release.spec.uninstall.keep_history, others)
         if in_a_hurry:
             options = replace(options, hooks=False, wait=False)
         try:
@@ -249,7 +258,7 @@ class ActionRunner:
         verb: CountedAction,
         interrupt: Interrupt,
     ) -> Deployed:
-        options = deploy_options(release, verb, cause_of(request.commit), self.expressions)
+        options = deploy_options(release, verb, cause_of(request.commit), self.expressions, *self._claims(release))
         content = self._content(target, verb)
         try:
             if action is NextAction.RESUME:
@@ -257,6 +266,10 @@ class ActionRunner:
             return await self.deployer.deploy(target.ref, verb, content, options, interrupt)
         except GitsyncError as error:
             raise without_secrets(error, target.secrets)  # noqa: B904  # the same error, with fewer words
+
+    def _claims(self, release: HelmRelease) -> tuple[WantedBy, Claim]:
+        claims = self.wanted.of(release)
+        return claims.others, claims.claim
 
     def _content(self, target: DesiredRelease, verb: CountedAction) -> Callable[[int], Awaitable[RevisionContent]]:
         """What makes the content of a revision with a number."""

@@ -33,16 +33,20 @@ from gitsync.release.storage.store import RecordStore
 if TYPE_CHECKING:
     from gitsync.release.desired import DesiredRelease
     from gitsync.release.reconcile.request import ReconcileRequest
+    from gitsync.release.wanted import WantedObjects
     from gitsync.runtime.interrupt import Interrupt
 
 
 class Remediation:
     """Rolls back and uninstalls what has failed."""
 
-    def __init__(self, records: RecordStore, deployer: Deployer, uninstaller: Uninstaller) -> None:
+    def __init__(
+        self, records: RecordStore, deployer: Deployer, uninstaller: Uninstaller, wanted: WantedObjects
+    ) -> None:
         self._records = records
         self._deployer = deployer
         self._uninstaller = uninstaller
+        self._wanted = wanted
 
     async def uninstall(
         self, request: ReconcileRequest, release: HelmRelease, ref: ReleaseRef, interrupt: Interrupt
@@ -57,7 +61,9 @@ class Remediation:
             request.log.info("uninstalling the failed release before the next try")
             await request.write(request.status.remedying(running("uninstall", release.spec.timeout_of("uninstall"))))
         try:
-            await self._uninstaller.uninstall(ref, uninstall_options(release, keep_history=False), interrupt)
+            await self._uninstaller.uninstall(
+                ref, uninstall_options(release, False, self._wanted.of(release).others), interrupt
+            )
         except PASSING:
             raise
         except TerminalError as error:

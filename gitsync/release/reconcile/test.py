@@ -109,7 +109,7 @@ class ChartTests:
         if failed is not None:
             error = HookFailed(f"test hook {failed.get('path')} has failed", hooks=record.hooks)
         elif len(ran) < len(chosen):
-            run = HookRun(_EVENT, ref.namespace, timeout, record.client_side)
+            run = HookRun(_EVENT, ref, timeout, record.client_side)
             record, error = await self._run(record, chosen, run, interrupt)
         phase: Phase = "Failed" if error else "Succeeded"
         record = replace(record, annotations={**record.annotations, TESTS: phase})

@@ -9,6 +9,7 @@ from gitsync.api.names import (
     DEPENDENCY_MISSING,
     DEPENDENCY_NOT_READY,
     INVALID,
+    OWNED_BY_ANOTHER,
     REST_CLIENT_ERROR,
     SOURCE_NOT_READY,
     VALUES_ERROR,
@@ -23,6 +24,7 @@ from gitsync.errors import (
     GitsyncError,
     KubeConfigMissing,
     KubeConfigRefused,
+    ObjectTaken,
     ReleaseNameTaken,
     SourceNotReady,
     ValuesError,
@@ -45,6 +47,8 @@ def blocked_reason(error: BlockedError) -> str:
     """What a release waits for."""
     if isinstance(error, KubeConfigMissing):
         return REST_CLIENT_ERROR
+    if isinstance(error, ObjectTaken):
+        return OWNED_BY_ANOTHER
     if isinstance(error, DependencyCycle):
         return DEPENDENCY_CYCLE
     if isinstance(error, DependencyMissing):

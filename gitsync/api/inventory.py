@@ -1,0 +1,18 @@
+"""An object's name in ``status.inventory``, as Flux writes it (fluxcd/cli-utils, object.ObjMetadata). Pure."""
+
+from __future__ import annotations
+
+from gitsync.api.identity import ObjectKey
+
+
+def inventory_id(key: ObjectKey) -> str:
+    """``namespace_name_group_kind``. A colon, which names of RBAC objects may have, is written ``__``."""
+    return f"{key.namespace}_{key.name.replace(':', '__')}_{key.group}_{key.kind}"
+
+
+def parse_inventory_id(text: str) -> ObjectKey | None:
+    """The object that an inventory id names; None when it is none."""
+    namespace, _, rest = text.partition("_")
+    name, _, tail = rest.rpartition("_")
+    name, _, group = name.rpartition("_")
+    return ObjectKey(group, tail, namespace, name.replace("__", ":")) if name and tail else None
