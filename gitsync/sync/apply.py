@@ -139,7 +139,7 @@ class Syncer:
         holders = [one for one in self.claims.claimants(item.key) if one.kind == "HelmRelease" and one not in leaving]
         if not holders:
             return step
-        return replace(step, holder=holders[0], why=f"{step.why}; {holders[0]} has to let go of it first")
+        return replace(step, holder=holders[0])
 
     def _let_go(self, key: ObjectKey, other: str) -> bool:
         """Whether another sync of this agent, which an object belongs to, does not want it any more."""

@@ -208,8 +208,9 @@ class Deployer:
             earlier = await self._history(before, ref.namespace)
             change = delta([versions[-1] for versions in earlier.values()], objects)
             applied = await revision_applier.apply(objects, earlier)
-            await revision_applier.remove(change.removed)
-        return applied, change
+            deletion = await revision_applier.remove(change.removed)
+        removed = tuple(item for item in change.removed if ObjectKey.of(item) in deletion.deleted)
+        return applied, replace(change, removed=removed)
 
     async def _history(self, records: Sequence[Record], namespace: str) -> dict[ObjectKey, list[Manifest]]:
         """The objects of several revisions, each as every one of them had it, the newest last."""

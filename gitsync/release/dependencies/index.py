@@ -135,21 +135,25 @@ class ReleaseIndex:
         """
         expected = set(keys)
         self._expected.append(expected)
+        self._update_expected()
 
         def arrived(key: ObjectKey) -> None:
             expected.discard(key)
-            if not any(self._expected):
-                self._nothing_expected.set()
+            self._update_expected()
 
-        self._nothing_expected.clear()
         try:
             yield arrived
         finally:
-            self._expected.remove(expected)
+            self._expected = [other for other in self._expected if other is not expected]
             for key in expected - self._manifests.keys():
                 self._tell(key, None, None)
-            if not any(self._expected):
-                self._nothing_expected.set()
+            self._update_expected()
+
+    def _update_expected(self) -> None:
+        if any(self._expected):
+            self._nothing_expected.clear()
+        else:
+            self._nothing_expected.set()
 
     async def commits_applied(self) -> None:
         """Return when no sync is about to apply a HelmRelease: what is known here is what the commits say."""
