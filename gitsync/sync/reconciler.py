@@ -18,6 +18,7 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
+from gitsync.tree import Tree, changed_files
 
 if TYPE_CHECKING:
     from gitsync.runtime.interrupt import Interrupt
@@ -38,7 +39,7 @@ class SyncReconciler:
         self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
         self._wanted: CommitInfo | None = None
-        self._synced = ""
+        self._synced: Tree | None = None
         self._full = True
         self._backoff: Backoff[str] = Backoff()
         self._queue: WorkQueue[str] = WorkQueue(self._sync, "repository")
@@ -92,7 +93,8 @@ class SyncReconciler:
         assert commit is not None
         try:
             desired = await self._source.read(commit)
-            files = len(await self._mirror.changed_paths(self._synced or None, commit.id))
+            tree = await self._mirror.artifact(commit.id)
+            files = await changed_files(self._synced, tree)
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
             return self._later(commit, error)
@@ -103,7 +105,7 @@ class SyncReconciler:
         finally:
             self.first_done.set()
         if self.result.result != "superseded":
-            self._synced = commit.id
+            self._synced = tree
             self._full = False
         if self.result.retry or self.result.result == "held":
             self._full = True

@@ -20,7 +20,15 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     STALLED,
 )
-from gitsync.release.status.status import MAX_SNAPSHOTS, Attempt, StatusBuilder, StatusData, history, running, succeeded
+from gitsync.release.status.status import (
+    MAX_SNAPSHOTS,
+    Attempt,
+    StatusBuilder,
+    StatusData,
+    history,
+    running,
+    succeeded,
+)
 from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
