@@ -11,7 +11,7 @@ from gitsync.errors import YamlError
 from gitsync.kubeyaml.documents import refuse_many_values
 from gitsync.kubeyaml.events import error_at
 from gitsync.kubeyaml.limits import MAX_DEPTH
-from gitsync.kubeyaml.outline import outline
+from gitsync.kubeyaml.bounds import check_bounds
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63
@@ -79,7 +79,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _duplicate_error(text: str, key: str, first_line: int) -> YamlError:
     try:
-        outline(readable_as_yaml(text), unique_keys=True, first_line=first_line)
+        check_bounds(readable_as_yaml(text), unique_keys=True, first_line=first_line)
     except YamlError as error:
         return error
     return YamlError(f"the key {key!r} is given twice")

@@ -19,14 +19,15 @@ _MAX_KEY_SHOWN = 60
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
-class Outline(NamedTuple):
-    """``root`` is mapping, sequence, scalar, or "" for nothing and null; ``start`` is its first character."""
+class Root(NamedTuple):
+    """A document's root: ``kind`` is mapping, sequence, scalar, or "" for nothing and null; ``start`` is the index of its
+    first character."""
 
-    root: str
+    kind: str
     start: int
 
 
-def outline(text: str, *, unique_keys: bool, first_line: int = 1) -> Outline:
+def check_bounds(text: str, *, unique_keys: bool, first_line: int = 1) -> Root:
     """Checks the bounds of ``text`` before anything is built of it, aliases counted as if they were written out.
     ``first_line`` is what messages count lines from; the errors' own places count within ``text``.
 
@@ -46,7 +47,7 @@ def outline(text: str, *, unique_keys: bool, first_line: int = 1) -> Outline:
             walk.alias(event)
         elif kind is yaml_events.DocumentStartEvent:
             walk.document(event)
-    return walk.outline
+    return walk.root
 
 
 class _Size:
@@ -79,7 +80,7 @@ class _Walk:
         self.text = text
         self.first_line = first_line
         self.unique_keys = unique_keys
-        self.outline = Outline("", 0)
+        self.root = Root("", 0)
         self.nodes = self.chars = 0
         self._documents = self._odd_keys = 0
         self._frames: list[_Frame] = []
@@ -101,7 +102,7 @@ class _Walk:
             size.complete, size.nodes, size.chars = True, 1, len(event.value)
         if not self._frames:
             if not event.implicit[0] or event.value not in _NULLS:
-                self.outline = Outline("scalar", event.start_mark.index)
+                self.root = Root("scalar", event.start_mark.index)
             return
         frame = self._frames[-1]
         if frame.at_key:
@@ -118,7 +119,7 @@ class _Walk:
         if self._frames:
             self._not_a_key(event)
         else:
-            self.outline = Outline("mapping" if is_mapping else "sequence", event.start_mark.index)
+            self.root = Root("mapping" if is_mapping else "sequence", event.start_mark.index)
         size = None
         if event.anchor is not None:
             size = self._anchors[event.anchor] = _Size(event)
