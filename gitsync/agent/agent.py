@@ -131,7 +131,7 @@ class Agent:
                 LiveReader(cluster, watches),
                 SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
             )
-            reader = ManifestReader(settings.default_namespace)
+            reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
             commits = CommitSource(mirror, reader, releases.git_charts, settings.path)
             repository = RepositorySync(commits, syncer, settings.interval)
             stack.push_async_callback(repository.stop, SYNC_GRACE)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import error_at, events, probable_cause
+from gitsync.kubeyaml.events import error_at, events, is_merge_key, probable_cause
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, is_text, tagged_key
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_ODD_KEYS
 
@@ -20,8 +20,8 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class Root(NamedTuple):
-    """A document's root: ``kind`` is mapping, sequence, scalar, or "" for nothing and null; ``start`` is the index of its
-    first character."""
+    """A document's root: ``kind`` is mapping, sequence, scalar, or "" for nothing and null; ``start`` is the index of
+    its first character."""
 
     kind: str
     start: int
@@ -165,6 +165,8 @@ class _Walk:
         frame.at_key = frame.keys is not None
 
     def _key(self, keys: dict[str, Any], scalar: Any, place: Any) -> None:
+        if is_merge_key(scalar):  # Kubernetes takes several in one mapping
+            return
         name = scalar.value
         if scalar.tag is not None or (scalar.implicit[0] and not is_text(name)):
             self._odd_keys += 1
@@ -174,8 +176,6 @@ class _Walk:
                 name = tagged_key(scalar.tag or "", name)
             except GoyamlRefusal:
                 raise self._error("a key that is neither text, a whole number nor a boolean", place) from None
-        elif name == "<<" and scalar.implicit[0]:  # a merge key; Kubernetes takes several in one mapping
-            return
         if name in keys:
             first = self.first_line + self.text.count("\n", 0, keys[name].start_mark.index)
             shown = name if len(name) <= _MAX_KEY_SHOWN else name[:_MAX_KEY_SHOWN] + "..."

@@ -19,6 +19,7 @@ _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEMPLATE_HINT: Final = (
     "manifests are applied as they are: {{ }} is filled in only inside a chart; quote it if it is meant"
 )
+_MERGE_TAGS: Final = ("!", "tag:yaml.org,2002:merge")
 _CONFLICT: Final = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 
 
@@ -36,6 +37,12 @@ def events(text: str, *, first_line: int = 1) -> Iterator[Any]:
             parser.dispose()
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise _explained(text, error, first_line) from None
+
+
+def is_merge_key(key: Any) -> bool:
+    """Whether the scalar event ``key`` of a mapping is a merge key for goyaml: ``<<`` unquoted, or, quoted or not, with
+    the tag ``!!merge`` or ``!``."""
+    return bool(key.value == "<<" and (key.implicit[0] or key.tag in _MERGE_TAGS))
 
 
 def error_at(text: str, index: int, message: str, *, hint: str = "") -> YamlError:

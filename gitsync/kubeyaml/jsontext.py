@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gitsync.errors import YamlError
+from gitsync.kubeyaml.bounds import check_bounds
 from gitsync.kubeyaml.documents import refuse_many_values
 from gitsync.kubeyaml.events import error_at
 from gitsync.kubeyaml.limits import MAX_DEPTH
-from gitsync.kubeyaml.bounds import check_bounds
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63

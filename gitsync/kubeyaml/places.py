@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import events
+from gitsync.kubeyaml.events import events, is_merge_key
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
 from gitsync.kubeyaml.limits import MAX_DEPTH
@@ -162,10 +162,12 @@ class _Builder:
 def _key_name(event: Any) -> str:
     if type(event) is not yaml_events.ScalarEvent:
         return ""
+    if is_merge_key(event):
+        return _MERGE
     name = str(event.value)
-    if not event.implicit or not event.implicit[0]:
+    if not event.implicit[0]:
         return name
     try:
-        return _MERGE if name == "<<" else plain_key(name)
+        return plain_key(name)
     except GoyamlRefusal:
         return name

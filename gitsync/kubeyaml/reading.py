@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import goyaml, jsontext
-from gitsync.kubeyaml.documents import line_and_column, refuse_nul
-from gitsync.kubeyaml.limits import MAX_BYTES
 from gitsync.kubeyaml.bounds import Root, check_bounds
-from gitsync.kubeyaml.places import positions
+from gitsync.kubeyaml.documents import line_and_column, refuse_nul
 from gitsync.kubeyaml.explain import explain
+from gitsync.kubeyaml.limits import MAX_BYTES
+from gitsync.kubeyaml.places import positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,7 @@ from gitsync.errors import (
     WebhookUnavailable,
 )
 from gitsync.graph import Edge, Graph
-from gitsync.manifests import Desired, DesiredObject
+from gitsync.manifests import Desired, DesiredObject, unread_errors
 from gitsync.release.apply import Applier
 from gitsync.release.index import ReleaseIndex, commit_of
 from gitsync.release.wait import WaitFor, wait_ready
@@ -106,8 +106,10 @@ class Syncer:
         ]
         live = await self.live.read(asked, new={key for key in asked if inventory.get(key) is None})
         steps = tuple(self._step(item, inventory, live) for item in objects)
-        unpruned = _unpruned(desired, self.options.prune)
         prune = to_prune(inventory, desired.objects.keys())
+        unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in prune))
+        desired = replace(desired, errors=(*desired.errors, *unread))
+        unpruned = _unpruned(desired, self.options.prune)
         return SyncPlan(
             desired,
             steps,
@@ -151,6 +153,8 @@ class Syncer:
             report.counts["failed"] += 1
             hint = {"hint": problem.hint} if problem.hint else {}
             report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
+        for oddity in desired.warnings:
+            report.log.warning("manifest", file=str(oddity.origin), warning=oddity.message, hint=oddity.hint)
         if plan.unpruned:
             report.log.warning("pruning is off for this commit", why=plan.unpruned)
         todo = [step for stage in plan.stages for step in stage]
