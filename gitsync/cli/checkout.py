@@ -166,7 +166,7 @@ def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
         elif stat.S_ISLNK(status.st_mode):
             entries.append(_linked(top, name))
         elif stat.S_ISDIR(status.st_mode):
-            entries.append(TreeEntry(name, "", 0, "a Git submodule, which is not read"))
+            entries.append(TreeEntry(name, "", 0, "a Git submodule"))
     return entries
 
 

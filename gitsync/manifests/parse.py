@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 _OUR_GROUPS: Final = (HELM_GROUP, SOURCE_GROUP)
 _LFS_HINT: Final = "commit the file itself, after git lfs untrack, or name it in .sourceignore"
 _ENCRYPTED_HINT: Final = "leave it to a controller that can, and name the file in .sourceignore"
-_SERVER_SET_HINT: Final = "remove them from the file: they are of an object in a cluster, as kubectl get prints it"
+_SERVER_SET_HINT: Final = "take it out of the file, too: kubectl get prints it of an object in a cluster"
 
 
 def parse_file(path: str, data: bytes, default_namespace: str = "default") -> FileContent:
@@ -170,7 +170,7 @@ class _File:
         origins = [place.source.origin((*place.base, *path)) for path in server_set]
         first = min(origins, key=lambda origin: (origin.line, origin.column))
         fields = ", ".join(dotted(path) for path in server_set)
-        message = f"{key}: only the API server sets {fields}; left out"
+        message = f"left out what only the API server sets: {fields}"
         self._warnings.append(ManifestWarning(first, key, message, _SERVER_SET_HINT))
 
     def _add_faults(self, found: Iterable[Fault], key: ObjectKey | None, place: _Place) -> None:

@@ -60,7 +60,7 @@ def _error(part: Unread, keys: list[ObjectKey]) -> ManifestError:
     more = f" and {len(keys) - _MAX_SHOWN} more" if len(keys) > _MAX_SHOWN else ""
     stay = "stays as it is" if len(keys) == 1 else "stay as they are"
     return ManifestError(
-        f"{part.reason}; {named}{more} came from here and {stay}",
+        f"not read: {part.reason}; {named}{more} came from here and {stay}",
         origin=part.origin,
         key=keys[0] if len(keys) == 1 else None,
         hint="put it right; to have that deleted, take it out of the repository or name it in .sourceignore",

@@ -153,8 +153,9 @@ class Syncer:
             report.counts["failed"] += 1
             hint = {"hint": problem.hint} if problem.hint else {}
             report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
-        for oddity in desired.warnings:
-            report.log.warning("manifest", file=str(oddity.origin), warning=oddity.message, hint=oddity.hint)
+        for found in desired.warnings:
+            about = {"object": found.key, "file": str(found.origin), "warning": found.message, "hint": found.hint}
+            report.log.warning("manifest needs a look", **about)
         if plan.unpruned:
             report.log.warning("pruning is off for this commit", why=plan.unpruned)
         todo = [step for stage in plan.stages for step in stage]

@@ -10,7 +10,7 @@ from gitsync.manifests import Desired, Unread, unread_errors
 from tests.manifests.commits import Repository, config_map, errors, names
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 88\n"
-SUBMODULE = "a Git submodule, which is not read"
+SUBMODULE = "a Git submodule"
 LEADS_OUT = "a symbolic link that leads out of the repository"
 
 
@@ -48,7 +48,7 @@ async def test_a_folder_that_becomes_a_submodule_is_an_error_for_what_it_held() 
     after = await repository.desired("c2", root="fleet")
     assert (names(after), after.errors) == (["stays"], ())
     assert speaks_against(before, after) == [
-        f"fleet/lib: {SUBMODULE}; ConfigMap/module came from here and stays as it is {HINT}"
+        f"fleet/lib: not read: {SUBMODULE}; ConfigMap/module came from here and stays as it is {HINT}"
     ]
 
 
@@ -81,7 +81,7 @@ async def test_a_document_that_lost_its_head_is_an_error_for_what_its_file_held(
     after = await repository.desired("c2")
     assert (names(after), after.errors) == ([], ())
     assert speaks_against(before, after) == [
-        "fleet/nohead.yaml:2:1: a document without apiVersion and kind;"
+        "fleet/nohead.yaml:2:1: not read: a document without apiVersion and kind;"
         f" ConfigMap/nohead came from here and stays as it is {HINT}"
     ]
 
@@ -89,9 +89,9 @@ async def test_a_document_that_lost_its_head_is_an_error_for_what_its_file_held(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("replicas: 1\n", "1:1: a document without apiVersion and kind"),
-        ("- a\n- b\n", "1:1: a document that is a list, not an object"),
-        ("../base/link.yaml", "1:1: a document that is a single value, not an object"),
+        ("replicas: 1\n", "1:1: not read: a document without apiVersion and kind"),
+        ("- a\n- b\n", "1:1: not read: a document that is a list, not an object"),
+        ("../base/link.yaml", "1:1: not read: a document that is a single value, not an object"),
     ],
 )
 async def test_whatever_a_manifest_turns_into_is_named_where_it_held_something(text: str, reason: str) -> None:
@@ -129,7 +129,7 @@ async def test_a_json_file_that_was_read_before_is_an_error_for_what_it_held() -
     before = await Repository(files, json_manifests=True).desired()
     after = await Repository(files).desired()
     assert [line.partition(";")[0] for line in speaks_against(before, after)] == [
-        "a.json: a .json file, which is read only where the setting json_manifests is on"
+        "a.json: not read: a .json file, which is read only where the setting json_manifests is on"
     ]
 
 
@@ -140,7 +140,7 @@ async def test_manifests_that_become_part_of_a_chart_are_an_error_for_what_they_
     after = await repository.desired("c2")
     assert names(after) == []
     assert speaks_against(before, after) == [
-        "app/templates/b.yaml: a file of a Helm chart, which only a HelmRelease applies;"
+        "app/templates/b.yaml: not read: a file of a Helm chart, which only a HelmRelease applies;"
         f" ConfigMap/b came from here and stays as it is {HINT}"
     ]
 
@@ -151,7 +151,7 @@ async def test_a_root_inside_of_a_submodule_is_not_gone_either() -> None:
     repository.change({"fleet/prod/a.yaml": None})
     repository.unreadable = {"fleet": SUBMODULE}
     after = await repository.desired("c2", root="fleet/prod")
-    assert [line.partition(";")[0] for line in speaks_against(before, after)] == [f"fleet: {SUBMODULE}"]
+    assert [line.partition(";")[0] for line in speaks_against(before, after)] == [f"fleet: not read: {SUBMODULE}"]
 
 
 @pytest.mark.parametrize("name", ["kustomization.yaml", "Kustomization"])
@@ -187,7 +187,7 @@ def test_errors_name_a_few_of_many_objects() -> None:
     leaving = [(key, f"lib/x/{key.name}.yaml:3:1") for key in reversed(keys)]
     (error,) = unread_errors([Unread(Origin("lib"), "a Git submodule"), Unread(Origin("li"), "another")], leaving)
     assert error.message == (
-        "a Git submodule; ConfigMap/default/c0, ConfigMap/default/c1, ConfigMap/default/c2 and 2 more came from here"
+        "not read: a Git submodule; ConfigMap/default/c0, ConfigMap/default/c1, ConfigMap/default/c2 and 2 more came from here"
         " and stay as they are"
     )
     assert error.origin == Origin("lib")
