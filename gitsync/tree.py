@@ -11,8 +11,8 @@ class TreeEntry:
     in bytes.
 
     A symbolic link that stays inside the tree is the file that it leads to, under the link's own path. What is there
-    and cannot be read says why in ``unreadable``, and has no blob: a link that leads out of the tree, to nothing or in a
-    circle, a submodule.
+    and cannot be read says why in ``unreadable``, and has no blob: a link that leads out of the tree, to nothing or in
+    a circle, a submodule.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""One pass over a document's events: is it within bounds, are its keys unique, and what and where is its root."""
+"""What is checked before goyaml sees a document: its bounds and its keys, in one pass over libyaml's events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Root(NamedTuple):
 
 
 def check_bounds(text: str, *, unique_keys: bool, first_line: int = 1) -> Root:
-    """Checks the bounds of ``text`` before anything is built of it, aliases counted as if they were written out.
+    """The root of the document ``text``, once it is known to be within bounds, each alias counted as what it stands for.
     ``first_line`` is what messages count lines from; the errors' own places count within ``text``.
 
     Raises: YamlError for what is no YAML, is over a bound, has a second document after the first, or, when
@@ -51,7 +51,7 @@ def check_bounds(text: str, *, unique_keys: bool, first_line: int = 1) -> Root:
 
 
 class _Size:
-    """What an anchor stands for: nodes, characters of scalars and levels below, once it is complete."""
+    """What an anchor stands for: how many nodes, characters of scalars and levels, known once it is complete."""
 
     __slots__ = ("chars", "complete", "event", "levels", "nodes")
 

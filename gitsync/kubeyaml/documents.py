@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: A line that begins with three dashes ends a document, wherever it stands (apimachinery's YAMLReader).
 _SEPARATOR: Final = re.compile(r"^---(.*)$", re.MULTILINE)
-#: What ends where it begins: a line of three dots after nothing but comments.
+#: A document that ends before it holds anything: only comments above a line of three dots.
 _ENDS_AT_ONCE: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*\.\.\.(?=\s|\Z)")
 _SPACE: Final = re.compile(r"\s*")
 _JSON: Final = json.JSONDecoder()
@@ -95,7 +95,7 @@ def _spans(data: str) -> Iterator[tuple[int, int]]:
             break
         yield start, end
         position = end
-    begin = position  # of the document; before the separator above it, where that belongs to it
+    begin = position  # as position, or where the separator above begins, if that is part of the document
     for match in _SEPARATOR.finditer(data, position):
         rest = match[1].strip()
         if rest and not rest.startswith("#"):
@@ -110,10 +110,11 @@ def _spans(data: str) -> Iterator[tuple[int, int]]:
 
 
 def _unless_blank(data: str, begin: int, position: int, end: int) -> Iterator[tuple[int, int]]:
-    """The document from ``position`` to ``end``, with the separator above it from ``begin`` where it cannot be without.
+    """The document from ``position`` to ``end``, or from ``begin``, where the separator above it is part of it.
 
-    Kubernetes' reader keeps a separator with the document below it when no other ends there: at the beginning of a
-    file, or after another separator. A document of ``...`` is nothing then, and cannot be read otherwise.
+    A separator that ends no document, at the beginning of a file or after another one, is part of the document below it
+    (apimachinery's YAMLReader). Only one document reads differently with it: ``...`` is an error, and nothing with
+    ``---`` above it. All others come without it.
     """
     if not _is_blank(data, position, end):
         yield (begin if _ENDS_AT_ONCE.match(data, position, end) else position), end

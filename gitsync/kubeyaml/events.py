@@ -1,4 +1,4 @@
-"""libyaml's events, and its complaints in our words."""
+"""libyaml's events, and its errors as YamlError with place and hint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitsync.kubeyaml.documents import line_and_column
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: libyaml's parser; PyYAML's own, much slower one where PyYAML was built without it.
+#: libyaml's parser; where PyYAML was built without libyaml, its own, which is much slower.
 _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TEMPLATE_HINT: Final = (
@@ -67,7 +67,7 @@ def _explained(text: str, error: Exception, first_line: int) -> YamlError:
 
 
 def probable_cause(text: str, index: int) -> str:
-    """A hint at what happened, judged by the line that the parser stopped on; "" when nothing is known."""
+    """A hint at what is probably wrong, by the line that the parser stopped on; "" when nothing is known."""
     begin = text.rfind("\n", 0, index) + 1
     end = text.find("\n", index)
     line = text[begin : end if end >= 0 else len(text)]

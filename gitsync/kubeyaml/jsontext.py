@@ -19,7 +19,8 @@ _UINT64: Final = 2**64
 
 
 class NotJson(Exception):
-    """It is no JSON; as YAML it may still be readable. ``explained`` is None when JSON was hardly meant."""
+    """It is no JSON; as YAML it may still be readable. ``explained`` is the error to show if it is not; None where it
+    does not look as if JSON was meant."""
 
     def __init__(self, explained: YamlError | None) -> None:
         super().__init__()

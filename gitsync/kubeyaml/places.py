@@ -20,7 +20,11 @@ _MERGE = "<<\0"  # no key can be called that
 
 
 class _Node:
-    """A value. ``children`` are those in a mapping or list, each with the character where its key or itself begins."""
+    """A value that begins at the character ``index``.
+
+    ``children`` are the values in a mapping, by key, or in a list, each with the character where its key or itself
+    begins; None for a scalar. ``merged`` are the values of merge keys, ``number`` is an integer as it is written.
+    """
 
     __slots__ = ("children", "index", "merged", "number")
 
@@ -102,7 +106,7 @@ def _build(text: str) -> _Node | None:
 
 
 class _Builder:
-    """Makes nodes of events. Bounds were checked when the text was first read."""
+    """Makes nodes of events. It counts nothing but depth, since ``check_bounds`` has seen the text before."""
 
     def __init__(self) -> None:
         self.root: _Node | None = None

@@ -16,7 +16,7 @@ from gitsync.kubeyaml.places import positions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How 2^53 and more can be written: in any base that YAML knows it takes 16 characters, or an exponent.
+#: Wherever an integer of 2^53 or more can be: in any base that YAML knows it takes 16 characters, or an exponent.
 _LARGE_NUMBER: Final = re.compile(r"[0-9][0-9A-Fa-f_xXoO]{15}|[0-9.][eE]\+?_*[0-9]")
 _EXACT: Final = 2**53
 
@@ -95,8 +95,8 @@ def _read_yaml(text: str, unique_keys: bool, first_line: int) -> Reading:
 
 
 def _inside_a_mapping(text: str, root: Root) -> str:
-    """A list as the value of a key, since Helm reads only mappings. A list in blocks keeps its lines and so its
-    indentation; one in brackets has none."""
+    """The text of a list made the value of the key ``x``, since helm_python reads mappings only. A list in blocks
+    begins on a line of its own, to keep its indentation."""
     if text[root.start] == "-":
         column = root.start - text.rfind("\n", 0, root.start) - 1
         return "x:\n" + " " * column + text[root.start :]
@@ -104,8 +104,8 @@ def _inside_a_mapping(text: str, root: Root) -> str:
 
 
 def _restore_integers(text: str, value: Any) -> None:
-    """Puts back the digits that Helm's reading has cost integers beyond 2^53; Kubernetes keeps 64 bits. Beyond those it
-    goes on with floating point numbers."""
+    """Puts back the digits of integers beyond 2^53, which helm_python reads as floating point numbers. Kubernetes keeps
+    integers of 64 bits, and makes floating point numbers of larger ones only."""
     places = None
     for container, key, path in _large_integers(value, ()):
         places = places or positions(text)

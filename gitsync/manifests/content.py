@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """The text of a document, kept so that places can be looked up when somebody asks."""
+    """The text of a document of a file, from which the places of its fields are worked out when they are asked for."""
 
     __slots__ = ("_line", "_path", "_positions", "_text")
 
@@ -63,7 +63,7 @@ class DesiredObject:
 
 @dataclass(frozen=True, slots=True)
 class ManifestWarning:
-    """What is odd about an object that is applied all the same. ``hint`` says what to do about it."""
+    """Something in the manifest of an object that is applied all the same. ``hint`` says what to do about it."""
 
     origin: Origin
     key: ObjectKey
@@ -73,8 +73,8 @@ class ManifestWarning:
 
 @dataclass(frozen=True)
 class FileContent:
-    """What a file holds. A file that could not be read to its end has errors and no objects; one object's own faults
-    take only that object out. ``unread`` are the documents that are no objects."""
+    """What a file holds. A file that could not be read to its end has errors and no objects; an object with a fault is
+    left out, and the others of its file are not. ``unread`` are the documents that are no objects."""
 
     objects: tuple[DesiredObject, ...] = ()
     errors: tuple[ManifestError, ...] = ()
@@ -112,5 +112,5 @@ class Desired:
 
     @cached_property
     def bad_paths(self) -> frozenset[str]:
-        """Files of which it is not known what they want: what they held before stays, and nothing is pruned."""
+        """Paths of which it is not known what they want. While there are any, nothing is pruned."""
         return self.held | {error.origin.path for error in self.errors}

@@ -34,16 +34,16 @@ _DEFAULTS: Final = (
     ".sops.yaml",
     ".flux.yaml",
 )
-#: Decisions remembered; files come and go while the rules stay.
+#: Answers kept; files come and go while the rules stay.
 _MAX_KNOWN: Final = 100_000
 #: Inside brackets, what Python's and RE2's character classes do not read alike.
 _ODD_SET: Final = re.compile(r"\[[^\]]*(\[|--|&&|~~|\|\|)")
 
 
 class IgnoreRules:
-    """Decides for paths, and remembers. ``files`` are the .sourceignore files by path; ``errors`` what is wrong with
-    them, ``broken`` the directories (``apps/``, "" for the root) whose rules are therefore not known. The rules of a
-    file count below its directory, the deeper file's first.
+    """Whether a file is left out, by its path. ``files`` are the .sourceignore files by path; ``errors`` what is wrong
+    with them, ``broken`` the directories (``apps/``, "" for the root) whose rules are therefore not known. The rules of
+    a file count below its directory, the deeper file's first.
 
     Patterns are matched by RE2, in time linear in the path: with Python's own expressions one pattern of four stars
     takes seconds on one path.

@@ -1,4 +1,4 @@
-"""What one repository may ask of us; the bounds of a single file are those of ``gitsync.kubeyaml``."""
+"""Bounds of one commit; those of a single file and document are in ``gitsync.kubeyaml``."""
 
 from __future__ import annotations
 

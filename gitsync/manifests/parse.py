@@ -75,7 +75,7 @@ class _File:
             self._unreadable = True
             self._errors.append(ManifestError("more errors than are shown here", origin=Origin(self._path)))
         if self._unreadable:
-            # What else a file holds whose documents cannot all be read may be half of what was meant.
+            # The objects in the part that can be read may be half of what was meant.
             return FileContent(errors=tuple(self._errors))
         return FileContent(tuple(self._objects), tuple(self._errors), tuple(self._warnings), tuple(self._unread))
 

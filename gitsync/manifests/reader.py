@@ -1,4 +1,4 @@
-"""A commit's manifests, at the cost of what changed since the commit before."""
+"""Reads commits: what a file holds is kept, so that a commit costs what it changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FileId = tuple[str, str]  # blob and path: errors and origins name the path
 
 
 class ManifestReader:
-    """Reads commits, and keeps what the files of the last two held, so that going back costs nothing either.
+    """Reads commits, and keeps what the files of the last two hold, so that going back by one costs nothing either.
 
     Kinds of our own that name no namespace get ``default_namespace``. ``json_manifests``: ``.json`` files are manifests
     too; Flux reads ``.yaml`` and ``.yml`` only.
@@ -88,7 +88,8 @@ class ManifestReader:
         self, commit: CommitInfo, files: Sequence[TreeEntry], read_blobs: ReadBlobs
     ) -> list[FileContent]:
         if commit.id != self._commit:
-            # Empty but for a read that was given up: what is known is not lost before some commit has been read.
+            # Until a commit has been read to its end, all that is known stays in _spare: a read that fails or is
+            # cancelled loses nothing.
             self._spare |= self._files_before | self._files
             self._files_before, self._files = self._files, {}
             self._commit = commit.id

@@ -33,7 +33,7 @@ _JSON_FILE: Final = "a .json file, which is read only where the setting json_man
 @dataclass
 class Selection:
     """``files`` are to be read; ``held`` are manifests that are left alone for a reason that ``errors`` gives;
-    ``unread`` is what is passed over, and may hold nothing that anybody misses."""
+    ``unread`` is what else is passed over, which is an error only where objects came from it before."""
 
     files: list[TreeEntry] = field(default_factory=list)
     errors: list[ManifestError] = field(default_factory=list)
@@ -125,7 +125,7 @@ def _bound(selection: Selection, root: str) -> None:
 
 
 def _is_candidate(entry: TreeEntry, root: str) -> bool:
-    """Whether a file can be a manifest by its name and place, or objects can have been where it is."""
+    """Whether an entry may be a manifest by its name and place, or cannot be read and objects may have been there."""
     path = entry.path
     if entry.unreadable:
         return not root or path == root or path.startswith(root + "/") or root.startswith(path + "/")
@@ -135,7 +135,7 @@ def _is_candidate(entry: TreeEntry, root: str) -> bool:
 
 
 def _is_ignored(entry: TreeEntry, rules: IgnoreRules) -> bool:
-    """What is not readable may stand where a directory was, to which a pattern such as ``lib/`` is about."""
+    """As a directory, too, where it cannot be read: a submodule is ignored by the pattern ``lib/``."""
     return rules.ignored(entry.path) or (bool(entry.unreadable) and rules.ignored(entry.path + "/"))
 
 
@@ -149,7 +149,7 @@ def _directory(path: str) -> str:
 
 
 def _below(directories: Container[str]) -> Callable[[str], bool]:
-    """Whether a path is in or below one of ``directories``; each directory is looked at once."""
+    """A function that tells whether a path is in or below one of ``directories``, in time linear in all paths asked."""
     known: dict[str, bool] = {}
 
     def inside(path: str) -> bool:

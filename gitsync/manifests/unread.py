@@ -38,7 +38,7 @@ class Unread:
 
 
 def unread_errors(unread: Iterable[Unread], leaving: Iterable[tuple[ObjectKey, str]]) -> list[ManifestError]:
-    """What speaks against pruning: an error for each part in ``unread`` that one of the objects ``leaving`` came from.
+    """The reasons not to prune: an error for each part in ``unread`` that an object of ``leaving`` came from.
 
     ``leaving`` are the objects that a sync is about to prune, each with its origin as the inventory has it, such as
     ``apps/a.yaml:3:1``. Pure.

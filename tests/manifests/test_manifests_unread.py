@@ -187,8 +187,8 @@ def test_errors_name_a_few_of_many_objects() -> None:
     leaving = [(key, f"lib/x/{key.name}.yaml:3:1") for key in reversed(keys)]
     (error,) = unread_errors([Unread(Origin("lib"), "a Git submodule"), Unread(Origin("li"), "another")], leaving)
     assert error.message == (
-        "not read: a Git submodule; ConfigMap/default/c0, ConfigMap/default/c1, ConfigMap/default/c2 and 2 more came from here"
-        " and stay as they are"
+        "not read: a Git submodule; ConfigMap/default/c0, ConfigMap/default/c1, ConfigMap/default/c2 and 2 more came"
+        " from here and stay as they are"
     )
     assert error.origin == Origin("lib")
 
