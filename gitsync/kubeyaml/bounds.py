@@ -28,7 +28,7 @@ class Root(NamedTuple):
 
 
 def check_bounds(text: str, *, unique_keys: bool, first_line: int = 1) -> Root:
-    """The root of the document ``text``, once it is known to be within bounds, each alias counted as what it stands for.
+    """The root of the document ``text``, after its bounds are checked, each alias counted as what it stands for.
     ``first_line`` is what messages count lines from; the errors' own places count within ``text``.
 
     Raises: YamlError for what is no YAML, is over a bound, has a second document after the first, or, when
