@@ -66,12 +66,12 @@ def select(entries: Iterable[TreeEntry], root: str, rules: IgnoreRules, *, json_
         if is_held(entry.path) or is_broken(entry.path):
             selection.held.add(entry.path)
         else:
-            _sort(entry, suffixes, selection)
+            _classify(entry, suffixes, selection)
     _bound(selection, root)
     return selection
 
 
-def _sort(entry: TreeEntry, suffixes: tuple[str, ...], selection: Selection) -> None:
+def _classify(entry: TreeEntry, suffixes: tuple[str, ...], selection: Selection) -> None:
     is_manifest = entry.path.endswith(suffixes)
     if entry.unreadable and is_manifest:
         error = ManifestError(entry.unreadable, origin=Origin(entry.path), hint=_UNREADABLE_HINT)

@@ -8,6 +8,7 @@ file is still there, but was not read, has not been removed by anybody.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from gitsync.api import ObjectKey
 
@@ -38,7 +39,7 @@ class Unread:
 
 
 def unread_errors(unread: Iterable[Unread], leaving: Iterable[tuple[ObjectKey, str]]) -> list[ManifestError]:
-    """The reasons not to prune: an error for each part in ``unread`` that an object of ``leaving`` came from.
+    """The reasons not to prune: an error for each path in ``unread`` that objects of ``leaving`` came from.
 
     ``leaving`` are the objects that a sync is about to prune, each with its origin as the inventory has it, such as
     ``apps/a.yaml:3:1``. Pure.
@@ -48,11 +49,25 @@ def unread_errors(unread: Iterable[Unread], leaving: Iterable[tuple[ObjectKey, s
         by_file.setdefault(_file_of(origin), []).append(key)
     if not by_file:
         return []
-    below: dict[str, list[ObjectKey]] = {}
-    for file, gone in by_file.items():
-        for path in _path_and_parents(file):
-            below.setdefault(path, []).extend(gone)
-    return [_error(part, below[part.origin.path]) for part in unread if part.origin.path in below]
+    files = sorted(by_file)
+    errors = []
+    for path, part in _one_of_each_path(unread).items():
+        keys = list(by_file.get(path, ()))
+        for file in files[bisect_left(files, f"{path}/") : bisect_left(files, f"{path}0")]:  # "0" comes after "/"
+            keys += by_file[file]
+        if keys:
+            errors.append(_error(part, keys))
+    return errors
+
+
+def _one_of_each_path(unread: Iterable[Unread]) -> dict[str, Unread]:
+    """One document of each file: the first that looks as if it was meant to be read, else the first."""
+    found: dict[str, Unread] = {}
+    for part in unread:
+        known = found.setdefault(part.origin.path, part)
+        if part.suspect and not known.suspect:
+            found[part.origin.path] = part
+    return found
 
 
 def _error(part: Unread, keys: list[ObjectKey]) -> ManifestError:
@@ -70,10 +85,3 @@ def _error(part: Unread, keys: list[ObjectKey]) -> ManifestError:
 def _file_of(origin: str) -> str:
     match = _FILE.fullmatch(origin)
     return match[1] if match else origin
-
-
-def _path_and_parents(path: str) -> Iterator[str]:
-    """``a/b/c.yaml``, ``a/b``, ``a``."""
-    while path:
-        yield path
-        path = path.rpartition("/")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from gitsync.api import ObjectKey
@@ -191,6 +193,21 @@ def test_errors_name_a_few_of_many_objects() -> None:
         " from here and stay as they are"
     )
     assert error.origin == Origin("lib")
+
+
+def test_a_file_of_many_documents_without_a_head_is_one_error_at_the_most_likely_of_them() -> None:
+    parts = [Unread(Origin("a.yaml", line, 1), "no head", suspect=line in (5, 7)) for line in range(1, 10)]
+    (error,) = unread_errors(parts, [(ObjectKey("", "ConfigMap", "", "a"), "a.yaml:3:1")])
+    assert error.origin == Origin("a.yaml", 5, 1)
+
+
+def test_thousands_of_deep_paths_are_told_apart_in_time() -> None:
+    deep = [f"{number}/" + "d/" * 2000 + "x.yaml" for number in range(2000)]
+    leaving = [(ObjectKey("", "ConfigMap", "", str(number)), f"{path}:1:1") for number, path in enumerate(deep)]
+    unread = [Unread(Origin(f"{number}/d"), "a Git submodule") for number in range(0, 4000, 2)]
+    started = time.process_time()
+    assert len(unread_errors(unread, leaving)) == 1000
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("origin", ["a:1/b.yaml", "a:1/b.yaml:3", "a:1/b.yaml:3:1"])
