@@ -64,7 +64,8 @@ def manifest_problems(desired: Desired) -> Iterator[Problem]:
         about = str(error.key) if error.key else ""
         yield Problem(error.origin, error.message, error.hint, object=about, field=error.field)
     for warning in desired.warnings:
-        yield Problem(warning.origin, warning.message, warning.hint, "warning", object=str(warning.key))
+        about = str(warning.key) if warning.key else ""
+        yield Problem(warning.origin, warning.message, warning.hint, "warning", object=about)
     for part in desired.unread:
         if part.suspect:
             hint = "an object that came from here before is an error in a sync, and is not deleted"

@@ -41,7 +41,7 @@ class Positions:
     def __init__(self, text: str, root: _Node | None) -> None:
         self._text = text
         self._root = root
-        self._last = (0, 1)  # a character and its line, from which to count on: lists are asked for item by item
+        self._last = (0, 1)  # a character and its line, from which to count: the next place is most often near
 
     def find(self, path: Sequence[str | int]) -> tuple[int, int]:
         """Line and column, 1-based: of the key for a mapping's field, of the value for a list's item. For a path that
@@ -55,8 +55,8 @@ class Positions:
             if step is None:
                 break
             index, node = step
-        counted, line = self._last if index >= self._last[0] else (0, 1)
-        line += self._text.count("\n", counted, index)
+        counted, line = self._last
+        line += self._text.count("\n", counted, index) - self._text.count("\n", index, counted)
         self._last = (index, line)
         return line, index - self._text.rfind("\n", 0, index)
 

@@ -66,7 +66,7 @@ class ManifestWarning:
     """Something in the manifest of an object that is applied all the same. ``hint`` says what to do about it."""
 
     origin: Origin
-    key: ObjectKey
+    key: ObjectKey | None
     message: str
     hint: str = ""
 

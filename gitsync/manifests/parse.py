@@ -167,6 +167,11 @@ class _File:
         return key.within(self._default_namespace) if key.group in _OUR_GROUPS else key
 
     def _warn_of(self, server_set: Sequence[FieldPath], key: ObjectKey, place: _Place) -> None:
+        if len(self._warnings) >= MAX_ERRORS:
+            self._warnings[MAX_ERRORS:] = [
+                ManifestWarning(Origin(self._path), None, "more warnings than are shown here")
+            ]
+            return
         origins = [place.source.origin((*place.base, *path)) for path in server_set]
         first = min(origins, key=lambda origin: (origin.line, origin.column))
         fields = ", ".join(dotted(path) for path in server_set)

@@ -155,7 +155,7 @@ class Syncer:
             report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
         for found in desired.warnings:
             about = {"object": found.key, "file": str(found.origin), "warning": found.message, "hint": found.hint}
-            report.log.warning("manifest needs a look", **about)
+            report.log.warning("manifest needs a look", **{name: value for name, value in about.items() if value})
         if plan.unpruned:
             report.log.warning("pruning is off for this commit", why=plan.unpruned)
         todo = [step for stage in plan.stages for step in stage]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -173,6 +174,17 @@ def test_items_of_an_exported_list_are_warned_of_at_their_own_places() -> None:
     text = f"apiVersion: v1\nkind: List\nmetadata:\n  resourceVersion: ''\nitems:\n{items}"
     assert [item.manifest["metadata"] for item in parse(text).objects] == [{"name": "a"}, {"name": "b"}]
     assert [(warning.origin.line, warning.origin.column) for warning in parse(text).warnings] == [(8, 23), (11, 23)]
+
+
+def test_a_file_of_exported_objects_is_warned_of_a_hundred_times_and_read_in_time() -> None:
+    shared = "a: &x {apiVersion: v1, kind: ConfigMap, metadata: {name: a, uid: x, resourceVersion: x, generation: 1}}\n"
+    text = "apiVersion: v1\nkind: List\n" + shared + "items:\n" + "\n" * 4_000_000 + "- *x\n" * 10_000
+    started = time.process_time()
+    content = parse(text)
+    assert time.process_time() - started < 10
+    assert (len(content.objects), content.errors, len(content.warnings)) == (10_000, (), 101)
+    assert not any("uid" in item.manifest["metadata"] for item in content.objects)
+    assert (content.warnings[-1].origin, content.warnings[-1].key) == (Origin("fleet/all.yaml"), None)
 
 
 ENCRYPTED = "encrypted with SOPS, which gitsync cannot decrypt yet"
