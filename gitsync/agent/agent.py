@@ -138,7 +138,7 @@ class Agent:
                 releases.claims,
                 releases.wanted.for_sync(owner.claimant),
             )
-            reader = ManifestReader(settings.default_namespace)
+            reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
             commits = CommitSource(mirror, reader, releases.git_charts, settings.path)
             repository = SyncReconciler(commits, syncer, settings.interval)
             stack.push_async_callback(repository.stop, SYNC_GRACE)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from gitsync.api.identity import CommitInfo, Origin
 from gitsync.cli.output import progress
 from gitsync.errors import GitRefused
-from gitsync.manifests import Desired, Entry, ManifestReader
+from gitsync.manifests import Desired, ManifestReader
+from gitsync.tree import TreeEntry
 
 if TYPE_CHECKING:
     from gitsync.settings import Settings
@@ -32,20 +33,20 @@ class Tree:
     """
 
     commit: CommitInfo
-    entries: Sequence[Entry]
+    entries: Sequence[TreeEntry]
     read: Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
     path: str
     shown: Callable[[str], str]
 
     async def desired(self, settings: Settings) -> Desired:
         """What the files want."""
-        reader = ManifestReader(settings.default_namespace)
+        reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
         return await reader.read(self.commit, self.entries, self.read, root=self.path)
 
     async def files_below(self, path: str) -> dict[str, bytes]:
         """The files of a directory, by their path inside it; none when there is no such directory."""
         prefix = f"{path}/" if path else ""
-        inside = [entry for entry in self.entries if entry.path.startswith(prefix)]
+        inside = [entry for entry in self.entries if entry.path.startswith(prefix) and not entry.unreadable]
         contents = await self.read([entry.blob_id for entry in inside])
         return {entry.path.removeprefix(prefix): contents[entry.blob_id] for entry in inside}
 
@@ -77,7 +78,7 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
             found = await mirror.tree(commit.id)
-        entries = [Entry(item.path, item.blob_id, item.size) for item in found]
+        entries = [TreeEntry(item.path, item.blob_id, item.size) for item in found]
         yield Tree(commit, entries, mirror.read, settings.path, lambda path: path)
     finally:
         await mirror.close()
@@ -151,14 +152,33 @@ def _walk(directory: Path) -> list[str]:
     return sorted(names)
 
 
-def _entries(top: Path, names: Sequence[str]) -> list[Entry]:
-    """Regular files only, as in a commit's tree; a deleted file is still listed by git."""
+def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
+    """What a commit of these files would hold; a deleted file is still listed by git."""
     entries = []
     for name in names:
+        name = name.removesuffix("/")  # a repository inside of this one
         try:
             status = (top / name).lstat()
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            entries.append(Entry(name, name, status.st_size))
+            entries.append(TreeEntry(name, name, status.st_size))
+        elif stat.S_ISLNK(status.st_mode):
+            entries.append(_linked(top, name))
+        elif stat.S_ISDIR(status.st_mode):
+            entries.append(TreeEntry(name, "", 0, "a Git submodule"))
     return entries
+
+
+def _linked(top: Path, name: str) -> TreeEntry:
+    """The file that a symbolic link leads to, if it is one of the repository."""
+    try:
+        file = (top / name).resolve(strict=True)
+        size = file.stat().st_size
+    except (OSError, RuntimeError):  # RuntimeError: a circle, up to Python 3.12
+        return TreeEntry(name, "", 0, "a symbolic link that leads nowhere")
+    if not file.is_relative_to(top) or ".git" in file.relative_to(top).parts:
+        return TreeEntry(name, "", 0, "a symbolic link that leads out of the repository")
+    if not file.is_file():
+        return TreeEntry(name, "", 0, "a symbolic link to a directory")
+    return TreeEntry(name, file.relative_to(top).as_posix(), size)

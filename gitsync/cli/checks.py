@@ -59,10 +59,17 @@ class Problem:
 
 
 def manifest_problems(desired: Desired) -> Iterator[Problem]:
-    """Files, documents and fields that cannot be used."""
+    """Files, documents and fields that cannot be used, or should be looked at."""
     for error in desired.errors:
         about = str(error.key) if error.key else ""
         yield Problem(error.origin, error.message, error.hint, object=about, field=error.field)
+    for warning in desired.warnings:
+        about = str(warning.key) if warning.key else ""
+        yield Problem(warning.origin, warning.message, warning.hint, "warning", object=about)
+    for part in desired.unread:
+        if part.suspect:
+            hint = "an object that came from here before is an error in a sync, and is not deleted"
+            yield Problem(part.origin, f"not read: {part.reason}", hint, "warning")
     for key, release in desired.helm_releases.items():
         for field in refused(release):
             path = field.partition(":")[0].replace("[]", "").split(".")

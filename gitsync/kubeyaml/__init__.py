@@ -1,7 +1,8 @@
 """Kubernetes' YAML: documents split and read exactly as kubectl does, bounded, and with line and column for everything.
 
-Kubernetes' own parser (goyaml, which helm_python carries) gives the values; libyaml, of which goyaml is a port, gives
-places, finds duplicate keys, and checks the bounds before the Go side sees the text. Both must accept a document.
+Kubernetes' own parser (goyaml, which helm_python carries) gives the values. libyaml, of which goyaml is a port, gives
+places, finds duplicate keys, and shows whether a text is within bounds before the Go side sees it. A document has to be
+accepted by both.
 """
 
 from gitsync.kubeyaml.documents import Document, decode, split

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: A line that begins with three dashes ends a document, wherever it stands (apimachinery's YAMLReader).
 _SEPARATOR: Final = re.compile(r"^---(.*)$", re.MULTILINE)
+#: A document that ends before it holds anything: only comments above a line of three dots.
+_ENDS_AT_ONCE: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*\.\.\.(?=\s|\Z)")
 _SPACE: Final = re.compile(r"\s*")
 _JSON: Final = json.JSONDecoder()
 _BOM: Final = "\ufeff"
@@ -93,17 +95,29 @@ def _spans(data: str) -> Iterator[tuple[int, int]]:
             break
         yield start, end
         position = end
+    begin = position  # as position, or where the separator above begins, if that is part of the document
     for match in _SEPARATOR.finditer(data, position):
         rest = match[1].strip()
         if rest and not rest.startswith("#"):
             line, _ = line_and_column(data, match.start())
             hint = "begin the document on the next line"
             raise YamlError("content on the line of a document separator", line=line, column=4, hint=hint)
-        if not _is_blank(data, position, match.start()):
-            yield position, match.start()
+        yield from _unless_blank(data, begin, position, match.start())
         position = min(match.end() + 1, len(data))
-    if not _is_blank(data, position, len(data)):
-        yield position, len(data)
+        if begin != match.start():
+            begin = position
+    yield from _unless_blank(data, begin, position, len(data))
+
+
+def _unless_blank(data: str, begin: int, position: int, end: int) -> Iterator[tuple[int, int]]:
+    """The document from ``position`` to ``end``, or from ``begin``, where the separator above it is part of it.
+
+    A separator that ends no document, at the beginning of a file or after another one, is part of the document below it
+    (apimachinery's YAMLReader). Only one document reads differently with it: ``...`` is an error, and nothing with
+    ``---`` above it. All others come without it.
+    """
+    if not _is_blank(data, position, end):
+        yield (begin if _ENDS_AT_ONCE.match(data, position, end) else position), end
 
 
 def refuse_many_values(data: str) -> None:

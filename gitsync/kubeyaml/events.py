@@ -1,4 +1,4 @@
-"""libyaml's events, and its complaints in our words."""
+"""libyaml's events, and its errors as YamlError with place and hint."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from gitsync.kubeyaml.documents import line_and_column
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: libyaml's parser; PyYAML's own, much slower one where PyYAML was built without it.
+#: libyaml's parser; where PyYAML was built without libyaml, its own, which is much slower.
 _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TEMPLATE_HINT: Final = (
     "manifests are applied as they are: {{ }} is filled in only inside a chart; quote it if it is meant"
 )
+_MERGE_TAGS: Final = ("!", "tag:yaml.org,2002:merge")
 _CONFLICT: Final = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 
 
@@ -36,6 +37,12 @@ def events(text: str, *, first_line: int = 1) -> Iterator[Any]:
             parser.dispose()
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise _explained(text, error, first_line) from None
+
+
+def is_merge_key(key: Any) -> bool:
+    """Whether the scalar event ``key`` of a mapping is a merge key for goyaml: ``<<`` unquoted, or, quoted or not, with
+    the tag ``!!merge`` or ``!``."""
+    return bool(key.value == "<<" and (key.implicit[0] or key.tag in _MERGE_TAGS))
 
 
 def error_at(text: str, index: int, message: str, *, hint: str = "") -> YamlError:
@@ -60,7 +67,7 @@ def _explained(text: str, error: Exception, first_line: int) -> YamlError:
 
 
 def probable_cause(text: str, index: int) -> str:
-    """A hint at what happened, judged by the line that the parser stopped on; "" when nothing is known."""
+    """A hint at what is probably wrong, by the line that the parser stopped on; "" when nothing is known."""
     begin = text.rfind("\n", 0, index) + 1
     end = text.find("\n", index)
     line = text[begin : end if end >= 0 else len(text)]

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gitsync.errors import YamlError
+from gitsync.kubeyaml.bounds import check_bounds
 from gitsync.kubeyaml.documents import refuse_many_values
 from gitsync.kubeyaml.events import error_at
 from gitsync.kubeyaml.limits import MAX_DEPTH
-from gitsync.kubeyaml.outline import outline
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63
@@ -19,7 +19,8 @@ _UINT64: Final = 2**64
 
 
 class NotJson(Exception):
-    """It is no JSON; as YAML it may still be readable. ``explained`` is None when JSON was hardly meant."""
+    """It is no JSON; as YAML it may still be readable. ``explained`` is the error to show if it is not; None where it
+    does not look as if JSON was meant."""
 
     def __init__(self, explained: YamlError | None) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _duplicate_error(text: str, key: str, first_line: int) -> YamlError:
     try:
-        outline(readable_as_yaml(text), unique_keys=True, first_line=first_line)
+        check_bounds(readable_as_yaml(text), unique_keys=True, first_line=first_line)
     except YamlError as error:
         return error
     return YamlError(f"the key {key!r} is given twice")

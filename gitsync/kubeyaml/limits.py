@@ -1,4 +1,4 @@
-"""What one text may ask of us. Whatever is beyond is an error before memory is spent on it."""
+"""Bounds of one file and one document. What is beyond them is an error before memory is spent on it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import events
+from gitsync.kubeyaml.events import events, is_merge_key
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
 from gitsync.kubeyaml.limits import MAX_DEPTH
@@ -20,7 +20,11 @@ _MERGE = "<<\0"  # no key can be called that
 
 
 class _Node:
-    """A value. ``children`` are those in a mapping or list, each with the character where its key or itself begins."""
+    """A value that begins at the character ``index``.
+
+    ``children`` are the values in a mapping, by key, or in a list, each with the character where its key or itself
+    begins; None for a scalar. ``merged`` are the values of merge keys, ``number`` is an integer as it is written.
+    """
 
     __slots__ = ("children", "index", "merged", "number")
 
@@ -37,7 +41,7 @@ class Positions:
     def __init__(self, text: str, root: _Node | None) -> None:
         self._text = text
         self._root = root
-        self._last = (0, 1)  # a character and its line, from which to count on: lists are asked for item by item
+        self._last = (0, 1)  # a character and its line, from which to count: the next place is most often near
 
     def find(self, path: Sequence[str | int]) -> tuple[int, int]:
         """Line and column, 1-based: of the key for a mapping's field, of the value for a list's item. For a path that
@@ -51,8 +55,8 @@ class Positions:
             if step is None:
                 break
             index, node = step
-        counted, line = self._last if index >= self._last[0] else (0, 1)
-        line += self._text.count("\n", counted, index)
+        counted, line = self._last
+        line += self._text.count("\n", counted, index) - self._text.count("\n", index, counted)
         self._last = (index, line)
         return line, index - self._text.rfind("\n", 0, index)
 
@@ -102,7 +106,7 @@ def _build(text: str) -> _Node | None:
 
 
 class _Builder:
-    """Makes nodes of events. Bounds were checked when the text was first read."""
+    """Makes nodes of events. It counts nothing but depth, since ``check_bounds`` has seen the text before."""
 
     def __init__(self) -> None:
         self.root: _Node | None = None
@@ -162,10 +166,12 @@ class _Builder:
 def _key_name(event: Any) -> str:
     if type(event) is not yaml_events.ScalarEvent:
         return ""
+    if is_merge_key(event):
+        return _MERGE
     name = str(event.value)
-    if not event.implicit or not event.implicit[0]:
+    if not event.implicit[0]:
         return name
     try:
-        return _MERGE if name == "<<" else plain_key(name)
+        return plain_key(name)
     except GoyamlRefusal:
         return name

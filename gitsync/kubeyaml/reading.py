@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import goyaml, jsontext
+from gitsync.kubeyaml.bounds import Root, check_bounds
 from gitsync.kubeyaml.documents import line_and_column, refuse_nul
+from gitsync.kubeyaml.explain import explain
 from gitsync.kubeyaml.limits import MAX_BYTES
-from gitsync.kubeyaml.outline import Outline, outline
 from gitsync.kubeyaml.places import positions
-from gitsync.kubeyaml.refusals import explain
-from gitsync.kubeyaml.shortcut import plain_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How 2^53 and more can be written: in any base that YAML knows it takes 16 characters, or an exponent.
+#: Wherever an integer of 2^53 or more can be: in any base that YAML knows it takes 16 characters, or an exponent.
 _LARGE_NUMBER: Final = re.compile(r"[0-9][0-9A-Fa-f_xXoO]{15}|[0-9.][eE]\+?_*[0-9]")
 _EXACT: Final = 2**53
 
@@ -81,38 +80,32 @@ def _read(text: str, unique_keys: bool, first_line: int) -> Reading:
 
 
 def _read_yaml(text: str, unique_keys: bool, first_line: int) -> Reading:
-    plain = plain_mapping(text)
-    if plain is not None and (plain.unique_keys or not unique_keys):
-        found = Outline("mapping", plain.start)
-    else:
-        found = outline(text, unique_keys=unique_keys, first_line=first_line)
+    root = check_bounds(text, unique_keys=unique_keys, first_line=first_line)
     value: Any = None
     try:
-        if plain is not None:
-            value = plain.value
-        elif found.root == "mapping":
+        if root.kind == "mapping":
             value = goyaml.mapping(text)
-        elif found.root == "sequence":
-            value = goyaml.mapping(_inside_a_mapping(text, found))["x"]
+        elif root.kind == "sequence":
+            value = goyaml.mapping(_inside_a_mapping(text, root))["x"]
     except goyaml.GoyamlRefusal as refusal:
         raise explain(text, str(refusal)) from None
     if value is not None and _LARGE_NUMBER.search(text):
         _restore_integers(text, value)
-    return Reading(value, found.root, *line_and_column(text, found.start))
+    return Reading(value, root.kind, *line_and_column(text, root.start))
 
 
-def _inside_a_mapping(text: str, found: Outline) -> str:
-    """A list as the value of a key, since Helm reads only mappings. A list in blocks keeps its lines and so its
-    indentation; one in brackets has none."""
-    if text[found.start] == "-":
-        column = found.start - text.rfind("\n", 0, found.start) - 1
-        return "x:\n" + " " * column + text[found.start :]
-    return "x: " + text[found.start :]
+def _inside_a_mapping(text: str, root: Root) -> str:
+    """The text of a list made the value of the key ``x``, since helm_python reads mappings only. A list in blocks
+    begins on a line of its own, to keep its indentation."""
+    if text[root.start] == "-":
+        column = root.start - text.rfind("\n", 0, root.start) - 1
+        return "x:\n" + " " * column + text[root.start :]
+    return "x: " + text[root.start :]
 
 
 def _restore_integers(text: str, value: Any) -> None:
-    """Puts back the digits that Helm's reading has cost integers beyond 2^53; Kubernetes keeps 64 bits. Beyond those it
-    goes on with floating point numbers."""
+    """Puts back the digits of integers beyond 2^53, which helm_python reads as floating point numbers. Kubernetes keeps
+    integers of 64 bits, and makes floating point numbers of larger ones only."""
     places = None
     for container, key, path in _large_integers(value, ()):
         places = places or positions(text)

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from gitsync.api import CommitInfo, FieldPath, Manifest, ObjectKey, Resource
     from gitsync.errors import ManifestError
+    from gitsync.manifests.unread import Unread
 
 
 class Source:
-    """The text of a document, kept so that places can be looked up when somebody asks."""
+    """The text of a document of a file, from which the places of its fields are worked out when they are asked for."""
 
     __slots__ = ("_line", "_path", "_positions", "_text")
 
@@ -60,13 +61,25 @@ class DesiredObject:
         return self.source.origin((*self.base, *path))
 
 
+@dataclass(frozen=True, slots=True)
+class ManifestWarning:
+    """Something in the manifest of an object that is applied all the same. ``hint`` says what to do about it."""
+
+    origin: Origin
+    key: ObjectKey | None
+    message: str
+    hint: str = ""
+
+
 @dataclass(frozen=True)
 class FileContent:
-    """What a file holds. A file that could not be read to its end has errors and no objects; one object's own faults
-    take only that object out."""
+    """What a file holds. A file that could not be read to its end has errors and no objects; an object with a fault is
+    left out, and the others of its file are not. ``unread`` are the documents that are no objects."""
 
     objects: tuple[DesiredObject, ...] = ()
     errors: tuple[ManifestError, ...] = ()
+    warnings: tuple[ManifestWarning, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     @cached_property
     def by_key(self) -> Mapping[ObjectKey, DesiredObject]:
@@ -74,24 +87,18 @@ class FileContent:
         return {item.key: item for item in self.objects}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file of a commit's tree: path from the repository's root, blob, and size in bytes."""
-
-    path: str
-    blob_id: str
-    size: int
-
-
 @dataclass(frozen=True)
 class Desired:
-    """What a commit wants. ``files`` counts the files that were looked at; ``held`` are those left alone on purpose."""
+    """What a commit wants. ``files`` counts the files that were read; ``held`` are the paths of manifests that are left
+    alone as they are, for a reason in ``errors``; ``unread`` is what else was passed over (see ``unread_errors``)."""
 
     commit: CommitInfo
     objects: dict[ObjectKey, DesiredObject]
     errors: tuple[ManifestError, ...] = ()
     files: int = 0
     held: frozenset[str] = frozenset()
+    warnings: tuple[ManifestWarning, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     @cached_property
     def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:
@@ -105,5 +112,5 @@ class Desired:
 
     @cached_property
     def bad_paths(self) -> frozenset[str]:
-        """Files of which it is not known what they want: what they held before stays, and nothing is pruned."""
+        """Paths of which it is not known what they want. While there are any, nothing is pruned."""
         return self.held | {error.origin.path for error in self.errors}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gitsync.errors import ManifestError
 from gitsync.manifests.content import Desired, DesiredObject
 
@@ -11,29 +13,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gitsync.api import CommitInfo, ObjectKey
-    from gitsync.manifests.content import FileContent
+    from gitsync.manifests.content import FileContent, ManifestWarning
     from gitsync.manifests.select import Selection
+
+log = structlog.get_logger(__name__)
 
 _MAX_PLACES = 3
 
 
 def assemble(commit: CommitInfo, contents: Sequence[FileContent], selection: Selection) -> Desired:
-    """What ``contents``, the files of ``selection`` in their order, come to. An object that is defined twice is an
-    error at each place, and is not among the objects: which of them was meant cannot be known."""
+    """What ``contents``, the files of ``selection`` in their order, come to. An object that is defined twice with the
+    same content is one object; with different content it is an error at each place and none of the objects, since
+    nobody knows which of them was meant."""
     objects: dict[ObjectKey, DesiredObject] = {}
     count = 0
     errors = list(selection.errors)
+    warnings: list[ManifestWarning] = []
+    unread = list(selection.unread)
     for content in contents:
         objects.update(content.by_key)
         count += len(content.objects)
         errors += content.errors
+        warnings += content.warnings
+        unread += content.unread
     if len(objects) != count:
-        errors += _without_twins(objects, contents)
-    return Desired(commit, objects, tuple(errors), len(contents), frozenset(selection.held))
+        errors += _settle_twins(objects, contents)
+    held = frozenset(selection.held)
+    return Desired(commit, objects, tuple(errors), len(contents), held, tuple(warnings), tuple(unread))
 
 
-def _without_twins(objects: dict[ObjectKey, DesiredObject], contents: Sequence[FileContent]) -> list[ManifestError]:
-    """Takes what is defined more than once out of ``objects``."""
+def _settle_twins(objects: dict[ObjectKey, DesiredObject], contents: Sequence[FileContent]) -> list[ManifestError]:
+    """Leaves in ``objects`` the first of several definitions that are alike, and none of several that differ."""
     places: dict[ObjectKey, list[DesiredObject]] = {}
     for content in contents:
         for item in content.objects:
@@ -42,10 +52,19 @@ def _without_twins(objects: dict[ObjectKey, DesiredObject], contents: Sequence[F
     for key, twins in places.items():
         if len(twins) == 1:
             continue
+        if len({twin.digest for twin in twins}) == 1:
+            objects[key] = twins[0]
+            log.debug("defined twice with the same content", object=key, places=_places(twins, len(twins)))
+            continue
         del objects[key]
-        for index, twin in enumerate(twins):
-            others = [str(other.origin) for number, other in enumerate(twins[: _MAX_PLACES + 1]) if number != index]
-            more = f" and {len(twins) - 1 - _MAX_PLACES} more" if len(twins) - 1 > _MAX_PLACES else ""
-            message = f"{key} is also defined at {', '.join(others[:_MAX_PLACES])}{more}"
+        for number, twin in enumerate(twins):
+            others = [other for index, other in enumerate(twins[: _MAX_PLACES + 1]) if index != number]
+            message = f"{key} is also defined, with other content, at {_places(others, len(twins) - 1)}"
             errors.append(ManifestError(message, origin=twin.origin, key=key, hint="none of them is applied"))
     return errors
+
+
+def _places(items: Sequence[DesiredObject], count: int) -> str:
+    """The places of the first of ``count`` items."""
+    more = f" and {count - _MAX_PLACES} more" if count > _MAX_PLACES else ""
+    return ", ".join(str(item.origin) for item in items[:_MAX_PLACES]) + more

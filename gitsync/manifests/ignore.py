@@ -10,6 +10,7 @@ from pathspec import GitIgnoreSpec
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
 from gitsync.manifests.limits import MAX_IGNORE_BYTES, MAX_IGNORE_PATTERNS
+from gitsync.manifests.placeholders import LFS_POINTER, is_lfs_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,16 +34,16 @@ _DEFAULTS: Final = (
     ".sops.yaml",
     ".flux.yaml",
 )
-#: Decisions remembered; files come and go while the rules stay.
+#: Answers kept; files come and go while the rules stay.
 _MAX_KNOWN: Final = 100_000
 #: Inside brackets, what Python's and RE2's character classes do not read alike.
 _ODD_SET: Final = re.compile(r"\[[^\]]*(\[|--|&&|~~|\|\|)")
 
 
 class IgnoreRules:
-    """Decides for paths, and remembers. ``files`` are the .sourceignore files by path; ``errors`` what is wrong with
-    them, ``broken`` the directories (``apps/``, "" for the root) whose rules are therefore not known. The rules of a
-    file count below its directory, the deeper file's first.
+    """Whether a file is left out, by its path. ``files`` are the .sourceignore files by path; ``errors`` what is wrong
+    with them, ``broken`` the directories (``apps/``, "" for the root) whose rules are therefore not known. The rules of
+    a file count below its directory, the deeper file's first.
 
     Patterns are matched by RE2, in time linear in the path: with Python's own expressions one pattern of four stars
     takes seconds on one path.
@@ -77,28 +78,31 @@ class IgnoreRules:
 
     def _read(self, path: str, data: bytes) -> None:
         directory = path.removesuffix(IGNORE_FILE)
+        if is_lfs_pointer(data):
+            self.refuse(path, 1, LFS_POINTER)
+            return
         if len(data) > MAX_IGNORE_BYTES:
-            self.refuse(path, directory, 0, f"over {MAX_IGNORE_BYTES // 1024} KiB")
+            self.refuse(path, 0, f"over {MAX_IGNORE_BYTES // 1024} KiB")
             return
         lines: list[str] = []
         for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
             if not line.strip() or line.startswith("#"):
                 continue
             if len(lines) == MAX_IGNORE_PATTERNS:
-                self.refuse(path, directory, number, f"more than {MAX_IGNORE_PATTERNS} patterns")
+                self.refuse(path, number, f"more than {MAX_IGNORE_PATTERNS} patterns")
                 return
             if not _is_usable(line):
-                self.refuse(path, directory, number, "not a pattern as in a .gitignore file")
+                self.refuse(path, number, "not a pattern as in a .gitignore file")
                 return
             lines.append(line)
         try:
             self._specs[directory] = _spec(lines)
         except Exception:  # RE2's, for expressions that are too large together
-            self.refuse(path, directory, 0, "patterns that are too large together")
+            self.refuse(path, 0, "patterns that are too large together")
 
-    def refuse(self, path: str, directory: str, line: int, message: str) -> None:
-        """Notes that the rules for ``directory`` cannot be known because of a fault in ``path``."""
-        self.broken.add(directory)
+    def refuse(self, path: str, line: int, message: str) -> None:
+        """Notes a fault in the file ``path``, and that the rules for its directory are therefore not known."""
+        self.broken.add(path.removesuffix(IGNORE_FILE))
         hint = "nothing below this directory is applied or pruned until it is put right"
         self.errors.append(ManifestError(message, origin=Origin(path, line), hint=hint))
 

@@ -1,4 +1,4 @@
-"""What one repository may ask of us; the bounds of a single file are those of ``gitsync.kubeyaml``."""
+"""Bounds of one commit; those of a single file and document are in ``gitsync.kubeyaml``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
 #: Bytes of one object as JSON: the API server takes no larger request, whoever asks.
 MAX_OBJECT_BYTES: Final = 3 * 1024 * 1024
-#: Errors reported of one file.
+#: Errors, and warnings, reported of one file.
 MAX_ERRORS: Final = 100
 #: Bytes and patterns of one .sourceignore.
 MAX_IGNORE_BYTES: Final = 16 * 1024

@@ -27,7 +27,7 @@ class Fault(NamedTuple):
 
 
 def is_list(value: dict[str, Any]) -> bool:
-    """Whether this is a list of objects in one document: ``v1 List``, or any ``...List`` with items."""
+    """Whether this is a list of objects in one document: a ``List`` of ``v1``, or any kind ``...List`` with items."""
     kind = value.get("kind")
     return isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list)
 
@@ -43,7 +43,7 @@ def items(value: dict[str, Any]) -> Iterator[Any]:
 
 
 def is_manifest(value: dict[str, Any]) -> bool:
-    """Whether this is meant as an object: it says which kind, or looks like an object that forgot half of it."""
+    """Whether this is meant as an object: it has apiVersion and kind, or one of them and metadata."""
     has = [bool(value.get("apiVersion")), bool(value.get("kind"))]
     return all(has) or (any(has) and isinstance(value.get("metadata"), dict))
 

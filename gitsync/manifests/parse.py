@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
@@ -13,23 +13,32 @@ from gitsync.api.identity import Origin
 from gitsync.api.names import HELM_GROUP, SOURCE_GROUP
 from gitsync.errors import FieldErrors, ManifestError, YamlError
 from gitsync.kubeyaml import Document, decode, read, split
-from gitsync.manifests.content import DesiredObject, FileContent, Source
+from gitsync.manifests.content import DesiredObject, FileContent, ManifestWarning, Source
 from gitsync.manifests.limits import MAX_ERRORS, MAX_OBJECT_BYTES
 from gitsync.manifests.objects import Fault, faults, is_list, is_manifest, items
+from gitsync.manifests.placeholders import ENCRYPTED, LFS_POINTER, is_encrypted, is_lfs_pointer, variable_faults
+from gitsync.manifests.serverset import take_server_set
+from gitsync.manifests.unread import Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from gitsync.api import FieldError, FieldPath, Manifest
 
 log = structlog.get_logger(__name__)
 
+_OUR_GROUPS: Final = (HELM_GROUP, SOURCE_GROUP)
+_LFS_HINT: Final = "commit the file itself, after git lfs untrack, or name it in .sourceignore"
+_ENCRYPTED_HINT: Final = "leave it to a controller that can, and name the file in .sourceignore"
+_SERVER_SET_HINT: Final = "take it out of the file, too: kubectl get prints it of an object in a cluster"
+
 
 def parse_file(path: str, data: bytes, default_namespace: str = "default") -> FileContent:
     """The objects and errors of one file of a repository. Pure, and never raises for what the file holds.
 
-    A document without apiVersion and kind is passed over. Kinds of our own that name no namespace get
-    ``default_namespace``; other objects are left without one, since only the cluster knows which kinds have namespaces.
+    A document without apiVersion and kind is no object, and is among what was not read. Fields that only the API server
+    sets are taken out of an object, with a warning. Kinds of our own that name no namespace get ``default_namespace``;
+    other objects are left without one, since only the cluster knows which kinds have namespaces.
     """
     return _File(path, default_namespace).parse(data)
 
@@ -38,22 +47,37 @@ class _TooManyErrors(Exception):
     pass
 
 
+class _Place(NamedTuple):
+    """A value of a document: where it begins, and its path from the document's root."""
+
+    origin: Origin
+    source: Source
+    base: FieldPath
+
+
 class _File:
     def __init__(self, path: str, default_namespace: str) -> None:
         self._path = path
         self._default_namespace = default_namespace
         self._objects: list[DesiredObject] = []
         self._errors: list[ManifestError] = []
+        self._warnings: list[ManifestWarning] = []
+        self._unread: list[Unread] = []
         self._unreadable = False
 
     def parse(self, data: bytes) -> FileContent:
+        if is_lfs_pointer(data):
+            error = ManifestError(LFS_POINTER, origin=Origin(self._path, 1), hint=_LFS_HINT)
+            return FileContent(errors=(error,))
         try:
             self._documents(data)
         except _TooManyErrors:
             self._unreadable = True
             self._errors.append(ManifestError("more errors than are shown here", origin=Origin(self._path)))
-        # What else a file holds whose documents cannot all be read may be half of what was meant.
-        return FileContent(() if self._unreadable else tuple(self._objects), tuple(self._errors))
+        if self._unreadable:
+            # The objects in the part that can be read may be half of what was meant.
+            return FileContent(errors=tuple(self._errors))
+        return FileContent(tuple(self._objects), tuple(self._errors), tuple(self._warnings), tuple(self._unread))
 
     def _documents(self, data: bytes) -> None:
         try:
@@ -70,40 +94,56 @@ class _File:
             return
         origin = Origin(self._path, reading.line, reading.column)
         if reading.root == "mapping":
-            self._value(reading.value, origin, Source(self._path, document.text, document.line), ())
+            place = _Place(origin, Source(self._path, document.text, document.line), ())
+            self._root(reading.value, place)
         elif reading.root:
-            log.debug("not a manifest", path=self._path, line=reading.line, reason=f"a {reading.root}")
+            what = "a list" if reading.root == "sequence" else "a single value"
+            self._pass_over(origin, f"a document that is {what}, not an object")
 
-    def _value(self, value: Any, origin: Origin, source: Source, base: FieldPath) -> None:
+    def _root(self, value: dict[str, Any], place: _Place) -> None:
+        encrypted = is_encrypted(value)
+        if not is_manifest(value):
+            named = isinstance(value.get("metadata"), dict) and isinstance(value["metadata"].get("name"), str)
+            reason = "a document without apiVersion and kind" + (f", {ENCRYPTED}" if encrypted else "")
+            self._pass_over(place.origin, reason, suspect=named)
+        elif encrypted:
+            key = self._key_of(value)
+            self._add_error(ManifestError(ENCRYPTED, origin=place.origin, key=key, hint=_ENCRYPTED_HINT))
+        else:
+            self._value(value, place)
+
+    def _pass_over(self, origin: Origin, reason: str, *, suspect: bool = False) -> None:
+        log.debug("not a manifest", path=self._path, line=origin.line, reason=reason)
+        self._unread.append(Unread(origin, reason, suspect))
+
+    def _value(self, value: Any, place: _Place) -> None:
         if not isinstance(value, dict) or not is_manifest(value):
-            if base:
-                self._add_error(ManifestError("an item of the list is no object", origin=origin))
-            else:
-                log.debug("not a manifest", path=self._path, line=origin.line, reason="no apiVersion and kind")
+            self._add_error(ManifestError("an item of the list is no object", origin=place.origin))
         elif is_list(value):
             for index, item in enumerate(items(value)):
-                path = (*base, "items", index)
-                self._value(item, source.origin(path), source, path)
+                path = (*place.base, "items", index)
+                self._value(item, _Place(place.source.origin(path), place.source, path))
         else:
-            self._object(value, origin, source, base)
+            self._object(value, place)
 
-    def _object(self, manifest: Manifest, origin: Origin, source: Source, base: FieldPath) -> None:
-        found = faults(manifest)
+    def _object(self, manifest: Manifest, place: _Place) -> None:
+        server_set = take_server_set(manifest)
+        variables = list(variable_faults(manifest))
+        named = {fault.path for fault in variables}
+        found = [*variables, *(fault for fault in faults(manifest) if fault.path not in named)]
         if found:
-            self._add_faults(found, None, source, base)
+            self._add_faults(found, self._key_of(manifest), place)
             return
         key = ObjectKey.of(manifest)
-        is_ours = key.group in (HELM_GROUP, SOURCE_GROUP)
+        is_ours = key.group in _OUR_GROUPS
         if is_ours and not key.namespace:
             key = key.within(self._default_namespace)
             manifest["metadata"]["namespace"] = self._default_namespace
+        if server_set:
+            self._warn_of(server_set, key, place)
         canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         if len(canonical) > MAX_OBJECT_BYTES:
-            limit = f"{MAX_OBJECT_BYTES // 1024 // 1024} MiB"
-            message = (
-                f"the object is {len(canonical) / 1024 / 1024:.1f} MiB as JSON, over the API server's limit of {limit}"
-            )
-            self._add_error(ManifestError(message, origin=origin, key=key))
+            self._add_error(_too_large(len(canonical), key, place.origin))
             return
         model = None
         if is_ours:
@@ -114,14 +154,33 @@ class _File:
                 except FieldErrors as error:
                     wrong = list(error.errors)
             if wrong:
-                self._add_faults(_as_faults(wrong), key, source, base)
+                self._add_faults(_as_faults(wrong), key, place)
                 return
         digest = hashlib.sha256(canonical).hexdigest()
-        self._objects.append(DesiredObject(key, manifest, origin, digest, model, source, base))
+        self._objects.append(DesiredObject(key, manifest, place.origin, digest, model, place.source, place.base))
 
-    def _add_faults(self, found: Iterable[Fault], key: ObjectKey | None, source: Source, base: FieldPath) -> None:
+    def _key_of(self, faulty: Manifest) -> ObjectKey | None:
+        """Which object a document is about that cannot be used; None when that cannot be told."""
+        if faults(faulty):
+            return None
+        key = ObjectKey.of(faulty)
+        return key.within(self._default_namespace) if key.group in _OUR_GROUPS else key
+
+    def _warn_of(self, server_set: Sequence[FieldPath], key: ObjectKey, place: _Place) -> None:
+        if len(self._warnings) >= MAX_ERRORS:
+            self._warnings[MAX_ERRORS:] = [
+                ManifestWarning(Origin(self._path), None, "more warnings than are shown here")
+            ]
+            return
+        origins = [place.source.origin((*place.base, *path)) for path in server_set]
+        first = min(origins, key=lambda origin: (origin.line, origin.column))
+        fields = ", ".join(dotted(path) for path in server_set)
+        message = f"left out what only the API server sets: {fields}"
+        self._warnings.append(ManifestWarning(first, key, message, _SERVER_SET_HINT))
+
+    def _add_faults(self, found: Iterable[Fault], key: ObjectKey | None, place: _Place) -> None:
         for fault in found:
-            origin = source.origin((*base, *fault.path))
+            origin = place.source.origin((*place.base, *fault.path))
             field = dotted(fault.path)
             self._add_error(ManifestError(fault.message, origin=origin, field=field, key=key, hint=fault.hint))
 
@@ -134,6 +193,12 @@ class _File:
         self._unreadable = True
         origin = Origin(self._path, error.line, error.column)
         self._add_error(ManifestError(error.message, origin=origin, hint=error.hint))
+
+
+def _too_large(size: int, key: ObjectKey, origin: Origin) -> ManifestError:
+    limit = f"{MAX_OBJECT_BYTES // 1024 // 1024} MiB"
+    message = f"the object is {size / 1024 / 1024:.1f} MiB as JSON, over the API server's limit of {limit}"
+    return ManifestError(message, origin=origin, key=key)
 
 
 def _as_faults(errors: Iterable[FieldError]) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""A commit's manifests, at the cost of what changed since the commit before."""
+"""Reads commits: what a file holds is kept, so that a commit costs what it changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from gitsync.api import CommitInfo
-    from gitsync.manifests.content import Entry
+    from gitsync.tree import TreeEntry
 
     ReadBlobs = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 
@@ -31,13 +31,15 @@ _FileId = tuple[str, str]  # blob and path: errors and origins name the path
 
 
 class ManifestReader:
-    """Reads commits, and keeps what the files of the last two held, so that going back costs nothing either.
+    """Reads commits, and keeps what the files of the last two hold, so that going back by one costs nothing either.
 
-    Kinds of our own that name no namespace get ``default_namespace``.
+    Kinds of our own that name no namespace get ``default_namespace``. ``json_manifests``: ``.json`` files are manifests
+    too; Flux reads ``.yaml`` and ``.yml`` only.
     """
 
-    def __init__(self, default_namespace: str = "default") -> None:
+    def __init__(self, default_namespace: str = "default", *, json_manifests: bool = False) -> None:
         self._default_namespace = default_namespace
+        self._json_manifests = json_manifests
         self._commit = ""
         self._files: dict[_FileId, FileContent] = {}
         self._files_before: dict[_FileId, FileContent] = {}
@@ -46,39 +48,48 @@ class ManifestReader:
         self._rules_files: tuple[tuple[str, str], ...] = ()
 
     async def read(
-        self, commit: CommitInfo, entries: Sequence[Entry], read_blobs: ReadBlobs, root: str = ""
+        self, commit: CommitInfo, entries: Sequence[TreeEntry], read_blobs: ReadBlobs, root: str = ""
     ) -> Desired:
         """What ``commit`` wants below the directory ``root``.
 
-        ``entries`` are the files of its whole tree (a .sourceignore above ``root`` counts too) without symbolic links
-        and submodules; ``read_blobs`` is asked only for blobs that are not known yet, a few at a time. Faults of files
-        are in the result; what ``read_blobs`` raises is passed on, and nothing that was parsed until then is lost.
+        ``entries`` are the files of its whole tree: a .sourceignore above ``root`` counts too, and what is there and
+        cannot be read must not be taken for removed. ``read_blobs`` is asked only for blobs that are not known yet, a
+        few at a time. Faults of files are in the result; what ``read_blobs`` raises is passed on, and nothing that was
+        parsed until then is lost.
         """
         root = normalised_root(root)
         await self._read_rules(entries, read_blobs)
-        selection = await asyncio.to_thread(select, entries, root, self._rules)
+        selection = await asyncio.to_thread(select, entries, root, self._rules, json_manifests=self._json_manifests)
         contents = await self._contents(commit, selection.files, read_blobs)
         return await asyncio.to_thread(assemble, commit, contents, selection)
 
-    async def _read_rules(self, entries: Sequence[Entry], read_blobs: ReadBlobs) -> None:
+    async def _read_rules(self, entries: Sequence[TreeEntry], read_blobs: ReadBlobs) -> None:
         files = [entry for entry in entries if entry.path.endswith(IGNORE_FILE) and _is_ignore_file(entry.path)]
-        identity = tuple((entry.path, entry.blob_id) for entry in files)
+        identity = tuple((entry.path, entry.blob_id or entry.unreadable) for entry in files)
         if identity == self._rules_files:
             return
         too_many = files[MAX_IGNORE_FILES:]
         files = files[:MAX_IGNORE_FILES]
-        small = list({entry.blob_id for entry in files if entry.size <= MAX_IGNORE_BYTES})
+        readable = [entry for entry in files if not entry.unreadable]
+        small = list({entry.blob_id for entry in readable if entry.size <= MAX_IGNORE_BYTES})
         blobs = await read_blobs(small) if small else {}
         too_large = b" " * (MAX_IGNORE_BYTES + 1)
-        texts = {entry.path: blobs.get(entry.blob_id, too_large) for entry in files}
+        texts = {entry.path: blobs.get(entry.blob_id, too_large) for entry in readable}
         rules = await asyncio.to_thread(IgnoreRules, texts)
+        for entry in files:
+            if entry.unreadable:
+                rules.refuse(entry.path, 0, entry.unreadable)
         if too_many:
-            rules.refuse(too_many[0].path, "", 0, f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files")
+            rules.broken.add("")
+            rules.refuse(too_many[0].path, 0, f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files")
         self._rules, self._rules_files = rules, identity
 
-    async def _contents(self, commit: CommitInfo, files: Sequence[Entry], read_blobs: ReadBlobs) -> list[FileContent]:
+    async def _contents(
+        self, commit: CommitInfo, files: Sequence[TreeEntry], read_blobs: ReadBlobs
+    ) -> list[FileContent]:
         if commit.id != self._commit:
-            # Empty but for a read that was given up: what is known is not lost before some commit has been read.
+            # Until a commit has been read to its end, all that is known stays in _spare: a read that fails or is
+            # cancelled loses nothing.
             self._spare |= self._files_before | self._files
             self._files_before, self._files = self._files, {}
             self._commit = commit.id
@@ -101,15 +112,15 @@ class ManifestReader:
         self._spare = {}
         return [kept[entry.blob_id, entry.path] for entry in files]
 
-    def _parse(self, batch: Sequence[Entry], blobs: Mapping[str, bytes]) -> dict[_FileId, FileContent]:
+    def _parse(self, batch: Sequence[TreeEntry], blobs: Mapping[str, bytes]) -> dict[_FileId, FileContent]:
         return {
             (entry.blob_id, entry.path): parse_file(entry.path, blobs[entry.blob_id], self._default_namespace)
             for entry in batch
         }
 
 
-def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
+def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
+    batch: list[TreeEntry] = []
     size = 0
     for entry in entries:
         batch.append(entry)
@@ -125,7 +136,7 @@ def _is_ignore_file(path: str) -> bool:
     return path == IGNORE_FILE or path.endswith("/" + IGNORE_FILE)
 
 
-def _too_large(entry: Entry) -> FileContent:
+def _too_large(entry: TreeEntry) -> FileContent:
     limit = f"{MAX_BYTES // 1024 // 1024} MiB"
     message = f"the file is {entry.size / 1024 / 1024:.1f} MiB, over the limit of {limit}"
     error = ManifestError(message, origin=Origin(entry.path), hint="split it, or leave it out by .sourceignore")

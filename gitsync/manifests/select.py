@@ -10,33 +10,45 @@ import structlog
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
 from gitsync.manifests.limits import MAX_TOTAL_BYTES
+from gitsync.manifests.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
-    from gitsync.manifests.content import Entry
     from gitsync.manifests.ignore import IgnoreRules
+    from gitsync.tree import TreeEntry
 
 log = structlog.get_logger(__name__)
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
+_YAML: Final = (".yaml", ".yml")
+_JSON: Final = ".json"
 _CHART_FILE: Final = "Chart.yaml"
 _KUSTOMIZATION_FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+_UNREADABLE_HINT: Final = "put it right, or name it in .sourceignore"
+_IN_CHART: Final = "a file of a Helm chart, which only a HelmRelease applies"
+_JSON_FILE: Final = "a .json file, which is read only where the setting json_manifests is on"
 
 
 @dataclass
 class Selection:
-    """``files`` are to be read; ``held`` are manifests that are left alone for a reason that ``errors`` gives."""
+    """``files`` are to be read; ``held`` are manifests that are left alone for a reason that ``errors`` gives;
+    ``unread`` is what else is passed over, which is an error only where objects came from it before."""
 
-    files: list[Entry] = field(default_factory=list)
+    files: list[TreeEntry] = field(default_factory=list)
     errors: list[ManifestError] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
+    unread: list[Unread] = field(default_factory=list)
 
 
-def select(entries: Iterable[Entry], root: str, rules: IgnoreRules) -> Selection:
-    """The YAML and JSON files below ``root`` ("" for the whole repository) that are neither ignored, nor part of a Helm
-    chart kept in the repository, nor to be built by kustomize."""
-    candidates = [entry for entry in entries if _is_candidate(entry.path, root) and not rules.ignored(entry.path)]
+def select(entries: Iterable[TreeEntry], root: str, rules: IgnoreRules, *, json_manifests: bool = False) -> Selection:
+    """The YAML files (and JSON files, if ``json_manifests``) below ``root`` ("" for the whole repository) that are
+    neither ignored, nor part of a Helm chart kept in the repository, nor to be built by kustomize.
+
+    What is ignored is left out because its author says so, and is in none of the lists.
+    """
+    suffixes = (*_YAML, _JSON) if json_manifests else _YAML
+    candidates = [entry for entry in entries if _is_candidate(entry, root) and not _is_ignored(entry, rules)]
     paths = [entry.path for entry in candidates]
     charts = {_directory(path) for path in paths if _name(path) == _CHART_FILE}
     for chart in sorted(charts):
@@ -44,6 +56,9 @@ def select(entries: Iterable[Entry], root: str, rules: IgnoreRules) -> Selection
     in_chart = _below(charts)
     left = [entry for entry in candidates if not in_chart(entry.path)]
     selection = Selection(errors=list(rules.errors))
+    selection.unread += [
+        Unread(Origin(entry.path), entry.unreadable or _IN_CHART) for entry in candidates if in_chart(entry.path)
+    ]
     kustomized = _kustomized(entry.path for entry in left)
     selection.errors += kustomized.errors
     is_held, is_broken = _below(kustomized.directories), _below(rules.broken)
@@ -51,9 +66,23 @@ def select(entries: Iterable[Entry], root: str, rules: IgnoreRules) -> Selection
         if is_held(entry.path) or is_broken(entry.path):
             selection.held.add(entry.path)
         else:
-            selection.files.append(entry)
+            _classify(entry, suffixes, selection)
     _bound(selection, root)
     return selection
+
+
+def _classify(entry: TreeEntry, suffixes: tuple[str, ...], selection: Selection) -> None:
+    is_manifest = entry.path.endswith(suffixes)
+    if entry.unreadable and is_manifest:
+        error = ManifestError(entry.unreadable, origin=Origin(entry.path), hint=_UNREADABLE_HINT)
+        selection.errors.append(error)
+    elif entry.unreadable:
+        log.debug("not read", path=entry.path, reason=entry.unreadable)
+        selection.unread.append(Unread(Origin(entry.path), entry.unreadable, suspect=True))
+    elif is_manifest:
+        selection.files.append(entry)
+    else:
+        selection.unread.append(Unread(Origin(entry.path), _JSON_FILE))
 
 
 def normalised_root(root: str) -> str:
@@ -69,14 +98,14 @@ class _Kustomized:
 
 def _kustomized(paths: Iterable[str]) -> _Kustomized:
     """Directories that kustomize would have to build. Until gitsync does, what is in them is left as it is in the
-    cluster: applied one by one, patches would be taken for objects, and resources would miss their namespace."""
+    cluster: applied file by file, a patch would be taken for an object, and objects would lose their namespace."""
     files = {_directory(path): path for path in paths if _name(path) in _KUSTOMIZATION_FILES}
     inside = _below(files)
     errors = [
         ManifestError(
             "directories with a kustomization.yaml are not built yet: the files in and below this one are left alone",
             origin=Origin(path),
-            hint="to apply them as they are, name the kustomization.yaml in .sourceignore",
+            hint="commit what kubectl kustomize makes of it as plain manifests in a directory without one",
         )
         for directory, path in sorted(files.items())
         if not (directory and inside(directory.removesuffix("/")))
@@ -95,10 +124,19 @@ def _bound(selection: Selection, root: str) -> None:
         selection.files = []
 
 
-def _is_candidate(path: str, root: str) -> bool:
-    if not path.endswith(_SUFFIXES) and _name(path) not in _KUSTOMIZATION_FILES:
+def _is_candidate(entry: TreeEntry, root: str) -> bool:
+    """Whether an entry may be a manifest by its name and place, or cannot be read and objects may have been there."""
+    path = entry.path
+    if entry.unreadable:
+        return not root or path == root or path.startswith(root + "/") or root.startswith(path + "/")
+    if not path.endswith((*_YAML, _JSON)) and _name(path) not in _KUSTOMIZATION_FILES:
         return False
     return not root or path == root or path.startswith(root + "/")
+
+
+def _is_ignored(entry: TreeEntry, rules: IgnoreRules) -> bool:
+    """As a directory, too, where it cannot be read: a submodule is ignored by the pattern ``lib/``."""
+    return rules.ignored(entry.path) or (bool(entry.unreadable) and rules.ignored(entry.path + "/"))
 
 
 def _name(path: str) -> str:
@@ -111,7 +149,7 @@ def _directory(path: str) -> str:
 
 
 def _below(directories: Container[str]) -> Callable[[str], bool]:
-    """Whether a path is in or below one of ``directories``; each directory is looked at once."""
+    """A function that tells whether a path is in or below one of ``directories``, in time linear in all paths asked."""
     known: dict[str, bool] = {}
 
     def inside(path: str) -> bool:

@@ -120,7 +120,8 @@ async def open_commit(settings: Settings, charts: Charts) -> AsyncIterator[tuple
     mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
     try:
         git_charts = GitCharts(mirror, charts, settings.name)
-        source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)
+        reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
+        source = CommitSource(mirror, reader, git_charts, settings.path)
         yield git_charts, await source.read(await mirror.fetch(await mirror.head()))
     finally:
         await mirror.close()

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     path: Annotated[str, Spec(_REPOSITORY, "path", default="the root"), AfterValidator(_inside_repository)] = Field(
         "", description="The directory of the repository that holds the manifests."
     )
+    json_manifests: Annotated[bool, Spec(_REPOSITORY, "boolean")] = Field(
+        False, description="Read manifests from .json files too. Flux reads .yaml and .yml only."
+    )
     interval: Annotated[Duration, Spec(_REPOSITORY, "duration")] = Field(
         60.0, description="How often the remote is asked for news. A local repository is watched as well."
     )

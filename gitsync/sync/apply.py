@@ -23,7 +23,7 @@ from gitsync.errors import (
     Superseded,
 )
 from gitsync.graph import Edge, Graph
-from gitsync.manifests import Desired, DesiredObject
+from gitsync.manifests import Desired, DesiredObject, unread_errors
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.default_namespace import placed
 from gitsync.sync.history import Result, append
@@ -110,12 +110,15 @@ class Syncer:
         prune = to_prune(inventory, desired.objects.keys())
         leaving = {Claimant.of_release(entry.key) for entry in prune if is_release(entry.key)}
         steps = tuple(self._step(item, inventory, live, leaving) for item in objects)
-        prune_skipped = _unpruned(desired, self.options.prune)
+        unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in prune))
+        desired = replace(desired, errors=(*desired.errors, *unread))
+        prune_skipped = _why_not_pruned(desired, self.options.prune)
         return SyncPlan(
             desired,
             steps,
             staged(steps, release_graph(desired)),
             prune=() if prune_skipped else prune,
+            stays=prune if prune_skipped else (),
             held="" if prune_skipped or self.options.allow_mass_prune else mass_prune(prune, inventory),
             prune_skipped=prune_skipped if prune else "",
         )
@@ -172,6 +175,9 @@ class Syncer:
             report.counts["failed"] += 1
             hint = {"hint": problem.hint} if problem.hint else {}
             report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
+        for found in desired.warnings:
+            about = {"object": found.key, "file": str(found.origin), "warning": found.message, "hint": found.hint}
+            report.log.warning("manifest needs a look", **{name: value for name, value in about.items() if value})
         if plan.prune_skipped:
             report.log.warning("pruning is off for this commit", why=plan.prune_skipped)
         todo = [step for stage in plan.stages for step in stage]
@@ -207,7 +213,7 @@ class Syncer:
     ) -> SyncResult:
         await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
         # From here on, this is what Git wants: releases ask before they delete an object, and before they take one.
-        self.claims.set(self.owner.claimant, "commit", [step.key for step in plan.steps if not step.refused])
+        self.claims.set(self.owner.claimant, "commit", plan.wanted)
         for step in plan.steps:
             if step.refused:
                 error = OwnedByAnother if step.verdict == "foreign" else NotServed
@@ -263,7 +269,7 @@ def _same(item: DesiredObject, entry: Entry | None) -> bool:
     return entry is not None and entry.digest == item.digest
 
 
-def _unpruned(desired: Desired, prune: bool) -> str:
+def _why_not_pruned(desired: Desired, prune: bool) -> str:
     if not prune:
         return "--no-prune"
     bad = sorted(desired.bad_paths)

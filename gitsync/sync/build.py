@@ -9,8 +9,9 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.errors import GitRefused
 from gitsync.git import redacted_url
-from gitsync.manifests import Desired, Entry, ManifestReader
+from gitsync.manifests import Desired, ManifestReader
 from gitsync.sources.gitrepository import GitCharts
+from gitsync.tree import TreeEntry
 
 if TYPE_CHECKING:
     from gitsync.git import Mirror
@@ -31,7 +32,7 @@ class CommitSource:
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
         tree = await self.mirror.tree(commit.id)
-        entries = [Entry(item.path, item.blob_id, item.size) for item in tree]
+        entries = [TreeEntry(item.path, item.blob_id, item.size) for item in tree]
         if self.path and not any(entry.path.startswith(f"{self.path}/") for entry in entries):
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="mend --path, or push the directory"

@@ -59,6 +59,7 @@ class SyncPlan:
     """What a sync does: ``stages`` of objects to apply, one after the other; ``prune``, the entries that left Git.
 
     ``desired`` is the commit's content with namespaces filled in, ``steps`` what is found of each of its objects.
+    ``stays`` are entries that would be pruned, and are not.
     ``held`` says why nothing may be done until somebody confirms ("" for go on); ``prune_skipped`` why pruning is off.
     """
 
@@ -66,8 +67,14 @@ class SyncPlan:
     steps: tuple[Step, ...]
     stages: tuple[tuple[Step, ...], ...]
     prune: tuple[Entry, ...] = ()
+    stays: tuple[Entry, ...] = ()
     held: str = ""
     prune_skipped: str = ""
+
+    @property
+    def wanted(self) -> list[ObjectKey]:
+        """The objects that the sync has, or is to have."""
+        return [*(step.key for step in self.steps if not step.refused), *(entry.key for entry in self.stays)]
 
 
 def verdict_of(

@@ -37,6 +37,14 @@ def test_blank_documents_are_left_out_and_comments_are_not() -> None:
     assert texts("# only a comment\n---\n") == ["# only a comment\n"]
 
 
+def test_a_document_that_ends_at_once_has_the_separator_that_no_other_document_ends_with() -> None:
+    assert list(split("---\n# c\n...\n---\na: 1\n")) == [Document("---\n# c\n...\n", 1), Document("a: 1\n", 5)]
+    assert list(split("a: 1\n---\n---\n...\n")) == [Document("a: 1\n", 1), Document("---\n...\n", 3)]
+    assert list(split("a: 1\n---\n...\n")) == [Document("a: 1\n", 1), Document("...\n", 3)]
+    assert texts("---\n---\n...\n") == ["...\n"]
+    assert texts("---\n....\n---\n...a\n") == ["....\n", "...a\n"]
+
+
 def test_windows_line_ends_separate_too() -> None:
     assert texts("a: 1\r\n---\r\nb: 2\r\n") == ["a: 1\r\n", "b: 2\r\n"]
 

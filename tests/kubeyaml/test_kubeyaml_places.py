@@ -28,6 +28,8 @@ apiVersion: v1
   same: *values
   listed: [*values]
   é😀: {z: 1}
+  tagged:
+    !!merge <<: *values
 """
 
 
@@ -54,6 +56,7 @@ apiVersion: v1
         (("spec", "listed", 0), (20, 12)),
         (("spec", "listed", 0, "16"), (10, 5)),
         (("spec", "é😀", "z"), (21, 8)),
+        (("spec", "tagged", "16"), (10, 5)),
     ],
 )
 def test_fields_are_found_where_they_are_written(path: tuple[str | int, ...], place: tuple[int, int]) -> None:

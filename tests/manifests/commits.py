@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from gitsync.api import CommitInfo
-from gitsync.manifests import Desired, Entry, ManifestReader
+from gitsync.manifests import Desired, ManifestReader
+from gitsync.tree import TreeEntry
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}}}\n"
 
@@ -16,12 +17,14 @@ def config_map(name: str) -> str:
 
 
 class Repository:
-    """Files, changed between commits; `asked` lists the paths whose content was read since the last look at it."""
+    """Files, changed between commits; `asked` lists the paths whose content was read since the last look at it.
+    `unreadable` are submodules and links that lead nowhere, each with its reason."""
 
-    def __init__(self, files: Mapping[str, str | bytes]) -> None:
+    def __init__(self, files: Mapping[str, str | bytes], *, json_manifests: bool = False) -> None:
         self.files = {path: data if isinstance(data, bytes) else data.encode() for path, data in files.items()}
+        self.unreadable: dict[str, str] = {}
         self._asked: list[str] = []
-        self.reader = ManifestReader()
+        self.reader = ManifestReader(json_manifests=json_manifests)
 
     def change(self, files: Mapping[str, str | None]) -> None:
         for path, data in files.items():
@@ -30,8 +33,10 @@ class Repository:
             else:
                 self.files[path] = data.encode()
 
-    def entries(self) -> list[Entry]:
-        return [Entry(path, blob_id(data), len(data)) for path, data in sorted(self.files.items())]
+    def entries(self) -> list[TreeEntry]:
+        files = [TreeEntry(path, blob_id(data), len(data)) for path, data in self.files.items()]
+        unreadable = [TreeEntry(path, "", 0, reason) for path, reason in self.unreadable.items()]
+        return sorted(files + unreadable, key=lambda entry: entry.path)
 
     async def read_blobs(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
         assert len(set(blob_ids)) == len(blob_ids)

@@ -6,19 +6,23 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gitsync.api.identity import Origin
 from gitsync.manifests.ignore import IgnoreRules
 from tests.manifests.commits import Repository, config_map, errors, names
 
+CONTENT = "apiVersion: v1, metadata: {name: a}"
+JSON = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}'
 
-async def test_yaml_and_json_files_below_the_root_are_read() -> None:
+
+async def test_yaml_files_below_the_root_are_read() -> None:
     repository = Repository(
         {
             "README.md": config_map("readme"),
             "apps/a.yaml": config_map("a"),
             "apps/deep/er/b.yml": config_map("b"),
-            "apps/c.json": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}',
+            "apps/c.json": JSON,
             "apps/d.yaml.bak": config_map("d"),
             "apps/e.YAML.txt": config_map("e"),
             "apps-of-others/f.yaml": config_map("f"),
@@ -26,12 +30,19 @@ async def test_yaml_and_json_files_below_the_root_are_read() -> None:
         }
     )
     desired = await repository.desired(root="./apps/")
-    assert names(desired) == ["a", "c", "b"]
-    assert desired.files == 3
-    assert repository.asked() == ["apps/a.yaml", "apps/c.json", "apps/deep/er/b.yml"]
+    assert names(desired) == ["a", "b"]
+    assert desired.files == 2
+    assert repository.asked() == ["apps/a.yaml", "apps/deep/er/b.yml"]
     assert names(await repository.desired(root="apps/a.yaml")) == ["a"]
-    assert names(await repository.desired()) == ["f", "a", "c", "b"]
+    assert names(await repository.desired()) == ["f", "a", "b"]
     assert (await repository.desired(root="nowhere")).files == 0
+
+
+async def test_json_files_are_read_where_a_setting_says_so() -> None:
+    files = {"a.yaml": config_map("a"), "c.json": JSON, "package.json": '{"name": "web", "version": "1.0.0"}'}
+    assert names(await Repository(files).desired()) == ["a"]
+    desired = await Repository(files, json_manifests=True).desired()
+    assert (names(desired), desired.errors, desired.files) == (["a", "c"], (), 3)
 
 
 async def test_one_bad_file_does_not_stop_the_others() -> None:
@@ -44,37 +55,58 @@ async def test_one_bad_file_does_not_stop_the_others() -> None:
     assert desired.bad_paths == {"b.yaml"}
 
 
-async def test_an_object_defined_twice_is_an_error_at_each_place_and_is_not_wanted() -> None:
+async def test_an_object_defined_twice_with_other_content_is_an_error_at_each_place_and_is_not_wanted() -> None:
     repository = Repository(
         {
             "a.yaml": config_map("one") + "---\n" + config_map("two"),
-            "b.yaml": "\n" + config_map("two") + "---\n" + config_map("three") + "---\n" + config_map("three"),
+            "b.yaml": "\n" + config_map("two") + "data: {a: b}\n---\n" + config_map("three") + "---\n"
+            "# another\n" + config_map("three") + "immutable: true\n",
         }
     )
     desired = await repository.desired()
     assert names(desired) == ["one"]
+    also, hint = "is also defined, with other content, at", "(none of them is applied)"
     assert errors(desired) == [
-        "a.yaml:5:1: ConfigMap/two is also defined at b.yaml:2:1 (none of them is applied)",
-        "b.yaml:2:1: ConfigMap/two is also defined at a.yaml:5:1 (none of them is applied)",
-        "b.yaml:6:1: ConfigMap/three is also defined at b.yaml:10:1 (none of them is applied)",
-        "b.yaml:10:1: ConfigMap/three is also defined at b.yaml:6:1 (none of them is applied)",
+        f"a.yaml:5:1: ConfigMap/two {also} b.yaml:2:1 {hint}",
+        f"b.yaml:2:1: ConfigMap/two {also} a.yaml:5:1 {hint}",
+        f"b.yaml:7:1: ConfigMap/three {also} b.yaml:12:1 {hint}",
+        f"b.yaml:12:1: ConfigMap/three {also} b.yaml:7:1 {hint}",
     ]
     assert desired.bad_paths == {"a.yaml", "b.yaml"}
+
+
+async def test_an_object_defined_twice_with_the_same_content_is_one_and_a_debug_line_names_both_places() -> None:
+    repository = Repository({"a.yaml": config_map("a"), "b.yaml": "# again\n{kind: ConfigMap, " + CONTENT + "}\n"})
+    with capture_logs() as lines:
+        desired = await repository.desired()
+    assert (names(desired), desired.errors, desired.bad_paths) == (["a"], (), frozenset())
+    assert [item.origin for item in desired.objects.values()] == [Origin("a.yaml", 1, 1)]
+    (line,) = [line for line in lines if "defined twice" in line["event"]]
+    assert (line["log_level"], line["places"]) == ("debug", "a.yaml:1:1, b.yaml:2:1")
+
+
+async def test_the_same_content_twice_and_other_content_once_is_an_error_at_all_three() -> None:
+    other = config_map("a") + "data: {}\n"
+    desired = await Repository({"a.yaml": config_map("a"), "b.yaml": config_map("a"), "c.yaml": other}).desired()
+    assert (names(desired), len(desired.errors)) == ([], 3)
 
 
 async def test_a_release_with_and_without_the_default_namespace_is_the_same() -> None:
     release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r%s}\nspec: %s\n"
     spec = "{interval: 5m, chart: {spec: {chart: c, sourceRef: {kind: HelmRepository, name: h}}}}"
-    repository = Repository({"a.yaml": release % ("", spec), "b.yaml": release % (", namespace: default", spec)})
-    assert len((await repository.desired()).errors) == 2
+    files = {"a.yaml": release % ("", spec), "b.yaml": release % (", namespace: default", spec)}
+    desired = await Repository(files).desired()
+    assert (names(desired), desired.errors) == (["r"], ())
+    files["b.yaml"] = release % (", namespace: default", spec.replace("5m", "6m"))
+    assert len((await Repository(files).desired()).errors) == 2
 
 
 async def test_an_object_defined_many_times_names_a_few_places() -> None:
-    desired = await Repository({f"{n:02}.yaml": config_map("a") for n in range(50)}).desired()
+    desired = await Repository({f"{n:02}.yaml": config_map("a") + f"data: {{n: '{n}'}}" for n in range(50)}).desired()
     assert len(desired.errors) == 50
     assert errors(desired)[0] == (
-        "00.yaml:1:1: ConfigMap/a is also defined at 01.yaml:1:1, 02.yaml:1:1, 03.yaml:1:1 and 46 more"
-        " (none of them is applied)"
+        "00.yaml:1:1: ConfigMap/a is also defined, with other content, at 01.yaml:1:1, 02.yaml:1:1, 03.yaml:1:1"
+        " and 46 more (none of them is applied)"
     )
 
 
@@ -110,6 +142,8 @@ async def test_a_directory_for_kustomize_is_held_as_a_whole(name: str) -> None:
     assert names(desired) == ["a"]
     assert [error.origin for error in desired.errors] == [Origin(f"apps/shop/{name}")]
     assert "not built yet" in errors(desired)[0]
+    assert "kubectl kustomize" in desired.errors[0].hint
+    assert ".sourceignore" not in desired.errors[0].hint, "it would apply patches as objects"
     assert desired.bad_paths == {path for path in repository.files if path.startswith("apps/shop")}
     assert (await repository.desired(root="apps/shop/base")).objects == {}
 

@@ -81,6 +81,10 @@ def test_utf_16_with_its_mark_is_read(kubectl: Cli, tmp_path: Path, encoding: st
         ("data: a: b\n", (4, 8)),
         ("data: |\n  a\n b\n", (6, 2)),
         ("<<<<<<< HEAD\n", (5, 1)),
+        ("data: {!!merge <<: 1}\n", (4, 20)),
+        ("---\n...\n", (5, 1)),
+        ("---\n# nothing\n...\n", (6, 1)),
+        ("\n---\n---\n# nothing\n---\n...\n", (9, 1)),
     ],
 )
 def test_what_kubectl_refuses_is_an_error_with_its_place(
@@ -94,3 +98,42 @@ def test_what_kubectl_refuses_is_an_error_with_its_place(
     assert content.objects == ()
     origin = content.errors[0].origin
     assert (origin.path, origin.line, origin.column) == ("apps/bad.yaml", *place), str(content.errors[0])
+
+
+MERGED = HEAD + "x: &x {b: 1}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MERGED + "data: {!!merge <<: *x}\n",
+        MERGED + "data:\n  !!merge <<: *x\n  c: 2\n",
+        MERGED + "data:\n  !!merge <<: [*x, {c: 2}]\n  b: 3\n",
+        MERGED + "data:\n  !!merge <<: *x\n  !!merge <<: {c: 1}\n  <<: {d: 1}\n",
+        MERGED + "data:\n  !!merge '<<': *x\n",
+        MERGED + "data: {! '<<': *x}\n",
+        MERGED + "data: {!!str <<: *x}\n",
+        MERGED + "data: {'<<': *x}\n",
+        MERGED + "data: {!local <<: *x}\n",
+        MERGED + "data: {!!merge a: 1}\n",
+        HEAD + "...\n",
+        HEAD + "... # the end\n# and more\n",
+        HEAD + "...\n---\n" + HEAD.replace("a}", "b}"),
+        "---\n...\n---\n" + HEAD,
+        "--- # first\n# nothing\n\n...\n...\n---\n" + HEAD,
+        HEAD + "---\n---\n...\n---\n" + HEAD.replace("a}", "b}"),
+    ],
+)
+def test_merge_tags_and_document_ends_are_read_as_kubectl_reads_them(kubectl: Cli, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    assert_reads_alike(kubectl, file)
+
+
+def test_a_file_of_two_marks_holds_nothing_for_kubectl_and_for_us(kubectl: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("---\n...\n")
+    with pytest.raises(CommandError, match="no objects passed"):
+        objects_of_kubectl(kubectl, file)
+    content = parse_file(file.name, file.read_bytes())
+    assert (content.objects, content.errors, content.unread) == ((), (), ())

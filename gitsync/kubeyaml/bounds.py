@@ -1,4 +1,4 @@
-"""One pass over a document's events: is it within bounds, are its keys unique, and what and where is its root."""
+"""What is checked before goyaml sees a document: its bounds and its keys, in one pass over libyaml's events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import error_at, events, probable_cause
+from gitsync.kubeyaml.events import error_at, events, is_merge_key, probable_cause
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, is_text, tagged_key
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_ODD_KEYS
 
@@ -19,15 +19,16 @@ _MAX_KEY_SHOWN = 60
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
-class Outline(NamedTuple):
-    """``root`` is mapping, sequence, scalar, or "" for nothing and null; ``start`` is its first character."""
+class Root(NamedTuple):
+    """A document's root: ``kind`` is mapping, sequence, scalar, or "" for nothing and null; ``start`` is the index of
+    its first character."""
 
-    root: str
+    kind: str
     start: int
 
 
-def outline(text: str, *, unique_keys: bool, first_line: int = 1) -> Outline:
-    """Checks the bounds of ``text`` before anything is built of it, aliases counted as if they were written out.
+def check_bounds(text: str, *, unique_keys: bool, first_line: int = 1) -> Root:
+    """The root of the document ``text``, after its bounds are checked, each alias counted as what it stands for.
     ``first_line`` is what messages count lines from; the errors' own places count within ``text``.
 
     Raises: YamlError for what is no YAML, is over a bound, has a second document after the first, or, when
@@ -46,11 +47,11 @@ def outline(text: str, *, unique_keys: bool, first_line: int = 1) -> Outline:
             walk.alias(event)
         elif kind is yaml_events.DocumentStartEvent:
             walk.document(event)
-    return walk.outline
+    return walk.root
 
 
 class _Size:
-    """What an anchor stands for: nodes, characters of scalars and levels below, once it is complete."""
+    """What an anchor stands for: how many nodes, characters of scalars and levels, known once it is complete."""
 
     __slots__ = ("chars", "complete", "event", "levels", "nodes")
 
@@ -79,7 +80,7 @@ class _Walk:
         self.text = text
         self.first_line = first_line
         self.unique_keys = unique_keys
-        self.outline = Outline("", 0)
+        self.root = Root("", 0)
         self.nodes = self.chars = 0
         self._documents = self._odd_keys = 0
         self._frames: list[_Frame] = []
@@ -101,7 +102,7 @@ class _Walk:
             size.complete, size.nodes, size.chars = True, 1, len(event.value)
         if not self._frames:
             if not event.implicit[0] or event.value not in _NULLS:
-                self.outline = Outline("scalar", event.start_mark.index)
+                self.root = Root("scalar", event.start_mark.index)
             return
         frame = self._frames[-1]
         if frame.at_key:
@@ -118,7 +119,7 @@ class _Walk:
         if self._frames:
             self._not_a_key(event)
         else:
-            self.outline = Outline("mapping" if is_mapping else "sequence", event.start_mark.index)
+            self.root = Root("mapping" if is_mapping else "sequence", event.start_mark.index)
         size = None
         if event.anchor is not None:
             size = self._anchors[event.anchor] = _Size(event)
@@ -164,6 +165,8 @@ class _Walk:
         frame.at_key = frame.keys is not None
 
     def _key(self, keys: dict[str, Any], scalar: Any, place: Any) -> None:
+        if is_merge_key(scalar):  # Kubernetes takes several in one mapping
+            return
         name = scalar.value
         if scalar.tag is not None or (scalar.implicit[0] and not is_text(name)):
             self._odd_keys += 1
@@ -173,8 +176,6 @@ class _Walk:
                 name = tagged_key(scalar.tag or "", name)
             except GoyamlRefusal:
                 raise self._error("a key that is neither text, a whole number nor a boolean", place) from None
-        elif name == "<<" and scalar.implicit[0]:  # a merge key; Kubernetes takes several in one mapping
-            return
         if name in keys:
             first = self.first_line + self.text.count("\n", 0, keys[name].start_mark.index)
             shown = name if len(name) <= _MAX_KEY_SHOWN else name[:_MAX_KEY_SHOWN] + "..."

@@ -1,4 +1,4 @@
-"""Documents that libyaml reads and Kubernetes' parser does not: where, and why, without quoting them."""
+"""Where and why goyaml refuses a document that libyaml reads, said without quoting the document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SCALAR: Final[Any] = yaml_events.ScalarEvent
-#: The parser's words, and ours.
+#: Words in goyaml's message -> what the YamlError says.
 _REASONS: Final = (
     ("unsupported value", "infinity and not-a-number, which JSON cannot express"),
     ("cannot decode", "a value that is not what its tag says"),
@@ -42,8 +42,8 @@ def explain(text: str, refusal: str) -> YamlError:
 
 
 def _suspects(text: str, is_merge: bool) -> Iterator[tuple[Any, str | None]]:
-    """Scalars that could by themselves be the reason, as they are written: with a tag, an escape, or a leading dot. A
-    single value that is to be merged is guilty without a trial, and comes with None."""
+    """Events of scalars that may be the reason, each with the scalar as it is written: those with a tag, an escape or a
+    leading dot. A single value after a merge key is the reason for certain, and comes with None."""
     after_merge_key = False
     for event in events(text):
         if type(event) is _SCALAR:

@@ -1,0 +1,39 @@
+"""Fields that only the API server sets, and that come into Git with what ``kubectl get -o yaml`` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from gitsync.api import FieldPath, Manifest
+
+#: Of metadata (apimachinery, meta/v1 ObjectMeta: "Populated by the system. Read-only."). An apply that names uid or
+#: resourceVersion is one for exactly that object in exactly that state, and fails for ever after.
+_METADATA: Final = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+_STATUS: Final = "status"
+
+
+def take_server_set(manifest: Manifest) -> list[FieldPath]:
+    """Takes the fields out of ``manifest``, and returns the paths of those that said something.
+
+    Empty ones (``creationTimestamp: null``, ``status: {}``) are what kubectl and generators write for an object that
+    never was in a cluster. A status that is no mapping is a field of its own kind, and stays.
+    """
+    taken: list[FieldPath] = []
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, dict):
+        for name in _METADATA:
+            if metadata.pop(name, None):
+                taken.append(("metadata", name))
+    if isinstance(manifest.get(_STATUS), dict | None) and manifest.pop(_STATUS, None):
+        taken.append((_STATUS,))
+    return taken
