@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitsync.health.fields import number, text, unobserved
+from gitsync.health.fields import number, section, text
+from gitsync.health.generic import not_observed
 from gitsync.health.model import READY, Health
 from gitsync.health.pods import waiting
 
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
 
 
 def daemon_set(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
-    """A pod of the present template on every node that shall have one, available and ready (kstatus; Helm's watcher).
+    """kstatus' rules: its controller has seen it, and a pod of the present template is on every node that shall have
+    one, available and ready.
 
-    With updateStrategy OnDelete it is ready as soon as its generation was seen (Helm 3; kstatus would wait for a person
-    to delete the pods).
+    With updateStrategy OnDelete the pods may be of an older template (kstatus would wait for a person to delete them).
     """
-    unseen = unobserved(manifest, strict=True)
-    if unseen:
-        return unseen
-    if text(manifest, "spec", "updateStrategy", "type") == "OnDelete":
-        return READY
+    status = section(manifest, "status")
+    seen = "observedGeneration" in status and "desiredNumberScheduled" in status
+    if not seen or "generation" not in section(manifest, "metadata"):
+        return not_observed(manifest)
     want = number(manifest, "status", "desiredNumberScheduled")
     scheduled = number(manifest, "status", "currentNumberScheduled")
     updated = number(manifest, "status", "updatedNumberScheduled")
@@ -32,7 +32,8 @@ def daemon_set(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
     good = min(number(manifest, "status", "numberAvailable"), number(manifest, "status", "numberReady"))
     if scheduled < want:
         return waiting("PodsNotScheduled", f"pods on {scheduled} of {want} nodes", pods)
-    if updated < want:
+    on_delete = text(manifest, "spec", "updateStrategy", "type") == "OnDelete"
+    if updated < want and not on_delete:
         return waiting("PodsNotUpdated", f"{updated} of {want} pods updated", pods)
     if good < want:
         return waiting("PodsNotAvailable", f"{good} of {want} pods available", pods)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gitsync.health.fields import condition, number, says, section, text, unobserved
+from gitsync.health.fields import condition, number, says, section, text
 from gitsync.health.model import READY, Health
 from gitsync.health.pods import broken, waiting
 
@@ -25,9 +25,6 @@ def deployment(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
     """
     if section(manifest, "spec").get("paused") is True:
         return READY
-    unseen = unobserved(manifest, strict=True)
-    if unseen:
-        return unseen
     want = number(manifest, "spec", "replicas", default=1)
     reason, lag = _lag(manifest, want)
     refused = condition(manifest, "ReplicaFailure")
@@ -37,13 +34,17 @@ def deployment(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
         return broken("ProgressDeadlineExceeded", "progress deadline exceeded" + (f"; {lag}" if lag else ""), pods)
     if lag:
         return waiting(reason, lag, pods)
-    has_deadline = 0 < number(manifest, "spec", "progressDeadlineSeconds") < _NO_DEADLINE
-    if has_deadline and text(condition(manifest, "Progressing"), "reason") != "NewReplicaSetAvailable":
+    has_deadline = number(manifest, "spec", "progressDeadlineSeconds", default=_NO_DEADLINE) != _NO_DEADLINE
+    if has_deadline and not _is_rolled_out(condition(manifest, "Progressing")):
         return waiting("RolloutInProgress", "the rollout is not complete yet", pods)
     available = condition(manifest, "Available")
     if text(available, "status") != "True":
         return waiting("NotAvailable", text(available, "message") or "not available yet", pods)
     return READY
+
+
+def _is_rolled_out(progress: dict[str, Any]) -> bool:
+    return text(progress, "status") == "True" and text(progress, "reason") == "NewReplicaSetAvailable"
 
 
 def _deadline_exceeded(manifest: Manifest, want: int) -> bool:
@@ -74,8 +75,8 @@ def _lag(manifest: Manifest, want: int) -> tuple[str, str]:
         if available < there:
             return "ReplicasNotAvailable", f"the new replicas are not all available yet; {left}"
         return "OldReplicasLeft", left
-    if ready < want or updated < want:
-        return "ReplicasNotReady", f"{ready} of {want} replicas ready"
+    if min(ready, updated, there) < want:
+        return "ReplicasNotReady", f"{min(ready, there)} of {want} replicas ready"
     if available < want:
         return "ReplicasNotAvailable", f"{available} of {want} replicas available"
     if there > want:

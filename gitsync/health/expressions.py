@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gitsync.api.identity import group_of
-from gitsync.health.fields import number, section, text
+from gitsync.health.fields import text
+from gitsync.health.generic import leaving, unobserved
 from gitsync.health.model import READY, Health, failed, one_line, progressing
-from gitsync.health.registry import leaving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +23,7 @@ def before_asking(manifest: Manifest) -> Health | None:
     """What is true of an object whatever the expressions say: it is being deleted, or its controller has not seen its
     generation yet (where status.observedGeneration is kept). None when they are to be asked.
     """
-    status, generation = section(manifest, "status"), number(manifest, "metadata", "generation")
-    if gone := leaving(manifest):
-        return gone
-    if "observedGeneration" in status and generation and number(status, "observedGeneration") != generation:
-        return progressing("GenerationNotObserved", f"generation {generation} has not been seen by its controller yet")
-    return None
+    return leaving(manifest) or unobserved(manifest)
 
 
 def by_answers(manifest: Manifest, answers: Mapping[str, bool | str]) -> Health:

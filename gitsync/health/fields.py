@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gitsync.health.model import Health, progressing
-
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
@@ -42,19 +40,12 @@ def condition(manifest: Manifest, kind: str) -> dict[str, Any]:
     return next((item for item in maps(manifest, "status", "conditions") if item.get("type") == kind), {})
 
 
+def first_true(manifest: Manifest, *kinds: str) -> dict[str, Any]:
+    """The first status condition of one of these types whose status is True; {} when there is none."""
+    found = maps(manifest, "status", "conditions")
+    return next((item for item in found if item.get("type") in kinds and item.get("status") == "True"), {})
+
+
 def says(found: dict[str, Any]) -> str:
     """A condition's reason and message as one text: ``InstallFailed: timed out``."""
     return ": ".join(part for part in (text(found, "reason"), text(found, "message")) if part)
-
-
-def unobserved(manifest: Manifest, *, strict: bool) -> Health | None:
-    """Progressing when the controller has not seen the present generation yet, else None.
-
-    kstatus skips the check where status.observedGeneration is absent. ``strict`` does not: for kinds whose controller
-    always writes it, absent means that nobody has looked yet (kstatus' rule for DaemonSets, Helm's for all workloads).
-    """
-    generation = number(manifest, "metadata", "generation")
-    observed = number(manifest, "status", "observedGeneration", default=0 if strict else generation)
-    if observed >= generation:
-        return None
-    return progressing("GenerationNotObserved", f"generation {generation} has not been seen by its controller yet")

@@ -1,13 +1,16 @@
-"""Any other kind, by the conventions of status conditions; Flux's kinds, which keep them strictly."""
+"""What holds for objects of every kind, and all that can be asked of one whose kind has no rules of its own (kstatus,
+generic.go and status.go).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitsync.api.names import READY as READY_CONDITION
 from gitsync.api.names import RECONCILING, STALLED
-from gitsync.health.fields import condition, number, says, section, text, unobserved
+from gitsync.health.fields import condition, first_true, number, says, section, text
 from gitsync.health.model import READY, Health, failed, progressing
+from gitsync.health.namespace import what_remains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,50 +18,72 @@ if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
 
-def generic(manifest: Manifest, pods: Sequence[Manifest] = ()) -> Health:
-    """kstatus' rules: observedGeneration where it is kept, Stalled (failed), Reconciling (progressing), then Ready.
-    Where there is no Ready condition Available is taken for it. An object that says nothing is ready, as nobody knows
-    whether anybody will ever write a status to it.
-
-    Beyond kstatus, a Ready condition of an older generation (the condition's own observedGeneration, as the Gateway API
-    keeps it) is progressing.
+def unsettled(manifest: Manifest) -> Health | None:
+    """What outweighs the rules of every kind; None when those are to be asked. In this order, as in kstatus: it is
+    being deleted, its controller has not seen its generation, or a condition says Stalled or Reconciling.
     """
-    unseen = unobserved(manifest, strict=False)
-    if unseen:
-        return unseen
-    stalled = condition(manifest, STALLED)
-    if text(stalled, "status") == "True":
-        return failed(text(stalled, "reason") or STALLED, says(stalled) or "stalled")
-    reconciling = condition(manifest, RECONCILING)
-    ready = condition(manifest, READY_CONDITION) or condition(manifest, "Available")
-    if text(reconciling, "status") == "True":
-        # What Ready says meanwhile is often the more telling of the two: the failure that is being retried.
-        speaking = ready if text(ready, "status") == "False" and text(ready, "message") else reconciling
-        return progressing(text(speaking, "reason") or RECONCILING, says(speaking) or "reconciling")
-    if not ready:
-        return READY
-    if text(ready, "status") != "True":
+    return leaving(manifest) or unobserved(manifest) or abnormal(manifest)
+
+
+def leaving(manifest: Manifest) -> Health | None:
+    """An object with a deletionTimestamp is progressing, whatever else it says; with what still holds it."""
+    metadata = section(manifest, "metadata")
+    if not metadata.get("deletionTimestamp"):
+        return None
+    holding = metadata.get("finalizers")
+    held = f"; finalizers: {', '.join(map(str, holding))}" if isinstance(holding, list) and holding else ""
+    remains = what_remains(manifest) if text(manifest, "kind") == "Namespace" else ""
+    return progressing("Terminating", f"is being deleted{held}" + (f"; {remains}" if remains else ""))
+
+
+def unobserved(manifest: Manifest) -> Health | None:
+    """Progressing when status.observedGeneration is another than metadata.generation; None when one of them is absent,
+    for not every controller writes it.
+    """
+    metadata, status = section(manifest, "metadata"), section(manifest, "status")
+    if "generation" not in metadata or "observedGeneration" not in status:
+        return None
+    return None if status["observedGeneration"] == metadata["generation"] else not_observed(manifest)
+
+
+def not_observed(manifest: Manifest) -> Health:
+    """Progressing: the object is newer than what its controller says of it."""
+    if section(manifest, "spec").get("suspend") is True:  # Flux's kinds: nobody looks at it
+        return progressing("Suspended", "suspended before this generation was reconciled")
+    generation = number(manifest, "metadata", "generation")
+    return progressing("GenerationNotObserved", f"generation {generation} has not been seen by its controller yet")
+
+
+def abnormal(manifest: Manifest) -> Health | None:
+    """The first condition that is Stalled (failed) or Reconciling (progressing); None when there is neither."""
+    found = first_true(manifest, STALLED, RECONCILING)
+    if text(found, "type") == STALLED:
+        return failed(text(found, "reason") or STALLED, says(found) or "stalled")
+    if not found:
+        return None
+    # What Ready says meanwhile is often the more telling of the two: the failure that is being retried.
+    ready = condition(manifest, READY_CONDITION)
+    speaking = ready if text(ready, "status") == "False" and text(ready, "message") else found
+    return progressing(text(speaking, "reason") or RECONCILING, says(speaking) or "reconciling")
+
+
+def ready_condition(manifest: Manifest, pods: Sequence[Manifest] = ()) -> Health:
+    """A Ready condition decides. An object without one is ready, as nobody knows whether anybody will ever write a
+    status to it.
+
+    Beyond kstatus, a Ready condition of an older generation (the condition's own observedGeneration, which Kubernetes'
+    API conventions define, and cert-manager and the Gateway API keep) is progressing.
+    """
+    ready = condition(manifest, READY_CONDITION)
+    if _denies(ready):
         return progressing(text(ready, "reason") or "NotReady", says(ready) or "not ready")
     generation = number(manifest, "metadata", "generation")
-    if number(ready, "observedGeneration", default=generation) < generation:
+    if text(ready, "status") == "True" and number(ready, "observedGeneration", default=generation) < generation:
         return progressing("GenerationNotObserved", f"was ready before generation {generation}, which is not seen yet")
     return READY
 
 
-def flux(manifest: Manifest, pods: Sequence[Manifest] = ()) -> Health:
-    """A HelmRelease or source: as ``generic``, but one that nobody has reconciled yet is progressing, not ready.
-
-    A HelmRepository of type oci may stay without a status for ever (Flux keeps it as mere configuration) and is then
-    ready.
-    """
-    unseen = unobserved(manifest, strict=True)
-    if text(manifest, "spec", "type") == "oci" and not condition(manifest, READY_CONDITION):
-        return READY
-    if section(manifest, "spec").get("suspend") is True and (unseen or not condition(manifest, READY_CONDITION)):
-        return progressing("Suspended", "suspended before this generation was reconciled")
-    if unseen:
-        return unseen
-    health = generic(manifest)
-    if health.status == "ready" and not condition(manifest, READY_CONDITION):
-        return progressing("NotReconciled", "not reconciled yet")
-    return health
+def _denies(ready: dict[str, Any]) -> bool:
+    """Whether a Ready condition says that the object is not ready; one without a status says nothing."""
+    status = ready.get("status", "")
+    return status in ("False", "Unknown") or not isinstance(status, str)

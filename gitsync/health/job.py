@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitsync.health.fields import condition, number, section, text
+from gitsync.health.fields import first_true, number, section, text
 from gitsync.health.model import READY, Health, progressing
 from gitsync.health.pods import broken, waiting
 
@@ -15,24 +15,18 @@ if TYPE_CHECKING:
 
 
 def job(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
-    """Complete is ready, Failed is failed (kstatus, Helm, Argo CD). One that runs is progressing, as for Helm's
-    --wait-for-jobs; to bare kstatus it is current once started. Suspended is ready (kstatus): it moves only when
-    somebody lets it.
+    """Complete is ready, Failed is failed (kstatus). One that runs or is suspended is progressing: kstatus calls it
+    current once it has started, but Helm (--wait-for-jobs, hooks) and Flux put that right with a rule of their own,
+    which is this one.
     """
-    suspended = text(condition(manifest, "Suspended"), "status") == "True"
-    return READY if suspended else finished_job(manifest, pods)
-
-
-def finished_job(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
-    """Whether it has run to its end, as Helm's hooks must: a suspended one has not."""
-    if text(condition(manifest, "Complete"), "status") == "True":
+    end = first_true(manifest, "Complete", "Failed")
+    if text(end, "type") == "Complete":
         return READY
     counts = _counts(manifest)
-    end = condition(manifest, "Failed")
-    if text(end, "status") == "True":
+    if end:
         # Its message restates the reason ("Job has reached the specified backoff limit"); the pods say what happened.
         return broken(text(end, "reason") or "JobFailed", f"{text(end, 'message') or 'failed'}; {counts}", pods)
-    if text(condition(manifest, "Suspended"), "status") == "True":
+    if first_true(manifest, "Suspended"):
         return progressing("Suspended", f"suspended; {counts}")
     return waiting("JobNotComplete", counts, pods)
 

@@ -1,22 +1,13 @@
-"""Namespace."""
+"""Namespace. It is ready once it exists; only one that is being deleted has something to tell."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gitsync.health.fields import maps, text
-from gitsync.health.model import READY, Health, progressing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gitsync.api.identity import Manifest
-
-
-def namespace(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
-    """Active is ready; before it has a phase it is being made. (kstatus and Argo CD have no rule for it.)"""
-    phase = text(manifest, "status", "phase")
-    return READY if phase == "Active" else progressing("NamespaceNotActive", f"phase {phase or 'unknown'}")
 
 
 def what_remains(manifest: Manifest) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitsync.health.fields import text
-from gitsync.health.model import READY, Health, failed
+from gitsync.health.model import READY, Health
 from gitsync.health.pods import waiting
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def persistent_volume_claim(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
-    """Bound is ready; Pending is progressing (kstatus, Helm, Argo CD); Lost, its volume gone, is failed (Argo CD).
+    """Bound is ready, all else progressing (kstatus, Helm): of a Lost claim, too, the volume may come back.
 
     A claim whose storage class binds on first use (WaitForFirstConsumer) stays Pending until a pod mounts it. The claim
     does not say which class that is, so one that nothing mounts is waited for, just as Helm does; the message gives the
@@ -25,6 +25,6 @@ def persistent_volume_claim(manifest: Manifest, pods: Sequence[Manifest]) -> Hea
     if phase == "Bound":
         return READY
     if phase == "Lost":
-        return failed("ClaimLost", f"the volume {text(manifest, 'spec', 'volumeName')} is lost")
+        return waiting("ClaimLost", f"the volume {text(manifest, 'spec', 'volumeName')} is lost", pods)
     hint = "" if pods else " (a storage class with WaitForFirstConsumer binds once a pod mounts it)"
     return waiting("ClaimNotBound", f"not bound, phase {phase or 'unknown'}{hint}", pods)

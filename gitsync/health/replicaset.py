@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitsync.health.fields import condition, number, says, text, unobserved
+from gitsync.health.fields import condition, number, says, text
 from gitsync.health.model import READY, Health
 from gitsync.health.pods import waiting
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 def replica_set(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
     """Every replica labelled, ready and available, none too many. ReplicaFailure (a quota, an admission webhook) is
-    progressing, for the controller tries again (all as kstatus has it).
+    progressing, for the controller tries again (as kstatus has it; of a
+    ReplicationController it knows nothing).
     """
-    unseen = unobserved(manifest, strict=True)
-    if unseen:
-        return unseen
     want = number(manifest, "spec", "replicas", default=1)
     there = number(manifest, "status", "replicas")
     ready = number(manifest, "status", "readyReplicas")

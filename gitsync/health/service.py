@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitsync.health.fields import maps, section, text
+from gitsync.health.fields import text
 from gitsync.health.model import READY, Health, progressing
 
 if TYPE_CHECKING:
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 
 def service(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
-    """Only a LoadBalancer has something to wait for: its address. Without one it is progressing (Helm 3, Argo CD; to
-    kstatus a cluster IP is enough), unless externalIPs are given (Helm). All other types are ready once they exist.
+    """Ready once it exists; a LoadBalancer once it has a cluster IP (kstatus, so Helm 4 and Flux). Nobody waits for the
+    load balancer's address, as Helm 3 and Argo CD do: many a cluster has no load balancers, and there the same charts
+    have to install.
     """
-    if text(manifest, "spec", "type") != "LoadBalancer" or section(manifest, "spec").get("externalIPs"):
+    if text(manifest, "spec", "type") != "LoadBalancer" or text(manifest, "spec", "clusterIP"):
         return READY
-    if maps(manifest, "status", "loadBalancer", "ingress"):
-        return READY
-    return progressing("LoadBalancerPending", "no load balancer address yet")
+    return progressing("ClusterIPPending", "no cluster IP yet")

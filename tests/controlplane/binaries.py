@@ -1,8 +1,9 @@
 """The programs of the control plane: where they are kept, and how the missing ones are built.
 
-Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build: no Go code of our own. Each
-of Kubernetes, kwok and Helm has its module, because their versions of shared libraries differ. The binaries are kept
-outside the checkout, under a key of everything that makes them, so that a fresh clone builds nothing twice.
+Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok and
+Helm has its module, because their versions of shared libraries differ. kstatus is a library, so its module holds the
+one Go program of our own: a few lines around it. The binaries are kept outside the checkout, under a key of everything
+that makes them, so that a fresh clone builds nothing twice.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Binary:
     @property
     def key(self) -> str:
         """Names everything that decides what the binary does, apart from the version of Go."""
-        text = "\n".join((self._file("go.mod"), self._file("go.sum"), self.package, self.ldflags))
+        sources = [path.read_text() for path in sorted((MODULES / self.module).glob("*.go"))]
+        text = "\n".join((self._file("go.mod"), self._file("go.sum"), self.package, self.ldflags, *sources))
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.name}-{self.version}-{platform.system().lower()}-{platform.machine()}-{digest}"
 
@@ -94,7 +96,8 @@ HELM = Binary(
     "helm.sh/helm/v4",
     ("helm.sh/helm/v4/internal/version.version=v{version}",),
 )
-ALL = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, HELM)
+KSTATUS = Binary("kstatus", "kstatus", ".", "github.com/fluxcd/cli-utils", minutes=0.5)
+ALL = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, HELM, KSTATUS)
 
 
 def cache_directory() -> Path:

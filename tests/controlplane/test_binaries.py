@@ -21,6 +21,7 @@ def test_versions_are_those_of_the_modules() -> None:
         "kube-scheduler": "1.36.3",
         "kwok": "0.8.0",
         "helm": "4.2.3",
+        "kstatus": "1.2.2",
     }
 
 

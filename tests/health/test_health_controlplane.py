@@ -3,99 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 
 from gitsync.api.identity import Manifest
-from gitsync.health import Health, assess, pods_of
+from gitsync.health import assess
 from tests.controlplane.cluster import Cli
+from tests.health.live import WORKLOADS, history, look, until
 
-WORKLOADS = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: app, image: "web:1"}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: broken}
-spec:
-  progressDeadlineSeconds: 1
-  selector: {matchLabels: {app: broken}}
-  template:
-    metadata: {labels: {app: broken}}
-    spec: {containers: [{name: app, image: "app:nonexistent"}]}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: redis-master}
-spec:
-  serviceName: redis
-  selector: {matchLabels: {app: redis}}
-  template:
-    metadata: {labels: {app: redis}}
-    spec: {containers: [{name: redis, image: "redis:nonexistent"}]}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec: {containers: [{name: agent, image: "agent:1"}]}
----
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate}
-spec: {template: {spec: {restartPolicy: Never, containers: [{name: m, image: "m:1"}]}}}
----
-apiVersion: batch/v1
-kind: Job
-metadata: {name: fails}
-spec: {backoffLimit: 0, template: {spec: {restartPolicy: Never, containers: [{name: m, image: "m:1", args: [exit 1]}]}}}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: lb}
-spec: {type: LoadBalancer, ports: [{port: 80}]}
-"""
 MENDED = {
     "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "app", "image": "app:1"}]}}},
 }
 
 
-def look(kubectl: Cli, namespace: str) -> dict[str, Health]:
-    """The health of everything, by ``Kind/name``."""
-    kinds = "deployment,statefulset,daemonset,job,pvc,service,pod"
-    items: list[Manifest] = json.loads(kubectl("get", kinds, "-n", namespace, "-o", "json"))["items"]
-    pods = [item for item in items if item["kind"] == "Pod"]
-    return {f"{item['kind']}/{item['metadata']['name']}": assess(item, pods_of(item, pods)) for item in items}
-
-
-def until(seen: Callable[[], dict[str, Health]], name: str, status: str) -> dict[str, Health]:
-    deadline = time.monotonic() + 60
-    while True:
-        found = seen()
-        if name in found and found[name].status == status:
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
-
-
 def test_every_kind_settles_on_what_became_of_it(kubectl: Cli, namespace: str) -> None:
     kubectl("apply", "--server-side", "-n", namespace, "-f", "-", stdin=WORKLOADS)
-    for name in ("Deployment/web", "DaemonSet/agent", "Job/migrate", "PersistentVolumeClaim/data"):
+    for name in ("Deployment/web", "DaemonSet/agent", "Job/migrate", "PersistentVolumeClaim/data", "Service/lb"):
         until(lambda: look(kubectl, namespace), name, "ready")
     until(lambda: look(kubectl, namespace), "Job/fails", "failed")
     found = until(lambda: look(kubectl, namespace), "Deployment/broken", "failed")
@@ -110,7 +31,6 @@ def test_every_kind_settles_on_what_became_of_it(kubectl: Cli, namespace: str) -
         'pod redis-master-0: ImagePullBackOff: Back-off pulling image "redis:nonexistent"',
         "Job/fails": "Job has reached the specified backoff limit; 0 of 1 completions, 1 failed; "
         f"pod {fails[4:]}: exit code 1 (Error)",
-        "Service/lb": "no load balancer address yet",
     }
     assert found["StatefulSet/redis-master"].reason == "ImagePullBackOff"
 
@@ -123,7 +43,7 @@ def test_a_mended_deployment_never_counts_as_failed_again(kubectl: Cli, namespac
     kubectl("patch", "deployment", "broken", "-n", namespace, "--type=merge", "-p", json.dumps(MENDED))
     until(lambda: look(kubectl, namespace), "Deployment/broken", "ready")
 
-    states = history(kubectl, namespace, started)
+    states = history(kubectl, f"/apis/apps/v1/namespaces/{namespace}/deployments", started)
     mended = [state for state in states if state["metadata"]["generation"] == 2]
     stale = [
         state
@@ -139,9 +59,3 @@ def test_a_mended_deployment_never_counts_as_failed_again(kubectl: Cli, namespac
 
 def updated(deployment: Manifest) -> int:
     return int(deployment["status"].get("updatedReplicas", 0))
-
-
-def history(kubectl: Cli, namespace: str, version: str) -> list[Manifest]:
-    """Every state of the Deployments since ``version``, as a watch gives them."""
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments?watch=true&timeoutSeconds=1&resourceVersion={version}"
-    return [json.loads(line)["object"] for line in kubectl("get", "--raw", path).splitlines()]

@@ -1,0 +1,22 @@
+"""The fixtures: live objects as the API server gives them, with what is to be said about each."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@functools.cache
+def cases() -> list[Any]:
+    loader = YAML(typ="safe", pure=True)
+    return [
+        pytest.param(case, id=f"{path.stem}: {case['name']}")
+        for path in sorted(FIXTURES.glob("*.yaml"))
+        for case in loader.load(path)
+    ]
