@@ -17,6 +17,7 @@ from gitsync.api.kinds import is_own_kind, is_release
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import await_served
+from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.live import LiveReader
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import (
@@ -83,7 +84,7 @@ class Syncer:
     options: SyncOptions = field(default_factory=SyncOptions)
 
     def __post_init__(self) -> None:
-        self._applier = Applier(self.cluster, FIELD_MANAGER)
+        self._applier = Applier(self.cluster, FIELD_MANAGER, OWNERS)
         self._pruner = Pruner(self.cluster, self.owner, self.index)
         self._inventory: Inventory | None = None
         self._held = ""
@@ -227,11 +228,11 @@ class Syncer:
         manifest = stamped(step.desired.manifest, self.owner, commit, step.desired.origin, _edge_origins(step.desired))
         try:
             async with slots:
-                answer = await self._applier.apply(drop_nulls(manifest))
+                answer, taken_from = await self._applier.apply_over(drop_nulls(manifest), live)
         except (ApiError, NotReadyInTime, WebhookUnavailable) as error:
             report.failed(step.key, error, origin)
             return None
-        if live is None and _only_by(FIELD_MANAGER, answer):
+        if live is None and not taken_from and _only_by(FIELD_MANAGER, answer):
             report.done("created", step.key, origin)
         elif live is None:
             report.done("changed", step.key, origin, "adopted: was in the cluster already")
