@@ -47,6 +47,18 @@ DEPENDS_ON_ORIGIN_ANNOTATION: Final = "gitsync.dev/depends-on-origin"
 OWNER_ANNOTATION: Final = "gitsync.dev/owner"
 # Label: the name of the sync that applies an object.
 SYNC_LABEL: Final = "gitsync.dev/sync"
+#: All that a sync writes on what it applies.
+SYNC_MARKS: Final = frozenset(
+    {
+        COMMIT_ANNOTATION,
+        COMMIT_AUTHOR_ANNOTATION,
+        COMMIT_SUBJECT_ANNOTATION,
+        ORIGIN_ANNOTATION,
+        DEPENDS_ON_ORIGIN_ANNOTATION,
+        OWNER_ANNOTATION,
+        SYNC_LABEL,
+    }
+)
 
 # An object with one of these, valued PRUNE_DISABLED, stays in the cluster when it leaves Git.
 PRUNE_ANNOTATION: Final = "gitsync.dev/prune"

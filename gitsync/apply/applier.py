@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence, Set
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.delete import wait_deleted
+from gitsync.apply.fieldmanagers import Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
+from gitsync.errors import Conflict, Forbidden, Invalid, NotFound
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
+log = structlog.get_logger(__name__)
+
 #: Seconds to wait for an object that is on its way out before applying its successor.
 GONE_TIMEOUT = 60.0
+#: The status by which the API server refuses an object that it can read.
+_REFUSED = 422
+
+
+class Applied(NamedTuple):
+    """The API server's answer, and whose fields were taken over."""
+
+    object: Manifest
+    taken_from: tuple[str, ...] = ()
 
 
 class Applier:
-    """Applies with one field manager."""
+    """Applies with one field manager. It takes over what those in ``take_over_from`` wrote to the objects that it
+    applies, so that what its manifests do not have goes (see fieldmanagers).
+    """
 
-    def __init__(self, cluster: Cluster, manager: str) -> None:
+    def __init__(self, cluster: Cluster, manager: str, take_over_from: Set[Writer] = frozenset()) -> None:
         self._cluster = cluster
         self._manager = manager
+        self._take_over_from = take_over_from
 
     async def apply_all(
         self, manifests: Sequence[Manifest], put: Callable[[Manifest], Awaitable[Manifest]] | None = None
@@ -44,14 +62,97 @@ class Applier:
         return applied
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Apply one object; one that is being deleted is waited out first, since an apply to it would be lost."""
-        answer = await self.send(manifest)
-        if "deletionTimestamp" in answer["metadata"]:
-            await wait_deleted(self._cluster, [ObjectKey.of(answer)], GONE_TIMEOUT)
-            answer = await self.send(manifest)
-        return answer
+        """Apply one object; see ``apply_over``."""
+        return (await self.apply_over(manifest, None)).object
 
-    async def send(self, manifest: Manifest) -> Manifest:
-        """Apply one object as it is now. The answer may be of one that is being deleted."""
-        answer: Manifest = await self._cluster.apply(manifest, manager=self._manager)
-        return answer
+    async def apply_over(self, manifest: Manifest, live: Manifest | None) -> Applied:
+        """Apply one object; one that is being deleted is waited out first, since an apply to it would be lost.
+
+        Raises: as ``send``; NotReadyInTime when the one that is being deleted does not go.
+        """
+        applied = await self.send(manifest, live)
+        if "deletionTimestamp" in applied.object["metadata"]:
+            await wait_deleted(self._cluster, [ObjectKey.of(applied.object)], GONE_TIMEOUT)
+            applied = await self.send(manifest, None)
+        return applied
+
+    async def send(self, manifest: Manifest, live: Manifest | None) -> Applied:
+        """Apply one object at once. What comes out may be on its way to be deleted: then the apply is lost with it.
+
+        Costs one request where nobody's fields are to be taken over. Where some are, and the object as it is now is
+        given as ``live``, they are taken first, so that the object changes once. If not, the answer shows them: then
+        they are taken, and the manifest is applied once more. An apply that is killed in between is finished by the
+        next one.
+
+        Raises: ApiError, ClusterUnavailable.
+        """
+        taken = await self._take_over(manifest, live) if live is not None else ()
+        try:
+            answer = await self._cluster.apply(manifest, manager=self._manager)
+        except Invalid as error:
+            # Perhaps only together with what somebody else wrote: of some fields, an object may have but one.
+            found = await self._take_over(manifest, None) if error.status == _REFUSED else ()
+            if not found:
+                raise
+            taken += found
+            answer = await self._cluster.apply(manifest, manager=self._manager)
+        if "deletionTimestamp" in answer["metadata"]:
+            return Applied(answer, taken)
+        if found := await self._take_over(manifest, answer):
+            taken += found
+            answer = await self._cluster.apply(manifest, manager=self._manager)
+        return Applied(answer, taken)
+
+    async def dry_run(self, manifest: Manifest) -> Manifest:
+        """What applying one object would make of it; changes nothing. Costs one request more where fields would go
+        because they are taken over: what an object is without them, the API server has to say (defaults come back).
+
+        Raises: ApiError, ClusterUnavailable.
+        """
+        try:
+            answer = await self._cluster.apply(manifest, manager=self._manager, dry_run=True)
+        except Invalid as error:
+            after = await self._merged(manifest) if error.status == _REFUSED else None
+            if after is None:
+                raise
+            return await self._replaced(after)
+        after = pruned(answer, manifest, self._manager, self._take_over_from)
+        return answer if after is answer else await self._replaced(after)
+
+    async def _merged(self, manifest: Manifest) -> Manifest | None:
+        version = manifest["apiVersion"].rpartition("/")[2]
+        live = await self._cluster.find(ObjectKey.of(manifest), version=version)
+        return merged(live, manifest, self._manager, self._take_over_from) if live is not None else None
+
+    async def _replaced(self, after: Manifest) -> Manifest:
+        """What the API server would make of an object, if that were put in its place."""
+        metadata = {name: value for name, value in after["metadata"].items() if name != "managedFields"}
+        try:
+            return await self._cluster.replace({**after, "metadata": metadata}, manager=self._manager, dry_run=True)
+        except (Conflict, Forbidden):
+            return after  # changed just now, or only ever applied by us: without the server's defaults, then
+
+    async def _take_over(self, manifest: Manifest, live: Manifest | None) -> tuple[str, ...]:
+        """Take over fields of an object; ``live`` is how it is now, None when that is not known. Returns whose."""
+        from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
+
+        key, known = ObjectKey.of(manifest), [live] if live is not None else []
+
+        async def attempt() -> tuple[str, ...]:
+            now = known.pop() if known else await self._cluster.find(key)
+            found = taken_over(now, manifest, self._manager, self._take_over_from) if now is not None else None
+            if now is None or found is None:
+                return ()
+            metadata = {**found.metadata, "resourceVersion": now["metadata"]["resourceVersion"]}
+            await self._cluster.patch(key, {"metadata": metadata}, manager=self._manager)
+            return found.managers
+
+        if not self._take_over_from:
+            return ()
+        try:
+            managers = await retry_on_conflict(attempt)
+        except NotFound:  # deleted meanwhile
+            return ()
+        if managers:
+            log.info("fields taken over", object=str(key), **{"from": ", ".join(managers)})
+        return managers

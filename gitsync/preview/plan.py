@@ -15,6 +15,8 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.api.names import DRIFTED, FIELD_MANAGER, HELM_FIELD_MANAGER, TRUE
+from gitsync.apply.applier import Applier
+from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.namespaces import fill_namespaces
 from gitsync.apply.ownership import kept, owned
 from gitsync.apply.readiness import check_expressions
@@ -149,7 +151,7 @@ class Previewer:
         async with self._slots:
             try:
                 live = await self.cluster.find(key)
-                after = await self.cluster.apply(manifest, manager=manager, dry_run=True)
+                after = await Applier(self.cluster, manager, OWNERS).dry_run(manifest)
             except (KindUnknown, NotFound):
                 live, after = None, manifest  # its kind or Namespace comes with the same commit
             except ApiError as error:

@@ -17,9 +17,10 @@ from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.kinds import is_release
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
-from gitsync.apply.applier import Applier
+from gitsync.apply.applier import Applied, Applier
 from gitsync.apply.crds import CRD_TIMEOUT, await_served
 from gitsync.apply.delete import wait_deleted
+from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import (
     ApiError,
@@ -71,7 +72,7 @@ class Rollout:
     forgotten: list[ObjectKey] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._applier = Applier(self.cluster, FIELD_MANAGER)
+        self._applier = Applier(self.cluster, FIELD_MANAGER, OWNERS)
         self._steps = [step for stage in self.plan.stages for step in stage]
         #: Set when a step has been taken, has failed, or waits for something: what comes after it need not wait more.
         self._tried = {step.key: asyncio.Event() for step in self._steps}
@@ -181,21 +182,21 @@ class Rollout:
         commit = _commit_for(step, self.report.commit)
         manifest = drop_nulls(stamped(step.desired.manifest, self.owner, commit, origin, edge_origins(step.desired)))
         async with self.slots:
-            answer = await self._applier.send(manifest)
-        while "deletionTimestamp" in answer["metadata"]:
+            applied = await self._applier.send(manifest, step.live)
+        while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()
             await wait_deleted(self.cluster, [step.key], GONE_TIMEOUT)
             async with self.slots:
-                answer = await self._applier.send(manifest)
-        self._note(step, answer)
+                applied = await self._applier.send(manifest, None)
+        self._note(step, applied)
         if step.key in self._served:
             self._tried[step.key].set()
-            await self._until_served(step.key, answer)
+            await self._until_served(step.key, applied.object)
 
-    def _note(self, step: Step, answer: Manifest) -> None:
-        live, origin = step.live, str(step.desired.origin)
-        if live is None and _only_by(FIELD_MANAGER, answer):
+    def _note(self, step: Step, applied: Applied) -> None:
+        live, answer, origin = step.live, applied.object, str(step.desired.origin)
+        if live is None and not applied.taken_from and _only_by(FIELD_MANAGER, answer):
             self.report.done("created", step.key, origin)
         elif live is None:
             self.report.done("changed", step.key, origin, "adopted: was in the cluster already")

@@ -11,8 +11,9 @@ import structlog
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
-from gitsync.apply.clientside import ClientSide, take_over_fields
+from gitsync.apply.clientside import ClientSide
 from gitsync.apply.delete import Deletion, WantedBy, delete_objects, find_all, nobody
+from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.ownership import belongs_to, kept, owned
 from gitsync.apply.recreate import Force, Put, Recreating
 from gitsync.apply.wait import names
@@ -59,9 +60,9 @@ class RevisionApplier:
     Of an action that is taken up again, what it had created before the interruption is not known, and never cleaned up.
     """
 
-    def __init__(self, cluster: Cluster, applier: Applier, ref: ReleaseRef, manner: ApplyManner) -> None:
+    def __init__(self, cluster: Cluster, ref: ReleaseRef, manner: ApplyManner) -> None:
         self._cluster = cluster
-        self._applier = applier
+        self._applier = Applier(cluster, HELM_FIELD_MANAGER, OWNERS)
         self._ref = ref
         self._manner = manner
         self._created: list[Manifest] = []
@@ -85,11 +86,12 @@ class RevisionApplier:
         if self._manner.client_side:
             return ClientSide(self._cluster, HELM_FIELD_MANAGER, earlier).apply
         foreign = self._manner.was_client_side or marked(item for versions in earlier.values() for item in versions)
-        return self._take_over if foreign else self._applier.apply
+        return self._look_first if foreign else self._applier.apply
 
-    async def _take_over(self, manifest: Manifest) -> Manifest:
-        await take_over_fields(self._cluster, ObjectKey.of(manifest), HELM_FIELD_MANAGER)
-        return await self._applier.apply(manifest)
+    async def _look_first(self, manifest: Manifest) -> Manifest:
+        """Where another tool's fields are to be expected: so they go in the same change, not in one after it."""
+        live = await self._cluster.find(ObjectKey.of(manifest))
+        return (await self._applier.apply_over(manifest, live)).object
 
     async def remove(self, manifests: Sequence[Manifest]) -> Deletion:
         """Delete objects, the last one first, as far as they are there, the release's, and nobody else's to be.

@@ -19,6 +19,7 @@ from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds
 from gitsync.apply.delete import find_all
+from gitsync.apply.fieldmanagers import OTHER_TOOLS
 from gitsync.apply.namespaces import fill_namespaces, served, served_keys
 from gitsync.apply.ownership import HELM_OBJECTS
 from gitsync.apply.wait import WaitFor, wait_ready
@@ -70,7 +71,7 @@ class Deployer:
         self._cluster = cluster
         self._records = records
         self._slots = slots
-        self._applier = Applier(cluster, HELM_FIELD_MANAGER)
+        self._applier = Applier(cluster, HELM_FIELD_MANAGER, OTHER_TOOLS)
         self._hooks = Hooks(cluster, self._applier)
 
     async def deploy(
@@ -156,7 +157,7 @@ class Deployer:
         options: ActionOptions,
         interrupt: Interrupt,
     ) -> Deployed:
-        revision_applier = RevisionApplier(self._cluster, self._applier, ref, manner_of(pending, before, options))
+        revision_applier = RevisionApplier(self._cluster, ref, manner_of(pending, before, options))
         try:
             await self._apply_crds(content.crds, options, interrupt)
             pending = await self._run_hooks("pre", ref, pending, options, interrupt)
