@@ -110,7 +110,9 @@ class Syncer:
         prune = to_prune(inventory, desired.objects.keys())
         leaving = {Claimant.of_release(entry.key) for entry in prune if is_release(entry.key)}
         steps = tuple(self._step(item, inventory, live, leaving) for item in objects)
-        unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in prune))
+        # What a release has by now is not missing in Git, wherever its file is.
+        missing = [entry for entry in prune if not self.claims.claimants(entry.key, but=self.owner.claimant)]
+        unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in missing))
         desired = replace(desired, errors=(*desired.errors, *unread))
         prune_skipped = _why_not_pruned(desired, self.options.prune)
         return SyncPlan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,16 @@ async def placed(desired: Desired, cluster: Cluster, namespace: str) -> Desired:
             hint="one names its namespace, the other gets it by default; none of them is applied",
         )
         for key, twins in found.items()
-        if len(twins) > 1
+        if _differ(twins)
         for number, twin in enumerate(twins[:2])
     ]
-    objects = {key: twins[0] for key, twins in found.items() if len(twins) == 1}
+    objects = {key: twins[0] for key, twins in found.items() if not _differ(twins)}
     return replace(desired, objects=objects, errors=(*desired.errors, *errors))
+
+
+def _differ(twins: Sequence[DesiredObject]) -> bool:
+    """Whether objects that turn out to be one are not the same; equal ones are that one object."""
+    return any(twin.manifest != twins[0].manifest for twin in twins)
 
 
 async def _placed(item: DesiredObject, desired: Desired, cluster: Cluster, namespace: str) -> DesiredObject:
