@@ -344,6 +344,49 @@ async def test_a_tree_that_multiplies_itself_is_refused_in_bounded_memory(
     assert time.monotonic() - started < 5
 
 
+async def test_a_file_very_far_down_cannot_be_read_and_one_without_end_is_refused(
+    origin: Repository, mirror: Mirror
+) -> None:
+    def far_down(depth: int) -> str:
+        path = "/".join(["d"] * depth) + "/f"
+        commit = f"commit refs/heads/main\ncommitter G <g> 1 +0000\ndata 1\nm\nM 100644 inline {path}\ndata 1\nx\n"
+        origin.git("fast-import", "--quiet", "--force", stdin=commit.encode())
+        return origin.git("rev-parse", "main")
+
+    far = far_down(3000)
+    await mirror.fetch(far)
+    (entry,) = await mirror.tree(far)
+    assert entry.unreadable == "a path of more than 4096 bytes"
+
+    endless = far_down(9000)
+    await mirror.fetch(endless)
+    with pytest.raises(GitRefused, match="list of this commit's files is larger than 64 MiB"):
+        await mirror.artifact(endless)
+
+
+async def test_a_small_repository_of_many_paths_of_one_file_is_listed_in_bounded_time(
+    origin: Repository, mirror: Mirror
+) -> None:
+    """And links do not make more of it."""
+    blob = origin.git("hash-object", "-w", "--stdin", stdin=b"a: 1\n")
+    files = "".join(f"100644 blob {blob}\tm{number:04}.yaml\n" for number in range(2000))
+    inner = origin.git("mktree", stdin=files.encode())
+    link = origin.git("hash-object", "-w", "--stdin", stdin=b"../d00")
+    top = "".join(f"040000 tree {inner}\td{number:02}\n" for number in range(100))
+    linked = "".join(f"120000 blob {link}\tl{number:03}\n" for number in range(500))
+    top += f"040000 tree {origin.git('mktree', stdin=linked.encode())}\tlinks\n"
+    commit_id = origin.git("commit-tree", origin.git("mktree", stdin=top.encode()), "-m", "bomb")
+    origin.git("update-ref", "refs/heads/main", commit_id)
+    await mirror.fetch(commit_id)
+
+    started = time.process_time()
+    entries = await mirror.tree(commit_id)
+    assert time.process_time() - started < 20
+    assert 200_000 < len(entries) < 600_000
+    assert entries[-1].unreadable.endswith("with which the tree would hold more than gitsync reads")
+    assert await mirror.read([entries[0].blob_id]) == {blob: b"a: 1\n"}
+
+
 async def test_files_that_are_too_large_together_are_refused(
     origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
