@@ -19,6 +19,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.charts import install_order, parse_objects
 from gitsync.diff import subset_differs
 from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
+from gitsync.health import stuck_pods
 from gitsync.release.apply import Applier
 from gitsync.release.hooks import HookFailed, HookRun, Hooks
 from gitsync.release.inventory import crds_of, inventory
@@ -34,7 +35,6 @@ from gitsync.release.records import (
 )
 from gitsync.release.rollout import Rollout, apply_method, manner_of
 from gitsync.release.storage import MANAGER, RecordStore
-from gitsync.release.stuck import stuck_pods
 from gitsync.release.takeover import Newcomers
 from gitsync.release.wait import WaitFor, wait_ready
 

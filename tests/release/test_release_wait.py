@@ -13,13 +13,12 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import HealthCheck
 from gitsync.cluster import Cluster
 from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
-from gitsync.health import Health, helm_waits_for
+from gitsync.health import Health, helm_waits_for, stuck_pods
 from gitsync.release.apply import Applier
 from gitsync.release.expressions import Expressions
 from gitsync.release.interrupt import Interrupt
 from gitsync.release.readiness import HealthChecks, Readiness
 from gitsync.release.reasons import SILENCE, telling
-from gitsync.release.stuck import stuck_pods
 from gitsync.release.wait import WaitFor, names, older, wait_ready
 from tests.controlplane.cluster import Cluster as ControlPlane
 
