@@ -1,13 +1,14 @@
 """Is this object ready, failed, or in progress, and why: pure functions on live objects, one file per kind.
 
-The rules are kstatus', Helm's and Argo CD's where these agree; each file says where they do not, and which it follows.
-Start at ``assess``.
+The verdicts are those of kstatus, by which Helm 4 and Flux wait. The few that are not stand in a table of
+docs/concepts.md, with the reason, and a test holds both against kstatus' own code. Start at ``assess``.
 """
 
 from gitsync.health.expressions import ASKED, before_asking, by_answers
 from gitsync.health.model import MESSAGE_LIMIT, READY, Health, Status, one_line, progressing
 from gitsync.health.registry import assess, finished, has_health, helm_waits_for
 from gitsync.health.selection import pods_of
+from gitsync.health.stuckpods import stuck_pods
 
 __all__ = [
     "ASKED",
@@ -24,4 +25,5 @@ __all__ = [
     "one_line",
     "pods_of",
     "progressing",
+    "stuck_pods",
 ]

@@ -77,10 +77,10 @@ def _lag(manifest: Manifest, want: int) -> tuple[str, str]:
         return "OldReplicasLeft", left
     if min(ready, updated, there) < want:
         return "ReplicasNotReady", f"{min(ready, there)} of {want} replicas ready"
-    if available < want:
-        return "ReplicasNotAvailable", f"{available} of {want} replicas available"
     if there > want:
         return "ReplicasToRemove", f"{_replicas(there - want)} too many"
+    if available < updated:
+        return "ReplicasNotAvailable", f"{available} of {updated} replicas available"
     return "", ""
 
 

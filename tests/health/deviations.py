@@ -1,6 +1,4 @@
-"""Where gitsync says something else of an object than kstatus does, and why: all there is. docs/concepts.md has the same
-table for users.
-"""
+"""Where gitsync says something else of an object than kstatus does, and why: the table of docs/concepts.md."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from typing import Final
 from gitsync.api.identity import Manifest
 from gitsync.health import Status
 
-#: What each of its answers is to those who wait: ready, failed for good, or to be waited for. It answers Unknown to what
-#: it cannot read.
+#: What each of its answers is to those who wait: ready, failed for good, or to be waited for. Of what it cannot read it
+#: says Unknown.
 _MEANS: Final[dict[str, Status]] = {
     "Current": "ready",
     "Failed": "failed",

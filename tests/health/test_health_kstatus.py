@@ -22,7 +22,7 @@ from tests.controlplane.cluster import Cli
 from tests.health.deviations import DEVIATIONS, Deviation
 from tests.health.kstatus import Kstatus
 from tests.health.live import WORKLOADS, history, look, until
-from tests.health.objects import GENERATED
+from tests.health.objects import GENERATED, Kind
 from tests.health.recorded import cases
 
 CONCEPTS = Path(__file__).parents[2] / "docs" / "concepts.md"
@@ -78,7 +78,7 @@ COLLECTIONS = (
 
 
 def deviation(kstatus: Kstatus, manifest: Manifest) -> Deviation | None:
-    """Why the verdicts on an object differ; None when they do not. Fails when they differ for no reason that is known."""
+    """Why the verdicts on an object differ; None when they do not. Fails when they differ for no known reason."""
     ours, theirs = assess(manifest).status, kstatus.judge(manifest)
     if ours == theirs:
         return None
@@ -92,12 +92,12 @@ def test_fixture(case: dict[str, Any], kstatus: Kstatus) -> None:
     deviation(kstatus, case["manifest"])
 
 
-@pytest.mark.parametrize("kind", GENERATED)
-def test_generated(kind: str, kstatus: Kstatus) -> None:
+@pytest.mark.parametrize("kind", GENERATED, ids=lambda kind: str(kind.name))
+def test_generated(kind: Kind, kstatus: Kstatus) -> None:
     seen: set[Status] = set()
 
-    @settings(max_examples=150, derandomize=True)
-    @given(GENERATED[kind])
+    @settings(max_examples=12 * len(kind.changes), derandomize=True)
+    @given(kind.objects())
     def agree(manifest: Manifest) -> None:
         deviation(kstatus, manifest)
         seen.add(assess(manifest).status)

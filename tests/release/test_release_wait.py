@@ -20,8 +20,7 @@ from gitsync.apply.wait import WaitFor, names, older, wait_ready
 from gitsync.cel.expressions import Expressions
 from gitsync.cluster import Cluster
 from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
-from gitsync.health import Health, helm_waits_for
-from gitsync.release.stuck import stuck_pods
+from gitsync.health import Health, helm_waits_for, stuck_pods
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import SILENCE, reporting
 from tests.controlplane.cluster import Cluster as ControlPlane

@@ -25,6 +25,7 @@ from gitsync.apply.ownership import HELM_OBJECTS
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.diff import subset_differs
 from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
+from gitsync.health import stuck_pods
 from gitsync.release.action.adopt import Adoption
 from gitsync.release.action.apply_revision import RevisionApplier, manner_of
 from gitsync.release.action.hooks import HookFailed, HookRun, Hooks
@@ -48,7 +49,6 @@ from gitsync.release.storage.record import (
     timestamp,
 )
 from gitsync.release.storage.store import RecordStore
-from gitsync.release.stuck import stuck_pods
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -1,4 +1,4 @@
-"""A StatefulSet that a fix cannot reach. Pure.
+"""A StatefulSet that a fix cannot reach.
 
 Kubernetes' documentation of StatefulSets ("Forced rollback"): with the OrderedReady policy the controller waits for a
 broken pod to become ready before it replaces it, even when the template has been mended since; somebody has to delete
