@@ -38,22 +38,23 @@ async def await_served(cluster: Cluster, crds: Iterable[Manifest]) -> None:
     """Wait until discovery names the kinds of CustomResourceDefinitions, which it does a little after they are
     established. Gives up silently: whoever applies such a kind is told that it is unknown.
     """
+    for spec in (crd["spec"] for crd in crds):
+        for version in (item["name"] for item in spec["versions"] if item.get("served")):
+            await await_kind(cluster, spec["group"], spec["names"]["kind"], version)
+
+
+async def await_kind(cluster: Cluster, group: str, kind: str, version: str, timeout: float = SERVED_TIMEOUT) -> None:  # noqa: ASYNC109
+    """Wait until discovery names a kind, at most ``timeout`` seconds; gives up silently."""
+    looks = 0
     try:
-        async with asyncio.timeout(SERVED_TIMEOUT):
-            for spec in (crd["spec"] for crd in crds):
-                for version in (item["name"] for item in spec["versions"] if item.get("served")):
-                    await _until_served(cluster, spec["group"], spec["names"]["kind"], version)
+        async with asyncio.timeout(timeout):
+            while not await _is_served(cluster, group, kind, version):
+                looks += 1
+                if looks == SILENCE / _LOOK:
+                    await report(f"{kind}: {group}/{version} is not served yet")
+                await asyncio.sleep(_LOOK)  # there is no watch that tells what discovery will say
     except TimeoutError:
         return
-
-
-async def _until_served(cluster: Cluster, group: str, kind: str, version: str) -> None:
-    looks = 0
-    while not await _is_served(cluster, group, kind, version):
-        looks += 1
-        if looks == SILENCE / _LOOK:
-            await report(f"{kind}: {group}/{version} is not served yet")
-        await asyncio.sleep(_LOOK)  # there is no watch that tells what discovery will say
 
 
 async def _is_served(cluster: Cluster, group: str, kind: str, version: str) -> bool:

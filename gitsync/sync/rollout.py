@@ -18,7 +18,7 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.kinds import is_release
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier
-from gitsync.apply.crds import CRD_TIMEOUT, await_served
+from gitsync.apply.crds import CRD_TIMEOUT, await_kind, await_served
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.wait import WaitFor, wait_ready
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 #: Seconds for the predecessor of an object, which is being deleted, to be gone.
 GONE_TIMEOUT = 60.0
+#: Seconds to look whether a release that has just become ready has brought a kind.
+JUST_BROUGHT = 3.0
 #: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
 _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 
@@ -166,6 +168,9 @@ class Rollout:
                 if not await self._releases.changed_since(seen):
                     self.report.failed(step.key, error, origin)
                     return
+                if isinstance(error, KindUnknown):  # discovery says a little later what a release has brought
+                    version = step.desired.manifest["apiVersion"].rpartition("/")[2]
+                    await await_kind(self.cluster, step.key.group, step.key.kind, version, JUST_BROUGHT)
             except (ApiError, NotReadyInTime) as error:
                 self.report.failed(step.key, error, origin)
                 return
