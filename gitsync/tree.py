@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +21,17 @@ class TreeEntry:
     blob_id: str
     size: int
     unreadable: str = ""
+
+
+class Tree(Protocol):
+    """An immutable tree of files that is read in place: a commit's, or whatever else a source yields."""
+
+    async def entries(self, path: str = "") -> Sequence[TreeEntry]:
+        """The files below a directory, the root by default, their paths counted from the tree's root; none when there
+        is no such directory."""
+
+    async def tree_id(self, path: str) -> str | None:
+        """What identifies the content of a directory; None when there is none."""
+
+    async def read(self, blob_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """The contents of files, by the ids that ``entries`` gives."""

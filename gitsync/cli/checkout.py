@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from gitsync.api.identity import CommitInfo, Origin
 from gitsync.cli.output import progress
 from gitsync.errors import GitRefused
 from gitsync.manifests import Desired, Entry, ManifestReader
+from gitsync.tree import Tree as FileTree
+from gitsync.tree import TreeEntry
 
 if TYPE_CHECKING:
     from gitsync.settings import Settings
@@ -32,22 +35,16 @@ class Tree:
     """
 
     commit: CommitInfo
-    entries: Sequence[Entry]
-    read: Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
+    files: FileTree
     path: str
     shown: Callable[[str], str]
 
     async def desired(self, settings: Settings) -> Desired:
         """What the files want."""
+        entries = [Entry(item.path, item.blob_id, item.size) for item in await self.files.entries()]
         reader = ManifestReader(settings.default_namespace)
-        return await reader.read(self.commit, self.entries, self.read, root=self.path)
-
-    async def files_below(self, path: str) -> dict[str, bytes]:
-        """The files of a directory, by their path inside it; none when there is no such directory."""
-        prefix = f"{path}/" if path else ""
-        inside = [entry for entry in self.entries if entry.path.startswith(prefix)]
-        contents = await self.read([entry.blob_id for entry in inside])
-        return {entry.path.removeprefix(prefix): contents[entry.blob_id] for entry in inside}
+        desired = await reader.read(self.commit, entries, self.files.read, root=self.path)
+        return replace(desired, tree=self.files)
 
     def place(self, origin: Origin) -> str:
         """``file:line:column`` for people."""
@@ -68,7 +65,7 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
         return
     from gitsync.agent.agent import git_source
-    from gitsync.git import Mirror, redacted_url
+    from gitsync.git import CommitTree, Mirror, redacted_url
 
     chosen = settings.model_copy(update={"repo": target})
     source = git_source(chosen)
@@ -76,9 +73,8 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
     try:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
-            found = await mirror.tree(commit.id)
-        entries = [Entry(item.path, item.blob_id, item.size) for item in found]
-        yield Tree(commit, entries, mirror.read, settings.path, lambda path: path)
+            files = await CommitTree.of(mirror, commit.id)
+        yield Tree(commit, files, settings.path, lambda path: path)
     finally:
         await mirror.close()
 
@@ -103,18 +99,37 @@ def _working_tree(directory: Path, path: str) -> Tree:
     if not wanted.is_dir():
         raise GitRefused(f"there is no directory {path!r} in {directory}")
     top, names = _listed(wanted)
-
-    async def read(paths: Sequence[str]) -> dict[str, bytes]:
-        return await asyncio.to_thread(lambda: {name: (top / name).read_bytes() for name in paths})
-
     below = wanted.resolve().relative_to(top)
     return Tree(
         commit=CommitInfo("", subject="working tree"),
-        entries=_entries(top, names),
-        read=read,
+        files=WorkingTree(top, names),
         path="" if below == Path() else below.as_posix(),
         shown=lambda name: os.path.relpath(top / name),
     )
+
+
+class WorkingTree:
+    """See gitsync.tree.Tree. Files are known by their paths, since nobody says when one changes."""
+
+    def __init__(self, top: Path, names: Sequence[str]) -> None:
+        self._top = top
+        self._entries = _entries(top, names)
+
+    async def entries(self, path: str = "") -> Sequence[TreeEntry]:
+        """The files below a directory."""
+        return [entry for entry in self._entries if entry.path.startswith(f"{path}/")] if path else self._entries
+
+    async def tree_id(self, path: str) -> str | None:
+        """A digest over the files below a directory, read for that."""
+        names = [entry.path for entry in await self.entries(path)]
+        if not names:
+            return None
+        contents = sorted((await self.read(names)).items())
+        return await asyncio.to_thread(lambda: hashlib.sha256(repr(contents).encode()).hexdigest())
+
+    async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
+        """The contents of files."""
+        return await asyncio.to_thread(lambda: {name: (self._top / name).read_bytes() for name in blob_ids})
 
 
 def _listed(directory: Path) -> tuple[Path, list[str]]:
@@ -151,7 +166,7 @@ def _walk(directory: Path) -> list[str]:
     return sorted(names)
 
 
-def _entries(top: Path, names: Sequence[str]) -> list[Entry]:
+def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
     """Regular files only, as in a commit's tree; a deleted file is still listed by git."""
     entries = []
     for name in names:
@@ -160,5 +175,5 @@ def _entries(top: Path, names: Sequence[str]) -> list[Entry]:
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            entries.append(Entry(name, name, status.st_size))
+            entries.append(TreeEntry(name, name, status.st_size))
     return entries

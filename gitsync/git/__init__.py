@@ -8,10 +8,12 @@ from gitsync.git.mirror import Mirror, mirror_name
 from gitsync.git.poll import Poll, Poller
 from gitsync.git.source import GitCredentials, GitSource, redacted_url
 from gitsync.git.store import MAX_READ, TreeEntry
+from gitsync.git.tree import CommitTree
 from gitsync.git.watch import watch_local
 
 __all__ = [
     "MAX_READ",
+    "CommitTree",
     "GitCredentials",
     "GitSource",
     "Mirror",

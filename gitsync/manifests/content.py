@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gitsync.api import CommitInfo, FieldPath, Manifest, ObjectKey, Resource
     from gitsync.errors import ManifestError
+    from gitsync.tree import Tree
 
 
 class Source:
@@ -85,13 +86,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Desired:
-    """What a commit wants. ``files`` counts the files that were looked at; ``held`` are those left alone on purpose."""
+    """What a commit wants. ``files`` counts the files that were looked at; ``held`` are those left alone on purpose.
+
+    ``tree`` is the whole tree that it was read from: charts and their values files are in it too.
+    """
 
     commit: CommitInfo
     objects: dict[ObjectKey, DesiredObject]
     errors: tuple[ManifestError, ...] = ()
     files: int = 0
     held: frozenset[str] = frozenset()
+    tree: Tree | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ import structlog
 
 from gitsync.api.chart import ChartSpec
 from gitsync.api.conditions import remove_condition, set_condition
-from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_IN_STORAGE,
@@ -21,7 +20,6 @@ from gitsync.api.names import (
     FALSE,
     FETCH_FAILED,
     FIELD_MANAGER,
-    HELM_REPOSITORY,
     INDEXATION_FAILED,
     READY,
     RECONCILING,
@@ -105,17 +103,11 @@ class HelmRepositories:
             self._on_change(key)
         return repository.spec.interval
 
-    async def locate(self, release: HelmRelease) -> ChartArtifact:
-        """The chart that a release asks for, in the index as it was last read.
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository that was read.
 
-        Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
+        Raises: SourceNotReady when there is none, ChartRepositoryUnavailable when it has not been read yet.
         """
-        key = release.source
-        if release.spec.chart is None or key.kind != HELM_REPOSITORY:
-            raise SourceNotReady(
-                f"charts from a {key.kind} are not supported yet", hint="use a HelmRepository, or the synced repository"
-            )
-        wanted = release.spec.chart.spec
         spec = self._specs.get(key)
         if spec is None:
             manifest = self._watch.get(key)
@@ -123,7 +115,7 @@ class HelmRepositories:
                 raise missing(key, self._cluster.namespace)
             url = str((manifest.get("spec") or {}).get("url", ""))
             raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
-        return await locate_in(self._repositories, spec, wanted)
+        return spec
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -199,6 +191,55 @@ async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wante
     digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
     artifact = ChartArtifact(chart, entry.version, digest, partial(repositories.fetch, spec, chart, entry.version))
     return with_values_files(repositories.charts, artifact, wanted)
+
+
+class CommitHelmRepositories:
+    """The HelmRepositories as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count. An index is read when it is needed.
+    """
+
+    def __init__(
+        self,
+        repositories: ChartRepositories,
+        desired: Mapping[ObjectKey, HelmRepository],
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._repositories = repositories
+        self._desired = desired
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+        self._read: dict[ObjectKey, RepositorySpec] = {}
+
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository, its index read anew the first time.
+
+        Raises: SourceNotReady, FieldErrors, ChartError, ChartRepositoryUnavailable.
+        """
+        if (known := self._read.get(key)) is not None:
+            return known
+        repository = self._get(key)
+        if repository is None:
+            raise missing(key, self._served)
+        spec = await self._spec(repository)
+        await self._repositories.refresh(spec)
+        self._read[key] = spec
+        return spec
+
+    def _get(self, key: ObjectKey) -> HelmRepository | None:
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        live = self._watch.get(key) if self._watch is not None else None
+        return HelmRepository.parse(live) if live is not None else None
+
+    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
+        if self._cluster is not None:
+            return await repository_spec(self._cluster, repository)
+        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
+            raise SourceNotReady(f"HelmRepository '{_name(repository.key)}' needs a Secret of the cluster")
+        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
 
 
 async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:

@@ -16,6 +16,7 @@ from gitsync.logs import commit_context
 from gitsync.runtime.backoff import Backoff
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
+from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
 
@@ -32,8 +33,9 @@ _SYNC = "sync"
 class SyncReconciler:
     """Keeps a cluster at the head of a repository."""
 
-    def __init__(self, source: CommitSource, syncer: Syncer, interval: float) -> None:
+    def __init__(self, source: CommitSource, syncer: Syncer, repository: SyncedRepository, interval: float) -> None:
         self._source = source
+        self._repository = repository
         self._mirror = source.mirror
         self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
@@ -102,6 +104,8 @@ class SyncReconciler:
             return self._backoff.next(name)
         finally:
             self.first_done.set()
+        if self.result.result == "held":
+            await self._stay()
         if self.result.result != "superseded":
             self._synced = commit.id
             self._full = False
@@ -110,6 +114,19 @@ class SyncReconciler:
             return max(10.0, self._backoff.next(name))
         self._backoff.reset(name)
         return None
+
+    async def _stay(self) -> None:
+        """A commit is held: charts stay those of the last commit that was not, also after a restart."""
+        current = self._repository.current
+        commit_id = current.commit.id if current is not None else (await self._syncer.inventory()).commit
+        if not commit_id:
+            return
+        try:
+            commit = await self._mirror.fetch(commit_id)  # which also keeps it in the mirror
+            if current is None:
+                self._repository.carry_out(Artifact.of(await self._source.read(commit)), ())
+        except GitsyncError as error:
+            log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)
 
     def _later(self, commit: CommitInfo, error: RetryableError) -> float:
         delay = max(self._backoff.next(_SYNC), error.retry_after or 0.0)
