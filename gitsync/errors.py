@@ -14,6 +14,7 @@
     ├── TerminalError                the same input fails again: needs a commit or a person
     │   ├── SettingsError            configuration that cannot be used
     │   ├── GitRefused               a URL, reference or credential that will never work
+    │   ├── ArtifactPathMissing      a directory that an artifact does not have, or that cannot be read in it
     │   ├── ManifestError            a file, document or field that cannot be used (file:line:column)
     │   ├── YamlError                text that is no YAML or JSON as Kubernetes reads it (line and column in the text)
     │   ├── FieldErrors              an object of our own kinds with fields that cannot be used
@@ -150,6 +151,16 @@ class SettingsError(TerminalError):
 
 class GitRefused(TerminalError):
     """A URL, reference or credential that is wrong, or a transport that is not allowed."""
+
+
+class ArtifactPathMissing(TerminalError):
+    """An artifact at ``revision`` has no directory ``path``. ``reason`` says what is there instead, "" for nothing."""
+
+    def __init__(self, path: str, *, revision: str, reason: str = "", hint: str = "") -> None:
+        super().__init__(f"there is no directory `{path}`" + (f": {reason}" if reason else ""), hint=hint)
+        self.path = path
+        self.revision = revision
+        self.reason = reason
 
 
 class ManifestError(TerminalError):

@@ -1,10 +1,18 @@
-"""The content of an artifact: an immutable tree of paths and blobs, wherever it came from. Plain data."""
+"""The content of an artifact: an immutable tree of paths and blobs, be it from Git, a registry or a bucket."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import hashlib
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from operator import attrgetter
+
+from gitsync.errors import ArtifactPathMissing
+
+#: Gives the contents of blobs by their ids; what it raises, ``Tree.read`` raises.
+ReadBlobs = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +31,91 @@ class TreeEntry:
     unreadable: str = ""
 
 
-class Tree(Protocol):
-    """An immutable tree of files that is read in place: a commit's, or whatever else a source yields."""
+class Tree:
+    """The files of an artifact at one ``revision`` (a commit's id, a digest), listed once and read when asked for.
 
-    async def entries(self, path: str = "") -> Sequence[TreeEntry]:
-        """The files below a directory, the root by default, their paths counted from the tree's root; none when there
-        is no such directory."""
+    ``digests`` are those of directories that the source knows anyway (the ids of Git's trees); all others are made of
+    what is below the directory. Paths are counted from the tree's root; ``./a/`` is ``a``, and ``""`` the root.
+    """
 
-    async def tree_id(self, path: str) -> str | None:
-        """What identifies the content of a directory; None when there is none."""
+    def __init__(
+        self, revision: str, entries: Iterable[TreeEntry], read: ReadBlobs, digests: Mapping[str, str] | None = None
+    ) -> None:
+        self.revision = revision
+        self._entries = sorted(entries, key=attrgetter("path"))
+        self._paths = [entry.path for entry in self._entries]
+        self._read = read
+        self._digests = dict(digests or {})
 
-    async def read(self, blob_ids: Sequence[str]) -> Mapping[str, bytes]:
-        """The contents of files, by the ids that ``entries`` gives."""
+    async def entries(self, path: str = "") -> list[TreeEntry]:
+        """What is below the directory ``path``, sorted by path.
+
+        Raises: ArtifactPathMissing when there is no such directory, or what is there cannot be read. Only the root may
+        be empty.
+        """
+        path = self._clean(path)
+        first, last = self._below(path)
+        if path and first == last:
+            raise ArtifactPathMissing(path, revision=self.revision, reason=self._instead(path))
+        return self._entries[first:last]
+
+    async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
+        """The contents of files, by the ids that entries have. Raises: what the source raises when it cannot."""
+        return await self._read(blob_ids)
+
+    async def directory_digest(self, path: str = "") -> str | None:
+        """A text that is another one when anything below the directory is; None when there is no such directory."""
+        try:
+            path = self._clean(path)
+        except ArtifactPathMissing:
+            return None
+        first, last = self._below(path)
+        if path and first == last:
+            return None
+        if path not in self._digests:
+            self._digests[path] = await asyncio.to_thread(_digest, self._entries[first:last], len(path))
+        return self._digests[path]
+
+    def _below(self, path: str) -> tuple[int, int]:
+        if not path:
+            return 0, len(self._paths)
+        return bisect_left(self._paths, f"{path}/"), bisect_left(self._paths, f"{path}0")  # "0" comes after "/"
+
+    def _clean(self, path: str) -> str:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise ArtifactPathMissing(path, revision=self.revision, reason="it leads out of the tree")
+        return "/".join(parts)
+
+    def _instead(self, path: str) -> str:
+        """What is where a directory was looked for, or above it."""
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            above = "/".join(parts[:count])
+            index = bisect_left(self._paths, above)
+            if index < len(self._paths) and self._paths[index] == above:
+                return f"`{above}` is {self._entries[index].unreadable or 'a file'}"
+        return ""
+
+
+async def changed_files(old: Tree | None, new: Tree) -> int:
+    """How many files were added, changed or removed between two trees: all of ``new`` without an old one. A file that
+    links lead to counts under each of its paths, a renamed one twice."""
+    before = await old.entries() if old else []
+    after = await new.entries()
+    return await asyncio.to_thread(_count_changed, before, after)
+
+
+def _count_changed(old: Sequence[TreeEntry], new: Sequence[TreeEntry]) -> int:
+    before = {entry.path: (entry.blob_id, entry.unreadable) for entry in old}
+    kept = sum(before.get(entry.path) == (entry.blob_id, entry.unreadable) for entry in new)
+    added_or_changed = len(new) - kept
+    after = {entry.path for entry in new}
+    return added_or_changed + sum(path not in after for path in before)
+
+
+def _digest(entries: Sequence[TreeEntry], cut: int) -> str:
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(f"{entry.path[cut:]}\0{entry.blob_id}\0{entry.unreadable}\0".encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Origin
 from gitsync.cli.output import progress
 from gitsync.errors import GitRefused
+from gitsync.git.links import expand
+from gitsync.git.listing import Item, Kind
 from gitsync.manifests import Desired, Entry, ManifestReader
 from gitsync.tree import Tree as FileTree
 from gitsync.tree import TreeEntry
@@ -41,7 +42,8 @@ class Tree:
 
     async def desired(self, settings: Settings) -> Desired:
         """What the files want."""
-        entries = [Entry(item.path, item.blob_id, item.size) for item in await self.files.entries()]
+        files = [item for item in await self.files.entries() if not item.unreadable]
+        entries = [Entry(item.path, item.blob_id, item.size) for item in files]
         reader = ManifestReader(settings.default_namespace)
         desired = await reader.read(self.commit, entries, self.files.read, root=self.path)
         return replace(desired, tree=self.files)
@@ -65,7 +67,7 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
         return
     from gitsync.agent.agent import git_source
-    from gitsync.git import CommitTree, Mirror, redacted_url
+    from gitsync.git import Mirror, redacted_url
 
     chosen = settings.model_copy(update={"repo": target})
     source = git_source(chosen)
@@ -73,7 +75,7 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
     try:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
-            files = await CommitTree.of(mirror, commit.id)
+            files = await mirror.artifact(commit.id)
         yield Tree(commit, files, settings.path, lambda path: path)
     finally:
         await mirror.close()
@@ -99,37 +101,17 @@ def _working_tree(directory: Path, path: str) -> Tree:
     if not wanted.is_dir():
         raise GitRefused(f"there is no directory {path!r} in {directory}")
     top, names = _listed(wanted)
+
+    async def read(paths: Sequence[str]) -> dict[str, bytes]:
+        return await asyncio.to_thread(lambda: {name: (top / name).read_bytes() for name in paths})
+
     below = wanted.resolve().relative_to(top)
     return Tree(
         commit=CommitInfo("", subject="working tree"),
-        files=WorkingTree(top, names),
+        files=FileTree("", _entries(top, names), read),
         path="" if below == Path() else below.as_posix(),
         shown=lambda name: os.path.relpath(top / name),
     )
-
-
-class WorkingTree:
-    """See gitsync.tree.Tree. Files are known by their paths, since nobody says when one changes."""
-
-    def __init__(self, top: Path, names: Sequence[str]) -> None:
-        self._top = top
-        self._entries = _entries(top, names)
-
-    async def entries(self, path: str = "") -> Sequence[TreeEntry]:
-        """The files below a directory."""
-        return [entry for entry in self._entries if entry.path.startswith(f"{path}/")] if path else self._entries
-
-    async def tree_id(self, path: str) -> str | None:
-        """A digest over the files below a directory, read for that."""
-        names = [entry.path for entry in await self.entries(path)]
-        if not names:
-            return None
-        contents = sorted((await self.read(names)).items())
-        return await asyncio.to_thread(lambda: hashlib.sha256(repr(contents).encode()).hexdigest())
-
-    async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
-        """The contents of files."""
-        return await asyncio.to_thread(lambda: {name: (self._top / name).read_bytes() for name in blob_ids})
 
 
 def _listed(directory: Path) -> tuple[Path, list[str]]:
@@ -167,13 +149,20 @@ def _walk(directory: Path) -> list[str]:
 
 
 def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
-    """Regular files only, as in a commit's tree; a deleted file is still listed by git."""
-    entries = []
+    """The files that these paths name, symbolic links followed as in a commit. A file is known by its path."""
+    items = {}
+    targets = {}
     for name in names:
         try:
             status = (top / name).lstat()
+            if stat.S_ISLNK(status.st_mode):
+                targets[name] = os.fsencode((top / name).readlink())
         except OSError:
+            continue  # a deleted file is still listed by git
+        kind = Kind.LINK if name in targets else Kind.FILE if stat.S_ISREG(status.st_mode) else None
+        if kind is None:
             continue
-        if stat.S_ISREG(status.st_mode):
-            entries.append(TreeEntry(name, name, status.st_size))
-    return entries
+        items[name] = Item(name, kind, name, status.st_size)
+        for folder in PurePosixPath(name).parents[:-1]:
+            items[str(folder)] = Item(str(folder), Kind.DIRECTORY, str(folder), 0)
+    return expand("", [items[path] for path in sorted(items)], targets).entries

@@ -206,7 +206,7 @@ async def own_artifacts(desired: Desired, name: str) -> Artifacts:
     urls = {}
     for release in desired.helm_releases.values():
         path = chart_path(release)
-        if path is not None and await desired.tree.tree_id(path) is not None:
+        if path is not None and await desired.tree.directory_digest(path) is not None:
             urls[release.source] = ""
     return Artifacts.of_commit(name, "", Artifact(desired.commit, desired.tree, urls))
 

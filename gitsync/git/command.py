@@ -14,18 +14,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
-from gitsync.errors import GitRefused, GitUnavailable
-from gitsync.git.library import git_python
+from gitsync.errors import GitUnavailable
+from gitsync.git.library import clean_git, no_git
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 MIB = 1 << 20
 
 #: How often a running git is looked after, in seconds: is it to stop, does its guard object?
 _TICK = 0.1
 _LONGEST_COMPLAINT = 64 << 10
-#: The GIT_ variables of this machine that git keeps: where its own programs are, and whom it trusts.
-_KEPT = frozenset({"GIT_EXEC_PATH", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_PROXY_SSL_CAINFO"})
 
 
 class TooSlow(Exception):
@@ -58,38 +59,56 @@ class Answer:
     complaint: str
 
 
+class Job(Protocol[T_co]):
+    """Work on git that blocks: called in a thread; ``stop``, from any thread, makes it end soon, by an error."""
+
+    def __call__(self) -> T_co: ...
+
+    def stop(self) -> None: ...
+
+
 class Runner:
-    """A few threads for git commands, apart from the event loop's own: a remote that hangs holds up nobody else."""
+    """A few threads for git, apart from the event loop's own: a remote that hangs holds up nobody else."""
 
     def __init__(self, workers: int = 3) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gitsync-git")
-        self._running: set[_Run] = set()
+        self._running: set[Job[object]] = set()
 
     async def run(self, command: Command) -> Answer:
         """Run to the end. When the caller is cancelled, the whole process group is gone before this returns.
 
-        Raises: TooSlow, TooMuch, what the guard raises; GitRefused when this machine has no git.
+        Raises: TooSlow, TooMuch, what the guard raises; GitRefused when this machine has no git, GitUnavailable when
+        none can be started at the moment.
         """
-        run = _Run(command)
-        job = self._pool.submit(run)
-        self._running.add(run)
-        future = asyncio.wrap_future(job)
+        return await self.do(_Run(command))
+
+    async def do(self, job: Job[T]) -> T:
+        """Do it in a thread. When the caller is cancelled, it is stopped, and has ended before this returns.
+
+        Raises: what it raises; GitUnavailable when there is no thread to be had.
+        """
+        try:
+            doing = self._pool.submit(job)
+        except RuntimeError as error:  # no more threads on this machine, or closed
+            raise GitUnavailable(f"git cannot be started: {error}") from error
+        self._running.add(job)
+        future = asyncio.wrap_future(doing)
         # After a cancellation nobody looks at how it ended, and asyncio would complain of that.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            run.stop()
-            if not job.cancel():
+            job.stop()
+            if not doing.cancel():
                 await asyncio.wait([future])
             raise
         finally:
-            self._running.discard(run)
+            self._running.discard(job)
 
     async def close(self) -> None:
         """Ends what is running (its callers get GitUnavailable) and the threads."""
-        for run in list(self._running):
-            run.stop()
+        for job in list(self._running):
+            job.stop()
         await asyncio.to_thread(self._pool.shutdown)
 
 
@@ -104,6 +123,12 @@ class _Run:
         self._stopping = True
 
     def __call__(self) -> Answer:
+        try:
+            return self._run()
+        except OSError as error:  # no memory for a process, no room for a file
+            raise GitUnavailable(f"git cannot be run: {error.strerror or error}") from error
+
+    def _run(self) -> Answer:
         with contextlib.ExitStack() as stack:
             given = None
             if self._command.stdin:
@@ -150,29 +175,12 @@ class _Run:
 
 
 def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:
-    try:
-        git = git_python().Git
-    except ImportError as error:
-        raise _no_git() from error
+    git = clean_git()("/")
     executable = shutil.which(str(git.GIT_PYTHON_GIT_EXECUTABLE))
     if executable is None:
-        raise _no_git()
-    # GitPython adds to the environment but cannot take away, and variables such as GIT_SSL_NO_VERIFY or GIT_TRACE_CURL
-    # act by being there at all.
-    unwanted = sorted(
-        name for name in os.environ if name.startswith("GIT_") and name not in command.environment and name not in _KEPT
-    )
-    prefix = ["env", *(word for name in unwanted for word in ("-u", name))] if unwanted else []
-    try:
-        process = git("/").execute(
-            [*prefix, executable, *command.args],
-            istream=stdin,
-            as_process=True,
-            env=command.environment,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise GitUnavailable(f"git cannot be started: {error.strerror}") from error
+        raise no_git()
+    git.given = command.environment
+    process = git.execute([executable, *command.args], istream=stdin, as_process=True)
     started = cast("subprocess.Popen[bytes]", process.proc)
     process.proc = None  # ours to end now: GitPython's wrapper would end the leader only
     return started
@@ -201,7 +209,3 @@ def _bury_orphans(group: int) -> None:
             return
         if not pid:
             time.sleep(0.01)
-
-
-def _no_git() -> GitRefused:
-    return GitRefused("there is no git on this machine", hint="install git, version 2.32 or newer")

@@ -15,12 +15,15 @@ from typing import IO, TypeVar
 import structlog
 
 from gitsync.api.identity import CommitInfo
-from gitsync.errors import GitRefused, GitsyncError, GitUnavailable
+from gitsync.errors import ArtifactPathMissing, GitRefused, GitsyncError, GitUnavailable
 from gitsync.git.command import Runner
 from gitsync.git.failures import Damaged
+from gitsync.git.links import MAX_TARGET, expand
+from gitsync.git.listing import Kind
 from gitsync.git.remote import Remote
 from gitsync.git.source import GitCredentials, GitSource, check_commit_id
-from gitsync.git.store import COMMIT_REFS, Store, TreeEntry
+from gitsync.git.store import COMMIT_REFS, Store, clean_path
+from gitsync.tree import Tree, TreeEntry
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +56,8 @@ class Mirror:
         self._store = Store(self.path, self._runner)
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()
+        self._listing = asyncio.Lock()
+        self._trees: dict[str, Tree] = {}
         self._recent: list[str] = []
         self._untidied = 1
         self._generation = 0
@@ -60,8 +65,8 @@ class Mirror:
     async def head(self) -> str:
         """The id of the commit that is wanted now: one question to the remote; none when the source names a commit."""
         head = await self._remote.head()
-        if head in self._recent and self._untidied:
-            await self._tidy()
+        if head in self._recent:
+            await self._rest()
         return head
 
     async def fetch(self, commit_id: str) -> CommitInfo:
@@ -79,18 +84,38 @@ class Mirror:
         check_commit_id(commit_id)
         return await self._local(lambda: self._info(commit_id), commit_id)
 
-    async def tree(self, commit_id: str, path: str = "") -> list[TreeEntry]:
-        """The files of the commit below ``path`` (the root by default), their paths counted from the root.
+    async def artifact(self, commit_id: str) -> Tree:
+        """The files of a commit, as a tree that is listed once. Symbolic links that stay inside the repository are
+        followed; whatever else cannot be read (a submodule, say) is an entry that says why.
 
-        Symlinks and submodules are left out. Raises: GitRefused when there is no such directory.
+        What the tree raises when it is read is what the mirror's methods raise.
         """
         check_commit_id(commit_id)
-        return await self._local(lambda: self._store.tree(commit_id, path), commit_id)
+        async with self._listing:
+            tree = self._trees.pop(commit_id, None)
+            if tree is None:
+                tree = await self._local(lambda: self._list(commit_id), commit_id)
+            self._trees = dict([*self._trees.items(), (commit_id, tree)][-KEPT:])
+            return tree
+
+    async def tree(self, commit_id: str, path: str = "") -> list[TreeEntry]:
+        """The entries of ``artifact`` below ``path`` (the root by default), their paths counted from the root.
+
+        Raises: GitRefused when there is no such directory.
+        """
+        path = clean_path(path)
+        try:
+            return await (await self.artifact(commit_id)).entries(path)
+        except ArtifactPathMissing as error:
+            raise GitRefused(
+                f"there is no directory `{path}` in commit {commit_id[:7]}"
+                + (f": {error.reason}" if error.reason else ""),
+                hint="check the path, which is counted from the repository's root",
+            ) from None
 
     async def tree_id(self, commit_id: str, path: str) -> str | None:
-        """The id of the directory at ``path``, which changes when anything in it does; None when there is none."""
-        check_commit_id(commit_id)
-        return await self._local(lambda: self._store.tree_id(commit_id, path), commit_id)
+        """What changes when anything in the directory at ``path`` does; None when there is none."""
+        return await (await self.artifact(commit_id)).directory_digest(clean_path(path))
 
     async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
         """The contents of files, by the ids that ``tree`` gives.
@@ -99,19 +124,22 @@ class Mirror:
         """
         return await self._local(lambda: self._store.read(blob_ids))
 
-    async def changed_paths(self, old: str | None, new: str) -> list[str]:
-        """The files that differ between two commits (all of ``new`` when ``old`` is None), sorted as git sorts.
-
-        A renamed file is two paths. A commit that is not in the mirror is fetched.
-        """
-        commits = [commit_id for commit_id in (new, old) if commit_id]
-        for commit_id in commits:
-            check_commit_id(commit_id)
-        return await self._local(lambda: self._store.changed_paths(old, new), *commits)
-
     async def close(self) -> None:
         """End what is under way. The mirror stays on disk."""
         await self._runner.close()
+        await self._store.close()
+
+    async def _list(self, commit_id: str) -> Tree:
+        top, items = await self._store.listing(commit_id)
+        sizes = {item.object_id: item.size for item in items if item.kind in (Kind.FILE, Kind.LINK)}
+        links = {item.object_id for item in items if item.kind is Kind.LINK and item.size <= MAX_TARGET}
+        targets = await self._store.read(sorted(links), sizes)
+
+        async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
+            return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
+
+        found = await asyncio.to_thread(expand, top, items, targets)
+        return await asyncio.to_thread(Tree, commit_id, found.entries, read, found.digests)
 
     async def _info(self, commit_id: str) -> CommitInfo:
         commit = await self._store.find(commit_id)
@@ -183,11 +211,20 @@ class Mirror:
         except Damaged as error:
             raise GitUnavailable(f"cannot fetch {self.source.url}: {error}") from error
         async with self._reading:
+            await self._store.close()
             if self.path.exists():
                 self.path.rename(old)
             fresh.path.rename(self.path)
             self._generation += 1
         await asyncio.to_thread(_remove, old)
+
+    async def _rest(self) -> None:
+        """There is no news: nobody will read much for a while."""
+        if not self._reading.locked():
+            async with self._reading:
+                await self._store.close()
+        if self._untidied:
+            await self._tidy()
 
     async def _tidy(self) -> None:
         """Drop commits beyond the last two, now and then; what goes wrong here is left to the next reader to notice."""
@@ -221,7 +258,12 @@ class Mirror:
                 ) from error
             with file:
                 await self._lock(file, patience)
-                yield
+                try:
+                    yield
+                except OSError as error:  # a full disk, a careless hand
+                    raise GitUnavailable(
+                        f"the mirror {self.path} cannot be changed: {error.strerror or error}"
+                    ) from error
 
     async def _lock(self, file: IO[str], patience: float) -> None:
         loop = asyncio.get_running_loop()

@@ -85,6 +85,10 @@ class Remote:
                 if await store.has(commit_id):
                     await store.keep(commit_id)
                     return
+        except Unadvertised as error:
+            raise GitRefMissing(
+                f"{source.url} gives out neither commit {commit_id[:7]} nor its branch: {error}"
+            ) from error
         finally:
             await store.forget(_HISTORY_REFS)
         raise GitRefMissing(
@@ -141,6 +145,9 @@ class Remote:
                 failure = latest
                 break
         assert failure is not None
+        if git_dir is None and not isinstance(failure, GitsyncError):
+            # No store took part: whatever git could not do, in words that nobody foresaw, is worth another try.
+            raise GitUnavailable(f"cannot read {source.url}: {failure}")
         raise failure
 
     async def _run(self, command: Command) -> Answer:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 
@@ -20,6 +19,8 @@ from gitsync.errors import GitRefused, GitUnavailable
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import local_environment
 from gitsync.git.failures import Damaged
+from gitsync.git.listing import Item, parse_listing
+from gitsync.git.objects import ObjectDatabase, Reading, parse_batch
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,9 @@ COMMIT_REFS = "refs/gitsync/"
 
 #: How much one ``read`` may bring into memory, in bytes; a caller that needs more asks in portions.
 MAX_READ = 128 * MIB
+#: Up to so many files are read by the git that GitPython keeps, more of them by one of their own: a few take a tenth of
+#: the time so, 2,000 twice to three times as long (docs/architecture.md has the figures).
+FEW = 16
 #: How long the list of a commit's files may be, in bytes: some 500,000 files. Trees that repeat themselves can name
 #: more files than there are atoms, in a kilobyte.
 MAX_TREE = 64 * MIB
@@ -40,20 +44,13 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LONGEST_SUBJECT = 200
 
 
-class TreeEntry(NamedTuple):
-    """A file of a commit: its path from the repository's root, the id of its content, and its size in bytes."""
-
-    path: str
-    blob_id: str
-    size: int
-
-
 class Store:
     """A bare repository at ``path``. It need not exist yet: then everything is ``Damaged``."""
 
     def __init__(self, path: Path, runner: Runner) -> None:
         self.path = path
         self._runner = runner
+        self._objects = ObjectDatabase(path)
 
     async def create(self, commit_id: str) -> None:
         """Make it, empty, for ids of this kind (SHA-1 or SHA-256)."""
@@ -76,62 +73,36 @@ class Store:
         # A commit made by hand may have a date that is none.
         return CommitInfo(found, _one_line(author), _one_line(subject), float(time) if time.isdecimal() else 0.0)
 
-    async def tree(self, commit_id: str, path: str) -> list[TreeEntry]:
-        """The files below ``path``, in git's order. Symlinks and submodules are left out, as in Flux' artifacts."""
-        path = clean_path(path)
-        output = await self._git(
-            "ls-tree", "-r", "-l", "-z", "--full-tree", commit_id, "--", *([f"{path}/"] if path else []),
-            max_output=MAX_TREE,
-        )  # fmt: skip
-        entries = []
-        for line in output.split(b"\0"):
-            if not line:
-                continue
-            head, _, name = line.partition(b"\t")
-            mode, _, blob_id, size = head.split()
-            if mode.startswith(b"100"):
-                entries.append(TreeEntry(_path(name), blob_id.decode(), int(size)))
-            else:
-                log.debug("not a file, left out", path=_path(name), commit=commit_id[:7])
-        if path and not output:
-            raise GitRefused(
-                f"there is no directory `{path}` in commit {commit_id[:7]}",
-                hint="check the path, which is counted from the repository's root",
-            )
-        return entries
+    async def listing(self, commit_id: str) -> tuple[str, list[Item]]:
+        """The id of the commit's tree, and all that is below it, sorted by path."""
+        top, output = await asyncio.gather(
+            self._git("rev-parse", "--verify", f"{commit_id}^{{tree}}"),
+            self._git("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit_id, max_output=MAX_TREE),
+        )
+        return top.decode().strip(), await asyncio.to_thread(parse_listing, output)
 
-    async def tree_id(self, commit_id: str, path: str) -> str | None:
-        """The id of the directory at ``path``: the same id, the same content. None when there is none."""
-        path = clean_path(path)
-        if not path:
-            return (await self._git("rev-parse", "--verify", f"{commit_id}^{{tree}}")).decode().strip()
-        output = await self._git("ls-tree", "-d", "-z", "--full-tree", commit_id, "--", path)
-        for line in output.split(b"\0"):
-            head, _, name = line.partition(b"\t")
-            if name == path.encode() and head.startswith(b"040000 tree "):
-                return head.split()[2].decode()
-        return None
-
-    async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
-        """The contents of files, by id."""
+    async def read(self, blob_ids: Sequence[str], sizes: Mapping[str, int] | None = None) -> dict[str, bytes]:
+        """The contents of files, by id. ``sizes`` are those that are known."""
         wanted = list(dict.fromkeys(blob_ids))
         for blob_id in wanted:
             if not _OBJECT_ID.fullmatch(blob_id):
                 raise ValueError(f"not an object id: {blob_id[:80]!r}")
         if not wanted:
             return {}
-        output = await self._git(
-            "cat-file", "--batch", "--buffer", stdin="\n".join(wanted).encode() + b"\n", max_output=MAX_READ
-        )
-        return _contents(wanted, output)
+        if len(wanted) > FEW:
+            orders = "\n".join(wanted).encode() + b"\n"
+            return parse_batch(
+                wanted, await self._git("cat-file", "--batch", "--buffer", stdin=orders, max_output=MAX_READ)
+            )
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return await self._runner.do(Reading(self._objects, wanted, sizes or {}, MAX_READ))
+        except TimeoutError:
+            raise GitUnavailable(f"reading files from {self.path} took longer than {_TIMEOUT:g} s") from None
 
-    async def changed_paths(self, old: str | None, new: str) -> list[str]:
-        """The paths whose content, mode or presence differs; a rename is two. All paths of ``new`` without an old."""
-        what = ["ls-tree", "-r", "-z", "--full-tree", "--name-only", new]
-        if old:
-            what = ["diff-tree", "-r", "-z", "--no-renames", "--name-only", "--no-ext-diff", old, new]
-        output = await self._git(*what, max_output=MAX_TREE)
-        return [_path(name) for name in output.split(b"\0") if name]
+    async def close(self) -> None:
+        """End what was kept to read files with. The next ``read`` starts it again."""
+        await asyncio.to_thread(self._objects.close)
 
     async def commits(self) -> list[str]:
         """The commits that are kept."""
@@ -157,6 +128,7 @@ class Store:
 
     async def sweep(self) -> None:
         """Put everything that a name reaches into one pack and drop the rest (nothing lies outside of packs)."""
+        await self.close()  # it would keep the old packs' room
         await self._git("repack", "-a", "-d", "-q")
 
     async def clear_leftovers(self) -> None:
@@ -203,24 +175,6 @@ def clean_path(path: str) -> str:
     return "/".join(parts)
 
 
-def _contents(wanted: Sequence[str], output: bytearray) -> dict[str, bytes]:
-    contents: dict[str, bytes] = {}
-    with memoryview(output) as data:
-        start = 0
-        for blob_id in wanted:
-            end = output.find(b"\n", start)
-            head = bytes(data[start : max(end, start)]).split()
-            if len(head) != 3 or head[0] != blob_id.encode():
-                raise Damaged(f"object {blob_id} cannot be read")
-            if head[1] != b"blob":
-                raise ValueError(f"object {blob_id} is a {head[1].decode()}, not a file")
-            start = end + 1 + int(head[2]) + 1
-            if start > len(output):
-                raise Damaged(f"object {blob_id} is cut short")
-            contents[blob_id] = bytes(data[end + 1 : start - 1])
-    return contents
-
-
 def _clear_leftovers(path: Path) -> None:
     patterns = (
         "*.lock",
@@ -237,11 +191,6 @@ def _clear_leftovers(path: Path) -> None:
                 shutil.rmtree(file, ignore_errors=True)
             else:
                 file.unlink(missing_ok=True)
-
-
-def _path(name: bytes | bytearray) -> str:
-    # A name that is no UTF-8 cannot be a manifest's; it must not stop the others either.
-    return name.decode("utf-8", "backslashreplace")
 
 
 def _one_line(text: str) -> str:

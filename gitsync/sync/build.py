@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo
-from gitsync.errors import GitRefused
-from gitsync.git import CommitTree
+from gitsync.errors import ChartError, GitRefused
 from gitsync.manifests import Desired, Entry, ManifestReader
 from gitsync.sources.artifacts import Artifact, meaning
 from gitsync.sources.helmchart import content_id
 
 if TYPE_CHECKING:
+    from gitsync.api.helmrelease import HelmRelease
     from gitsync.git import Mirror
+    from gitsync.tree import Tree
 
 
 @dataclass
@@ -34,8 +35,9 @@ class CommitSource:
 
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
-        tree = await CommitTree.of(self.mirror, commit.id)
-        entries = [Entry(item.path, item.blob_id, item.size) for item in await tree.entries()]
+        tree = await self.mirror.artifact(commit.id)
+        files = [item for item in await tree.entries() if not item.unreadable]
+        entries = [Entry(item.path, item.blob_id, item.size) for item in files]
         if self.path and not any(entry.path.startswith(f"{self.path}/") for entry in entries):
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="mend --path, or push the directory"
@@ -47,7 +49,14 @@ class CommitSource:
         for key, release in desired.helm_releases.items():
             if not meaning(release.source, self.name, self.mirror.source.url, urls):
                 continue
-            content = await content_id(release, tree)
+            content = await _content(release, tree)
             if content is not None:
                 objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{content}")
         return replace(desired, objects=objects)
+
+
+async def _content(release: HelmRelease, tree: Tree) -> str | None:
+    try:
+        return await content_id(release, tree)
+    except ChartError:
+        return None  # the release itself says what is wrong with its chart

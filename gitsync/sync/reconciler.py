@@ -19,6 +19,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
+from gitsync.tree import Tree, changed_files
 
 if TYPE_CHECKING:
     from gitsync.runtime.interrupt import Interrupt
@@ -40,7 +41,7 @@ class SyncReconciler:
         self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
         self._wanted: CommitInfo | None = None
-        self._synced = ""
+        self._synced: Tree | None = None
         self._full = True
         self._backoff: Backoff[str] = Backoff()
         self._queue: WorkQueue[str] = WorkQueue(self._sync, "repository")
@@ -94,7 +95,8 @@ class SyncReconciler:
         assert commit is not None
         try:
             desired = await self._source.read(commit)
-            files = len(await self._mirror.changed_paths(self._synced or None, commit.id))
+            tree = Artifact.of(desired).tree
+            files = await changed_files(self._synced, tree)
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
             return self._later(commit, error)
@@ -107,7 +109,7 @@ class SyncReconciler:
         if self.result.result == "held":
             await self._stay()
         if self.result.result != "superseded":
-            self._synced = commit.id
+            self._synced = tree
             self._full = False
         if self.result.retry or self.result.result == "held":
             self._full = True

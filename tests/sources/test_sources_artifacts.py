@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,28 +11,19 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import ArtifactPending, GitUnavailable, SourceNotReady
 from gitsync.sources import artifacts as module
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
-from gitsync.tree import TreeEntry
+from gitsync.tree import Tree
 
 FLEET = "https://git.example/fleet.git"
 APPS = "https://git.example/apps.git"
 
 
-class NoFiles:
-    """A tree without files: which tree it is, is all that counts here."""
-
-    async def entries(self, path: str = "") -> Sequence[TreeEntry]:
-        return ()
-
-    async def tree_id(self, path: str) -> str | None:
-        return None
-
-    async def read(self, blob_ids: Sequence[str]) -> Mapping[str, bytes]:
-        return {}
+async def nothing(blob_ids: Sequence[str]) -> dict[str, bytes]:
+    return {}
 
 
 def artifact(commit: str, **git_repositories: str) -> Artifact:
     keys = {source(name): url for name, url in git_repositories.items()}
-    return Artifact(CommitInfo(commit), NoFiles(), keys)
+    return Artifact(CommitInfo(commit), Tree(commit, (), nothing), keys)
 
 
 def source(name: str, kind: str = "GitRepository") -> ObjectKey:

@@ -12,7 +12,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo
 from gitsync.charts import Charts
 from gitsync.errors import ValuesError
-from gitsync.git import CommitTree, GitSource, Mirror
+from gitsync.git import GitSource, Mirror
 from gitsync.sources.artifacts import Artifact
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.helmchart import TreeCharts, content_id
@@ -54,7 +54,7 @@ class World:
 
     async def commit(self, files: dict[str, str]) -> Artifact:
         commit = await self.mirror.fetch(self.origin.commit(files))
-        self.artifact = Artifact(CommitInfo(commit.id), await CommitTree.of(self.mirror, commit.id))
+        self.artifact = Artifact(CommitInfo(commit.id), await self.mirror.artifact(commit.id))
         return self.artifact
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
