@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gitsync.errors import GitRefused
 
 if TYPE_CHECKING:
-    from gitsync.git.wrapper import CleanGit, MirrorRepo
+    from gitsync.git.wrapper import CleanGit
 
 _importing = threading.Lock()
 
@@ -34,14 +34,6 @@ def clean_git() -> type[CleanGit]:
         from gitsync.git.wrapper import CleanGit
 
         return CleanGit
-
-
-def mirror_repo() -> type[MirrorRepo]:
-    """GitPython's repository, with the git of ``clean_git``. Raises: GitRefused when there is no git executable."""
-    with _imported():
-        from gitsync.git.wrapper import MirrorRepo
-
-        return MirrorRepo
 
 
 def no_git() -> GitRefused:

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 
 from gitsync.git.listing import Item, Kind
@@ -58,8 +59,7 @@ def expand(top: str, items: Sequence[Item], targets: Mapping[str, bytes]) -> Exp
     path; ``targets`` are the contents of those links that are no longer than MAX_TARGET, by the ids of their blobs."""
     walk = _Walk(items, targets)
     walk.below("", "", 0, ())
-    if not any(item.kind is Kind.LINK for item in items):
-        walk.digests[""] = top
+    walk.digests |= {} if walk.linked else {"": top}
     return Expansion(walk.entries, walk.digests)
 
 
@@ -80,14 +80,23 @@ class _Walk:
     digests: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._by_path = {item.path: item for item in self.items}
-        self._paths = [item.path for item in self.items]
-        #: What the first n items cost, for each n.
-        self._costs = list(accumulate((len(path) + _EACH for path in self._paths), initial=0))
         #: The directories with a link somewhere below them.
-        self._linked = _parents(item.path for item in self.items if item.kind is Kind.LINK)
+        self.linked = _parents(item.path for item in self.items if item.kind is Kind.LINK)
         self._places: dict[str, _Place | str] = {}
         self._followed = self._steps = self._added = 0
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, Item]:
+        return {item.path: item for item in self.items}
+
+    @cached_property
+    def _paths(self) -> Sequence[str]:
+        return [item.path for item in self.items]
+
+    @cached_property
+    def _costs(self) -> Sequence[int]:
+        """What the first n items cost, for each n."""
+        return list(accumulate((len(path) + _EACH for path in self._paths), initial=0))
 
     def below(self, directory: str, shown: str, followed: int, around: tuple[str, ...]) -> None:
         """Add what is below a real directory under paths that begin with ``shown``. ``followed`` links lead there, from
@@ -97,7 +106,7 @@ class _Walk:
             item = self.items[index]
             path = shown + item.path[cut:]
             if item.kind is Kind.DIRECTORY:
-                if item.path not in self._linked:
+                if item.path not in self.linked:
                     self.digests[path] = item.object_id
             elif len(path) > MAX_PATH:
                 self._unreadable(path, _TOO_LONG)
@@ -135,7 +144,7 @@ class _Walk:
             self._refuse(link, shown, _TOO_MUCH)
             return
         self._added += cost
-        if place.path not in self._linked:
+        if place.path not in self.linked:
             self.digests[shown] = self._by_path[place.path].object_id
         self.below(place.path, f"{shown}/", followed, around)
 
@@ -199,7 +208,7 @@ class _Walk:
     def _region(self, directory: str) -> tuple[int, int]:
         """Which of the items are below a directory."""
         if not directory:
-            return 0, len(self._paths)
+            return 0, len(self.items)
         return bisect_left(self._paths, f"{directory}/"), bisect_left(self._paths, f"{directory}0")
 
     def _refuse(self, link: Item, shown: str, why: str) -> None:

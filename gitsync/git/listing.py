@@ -33,7 +33,7 @@ class Item(NamedTuple):
     size: int
 
 
-_KINDS = {b"040000": Kind.DIRECTORY, b"120000": Kind.LINK, b"160000": Kind.SUBMODULE}
+_KINDS = {"040000": Kind.DIRECTORY, "120000": Kind.LINK, "160000": Kind.SUBMODULE}
 
 
 def parse_listing(output: bytes | bytearray) -> list[Item]:
@@ -42,20 +42,19 @@ def parse_listing(output: bytes | bytearray) -> list[Item]:
     Raises: Damaged when an object that a tree names is not there.
     """
     items = []
-    for line in output.split(b"\0"):
+    # A name that is no UTF-8 cannot be a manifest's; it must not stop the others either.
+    for line in output.decode("utf-8", "backslashreplace").split("\0"):
         if not line:
             continue
-        head, _, name = line.partition(b"\t")
+        head, _, path = line.partition("\t")
         mode, _, object_id, size = head.split()
-        # A name that is no UTF-8 cannot be a manifest's; it must not stop the others either.
-        path = name.decode("utf-8", "backslashreplace")
-        if size == b"BAD":  # git's word for an object of which it finds no size
-            raise Damaged(f"object {object_id.decode()} is not there")
-        kind = _KINDS.get(bytes(mode), Kind.FILE)
-        if _ODD_PART.search(path):
+        if size == "BAD":  # git's word for an object of which it finds no size
+            raise Damaged(f"object {object_id} is not there")
+        kind = _KINDS.get(mode, Kind.FILE)
+        if ("/." in path or "//" in path or path[0] in "./" or path[-1] == "/") and _ODD_PART.search(path):
             if kind is Kind.DIRECTORY:
                 continue  # each of its files has the name, too
             kind = Kind.MISNAMED
-        items.append(Item(path, kind, object_id.decode(), 0 if size == b"-" else int(size)))
+        items.append(Item(path, kind, object_id, 0 if size == "-" else int(size)))
     items.sort(key=itemgetter(0))
     return items

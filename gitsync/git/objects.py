@@ -7,7 +7,6 @@ sets.
 
 from __future__ import annotations
 
-import configparser
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,40 +16,43 @@ from typing import TYPE_CHECKING
 from gitsync.errors import GitRefused, GitUnavailable
 from gitsync.git.environment import local_environment
 from gitsync.git.failures import Damaged
-from gitsync.git.library import git_python, mirror_repo
+from gitsync.git.library import clean_git, git_python
 
 if TYPE_CHECKING:
-    from gitsync.git.wrapper import MirrorRepo
+    from git import GitCmdObjectDB
+
+    from gitsync.git.wrapper import CleanGit
 
 
 class ObjectDatabase:
     """The objects of the bare repository at ``path``. One reading at a time; ``stop`` and ``close`` from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._guard = threading.Lock()
-        self._repo: MirrorRepo | None = None
+        self._git: CleanGit | None = None
 
-    def open(self) -> MirrorRepo:
-        """The repository, opened when it is not. Raises: Damaged, GitUnavailable."""
+    def open(self) -> CleanGit:
+        """The git that answers, ready to be started. Raises: GitRefused when this machine has none."""
         with self._guard:
-            if self._repo is None:
-                self._repo = _open(self._path)
-            return self._repo
+            if self._git is None:
+                self._git = clean_git()(self.path)
+                self._git.given = local_environment(self.path)
+            return self._git
 
     def stop(self) -> None:
         """End the reading under way, which raises Damaged; the next one begins anew."""
         with self._guard:
-            if self._repo is not None:
-                self._repo.git.kill()
+            if self._git is not None:
+                self._git.kill()
 
     def close(self) -> None:
         """End git. The next reading starts another."""
         with self._guard:
-            repo, self._repo = self._repo, None
-        if repo is not None:
-            repo.git.kill()
-            repo.close()
+            git, self._git = self._git, None
+        if git is not None:
+            git.kill()
+            git.clear_cache()
 
 
 class Reading:
@@ -71,35 +73,55 @@ class Reading:
         self._database.stop()
 
     def __call__(self) -> dict[str, bytes]:
-        repo = self._database.open()
+        git = self._database.open()
         if self._stopping:
-            repo.git.kill()
+            git.kill()
         try:
-            sizes = {blob_id: self._size(repo, blob_id) for blob_id in self._blob_ids}
+            # GitPython's name for a database of objects that asks git. Not out of its Repo, which would let variables
+            # such as GIT_COMMON_DIR say where it is.
+            objects = git_python().GitCmdObjectDB(str(self._database.path / "objects"), git)
+            sizes = {blob_id: self._size(objects, blob_id) for blob_id in self._blob_ids}
             if sum(sizes.values()) > self._limit:
                 raise GitRefused(f"the files of this commit are larger than {self._limit >> 20} MiB")
-            return {blob_id: self._content(repo, blob_id, size) for blob_id, size in sizes.items()}
+            return {blob_id: self._content(objects, blob_id, size) for blob_id, size in sizes.items()}
         except BaseException:
             self._database.close()  # it may be in the middle of an answer
             if self._stopping:
                 raise GitUnavailable("git was stopped: gitsync is closing") from None
             raise
 
-    def _size(self, repo: MirrorRepo, blob_id: str) -> int:
+    def _size(self, objects: GitCmdObjectDB, blob_id: str) -> int:
         size = self._sizes.get(blob_id)
         if size is None:
             with _asking_for(blob_id):
-                size = int(repo.odb.info(bytes.fromhex(blob_id)).size)
+                size = int(objects.info(bytes.fromhex(blob_id)).size)
         return size
 
-    def _content(self, repo: MirrorRepo, blob_id: str, size: int) -> bytes:
+    def _content(self, objects: GitCmdObjectDB, blob_id: str, size: int) -> bytes:
         with _asking_for(blob_id):
-            kind, data = _read(repo, blob_id, size)
+            kind, data = self._answer(objects, blob_id, size)
         if kind != "blob":
             raise ValueError(f"object {blob_id} is a {kind}, not a file")
-        if len(data) != size:  # GitPython takes the end of git for the end of the file
+        if data is None or len(data) != size:  # GitPython takes the end of git for the end of the file
             raise Damaged(f"object {blob_id} is cut short")
         return data
+
+    def _answer(self, objects: GitCmdObjectDB, blob_id: str, size: int) -> tuple[str, bytes | None]:
+        # A method of its own: what GitPython's stream has not given by the time it goes, it reads then, in one piece.
+        stream = objects.stream(bytes.fromhex(blob_id))
+        kind = stream.type if isinstance(stream.type, str) else stream.type.decode()
+        if kind == "blob" and stream.size == size:
+            return kind, bytes(stream.read(size))
+        self._database.stop()
+        return kind, None
+
+
+@contextmanager
+def _asking_for(blob_id: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, git_python().exc.GitError, git_python().exc.ODBError) as error:
+        raise Damaged(f"object {blob_id} cannot be read: {error}") from error
 
 
 def parse_batch(wanted: Sequence[str], output: bytearray) -> dict[str, bytes]:
@@ -119,29 +141,3 @@ def parse_batch(wanted: Sequence[str], output: bytearray) -> dict[str, bytes]:
                 raise Damaged(f"object {blob_id} is cut short")
             contents[blob_id] = bytes(data[end + 1 : start - 1])
     return contents
-
-
-def _read(repo: MirrorRepo, blob_id: str, size: int) -> tuple[str, bytes]:
-    # A function of its own: what GitPython's stream has not given by the time it goes, it reads then, in one piece.
-    stream = repo.odb.stream(bytes.fromhex(blob_id))
-    if stream.size != size:
-        repo.git.kill()
-    kind = stream.type if isinstance(stream.type, str) else stream.type.decode()
-    return kind, bytes(stream.read(size))
-
-
-@contextmanager
-def _asking_for(blob_id: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, OSError, git_python().exc.GitError, git_python().exc.ODBError) as error:
-        raise Damaged(f"object {blob_id} cannot be read: {error}") from error
-
-
-def _open(path: Path) -> MirrorRepo:
-    try:
-        repo = mirror_repo()(path, expand_vars=False)
-    except (git_python().exc.GitError, configparser.Error, OSError, ValueError) as error:
-        raise Damaged(f"{path.name} is no git repository: {error}") from error
-    repo.git.given = local_environment(path)
-    return repo

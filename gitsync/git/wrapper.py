@@ -64,13 +64,6 @@ class CleanGit(git.Git):
         return super()._parse_object_header(header_line)
 
 
-class MirrorRepo(git.Repo):
-    """A bare repository whose objects are read by a ``CleanGit``."""
-
-    GitCommandWrapperType = CleanGit
-    git: CleanGit
-
-
 def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:  # not waited for yet, so the number is still its own
         with suppress(ProcessLookupError):

@@ -14,6 +14,7 @@ import pytest
 
 from gitsync.errors import GitUnavailable
 from gitsync.git import GitSource, Mirror
+from gitsync.git.failures import Damaged
 from tests.git.git_world import Repository, clean_environment
 
 
@@ -105,19 +106,42 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("few", [0, 16], ids=["many", "few"])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 async def test_damage_met_while_reading_is_mended(
-    origin: Repository, mirror: Mirror, damage: Callable[[Path], object]
+    mirror: Mirror, damage: Callable[[Path], object], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gitsync.git.store.FEW", few)
     commit = await mirror.fetch(await mirror.head())
-    entries = await mirror.tree(commit.id)
+    tree = await mirror.artifact(commit.id)
+    entries = await tree.entries()
 
     damage(mirror.path)
-    blobs = await mirror.read([entry.blob_id for entry in entries])
+    blobs = await tree.read([entry.blob_id for entry in entries])
     assert sorted(blobs.values()) == [b"1", b"2"]
 
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+async def test_damage_met_while_listing_is_mended(mirror: Mirror, damage: Callable[[Path], object]) -> None:
+    commit = await mirror.fetch(await mirror.head())
     damage(mirror.path)
-    assert await mirror.tree(commit.id) == entries
+    assert [entry.path for entry in await mirror.tree(commit.id)] == ["a", "d/b"]
+
+
+async def test_a_file_that_is_not_in_the_mirror_is_met_when_it_is_listed_and_fetched(
+    origin: Repository, mirror: Mirror
+) -> None:
+    """Git lists it, without a size."""
+    commit = await mirror.fetch(await mirror.head())
+    objects = Repository(mirror.path)
+    packed = packs(mirror.path)[0].rename(mirror.path / "taken.pack")
+    objects.git("unpack-objects", "-q", stdin=packed.read_bytes())
+    lost = origin.git("rev-parse", "HEAD:d/b")
+    (mirror.path / "objects" / lost[:2] / lost[2:]).unlink()
+
+    with pytest.raises(Damaged, match=f"object {lost} is not there"):
+        await mirror._store.listing(commit.id)
+    assert [(entry.path, entry.size) for entry in await mirror.tree(commit.id)] == [("a", 1), ("d/b", 1)]
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())

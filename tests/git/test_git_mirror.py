@@ -13,6 +13,7 @@ import pytest
 
 from gitsync.errors import GitRefMissing, GitRefused, GitUnavailable
 from gitsync.git import GitSource, Mirror, mirror_name
+from gitsync.git.command import Answer, Command, Runner
 from gitsync.tree import TreeEntry, changed_files
 from tests.git.git_world import Repository
 
@@ -81,6 +82,60 @@ async def test_a_path_that_is_not_there_is_an_error_and_not_an_empty_cluster(
     for path in ("../fleet", "clusters/../..", "a\0b", "a\nb"):
         with pytest.raises(GitRefused, match="not a path inside the repository"):
             await mirror.tree(commit_id, path)
+
+
+async def test_a_path_may_lead_through_a_link(origin: Repository, mirror: Mirror) -> None:
+    add_links(origin, linked="charts", charts__app__templates__shared="../../../shared")
+    commit_id = origin.commit({"charts/app/Chart.yaml": "name: app\n", "shared/_helpers.tpl": "{{}}", "other": "1"})
+    await mirror.fetch(commit_id)
+
+    assert await contents(mirror, commit_id, "linked/app") == {
+        "linked/app/Chart.yaml": b"name: app\n", "linked/app/templates/shared/_helpers.tpl": b"{{}}",
+    }  # fmt: skip
+    assert sorted(await contents(mirror, commit_id, "linked/app/templates/shared")) == [
+        "linked/app/templates/shared/_helpers.tpl"
+    ]
+
+
+async def test_tree_id_changes_with_what_links_lead_to_and_only_with_that(origin: Repository, mirror: Mirror) -> None:
+    add_links(origin, linked="charts/app", charts__app__shared="../../shared")
+    ids = []
+    for files in ({"charts/app/Chart.yaml": "name: app\n", "shared/a": "1"}, {"other": "2"}, {"shared/a": "2"}):
+        commit_id = origin.commit(files)
+        await mirror.fetch(commit_id)
+        paths = ("charts/app", "linked", "linked/shared", "shared", "")
+        ids.append([await mirror.tree_id(commit_id, path) for path in paths])
+
+    before, same, after = ids
+    assert before[:4] == same[:4]
+    assert before[4] != same[4]
+    assert before[0] == before[1]
+    assert before[2] == before[3] == origin.git("rev-parse", "HEAD~2:shared")
+    assert all(old != new for old, new in zip(same, after, strict=True))
+
+
+async def test_a_commit_is_listed_once(origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_links(origin, link="d")
+    old, new = origin.commit({"d/a": "1", "d/b": "1"}), origin.commit({"d/a": "2"})
+    await mirror.fetch(old)
+    await mirror.fetch(new)
+    asked = []
+    run = Runner.run
+
+    async def noted(self: Runner, command: Command) -> Answer:
+        asked.append(command.args[0])
+        return await run(self, command)
+
+    monkeypatch.setattr(Runner, "run", noted)
+
+    trees = await asyncio.gather(*(mirror.artifact(new) for _ in range(5)))
+    for path in ("", "d", "link"):
+        assert len(await mirror.tree(new, path)) == len(await trees[0].entries(path))
+        assert await mirror.tree_id(new, path)
+    assert len(set(map(id, trees))) == 1
+    assert await changed(mirror, old, new) == 2  # d/a, and link/a
+    assert await changed(mirror, old, new) == 2
+    assert sorted(asked) == ["ls-tree", "ls-tree", "rev-parse", "rev-parse"]
 
 
 async def test_an_empty_commit_has_no_files(origin: Repository, mirror: Mirror) -> None:
@@ -152,19 +207,46 @@ async def test_a_small_commit_brings_only_what_is_new(origin: Repository, mirror
     assert new.stat().st_size < 2000  # a commit, two trees, one file
 
 
-async def test_symlinks_and_submodules_are_left_out_and_nothing_is_checked_out(
+def add_links(origin: Repository, **found: str) -> None:
+    for path, target in found.items():
+        place = origin.path / path.replace("__", "/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(target)
+
+
+async def test_symlinks_are_followed_as_data_and_what_cannot_be_read_says_why_and_nothing_is_checked_out(
     origin: Repository, mirror: Mirror, tmp_path: Path
 ) -> None:
-    (origin.path / "link.yaml").symlink_to("/etc/passwd")
-    (origin.path / "charts").symlink_to("../../secrets")
-    inner = origin.commit({"a.yaml": "a\n"})
+    add_links(origin, passwd="/etc/passwd", charts="../../secrets", lost="nothing", up="apps/up2", apps__up2="../up")
+    add_links(origin, apps__base="../base", apps__cm="base/cm.yaml", tosub="sub", apps__around="..")
+    inner = origin.commit({"base/cm.yaml": "cm\n"})
     origin.git("update-index", "--add", "--cacheinfo", f"160000,{inner},sub")
     origin.git("commit", "--quiet", "-m", "a submodule")
     commit_id = origin.git("rev-parse", "HEAD")
     await mirror.fetch(commit_id)
 
-    assert await contents(mirror, commit_id) == {"a.yaml": b"a\n"}
+    tree = await mirror.artifact(commit_id)
+    entries = await tree.entries()
+    found = {entry.path: entry for entry in entries if not entry.unreadable}
+    assert {(path, entry.size) for path, entry in found.items()} == {
+        ("apps/base/cm.yaml", 3), ("apps/cm", 3), ("base/cm.yaml", 3),
+    }  # fmt: skip
+    assert await tree.read([found["apps/cm"].blob_id]) == {found["base/cm.yaml"].blob_id: b"cm\n"}
+    assert {entry.path: entry.unreadable for entry in entries if entry.unreadable} == {
+        "passwd": "a symbolic link to '/etc/passwd', which leads out of the repository",
+        "charts": "a symbolic link to '../../secrets', which leads out of the repository",
+        "lost": "a symbolic link to 'nothing', which leads to nothing",
+        "up": "a symbolic link to 'apps/up2', which leads in a circle",
+        "apps/up2": "a symbolic link to '../up', which leads in a circle",
+        "apps/around": "a symbolic link to '..', which leads in a circle",
+        "tosub": "a symbolic link to 'sub', which leads to a Git submodule, whose content is not in this repository",
+        "sub": "a Git submodule, whose content is not in this repository",
+    }
     assert await mirror.tree_id(commit_id, "charts") is None
+    with pytest.raises(
+        GitRefused, match=r"no directory `charts/a` in commit .*: `charts` is a symbolic link to '../../"
+    ):
+        await mirror.tree(commit_id, "charts/a")
     assert sorted(file.name for file in (tmp_path / "state").iterdir() if file != mirror.path) == [
         mirror.path.with_suffix(".lock").name
     ]
@@ -204,6 +286,30 @@ async def test_file_names_of_any_kind_are_listed(origin: Repository, mirror: Mir
     assert {entry.path for entry in await mirror.tree(commit_id)} == {
         "a b\tc\nd.yaml", "caf\\xe9.yaml", "ü.yaml", "-o.yaml", ":(top)x",
     }  # fmt: skip
+
+
+async def test_names_that_no_file_can_have_are_not_to_be_read(origin: Repository, mirror: Mirror) -> None:
+    blob = bytes.fromhex(origin.git("hash-object", "-w", "--stdin", stdin=b"x"))
+    entries = b"".join(b"100644 " + name + b"\0" + blob for name in (b"..", b"../a", b"/b", b"c"))
+    tree = origin.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=entries)
+    top = f"040000 tree {tree}\td\n".encode()
+    commit_id = origin.git("commit-tree", origin.git("mktree", stdin=top), "-m", "odd names")
+    origin.git("update-ref", "refs/heads/main", commit_id)
+    await mirror.fetch(commit_id)
+
+    assert {entry.path: entry.unreadable for entry in await mirror.tree(commit_id)} == {
+        "d/..": "a name that no file can have", "d/../a": "a name that no file can have",
+        "d//b": "a name that no file can have", "d/c": "",
+    }  # fmt: skip
+
+
+async def test_an_author_in_another_encoding_is_read_as_meant(origin: Repository, mirror: Mirror) -> None:
+    tree = origin.git("mktree", stdin=b"")
+    commit = f"tree {tree}\nauthor Zoë <z> 1 +0000\ncommitter C <c> 2 +0000\nencoding ISO-8859-1\n\ncafé\n"
+    commit_id = origin.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=commit.encode("latin-1"))
+    origin.git("update-ref", "refs/heads/main", commit_id)
+    info = await mirror.fetch(commit_id)
+    assert (info.author, info.subject) == ("Zoë", "café")
 
 
 async def test_author_and_subject_cannot_write_to_a_terminal(origin: Repository, mirror: Mirror) -> None:
@@ -247,9 +353,12 @@ async def test_files_that_are_too_large_together_are_refused(
     small, zeros = await mirror.tree(commit_id)
 
     assert zeros == TreeEntry("zeros", zeros.blob_id, 2 << 20)
-    with pytest.raises(GitRefused, match="files of this commit are larger than 1 MiB"):
-        await mirror.read([small.blob_id, zeros.blob_id])
-    assert await mirror.read([small.blob_id]) == {small.blob_id: b"s"}
+    for few in (16, 0):
+        monkeypatch.setattr("gitsync.git.store.FEW", few)
+        for reader in (mirror, await mirror.artifact(commit_id)):
+            with pytest.raises(GitRefused, match="files of this commit are larger than 1 MiB"):
+                await reader.read([small.blob_id, zeros.blob_id])
+            assert await reader.read([small.blob_id]) == {small.blob_id: b"s"}
 
 
 async def test_a_commit_that_is_too_large_to_fetch_is_refused(

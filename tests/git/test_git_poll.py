@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gitsync.errors import GitRefMissing, GitUnavailable
+from gitsync.errors import GitRefMissing, GitsyncError, GitUnavailable
 from gitsync.git import GitSource, Mirror, Poller
-from tests.git.git_world import Repository
+from tests.git.git_world import Repository, http_git
 
 
 @dataclass
@@ -20,6 +20,30 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@dataclass(frozen=True)
+class BrokenHttp:
+    poller: Poller
+    helper: Path
+    real: Path
+
+    def answer_with(self, script: str, after: int) -> None:
+        """Run ``script`` instead of git's helper, but for the first ``after`` times."""
+        count = self.helper.with_name("count")
+        count.write_text("")
+        self.helper.write_text(
+            f"#!/bin/sh\necho >> '{count}'\n"
+            f"test $(wc -l < '{count}') -le {after} && exec '{self.real}' \"$@\"\n{script}\n"
+        )
+        self.helper.chmod(0o755)
+
+
+def link_all_but(programs: Path, left_out: str, place: Path) -> None:
+    place.mkdir()
+    for program in programs.iterdir():
+        if program.name != left_out:
+            (place / program.name).symlink_to(program)
 
 
 @pytest.fixture
@@ -96,6 +120,72 @@ async def test_another_kind_of_error_is_reported_at_once(origin: Repository, pol
     second = await poller.poll()
     assert not isinstance(second.error, GitRefMissing)
     assert [first.report, second.report, (await poller.poll()).report] == [True, True, False]
+
+
+@pytest.fixture
+async def broken_http(origin: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BrokenHttp]:
+    """A repository behind http, and git's own helper for http replaced by a script."""
+    origin.commit({"a": "1"})
+    real = Path(origin.git("--exec-path"))
+    programs = tmp_path / "programs"
+    link_all_but(real, "git-remote-http", programs)
+    monkeypatch.setenv("GIT_EXEC_PATH", str(programs))
+    async with http_git(tmp_path) as server:
+        mirror = Mirror(GitSource(f"{server.url}/fleet/.git", branch="main"), tmp_path / "state")
+        yield BrokenHttp(Poller(mirror, interval=30), programs / "git-remote-http", real / "git-remote-http")
+        await mirror.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "echo 'fatal: unable to create thread: Resource temporarily unavailable' >&2; exit 128",
+        "echo 'fatal: attempting to allocate 536870913 over limit 536870912' >&2; exit 128",
+        "echo 'fatal: remote error: want 1 not valid' >&2; exit 128",
+        "echo 'what nobody has ever heard of' >&2; exit 1",
+        "exit 1",
+        "kill -9 $$",
+    ],
+    ids=["no thread", "endless refs", "not given out", "unheard of", "silent", "killed"],
+)
+@pytest.mark.parametrize("conversation", ["asking", "fetching"])
+async def test_words_that_nobody_knows_are_an_outage_and_no_end_of_the_agent(
+    broken_http: BrokenHttp, conversation: str, words: str
+) -> None:
+    broken_http.answer_with(words, after=0 if conversation == "asking" else 1)
+    found = await broken_http.poller.poll()
+    assert isinstance(found.error, GitUnavailable)
+    assert found.error.message
+    assert found.commit is None
+
+    broken_http.answer_with("exit 1", after=1000)
+    found = await broken_http.poller.poll()
+    assert found.error is None
+    assert found.commit is not None
+
+
+async def test_no_thread_and_no_room_are_an_outage(
+    origin: Repository, poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.commit({"a": "1"})
+
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for place, fault, words in (
+        ("concurrent.futures.ThreadPoolExecutor.submit", no_thread, "can't start new thread"),
+        ("subprocess.Popen.__init__", no_room, "No space left on device"),
+        ("pathlib.Path.mkdir", no_room, "No space left on device"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, fault)
+            error = (await poller.poll()).error
+        assert isinstance(error, GitsyncError)
+        assert words in error.message
+    assert (await poller.poll()).commit is not None
 
 
 async def test_a_commit_that_could_not_be_fetched_is_still_news_afterwards(
