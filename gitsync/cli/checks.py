@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.fields import dotted
+from gitsync.api.names import HELM_REPOSITORY
 from gitsync.apply.readiness import check_expressions
 from gitsync.cel.expressions import Expressions
 from gitsync.cli.order import missing_edges
@@ -183,12 +184,13 @@ class ChartChecks:
         try:
             async with self._limit:
                 await (await self._locator.locate(release)).load()
-        except SourceNotReady:
-            source = release.source
-            name = f"{source.kind} '{source.namespace}/{source.name}'"
+        except SourceNotReady as error:
+            source, why = release.source, error.message
+            if source.kind == HELM_REPOSITORY and source not in self._desired.helm_repositories:
+                why = f"{source.kind} '{source.namespace}/{source.name}' is not in the repository"
             return Problem(
                 item.field_origin(_SOURCE),
-                f"chart not checked: {name} is not in the repository",
+                f"chart not checked: {why}",
                 severity="warning",
                 object=str(key),
                 field=".".join(_SOURCE),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -40,7 +40,7 @@ from gitsync.errors import (
 from gitsync.runtime.backoff import Backoff
 from gitsync.runtime.events import Event
 from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec
+from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec, redacted
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
@@ -49,6 +49,26 @@ if TYPE_CHECKING:
     from gitsync.runtime.recorder import EventRecorder
 
 log = structlog.get_logger(__name__)
+
+
+class RepositoryLookup(Protocol):
+    """Knows the HelmRepositories: those of a cluster as they were last read, or as a commit would have them."""
+
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository.
+
+        Raises: SourceNotReady when there is none; ChartRepositoryUnavailable, ChartError, FieldErrors.
+        """
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """The HelmRepository of one of these namespaces that has this URL (see ``comparable``); None without one."""
+
+
+def comparable(url: str) -> str:
+    """URLs of chart repositories that mean the same are equal so: host in lower case, no slash at the end."""
+    scheme, separator, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
 
 
 class HelmRepositories:
@@ -113,9 +133,19 @@ class HelmRepositories:
             manifest = self._watch.get(key)
             if manifest is None:
                 raise missing(key, self._cluster.namespace)
-            url = str((manifest.get("spec") or {}).get("url", ""))
-            raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
+            raise ChartRepositoryUnavailable(
+                f"HelmRepository '{_name(key)}' has not been read yet", url=redacted(_url(manifest))
+            )
         return spec
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """See RepositoryLookup."""
+        return _with_url(url, namespaces, {key: _url(manifest) for key, manifest in self._watch.items()})
+
+    def url_of(self, key: ObjectKey) -> str:
+        """The URL of a HelmRepository, "" when there is none."""
+        manifest = self._watch.get(key)
+        return _url(manifest) if manifest is not None else ""
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -228,6 +258,12 @@ class CommitHelmRepositories:
         self._read[key] = spec
         return spec
 
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """See RepositoryLookup."""
+        live = {key: _url(manifest) for key, manifest in self._watch.items()} if self._watch is not None else {}
+        found = {key: item.spec.url for key, item in self._desired.items() if self._served in ("", key.namespace)}
+        return _with_url(url, namespaces, live | found)
+
     def _get(self, key: ObjectKey) -> HelmRepository | None:
         if self._served in ("", key.namespace) and key in self._desired:
             return self._desired[key]
@@ -274,6 +310,16 @@ async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> di
     except (binascii.Error, UnicodeDecodeError) as error:
         message = f"Secret '{key.namespace}/{name}' holds what is no text"
         raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
+
+
+def _with_url(url: str, namespaces: Collection[str], urls: Mapping[ObjectKey, str]) -> ObjectKey | None:
+    wanted = comparable(url)
+    same = [key for key, its in urls.items() if key.namespace in namespaces and comparable(its) == wanted]
+    return min(same, default=None)
+
+
+def _url(manifest: Manifest) -> str:
+    return str((manifest.get("spec") or {}).get("url", ""))
 
 
 def _name(key: ObjectKey) -> str:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
 from gitsync.errors import SourceNotReady
 from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.helm import ChartRepositories, RepositorySpec
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmchart import TreeCharts
-from gitsync.sources.helmrepository import locate_in
-
-
-class RepositoryLookup(Protocol):
-    """Knows the HelmRepositories: those of a cluster as they were last read, or as a commit would have them."""
-
-    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
-        """How to reach a HelmRepository. Raises: SourceNotReady, ChartRepositoryUnavailable, ChartError."""
+from gitsync.sources.helmrepository import RepositoryLookup, locate_in
 
 
 class ChartLocator:
@@ -29,7 +20,7 @@ class ChartLocator:
         self._repositories = repositories
         self._artifacts = artifacts
         self._fetched = fetched
-        self._trees = TreeCharts(fetched.charts)
+        self._trees = TreeCharts(repositories, fetched)
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
@@ -42,3 +33,7 @@ class ChartLocator:
         raise SourceNotReady(
             f"charts from a {source.kind} are not supported yet", hint="use a HelmRepository, or the synced repository"
         )
+
+    def needs(self, release: HelmRelease, repository: ObjectKey, url: str) -> bool:
+        """Whether a HelmRepository, which has this URL, is the source of a release or of what its chart depends on."""
+        return release.source == repository or self._trees.needs(release.key, url)

@@ -3,6 +3,8 @@ honoured, and with the bounds of an archive."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gitsync.charts.archive import MAX_FILE, MAX_FILES, MAX_UNPACKED
 from gitsync.charts.ignore import HelmIgnore
 from gitsync.errors import ChartError
@@ -24,6 +26,18 @@ async def chart_files(tree: Tree, path: str) -> dict[str, bytes]:
     _check(kept, path)
     contents = await tree.read(list({entry.blob_id for entry in kept.values()}))
     return {name: contents[entry.blob_id] for name, entry in kept.items()}
+
+
+async def read_files(tree: Tree, path: str, names: Sequence[str]) -> dict[str, bytes]:
+    """Some files of the directory ``path`` by their paths in it, those that are there.
+
+    Raises: ChartError for one that cannot be read or is too large; what the tree raises.
+    """
+    found = {name: await tree.file(f"{path}/{name}" if path else name) for name in names}
+    wanted = {name: entry for name, entry in found.items() if entry is not None}
+    _check(wanted, path)
+    contents = await tree.read(list({entry.blob_id for entry in wanted.values()}))
+    return {name: contents[entry.blob_id] for name, entry in wanted.items()}
 
 
 async def _ignore_text(tree: Tree, entry: TreeEntry | None) -> str:

@@ -9,6 +9,7 @@ from gitsync.api.identity import CommitInfo
 from gitsync.errors import ChartError, GitRefused
 from gitsync.manifests import Desired, Entry, ManifestReader
 from gitsync.sources.artifacts import Artifact, meaning
+from gitsync.sources.dependencies import LocalDependencies
 from gitsync.sources.helmchart import content_id
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class CommitSource:
     reader: ManifestReader
     name: str
     path: str = ""
+
+    def __post_init__(self) -> None:
+        self._dependencies = LocalDependencies()
 
     async def read(self, commit: CommitInfo) -> Desired:
         """What a commit wants, with its own tree.
@@ -49,14 +53,13 @@ class CommitSource:
         for key, release in desired.helm_releases.items():
             if not meaning(release.source, self.name, self.mirror.source.url, urls):
                 continue
-            content = await _content(release, tree)
+            content = await self._content(release, tree)
             if content is not None:
                 objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{content}")
         return replace(desired, objects=objects)
 
-
-async def _content(release: HelmRelease, tree: Tree) -> str | None:
-    try:
-        return await content_id(release, tree)
-    except ChartError:
-        return None  # the release itself says what is wrong with its chart
+    async def _content(self, release: HelmRelease, tree: Tree) -> str | None:
+        try:
+            return await content_id(release, tree, self._dependencies)
+        except ChartError:
+            return None  # the release itself says what is wrong with its chart

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+from gitsync.charts.serve import ChartServer
+from gitsync.charts.source import archive_from_files
 from tests.controlplane.cluster import Cli
 from tests.e2e import helm
+from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.manifests import CHARTS, config_map, release
-from tests.e2e.watching import Watch, is_ready
+from tests.e2e.manifests import CHARTS, config_map, release, repository
+from tests.e2e.watching import Watch, condition, is_ready
 
 TEMPLATE = "charts/app/templates/deployment.yaml"
 
@@ -139,3 +142,128 @@ def test_a_release_that_no_commit_brought_follows_the_charts_of_the_commits_that
     agent.wait_for("release upgraded", release=f"{namespace}/by-hand")
     assert helm.history(helm_cli, namespace, "by-hand") == [(1, "superseded"), (2, "deployed")]
     assert containers(kubectl, namespace, "by-hand") == ["renamed"]
+
+
+def chart_yaml(name: str, more: str = "") -> str:
+    return f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n{more}"
+
+
+def template(name: str, text: str = "x") -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{text: {text}}}\n"
+
+
+def config_maps(kubectl: Cli, namespace: str) -> dict[str, str]:
+    """The ConfigMaps of a namespace, and what they say."""
+    listed = json.loads(kubectl("get", "configmaps", "-n", namespace, "-o", "json"))["items"]
+    return {it["metadata"]["name"]: it["data"]["text"] for it in listed if it["metadata"]["name"] != "kube-root-ca.crt"}
+
+
+def test_links_in_charts_are_followed_and_a_change_of_what_they_lead_to_upgrades_whoever_uses_it(
+    agent: AgentProcess, fleet: Fleet, releases: Watch, helm_cli: Cli, kubectl: Cli, namespace: str
+) -> None:
+    for link, target in {
+        "charts/app/templates/shared.yaml": "../../../shared/shared.yaml",
+        "charts/app/charts/common": "../../common",
+        "env/prod.yaml": "../shared/values.yaml",
+        "linked-chart": "charts/common",
+        "charts/bad/templates/out.yaml": "../../../../outside.yaml",
+    }.items():
+        (fleet.path / link).parent.mkdir(parents=True, exist_ok=True)
+        (fleet.path / link).symlink_to(target)
+    own = "'{{ .Values.a }}'"
+    fleet.commit(
+        {
+            "charts/app/Chart.yaml": chart_yaml("app"),
+            "charts/app/values.yaml": "a: chart\n",
+            "charts/app/templates/own.yaml": template("own", own),
+            "charts/common/Chart.yaml": chart_yaml("common"),
+            "charts/common/templates/cm.yaml": template("common-of-{{ .Release.Name }}"),
+            "charts/bad/Chart.yaml": chart_yaml("bad"),
+            "shared/shared.yaml": template("shared"),
+            "shared/values.yaml": "a: linked\n",
+            "fleet/app.yaml": in_git(namespace, "app").replace(
+                "./charts/app", "charts/app\n      valuesFiles: [env/prod.yaml]"
+            ),
+            "fleet/path.yaml": in_git(namespace, "path", path="linked-chart"),
+            "fleet/bad.yaml": in_git(namespace, "bad", path="charts/bad"),
+        },
+        "charts with links",
+    )
+    agent.arguments.append("--path=fleet")
+    agent.start().wait_for("sync finished with failures")
+    expected = {"own": "linked", "shared": "x", "common-of-app": "x", "common-of-path": "x"}
+    assert config_maps(kubectl, namespace) == expected
+    bad = condition(releases.get(f"{namespace}/bad"), "Ready")["message"]
+    assert "charts/bad/templates/out.yaml is a symbolic link to '../../../../outside.yaml', which leads out" in bad
+
+    fleet.commit({"shared/shared.yaml": template("shared", "changed")}, "what a link leads to")
+    agent.wait_for("release upgraded", release=f"{namespace}/app", commit=fleet.head[:7])
+    assert config_maps(kubectl, namespace) == expected | {"shared": "changed"}
+    assert helm.listed(helm_cli, namespace) == {"app": ("deployed", 2), "path": ("deployed", 1)}
+
+
+def test_dependencies_of_charts_in_git_are_built_from_the_repository_and_from_chart_repositories(
+    agent: AgentProcess,
+    background: Background,
+    fleet: Fleet,
+    releases: Watch,
+    helm_cli: Cli,
+    kubectl: Cli,
+    namespace: str,
+) -> None:
+    def packaged(version: str) -> bytes:
+        chart = chart_yaml("remote").replace("1.0.0", version)
+        files = {"Chart.yaml": chart, "templates/cm.yaml": template("from-remote", version)}
+        return archive_from_files({name: text.encode() for name, text in files.items()})
+
+    server = ChartServer({"libs": [packaged("1.0.0")]}, username="reader", password="pa55word")
+    background.run(server.__aenter__())
+    try:
+        needs = (
+            "dependencies:\n"
+            '- {name: near, version: 1.x, repository: "file://../near"}\n'
+            f'- {{name: remote, version: 1.x, repository: "{server.url}/libs"}}\n'
+        )
+        source = repository(namespace, server.url).replace("/apps", "/libs/").replace("interval: 1h", "interval: 1s")
+        kubectl(
+            "create",
+            "secret",
+            "generic",
+            "login",
+            "-n",
+            namespace,
+            "--from-literal=username=reader",
+            "--from-literal=password=pa55word",
+        )
+        fleet.commit(
+            {
+                "charts/app/Chart.yaml": chart_yaml("app", needs),
+                "charts/app/templates/cm.yaml": template("from-app"),
+                "charts/near/Chart.yaml": chart_yaml("near"),
+                "charts/near/templates/cm.yaml": template("from-near"),
+                "fleet/app.yaml": in_git(namespace, "app"),
+                "fleet/source.yaml": source + "  secretRef: {name: login}\n",
+                "fleet/lost.yaml": in_git(namespace, "lost", path="charts/lost"),
+                "charts/lost/Chart.yaml": chart_yaml(
+                    "lost", 'dependencies: [{name: near, repository: "file://../far"}]'
+                ),
+            },
+            "an app with dependencies",
+        )
+        agent.arguments.append("--path=fleet")
+        agent.start().wait_for("sync finished with failures")
+        assert config_maps(kubectl, namespace) == {"from-app": "x", "from-near": "x", "from-remote": "1.0.0"}
+        lost = condition(releases.get(f"{namespace}/lost"), "Ready")["message"]
+        assert "depends on near from file://../far: there is no folder 'charts/far' in the repository" in lost
+
+        fleet.commit({"charts/near/templates/cm.yaml": template("from-near", "changed")}, "what it depends on")
+        agent.wait_for("release upgraded", release=f"{namespace}/app", commit=fleet.head[:7])
+        assert config_maps(kubectl, namespace)["from-near"] == "changed"
+
+        server.publish("libs", [packaged("1.0.0"), packaged("1.1.0")])
+        agent.wait_for("release upgraded", release=f"{namespace}/app", revision=3)  # type: ignore[arg-type]
+        assert config_maps(kubectl, namespace)["from-remote"] == "1.1.0"
+        assert helm.history(helm_cli, namespace, "app")[-1] == (3, "deployed")
+        assert "pa55word" not in agent.log
+    finally:
+        background.run(server.__aexit__(None, None, None))

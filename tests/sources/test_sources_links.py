@@ -101,5 +101,5 @@ async def test_a_chart_path_that_is_a_link_to_nowhere_says_so(world: World) -> N
 async def test_a_values_file_that_is_a_link_to_nowhere_says_so(world: World) -> None:
     world.link("env/prod.yaml", "../../secret.yaml")
     await world.commit(APP)
-    with pytest.raises(ChartError, match="values file 'env/prod.yaml' is a symbolic link to '../../secret.yaml'"):
+    with pytest.raises(ChartError, match=r"values file 'env/prod.yaml' is a symbolic link to '../../secret\.yaml'"):
         await world.render("charts/app", valuesFiles=["env/prod.yaml"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.sources import HelmRepository
 from gitsync.charts import ReleaseContext, Rendered
 from gitsync.git import GitSource, Mirror
 from gitsync.sources.artifacts import Artifact, Artifacts
@@ -41,12 +42,13 @@ def release(path: str, **spec: Any) -> HelmRelease:
 
 
 class World:
-    """``repositories`` are the HelmRepositories that count."""
+    """A repository, its mirror, and the charts found there."""
 
     def __init__(self, directory: Path) -> None:
         self.origin = Repository.make(directory / "origin")
         self.mirror = Mirror(GitSource(str(self.origin.path)), directory / "mirror")
         self.fetched = ChartRepositories(directory / "charts")
+        self.artifacts = Artifacts()
         self.locator: ChartLocator | None = None
 
     async def close(self) -> None:
@@ -63,9 +65,14 @@ class World:
         """Commit, and take it as carried out."""
         commit = await self.mirror.fetch(self.origin.commit(files))
         artifact = Artifact(commit, await self.mirror.artifact(commit.id))
-        artifacts = Artifacts.of_commit("fleet", str(self.origin.path), artifact)
-        self.locator = ChartLocator(CommitHelmRepositories(self.fetched, {}), artifacts, self.fetched)
+        self.artifacts = Artifacts.of_commit("fleet", str(self.origin.path), artifact)
+        self.declare()
         return artifact
+
+    def declare(self, *repositories: HelmRepository) -> None:
+        """These HelmRepositories and no others."""
+        found = CommitHelmRepositories(self.fetched, {item.key: item for item in repositories})
+        self.locator = ChartLocator(found, self.artifacts, self.fetched)
 
     async def digest(self, path: str, **spec: Any) -> str:
         assert self.locator is not None

@@ -10,12 +10,14 @@ import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo
-from gitsync.charts import Charts
 from gitsync.errors import ValuesError
 from gitsync.git import GitSource, Mirror
 from gitsync.sources.artifacts import Artifact
 from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.dependencies import LocalDependencies
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmchart import TreeCharts, content_id
+from gitsync.sources.helmrepository import CommitHelmRepositories
 from tests.git.git_world import Repository
 
 CHART = {
@@ -49,7 +51,7 @@ class World:
     def __init__(self, origin: Repository, directory: Path) -> None:
         self.origin = origin
         self.mirror = Mirror(GitSource(str(origin.path)), directory / "mirror")
-        self.charts = Charts()
+        self.fetched = ChartRepositories(directory / "charts")
         self.artifact: Artifact | None = None
 
     async def commit(self, files: dict[str, str]) -> Artifact:
@@ -59,14 +61,14 @@ class World:
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         assert self.artifact is not None
-        return await TreeCharts(self.charts).locate(release, self.artifact)
+        return await TreeCharts(CommitHelmRepositories(self.fetched, {}), self.fetched).locate(release, self.artifact)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     world = World(Repository.make(tmp_path / "origin"), tmp_path)
     yield world
-    await world.charts.close()
+    await world.fetched.close()
     await world.mirror.close()
 
 
@@ -91,7 +93,7 @@ async def test_a_file_that_changes_is_another_chart_and_nothing_else_is(world: W
     assert (await values(world, wanted))[0] == digest
     third = await world.commit({"env/prod.yaml": "b: changed"})
     assert await values(world, wanted) == ((await world.locate(wanted)).digest, {"b": "changed"})
-    ids = [await content_id(wanted, artifact.tree) for artifact in (first, second, third)]
+    ids = [await content_id(wanted, artifact.tree, LocalDependencies()) for artifact in (first, second, third)]
     assert ids[0] == ids[1] != ids[2]
     assert (await world.locate(wanted)).digest != digest
 
