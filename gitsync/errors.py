@@ -5,6 +5,7 @@
     │   ├── GitUnavailable           the remote cannot be reached, hangs, or refuses us for now
     │   │   ├── GitAuthRefused       it does not take our credentials (tokens rotate: tried again)
     │   │   └── GitRefMissing        no such branch, tag or commit there (a push may bring it)
+    │   ├── ArtifactPending          no commit was carried out since the start: the first one wakes who waits for it
     │   ├── ChartRepositoryUnavailable
     │   ├── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
     │   │   └── WebhookUnavailable   it cannot ask an admission webhook that has a say in the request
@@ -99,6 +100,10 @@ class GitAuthRefused(GitUnavailable):
 
 class GitRefMissing(GitUnavailable):
     """The branch, tag or commit does not exist at the remote, or the repository is empty."""
+
+
+class ArtifactPending(RetryableError):
+    """No commit of a repository was carried out since the start. ``retry_after`` is when that is worth a word."""
 
 
 class ChartRepositoryUnavailable(RetryableError):

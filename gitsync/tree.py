@@ -59,6 +59,15 @@ class Tree:
             raise ArtifactPathMissing(path, revision=self.revision, reason=self._instead(path))
         return self._entries[first:last]
 
+    async def file(self, path: str) -> TreeEntry | None:
+        """What is at ``path`` if that is no directory; None when nothing is."""
+        try:
+            path = self._clean(path)
+        except ArtifactPathMissing:
+            return None
+        index = bisect_left(self._paths, path)
+        return self._entries[index] if index < len(self._paths) and self._paths[index] == path else None
+
     async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
         """The contents of files, by the ids that entries have. Raises: what the source raises when it cannot."""
         return await self._read(blob_ids)

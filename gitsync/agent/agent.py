@@ -24,7 +24,7 @@ from gitsync.release.access import AccessRules
 from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
 from gitsync.settings import Settings
-from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.sync.build import CommitSource
@@ -107,9 +107,11 @@ class Agent:
         schedule = Schedule()
         schedule.start()
         stack.callback(schedule.stop)
+        artifacts = Artifacts()
         releases = Releases(
             cluster,
             repositories,
+            artifacts,
             schedule,
             holder=f"gitsync/{settings.name}",
             concurrency=settings.concurrency,
@@ -119,7 +121,7 @@ class Agent:
         if source is not None:
             mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
             stack.push_async_callback(mirror.close)
-            releases.git_charts = GitCharts(mirror, repositories.charts, settings.name)
+            synced = artifacts.add(settings.name, source.url)
         owner = Owner(settings.name, source.url if source else "", settings.path)
         store = SyncStore(cluster, settings.namespace, settings.name)
         if source is not None:
@@ -127,20 +129,21 @@ class Agent:
                 inventory = await store.inventory()
                 releases.claims.set(owner.claimant, "commit", (entry.key for entry in inventory))
         watches = await stack.enter_async_context(releases.serving())
-        if source is not None and releases.git_charts is not None:
+        if source is not None:
             syncer = Syncer(
                 cluster,
                 releases.index,
                 owner,
                 store,
                 LiveReader(cluster, watches),
+                synced,
                 SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
                 releases.claims,
                 releases.wanted.for_sync(owner.claimant),
             )
             reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-            commits = CommitSource(mirror, reader, releases.git_charts, settings.path)
-            repository = SyncReconciler(commits, syncer, settings.interval)
+            commits = CommitSource(mirror, reader, settings.name, settings.path)
+            repository = SyncReconciler(commits, syncer, synced, settings.interval)
             stack.push_async_callback(repository.stop, SYNC_GRACE)
         log.info(
             "gitsync started",

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from gitsync.charts.chart import Chart
+from gitsync.charts import native
 from gitsync.charts.source import archive_from_files
 
 
@@ -70,13 +70,14 @@ class ChartServer:
         for source in charts:
             data = source if isinstance(source, bytes) else archive_from_files(files_below(source))
             digest = hashlib.sha256(data).hexdigest()
-            chart = Chart(data, digest)
-            name = f"{chart.name}-{chart.version}.tgz"
+            handle = native.Handle(data)
+            metadata = handle.metadata()
+            handle.close()
+            name = f"{metadata['name']}-{metadata['version']}.tgz"
             self._files[f"/{path}/{name}"] = data
-            entries.setdefault(chart.name, []).append(
-                {**chart.metadata, "urls": [name], "digest": digest, "created": "2024-01-01T00:00:00Z"}
+            entries.setdefault(metadata["name"], []).append(
+                {**metadata, "urls": [name], "digest": digest, "created": "2024-01-01T00:00:00Z"}
             )
-            chart.close()
         index = {"apiVersion": "v1", "generated": "2024-01-01T00:00:00Z", "entries": entries}
         self._files[f"/{path}/index.yaml"] = json.dumps(index, indent=1).encode()
 

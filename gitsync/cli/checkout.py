@@ -6,16 +6,19 @@ import asyncio
 import os
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Origin
 from gitsync.cli.output import progress
 from gitsync.errors import GitRefused
+from gitsync.git.links import expand
+from gitsync.git.listing import Item, Kind
 from gitsync.manifests import Desired, ManifestReader
+from gitsync.tree import Tree as FileTree
 from gitsync.tree import TreeEntry
 
 if TYPE_CHECKING:
@@ -33,22 +36,15 @@ class Tree:
     """
 
     commit: CommitInfo
-    entries: Sequence[TreeEntry]
-    read: Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
+    files: FileTree
     path: str
     shown: Callable[[str], str]
 
     async def desired(self, settings: Settings) -> Desired:
         """What the files want."""
         reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-        return await reader.read(self.commit, self.entries, self.read, root=self.path)
-
-    async def files_below(self, path: str) -> dict[str, bytes]:
-        """The files of a directory, by their path inside it; none when there is no such directory."""
-        prefix = f"{path}/" if path else ""
-        inside = [entry for entry in self.entries if entry.path.startswith(prefix) and not entry.unreadable]
-        contents = await self.read([entry.blob_id for entry in inside])
-        return {entry.path.removeprefix(prefix): contents[entry.blob_id] for entry in inside}
+        desired = await reader.read(self.commit, await self.files.entries(), self.files.read, root=self.path)
+        return replace(desired, tree=self.files)
 
     def place(self, origin: Origin) -> str:
         """``file:line:column`` for people."""
@@ -77,9 +73,8 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
     try:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
-            found = await mirror.tree(commit.id)
-        entries = [TreeEntry(item.path, item.blob_id, item.size) for item in found]
-        yield Tree(commit, entries, mirror.read, settings.path, lambda path: path)
+            files = await mirror.artifact(commit.id)
+        yield Tree(commit, files, settings.path, lambda path: path)
     finally:
         await mirror.close()
 
@@ -111,8 +106,7 @@ def _working_tree(directory: Path, path: str) -> Tree:
     below = wanted.resolve().relative_to(top)
     return Tree(
         commit=CommitInfo("", subject="working tree"),
-        entries=_entries(top, names),
-        read=read,
+        files=FileTree("", _entries(top, names), read),
         path="" if below == Path() else below.as_posix(),
         shown=lambda name: os.path.relpath(top / name),
     )
@@ -153,32 +147,21 @@ def _walk(directory: Path) -> list[str]:
 
 
 def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
-    """What a commit of these files would hold; a deleted file is still listed by git."""
-    entries = []
+    """The files that these paths name, symbolic links followed as in a commit. A file is known by its path."""
+    items = {}
+    targets = {}
     for name in names:
         name = name.removesuffix("/")  # a repository inside of this one
         try:
             status = (top / name).lstat()
+            if stat.S_ISLNK(status.st_mode):
+                targets[name] = os.fsencode((top / name).readlink())
         except OSError:
+            continue  # a deleted file is still listed by git
+        kind = Kind.LINK if name in targets else Kind.FILE if stat.S_ISREG(status.st_mode) else None
+        if kind is None:
             continue
-        if stat.S_ISREG(status.st_mode):
-            entries.append(TreeEntry(name, name, status.st_size))
-        elif stat.S_ISLNK(status.st_mode):
-            entries.append(_linked(top, name))
-        elif stat.S_ISDIR(status.st_mode):
-            entries.append(TreeEntry(name, "", 0, "a Git submodule"))
-    return entries
-
-
-def _linked(top: Path, name: str) -> TreeEntry:
-    """The file that a symbolic link leads to, if it is one of the repository."""
-    try:
-        file = (top / name).resolve(strict=True)
-        size = file.stat().st_size
-    except (OSError, RuntimeError):  # RuntimeError: a circle, up to Python 3.12
-        return TreeEntry(name, "", 0, "a symbolic link that leads nowhere")
-    if not file.is_relative_to(top) or ".git" in file.relative_to(top).parts:
-        return TreeEntry(name, "", 0, "a symbolic link that leads out of the repository")
-    if not file.is_file():
-        return TreeEntry(name, "", 0, "a symbolic link to a directory")
-    return TreeEntry(name, file.relative_to(top).as_posix(), size)
+        items[name] = Item(name, kind, name, status.st_size)
+        for folder in PurePosixPath(name).parents[:-1]:
+            items[str(folder)] = Item(str(folder), Kind.DIRECTORY, str(folder), 0)
+    return expand("", [items[path] for path in sorted(items)], targets).entries

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.fields import dotted
-from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
+from gitsync.api.names import HELM_REPOSITORY
 from gitsync.apply.readiness import check_expressions
 from gitsync.cel.expressions import Expressions
 from gitsync.cli.order import missing_edges
-from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
 from gitsync.logs import redact
 from gitsync.release.dependencies.release_owners import Claim
 from gitsync.release.unsupported import refused
-from gitsync.sources.gitrepository import WELL_KNOWN, chart_path
+from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import RepositorySpec
+from gitsync.sources.helmchart import chart_path
 from gitsync.sync.apply import release_graph
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gitsync.manifests import Desired
     from gitsync.release.access import AccessRules
     from gitsync.sources.helm import ChartRepositories
+    from gitsync.sources.locator import ChartLocator
 
 Severity = Literal["error", "warning"]
 
@@ -152,11 +153,10 @@ def claim_problems(desired: Desired) -> Iterator[Problem]:
 class ChartChecks:
     """Whether the charts of all releases can be had. Asks the network."""
 
-    def __init__(self, desired: Desired, tree: Tree, repositories: ChartRepositories, name: str) -> None:
+    def __init__(self, desired: Desired, repositories: ChartRepositories, locator: ChartLocator) -> None:
         self._desired = desired
-        self._tree = tree
         self._repositories = repositories
-        self._own_names = {name, WELL_KNOWN}
+        self._locator = locator
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
     async def problems(self) -> list[Problem]:
@@ -188,40 +188,36 @@ class ChartChecks:
 
     async def _release(self, key: ObjectKey, release: HelmRelease) -> Problem | None:
         item = self._desired.objects[key]
-        source = release.source
         try:
-            if source.kind == HELM_REPOSITORY and source in self._desired.helm_repositories:
-                await self._from_repository(release)
-            elif source.kind != GIT_REPOSITORY or not await self._from_tree(release):
-                name = f"{source.kind} '{source.namespace}/{source.name}'"
-                return Problem(
-                    item.field_origin(_SOURCE),
-                    f"chart not checked: {name} is not in the repository",
-                    severity="warning",
-                    object=str(key),
-                    field=".".join(_SOURCE),
-                )
+            async with self._limit:
+                await (await self._locator.locate(release)).load()
+        except SourceNotReady as error:
+            source, why = release.source, error.message
+            if source.kind == HELM_REPOSITORY and source not in self._desired.helm_repositories:
+                why = f"{source.kind} '{source.namespace}/{source.name}' is not in the repository"
+            return Problem(
+                item.field_origin(_SOURCE),
+                f"chart not checked: {why}",
+                severity="warning",
+                object=str(key),
+                field=".".join(_SOURCE),
+            )
         except GitsyncError as error:
             origin = item.field_origin(_CHART)
             return Problem(origin, error.message, error.hint, object=str(key), field=".".join(_CHART))
         return None
 
-    async def _from_repository(self, release: HelmRelease) -> None:
-        assert release.spec.chart is not None  # else its source were of another kind
-        wanted = release.spec.chart.spec
-        spec = _spec(self._desired.helm_repositories[release.source])
-        async with self._limit:
-            await self._repositories.fetch(spec, wanted.chart, wanted.version)
 
-    async def _from_tree(self, release: HelmRelease) -> bool:
-        """False when the chart is in another repository, or may be."""
+async def own_artifacts(desired: Desired, name: str) -> Artifacts:
+    """The repository that is looked at, as the sync ``name`` would have it. Nobody says what its URL is, so a
+    GitRepository of which a chart's folder is here counts as this one."""
+    assert desired.tree is not None
+    urls = {}
+    for release in desired.helm_releases.values():
         path = chart_path(release)
-        files = await self._tree.files_below(path) if path is not None else {}
-        if not files and release.source.name not in self._own_names:
-            return False
-        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
-        await self._repositories.charts.from_files(files, f"tree:{digest}")
-        return True
+        if path is not None and await desired.tree.directory_digest(path) is not None:
+            urls[release.source] = ""
+    return Artifacts.of_commit(name, "", Artifact(desired.commit, desired.tree, urls))
 
 
 def _spec(repository: HelmRepository) -> RepositorySpec:

@@ -67,7 +67,7 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
         problems = [*manifest_problems(desired), *graph_problems(desired), *access_problems(desired, rules)]
         problems += [*claim_problems(desired), *await expression_problems(desired)]
         if with_charts:
-            problems += await _chart_problems(settings, desired, tree)
+            problems += await _chart_problems(settings, desired)
     problems.sort(key=lambda problem: (problem.origin.path, problem.origin.line, problem.origin.column))
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":
@@ -77,15 +77,19 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
     return 1 if errors else 0
 
 
-async def _chart_problems(settings: Settings, desired: Desired, tree: Tree) -> list[Problem]:
-    from gitsync.cli.checks import ChartChecks
+async def _chart_problems(settings: Settings, desired: Desired) -> list[Problem]:
+    from gitsync.cli.checks import ChartChecks, own_artifacts
     from gitsync.cli.output import progress
     from gitsync.sources.helm import ChartRepositories
+    from gitsync.sources.helmrepository import CommitHelmRepositories
+    from gitsync.sources.locator import ChartLocator
 
     repositories = ChartRepositories(settings.state_dir / "charts")
     try:
         with progress(f"checking the charts of {len(desired.helm_releases)} releases"):
-            return await ChartChecks(desired, tree, repositories, settings.name).problems()
+            artifacts = await own_artifacts(desired, settings.name)
+            found = CommitHelmRepositories(repositories, desired.helm_repositories)
+            return await ChartChecks(desired, repositories, ChartLocator(found, artifacts, repositories)).problems()
     finally:
         await repositories.close()
 

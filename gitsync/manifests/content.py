@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gitsync.api import CommitInfo, FieldPath, Manifest, ObjectKey, Resource
     from gitsync.errors import ManifestError
     from gitsync.manifests.unread import Unread
+    from gitsync.tree import Tree
 
 
 class Source:
@@ -90,7 +91,10 @@ class FileContent:
 @dataclass(frozen=True)
 class Desired:
     """What a commit wants. ``files`` counts the files that were read; ``held`` are the paths of manifests that are left
-    alone as they are, for a reason in ``errors``; ``unread`` is what else was passed over (see ``unread_errors``)."""
+    alone as they are, for a reason in ``errors``; ``unread`` is what else was passed over (see ``unread_errors``).
+
+    ``tree`` is the whole tree that it was read from: charts and their values files are in it too.
+    """
 
     commit: CommitInfo
     objects: dict[ObjectKey, DesiredObject]
@@ -99,6 +103,7 @@ class Desired:
     held: frozenset[str] = frozenset()
     warnings: tuple[ManifestWarning, ...] = ()
     unread: tuple[Unread, ...] = ()
+    tree: Tree | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:

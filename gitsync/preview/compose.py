@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 from gitsync.agent.agent import access_rules, connect, git_source
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
-from gitsync.api.sources import HelmRepository
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.apply.claims import ObjectClaims
 from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
-from gitsync.charts import Charts
-from gitsync.cluster import Cluster, Informer
-from gitsync.errors import SettingsError, SourceNotReady
+from gitsync.cluster import Cluster
+from gitsync.errors import SettingsError
 from gitsync.git import Mirror
 from gitsync.manifests import Desired, ManifestReader
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
@@ -28,10 +26,10 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.catalog import Catalog
-from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.gitrepository import GitCharts
-from gitsync.sources.helm import ChartRepositories, RepositorySpec
-from gitsync.sources.helmrepository import locate_in, missing, repository_spec
+from gitsync.sources.artifacts import Artifact, Artifacts
+from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.helmrepository import CommitHelmRepositories
+from gitsync.sources.locator import ChartLocator
 from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.sync.build import CommitSource
 from gitsync.sync.history import JournalEntry
@@ -54,7 +52,7 @@ async def preview(settings: Settings) -> Preview:
         sources = ChartRepositories(settings.state_dir / "charts")
         stack.push_async_callback(sources.close)
         charts = sources.charts
-        git_charts, desired = await stack.enter_async_context(open_commit(settings, charts))
+        desired = await stack.enter_async_context(open_commit(settings))
         releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace))
         repositories = await stack.enter_async_context(
             cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=cluster.namespace)
@@ -71,19 +69,25 @@ async def preview(settings: Settings) -> Preview:
         for key, manifest in releases.items():
             index.update(key, manifest)
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
-        owner = Owner(settings.name, git_source(settings).url, settings.path)
+        url = git_source(settings).url
+        owner = Owner(settings.name, url, settings.path)
+        artifacts = Artifacts()
+        synced = artifacts.add(settings.name, url)
+        synced.carry_out(Artifact.of(desired), ())
         syncer = Syncer(
             cluster,
             index,
             owner,
             SyncStore(cluster, settings.namespace, settings.name),
             LiveReader(cluster, watches),
+            synced,
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
             claims,
         )
-        finder = _ChartFinder(cluster, sources, git_charts, desired, repositories)
+        found = CommitHelmRepositories(sources, desired.helm_repositories, cluster, repositories)
+        locator = ChartLocator(found, artifacts, sources)
         records, render = clusters.own.records, clusters.own.actions.render
-        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, clusters)
+        previewer = Previewer(cluster, index, records, syncer, owner, locator.locate, render, expressions, clusters)
         return await previewer.preview(desired)
 
 
@@ -108,21 +112,24 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 
 
 async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
-    async with open_commit(settings, sources.charts) as (git_charts, desired):
-        finder = _ChartFinder(None, sources, git_charts, desired)
-        made = CommitRenderer(finder.locate, renderer(None, sources.charts), scope, settings.default_namespace)
+    async with open_commit(settings) as desired:
+        artifacts = Artifacts.of_commit(settings.name, git_source(settings).url, Artifact.of(desired))
+        locator = ChartLocator(CommitHelmRepositories(sources, desired.helm_repositories), artifacts, sources)
+        made = CommitRenderer(locator.locate, renderer(None, sources.charts), scope, settings.default_namespace)
         return await made.contents(desired), desired
 
 
 @asynccontextmanager
-async def open_commit(settings: Settings, charts: Charts) -> AsyncIterator[tuple[GitCharts, Desired]]:
-    """What the commit that the settings name wants, and the charts in it. Raises: GitRefused, GitUnavailable."""
+async def open_commit(settings: Settings) -> AsyncIterator[Desired]:
+    """What the commit that the settings name wants; its tree can be read while entered.
+
+    Raises: GitRefused, GitUnavailable.
+    """
     mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
     try:
-        git_charts = GitCharts(mirror, charts, settings.name)
         reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-        source = CommitSource(mirror, reader, git_charts, settings.path)
-        yield git_charts, await source.read(await mirror.fetch(await mirror.head()))
+        source = CommitSource(mirror, reader, settings.name, settings.path)
+        yield await source.read(await mirror.fetch(await mirror.head()))
     finally:
         await mirror.close()
 
@@ -146,49 +153,3 @@ async def journal(settings: Settings) -> tuple[JournalEntry, ...]:
 async def _connected(settings: Settings) -> AsyncIterator[Cluster]:
     async with await connect(settings) as cluster:
         yield cluster
-
-
-class _ChartFinder:
-    """Finds charts as a commit would have them: its own HelmRepositories first, then the cluster's, if there is one."""
-
-    def __init__(
-        self,
-        cluster: Cluster | None,
-        sources: ChartRepositories,
-        git_charts: GitCharts,
-        desired: Desired,
-        repositories: Informer | None = None,
-    ) -> None:
-        self._cluster = cluster
-        self._sources = sources
-        self._git_charts = git_charts
-        self._desired = desired
-        self._repositories = repositories
-
-    async def locate(self, release: HelmRelease) -> ChartArtifact:
-        """See ChartSource."""
-        if release.source.kind == GIT_REPOSITORY:
-            return await self._git_charts.locate(release)
-        if release.spec.chart is None or release.source.kind != HELM_REPOSITORY:
-            raise SourceNotReady(f"charts from a {release.source.kind} are not supported yet")
-        spec = await self._spec(self._repository(release.source))
-        await self._sources.refresh(spec)
-        return await locate_in(self._sources, spec, release.spec.chart.spec)
-
-    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
-        if self._cluster is not None:
-            return await repository_spec(self._cluster, repository)
-        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
-            raise SourceNotReady(f"HelmRepository '{repository.key.namespace}/{repository.key.name}' needs a Secret")
-        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
-
-    def _repository(self, key: ObjectKey) -> HelmRepository:
-        served = self._cluster.namespace if self._cluster is not None else ""
-        repository = self._desired.helm_repositories.get(key) if served in ("", key.namespace) else None
-        live = self._repositories.get(key) if self._repositories is not None else None
-        if repository is None and live is None:
-            raise missing(key, served)
-        if repository is None and live is not None:
-            repository = HelmRepository.parse(live)
-        assert repository is not None
-        return repository

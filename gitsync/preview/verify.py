@@ -19,7 +19,6 @@ from gitsync.cluster import Cluster
 from gitsync.preview.compose import open_commit
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
 from gitsync.sandbox import Sandbox
-from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.outcome import Outcomes, Phase
 from gitsync.sync.store import SyncStore
 
@@ -103,12 +102,8 @@ async def _sync(settings: Settings, patience: float) -> None:
 
 
 async def _read(settings: Settings) -> Desired:
-    charts = ChartRepositories(settings.state_dir / "charts")
-    try:
-        async with open_commit(settings, charts.charts) as (_, desired):
-            return desired
-    finally:
-        await charts.close()
+    async with open_commit(settings) as desired:
+        return desired
 
 
 async def _furnish(cluster: Cluster, desired: Desired) -> tuple[str, ...]:

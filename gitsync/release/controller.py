@@ -12,7 +12,6 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
-    GIT_REPOSITORY,
     HELM_GROUP,
     HELM_RELEASE,
     HELM_REPOSITORY,
@@ -43,10 +42,11 @@ from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
+from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.gitrepository import GitCharts
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import HelmRepositories
+from gitsync.sources.locator import ChartLocator
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, Served, WatchEvent
@@ -64,6 +64,7 @@ class Releases:
         self,
         cluster: Cluster,
         chart_repositories: ChartRepositories,
+        artifacts: Artifacts,
         schedule: Schedule,
         *,
         holder: str,
@@ -71,7 +72,7 @@ class Releases:
         rules: AccessRules = PLAIN,
     ) -> None:
         self.index = ReleaseIndex(cluster.namespace)
-        self.git_charts: GitCharts | None = None
+        self._artifacts = artifacts
         self._cluster = cluster
         self._chart_repositories = chart_repositories
         self._schedule = schedule
@@ -117,7 +118,9 @@ class Releases:
                 self._events,
                 on_change=self._on_repository_change,
             )
+            self._locator = ChartLocator(self._repositories, self._artifacts, self._chart_repositories)
             self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
+            self._artifacts.subscribe(self._on_artifact_change)
             self.index.subscribe(self._on_release_change)
             repositories.subscribe(self._on_repository_event)
             releases.subscribe(self._on_release_event)
@@ -137,10 +140,8 @@ class Releases:
                 await self._expressions.close()
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
-        """Where a release's chart is: in a HelmRepository, or in the synced repository (see ChartSource)."""
-        if release.source.kind == GIT_REPOSITORY and self.git_charts is not None:
-            return await self.git_charts.locate(release)
-        return await self._repositories.locate(release)
+        """See ChartSource."""
+        return await self._locator.locate(release)
 
     async def _objects_of(self, release: HelmRelease) -> frozenset[ObjectKey]:
         """The objects of the revision that a release asks for. Raises: what keeps it from being rendered."""
@@ -211,9 +212,16 @@ class Releases:
             self._repository_queue.wake(event.key)
 
     def _on_repository_change(self, repository: ObjectKey) -> None:
-        """Another index: releases from it may have another version to go to."""
+        """Another index: releases from it, or with dependencies from it, may have another version to go to."""
+        url = self._repositories.url_of(repository)
         for found in self.index.releases():
-            if found.source == repository:
+            if self._locator.needs(found, repository, url):
+                self.queue.wake(found.key)
+
+    def _on_artifact_change(self, repository: SyncedRepository) -> None:
+        """A commit is carried out: releases that no commit of this repository changes may have another chart by it."""
+        for found in self.index.releases():
+            if self._artifacts.wakes(repository, found):
                 self.queue.wake(found.key)
 
     def _on_record_change(self, target: TargetCluster, namespace: str, release: str) -> None:

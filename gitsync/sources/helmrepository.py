@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from gitsync.api.chart import ChartSpec
 from gitsync.api.conditions import remove_condition, set_condition
-from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_IN_STORAGE,
@@ -21,7 +20,6 @@ from gitsync.api.names import (
     FALSE,
     FETCH_FAILED,
     FIELD_MANAGER,
-    HELM_REPOSITORY,
     INDEXATION_FAILED,
     READY,
     RECONCILING,
@@ -42,7 +40,7 @@ from gitsync.errors import (
 from gitsync.runtime.backoff import Backoff
 from gitsync.runtime.events import Event
 from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec
+from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec, redacted
 from gitsync.sources.valuesfiles import with_values_files
 
 if TYPE_CHECKING:
@@ -51,6 +49,26 @@ if TYPE_CHECKING:
     from gitsync.runtime.recorder import EventRecorder
 
 log = structlog.get_logger(__name__)
+
+
+class RepositoryLookup(Protocol):
+    """Knows the HelmRepositories: those of a cluster as they were last read, or as a commit would have them."""
+
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository.
+
+        Raises: SourceNotReady when there is none; ChartRepositoryUnavailable, ChartError, FieldErrors.
+        """
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """The HelmRepository of one of these namespaces that has this URL (see ``comparable``); None without one."""
+
+
+def comparable(url: str) -> str:
+    """URLs of chart repositories that mean the same are equal so: host in lower case, no slash at the end."""
+    scheme, separator, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
 
 
 class HelmRepositories:
@@ -105,25 +123,29 @@ class HelmRepositories:
             self._on_change(key)
         return repository.spec.interval
 
-    async def locate(self, release: HelmRelease) -> ChartArtifact:
-        """The chart that a release asks for, in the index as it was last read.
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository that was read.
 
-        Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
+        Raises: SourceNotReady when there is none, ChartRepositoryUnavailable when it has not been read yet.
         """
-        key = release.source
-        if release.spec.chart is None or key.kind != HELM_REPOSITORY:
-            raise SourceNotReady(
-                f"charts from a {key.kind} are not supported yet", hint="use a HelmRepository, or the synced repository"
-            )
-        wanted = release.spec.chart.spec
         spec = self._specs.get(key)
         if spec is None:
             manifest = self._watch.get(key)
             if manifest is None:
                 raise missing(key, self._cluster.namespace)
-            url = str((manifest.get("spec") or {}).get("url", ""))
-            raise ChartRepositoryUnavailable(f"HelmRepository '{_name(key)}' has not been read yet", url=url)
-        return await locate_in(self._repositories, spec, wanted)
+            raise ChartRepositoryUnavailable(
+                f"HelmRepository '{_name(key)}' has not been read yet", url=redacted(_url(manifest))
+            )
+        return spec
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """See RepositoryLookup."""
+        return _with_url(url, namespaces, {key: _url(manifest) for key, manifest in self._watch.items()})
+
+    def url_of(self, key: ObjectKey) -> str:
+        """The URL of a HelmRepository, "" when there is none."""
+        manifest = self._watch.get(key)
+        return _url(manifest) if manifest is not None else ""
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -201,6 +223,61 @@ async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wante
     return with_values_files(repositories.charts, artifact, wanted)
 
 
+class CommitHelmRepositories:
+    """The HelmRepositories as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count. An index is read when it is needed.
+    """
+
+    def __init__(
+        self,
+        repositories: ChartRepositories,
+        desired: Mapping[ObjectKey, HelmRepository],
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._repositories = repositories
+        self._desired = desired
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+        self._read: dict[ObjectKey, RepositorySpec] = {}
+
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository, its index read anew the first time.
+
+        Raises: SourceNotReady, FieldErrors, ChartError, ChartRepositoryUnavailable.
+        """
+        if (known := self._read.get(key)) is not None:
+            return known
+        repository = self._get(key)
+        if repository is None:
+            raise missing(key, self._served)
+        spec = await self._spec(repository)
+        await self._repositories.refresh(spec)
+        self._read[key] = spec
+        return spec
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """See RepositoryLookup."""
+        live = {key: _url(manifest) for key, manifest in self._watch.items()} if self._watch is not None else {}
+        found = {key: item.spec.url for key, item in self._desired.items() if self._served in ("", key.namespace)}
+        return _with_url(url, namespaces, live | found)
+
+    def _get(self, key: ObjectKey) -> HelmRepository | None:
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        live = self._watch.get(key) if self._watch is not None else None
+        return HelmRepository.parse(live) if live is not None else None
+
+    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
+        if self._cluster is not None:
+            return await repository_spec(self._cluster, repository)
+        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
+            raise SourceNotReady(f"HelmRepository '{_name(repository.key)}' needs a Secret of the cluster")
+        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
+
+
 async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
     """How to reach a repository, with what its Secrets hold.
 
@@ -233,6 +310,16 @@ async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> di
     except (binascii.Error, UnicodeDecodeError) as error:
         message = f"Secret '{key.namespace}/{name}' holds what is no text"
         raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
+
+
+def _with_url(url: str, namespaces: Collection[str], urls: Mapping[ObjectKey, str]) -> ObjectKey | None:
+    wanted = comparable(url)
+    same = [key for key, its in urls.items() if key.namespace in namespaces and comparable(its) == wanted]
+    return min(same, default=None)
+
+
+def _url(manifest: Manifest) -> str:
+    return str((manifest.get("spec") or {}).get("url", ""))
 
 
 def _name(key: ObjectKey) -> str:

@@ -25,6 +25,7 @@ from gitsync.errors import (
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject, unread_errors
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.default_namespace import placed
 from gitsync.sync.history import Result, append
 from gitsync.sync.inventory import Entry, Inventory, entry_of
@@ -80,6 +81,8 @@ class Syncer:
     owner: Owner
     store: SyncStore
     live: LiveReader
+    #: What the releases that are applied here take their charts from.
+    repository: SyncedRepository
     options: SyncOptions = field(default_factory=SyncOptions)
     claims: ObjectClaims = field(default_factory=ObjectClaims)
     wanted_by: WantedBy = nobody
@@ -216,6 +219,8 @@ class Syncer:
         await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
         # From here on, this is what Git wants: releases ask before they delete an object, and before they take one.
         self.claims.set(self.owner.claimant, "commit", plan.wanted)
+        changing = [step.key for step in plan.steps if is_release(step.key) and step.verdict in ("new", "changed")]
+        self.repository.carry_out(Artifact.of(desired), changing)
         for step in plan.steps:
             if step.refused:
                 error = OwnedByAnother if step.verdict == "foreign" else NotServed
@@ -225,6 +230,7 @@ class Syncer:
             self.index,
             self.owner,
             self.claims,
+            self.repository,
             Pruner(self.cluster, self.owner, self.index, self.wanted_by),
             plan,
             report,
@@ -290,12 +296,9 @@ def entry_for(step: Step, commit: CommitInfo, before: Inventory) -> Entry:
 
 
 def _entries(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:
-    """Entries to remember before anything is applied: new objects, with no digest, for they are not there yet."""
-    return [
-        replace(entry_for(step, commit, before), digest="")
-        for step in plan.steps
-        if step.applies and before.get(step.key) is None
-    ]
+    """Entries to remember before anything is applied, with no digest: nobody can say what an object holds between now
+    and the end of the sync, and a commit that takes this one back halfway has to apply all of it again."""
+    return [replace(entry_for(step, commit, before), digest="") for step in plan.steps if step.applies]
 
 
 def _is_done(step: Step, applied: dict[ObjectKey, Manifest]) -> bool:

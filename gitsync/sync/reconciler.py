@@ -16,6 +16,7 @@ from gitsync.logs import commit_context
 from gitsync.runtime.backoff import Backoff
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
+from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
 from gitsync.tree import Tree, changed_files
@@ -33,8 +34,9 @@ _SYNC = "sync"
 class SyncReconciler:
     """Keeps a cluster at the head of a repository."""
 
-    def __init__(self, source: CommitSource, syncer: Syncer, interval: float) -> None:
+    def __init__(self, source: CommitSource, syncer: Syncer, repository: SyncedRepository, interval: float) -> None:
         self._source = source
+        self._repository = repository
         self._mirror = source.mirror
         self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
@@ -93,7 +95,7 @@ class SyncReconciler:
         assert commit is not None
         try:
             desired = await self._source.read(commit)
-            tree = await self._mirror.artifact(commit.id)
+            tree = Artifact.of(desired).tree
             files = await changed_files(self._synced, tree)
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
@@ -104,6 +106,8 @@ class SyncReconciler:
             return self._backoff.next(name)
         finally:
             self.first_done.set()
+        if self.result.result == "held":
+            await self._stay()
         if self.result.result != "superseded":
             self._synced = tree
             self._full = False
@@ -112,6 +116,19 @@ class SyncReconciler:
             return max(10.0, self._backoff.next(name))
         self._backoff.reset(name)
         return None
+
+    async def _stay(self) -> None:
+        """A commit is held: charts stay those of the last commit that was not, also after a restart."""
+        current = self._repository.current
+        commit_id = current.commit.id if current is not None else (await self._syncer.inventory()).commit
+        if not commit_id:
+            return
+        try:
+            commit = await self._mirror.fetch(commit_id)  # which also keeps it in the mirror
+            if current is None:
+                self._repository.carry_out(Artifact.of(await self._source.read(commit)), ())
+        except GitsyncError as error:
+            log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)
 
     def _later(self, commit: CommitInfo, error: RetryableError) -> float:
         delay = max(self._backoff.next(_SYNC), error.retry_after or 0.0)

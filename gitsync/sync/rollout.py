@@ -46,6 +46,7 @@ from gitsync.sync.report import Report
 if TYPE_CHECKING:
     from gitsync.apply.claims import ObjectClaims
     from gitsync.cluster import Cluster
+    from gitsync.sources.artifacts import SyncedRepository
 
 #: Seconds for the predecessor of an object, which is being deleted, to be gone.
 GONE_TIMEOUT = 60.0
@@ -65,6 +66,7 @@ class Rollout:
     index: ReleaseIndex
     owner: Owner
     claims: ObjectClaims
+    repository: SyncedRepository
     pruner: Pruner
     plan: SyncPlan
     report: Report
@@ -211,6 +213,7 @@ class Rollout:
             self.report.unchanged(1)
         self.applied[step.key] = answer
         if is_release(step.key):
+            self.repository.reached(step.key)
             self.index.update(step.key, _without_managed_fields(answer))
 
     async def _until_served(self, key: ObjectKey, crd: Manifest) -> None:

@@ -10,7 +10,7 @@ from gitsync.api import names
 from tests.docs.markdown import ROOT, prose, rows, spans
 
 PAGE = ROOT / "docs" / "operations.md"
-ROOMS = ("agent", "sync", "release")
+ROOMS = ("agent", "sync", "release", "sources", "runtime", "apply")
 LEVELS = {"info", "warning", "error", "exception"}
 #: Helpers of release/reconcile.py that log, and which of their arguments is the event.
 HELPERS = {"_once": 1, "_say": 2}
@@ -19,7 +19,7 @@ HELPERS = {"_once": 1, "_say": 2}
 def events() -> Iterator[tuple[str, str]]:
     """Every event of info and above that is a plain text, with its place."""
     for room in ROOMS:
-        for file in sorted((ROOT / "gitsync" / room).glob("*.py")):
+        for file in sorted((ROOT / "gitsync" / room).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and (event := _event(node)):
                     yield event, _place(file, node)
@@ -65,7 +65,7 @@ def test_every_reason_of_a_condition_that_is_written_is_explained() -> None:
     text = prose(PAGE)
     written = {
         value
-        for file in (ROOT / "gitsync" / "release").glob("*.py")
+        for file in (ROOT / "gitsync" / "release").rglob("*.py")
         for name, value in vars(names).items()
         if isinstance(value, str) and name.isupper() and value.isalpha() and f" {name}" in file.read_text("utf-8")
     }

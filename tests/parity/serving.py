@@ -16,6 +16,7 @@ from gitsync.charts.serve import ChartServer
 from gitsync.cluster import Cluster
 from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
+from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.helm import ChartRepositories
 from tests.e2e.background import Background
 
@@ -71,7 +72,7 @@ class Serving:
             schedule = Schedule()
             schedule.start()
             stack.callback(schedule.stop)
-            releases = Releases(cluster, charts, schedule, holder="gitsync/parity", concurrency=8)
+            releases = Releases(cluster, charts, Artifacts(), schedule, holder="gitsync/parity", concurrency=8)
             await stack.enter_async_context(releases.serving())
             started.set_result(None)
             await self._stop.wait()

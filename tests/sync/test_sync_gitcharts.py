@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.charts import Charts
+from gitsync.api.identity import CommitInfo
 from gitsync.errors import ValuesError
 from gitsync.git import GitSource, Mirror
-from gitsync.sources.gitrepository import GitCharts
+from gitsync.sources.artifacts import Artifact
+from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.dependencies import LocalDependencies
+from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.helmchart import TreeCharts, content_id
+from gitsync.sources.helmrepository import CommitHelmRepositories
 from tests.git.git_world import Repository
 
 CHART = {
@@ -46,26 +51,29 @@ class World:
     def __init__(self, origin: Repository, directory: Path) -> None:
         self.origin = origin
         self.mirror = Mirror(GitSource(str(origin.path)), directory / "mirror")
-        self.charts = Charts()
-        self.found = GitCharts(self.mirror, self.charts, "fleet")
+        self.fetched = ChartRepositories(directory / "charts")
+        self.artifact: Artifact | None = None
 
-    async def commit(self, files: dict[str, str]) -> str:
-        commit = self.origin.commit(files)
-        await self.mirror.fetch(commit)
-        self.found.move_to(commit, set())
-        return commit
+    async def commit(self, files: dict[str, str]) -> Artifact:
+        commit = await self.mirror.fetch(self.origin.commit(files))
+        self.artifact = Artifact(CommitInfo(commit.id), await self.mirror.artifact(commit.id))
+        return self.artifact
+
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
+        assert self.artifact is not None
+        return await TreeCharts(CommitHelmRepositories(self.fetched, {}), self.fetched).locate(release, self.artifact)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     world = World(Repository.make(tmp_path / "origin"), tmp_path)
     yield world
-    await world.charts.close()
+    await world.fetched.close()
     await world.mirror.close()
 
 
 async def values(world: World, wanted: HelmRelease) -> tuple[str, dict[str, Any]]:
-    artifact = await world.found.locate(wanted)
+    artifact = await world.locate(wanted)
     return artifact.digest, (await artifact.load()).values
 
 
@@ -84,10 +92,10 @@ async def test_a_file_that_changes_is_another_chart_and_nothing_else_is(world: W
     second = await world.commit({"notes.md": "2", "env/other.yaml": "b: other"})
     assert (await values(world, wanted))[0] == digest
     third = await world.commit({"env/prod.yaml": "b: changed"})
-    assert await values(world, wanted) == ((await world.found.locate(wanted)).digest, {"b": "changed"})
-    ids = [await world.found.content_id(wanted, commit) for commit in (first, second, third)]
+    assert await values(world, wanted) == ((await world.locate(wanted)).digest, {"b": "changed"})
+    ids = [await content_id(wanted, artifact.tree, LocalDependencies()) for artifact in (first, second, third)]
     assert ids[0] == ids[1] != ids[2]
-    assert (await world.found.locate(wanted)).digest != digest
+    assert (await world.locate(wanted)).digest != digest
 
 
 @pytest.mark.parametrize("path", ["nowhere.yaml", "no/folder.yaml", "../outside.yaml", "/etc/hostname", "env"])

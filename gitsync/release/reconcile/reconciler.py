@@ -28,6 +28,7 @@ from gitsync.apply.readiness import check_expressions
 from gitsync.apply.wait import names
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import (
+    ArtifactPending,
     BlockedError,
     ChartError,
     ChartRepositoryUnavailable,
@@ -125,6 +126,8 @@ class Reconciler:
         except Superseded as error:
             request.log.info("release interrupted", why=error.message)
             return 0.0
+        except ArtifactPending as error:
+            return error.retry_after  # right after a start; whoever carries the first commit out wakes us
         except GitsyncError as error:
             return await self._retry(request, error)
         self._backoff.reset(key)

@@ -11,6 +11,7 @@ import structlog
 
 from gitsync.charts import Chart, Charts
 from gitsync.charts.cache import Cache
+from gitsync.charts.dependencies import head_of_archive
 from gitsync.errors import ChartError, ChartRepositoryUnavailable
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.helm import index as indexes
@@ -75,16 +76,27 @@ class ChartRepositories:
         _refuse_oci(spec.url)
         index = await self._index(spec)
         entry = index.choose(chart, version)
-        place = hashlib.sha256(
-            "\0".join((spec.id, chart, entry.version, entry.created, *entry.urls)).encode()
-        ).hexdigest()
+        place = _place(spec, chart, entry)
         digest = entry.digest or self._digests.get(place)
         loaded = self.charts.loaded_archive(digest) if digest else None
         if loaded is None:
             load = functools.partial(self._load, spec, index, chart, entry, place)
             loaded = await self._loading.run(digest or place, load)
-        _refuse_other_name(loaded, chart, entry)
+        _refuse_other_name(loaded.name, chart, entry)
         return loaded
+
+    async def archive(self, spec: RepositorySpec, chart: str, version: str) -> bytes:
+        """The same as the archive that it is, whether or not it can be installed: what another chart depends on.
+
+        Raises: as ``fetch``.
+        """
+        _refuse_oci(spec.url)
+        index = await self._index(spec)
+        entry = index.choose(chart, version)
+        data, _ = await self._archive(spec, index, chart, entry, _place(spec, chart, entry))
+        head = await asyncio.to_thread(head_of_archive, data, chart)
+        _refuse_other_name(head.name, chart, entry)
+        return data
 
     def forget(self, spec: RepositorySpec) -> None:
         """Drops the index of a repository that nobody refers to any more."""
@@ -120,6 +132,12 @@ class ChartRepositories:
         return _info(index, changed=changed)
 
     async def _load(self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry, place: str) -> Chart:
+        return await self.charts.from_archive(*await self._archive(spec, index, name, entry, place))
+
+    async def _archive(
+        self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry, place: str
+    ) -> tuple[bytes, str]:
+        """The archive, from the disk when it was there before, and its sha256 (hex)."""
         digest = entry.digest or self._digests.get(place) or ""
         data = await asyncio.to_thread(self._store.archive, digest) if digest else None
         if data is None:
@@ -127,7 +145,7 @@ class ChartRepositories:
             digest = await asyncio.to_thread(_verified, data, name, entry)
             await asyncio.to_thread(self._store.keep_archive, digest, data)
             self._digests.put(place, digest)
-        return await self.charts.from_archive(data, digest)
+        return data, digest
 
     async def _download(self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry) -> bytes:
         failure: Exception = ChartError(
@@ -167,8 +185,14 @@ def _verified(data: bytes, name: str, entry: IndexEntry) -> str:
     return digest
 
 
-def _refuse_other_name(chart: Chart, name: str, entry: IndexEntry) -> None:
-    if chart.name != name:
+def _place(spec: RepositorySpec, chart: str, entry: IndexEntry) -> str:
+    """Names an archive by where it is, for an index that does not name its digest."""
+    parts = (spec.id, chart, entry.version, entry.created, *entry.urls)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _refuse_other_name(found: str, name: str, entry: IndexEntry) -> None:
+    if found != name:
         raise ChartError(
-            f"the archive of chart {name} {entry.version} holds chart {chart.name!r}", chart=name, version=entry.version
+            f"the archive of chart {name} {entry.version} holds chart {found!r}", chart=name, version=entry.version
         )

@@ -1,0 +1,144 @@
+"""Charts in a tree with what they depend on: folders of the same tree, and charts of chart repositories.
+
+As in Flux, what is in a chart's ``charts/`` is taken from there; a lock file says which version, else the range does;
+``file://`` paths are looked up in the same tree, URLs among the HelmRepositories of the source's namespace, and one
+that nobody has declared is read without credentials. Other than in Flux, a dependency in the tree may have dependencies
+of its own, which are built in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from cachetools import LRUCache
+
+from gitsync.charts.dependencies import ChartHead, Dependency, declares_dependencies, head_of
+from gitsync.errors import ArtifactPathMissing, ChartError
+from gitsync.semver import compatible
+from gitsync.sources.helm import redacted
+from gitsync.sources.treefiles import chart_files, read_files
+from gitsync.tree import Tree
+
+#: How deep dependencies in a tree may lead, and how many of them a chart may come to in all.
+MAX_DEPTH = 8
+MAX_CHARTS = 200
+_MAX_HEADS = 4096
+_FILE = "file://"
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A chart's folder in a tree and the folders of the same tree that it depends on. ``remote`` are the dependencies
+    that have to be fetched."""
+
+    path: str
+    #: Of the folder (``Tree.directory_digest``).
+    digest: str
+    name: str
+    version: str
+    local: tuple[Local, ...] = ()
+    remote: tuple[Dependency, ...] = ()
+
+    def all(self) -> Iterator[Local]:
+        """This folder and all that it leads to, dependencies after what needs them."""
+        yield self
+        for item in self.local:
+            yield from item.all()
+
+    @property
+    def content(self) -> str:
+        """What identifies all of it: the folder's digest, where there is nothing else."""
+        if not self.local:
+            return self.digest
+        parts = "\0".join(f"{item.name}={item.digest}" for item in self.all())
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+class LocalDependencies:
+    """Follows ``file://`` dependencies. What a folder says of itself is remembered by the folder's digest."""
+
+    def __init__(self) -> None:
+        self._heads: LRUCache[str, ChartHead] = LRUCache(_MAX_HEADS)
+
+    async def of(self, tree: Tree, path: str) -> Local | None:
+        """The chart in a directory; None when there is no such directory.
+
+        Raises: ChartError for a dependency that is not there, is another chart or version than is asked for, leads out
+        of the tree, or in a circle; what the tree raises.
+        """
+        return await self._of(tree, path, (), [0])
+
+    async def _of(self, tree: Tree, path: str, around: tuple[str, ...], count: list[int]) -> Local | None:
+        digest = await tree.directory_digest(path)
+        if digest is None:
+            return None
+        if path in around:
+            raise ChartError(f"dependencies lead in a circle: {' -> '.join([*around[around.index(path) :], path])}")
+        count[0] += 1
+        if len(around) > MAX_DEPTH or count[0] > MAX_CHARTS:
+            raise ChartError(f"dependencies lead more than {MAX_DEPTH} deep, or to more than {MAX_CHARTS} charts")
+        head = self._heads.get(digest)
+        if head is None:
+            head = self._heads[digest] = await _head(tree, path)
+        local, remote = [], []
+        for wanted in head.missing:
+            if not wanted.repository.startswith(_FILE):
+                remote.append(wanted)
+                continue
+            where = _resolved(path, wanted, head)
+            found = await self._of(tree, where, (*around, path), count)
+            _check(found, wanted, head, where)
+            if found is not None:
+                local.append(found)
+        return Local(path, digest, head.name, head.version, tuple(local), tuple(remote))
+
+
+async def _head(tree: Tree, path: str) -> ChartHead:
+    try:
+        heads = await read_files(tree, path, ("Chart.yaml", "requirements.yaml"))
+        files = await chart_files(tree, path) if declares_dependencies(heads) else heads
+        return await asyncio.to_thread(head_of, files)
+    except ArtifactPathMissing as error:
+        raise ChartError(error.message, chart=path, hint=error.hint) from error
+    except ChartError as error:
+        error.chart = error.chart or path
+        raise
+
+
+def _resolved(path: str, wanted: Dependency, head: ChartHead) -> str:
+    """The path of a ``file://`` dependency in the tree, as Helm has it: counted from the chart's folder."""
+    given = wanted.repository.removeprefix(_FILE)
+    if given.startswith("/"):
+        _refuse(head, wanted, "its path is absolute", "write it from the chart's folder, as file://../NAME")
+    where = posixpath.normpath(posixpath.join(path, given))
+    if where.startswith(".."):
+        _refuse(head, wanted, "its path leads out of the repository", "move the chart into the repository")
+    return "" if where == "." else where
+
+
+def _check(found: Local | None, wanted: Dependency, head: ChartHead, where: str) -> None:
+    if found is None:
+        _refuse(head, wanted, f"there is no folder {where!r} in the repository", "correct the path, or add the chart")
+    if found.name != wanted.name:
+        _refuse(head, wanted, f"{where!r} holds chart {found.name!r}", "correct name or repository in Chart.yaml")
+    if wanted.version and not compatible(wanted.version, found.version):
+        hint = "correct the version in Chart.yaml, or run `helm dependency update` and commit the lock file"
+        _refuse(head, wanted, f"{where!r} holds version {found.version}", hint)
+
+
+def _refuse(head: ChartHead, wanted: Dependency, why: str, hint: str) -> NoReturn:
+    raise ChartError(
+        f"chart {head.name} depends on {described(wanted)}: {why}", chart=head.name, version=head.version, hint=hint
+    )
+
+
+def described(wanted: Dependency) -> str:
+    """``lib 1.x from file://../lib``."""
+    version = f" {wanted.version}" if wanted.version else ""
+    where = wanted.repository if wanted.repository.startswith(_FILE) else redacted(wanted.repository)
+    return f"{wanted.name}{version}" + (f" from {where}" if where else "")

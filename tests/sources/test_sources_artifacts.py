@@ -1,0 +1,151 @@
+"""Which artifact a release takes its chart from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.errors import ArtifactPending, GitUnavailable, SourceNotReady
+from gitsync.sources import artifacts as module
+from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.tree import Tree
+
+FLEET = "https://git.example/fleet.git"
+APPS = "https://git.example/apps.git"
+
+
+async def nothing(blob_ids: Sequence[str]) -> dict[str, bytes]:
+    return {}
+
+
+def artifact(commit: str, **git_repositories: str) -> Artifact:
+    keys = {source(name): url for name, url in git_repositories.items()}
+    return Artifact(CommitInfo(commit), Tree(commit, (), nothing), keys)
+
+
+def source(name: str, kind: str = "GitRepository") -> ObjectKey:
+    return ObjectKey("source.toolkit.fluxcd.io", kind, "default", name)
+
+
+def release(name: str = "app", *, ref: str = "flux-system", sync: str = "", stamp: str = "") -> HelmRelease:
+    return HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "labels": {"gitsync.dev/sync": sync},
+                "annotations": {"gitsync.dev/commit": stamp},
+            },
+            "spec": {
+                "interval": "5m",
+                "chart": {"spec": {"chart": "./app", "sourceRef": {"kind": "GitRepository", "name": ref}}},
+            },
+        }
+    )
+
+
+def commit_of(artifacts: Artifacts, found: HelmRelease) -> str:
+    return artifacts.artifact_of(found).commit.id
+
+
+@pytest.fixture
+def artifacts() -> Artifacts:
+    return Artifacts()
+
+
+@pytest.fixture
+def fleet(artifacts: Artifacts) -> SyncedRepository:
+    return artifacts.add("fleet", FLEET)
+
+
+def test_a_release_that_a_commit_changes_gets_its_chart_together_with_its_own_change(
+    artifacts: Artifacts, fleet: SyncedRepository
+) -> None:
+    fleet.carry_out(artifact("c1"), ())
+    changed, other = release("changed", sync="fleet", stamp="c1"), release("other", sync="fleet", stamp="c1")
+    fleet.carry_out(artifact("c2"), [changed.key])
+    assert (commit_of(artifacts, changed), commit_of(artifacts, other)) == ("c1", "c2")
+    assert commit_of(artifacts, release("changed", sync="fleet", stamp="c2")) == "c2", "the watch may be first"
+    fleet.reached(changed.key)
+    assert commit_of(artifacts, changed) == "c2"
+
+
+def test_a_commit_that_supersedes_another_finds_each_release_where_that_one_left_it(
+    artifacts: Artifacts, fleet: SyncedRepository
+) -> None:
+    fleet.carry_out(artifact("c1"), ())
+    reached, missed = release("reached", stamp="c1"), release("missed", stamp="c1")
+    fleet.carry_out(artifact("c2"), [reached.key, missed.key])
+    fleet.reached(reached.key)
+    fleet.carry_out(artifact("c3"), [reached.key, missed.key])
+    assert commit_of(artifacts, release("reached", stamp="c2")) == "c2"
+    assert commit_of(artifacts, missed) == "c1"
+
+
+def test_after_a_start_a_release_waits_for_the_first_commit_and_is_woken_by_it(
+    artifacts: Artifacts, fleet: SyncedRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[str] = []
+    known = [release("asked", sync="fleet"), release("did-not-ask", sync="fleet"), release("foreign", sync="other")]
+    artifacts.subscribe(lambda found: woken.extend(it.key.name for it in known if artifacts.wakes(found, it)))
+    with pytest.raises(ArtifactPending) as pending:
+        artifacts.artifact_of(known[0])
+    assert pending.value.retry_after == pytest.approx(module.FIRST_COMMIT, abs=1.0)
+    monkeypatch.setattr(artifacts, "_since", -1e9)
+    with pytest.raises(GitUnavailable, match="no commit of the repository has been carried out yet"):
+        artifacts.artifact_of(known[0])
+    fleet.carry_out(artifact("c1"), ())
+    assert woken == ["asked", "foreign"]
+    assert commit_of(artifacts, known[0]) == "c1"
+    fleet.carry_out(artifact("c2"), ())
+    assert woken == ["asked", "foreign", "foreign"]
+
+
+def test_a_release_that_the_first_commit_changes_waits_until_the_commit_has_reached_it(
+    artifacts: Artifacts, fleet: SyncedRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "_since", -1e9)
+    fleet.carry_out(artifact("c2"), [release().key])
+    with pytest.raises(ArtifactPending):
+        artifacts.artifact_of(release(stamp="c1"))
+    assert commit_of(artifacts, release(stamp="c2")) == "c2"
+
+
+def test_two_repositories_are_told_apart_by_url_then_by_name_then_by_who_brought_the_release(
+    artifacts: Artifacts, fleet: SyncedRepository
+) -> None:
+    apps = artifacts.add("apps", APPS)
+    fleet.carry_out(artifact("f1", charts="https://git.example/apps", **{"apps": FLEET}), ())
+    with pytest.raises(ArtifactPending):
+        artifacts.artifact_of(release(ref="charts"))
+    apps.carry_out(artifact("a1"), ())
+    assert commit_of(artifacts, release(ref="charts")) == "a1", "by the URL of a GitRepository of the other's commit"
+    assert commit_of(artifacts, release(ref="apps")) == "f1", "a URL says more than a name"
+    assert commit_of(artifacts, release(ref="fleet", sync="apps")) == "f1"
+    assert commit_of(artifacts, release(sync="apps")) == "a1"
+    assert commit_of(artifacts, release(sync="fleet")) == "f1"
+    assert commit_of(artifacts, release()) == "f1", "the first one, when nobody says which"
+    fleet.carry_out(artifact("f2"), ())
+    assert commit_of(artifacts, release(sync="apps")) == "a1"
+
+
+def test_a_source_that_is_no_synced_repository_is_refused_once_all_have_said_what_they_mean(
+    artifacts: Artifacts, fleet: SyncedRepository
+) -> None:
+    with pytest.raises(ArtifactPending):  # the first commit may bring a GitRepository of that name
+        artifacts.artifact_of(release(ref="elsewhere"))
+    fleet.carry_out(artifact("c1", elsewhere="https://git.example/other.git"), ())
+    with pytest.raises(SourceNotReady, match="GitRepository 'default/elsewhere' is not the repository that is being"):
+        artifacts.artifact_of(release(ref="elsewhere"))
+    fleet.carry_out(artifact("c2", elsewhere=FLEET), ())
+    assert commit_of(artifacts, release(ref="elsewhere")) == "c2"
+
+
+def test_without_a_repository_nothing_is_waited_for(artifacts: Artifacts) -> None:
+    with pytest.raises(SourceNotReady):
+        artifacts.artifact_of(release())

@@ -1,0 +1,173 @@
+"""Two syncs of two repositories in one process, on a real API server: neither has the other's charts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gitsync.agent.crds import ensure_crds
+from gitsync.api.identity import ObjectKey
+from gitsync.apply.live import LiveReader
+from gitsync.cluster import Cluster
+from gitsync.git import GitSource, Mirror
+from gitsync.manifests import ManifestReader
+from gitsync.release.controller import Releases
+from gitsync.runtime.schedule import Schedule
+from gitsync.sources.artifacts import Artifacts
+from gitsync.sources.helm import ChartRepositories
+from gitsync.sync.apply import Syncer
+from gitsync.sync.build import CommitSource
+from gitsync.sync.owner import Owner
+from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.store import SyncStore
+from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.git.git_world import Repository
+
+CHART = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
+TEMPLATE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: '{{{{ .Release.Name }}}}'}}\ndata: {{from: {text}}}\n"
+RELEASE = """
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  interval: 1h
+  chart: {{spec: {{chart: charts/app, sourceRef: {{kind: GitRepository, name: {source}}}}}}}
+"""
+
+
+@dataclass
+class Side:
+    """A repository and its sync."""
+
+    name: str
+    origin: Repository
+    reconciler: SyncReconciler
+    syncer: Syncer
+
+    async def sync(self) -> None:
+        """Poll, and wait until what that brought is done."""
+        await self.reconciler.poll()
+        await asyncio.wait_for(self.reconciler._queue.idle(), 60)
+        assert self.reconciler.error is None
+        assert self.reconciler.result is not None
+
+
+class World:
+    """Two of them, in one namespace of a cluster."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.sides: dict[str, Side] = {}
+
+    async def text(self, release: str) -> str:
+        found = await self.cluster.get(ObjectKey("", "ConfigMap", self.namespace, release))
+        return str(found["data"]["from"])
+
+    async def became(self, release: str, text: str) -> None:
+        """Wait until the release's ConfigMap says this."""
+        async with asyncio.timeout(30), self.cluster.watch("", "ConfigMap", namespace=self.namespace) as watch:
+            key = ObjectKey("", "ConfigMap", self.namespace, release)
+            news = asyncio.Event()
+            end = watch.subscribe(lambda _: news.set())
+            while ((watch.get(key) or {}).get("data") or {}).get("from") != text:
+                news.clear()
+                await news.wait()
+            end()
+
+
+@pytest.fixture
+async def world(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as everywhere:
+            await ensure_crds(everywhere)
+        cluster = await Cluster.connect(kubeconfig=control_plane.kubeconfig, namespace=namespace)
+        stack.push_async_callback(cluster.close)
+        fetched = ChartRepositories(tmp_path / "charts")
+        stack.push_async_callback(fetched.close)
+        schedule = Schedule()
+        schedule.start()
+        stack.callback(schedule.stop)
+        artifacts = Artifacts()
+        releases = Releases(cluster, fetched, artifacts, schedule, holder="gitsync/two", concurrency=4)
+        world = World(cluster, namespace)
+        watches = await stack.enter_async_context(releases.serving())
+        for name in ("red", "blue"):
+            origin = Repository.make(tmp_path / name)
+            mirror = Mirror(GitSource(str(origin.path)), tmp_path / "mirrors")
+            stack.push_async_callback(mirror.close)
+            repository = artifacts.add(name, str(origin.path))
+            owner, store = Owner(name, str(origin.path), "fleet"), SyncStore(cluster, namespace, name)
+            syncer = Syncer(cluster, releases.index, owner, store, LiveReader(cluster, watches), repository)
+            source = CommitSource(mirror, ManifestReader(), name, "fleet")
+            reconciler = SyncReconciler(source, syncer, repository, 3600)
+            stack.push_async_callback(reconciler.stop, 1.0)
+            world.sides[name] = Side(name, origin, reconciler, syncer)
+        yield world
+
+
+def files(world: World, text: str, **sources: str) -> dict[str, str | bytes | None]:
+    """A repository with the chart ``app``, of which releases make a ConfigMap that says ``text``."""
+    found: dict[str, str | bytes | None] = {
+        "charts/app/Chart.yaml": CHART,
+        "charts/app/templates/cm.yaml": TEMPLATE.format(text=text),
+    }
+    for name, source in sources.items():
+        manifest = RELEASE.format(name=name, namespace=world.namespace, source=source)
+        found[f"fleet/{name}.yaml"] = manifest
+    return found
+
+
+async def test_each_release_has_the_chart_of_the_repository_that_it_means_and_follows_that_alone(
+    world: World,
+) -> None:
+    red, blue = world.sides["red"], world.sides["blue"]
+    red.origin.commit(files(world, "red-1", ours="flux-system", named="red", crossed="blue"))
+    blue.origin.commit(files(world, "blue-1", theirs="flux-system"))
+    await asyncio.gather(red.sync(), blue.sync())
+    await world.became("crossed", "blue-1")
+    assert [await world.text(name) for name in ("ours", "named", "theirs")] == ["red-1", "red-1", "blue-1"]
+
+    blue.origin.commit({"charts/app/templates/cm.yaml": TEMPLATE.format(text="blue-2")})
+    await blue.sync()
+    await world.became("crossed", "blue-2")
+    assert [await world.text(name) for name in ("ours", "named", "theirs")] == ["red-1", "red-1", "blue-2"]
+
+    red.origin.commit({"charts/app/templates/cm.yaml": TEMPLATE.format(text="red-2")})
+    await red.sync()
+    assert [await world.text(name) for name in ("ours", "named")] == ["red-2", "red-2"]
+    assert [await world.text(name) for name in ("theirs", "crossed")] == ["blue-2", "blue-2"]
+    records = await world.cluster.list("", "Secret", namespace=world.namespace, labels="owner=helm")
+    revisions = {(it["metadata"]["labels"]["name"], it["metadata"]["labels"]["version"]) for it in records}
+    assert {version for name, version in revisions if name == "theirs"} == {"1", "2"}, json.dumps(sorted(revisions))
+
+
+async def test_a_held_commit_of_one_repository_leaves_its_charts_while_the_other_goes_on(world: World) -> None:
+    red, blue = world.sides["red"], world.sides["blue"]
+    red.origin.commit(files(world, "red-1", ours="flux-system"))
+    blue.origin.commit(files(world, "blue-1", theirs="flux-system", crossed="red"))
+    await asyncio.gather(red.sync(), blue.sync())
+    await world.became("crossed", "red-1")
+
+    held = {"charts/app/templates/cm.yaml": TEMPLATE.format(text="red-2"), "fleet/ours.yaml": None, "fleet/no": "x"}
+    red.origin.commit(held)
+    await red.sync()
+    assert red.reconciler.result is not None
+    assert red.reconciler.result.result == "held"
+    # A change of the release that uses the held repository's chart makes a revision, of the chart it had.
+    blue.origin.commit(
+        {
+            "charts/app/templates/cm.yaml": TEMPLATE.format(text="blue-2"),
+            "fleet/crossed.yaml": RELEASE.format(name="crossed", namespace=world.namespace, source="red")
+            + "  values: {more: values}\n",
+        }
+    )
+    await blue.sync()
+    await world.became("theirs", "blue-2")
+    assert [await world.text(name) for name in ("ours", "crossed")] == ["red-1", "red-1"]
