@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -19,7 +20,7 @@ from gitsync.errors import ArtifactPathMissing, GitRefused, GitsyncError, GitUna
 from gitsync.git.command import Runner
 from gitsync.git.failures import Damaged
 from gitsync.git.links import MAX_TARGET, expand
-from gitsync.git.listing import Kind
+from gitsync.git.listing import Item, Kind
 from gitsync.git.remote import Remote
 from gitsync.git.source import GitCredentials, GitSource, check_commit_id
 from gitsync.git.store import COMMIT_REFS, Store, clean_path
@@ -56,7 +57,7 @@ class Mirror:
         self._store = Store(self.path, self._runner)
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()
-        self._listing = asyncio.Lock()
+        self._listing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._trees: dict[str, Tree] = {}
         self._recent: list[str] = []
         self._untidied = 1
@@ -91,7 +92,8 @@ class Mirror:
         What the tree raises when it is read is what the mirror's methods raise.
         """
         check_commit_id(commit_id)
-        async with self._listing:
+        listing = self._listing.setdefault(commit_id, asyncio.Lock())  # whoever asks meanwhile waits for the same list
+        async with listing:
             tree = self._trees.pop(commit_id, None)
             if tree is None:
                 tree = await self._local(lambda: self._list(commit_id), commit_id)
@@ -131,9 +133,8 @@ class Mirror:
 
     async def _list(self, commit_id: str) -> Tree:
         top, items = await self._store.listing(commit_id)
-        sizes = {item.object_id: item.size for item in items if item.kind in (Kind.FILE, Kind.LINK)}
-        links = {item.object_id for item in items if item.kind is Kind.LINK and item.size <= MAX_TARGET}
-        targets = await self._store.read(sorted(links), sizes)
+        sizes, links = await asyncio.to_thread(_blobs, items)
+        targets = await self._store.read(links, sizes)
 
         async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
             return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
@@ -284,6 +285,13 @@ def mirror_name(url: str) -> str:
     """A directory name that people recognise and that no other URL has."""
     words = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(url.rstrip("/").removesuffix(".git").split("/")[-2:]))
     return f"{words[-40:].strip('-.') or 'git'}-{hashlib.sha256(url.encode()).hexdigest()[:12]}.git"
+
+
+def _blobs(items: Sequence[Item]) -> tuple[dict[str, int], list[str]]:
+    """The sizes of a commit's files and links by the ids of their blobs, and those of the links that may be read."""
+    sizes = {item.object_id: item.size for item in items if item.kind in (Kind.FILE, Kind.LINK)}
+    links = {item.object_id for item in items if item.kind is Kind.LINK and item.size <= MAX_TARGET}
+    return sizes, sorted(links)
 
 
 def _remove(*paths: Path) -> None:

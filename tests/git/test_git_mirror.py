@@ -138,6 +138,25 @@ async def test_a_commit_is_listed_once(origin: Repository, mirror: Mirror, monke
     assert sorted(asked) == ["ls-tree", "ls-tree", "rev-parse", "rev-parse"]
 
 
+async def test_a_commit_that_cannot_be_had_holds_up_no_other(
+    origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_id = origin.commit({"a": "1"})
+    await mirror.fetch(commit_id)
+    asked = asyncio.Event()
+
+    async def never(self: Mirror, commit_id: str) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Mirror, "_bring", never)
+    waiting = asyncio.create_task(mirror.artifact("1" * 40))
+    await asyncio.wait_for(asked.wait(), 20)
+    assert [entry.path for entry in await asyncio.wait_for(mirror.tree(commit_id), 20)] == ["a"]
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
 async def test_an_empty_commit_has_no_files(origin: Repository, mirror: Mirror) -> None:
     commit_id = origin.commit({})
     await mirror.fetch(commit_id)
