@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gitsync.cli.output import as_json, as_yaml, one_line
-from gitsync.cli.rows import HELM_RELEASES, HELM_REPOSITORIES, human_duration
+from gitsync.cli.cluster.rows import HELM_RELEASES, HELM_REPOSITORIES, human_duration
+from gitsync.cli.common.output import as_json, as_yaml, one_line
 
 
 def release(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> dict[str, Any]:
