@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import as_json, colours, one_line, write
+from gitsync.errors import GitsyncError
+from gitsync.logs import redact
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ _MARKS = {"ok": ("✔", "32"), "warning": ("!", "33"), "failed": ("✗", "31")}
 @with_settings(
     "Repository", "Git credentials", "Cluster", "Access", leave_out=("state_dir", "interval", *_ACCESS_ELSEWHERE)
 )
-def check(settings: Settings, pre: Pre = False, output: Output = "text") -> None:
+async def check(settings: Settings, pre: Pre = False, output: Output = "text") -> int:
     """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.
 
     Says of each thing what is wrong and how to mend it. Exit code 1 when something is missing that an agent cannot run
@@ -43,12 +47,6 @@ def check(settings: Settings, pre: Pre = False, output: Output = "text") -> None
 
     Example: gitsync check --repo https://git.example/fleet.git --branch main
     """
-    raise typer.Exit(asyncio.run(_check(settings, pre, output)))
-
-
-async def _check(settings: Settings, pre: bool, output: Format) -> int:
-    from gitsync.cli.common.output import as_json, write
-
     found = []
     async for finding in _findings(settings, pre):
         found.append(finding)
@@ -60,8 +58,6 @@ async def _check(settings: Settings, pre: bool, output: Format) -> int:
 
 
 async def _findings(settings: Settings, pre: bool) -> AsyncIterator[Finding]:
-    from gitsync.cli.common.objects import connected
-    from gitsync.errors import GitsyncError
     from gitsync.install import checks
 
     async for finding in checks.programs():
@@ -83,7 +79,6 @@ async def _repository(settings: Settings) -> Finding:
     from pathlib import Path
 
     from gitsync.agent.agent import git_source
-    from gitsync.errors import GitsyncError
     from gitsync.git import Mirror, redacted_url
     from gitsync.install.checks import Finding, of_error
 
@@ -101,11 +96,6 @@ async def _repository(settings: Settings) -> Finding:
 
 
 def _line(finding: Finding) -> str:
-    import sys
-
-    from gitsync.cli.common.output import colours, one_line
-    from gitsync.logs import redact
-
     mark, colour = _MARKS[finding.result]
     if colours(sys.stdout):
         mark = f"\x1b[{colour}m{mark}\x1b[0m"

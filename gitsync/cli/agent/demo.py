@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import gitsync
+from gitsync.cli.common.kinds import RELEASE
+from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import colours, one_line, table, write
 from gitsync.errors import SettingsError
 from gitsync.settings import Settings
 
@@ -32,7 +35,7 @@ Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step an
 
 @app.command("demo")
 @with_settings("Cluster", "Logs")
-def demo(settings: Settings, keep: Keep = False) -> None:
+async def demo(settings: Settings, keep: Keep = False) -> None:
     """Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune.
 
     Makes a Git repository in a temporary directory, serves the sample charts on this machine, runs the agent, and
@@ -43,13 +46,8 @@ def demo(settings: Settings, keep: Keep = False) -> None:
 
         gitsync demo --keep
     """
-    raise typer.Exit(asyncio.run(_demo(settings, keep)))
-
-
-async def _demo(settings: Settings, keep: bool) -> int:
     from gitsync.charts.serve import ChartServer
     from gitsync.cli.agent.story import STORY, Fleet
-    from gitsync.cluster import Cluster
 
     sample = _sample_repository()
     charts = sample / "charts"
@@ -62,11 +60,8 @@ async def _demo(settings: Settings, keep: bool) -> int:
             fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url)
             own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
             own["allow_mass_prune"] = True  # the last step removes everything
-            async with await Cluster.connect(
-                kubeconfig=settings.kubeconfig, context=settings.context or None
-            ) as cluster:
+            async with connected(settings) as cluster:
                 await _tell(settings.model_copy(update=own), fleet, cluster, STORY[:-1] if keep else STORY, keep)
-    return 0
 
 
 @asynccontextmanager
@@ -112,8 +107,6 @@ async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Seque
 
 
 def _ways_to_play(settings: Settings, fleet: Fleet) -> None:
-    from gitsync.cli.common.output import write
-
     cluster = f"--kubeconfig {settings.kubeconfig}" if settings.kubeconfig else f"--context {settings.context}"
     write(f"kubectl {cluster} get helmreleases,pods\n")
     write(f"gitsync get all {cluster}\n")
@@ -143,18 +136,12 @@ def _sample_repository() -> Path:
 
 
 def _title(text: str) -> None:
-    from gitsync.cli.common.output import colours, write
-
     write(f"\n\x1b[1m{text}\x1b[0m\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
 
 
 def _table(watch: Informer) -> None:
     """The releases as ``gitsync get helmreleases`` shows them."""
-    from gitsync.cli.cluster.rows import HELM_RELEASES
-    from gitsync.cli.common.output import format_row, one_line, widths, write
-
     found = sorted((key.name, manifest) for key, manifest in watch.items() if key.namespace == "default")
-    rows = [list(HELM_RELEASES.headers(wide=False))]
-    rows += [[one_line(cell) for cell in HELM_RELEASES.row(manifest, wide=False)] for _, manifest in found]
-    text = "\n".join(format_row(row, widths(rows)) for row in rows) if found else "No releases are left."
-    write(f"\n{text}\n")
+    rows = [list(RELEASE.columns.headers(wide=False))]
+    rows += [[one_line(cell) for cell in RELEASE.columns.row(manifest, wide=False)] for _, manifest in found]
+    write("\n" + (table(rows) if found else "No releases are left.\n"))

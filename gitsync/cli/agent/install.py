@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gitsync.cli.common.kinds import Timeout, seconds
+from gitsync.api.duration import format_duration
+from gitsync.cli.common.durations import Timeout, seconds
+from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
-from gitsync.settings import Settings
+from gitsync.cli.common.output import as_yaml, write
+from gitsync.errors import SettingsError
+from gitsync.settings import Settings, settings_infos
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
@@ -41,13 +44,13 @@ TakeOver = Annotated[bool, typer.Option("--take-over", help="Where Flux serves t
 @with_settings(
     "Repository", "Git credentials", "Cluster", "Sync", "Releases", "Access", leave_out=("state_dir", "once")
 )
-def install(
+async def install(
     settings: Settings,
     image: Image = "",
     components: Components = "",
     export: Export = False,
     take_over: TakeOver = False,
-    timeout: Timeout = "5m",
+    patience: Timeout = "5m",
 ) -> None:
     """Install the agent: definitions, rights, settings and a Deployment; waits until it runs.
 
@@ -58,7 +61,7 @@ def install(
 
     Example: gitsync install --image registry.example/gitsync:0.1.0 --repo https://git.example/fleet.git --branch main
     """
-    from gitsync.install.bundle import NAMESPACED, Wanted
+    from gitsync.install.bundle import NAMESPACED, Wanted, manifests
 
     chosen = tuple(filter(None, (item.strip() for item in components.split(","))))
     served = settings.watch_namespace
@@ -69,20 +72,18 @@ def install(
         )
     wanted = Wanted(settings.namespace, image, chosen, _configuration(settings))
     if export:
-        asyncio.run(_export(wanted))
+        write("---\n".join(as_yaml(item) for item in await manifests(wanted)))
         return
     if not image:
         raise typer.BadParameter(
             "no image is published: build one from the Dockerfile and name it", param_hint="--image"
         )
-    asyncio.run(_install(settings, wanted, take_over, seconds(timeout)))
+    await _install(settings, wanted, take_over, seconds(patience))
 
 
 def _configuration(settings: Settings) -> Mapping[str, Any]:
     """gitsync.yaml: what differs from the defaults, with credentials where the pod finds them."""
-    from gitsync.api.duration import format_duration
     from gitsync.install.bundle import CREDENTIALS_DIRECTORY
-    from gitsync.settings import settings_infos
 
     names = {info.name for info in settings_infos() if info.group in _OF_THE_AGENT} - {"state_dir", "once"}
     names.add("namespace")
@@ -95,16 +96,7 @@ def _configuration(settings: Settings) -> Mapping[str, Any]:
     return found | mounted
 
 
-async def _export(wanted: Wanted) -> None:
-    from gitsync.cli.common.output import as_yaml, write
-    from gitsync.install.bundle import manifests
-
-    write("---\n".join(as_yaml(item) for item in await manifests(wanted)))
-
-
 async def _install(settings: Settings, wanted: Wanted, take_over: bool, patience: float) -> None:
-    from gitsync.cli.common.objects import connected
-    from gitsync.cli.common.output import write
     from gitsync.install import installer
     from gitsync.install.bundle import manifests
 
@@ -127,8 +119,6 @@ async def _install(settings: Settings, wanted: Wanted, take_over: bool, patience
 
 def _read_credentials(settings: Settings) -> dict[str, bytes]:
     """By key of the Secret. Raises: SettingsError."""
-    from gitsync.errors import SettingsError
-
     found = {}
     for name, key in _CREDENTIALS.items():
         if file := getattr(settings, name):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gitsync.cli.common.kinds import seconds
+from gitsync.api.identity import ObjectKey
+from gitsync.cli.common.durations import seconds
+from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
-from gitsync.logs import LEVELS, LogLevel
+from gitsync.cli.common.output import colours, one_line, write
+from gitsync.errors import ReleaseError
+from gitsync.logs import LEVELS, LogLevel, console_line, printable, read_line
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
-    from gitsync.api.identity import ObjectKey
     from gitsync.cluster import Cluster
     from gitsync.logs import Line
 
@@ -47,7 +50,7 @@ class Wanted:
 
 @app.command("logs")
 @with_settings("Cluster")
-def logs(
+async def logs(
     settings: Settings,
     follow: Follow = False,
     tail: Tail = -1,
@@ -62,25 +65,15 @@ def logs(
     """
     age = math.ceil(seconds(since, "--since")) if since else None
     lines = None if tail < 0 else tail
-    asyncio.run(_logs(settings, Wanted(level, release), lines, age, follow, output))
-
-
-async def _logs(
-    settings: Settings, wanted: Wanted, tail: int | None, since: int | None, follow: bool, output: Format
-) -> None:
-    from gitsync.cli.common.objects import connected
-
+    wanted = Wanted(level, release)
     async with connected(settings) as cluster:
         pod = await _pod(cluster, settings.namespace)
-        async for text in cluster.log_lines(pod, tail=tail, since=since, follow=follow):
+        async for text in cluster.log_lines(pod, tail=lines, since=age, follow=follow):
             _show(text, wanted, output)
 
 
 async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
     """The agent's pod, the newest if there are several. Raises: ReleaseError when there is none."""
-    from gitsync.api.identity import ObjectKey
-    from gitsync.errors import ReleaseError
-
     pods = await cluster.list("", "Pod", namespace=namespace, labels="app.kubernetes.io/name=gitsync")
     if not pods:
         raise ReleaseError(
@@ -93,11 +86,6 @@ async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
 
 def _show(text: str, wanted: Wanted, output: Format) -> None:
     """A line that no agent wrote (of Python itself, say) is about nothing in particular, and shown as it is."""
-    import sys
-
-    from gitsync.cli.common.output import colours, one_line, write
-    from gitsync.logs import console_line, printable, read_line
-
     line = read_line(text)
     if line is not None and not wanted.wants(line):
         return

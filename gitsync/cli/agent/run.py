@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_setting
 
 @app.command("run")
 @with_settings()
-def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | None]) -> None:
+async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | None]) -> int:
     """Sync a Git repository to a cluster, and keep it so.
 
     Polls the repository, applies what a commit changes in dependency order, waits until it is ready, and deletes what
@@ -31,4 +30,4 @@ def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | None]) 
 
     load, file = reload
     config = agent.ConfigFile(file, load) if file is not None else None
-    raise typer.Exit(asyncio.run(agent.run(settings, config)))
+    return await agent.run(settings, config)

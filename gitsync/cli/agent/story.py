@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import get_condition
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import COMMIT_ANNOTATION, DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
+from gitsync.cli.common.waiting import until
 from gitsync.errors import NotReadyInTime
 from gitsync.release.dependencies.index import is_current
 
@@ -164,29 +165,23 @@ def _adapted(text: str, charts_url: str) -> str:
     return text.replace(PLACEHOLDER, charts_url).replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
 
 
-async def until(done: Callable[[], bool], watch: Informer) -> None:
+async def _until(done: Callable[[], bool], watch: Informer) -> None:
     """Wait until ``done``, which is asked again whenever an object of ``watch`` changes. Raises: NotReadyInTime."""
-    changed = asyncio.Event()
-    unsubscribe = watch.subscribe(lambda event: changed.set())
     try:
         async with asyncio.timeout(STEP_TIMEOUT):
-            while not done():
-                await changed.wait()
-                changed.clear()
+            await until(watch, done)
     except TimeoutError:
         raise NotReadyInTime(f"the story got stuck: this step was not done within {STEP_TIMEOUT:g} s") from None
-    finally:
-        unsubscribe()
 
 
 async def step_done(step: Step, commit: str, releases: Informer) -> None:
     """Wait until the releases look as a step wants, and its commit has reached them. Raises: NotReadyInTime."""
-    await until(lambda: _reached(commit, _releases(releases)) and step.done(_releases(releases)), releases)
+    await _until(lambda: _reached(commit, _releases(releases)) and step.done(_releases(releases)), releases)
 
 
 async def all_gone(watch: Informer) -> None:
     """Wait until nothing of the story is left in a watch. Raises: NotReadyInTime."""
-    await until(lambda: not any(key.namespace == "default" and key.name in OURS for key, _ in watch.items()), watch)
+    await _until(lambda: not any(key.namespace == "default" and key.name in OURS for key, _ in watch.items()), watch)
 
 
 def _reached(commit: str, seen: Seen) -> bool:

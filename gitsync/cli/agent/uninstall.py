@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import write
 from gitsync.settings import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
@@ -39,16 +41,12 @@ def uninstall(
 
 async def _address(settings: Settings) -> str:
     """Of the cluster that would lose its agent: the mistake to be made here is the wrong one."""
-    from gitsync.cli.common.objects import connected
-
     async with connected(settings) as cluster:
         return cluster.address
 
 
 async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> None:
     from gitsync.apply.wait import names
-    from gitsync.cli.common.objects import connected
-    from gitsync.cli.common.output import write
     from gitsync.install import uninstaller
 
     async with connected(settings) as cluster:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from gitsync.api.names import CLI_FIELD_MANAGER, HELM_API_VERSION, SOURCE_API_VERSION
-from gitsync.cli.common.kinds import RELEASE, REPOSITORY, Name, Timeout, Wait, cluster_settings, kinds_app, seconds
+from gitsync.api.check import check
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import CLI_FIELD_MANAGER, HELM_API_VERSION, REQUESTED_AT_ANNOTATION, SOURCE_API_VERSION
+from gitsync.cli.cluster.values import read_files
+from gitsync.cli.common.durations import Timeout, Wait, seconds
+from gitsync.cli.common.kinds import RELEASE, REPOSITORY, Kind
+from gitsync.cli.common.objects import LiveObject, connected, is_suspended, new_token, origin_of, warn
+from gitsync.cli.common.output import as_yaml, write
+from gitsync.cli.common.verbs import Name, Verb
+from gitsync.cli.common.waiting import answered
 from gitsync.errors import FieldErrors, OwnedByAnother
+from gitsync.logs import register_secret
 from gitsync.settings import Settings
 
-if TYPE_CHECKING:
-    from gitsync.api.identity import Manifest
+verb = Verb(
+    "create",
+    """Create or change a release or a source; or print YAML for a repository.
 
-app, sources = kinds_app()
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --export""",
+    """Create or change a chart repository.
+
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m""",
+)
+app = verb.app
 
 Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to put it in.")]
 Interval = Annotated[str, typer.Option("--interval", metavar="DURATION", help="How often to look.")]
@@ -65,26 +79,10 @@ Crds = Annotated[
 CreateTarget = Annotated[bool, typer.Option("--create-target-namespace", help="Create that namespace.")]
 
 
-@app.callback()
-def create() -> None:
-    """Create or change a release or a source; or print YAML for a repository.
-
-    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --export
-    """
-
-
-@sources.callback()
-def create_source() -> None:
-    """Create or change a chart repository.
-
-    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m
-    """
-
-
-@sources.command("helm")
-@cluster_settings
-def helm_repository(
+@verb.of(REPOSITORY)
+async def helm_repository(
     settings: Settings,
+    kind: Kind,
     name: Name,
     url: Url,
     interval: Interval = "1m",
@@ -96,8 +94,8 @@ def helm_repository(
     pass_credentials: PassCredentials = False,
     export: Export = False,
     wait: Wait = True,
-    timeout: Timeout = "5m",
-) -> None:
+    patience: Timeout = "5m",
+) -> int:
     """Create or change a HelmRepository, and wait until its index is read.
 
     With --username and --password, a Secret of its name holds the login; it is not part of what --export prints.
@@ -115,14 +113,14 @@ def helm_repository(
         "certSecretRef": _reference(cert_secret_ref),
         "passCredentials": pass_credentials,
     }
-    manifest = _manifest(SOURCE_API_VERSION, REPOSITORY.kind, namespace, name, spec)
-    raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None, login))
+    manifest = _manifest(SOURCE_API_VERSION, kind, namespace, name, spec)
+    return await _create(settings, manifest, export, seconds(patience) if wait else None, login)
 
 
-@app.command("helmrelease")
-@cluster_settings
-def helm_release(
+@verb.of(RELEASE)
+async def helm_release(
     settings: Settings,
+    kind: Kind,
     name: Name,
     source: Source,
     chart: Chart,
@@ -139,14 +137,12 @@ def helm_release(
     crds: Crds = None,
     export: Export = False,
     wait: Wait = True,
-    timeout: Timeout = "5m",
-) -> None:
+    patience: Timeout = "5m",
+) -> int:
     """Create or change a HelmRelease, and wait until it is ready.
 
     Example: gitsync create helmrelease backend --source HelmRepository/podinfo --chart podinfo --depends-on redis
     """
-    from gitsync.cli.cluster.values import read_files
-
     spec = {
         "interval": interval,
         "dependsOn": [_dependency(item) for item in _listed(depends_on)],
@@ -159,31 +155,22 @@ def helm_release(
         "valuesFrom": [_kind_and_name(item, "--values-from") for item in _listed(values_from)],
         "values": read_files(values or ()),
     }
-    manifest = _manifest(HELM_API_VERSION, RELEASE.kind, namespace, name, spec)
-    raise typer.Exit(_create(settings, manifest, export, seconds(timeout) if wait else None))
+    manifest = _manifest(HELM_API_VERSION, kind, namespace, name, spec)
+    return await _create(settings, manifest, export, seconds(patience) if wait else None)
 
 
-def _create(
+async def _create(
     settings: Settings, manifest: Manifest, export: bool, patience: float | None, login: Manifest | None = None
 ) -> int:
-    from gitsync.api.check import check
-    from gitsync.cli.common.output import as_yaml, write
-
     if errors := check(manifest):
         raise FieldErrors(errors)
     if not export:
-        return asyncio.run(_apply(settings, manifest, patience, login))
+        return await _apply(settings, manifest, patience, login)
     write("---\n" + as_yaml(manifest))
     return 0
 
 
 async def _apply(settings: Settings, manifest: Manifest, patience: float | None, login: Manifest | None) -> int:
-    from gitsync.api.identity import ObjectKey
-    from gitsync.api.names import REQUESTED_AT_ANNOTATION
-    from gitsync.cli.common.objects import connected, is_suspended, new_token, origin_of, warn
-    from gitsync.cli.common.output import write
-    from gitsync.cli.common.waiting import report, until_answered
-
     key, token = ObjectKey.of(manifest), new_token()
     async with connected(settings) as cluster:
         existing = await cluster.find(key)
@@ -199,13 +186,13 @@ async def _apply(settings: Settings, manifest: Manifest, patience: float | None,
             warn(f"{key} is suspended: nothing comes of it until it is resumed")
         if patience is None or is_suspended(applied):
             return 0
-        return 0 if report(await until_answered(cluster, key, token, patience)) else 1
+        return 0 if await answered(LiveObject(cluster, applied), token, patience) else 1
 
 
-def _manifest(api_version: str, kind: str, namespace: str, name: str, spec: dict[str, Any]) -> Manifest:
+def _manifest(api_version: str, kind: Kind, namespace: str, name: str, spec: dict[str, Any]) -> Manifest:
     return {
         "apiVersion": api_version,
-        "kind": kind,
+        "kind": kind.kind,
         "metadata": {"name": name, "namespace": namespace},
         "spec": _stated(spec),
     }
@@ -218,8 +205,6 @@ def _stated(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _login(namespace: str, name: str, username: str, password: str) -> Manifest | None:
     """The Secret for a login, as ``flux create source helm`` makes it. Raises: typer.BadParameter."""
-    from gitsync.logs import register_secret
-
     if bool(username) != bool(password):
         raise typer.BadParameter("--username and --password go together", param_hint="--username")
     if not password:

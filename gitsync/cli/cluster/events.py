@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from gitsync.api.identity import group_of
-from gitsync.cli.common.kinds import KINDS, Namespace, cluster_settings
+from gitsync.api.identity import Manifest, group_of
+from gitsync.cli.common.kinds import KINDS, kind_of
+from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT
+from gitsync.cli.common.output import as_json, one_line, table, write
+from gitsync.cli.common.rows import human_duration
+from gitsync.cli.common.verbs import Namespace, cluster_settings
 from gitsync.settings import Settings
-
-if TYPE_CHECKING:
-    from gitsync.api.identity import Manifest
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -25,12 +25,12 @@ Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look i
 Output = Annotated[Format, typer.Option("--output", "-o", help="A table, or JSON.")]
 
 _HEADERS = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
-_NAMES = {kind.kind.lower(): kind.kind for kind in KINDS.values()}
+_NAMES = {kind.kind.lower(): kind.kind for kind in KINDS}
 
 
 @app.command("events")
 @cluster_settings
-def events(
+async def events(
     settings: Settings,
     about: For = "",
     namespace: Namespace = "default",
@@ -46,13 +46,7 @@ def events(
     kind, _, name = about.partition("/")
     if about and not (kind and name):
         raise typer.BadParameter(f"{about!r} is not KIND/NAME", param_hint="--for")
-    asyncio.run(_events(settings, _NAMES.get(kind.lower(), kind), name, "" if all_namespaces else namespace, output))
-
-
-async def _events(settings: Settings, kind: str, name: str, namespace: str, output: Format) -> None:
-    from gitsync.cli.common.objects import connected
-    from gitsync.cli.common.output import as_json, format_row, widths, write
-
+    kind, namespace = _NAMES.get(kind.lower(), kind), "" if all_namespaces else namespace
     fields = f"involvedObject.kind={kind},involvedObject.name={name}" if name else ""
     async with connected(settings) as cluster:
         found = await cluster.list("", "Event", namespace=namespace, fields=fields)
@@ -64,7 +58,7 @@ async def _events(settings: Settings, kind: str, name: str, namespace: str, outp
         if not namespace:
             spaces = ["NAMESPACE", *(event["metadata"]["namespace"] for event in wanted)]
             rows = [[space, *row] for space, row in zip(spaces, rows, strict=True)]
-        write("".join(format_row(row, widths(rows)) + "\n" for row in rows))
+        write(table(rows))
     else:
         print(f"no events in {f'namespace {namespace}' if namespace else 'any namespace'}", file=sys.stderr)
 
@@ -82,7 +76,7 @@ def last_seen(event: Manifest) -> datetime:
 
 def _is_ours(event: Manifest) -> bool:
     about = event["involvedObject"]
-    return (group_of(about.get("apiVersion", "")), about.get("kind")) in KINDS
+    return kind_of(group_of(about.get("apiVersion", "")), about.get("kind", "")) is not None
 
 
 def _data(event: Manifest) -> dict[str, Any]:
@@ -99,9 +93,6 @@ def _data(event: Manifest) -> dict[str, Any]:
 
 
 def _row(event: Manifest) -> list[str]:
-    from gitsync.cli.cluster.rows import human_duration
-    from gitsync.cli.common.output import one_line
-
     data = _data(event)
     age = human_duration((datetime.now(UTC) - last_seen(event)).total_seconds())
     times = f" (x{data['count']})" if data["count"] > 1 else ""

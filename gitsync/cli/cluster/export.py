@@ -2,91 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from gitsync.cli.common.kinds import (
-    RELEASE,
-    REPOSITORY,
-    All,
-    Kind,
-    Names,
-    Namespace,
-    chosen,
-    cluster_settings,
-    kinds_app,
+from gitsync.api.identity import Manifest
+from gitsync.api.names import (
+    FINALIZER,
+    FORCE_AT_ANNOTATION,
+    OWNER_ANNOTATION,
+    REQUESTED_AT_ANNOTATION,
+    RESET_AT_ANNOTATION,
+    SYNC_LABEL,
 )
-from gitsync.settings import Settings
+from gitsync.cli.common.kinds import KINDS
+from gitsync.cli.common.objects import LiveObject
+from gitsync.cli.common.output import as_yaml, write
+from gitsync.cli.common.verbs import Verb
+from gitsync.diff import normalised
 
-if TYPE_CHECKING:
-    from gitsync.api.identity import Manifest
-
-app, sources = kinds_app()
-
-
-@app.callback()
-def export() -> None:
+verb = Verb(
+    "export",
     """Print releases or sources as YAML that can be committed.
 
-    Example: gitsync export helmrelease --all
-    """
-
-
-@sources.callback()
-def export_source() -> None:
+    Example: gitsync export helmrelease --all""",
     """Print chart repositories as YAML that can be committed.
 
-    Example: gitsync export source helm --all
-    """
+    Example: gitsync export source helm --all""",
+)
+app = verb.app
 
 
-@app.command("helmrelease")
-@cluster_settings
-def helm_releases(
-    settings: Settings, names: Names = None, namespace: Namespace = "default", everything: All = False
-) -> None:
-    """Print HelmReleases as YAML that can be committed.
-
-    Example: gitsync export helmrelease redis -n default
-    """
-    asyncio.run(_export(settings, RELEASE, namespace, chosen(names, everything)))
-
-
-@sources.command("helm")
-@cluster_settings
-def helm_repositories(
-    settings: Settings, names: Names = None, namespace: Namespace = "default", everything: All = False
-) -> None:
-    """Print HelmRepositories as YAML that can be committed.
-
-    Example: gitsync export source helm bitnami -n default
-    """
-    asyncio.run(_export(settings, REPOSITORY, namespace, chosen(names, everything)))
-
-
-async def _export(settings: Settings, kind: Kind, namespace: str, names: tuple[str, ...]) -> None:
-    from gitsync.cli.common.objects import connected, read_all
-    from gitsync.cli.common.output import as_yaml, write
-
-    async with connected(settings) as cluster:
-        for manifest in await read_all(cluster, kind, namespace, names):
-            write("---\n" + as_yaml(bare(manifest)))
+@verb.each(*KINDS)
+async def export(objects: Sequence[LiveObject]) -> None:
+    """Print objects as YAML."""
+    for live in objects:
+        write("---\n" + as_yaml(bare(live.manifest)))
 
 
 def bare(manifest: Manifest) -> Manifest:
     """An object as somebody would write it: without status, what the server sets, and what gitsync and requests of
     people have left on it.
     """
-    from gitsync.api.names import (
-        FINALIZER,
-        FORCE_AT_ANNOTATION,
-        OWNER_ANNOTATION,
-        REQUESTED_AT_ANNOTATION,
-        RESET_AT_ANNOTATION,
-        SYNC_LABEL,
-    )
-    from gitsync.diff import normalised
-
     left = normalised(manifest, bookkeeping=True)
     metadata: dict[str, Any] = dict(left["metadata"])
     marks = {OWNER_ANNOTATION, REQUESTED_AT_ANNOTATION, FORCE_AT_ANNOTATION, RESET_AT_ANNOTATION}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from gitsync.cli.common.kinds import RELEASE, Name, Namespace, cluster_settings, release_app
-from gitsync.settings import Settings
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.cli.cluster.revisions import read_records
+from gitsync.cli.common.kinds import RELEASE
+from gitsync.cli.common.objects import LiveObject
+from gitsync.cli.common.output import as_json, one_line, print_error, table, write
+from gitsync.cli.common.verbs import Verb
+from gitsync.release.desired import ref_of
+from gitsync.release.storage.record import Record
 
-if TYPE_CHECKING:
-    from gitsync.api.identity import ObjectKey
-    from gitsync.release.storage.record import Record
+verb = Verb(
+    "history",
+    """Show the revisions of a release, oldest first, as helm history does.
 
-app = release_app()
+    Example: gitsync history helmrelease redis""",
+)
+app = verb.app
 
 Format = Literal["table", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="A table, or JSON as helm history has it.")]
@@ -23,41 +30,20 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="A table, or JSON
 _HEADERS = ["REVISION", "UPDATED", "STATUS", "CHART", "APP VERSION", "DESCRIPTION"]
 
 
-@app.callback()
-def history() -> None:
-    """Show the revisions of a release, oldest first, as helm history does.
-
-    Example: gitsync history helmrelease redis
-    """
-
-
-@app.command("helmrelease")
-@cluster_settings
-def helm_release(settings: Settings, name: Name, namespace: Namespace = "default", output: Output = "table") -> None:
+@verb.one(RELEASE)
+async def history(live: LiveObject, output: Output = "table") -> None:
     """Show the revisions of a HelmRelease; what a commit brought names that commit.
 
     Example: gitsync history helmrelease redis -n default
     """
-    asyncio.run(_history(settings, RELEASE.key(namespace, name), output))
-
-
-async def _history(settings: Settings, key: ObjectKey, output: Format) -> None:
-    from gitsync.api.helmrelease import HelmRelease
-    from gitsync.cli.cluster.revisions import read_records
-    from gitsync.cli.common.objects import connected, read
-    from gitsync.cli.common.output import as_json, format_row, print_error, widths, write
-    from gitsync.release.desired import ref_of
-
-    async with connected(settings) as cluster:
-        ref = ref_of(HelmRelease.parse(await read(cluster, key)))
-        records = await read_records(cluster, ref)
+    ref = ref_of(HelmRelease.parse(live.manifest))
+    records = await read_records(live.cluster, ref)
     if output == "json":
         write(as_json([_data(record) for record in records]))
     elif records:
-        rows = [_HEADERS, *map(_row, records)]
-        write("".join(format_row(row, widths(rows)) + "\n" for row in rows))
+        write(table([_HEADERS, *map(_row, records)]))
     else:
-        print_error(f"{key} has no revision yet: nothing was installed as {ref}")
+        print_error(f"{live.key} has no revision yet: nothing was installed as {ref}")
 
 
 def _data(record: Record) -> dict[str, Any]:
@@ -72,8 +58,6 @@ def _data(record: Record) -> dict[str, Any]:
 
 
 def _row(record: Record) -> list[str]:
-    from gitsync.cli.common.output import one_line
-
     cells = _data(record) | {"updated": _time(record.last_deployed)}
     return [one_line(str(cell)) for cell in cells.values()]
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cli.common.objects import read
+from gitsync.cli.common.objects import find
 from gitsync.cli.common.output import as_json, as_yaml, format_row, one_line, widths, write
 
 if TYPE_CHECKING:
     from gitsync.cli.cluster.query import Query
-    from gitsync.cli.cluster.rows import Listed
+    from gitsync.cli.common.kinds import Kind
     from gitsync.cluster import Cluster, WatchEvent
 
 
-async def show(cluster: Cluster, kinds: tuple[Listed, ...], query: Query) -> None:
+async def show(cluster: Cluster, kinds: Sequence[Kind], query: Query) -> None:
     """Print what is there now. Raises: NotFound for a name that is not there, KindUnknown."""
     found = [(kind, await _objects(cluster, kind, query)) for kind in kinds]
     objects = [manifest for _, manifests in found for manifest in manifests]
@@ -34,9 +35,9 @@ async def show(cluster: Cluster, kinds: tuple[Listed, ...], query: Query) -> Non
         print(f"nothing found {where}", file=sys.stderr)
 
 
-async def watch(cluster: Cluster, kinds: tuple[Listed, ...], query: Query) -> None:
+async def watch_changes(cluster: Cluster, kinds: Sequence[Kind], query: Query) -> None:
     """Print what is there, then every change, until cancelled."""
-    changes: asyncio.Queue[tuple[Listed, WatchEvent]] = asyncio.Queue()
+    changes: asyncio.Queue[tuple[Kind, WatchEvent]] = asyncio.Queue()
     async with AsyncExitStack() as stack:
         tables = {}
         for kind in kinds:
@@ -57,17 +58,17 @@ async def watch(cluster: Cluster, kinds: tuple[Listed, ...], query: Query) -> No
 class _Table:
     """The table of one kind: which columns, and how wide they were when the first rows were printed."""
 
-    def __init__(self, kind: Listed, query: Query, *, prefixed: bool) -> None:
+    def __init__(self, kind: Kind, query: Query, *, prefixed: bool) -> None:
         self._kind = kind
         self._wide = query.output == "wide"
         self._namespaces = not query.namespace
         self._header = query.header
         self._prefix = f"{kind.kind.lower()}/" if prefixed else ""
-        self.headers = [*(["NAMESPACE"] if self._namespaces else []), *kind.headers(wide=self._wide)]
+        self.headers = [*(["NAMESPACE"] if self._namespaces else []), *kind.columns.headers(wide=self._wide)]
         self.widths = [len(header) for header in self.headers]
 
     def row(self, manifest: Manifest) -> list[str]:
-        name, *rest = self._kind.row(manifest, wide=self._wide)
+        name, *rest = self._kind.columns.row(manifest, wide=self._wide)
         namespace = [manifest["metadata"].get("namespace", "")] if self._namespaces else []
         return [one_line(cell) for cell in (*namespace, self._prefix + name, *rest)]
 
@@ -97,10 +98,10 @@ def _print_change(shown: _Table, event: WatchEvent, query: Query) -> None:
     write(format_row(row, shown.widths) + "\n")
 
 
-async def _objects(cluster: Cluster, kind: Listed, query: Query) -> list[Manifest]:
+async def _objects(cluster: Cluster, kind: Kind, query: Query) -> list[Manifest]:
     if query.names and query.namespace:
         keys = [ObjectKey(kind.group, kind.kind, query.namespace, name) for name in query.names]
-        found = [await read(cluster, key) for key in keys]
+        found = [(await find(cluster, key)).manifest for key in keys]
     else:
         found = await cluster.list(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
         found.sort(key=ObjectKey.of)

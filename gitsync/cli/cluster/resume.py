@@ -3,79 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-import typer
+from gitsync.cli.cluster.suspension import warn_of_git
+from gitsync.cli.common.durations import Timeout, Wait, seconds
+from gitsync.cli.common.kinds import KINDS
+from gitsync.cli.common.objects import LiveObject, ask
+from gitsync.cli.common.output import print_error, write
+from gitsync.cli.common.verbs import Verb
+from gitsync.cli.common.waiting import answered
+from gitsync.errors import ReleaseError
 
-from gitsync.cli.common.kinds import (
-    RELEASE,
-    REPOSITORY,
-    All,
-    Kind,
-    Names,
-    Namespace,
-    Timeout,
-    Wait,
-    chosen,
-    cluster_settings,
-    kinds_app,
-    seconds,
-)
-from gitsync.settings import Settings
-
-app, sources = kinds_app()
-
-
-@app.callback()
-def resume() -> None:
+verb = Verb(
+    "resume",
     """Resume releases or sources that were suspended, and wait for them.
 
-    Example: gitsync resume helmrelease redis
-    """
-
-
-@sources.callback()
-def resume_source() -> None:
+    Example: gitsync resume helmrelease redis""",
     """Resume chart repositories.
 
-    Example: gitsync resume source helm bitnami
-    """
+    Example: gitsync resume source helm bitnami""",
+)
+app = verb.app
 
 
-@app.command("helmrelease")
-@cluster_settings
-def helm_releases(
-    settings: Settings,
-    names: Names = None,
-    namespace: Namespace = "default",
-    everything: All = False,
-    wait: Wait = True,
-    timeout: Timeout = "5m",
-) -> None:
-    """Resume HelmReleases, and wait until they are ready: exit code 0 when all are, else 1.
-
-    Example: gitsync resume helmrelease redis backend -n default
-    """
-    _resume(settings, RELEASE, namespace, chosen(names, everything), seconds(timeout) if wait else None)
+@verb.each(*KINDS)
+async def resume(objects: Sequence[LiveObject], wait: Wait = True, patience: Timeout = "5m") -> int:
+    """Resume objects, and wait until all are ready."""
+    tokens = [await _resume(live) for live in objects]
+    if not wait:
+        return 0
+    waits = (_ready(live, token, seconds(patience)) for live, token in zip(objects, tokens, strict=True))
+    return 0 if all(await asyncio.gather(*waits)) else 1
 
 
-@sources.command("helm")
-@cluster_settings
-def helm_repositories(
-    settings: Settings,
-    names: Names = None,
-    namespace: Namespace = "default",
-    everything: All = False,
-    wait: Wait = True,
-    timeout: Timeout = "5m",
-) -> None:
-    """Resume HelmRepositories, and wait until their indexes are read: exit code 0 when all are, else 1.
-
-    Example: gitsync resume source helm bitnami -n default
-    """
-    _resume(settings, REPOSITORY, namespace, chosen(names, everything), seconds(timeout) if wait else None)
+async def _resume(live: LiveObject) -> str:
+    token = await ask(live, spec={"suspend": None} if live.is_suspended else None)
+    write(f"{live.key} {'is resumed' if live.is_suspended else 'was not suspended'}\n")
+    if live.is_suspended:
+        warn_of_git(live, "suspend: true")
+    return token
 
 
-def _resume(settings: Settings, kind: Kind, namespace: str, names: tuple[str, ...], timeout: float | None) -> None:
-    from gitsync.cli.cluster import suspension
-
-    raise typer.Exit(asyncio.run(suspension.resume(settings, kind, namespace, names, timeout)))
+async def _ready(live: LiveObject, token: str, patience: float) -> bool:
+    """One object that gets stuck must not hide what becomes of the others."""
+    try:
+        return await answered(live, token, patience)
+    except ReleaseError as error:
+        print_error(f"error: {error}", error.hint)
+        return False

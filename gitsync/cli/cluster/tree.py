@@ -8,15 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gitsync.cli.common.kinds import RELEASE, Name, Namespace, cluster_settings, release_app
-from gitsync.settings import Settings
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.cli.cluster.branches import Branch, Grower, drawn
+from gitsync.cli.cluster.revisions import newest_objects
+from gitsync.cli.common.kinds import RELEASE
+from gitsync.cli.common.objects import LiveObject
+from gitsync.cli.common.output import as_json, one_line, table, write
+from gitsync.cli.common.verbs import Verb
+from gitsync.errors import KindUnknown
+from gitsync.health import assess
+from gitsync.release.desired import ref_of
 
 if TYPE_CHECKING:
-    from gitsync.api.identity import Manifest, ObjectKey
-    from gitsync.cli.cluster.branches import Branch
     from gitsync.cluster import Cluster
 
-app = release_app()
+verb = Verb(
+    "tree",
+    """Show what a release consists of, down to its pods, and how each part is.
+
+    Example: gitsync tree helmrelease redis""",
+)
+app = verb.app
 
 Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="A tree, or JSON.")]
@@ -26,48 +39,22 @@ _OWNED = (("apps", "ReplicaSet"), ("batch", "Job"), ("", "Pod"))
 _AT_ONCE = 16
 
 
-@app.callback()
-def tree() -> None:
-    """Show what a release consists of, down to its pods, and how each part is.
-
-    Example: gitsync tree helmrelease redis
-    """
-
-
-@app.command("helmrelease")
-@cluster_settings
-def helm_release(settings: Settings, name: Name, namespace: Namespace = "default", output: Output = "text") -> None:
+@verb.one(RELEASE)
+async def tree(live: LiveObject, output: Output = "text") -> None:
     """Show the objects of a HelmRelease as its newest revision has them, their ReplicaSets, Jobs and pods, and how each
     is: ready, progressing, failed or missing.
 
     Example: gitsync tree helmrelease redis -n default
     """
-    asyncio.run(_tree(settings, RELEASE.key(namespace, name), output))
-
-
-async def _tree(settings: Settings, key: ObjectKey, output: Format) -> None:
-    from gitsync.cli.cluster.branches import drawn
-    from gitsync.cli.common.objects import connected, read
-    from gitsync.cli.common.output import as_json, format_row, one_line, widths, write
-
-    async with connected(settings) as cluster:
-        grown = await _grow(cluster, await read(cluster, key))
+    grown = await _grow(live.cluster, live.manifest)
     if output == "json":
         write(as_json(grown.data()))
         return
     # The first cell begins with the lines of the tree: those blanks stay.
-    rows = [[name, one_line(status), one_line(message)] for name, status, message in drawn(grown)]
-    write("".join(format_row(row, widths(rows)) + "\n" for row in rows))
+    write(table([[name, one_line(status), one_line(message)] for name, status, message in drawn(grown)]))
 
 
 async def _grow(cluster: Cluster, manifest: Manifest) -> Branch:
-    from gitsync.api.helmrelease import HelmRelease
-    from gitsync.api.identity import ObjectKey
-    from gitsync.cli.cluster.branches import Branch, Grower
-    from gitsync.cli.cluster.revisions import newest_objects
-    from gitsync.health import assess
-    from gitsync.release.desired import ref_of
-
     ref = ref_of(HelmRelease.parse(manifest))
     live = await _live(cluster, await newest_objects(cluster, ref), ref.namespace)
     namespaces = {key.namespace for key in live if key.namespace}
@@ -91,9 +78,6 @@ async def _live(cluster: Cluster, wanted: Iterable[Manifest], namespace: str) ->
 
 
 async def _find(cluster: Cluster, manifest: Manifest, namespace: str) -> tuple[ObjectKey, Manifest | None]:
-    from gitsync.api.identity import ObjectKey
-    from gitsync.errors import KindUnknown
-
     key = ObjectKey.of(manifest)
     try:
         resource = await cluster.resource(key.group, key.kind)

@@ -1,83 +1,106 @@
-"""The kinds that commands work on one object at a time, and what those commands have in common on the command line."""
+"""The kinds that commands are about: one entry each, which gives every verb of ``gitsync.cli.cluster`` its command."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
-import typer
-
-from gitsync.api.duration import parse_duration
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
-from gitsync.cli.common.lazy import AliasGroup
-from gitsync.cli.common.options import CONTEXT, with_settings
-
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which ones.", show_default=False)]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to look in.")]
-All = Annotated[bool, typer.Option("--all", help="All of the namespace.")]
-Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait at most.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only ask for it.")]
-
-cluster_settings = with_settings("Cluster", leave_out=("namespace",))
+from gitsync.cli.common.rows import Columns, age, chart, commit, release_revision, repository_revision, url
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """``word`` is how commands call it."""
+    """A kind, and how commands speak of it.
+
+    Its commands are ``gitsync VERB WORD``, or for a source ``gitsync VERB source WORD``, and ``gitsync get PLURAL``;
+    ``aliases`` are further words for it. ``help`` is by verb: what a verb that serves many kinds says of this one.
+    """
 
     group: str
     kind: str
     word: str
+    plural: str
+    aliases: tuple[str, ...]
+    columns: Columns
+    help: Mapping[str, str]
+    is_source: bool = False
+
+    @property
+    def words(self) -> str:
+        """What follows a verb on the command line."""
+        return f"source {self.word}" if self.is_source else self.word
 
     def key(self, namespace: str, name: str) -> ObjectKey:
         """One object of this kind."""
         return ObjectKey(self.group, self.kind, namespace, name)
 
 
-RELEASE = Kind(HELM_GROUP, HELM_RELEASE, "helmrelease")
-REPOSITORY = Kind(SOURCE_GROUP, HELM_REPOSITORY, "source helm")
-KINDS = {(kind.group, kind.kind): kind for kind in (RELEASE, REPOSITORY)}
+RELEASE = Kind(
+    HELM_GROUP,
+    HELM_RELEASE,
+    word="helmrelease",
+    plural="helmreleases",
+    aliases=("hr",),
+    columns=Columns(release_revision, (("CHART", chart), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show HelmReleases (also: hr, helmrelease).
+
+            Example: gitsync get helmreleases -A --watch""",
+        "suspend": """Suspend HelmReleases: no install, no upgrade, and no uninstall when one is deleted.
+
+            Where Git itself says spec.suspend, Git puts it back; a warning names the file.
+
+            Example: gitsync suspend helmrelease redis backend -n default""",
+        "resume": """Resume HelmReleases, and wait until they are ready: exit code 0 when all are, else 1.
+
+            Example: gitsync resume helmrelease redis backend -n default""",
+        "delete": """Delete a HelmRelease; the agent uninstalls its release, unless it is suspended.
+
+            What comes from Git is put back by the agent: remove it there.
+
+            Example: gitsync delete helmrelease backend -n default --silent""",
+        "export": """Print HelmReleases as YAML that can be committed.
+
+            Example: gitsync export helmrelease redis -n default""",
+    },
+)
+
+REPOSITORY = Kind(
+    SOURCE_GROUP,
+    HELM_REPOSITORY,
+    word="helm",
+    plural="helmrepositories",
+    aliases=("helmrepo", "helmrepos"),
+    is_source=True,
+    columns=Columns(repository_revision, (("URL", url), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show HelmRepositories (also: helmrepo, helmrepository, sources helm).
+
+            Example: gitsync get helmrepositories -n default -o wide""",
+        "reconcile": """Read the index of a HelmRepository now: exit code 0 when it is ready, else 1.
+
+            Example: gitsync reconcile source helm bitnami -n default""",
+        "suspend": """Suspend HelmRepositories: their indexes are not read again.
+
+            Example: gitsync suspend source helm bitnami -n default""",
+        "resume": """Resume HelmRepositories, and wait until their indexes are read: exit code 0 when all are, else 1.
+
+            Example: gitsync resume source helm bitnami -n default""",
+        "delete": """Delete a HelmRepository; releases that were installed from it stay.
+
+            Example: gitsync delete source helm podinfo -n default --silent""",
+        "export": """Print HelmRepositories as YAML that can be committed.
+
+            Example: gitsync export source helm bitnami -n default""",
+    },
+)
+
+KINDS = (RELEASE, REPOSITORY)
+SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 
-class _Kinds(AliasGroup):
-    aliases: ClassVar[Mapping[str, str]] = {"hr": "helmrelease", "helmreleases": "helmrelease", "sources": "source"}
-
-
-class _Sources(AliasGroup):
-    aliases: ClassVar[Mapping[str, str]] = {"helmrepository": "helm", "helmrepositories": "helm", "helmrepo": "helm"}
-
-
-def release_app() -> typer.Typer:
-    """A command for HelmReleases only: ``VERB helmrelease``."""
-    return typer.Typer(
-        cls=_Kinds, no_args_is_help=True, add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT
-    )
-
-
-def kinds_app() -> tuple[typer.Typer, typer.Typer]:
-    """A command for both kinds, and its group of sources: ``VERB helmrelease`` and ``VERB source helm``."""
-    app = release_app()
-    sources = typer.Typer(cls=_Sources, no_args_is_help=True, rich_markup_mode="rich", context_settings=CONTEXT)
-    app.add_typer(sources, name="source")
-    return app, sources
-
-
-def seconds(text: str, option: str = "--timeout") -> float:
-    """What a duration given as ``option`` means. Raises: typer.BadParameter."""
-    try:
-        value = parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}; it is written as 30s, 5m or 1h30m", param_hint=option) from None
-    if value <= 0:
-        raise typer.BadParameter("must be more than zero", param_hint=option)
-    return value
-
-
-def chosen(names: list[str] | None, everything: bool) -> tuple[str, ...]:
-    """The names given, () for all. Raises: typer.BadParameter for neither and for both."""
-    if bool(names) is everything:
-        raise typer.BadParameter("either names or --all", param_hint="NAME")
-    return tuple(dict.fromkeys(names or ()))
+def kind_of(group: str, kind: str) -> Kind | None:
+    """The entry of a kind; None for one that commands know nothing of."""
+    return next((item for item in KINDS if (item.group, item.kind) == (group, kind)), None)

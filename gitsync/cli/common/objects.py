@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
 )
+from gitsync.cli.common.output import one_line
 from gitsync.errors import KindUnknown, NotFound
 
 if TYPE_CHECKING:
@@ -25,7 +27,23 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.settings import Settings
 
-#: The field manager of what people change with these commands.
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """An object as it was read, and the cluster that it was read from."""
+
+    cluster: Cluster
+    manifest: Manifest
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which object it is."""
+        return ObjectKey.of(self.manifest)
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the agent leaves it alone."""
+        return is_suspended(self.manifest)
 
 
 @asynccontextmanager
@@ -41,28 +59,26 @@ async def connected(settings: Settings) -> AsyncIterator[Cluster]:
             raise
 
 
-async def read(cluster: Cluster, key: ObjectKey) -> Manifest:
+async def find(cluster: Cluster, key: ObjectKey) -> LiveObject:
     """One object. Raises: NotFound, saying what to do; KindUnknown."""
     try:
-        return await cluster.get(key)
+        return LiveObject(cluster, await cluster.get(key))
     except NotFound as error:
         error.hint = error.hint or f"is {key.namespace} the right namespace? gitsync get all -A shows what there is"
         raise
 
 
-async def read_all(cluster: Cluster, kind: Kind, namespace: str, names: Sequence[str]) -> list[Manifest]:
+async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collection[str]) -> Sequence[LiveObject]:
     """The objects of these names, or of the whole namespace when none is given. Raises: NotFound, KindUnknown."""
     if names:
-        return [await read(cluster, kind.key(namespace, name)) for name in names]
+        return [await find(cluster, kind.key(namespace, name)) for name in names]
     found = await cluster.list(kind.group, kind.kind, namespace=namespace)
     if not found:
         print(f"nothing found in namespace {namespace}", file=sys.stderr)
-    return sorted(found, key=ObjectKey.of)
+    return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
 
 
-async def ask(
-    cluster: Cluster, key: ObjectKey, *, force: bool = False, reset: bool = False, spec: Manifest | None = None
-) -> str:
+async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spec: Manifest | None = None) -> str:
     """Ask the agent to reconcile an object, as Flux is asked, with a change of its ``spec`` in the same request.
 
     ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
@@ -73,7 +89,7 @@ async def ask(
     annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
     annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
     body: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    await cluster.patch(key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
+    await live.cluster.patch(live.key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
     return token
 
 
@@ -90,7 +106,6 @@ def origin_of(manifest: Manifest) -> str:
 
 def git_names(manifest: Manifest, field: str) -> bool:
     """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
-
     entries = manifest["metadata"].get("managedFields") or ()
     return any(
         entry.get("manager") == FIELD_MANAGER
@@ -107,6 +122,4 @@ def is_suspended(manifest: Manifest) -> bool:
 
 def warn(text: str) -> None:
     """To stderr."""
-    from gitsync.cli.common.output import one_line
-
     print(f"warning: {one_line(text)}", file=sys.stderr)

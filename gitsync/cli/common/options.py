@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from gitsync import logs
 from gitsync.settings import SettingInfo, config_file, load, settings_infos
-
-R = TypeVar("R")
 
 #: ``-h`` as kubectl has it.
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -21,12 +20,13 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 _SHORT = {"namespace": "-n"}
 
 
-def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Give a command the flags of the settings of ``groups`` (all when none is named), and ``--config``.
 
     The command gets the loaded ``settings`` instead (and, if it has a parameter ``reload``, how to load them anew and
     the file they come from), and logs go where the settings say for as long as it runs. A command without flags for
-    logs has its results to show: there, only warnings are logged. Goes under ``@app.command``.
+    logs has its results to show: there, only warnings are logged. It may be a coroutine function, and returns its exit
+    code or None for 0. Goes under ``@app.command``.
     """
     infos = [
         info
@@ -34,20 +34,23 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
         if info.flag and info.name not in leave_out and (not groups or info.group in groups)
     ]
 
-    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., None]:
         wants_reload = "reload" in inspect.signature(function).parameters
 
         @functools.wraps(function)
-        def command(config: Path | None, **arguments: Any) -> R:
+        def command(config: Path | None, **arguments: Any) -> None:
             flags = {info.name: arguments.pop(info.name) for info in infos}
             settings = load(flags, config)
             if wants_reload:
                 arguments["reload"] = functools.partial(load, flags, config), config_file(config)
             logs.configure(settings.log_format, settings.log_level if "log_level" in flags else "warning")
             try:
-                return function(settings=settings, **arguments)
+                code = function(settings=settings, **arguments)
+                code = asyncio.run(code) if inspect.iscoroutine(code) else code
             finally:
                 logs.shutdown()
+            if code:
+                raise typer.Exit(code)
 
         own = inspect.signature(function, eval_str=True).parameters.values()
         parameters = [parameter for parameter in own if parameter.name not in ("settings", "reload")]

@@ -25,6 +25,12 @@ def format_row(cells: Sequence[str], columns: Sequence[int]) -> str:
     return _GAP.join(cell.ljust(width) for cell, width in zip(cells, columns, strict=True)).rstrip()
 
 
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Lines with all columns as wide as their widest cell; "" without rows."""
+    columns = widths(rows)
+    return "".join(format_row(row, columns) + "\n" for row in rows)
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, indent=4, ensure_ascii=True) + "\n"
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import as_json, one_line, print_error, progress, write
+from gitsync.cli.repository.changes import change_data, write_changes
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @app.command("diff")
 @with_settings("Repository", "Git credentials", "Sync", leave_out=("branch", "tag", "commit", "interval", "once"))
-def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output = "text") -> None:
+async def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output = "text") -> int:
     """Show what differs between two commits: manifests, and the objects of releases as they are rendered.
 
     Asks no cluster: charts see Helm's defaults where they ask for one, and values of ConfigMaps and Secrets that are
@@ -40,12 +42,6 @@ def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output = "text
 
         gitsync diff origin/main HEAD --path clusters/prod
     """
-    raise typer.Exit(asyncio.run(_diff(settings, old, new, output)))
-
-
-async def _diff(settings: Settings, old: str, new: str, output: Format) -> int:
-    from gitsync.cli.common.output import as_json, one_line, print_error, progress, write
-    from gitsync.cli.repository.changes import change_data, write_changes
     from gitsync.preview.compose import commit_difference
 
     settings = settings.model_copy(update={"repo": settings.repo or "."})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal
 
 import typer
 
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import as_json, print_error, write
 from gitsync.settings import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
@@ -23,7 +23,7 @@ _LEFT_OUT = ("repo", "interval")
 
 @app.command("graph")
 @with_settings("Repository", "Git credentials", leave_out=_LEFT_OUT)
-def graph(settings: Settings, target: Target = "", output: Output = "table") -> None:
+async def graph(settings: Settings, target: Target = "", output: Output = "table") -> int:
     """Show in which order releases are installed, and cycles among them.
 
     Reads the working tree of a directory, or with a URL, --branch, --tag or --commit that commit of a repository.
@@ -33,11 +33,6 @@ def graph(settings: Settings, target: Target = "", output: Output = "table") -> 
 
         gitsync graph https://git.example/fleet.git --branch main --path clusters/prod -o mermaid
     """
-    raise typer.Exit(asyncio.run(_graph(settings, target, output)))
-
-
-async def _graph(settings: Settings, target: str, output: Format) -> int:
-    from gitsync.cli.common.output import as_json, print_error, write
     from gitsync.cli.repository.checkout import open_tree
     from gitsync.cli.repository.drawing import dot, mermaid
     from gitsync.cli.repository.order import Order

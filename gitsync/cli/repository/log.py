@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import as_json, one_line, print_error, write
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,21 +26,18 @@ Commit = Annotated[str, typer.Argument(metavar="[COMMIT]", help="Only this commi
 
 @app.command("log")
 @with_settings("Cluster")
-def log(settings: Settings, commit: Commit = "", most: Most = 10, name: Name = "", output: Output = "text") -> None:
+async def log(
+    settings: Settings, commit: Commit = "", most: Most = 10, name: Name = "", output: Output = "text"
+) -> None:
     """Show commits and what they did to the cluster, newest first; the record is kept in the cluster.
 
     Example:
 
         gitsync log -n 3
     """
-    chosen = settings.model_copy(update={"name": name}) if name else settings
-    asyncio.run(_log(chosen, commit, most, output))
-
-
-async def _log(settings: Settings, commit: str, most: int, output: Format) -> None:
-    from gitsync.cli.common.output import as_json, print_error, write
     from gitsync.preview.compose import journal
 
+    settings = settings.model_copy(update={"name": name}) if name else settings
     entries = [entry for entry in await journal(settings) if entry.commit.startswith(commit)][:most]
     if output == "json":
         write(as_json([asdict(entry) for entry in entries]))
@@ -52,8 +49,6 @@ async def _log(settings: Settings, commit: str, most: int, output: Format) -> No
 
 
 def _text(entry: JournalEntry) -> str:
-    from gitsync.cli.common.output import one_line
-
     when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     counts = ", ".join(f"{number} {name}" for name, number in entry.counts.items() if number)
     lines = [

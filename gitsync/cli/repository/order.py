@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import ObjectKey, Origin
-from gitsync.cli.common.output import format_row, one_line, widths
+from gitsync.cli.common.output import one_line, table
 from gitsync.sync.apply import release_graph
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class Order:
         steps = [(str(number), key) for number, layer in enumerate(self.graph.layers(), 1) for key in layer]
         steps += [("-", key) for key in self.graph.held()]
         rows = [[step, short(key), ", ".join(self._after(key)), self._file(key)] for step, key in steps]
-        cells = [list(_HEADERS), *([one_line(cell) for cell in row] for row in rows)]
-        columns = widths(cells)
-        return "".join(format_row(row, columns) + "\n" for row in cells)
+        return table([list(_HEADERS), *([one_line(cell) for cell in row] for row in rows)])
 
     def problems(self) -> list[str]:
         """Cycles, each edge with its place, and dependencies that are not there; one text for each."""

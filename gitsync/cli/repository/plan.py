@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import as_json, one_line, print_error, progress, write
+from gitsync.cli.repository.changes import change_data, write_changes
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Differences to r
 
 @app.command("plan")
 @with_settings("Repository", "Git credentials", "Cluster", "Sync", "Access", leave_out=("interval", "once"))
-def plan(settings: Settings, output: Output = "text") -> None:
+async def plan(settings: Settings, output: Output = "text") -> int:
     """Show what the repository would change in the cluster, rendered releases included; change nothing.
 
     The API server is asked for every object what would come out of it (a dry run), and the difference to what is there
@@ -34,11 +35,6 @@ def plan(settings: Settings, output: Output = "text") -> None:
 
         gitsync plan --repo https://git.example/fleet.git --branch main --path clusters/prod
     """
-    raise typer.Exit(asyncio.run(_plan(settings, output)))
-
-
-async def _plan(settings: Settings, output: Format) -> int:
-    from gitsync.cli.common.output import as_json, progress, write
     from gitsync.preview.compose import preview
 
     with progress("comparing the repository with the cluster"):
@@ -51,9 +47,6 @@ async def _plan(settings: Settings, output: Format) -> int:
 
 
 def _print(result: Preview) -> None:
-    from gitsync.cli.common.output import one_line, print_error, write
-    from gitsync.cli.repository.changes import write_changes
-
     write_changes(result.objects)
     write(_summary(result) + "\n")
     for release, text in result.drifted.items():
@@ -67,8 +60,6 @@ def _print(result: Preview) -> None:
 
 
 def _summary(result: Preview) -> str:
-    from gitsync.cli.common.output import one_line
-
     verbs = Counter(item.verb for item in result.objects)
     commit = result.commit
     said = f"commit {commit.short} by {commit.author}: {commit.subject}"
@@ -80,8 +71,6 @@ def _summary(result: Preview) -> str:
 
 
 def _data(result: Preview) -> dict[str, Any]:
-    from gitsync.cli.repository.changes import change_data
-
     commit = result.commit
     return {
         "commit": {"id": commit.id, "author": commit.author, "subject": commit.subject},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from gitsync.api.duration import format_duration
-from gitsync.cli.common.output import format_row, one_line, widths
+from gitsync.cli.common.output import one_line, table
 from gitsync.cli.repository.changes import change_data, changes_text
 from gitsync.logs import redact
 
@@ -28,10 +28,8 @@ _NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 def as_text(result: Verification, changes: Preview | None, *, colour: bool = False) -> str:
     """Changes, then a table of the releases in the order in which they became ready, then what went wrong."""
-    rows = [_HEADERS, *(_row(tried) for tried in result.releases)]
-    columns = widths(rows)
     parts = [changes_text(changes.objects, colour=colour)] if changes is not None else []
-    parts += [format_row(row, columns) + "\n" for row in rows] if result.releases else []
+    parts += [table([_HEADERS, *(_row(tried) for tried in result.releases)])] if result.releases else []
     parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
     parts += [f"\n{_ASSUMED} {', '.join(result.assumed)}\n"] if result.assumed else []
     return "".join([*parts, "\n", _summary(result), "\n"])

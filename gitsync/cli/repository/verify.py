@@ -9,8 +9,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from gitsync.cli.common.kinds import Timeout, seconds
+from gitsync.cli.common.durations import Timeout, seconds
 from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import as_json, colours, progress, write
+from gitsync.cli.repository import verdicts
+from gitsync.cli.repository.diff import commit_id
 from gitsync.errors import SettingsError
 from gitsync.settings import Settings
 
@@ -25,14 +28,14 @@ Junit = Annotated[Path | None, typer.Option("--junit", metavar="PATH", help="Wri
 
 @app.command("verify")
 @with_settings("Repository", "Git credentials", "Sync", leave_out=("branch", "tag", "commit", "interval", "once"))
-def verify(
+async def verify(
     settings: Settings,
     commit: New = "HEAD",
     base: Base = "",
     output: Output = "text",
     junit: Junit = None,
-    timeout: Timeout = "2m",
-) -> None:
+    patience: Timeout = "2m",
+) -> int:
     """Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.
 
     With [bold]--base[/] that commit is synced first, and what the other one changes is shown as well. Images are not
@@ -45,26 +48,17 @@ def verify(
 
         gitsync verify HEAD --base origin/main --path clusters/prod -o markdown
     """
-    raise typer.Exit(asyncio.run(_verify(settings, (commit, base), output, junit, seconds(timeout))))
-
-
-async def _verify(
-    settings: Settings, commits: tuple[str, str], output: Format, junit: Path | None, patience: float
-) -> int:
-    from gitsync.cli.common.output import as_json, colours, progress, write
-    from gitsync.cli.repository import verdicts
-    from gitsync.cli.repository.diff import commit_id
     from gitsync.preview import verify as verification
     from gitsync.preview.compose import commit_difference
 
     if junit is not None and not junit.parent.is_dir():
         raise _unwritable(junit, "there is no such directory")
     settings = settings.model_copy(update={"repo": settings.repo or "."})
-    new = await commit_id(settings, commits[0])
-    base = await commit_id(settings, commits[1]) if commits[1] else ""
+    new = await commit_id(settings, commit)
+    old = await commit_id(settings, base) if base else ""
     with progress(f"syncing {new[:7]} to a sandbox"):
-        result = await verification.verify(settings, new, base, patience)
-    changes = await commit_difference(settings, base, new) if base else None
+        result = await verification.verify(settings, new, old, seconds(patience))
+    changes = await commit_difference(settings, old, new) if old else None
     match output:
         case "text":
             write(verdicts.as_text(result, changes, colour=colours(sys.stdout)))

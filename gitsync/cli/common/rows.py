@@ -12,11 +12,7 @@ from gitsync.api.identity import Manifest
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     DRIFTED,
-    HELM_GROUP,
-    HELM_RELEASE,
-    HELM_REPOSITORY,
     READY,
-    SOURCE_GROUP,
     TRUE,
 )
 
@@ -24,11 +20,9 @@ HEADERS = ("NAME", "REVISION", "SUSPENDED", "READY", "MESSAGE")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A kind that can be listed: its revision, and the columns that ``-o wide`` adds."""
+class Columns:
+    """How a kind is listed: its revision, and the columns that ``-o wide`` adds."""
 
-    group: str
-    kind: str
     revision: Callable[[Manifest], str]
     wide: tuple[tuple[str, Callable[[Manifest], str]], ...]
 
@@ -53,7 +47,7 @@ def _readiness(manifest: Manifest) -> tuple[str, str]:
     return str(condition.get("status", "")), f"{condition.get('message', '')}{also}"
 
 
-def _release_revision(manifest: Manifest) -> str:
+def release_revision(manifest: Manifest) -> str:
     """The chart's version: of what is deployed, else of what was tried last (as ``flux get helmreleases``)."""
     status = manifest.get("status") or {}
     newest: dict[str, Any] = next(iter(status.get("history") or ()), {})
@@ -62,30 +56,34 @@ def _release_revision(manifest: Manifest) -> str:
     )
 
 
-def _repository_revision(manifest: Manifest) -> str:
+def repository_revision(manifest: Manifest) -> str:
     """``sha256:`` and the first eight digits, as ``flux get sources helm``."""
     revision = str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", ""))
     algorithm, colon, digest = revision.rpartition(":")
     return f"{algorithm}{colon}{digest[:8]}"
 
 
-def _chart(manifest: Manifest) -> str:
+def chart(manifest: Manifest) -> str:
+    """The name of the chart that is deployed, else of the one that is wanted."""
     newest: dict[str, Any] = next(iter((manifest.get("status") or {}).get("history") or ()), {})
     wanted = (((manifest.get("spec") or {}).get("chart") or {}).get("spec") or {}).get("chart")
     return str(newest.get("chartName") or wanted or "")
 
 
-def _url(manifest: Manifest) -> str:
+def url(manifest: Manifest) -> str:
+    """Where a source is, without a login in it."""
     from gitsync.logs import redact
 
     return redact(str((manifest.get("spec") or {}).get("url", "")))
 
 
-def _commit(manifest: Manifest) -> str:
+def commit(manifest: Manifest) -> str:
+    """The short id of the commit that an object comes from."""
     return str((manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION, ""))[:7]
 
 
-def _age(manifest: Manifest) -> str:
+def age(manifest: Manifest) -> str:
+    """The time since an object was created."""
     created = manifest["metadata"].get("creationTimestamp", "")
     try:
         moment = datetime.fromisoformat(created)
@@ -117,11 +115,3 @@ def human_duration(seconds: float) -> str:
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large}{large_unit}" + (f"{small}{small_unit}" if small else "")
-
-
-HELM_RELEASES = Listed(
-    HELM_GROUP, HELM_RELEASE, _release_revision, (("CHART", _chart), ("COMMIT", _commit), ("AGE", _age))
-)
-HELM_REPOSITORIES = Listed(
-    SOURCE_GROUP, HELM_REPOSITORY, _repository_revision, (("URL", _url), ("COMMIT", _commit), ("AGE", _age))
-)
