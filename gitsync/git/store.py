@@ -20,6 +20,7 @@ from gitsync.errors import GitRefused, GitUnavailable
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import local_environment
 from gitsync.git.failures import Damaged
+from gitsync.text import shorten
 
 log = structlog.get_logger(__name__)
 
@@ -246,5 +247,4 @@ def _path(name: bytes | bytearray) -> str:
 
 def _one_line(text: str) -> str:
     """Fit for a log line: an author or a subject may hold escape codes, and be of any length."""
-    text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= _LONGEST_SUBJECT else text[: _LONGEST_SUBJECT - 3] + "..."
+    return shorten(_CONTROL.sub(" ", text).strip(), _LONGEST_SUBJECT)

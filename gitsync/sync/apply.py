@@ -40,6 +40,7 @@ from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verd
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.store import ALLOW_MASS_PRUNE, SyncStore
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -330,8 +331,7 @@ def _unpruned(desired: Desired, prune: bool) -> str:
         return "--no-prune"
     bad = sorted(desired.bad_paths)
     if bad:
-        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-        return f"{', '.join(bad[:3])}{more} cannot be read, so nobody knows what left Git"
+        return f"{listed(bad)} cannot be read, so nobody knows what left Git"
     return ""
 
 

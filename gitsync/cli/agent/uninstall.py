@@ -11,6 +11,7 @@ from gitsync.cli.common.objects import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import write
 from gitsync.settings import Settings
+from gitsync.text import listed
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -46,7 +47,6 @@ async def _address(settings: Settings) -> str:
 
 
 async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> None:
-    from gitsync.apply.wait import names
     from gitsync.install import uninstaller
 
     async with connected(settings) as cluster:
@@ -65,7 +65,7 @@ async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> No
     if left.definitions:
         write(
             f"{left.definitions} definitions stay, with {left.releases} HelmReleases and {left.repositories} "
-            f"HelmRepositories; {_why(crds, names(left.flux))}\n"
+            f"HelmRepositories; {_why(crds, listed(left.flux))}\n"
         )
 
 
