@@ -1,4 +1,4 @@
-"""The parts that ``gitsync plan``, ``gitsync diff`` and ``gitsync log`` need, put together for one look."""
+"""Previews as commands ask for them: the parts that each needs, opened for one look and closed again."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gitsync.agent.agent import access_rules, connect, git_source
+from gitsync.agent.parts import (
+    connect,
+    make_syncer,
+    open_chart_repositories,
+    open_commits,
+    open_targets,
+    sync_store,
+)
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import HelmRepository
-from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import Charts
 from gitsync.cluster import Cluster, Informer
 from gitsync.errors import SettingsError, SourceNotReady
-from gitsync.git import Mirror
-from gitsync.manifests import Desired, ManifestReader
+from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.plan import Preview, Previewer
-from gitsync.release.clusters import TargetClusters
-from gitsync.release.controller import SiteBuilder, renderer
+from gitsync.release.controller import renderer
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.values.references import References
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitrepository import GitCharts
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helmrepository import locate_in, missing, repository_spec
-from gitsync.sync.apply import Syncer, SyncOptions
-from gitsync.sync.build import CommitSource
 from gitsync.sync.history import JournalEntry
-from gitsync.sync.owner import Owner
-from gitsync.sync.store import SyncStore
 
 if TYPE_CHECKING:
     from gitsync.settings import Settings
@@ -48,37 +47,25 @@ async def preview(settings: Settings) -> Preview:
     if not settings.repo:
         raise SettingsError("there is no repository to plan from", setting="repo", hint="add --repo URL")
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(_connected(settings))
-        sources = ChartRepositories(settings.state_dir / "charts")
-        stack.push_async_callback(sources.close)
-        charts = sources.charts
-        git_charts, desired = await stack.enter_async_context(open_commit(settings, charts))
+        cluster = await stack.enter_async_context(await connect(settings))
+        sources = await stack.enter_async_context(open_chart_repositories(settings))
+        git_charts, desired = await stack.enter_async_context(open_commit(settings, sources.charts))
         releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace))
         repositories = await stack.enter_async_context(
             cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=cluster.namespace)
         )
         expressions = await stack.enter_async_context(Expressions())
-        holder = f"gitsync/{settings.name}"
-        references = References(cluster, _nobody)
-        stack.push_async_callback(references.close)
-        build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody)
-        clusters = await stack.enter_async_context(TargetClusters(cluster, build, references, access_rules(settings)))
+        targets = await stack.enter_async_context(open_targets(settings, cluster, sources.charts, expressions))
         index = ReleaseIndex(cluster.namespace)
         for key, manifest in releases.items():
             index.update(key, manifest)
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
-        owner = Owner(settings.name, git_source(settings).url, settings.path)
-        syncer = Syncer(
-            cluster,
-            index,
-            owner,
-            SyncStore(cluster, settings.namespace, settings.name),
-            LiveReader(cluster, watches),
-            SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
-        )
+        syncer = make_syncer(settings, cluster, index, watches)
         finder = _ChartFinder(cluster, sources, git_charts, desired, repositories)
-        records, render = clusters.own.records, clusters.own.actions.render
-        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, clusters)
+        records, render = targets.own.records, targets.own.actions.render
+        previewer = Previewer(
+            cluster, index, records, syncer, syncer.owner, finder.locate, render, expressions, targets
+        )
         return await previewer.preview(desired)
 
 
@@ -87,19 +74,16 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 
     Raises: GitRefused, GitUnavailable.
     """
-    sources = ChartRepositories(settings.state_dir / "charts")
     catalog = await asyncio.to_thread(Catalog)
     scopes = {(kind.group, kind.kind): kind.namespaced for kind in catalog.kinds()}
 
     def scope(group: str, kind: str) -> bool | None:
         return scopes.get((group, kind))
 
-    try:
+    async with open_chart_repositories(settings) as sources:
         before, _ = await _contents(settings.model_copy(update={"commit": old}), sources, scope)
         after, desired = await _contents(settings.model_copy(update={"commit": new}), sources, scope)
         return difference(before, after, desired)
-    finally:
-        await sources.close()
 
 
 async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
@@ -112,29 +96,14 @@ async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope
 @asynccontextmanager
 async def open_commit(settings: Settings, charts: Charts) -> AsyncIterator[tuple[GitCharts, Desired]]:
     """What the commit that the settings name wants, and the charts in it. Raises: GitRefused, GitUnavailable."""
-    mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
-    try:
-        git_charts = GitCharts(mirror, charts, settings.name)
-        source = CommitSource(mirror, ManifestReader(settings.default_namespace), git_charts, settings.path)
-        yield git_charts, await source.read(await mirror.fetch(await mirror.head()))
-    finally:
-        await mirror.close()
-
-
-def _nobody(*_: object) -> None:
-    """Who is told of changes during the one look."""
+    async with open_commits(settings, charts) as commits:
+        yield commits.charts, await commits.read(await commits.mirror.fetch(await commits.mirror.head()))
 
 
 async def journal(settings: Settings) -> tuple[JournalEntry, ...]:
     """What past commits did, newest first. Raises: InventoryError, ApiError, ClusterUnavailable."""
-    async with _connected(settings) as cluster:
-        return await SyncStore(cluster, settings.namespace, settings.name).journal()
-
-
-@asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[Cluster]:
     async with await connect(settings) as cluster:
-        yield cluster
+        return await sync_store(settings, cluster).journal()
 
 
 class _ChartFinder:

@@ -78,18 +78,14 @@ async def _repository(settings: Settings) -> Finding:
     import tempfile
     from pathlib import Path
 
-    from gitsync.agent.agent import git_source
-    from gitsync.git import Mirror, redacted_url
+    from gitsync.agent.parts import open_mirror
+    from gitsync.git import redacted_url
     from gitsync.install.checks import Finding, of_error
 
     try:
-        source = git_source(settings)
         with tempfile.TemporaryDirectory(prefix="gitsync-check-") as scratch:
-            mirror = Mirror(source, Path(scratch), lambda: source.access)
-            try:
-                head = await mirror.head()
-            finally:
-                await mirror.close()
+            async with open_mirror(settings, Path(scratch)) as mirror:
+                head, source = await mirror.head(), mirror.source
     except GitsyncError as error:
         return of_error("repository", error)
     return Finding("repository", "ok", f"{redacted_url(source.url)} is at {head[:7]} ({source.wanted})")

@@ -67,20 +67,16 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
     if not (settings.branch or settings.tag or settings.commit) and await asyncio.to_thread(_is_working_tree, target):
         yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
         return
-    from gitsync.agent.agent import git_source
-    from gitsync.git import Mirror, redacted_url
+    from gitsync.agent.parts import open_mirror
+    from gitsync.git import redacted_url
 
-    chosen = settings.model_copy(update={"repo": target})
-    source = git_source(chosen)
-    mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(chosen).access)
-    try:
+    async with open_mirror(settings.model_copy(update={"repo": target})) as mirror:
+        source = mirror.source
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
             found = await mirror.tree(commit.id)
         entries = [Entry(item.path, item.blob_id, item.size) for item in found]
         yield Tree(commit, entries, mirror.read, settings.path, lambda path: path)
-    finally:
-        await mirror.close()
 
 
 def resolved(target: str, revision: str) -> str | None:

@@ -68,10 +68,9 @@ def _counts(result: Preview) -> str:
 
 async def commit_id(settings: Settings, revision: str) -> str:
     """The id of what people call a commit. Raises: GitRefused, GitRefMissing, GitUnavailable."""
-    from gitsync.agent.agent import git_source
+    from gitsync.agent.parts import open_mirror
     from gitsync.cli.repository.checkout import resolved
     from gitsync.errors import GitRefMissing
-    from gitsync.git import Mirror
 
     if _COMMIT_ID.fullmatch(revision):
         return revision
@@ -79,16 +78,13 @@ async def commit_id(settings: Settings, revision: str) -> str:
         return found
     wanted = {} if revision == "HEAD" else {"branch": revision}
     for update in (wanted, {"tag": revision}):
-        source = git_source(settings.model_copy(update=update))
-        mirror = Mirror(source, settings.state_dir / "git", lambda source=source: source.access)  # type: ignore[misc]
-        try:
-            return await mirror.head()
-        except GitRefMissing as error:
-            if "tag" in update:
-                raise GitRefMissing(
-                    f"there is no branch, tag or commit {revision!r} at {source.url}",
-                    hint="of a repository elsewhere, commits are named by their whole id",
-                ) from error
-        finally:
-            await mirror.close()
+        async with open_mirror(settings.model_copy(update=update)) as mirror:
+            try:
+                return await mirror.head()
+            except GitRefMissing as error:
+                if "tag" in update:
+                    raise GitRefMissing(
+                        f"there is no branch, tag or commit {revision!r} at {mirror.source.url}",
+                        hint="of a repository elsewhere, commits are named by their whole id",
+                    ) from error
     raise AssertionError("the loop returns or raises")
