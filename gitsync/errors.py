@@ -58,6 +58,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitsync.text import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -187,8 +189,7 @@ class FieldErrors(TerminalError):
     """An object of our own kinds that cannot be read. ``errors`` names every field at fault, ``key`` the object."""
 
     def __init__(self, errors: Sequence[FieldError], *, key: ObjectKey | None = None) -> None:
-        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
-        super().__init__((f"{key}: " if key else "") + "; ".join(str(error) for error in errors[:5]) + more)
+        super().__init__((f"{key}: " if key else "") + listed(errors, 5, separator="; "))
         self.errors = tuple(errors)
         self.key = key
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gitsync.api.identity import ObjectKey
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Origin
@@ -67,8 +68,7 @@ class Cycle(Generic[N]):
         passed = {edge.dependent for edge in self.edges}
         others = [node for node in self.members if node not in passed]
         if others:
-            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-            steps.append(f"in further cycles with these: {', '.join(map(name, others[:_NAMED]))}{more}")
+            steps.append(f"in further cycles with these: {listed(map(name, others), _NAMED)}")
         return "; ".join(steps)
 
     def _namer(self) -> Callable[[N], str]:

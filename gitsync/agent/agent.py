@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -15,23 +15,22 @@ from gitsync import logs
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
 from gitsync.agent.flux_detection import warn_of_rivals
-from gitsync.apply.live import LiveReader
-from gitsync.cluster import Cluster, Leave
-from gitsync.errors import GitsyncError, InventoryError, SettingsError
-from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
-from gitsync.manifests import ManifestReader
-from gitsync.release.access import AccessRules
+from gitsync.agent.parts import (
+    claim_inventory,
+    connect,
+    make_releases,
+    make_syncer,
+    open_chart_repositories,
+    open_commits,
+)
+from gitsync.errors import GitsyncError, SettingsError
+from gitsync.git import redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
 from gitsync.settings import Settings
 from gitsync.sources.artifacts import Artifacts
-from gitsync.sources.helm import ChartRepositories
-from gitsync.sync.apply import Syncer, SyncOptions
-from gitsync.sync.build import CommitSource
 from gitsync.sync.outcome import Outcomes
-from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
-from gitsync.sync.store import SyncStore
 from gitsync.web import Probes
 
 log = structlog.get_logger(__name__)
@@ -97,54 +96,29 @@ class Agent:
         """Connect and begin to serve; ``stack`` ends it all in order."""
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
-        source = git_source(settings) if settings.repo else None
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
-        repositories = ChartRepositories(settings.state_dir / "charts")
-        stack.push_async_callback(repositories.close)
+        repositories = await stack.enter_async_context(open_chart_repositories(settings))
+        commits = None
+        if settings.repo:
+            commits = await stack.enter_async_context(open_commits(settings))
         await ensure_crds(cluster)
         await warn_of_rivals(cluster)
         schedule = Schedule()
         schedule.start()
         stack.callback(schedule.stop)
         artifacts = Artifacts()
-        releases = Releases(
-            cluster,
-            repositories,
-            artifacts,
-            schedule,
-            holder=f"gitsync/{settings.name}",
-            concurrency=settings.concurrency,
-            rules=access_rules(settings),
-        )
-        repository = None
-        if source is not None:
-            mirror = Mirror(source, settings.state_dir / "git", lambda: git_source(settings).access)
-            stack.push_async_callback(mirror.close)
-            synced = artifacts.add(settings.name, source.url)
-        owner = Owner(settings.name, source.url if source else "", settings.path)
-        store = SyncStore(cluster, settings.namespace, settings.name)
-        if source is not None:
-            with suppress(InventoryError):  # the sync will say so
-                inventory = await store.inventory()
-                releases.claims.set(owner.claimant, "commit", (entry.key for entry in inventory))
+        releases = make_releases(settings, cluster, repositories, artifacts, schedule)
+        synced = artifacts.add(settings.name, commits.mirror.source.url) if commits is not None else None
+        if synced is not None:
+            await claim_inventory(settings, cluster, releases.claims)
         watches = await stack.enter_async_context(releases.serving())
-        if source is not None:
-            syncer = Syncer(
-                cluster,
-                releases.index,
-                owner,
-                store,
-                LiveReader(cluster, watches),
-                synced,
-                SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
-                releases.claims,
-                releases.wanted.for_sync(owner.claimant),
-            )
-            reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-            commits = CommitSource(mirror, reader, settings.name, settings.path)
+        repository = None
+        if commits is not None and synced is not None:
+            syncer = make_syncer(settings, cluster, releases.wanted, synced, watches)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
             stack.push_async_callback(repository.stop, SYNC_GRACE)
+        source = commits.mirror.source if commits is not None else None
         log.info(
             "gitsync started",
             version=gitsync.__version__,
@@ -204,38 +178,3 @@ class Agent:
         for key in unready:
             log.error("not ready", release=key, why=outcomes.of(key).message)
         return 1 if unready or result.waiting else 0
-
-
-async def connect(settings: Settings) -> Cluster:
-    """The cluster, or the namespace of it, that the settings name. Makes no request. Raises: SettingsError."""
-    return await Cluster.connect(
-        kubeconfig=settings.kubeconfig, context=settings.context or None, namespace=settings.watch_namespace
-    )
-
-
-def access_rules(settings: Settings) -> AccessRules:
-    """What the settings say about releases that live elsewhere, or are worked on as somebody else."""
-    return AccessRules(
-        settings.default_service_account,
-        settings.cross_namespace_refs,
-        Leave(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
-    )
-
-
-def git_source(settings: Settings) -> GitSource:
-    """Where to read from, and how to get in. Raises: GitRefused, SettingsError."""
-    try:
-        password, token = settings.read_git_password(), settings.read_git_token()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"the git credentials cannot be read: {error}", setting="git_password_file") from error
-    credentials = GitCredentials(
-        username=settings.git_username,
-        password=password,
-        token=token,
-        ssh_key_file=settings.git_ssh_key_file,
-        known_hosts_file=settings.git_known_hosts_file,
-        ca_file=settings.git_ca_file,
-    )
-    return GitSource(
-        settings.repo, settings.branch, settings.tag, settings.commit, credentials, timeout=settings.git_timeout
-    )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gitsync.apply.wait import names
 from gitsync.errors import Forbidden
 from gitsync.release import flux
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -30,6 +30,6 @@ async def warn_of_rivals(cluster: Cluster) -> None:
     if found:
         log.warning(
             "Flux is running beside gitsync, and two agents undo each other's work",
-            controllers=names(found),
+            controllers=listed(found),
             hint="stop one of them; gitsync install --take-over scales Flux's to 0",
         )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from gitsync.api.duration import DURATION_PATTERN, TIMEOUT_PATTERN, parse_duration
+from gitsync.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 #: Where a field is inside its object: ``("spec", "dependsOn", 0, "name")``.
 FieldPath = tuple[str | int, ...]
 
-_MAX_SHOWN = 60
+_MAX_SHOWN = 63
 _DURATION = re.compile(DURATION_PATTERN)
 _TIMEOUT = re.compile(TIMEOUT_PATTERN)
 
@@ -51,7 +52,7 @@ def dotted(path: Iterable[str | int]) -> str:
         elif len(part) <= _MAX_SHOWN and part.replace("-", "").replace("_", "").isalnum():
             text += f".{part}" if text else part
         else:
-            text += f"[{json.dumps(_cut(part))}]"
+            text += f"[{json.dumps(shorten(part, _MAX_SHOWN))}]"
     return text
 
 
@@ -214,7 +215,7 @@ def shown(value: object) -> str:
     if isinstance(value, dict | list):
         return _kind_of(value)
     try:
-        return _cut(json.dumps(value, ensure_ascii=False))
+        return shorten(json.dumps(value, ensure_ascii=False), _MAX_SHOWN)
     except (TypeError, ValueError):  # no JSON, or a number of thousands of digits
         return _kind_of(value)
 
@@ -222,7 +223,3 @@ def shown(value: object) -> str:
 def _kind_of(value: object) -> str:
     words = {dict: "a mapping", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return words.get(type(value), "a number")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."

@@ -6,7 +6,7 @@ Sync and release wait with the same code. What is ready is decided by gitsync.he
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -242,10 +242,3 @@ def version(manifest: Manifest) -> int:
     """
     text = str(manifest["metadata"].get("resourceVersion", ""))
     return int(text) if text.isdigit() else 0
-
-
-def names(keys: Iterable[ObjectKey], most: int = 3) -> str:
-    """A few keys for one line: ``a, b, c and 4 more``."""
-    keys = list(keys)
-    text = ", ".join(str(key) for key in keys[:most])
-    return f"{text} and {len(keys) - most} more" if len(keys) > most else text

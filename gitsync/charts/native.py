@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import helm_python
@@ -18,6 +18,7 @@ from helm_python import _native
 
 from gitsync.api.denial import refused
 from gitsync.errors import ChartError, ClusterUnavailable, GitsyncError, MissingRight, RenderError, ValuesError
+from gitsync.text import leaves, mask_quoted, shorten_middle
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,40 +161,23 @@ _LOOKUP_FAILED = re.compile(
     r"|try again later|unable to handle the request|Too Many Requests|etcdserver|Service Unavailable)",
     re.DOTALL,
 )
-_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^'\n]*'|`[^`]*`""", re.DOTALL)
 
 
 def _short(text: str) -> str:
     """One line of bearable length. A chain of calls says most at both its ends."""
-    text = re.sub(r"\s*\n\s*", " ", text)
-    if len(text) <= _MAX_MESSAGE:
-        return text
-    return f"{text[: _MAX_MESSAGE // 2]} … {text[-_MAX_MESSAGE // 2 :]}"
+    return shorten_middle(text, _MAX_MESSAGE)
 
 
 def _without_values(text: str, values: str) -> str:
     """Template errors may quote what they were given. What is quoted and holds a string out of the values goes."""
-    secrets = {leaf for leaf in _leaves(json.loads(values)) if len(leaf) > 2}
+    secrets = set(leaves(json.loads(values)))
 
-    def masked(match: re.Match[str]) -> str:
-        quoted = match[0]
+    def hides(quoted: str, plain: str) -> bool:
         if re.search(r"\.(?:ya?ml|tpl|txt|json)\W*$", quoted):
-            return quoted
-        plain = quoted.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
-        return "…" if "{{" in quoted or any(leaf in plain for leaf in secrets) else quoted
+            return False
+        return "{{" in quoted or any(leaf in plain for leaf in secrets)
 
-    return _QUOTED.sub(masked, text)
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for below in value.values():
-            yield from _leaves(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from _leaves(below)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)
+    return mask_quoted(text, hides)
 
 
 _SCHEMA = "values don't meet the specifications of the schema(s)"
@@ -221,7 +205,7 @@ def _from_the_root(text: str, root: str) -> str:
 
 def _values_error(text: str) -> ValuesError:
     if not text.startswith(_SCHEMA):
-        return ValuesError(f"values cannot be used: {_short(_QUOTED.sub('…', text))}")
+        return ValuesError(f"values cannot be used: {_short(mask_quoted(text, lambda quoted, plain: True))}")
     if "is not valid against metaschema" in text:
         return ValuesError(
             "the chart's values.schema.json is itself no valid schema", hint="correct it, or disable schema validation"

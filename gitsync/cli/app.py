@@ -11,51 +11,56 @@ from typing import Annotated, ClassVar
 import typer
 from typer.main import get_command
 
-from gitsync.cli.lazy import Lazy, LazyGroup
+from gitsync.cli.common.lazy import Lazy, LazyGroup
 from gitsync.errors import GitsyncError
 
+
+def _command(module: str, summary: str) -> Lazy:
+    return Lazy(f"gitsync.cli.{module}", summary)
+
+
 COMMANDS: Mapping[str, Lazy] = {
-    "run": Lazy("gitsync.cli.run", "Sync a Git repository to a cluster, and keep it so."),
-    "demo": Lazy(
-        "gitsync.cli.demo", "Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune."
+    "run": _command("agent.run", "Sync a Git repository to a cluster, and keep it so."),
+    "demo": _command(
+        "agent.demo", "Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune."
     ),
-    "sandbox": Lazy("gitsync.cli.sandbox", "Run a Kubernetes API on this machine, its state in memory, until Ctrl-C."),
-    "plan": Lazy("gitsync.cli.plan", "Show what the repository would change in the cluster."),
-    "diff": Lazy(
-        "gitsync.cli.diff",
+    "sandbox": _command("agent.sandbox", "Run a Kubernetes API on this machine, its state in memory, until Ctrl-C."),
+    "plan": _command("repository.plan", "Show what the repository would change in the cluster."),
+    "diff": _command(
+        "repository.diff",
         "Show what differs between two commits: manifests, and the objects of releases as they are rendered.",
     ),
-    "verify": Lazy(
-        "gitsync.cli.verify",
+    "verify": _command(
+        "repository.verify",
         "Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.",
     ),
-    "validate": Lazy("gitsync.cli.validate", "Check a repository without a cluster, as before a merge."),
-    "graph": Lazy("gitsync.cli.graph", "Show in which order releases are installed, and cycles among them."),
-    "get": Lazy("gitsync.cli.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
-    "tree": Lazy("gitsync.cli.tree", "Show what a release consists of, down to its pods, and how each part is."),
-    "history": Lazy("gitsync.cli.history", "Show the revisions of a release, oldest first, as helm history does."),
-    "events": Lazy("gitsync.cli.events", "Show what has happened to releases and sources lately, the last event last."),
-    "reconcile": Lazy("gitsync.cli.reconcile", "Reconcile a release or a source now, and wait for what comes of it."),
-    "suspend": Lazy("gitsync.cli.suspend", "Suspend releases or sources: the agent leaves them alone until resumed."),
-    "resume": Lazy("gitsync.cli.resume", "Resume releases or sources that were suspended, and wait for them."),
-    "rollback": Lazy("gitsync.cli.rollback", "Roll a release back to an old revision, as helm rollback does."),
-    "create": Lazy("gitsync.cli.create", "Create or change a release or a source; or print YAML for a repository."),
-    "delete": Lazy("gitsync.cli.delete", "Delete a release or a source from the cluster; asks first."),
-    "export": Lazy("gitsync.cli.export", "Print releases or sources as YAML that can be committed."),
-    "install": Lazy(
-        "gitsync.cli.install", "Install the agent: definitions, rights, settings and a Deployment; waits until it runs."
+    "validate": _command("repository.validate", "Check a repository without a cluster, as before a merge."),
+    "graph": _command("repository.graph", "Show in which order releases are installed, and cycles among them."),
+    "get": _command("cluster.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
+    "tree": _command("cluster.tree", "Show what a release consists of, down to its pods, and how each part is."),
+    "history": _command("cluster.history", "Show the revisions of a release, oldest first, as helm history does."),
+    "events": _command("cluster.events", "Show what has happened to releases and sources lately, the last event last."),
+    "reconcile": _command("cluster.reconcile", "Reconcile a release or a source now, and wait for what comes of it."),
+    "suspend": _command("cluster.suspend", "Suspend releases or sources: the agent leaves them alone until resumed."),
+    "resume": _command("cluster.resume", "Resume releases or sources that were suspended, and wait for them."),
+    "rollback": _command("cluster.rollback", "Roll a release back to an old revision, as helm rollback does."),
+    "create": _command("cluster.create", "Create or change a release or a source; or print YAML for a repository."),
+    "delete": _command("cluster.delete", "Delete a release or a source from the cluster; asks first."),
+    "export": _command("cluster.export", "Print releases or sources as YAML that can be committed."),
+    "install": _command(
+        "agent.install", "Install the agent: definitions, rights, settings and a Deployment; waits until it runs."
     ),
-    "uninstall": Lazy(
-        "gitsync.cli.uninstall",
+    "uninstall": _command(
+        "agent.uninstall",
         "Take the agent out of the cluster, with its rights, its settings and its namespace, and say what stays.",
     ),
-    "check": Lazy(
-        "gitsync.cli.check",
+    "check": _command(
+        "agent.check",
         "Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.",
     ),
-    "logs": Lazy("gitsync.cli.logs", "Show what the agent in the cluster says: of everything, or of one release."),
-    "completion": Lazy("gitsync.cli.completion", "Print the completion script of a shell."),
-    "log": Lazy("gitsync.cli.log", "Show commits and what they did to the cluster."),
+    "logs": _command("agent.logs", "Show what the agent in the cluster says: of everything, or of one release."),
+    "completion": _command("completion", "Print the completion script of a shell."),
+    "log": _command("repository.log", "Show commits and what they did to the cluster."),
 }
 
 
@@ -126,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: Exception, debug: bool) -> int:
-    from gitsync.cli.output import print_error
+    from gitsync.cli.common.output import print_error
 
     if debug:
         import traceback

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gitsync.cli.options import CONTEXT
+from gitsync.cli.common.options import CONTEXT
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -22,6 +22,6 @@ def completion(shell: Shell) -> None:
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # it is there
 
     from gitsync.cli.app import COMPLETING
-    from gitsync.cli.output import write
+    from gitsync.cli.common.output import write
 
     write(get_completion_script(prog_name="gitsync", complete_var=COMPLETING, shell=shell) + "\n")

@@ -26,6 +26,7 @@ from gitsync.errors import (
     Unauthorized,
     WebhookUnavailable,
 )
+from gitsync.text import shorten_middle
 
 #: An API server's text may quote an object; a message of ours does not grow with it.
 _LONGEST = 600
@@ -202,8 +203,7 @@ def _webhook_unavailable(subject: Subject, name: str, why: str) -> WebhookUnavai
 
 def _shortened(text: str) -> str:
     """One line of bearable length. A complaint that quotes much says why at its end (``field is immutable``)."""
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return shorten_middle(text, _LONGEST)
 
 
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitsync.text import listed
+
 Path = tuple[str | int, ...]
 
 _PLAIN = re.compile(r"[\w-]+", re.ASCII)
@@ -45,6 +47,4 @@ def summary(changes: Sequence[Change], most: int = 3) -> str:
     """The fields that differ, for one log line: ``spec.replicas, spec.paused and 4 more``. No values: they may be long,
     and in a HelmRelease credentials.
     """
-    names = [format_path(change.path) or "the whole object" for change in changes[:most]]
-    more = len(changes) - most
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    return listed((format_path(change.path) or "the whole object" for change in changes), most)

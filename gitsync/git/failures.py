@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable
 from gitsync.git.source import GitSource
+from gitsync.text import shorten
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _PREFIX = re.compile(r"^(fatal|error|warning): ")
@@ -91,7 +92,7 @@ def clean(text: str, source: GitSource) -> str:
         for form in {secret, quote(secret, safe=""), quote(secret)}:
             text = text.replace(form, "****")
     text = _USERINFO.sub("****@", _CONTROL.sub(" ", text)).strip()
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return shorten(text, _LONGEST)
 
 
 def _cause(line: str, source: GitSource) -> str:

@@ -16,6 +16,7 @@ from gitsync.git.environment import remote_environment
 from gitsync.git.failures import Damaged, Unadvertised, remote_failure
 from gitsync.git.source import GitCredentials, GitSource
 from gitsync.git.store import COMMIT_REFS, Store
+from gitsync.text import listed
 
 log = structlog.get_logger(__name__)
 
@@ -112,8 +113,8 @@ class Remote:
         if not names and not source.tag:
             return GitRefMissing(f"{source.url} is empty: it has no commit yet", hint="push one")
         near = get_close_matches(source.tag or source.branch, names, n=1)
-        shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
-        hint = f"did you mean `{near[0]}`?" if near else f"there are: {shown}" if names else "there are no tags"
+        hint = f"did you mean `{near[0]}`?" if near else f"there are: {listed(sorted(names), 5)}"
+        hint = hint if names else "there are no tags"
         return GitRefMissing(f"{source.wanted} does not exist at {source.url}", hint=hint)
 
     async def _list(self, *args: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from gitsync.git.environment import local_environment
 from gitsync.git.failures import Damaged
 from gitsync.git.listing import Item, parse_listing
 from gitsync.git.objects import ObjectDatabase, Reading, parse_batch
+from gitsync.text import shorten
 
 log = structlog.get_logger(__name__)
 
@@ -195,5 +196,4 @@ def _clear_leftovers(path: Path) -> None:
 
 def _one_line(text: str) -> str:
     """Fit for a log line: an author or a subject may hold escape codes, and be of any length."""
-    text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= _LONGEST_SUBJECT else text[: _LONGEST_SUBJECT - 3] + "..."
+    return shorten(_CONTROL.sub(" ", text).strip(), _LONGEST_SUBJECT)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gitsync.text import shorten
+
 Status = Literal["ready", "progressing", "failed"]
 
 #: Characters of a message: it must fit a log line, a condition and a Helm record's description.
@@ -44,4 +46,4 @@ def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
+    return shorten(text, limit)

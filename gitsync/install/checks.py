@@ -12,11 +12,11 @@ from gitsync import kubeyaml
 from gitsync.agent.crds import require_kinds
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.wait import names
 from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.health import assess
 from gitsync.install.bundle import AGENT, NAMESPACED, directory, is_namespaced
 from gitsync.install.installer import flux_rivals
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -119,7 +119,7 @@ async def beside_flux(cluster: Cluster) -> Finding:
     except Forbidden:
         return Finding("flux", "warning", "you may not look whether it is running", "an administrator may")
     if rivals:
-        text = f"{names(rivals)} serve the same kinds: two agents undo each other's work"
+        text = f"{listed(rivals)} serve the same kinds: two agents undo each other's work"
         return Finding("flux", "failed", text, "gitsync install --take-over scales them to 0")
     return Finding("flux", "ok", "not running")
 

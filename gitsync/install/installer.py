@@ -11,7 +11,7 @@ from gitsync.agent.crds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import CLI_FIELD_MANAGER
 from gitsync.apply.applier import Applier
-from gitsync.apply.wait import WaitFor, names, wait_ready
+from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import install_order
 from gitsync.errors import ReleaseError
 from gitsync.git import redacted_url
@@ -19,6 +19,7 @@ from gitsync.health import Health
 from gitsync.install.bundle import CONFIGURATION_FILE, CREDENTIALS
 from gitsync.release import flux
 from gitsync.runtime.interrupt import Interrupt
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -37,7 +38,7 @@ async def refuse_beside_flux(cluster: Cluster) -> None:
     """Raises: ReleaseError when Flux serves the same kinds here."""
     if rivals := await flux_rivals(cluster):
         raise ReleaseError(
-            f"Flux is running: {names(rivals)}. It serves the same HelmReleases and HelmRepositories, and two agents "
+            f"Flux is running: {listed(rivals)}. It serves the same HelmReleases and HelmRepositories, and two agents "
             "undo each other's work",
             action="install",
             key=rivals[0],

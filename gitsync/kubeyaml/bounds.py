@@ -10,12 +10,13 @@ from gitsync.errors import YamlError
 from gitsync.kubeyaml.events import error_at, events, is_merge_key, probable_cause
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, is_text, tagged_key
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_ODD_KEYS
+from gitsync.text import shorten
 
 _SCALAR = yaml_events.ScalarEvent
 _ALIAS = yaml_events.AliasEvent
 _STARTS = (yaml_events.MappingStartEvent, yaml_events.SequenceStartEvent)
 _ENDS = (yaml_events.MappingEndEvent, yaml_events.SequenceEndEvent)
-_MAX_KEY_SHOWN = 60
+_MAX_KEY_SHOWN = 63
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -178,8 +179,7 @@ class _Walk:
                 raise self._error("a key that is neither text, a whole number nor a boolean", place) from None
         if name in keys:
             first = self.first_line + self.text.count("\n", 0, keys[name].start_mark.index)
-            shown = name if len(name) <= _MAX_KEY_SHOWN else name[:_MAX_KEY_SHOWN] + "..."
-            raise self._error(f"the key {shown!r} is given twice, first on line {first}", place)
+            raise self._error(f"the key {shorten(name, _MAX_KEY_SHOWN)!r} is given twice, first on line {first}", place)
         keys[name] = place
 
     def _bound(self, event: Any) -> None:

@@ -1,4 +1,4 @@
-"""The parts that ``gitsync plan``, ``gitsync diff`` and ``gitsync log`` need, put together for one look."""
+"""Previews as commands ask for them: the parts that each needs, opened for one look and closed again."""
 
 from __future__ import annotations
 
@@ -7,34 +7,29 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gitsync.agent.agent import access_rules, connect, git_source
-from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import ObjectKey
+from gitsync.agent.parts import (
+    connect,
+    git_source,
+    known_wishes,
+    make_syncer,
+    open_chart_repositories,
+    open_commits,
+    open_targets,
+    sync_store,
+)
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
-from gitsync.apply.claims import ObjectClaims
-from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
-from gitsync.cluster import Cluster
 from gitsync.errors import SettingsError
-from gitsync.git import Mirror
-from gitsync.manifests import Desired, ManifestReader
+from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.plan import Preview, Previewer
-from gitsync.release.clusters import TargetClusters
-from gitsync.release.controller import SiteBuilder, renderer
-from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.values.references import References
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.controller import renderer
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import CommitHelmRepositories
 from gitsync.sources.locator import ChartLocator
-from gitsync.sync.apply import Syncer, SyncOptions
-from gitsync.sync.build import CommitSource
 from gitsync.sync.history import JournalEntry
-from gitsync.sync.owner import Owner
-from gitsync.sync.store import SyncStore
 
 if TYPE_CHECKING:
     from gitsync.settings import Settings
@@ -48,46 +43,29 @@ async def preview(settings: Settings) -> Preview:
     if not settings.repo:
         raise SettingsError("there is no repository to plan from", setting="repo", hint="add --repo URL")
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(_connected(settings))
-        sources = ChartRepositories(settings.state_dir / "charts")
-        stack.push_async_callback(sources.close)
-        charts = sources.charts
+        cluster = await stack.enter_async_context(await connect(settings))
+        sources = await stack.enter_async_context(open_chart_repositories(settings))
         desired = await stack.enter_async_context(open_commit(settings))
         releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace))
         repositories = await stack.enter_async_context(
             cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=cluster.namespace)
         )
         expressions = await stack.enter_async_context(Expressions())
-        holder = f"gitsync/{settings.name}"
-        references = References(cluster, _nobody)
-        stack.push_async_callback(references.close)
-        index = ReleaseIndex(cluster.namespace)
-        claims = ObjectClaims()
-        wanted = WantedObjects(index, claims, _renders_nothing, _nobody)
-        build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody, wanted)
-        clusters = await stack.enter_async_context(TargetClusters(cluster, build, references, access_rules(settings)))
+        wanted = known_wishes(cluster)
         for key, manifest in releases.items():
-            index.update(key, manifest)
+            wanted.index.update(key, manifest)
+        targets = await stack.enter_async_context(open_targets(settings, cluster, sources.charts, expressions, wanted))
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
-        url = git_source(settings).url
-        owner = Owner(settings.name, url, settings.path)
         artifacts = Artifacts()
-        synced = artifacts.add(settings.name, url)
+        synced = artifacts.add(settings.name, git_source(settings).url)
         synced.carry_out(Artifact.of(desired), ())
-        syncer = Syncer(
-            cluster,
-            index,
-            owner,
-            SyncStore(cluster, settings.namespace, settings.name),
-            LiveReader(cluster, watches),
-            synced,
-            SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
-            claims,
-        )
+        syncer = make_syncer(settings, cluster, wanted, synced, watches)
         found = CommitHelmRepositories(sources, desired.helm_repositories, cluster, repositories)
         locator = ChartLocator(found, artifacts, sources)
-        records, render = clusters.own.records, clusters.own.actions.render
-        previewer = Previewer(cluster, index, records, syncer, owner, locator.locate, render, expressions, clusters)
+        records, render = targets.own.records, targets.own.actions.render
+        previewer = Previewer(
+            cluster, wanted.index, records, syncer, syncer.owner, locator.locate, render, expressions, targets
+        )
         return await previewer.preview(desired)
 
 
@@ -96,19 +74,16 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 
     Raises: GitRefused, GitUnavailable.
     """
-    sources = ChartRepositories(settings.state_dir / "charts")
     catalog = await asyncio.to_thread(Catalog)
     scopes = {(kind.group, kind.kind): kind.namespaced for kind in catalog.kinds()}
 
     def scope(group: str, kind: str) -> bool | None:
         return scopes.get((group, kind))
 
-    try:
+    async with open_chart_repositories(settings) as sources:
         before, _ = await _contents(settings.model_copy(update={"commit": old}), sources, scope)
         after, desired = await _contents(settings.model_copy(update={"commit": new}), sources, scope)
         return difference(before, after, desired)
-    finally:
-        await sources.close()
 
 
 async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
@@ -125,31 +100,11 @@ async def open_commit(settings: Settings) -> AsyncIterator[Desired]:
 
     Raises: GitRefused, GitUnavailable.
     """
-    mirror = Mirror(git_source(settings), settings.state_dir / "git", lambda: git_source(settings).access)
-    try:
-        reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-        source = CommitSource(mirror, reader, settings.name, settings.path)
-        yield await source.read(await mirror.fetch(await mirror.head()))
-    finally:
-        await mirror.close()
-
-
-async def _renders_nothing(release: HelmRelease) -> frozenset[ObjectKey]:
-    """A preview asks nobody what else a release would want."""
-    return frozenset()
-
-
-def _nobody(*_: object) -> None:
-    """Who is told of changes during the one look."""
+    async with open_commits(settings) as commits:
+        yield await commits.read(await commits.mirror.fetch(await commits.mirror.head()))
 
 
 async def journal(settings: Settings) -> tuple[JournalEntry, ...]:
     """What past commits did, newest first. Raises: InventoryError, ApiError, ClusterUnavailable."""
-    async with _connected(settings) as cluster:
-        return await SyncStore(cluster, settings.namespace, settings.name).journal()
-
-
-@asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[Cluster]:
     async with await connect(settings) as cluster:
-        yield cluster
+        return await sync_store(settings, cluster).journal()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.agent.agent import Agent
 from gitsync.agent.crds import ensure_crds
+from gitsync.agent.parts import sync_store
 from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
@@ -20,7 +21,6 @@ from gitsync.preview.compose import open_commit
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
 from gitsync.sandbox import Sandbox
 from gitsync.sync.outcome import Outcomes, Phase
-from gitsync.sync.store import SyncStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import WatchEvent
@@ -125,7 +125,7 @@ async def _furnish(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
 
 async def _problems(cluster: Cluster, settings: Settings) -> tuple[str, ...]:
     """What the newest sync could not do with plain objects; releases speak for themselves."""
-    entries = await SyncStore(cluster, settings.namespace, settings.name).journal()
+    entries = await sync_store(settings, cluster).journal()
     prefix = f"{HELM_RELEASE}/"
     failed = [change for change in entries[0].changes if change.verb == "failed"] if entries else []
     return tuple(f"{item.object}: {item.why}" for item in failed if not item.object.startswith(prefix))

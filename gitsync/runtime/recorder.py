@@ -22,6 +22,7 @@ from gitsync.api.conditions import rfc3339
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.runtime.events import Event
+from gitsync.text import shorten
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -207,7 +208,7 @@ def event_about(about: Manifest, event: Event, moment: datetime, instance: str) 
         },
         "type": event.kind,
         "reason": event.reason,
-        "message": message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 3]}...",
+        "message": shorten(message, _MAX_MESSAGE),
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "reportingInstance": instance,

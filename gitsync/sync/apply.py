@@ -35,6 +35,7 @@ from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
 from gitsync.sync.store import ALLOW_MASS_PRUNE, SyncStore
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -282,8 +283,7 @@ def _why_not_pruned(desired: Desired, prune: bool) -> str:
         return "--no-prune"
     bad = sorted(desired.bad_paths)
     if bad:
-        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-        return f"{', '.join(bad[:3])}{more} cannot be read, so nobody knows what left Git"
+        return f"{listed(bad)} cannot be read, so nobody knows what left Git"
     return ""
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.apply.delete import WantedBy, delete_objects, nobody, wait_deleted
-from gitsync.apply.wait import names
 from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.inventory import Entry
 from gitsync.sync.owner import Owner, prune_disabled
 from gitsync.sync.report import Report
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -109,7 +109,7 @@ class Pruner:
             except (KindUnknown, NotFound):
                 continue
             foreign += [ObjectKey.of(item) for item in found if self._is_foreign(item)]
-        return f"it still holds what is not from this repository: {names(foreign)}" if foreign else ""
+        return f"it still holds what is not from this repository: {listed(foreign)}" if foreign else ""
 
     def _is_foreign(self, item: Manifest) -> bool:
         metadata = item["metadata"]

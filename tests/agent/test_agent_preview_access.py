@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitsync.agent.agent import access_rules
+from gitsync.agent.parts import access_rules
 from gitsync.cluster import Leave
 from gitsync.preview.compose import preview
 from gitsync.release.access import PLAIN, AccessRules

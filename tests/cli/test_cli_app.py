@@ -16,7 +16,7 @@ from typer.main import get_command
 from gitsync import logs
 from gitsync.cli import main
 from gitsync.cli.app import COMMANDS
-from gitsync.cli.lazy import AliasGroup
+from gitsync.cli.common.lazy import AliasGroup
 from gitsync.errors import ClusterUnavailable
 
 GITSYNC = [sys.executable, "-m", "gitsync.cli"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitsync.cli.revisions import choose
+from gitsync.cli.cluster.revisions import choose
 from gitsync.errors import ReleaseError
 from gitsync.release.reconcile.test import TESTS
 from gitsync.release.revision import ReleaseRef

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gitsync.api.check import check
-from gitsync.cli.export import bare
+from gitsync.cli.cluster.export import bare
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cluster
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitsync.cli.logs import Wanted, _show
+from gitsync.cli.agent.logs import Wanted, _show
 from gitsync.logs import LogLevel, read_line
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cli

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from gitsync.cli.output import as_json, as_yaml, one_line
-from gitsync.cli.rows import HELM_RELEASES, HELM_REPOSITORIES, human_duration
+from gitsync.cli.common.kinds import RELEASE, REPOSITORY
+from gitsync.cli.common.output import as_json, as_yaml, one_line
+from gitsync.cli.common.rows import human_duration
 
 
 def release(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -21,26 +22,26 @@ def test_a_ready_release_shows_the_chart_version_it_runs() -> None:
         "lastAttemptedRevision": "17.3.15",
         "conditions": [{"type": "Ready", "status": "True", "message": "Release reconciliation succeeded"}],
     }
-    row = HELM_RELEASES.row(release(status=status), wide=False)
+    row = RELEASE.columns.row(release(status=status), wide=False)
     assert row == ["redis", "17.3.14", "False", "True", "Release reconciliation succeeded"]
     wide = dict(
-        zip(HELM_RELEASES.headers(wide=True), HELM_RELEASES.row(release(status=status), wide=True), strict=True)
+        zip(RELEASE.columns.headers(wide=True), RELEASE.columns.row(release(status=status), wide=True), strict=True)
     )
     assert (wide["CHART"], wide["COMMIT"], wide["MESSAGE"]) == ("redis", "3f2a91c", "Release reconciliation succeeded")
 
 
 def test_a_release_that_nobody_looked_at_yet() -> None:
-    assert HELM_RELEASES.row(release({"suspend": True}), wide=False) == [
+    assert RELEASE.columns.row(release({"suspend": True}), wide=False) == [
         "redis", "", "True", "Unknown", "waiting to be reconciled"
     ]  # fmt: skip
-    assert HELM_RELEASES.row(release(status={"lastAttemptedRevision": "1.0.0"}), wide=False)[1] == "1.0.0"
+    assert RELEASE.columns.row(release(status={"lastAttemptedRevision": "1.0.0"}), wide=False)[1] == "1.0.0"
 
 
 def test_a_repository_shows_the_beginning_of_its_index_digest() -> None:
     status = {"artifact": {"revision": "sha256:0123456789abcdef"}}
     manifest = {"metadata": {"name": "bitnami"}, "spec": {"url": "https://ada:pw@charts.example"}, "status": status}
-    assert HELM_REPOSITORIES.row(manifest, wide=False)[1] == "sha256:01234567"
-    assert "https://***@charts.example" in HELM_REPOSITORIES.row(manifest, wide=True)
+    assert REPOSITORY.columns.row(manifest, wide=False)[1] == "sha256:01234567"
+    assert "https://***@charts.example" in REPOSITORY.columns.row(manifest, wide=True)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,6 @@ def test_what_a_cluster_says_cannot_steer_the_terminal() -> None:
 def test_a_release_that_has_drifted_says_so_wherever_it_is_listed() -> None:
     ready = {"type": "Ready", "status": "True", "message": "installed"}
     drifted = {"type": "Drifted", "status": "True", "message": "the cluster differs from the release: ConfigMap/a/b"}
-    row = HELM_RELEASES.row(release(status={"conditions": [ready, drifted]}), wide=False)
+    row = RELEASE.columns.row(release(status={"conditions": [ready, drifted]}), wide=False)
     assert row[-1] == "installed; the cluster differs from the release: ConfigMap/a/b"
-    assert HELM_RELEASES.row(release(status={"conditions": [ready]}), wide=False)[-1] == "installed"
+    assert RELEASE.columns.row(release(status={"conditions": [ready]}), wide=False)[-1] == "installed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.cli import verdicts
+from gitsync.cli.repository import verdicts
 from gitsync.diff import render_diff
 from gitsync.preview.plan import ObjectPreview, Preview
 from gitsync.preview.verify import Tried, Verification

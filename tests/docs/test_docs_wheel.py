@@ -14,7 +14,7 @@ from tests.docs.markdown import ROOT
 LOOK = """
 import json
 import gitsync
-from gitsync.cli.demo import _sample_repository
+from gitsync.cli.agent.demo import _sample_repository
 from gitsync.install.bundle import components, directory
 places = [gitsync.__file__, directory(), _sample_repository()]
 print(json.dumps({"places": [str(place) for place in places], "components": components()}))

@@ -16,7 +16,7 @@ from gitsync.apply.crds import apply_crds
 from gitsync.apply.delete import find_all, wait_deleted
 from gitsync.apply.namespaces import fill_namespaces
 from gitsync.apply.readiness import HealthChecks, Readiness
-from gitsync.apply.wait import WaitFor, names, older, wait_ready
+from gitsync.apply.wait import WaitFor, older, wait_ready
 from gitsync.cel.expressions import Expressions
 from gitsync.cluster import Cluster
 from gitsync.errors import Invalid, NotReadyInTime, ObjectFailed, Superseded
@@ -491,9 +491,3 @@ async def test_a_crd_that_was_applied_can_be_used_at_once(live: Cluster, namespa
         }
     finally:
         await live.delete(ObjectKey.of(crd))
-
-
-def test_many_names_fit_one_line() -> None:
-    keys = [ObjectKey("", "ConfigMap", "default", name) for name in "abcde"]
-    assert names(keys[:2]) == "ConfigMap/default/a, ConfigMap/default/b"
-    assert names(keys).endswith("ConfigMap/default/c and 2 more")

@@ -16,10 +16,10 @@ from gitsync.apply.delete import Deletion, WantedBy, delete_objects, find_all, n
 from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.ownership import belongs_to, kept, owned
 from gitsync.apply.recreate import Force, Put, Recreating
-from gitsync.apply.wait import names
 from gitsync.errors import GitsyncError
 from gitsync.release.flux import marked
 from gitsync.release.storage.record import Record
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -113,7 +113,7 @@ class RevisionApplier:
         created = [item for item in self._created if not kept(item)]
         if not created:
             return
-        said = {"release": str(self._ref), "objects": names([ObjectKey.of(item) for item in created])}
+        said = {"release": str(self._ref), "objects": listed(map(ObjectKey.of, created))}
         try:
             await self.remove(created)
         except GitsyncError as error:

@@ -30,6 +30,7 @@ from gitsync.release.drift.ignore import opted_out, tolerating
 from gitsync.release.revision import ReleaseRef, objects_of
 from gitsync.release.storage.store import RecordStore
 from gitsync.runtime.events import Event
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
@@ -294,6 +295,4 @@ def _last_writer(live: Manifest) -> str:
 
 
 def _names(drifted: Iterable[Drifted]) -> str:
-    texts = [str(item) for item in drifted]
-    more = len(texts) - _NAMED
-    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return listed(drifted, _NAMED)

@@ -16,9 +16,9 @@ from gitsync import kubeyaml
 from gitsync.charts import KUSTOMIZATION, Kustomizer, Rendered, Sourced, parse_objects, parts, reassembled
 from gitsync.diff import yaml_lines
 from gitsync.errors import KustomizeError, PostRenderError, YamlError
-from gitsync.release.masking import MASK, leaves
 from gitsync.release.postrender.commonmetadata import with_common_metadata
 from gitsync.release.postrender.kustomization import MANIFEST, Step, kustomization, steps
+from gitsync.text import MASK, leaves
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmReleaseSpec

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import ActionName, HelmRelease
 from gitsync.api.names import RELEASED, UNINSTALL_SUCCEEDED
-from gitsync.apply.wait import names
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import ReleaseContext, Rendered
 from gitsync.errors import (
@@ -51,6 +50,7 @@ from gitsync.release.values.reuse import preserving
 from gitsync.runtime.alongside import alongside
 from gitsync.runtime.events import Event
 from gitsync.runtime.progress import reporting
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.apply.delete import WantedBy
@@ -237,7 +237,7 @@ class ActionRunner:
         request.log.info(
             "release uninstalled",
             deleted=len(result.deleted),
-            **({"kept": names(result.kept)} if result.kept else {}),
+            **({"kept": listed(result.kept)} if result.kept else {}),
             took=time.monotonic() - started,
         )
 
@@ -326,7 +326,7 @@ class ActionRunner:
             created=len(delta.created),
             changed=len(delta.changed),
             deleted=len(delta.removed),
-            **({"kept": names(delta.kept)} if delta.kept else {}),
+            **({"kept": listed(delta.kept)} if delta.kept else {}),
             took=took,
         )
 

@@ -25,7 +25,6 @@ from gitsync.api.names import (
     UNINSTALL_FAILED,
 )
 from gitsync.apply.readiness import check_expressions
-from gitsync.apply.wait import names
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import (
     ArtifactPending,
@@ -73,6 +72,7 @@ from gitsync.runtime.once import Once
 from gitsync.runtime.progress import SILENCE
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.chart import ChartSource
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -412,7 +412,7 @@ class Reconciler:
             return None
         if dependents := self.index.leaving_dependents(request.key):
             self._waiters.add(request.key, dependents)
-            text = names(sorted(dependents))
+            text = listed(sorted(dependents))
             if self._once(request.key, request.log, "waiting to be uninstalled", **{"for": text}):
                 return SILENCE  # most have gone by then
             await request.write(request.status.progressing(f"waiting to be uninstalled after {text}"))

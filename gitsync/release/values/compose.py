@@ -16,7 +16,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import ValuesReference
 from gitsync.charts import merge_values, read_values, set_value
 from gitsync.errors import ValuesError, ValuesMissing
-from gitsync.release.masking import leaves
+from gitsync.text import leaves
 
 #: What each reference of a release holds, in their order; None for what is not there.
 Texts = tuple[str | None, ...]

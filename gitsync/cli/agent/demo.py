@@ -1,0 +1,147 @@
+"""``gitsync demo``: the main job, shown."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import gitsync
+from gitsync.cli.common.kinds import RELEASE
+from gitsync.cli.common.objects import connected
+from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import colours, one_line, table, write
+from gitsync.errors import SettingsError
+from gitsync.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from gitsync.cli.agent.story import Fleet, Step
+    from gitsync.cluster import Cluster, Informer
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
+
+_INTERRUPTED = 130
+
+Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step and leave everything running.")]
+
+
+@app.command("demo")
+@with_settings("Cluster", "Logs")
+async def demo(settings: Settings, keep: Keep = False) -> None:
+    """Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune.
+
+    Makes a Git repository in a temporary directory, serves the sample charts on this machine, runs the agent, and
+    commits step by step; what you see in between is the agent's own log. Needs no cluster: it has a sandbox of its own.
+    With [bold]--kubeconfig[/] or [bold]--context[/] it uses a real one, and its namespace default.
+
+    Example:
+
+        gitsync demo --keep
+    """
+    from gitsync.charts.serve import ChartServer
+    from gitsync.cli.agent.story import STORY, Fleet
+
+    sample = _sample_repository()
+    charts = sample / "charts"
+    with tempfile.TemporaryDirectory(prefix="gitsync-demo-") as temporary:
+        directory = Path(temporary)
+        async with (
+            _somewhere(settings) as settings,
+            ChartServer({"bitnami": [charts / "redis"], "podinfo": [charts / "podinfo"]}) as server,
+        ):
+            fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url)
+            own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
+            own["allow_mass_prune"] = True  # the last step removes everything
+            async with connected(settings) as cluster:
+                await _tell(settings.model_copy(update=own), fleet, cluster, STORY[:-1] if keep else STORY, keep)
+
+
+@asynccontextmanager
+async def _somewhere(settings: Settings) -> AsyncIterator[Settings]:
+    """Settings that lead to a cluster: the one that was named, else a sandbox."""
+    if settings.kubeconfig is not None or settings.context:
+        yield settings
+        return
+    from gitsync.sandbox import Sandbox
+
+    async with Sandbox() as sandbox:
+        yield settings.model_copy(update={"kubeconfig": sandbox.kubeconfig})
+
+
+async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool) -> None:
+    from gitsync import agent
+    from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+    from gitsync.cli.agent.story import all_gone, step_done
+
+    running: asyncio.Task[int] | None = None
+    try:
+        async with (
+            cluster.watch(HELM_GROUP, HELM_RELEASE) as watch,
+            cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
+        ):
+            for number, step in enumerate(story, 1):
+                _title(f"{number}. {step.title}")
+                commit = await asyncio.to_thread(fleet.commit, step.edit(fleet.files), step.subject)
+                running = running or asyncio.create_task(agent.run(settings))
+                await _unless_ended(step_done(step, commit, watch), running)
+                await asyncio.sleep(0.2)  # the agent's last lines about this step come before the table
+                _table(watch)
+            if running is not None and not keep:
+                await _unless_ended(all_gone(repositories), running)
+            elif running is not None:
+                _title("Left running. Play with it, and stop it with Ctrl-C:")
+                _ways_to_play(settings, fleet)
+                await running
+    finally:
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def _ways_to_play(settings: Settings, fleet: Fleet) -> None:
+    cluster = f"--kubeconfig {settings.kubeconfig}" if settings.kubeconfig else f"--context {settings.context}"
+    write(f"kubectl {cluster} get helmreleases,pods\n")
+    write(f"gitsync get all {cluster}\n")
+    write(f"cd {fleet.directory}    # change something, and git commit -am 'what I did'\n\n")
+
+
+async def _unless_ended(step: Coroutine[None, None, None], agent: asyncio.Task[int]) -> None:
+    """Wait for a step to be done, but not for an agent that is gone. Raises: typer.Exit when it was told to stop."""
+    waiting = asyncio.create_task(step)
+    try:
+        await asyncio.wait({waiting, agent}, return_when=asyncio.FIRST_COMPLETED)
+        if agent.done() and not waiting.done():
+            agent.result()
+            raise typer.Exit(_INTERRUPTED)  # Ctrl-C, which the agent takes for itself
+        await waiting
+    finally:
+        waiting.cancel()
+
+
+def _sample_repository() -> Path:
+    """Beside the package in a checkout, inside it when installed."""
+    package = Path(gitsync.__file__).resolve().parent
+    for place in (package / "sample-repo", package.parent / "sample-repo"):
+        if (place / "fleet").is_dir():
+            return place
+    raise SettingsError("the sample repository is not part of this installation", hint="run it in a checkout")
+
+
+def _title(text: str) -> None:
+    write(f"\n\x1b[1m{text}\x1b[0m\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
+
+
+def _table(watch: Informer) -> None:
+    """The releases as ``gitsync get helmreleases`` shows them."""
+    found = sorted((key.name, manifest) for key, manifest in watch.items() if key.namespace == "default")
+    rows = [list(RELEASE.columns.headers(wide=False))]
+    rows += [[one_line(cell) for cell in RELEASE.columns.row(manifest, wide=False)] for _, manifest in found]
+    write("\n" + (table(rows) if found else "No releases are left.\n"))

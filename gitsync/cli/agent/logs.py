@@ -1,0 +1,96 @@
+"""``gitsync logs``: what the agent in the cluster says."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gitsync.api.identity import ObjectKey
+from gitsync.cli.common.durations import seconds
+from gitsync.cli.common.objects import connected
+from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.output import colours, one_line, write
+from gitsync.errors import ReleaseError
+from gitsync.logs import LEVELS, LogLevel, console_line, printable, read_line
+from gitsync.settings import Settings
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.logs import Line
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
+
+Format = Literal["text", "json"]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is yet to be said.")]
+Tail = Annotated[int, typer.Option("--tail", metavar="LINES", help="How many of the last lines; -1 for all.")]
+Since = Annotated[str, typer.Option("--since", metavar="DURATION", help="Lines not older than this, as 10m.")]
+Level = Annotated[LogLevel, typer.Option("--level", help="The least important lines that are shown.")]
+Release = Annotated[str, typer.Option("--release", metavar="[NAMESPACE/]NAME", help="Lines about this release.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, or as the agent wrote them.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines."""
+
+    level: LogLevel
+    release: str
+
+    def wants(self, line: Line) -> bool:
+        """Whether a line is one of them."""
+        if line.level in LEVELS and LEVELS.index(line.level) < LEVELS.index(self.level):
+            return False
+        about = str(line.fields.get("release", ""))
+        return not self.release or about == self.release or about.rpartition("/")[2] == self.release
+
+
+@app.command("logs")
+@with_settings("Cluster")
+async def logs(
+    settings: Settings,
+    follow: Follow = False,
+    tail: Tail = -1,
+    since: Since = "",
+    level: Level = "debug",
+    release: Release = "",
+    output: Output = "text",
+) -> None:
+    """Show what the agent in the cluster says: of everything, or of one release.
+
+    Example: gitsync logs --follow --release default/backend
+    """
+    age = math.ceil(seconds(since, "--since")) if since else None
+    lines = None if tail < 0 else tail
+    wanted = Wanted(level, release)
+    async with connected(settings) as cluster:
+        pod = await _pod(cluster, settings.namespace)
+        async for text in cluster.log_lines(pod, tail=lines, since=age, follow=follow):
+            _show(text, wanted, output)
+
+
+async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
+    """The agent's pod, the newest if there are several. Raises: ReleaseError when there is none."""
+    pods = await cluster.list("", "Pod", namespace=namespace, labels="app.kubernetes.io/name=gitsync")
+    if not pods:
+        raise ReleaseError(
+            f"no agent is running in namespace {namespace}",
+            hint="gitsync check says what is missing; an agent that runs elsewhere writes to its own terminal",
+        )
+    newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    return ObjectKey.of({"apiVersion": "v1", "kind": "Pod", **newest})
+
+
+def _show(text: str, wanted: Wanted, output: Format) -> None:
+    """A line that no agent wrote (of Python itself, say) is about nothing in particular, and shown as it is."""
+    line = read_line(text)
+    if line is not None and not wanted.wants(line):
+        return
+    if line is None:
+        if not wanted.release:
+            write(one_line(text) + "\n")
+    else:
+        write((printable(text) if output == "json" else console_line(line, colour=colours(sys.stdout))) + "\n")

@@ -1,0 +1,33 @@
+"""``gitsync run``: the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.settings import Settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
+
+
+@app.command("run")
+@with_settings()
+async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | None]) -> int:
+    """Sync a Git repository to a cluster, and keep it so.
+
+    Polls the repository, applies what a commit changes in dependency order, waits until it is ready, and deletes what
+    left Git. With [bold]--once[/] it ends when the commit is applied: exit code 0 when everything is ready, else 1.
+    Stops gracefully on SIGINT and SIGTERM. Without a repository it serves the HelmReleases of the cluster.
+
+    Example:
+
+        gitsync run --repo https://git.example/fleet.git --branch main --path clusters/prod --interval 1m
+    """
+    from gitsync import agent
+
+    load, file = reload
+    config = agent.ConfigFile(file, load) if file is not None else None
+    return await agent.run(settings, config)

@@ -1,0 +1,67 @@
+"""``gitsync delete``: remove a release or a source from the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from gitsync.api.identity import ObjectKey
+from gitsync.cli.common.durations import Timeout, Wait, seconds
+from gitsync.cli.common.kinds import KINDS, RELEASE, Kind
+from gitsync.cli.common.objects import LiveObject, connected, find, origin_of, warn
+from gitsync.cli.common.output import write
+from gitsync.cli.common.verbs import Name, Namespace, Verb
+from gitsync.cli.common.waiting import until_gone
+from gitsync.settings import Settings
+
+verb = Verb(
+    "delete",
+    """Delete a release or a source from the cluster; asks first.
+
+    Example: gitsync delete helmrelease backend""",
+    """Delete a chart repository.
+
+    Example: gitsync delete source helm podinfo""",
+)
+app = verb.app
+
+Silent = Annotated[bool, typer.Option("--silent", "-s", help="Do not ask.")]
+
+
+@verb.of(*KINDS)
+def delete(
+    settings: Settings,
+    kind: Kind,
+    name: Name,
+    namespace: Namespace = "default",
+    silent: Silent = False,
+    wait: Wait = True,
+    patience: Timeout = "5m",
+) -> None:
+    """Asking is left to where no event loop runs: Ctrl-C would not end the question there."""
+    live = asyncio.run(_look(settings, kind.key(namespace, name)))
+    if not silent:
+        typer.confirm(f"Delete {live.key}?", abort=True, err=True)
+    asyncio.run(_delete(settings, live, seconds(patience) if wait else None))
+
+
+async def _look(settings: Settings, key: ObjectKey) -> LiveObject:
+    async with connected(settings) as cluster:
+        live = await find(cluster, key)
+    if origin := origin_of(live.manifest):
+        warn(f"{key} comes from Git and will be put back: remove it from {origin}")
+    if key.kind == RELEASE.kind and live.is_suspended:
+        warn(f"{key} is suspended: what it installed stays in the cluster")
+    return live
+
+
+async def _delete(settings: Settings, seen: LiveObject, patience: float | None) -> None:
+    async with connected(settings) as cluster:
+        await cluster.delete(seen.key, uid=seen.manifest["metadata"]["uid"])
+        if patience is None:
+            write(f"{seen.key} is being deleted\n")
+            return
+        await until_gone(cluster, seen.key, patience)
+        write(f"{seen.key} is deleted\n")

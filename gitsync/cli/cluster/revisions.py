@@ -1,0 +1,128 @@
+"""A release's revisions, out of Helm's records: reading them, and bringing an old one back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gitsync.cel.expressions import Expressions
+from gitsync.cli.common.output import one_line
+from gitsync.errors import NotReadyInTime, ReleaseError
+from gitsync.release.action.deploy import Deployer
+from gitsync.release.action.options import deploy_options
+from gitsync.release.desired import ref_of
+from gitsync.release.reconcile.remediation import mismatch
+from gitsync.release.reconcile.test import TESTS
+from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of, objects_of
+from gitsync.release.status.status import DIGEST_VERSION
+from gitsync.release.storage.record import (
+    OWNER_SELECTOR,
+    SECRET_TYPE,
+    Record,
+    Summary,
+    decode,
+)
+from gitsync.runtime.progress import reporting
+
+if TYPE_CHECKING:
+    from gitsync.api.helmrelease import HelmRelease
+    from gitsync.api.identity import Manifest
+    from gitsync.cluster import Cluster
+    from gitsync.release.storage.store import RecordStore
+    from gitsync.runtime.interrupt import Interrupt
+
+#: Statuses of a revision that was once good.
+_GOOD = ("deployed", "superseded")
+_NO_WAY_BACK = ("uninstalled", "uninstalling", "unknown")
+
+
+async def read_records(cluster: Cluster, ref: ReleaseRef) -> list[Record]:
+    """Every stored revision, oldest first. Raises: RecordError for one that is damaged, Forbidden."""
+    labels = f"{OWNER_SELECTOR},name={ref.name}"
+    found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={SECRET_TYPE}")
+    return sorted(map(decode, found), key=lambda record: record.version)
+
+
+async def newest_objects(cluster: Cluster, ref: ReleaseRef) -> list[Manifest]:
+    """The objects of the revision that is deployed, else of the newest; none when there is no revision. Namespaces are
+    as templates left them. Raises: RecordError, Forbidden.
+    """
+    records = await read_records(cluster, ref)
+    deployed = [record for record in records if record.status == "deployed"]
+    shown = (deployed or records)[-1:]
+    return [item for record in shown for item in await asyncio.to_thread(objects_of, record)]
+
+
+def choose(ref: ReleaseRef, revisions: Sequence[Summary], wanted: int) -> Summary:
+    """The revision to go back to: ``wanted``, or for 0 the last good one before the present (Helm takes the one before,
+    good or not). ``revisions`` are all there are, oldest first.
+
+    Raises: ReleaseError when there is no such revision, or it cannot be gone back to now.
+    """
+    if not revisions:
+        raise ReleaseError(f"{ref} has no revision to roll back to: nothing was installed", action="rollback")
+    *before, latest = revisions
+    if latest.pending:
+        message = f"another operation is in progress on {ref}: revision {latest.version} is {latest.status}"
+        raise ReleaseError(message, action="rollback", hint="wait for its end: gitsync get helmreleases -w")
+    if not wanted:
+        good = [item for item in before if item.status in _GOOD and item.annotations.get(TESTS) != "Failed"]
+        if not good:
+            raise ReleaseError(f"{ref} has no good revision before {latest.version}", action="rollback")
+        return good[-1]
+    found = next((item for item in revisions if item.version == wanted), None)
+    if found is None:
+        kept = ", ".join(str(item.version) for item in revisions)
+        raise ReleaseError(f"{ref} has no revision {wanted}", action="rollback", hint=f"it has {kept}")
+    if found.status in _NO_WAY_BACK or (found is latest and found.status == "deployed"):
+        raise ReleaseError(f"revision {wanted} of {ref} is {found.status}: nothing to roll back to", action="rollback")
+    return found
+
+
+async def read_unchanged(store: RecordStore, release: HelmRelease, revision: int) -> Record:
+    """An old revision. Raises: ReleaseError when its record is not what the agent has written; RecordError."""
+    ref = ref_of(release)
+    past = await store.read(ref.storage, ref.name, revision)
+    known = [item for item in release.status.history if (item.version, item.api_version) == (revision, DIGEST_VERSION)]
+    if known and (why := mismatch(past, known[0].digest)):
+        hint = f"choose another one, or look at it: helm get all {ref.name} -n {ref.storage} --revision {revision}"
+        raise ReleaseError(f"revision {revision} of {ref} is not rolled back to: {why}", action="rollback", hint=hint)
+    return past
+
+
+async def bring_back(
+    cluster: Cluster,
+    store: RecordStore,
+    release: HelmRelease,
+    past: Record,
+    interrupt: Interrupt,
+    limit: float | None,
+) -> Deployed:
+    """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
+
+    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, Superseded when interrupted, with
+    the new revision failed; RetryableError.
+    """
+    ref = ref_of(release)
+    content = await asyncio.to_thread(content_of, past)
+
+    async def render(number: int) -> RevisionContent:
+        return content
+
+    deployer = Deployer(cluster, store, asyncio.Semaphore(1))
+    try:
+        async with Expressions() as expressions:
+            options = deploy_options(release, "rollback", "by hand", expressions)
+            options = replace(options, timeout=limit) if limit else options
+            with reporting(_tell):
+                return await deployer.deploy(ref, "rollback", render, options, interrupt)
+    except NotReadyInTime as error:
+        error.hint = error.hint or "the old content is applied, and may become ready later; gitsync tree shows it"
+        raise
+
+
+async def _tell(reason: str) -> None:
+    print(one_line(f"waiting for {reason}"), file=sys.stderr)

@@ -1,0 +1,26 @@
+"""What ``suspend``, ``resume`` and ``rollback`` share: changing ``spec.suspend``, and what Git will make of it."""
+
+from __future__ import annotations
+
+from gitsync.api.names import CLI_FIELD_MANAGER
+from gitsync.cli.common.objects import LiveObject, git_names, origin_of, warn
+from gitsync.cli.common.output import write
+
+
+async def suspend_one(live: LiveObject) -> None:
+    """Suspend one object, unless it is, and say what Git will make of it."""
+    if live.is_suspended:
+        write(f"{live.key} was suspended already\n")
+        return
+    await live.cluster.patch(live.key, {"spec": {"suspend": True}}, manager=CLI_FIELD_MANAGER)
+    write(f"{live.key} is suspended\n")
+    warn_of_git(live, "suspend: false")
+
+
+def warn_of_git(live: LiveObject, wording: str) -> None:
+    """A sync puts back what Git names; what Git says nothing about stays as people set it."""
+    origin = origin_of(live.manifest)
+    if origin and git_names(live.manifest, "suspend"):
+        warn(f"Git says spec.{wording} and will put it back: change {origin}")
+    elif origin and not live.is_suspended:
+        warn(f"{live.key} comes from {origin}: commits still change it, but nothing comes of it meanwhile")

@@ -1,0 +1,1 @@
+"""What commands share: flags from settings, kinds, output, objects of the cluster, waiting for the agent."""

@@ -1,0 +1,106 @@
+"""The kinds that commands are about: one entry each, which gives every verb of ``gitsync.cli.cluster`` its command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitsync.api.identity import ObjectKey
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.cli.common.rows import Columns, age, chart, commit, release_revision, repository_revision, url
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A kind, and how commands speak of it.
+
+    Its commands are ``gitsync VERB WORD``, or for a source ``gitsync VERB source WORD``, and ``gitsync get PLURAL``;
+    ``aliases`` are further words for it. ``help`` is by verb: what a verb that serves many kinds says of this one.
+    """
+
+    group: str
+    kind: str
+    word: str
+    plural: str
+    aliases: tuple[str, ...]
+    columns: Columns
+    help: Mapping[str, str]
+    is_source: bool = False
+
+    @property
+    def words(self) -> str:
+        """What follows a verb on the command line."""
+        return f"source {self.word}" if self.is_source else self.word
+
+    def key(self, namespace: str, name: str) -> ObjectKey:
+        """One object of this kind."""
+        return ObjectKey(self.group, self.kind, namespace, name)
+
+
+RELEASE = Kind(
+    HELM_GROUP,
+    HELM_RELEASE,
+    word="helmrelease",
+    plural="helmreleases",
+    aliases=("hr",),
+    columns=Columns(release_revision, (("CHART", chart), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show HelmReleases (also: hr, helmrelease).
+
+            Example: gitsync get helmreleases -A --watch""",
+        "suspend": """Suspend HelmReleases: no install, no upgrade, and no uninstall when one is deleted.
+
+            Where Git itself says spec.suspend, Git puts it back; a warning names the file.
+
+            Example: gitsync suspend helmrelease redis backend -n default""",
+        "resume": """Resume HelmReleases, and wait until they are ready: exit code 0 when all are, else 1.
+
+            Example: gitsync resume helmrelease redis backend -n default""",
+        "delete": """Delete a HelmRelease; the agent uninstalls its release, unless it is suspended.
+
+            What comes from Git is put back by the agent: remove it there.
+
+            Example: gitsync delete helmrelease backend -n default --silent""",
+        "export": """Print HelmReleases as YAML that can be committed.
+
+            Example: gitsync export helmrelease redis -n default""",
+    },
+)
+
+REPOSITORY = Kind(
+    SOURCE_GROUP,
+    HELM_REPOSITORY,
+    word="helm",
+    plural="helmrepositories",
+    aliases=("helmrepo", "helmrepos"),
+    is_source=True,
+    columns=Columns(repository_revision, (("URL", url), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show HelmRepositories (also: helmrepo, helmrepository, sources helm).
+
+            Example: gitsync get helmrepositories -n default -o wide""",
+        "reconcile": """Read the index of a HelmRepository now: exit code 0 when it is ready, else 1.
+
+            Example: gitsync reconcile source helm bitnami -n default""",
+        "suspend": """Suspend HelmRepositories: their indexes are not read again.
+
+            Example: gitsync suspend source helm bitnami -n default""",
+        "resume": """Resume HelmRepositories, and wait until their indexes are read: exit code 0 when all are, else 1.
+
+            Example: gitsync resume source helm bitnami -n default""",
+        "delete": """Delete a HelmRepository; releases that were installed from it stay.
+
+            Example: gitsync delete source helm podinfo -n default --silent""",
+        "export": """Print HelmRepositories as YAML that can be committed.
+
+            Example: gitsync export source helm bitnami -n default""",
+    },
+)
+
+KINDS = (RELEASE, REPOSITORY)
+SOURCES = tuple(kind for kind in KINDS if kind.is_source)
+
+
+def kind_of(group: str, kind: str) -> Kind | None:
+    """The entry of a kind; None for one that commands know nothing of."""
+    return next((item for item in KINDS if (item.group, item.kind) == (group, kind)), None)

@@ -1,0 +1,125 @@
+"""Single objects of the cluster as commands see them: reading them, whose they are, asking the agent about them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    CLI_FIELD_MANAGER,
+    COMMIT_ANNOTATION,
+    FIELD_MANAGER,
+    FORCE_AT_ANNOTATION,
+    ORIGIN_ANNOTATION,
+    REQUESTED_AT_ANNOTATION,
+    RESET_AT_ANNOTATION,
+)
+from gitsync.cli.common.output import one_line
+from gitsync.errors import KindUnknown, NotFound
+
+if TYPE_CHECKING:
+    from gitsync.cli.common.kinds import Kind
+    from gitsync.cluster import Cluster
+    from gitsync.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """An object as it was read, and the cluster that it was read from."""
+
+    cluster: Cluster
+    manifest: Manifest
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which object it is."""
+        return ObjectKey.of(self.manifest)
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the agent leaves it alone."""
+        return is_suspended(self.manifest)
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Cluster]:
+    """The cluster that the settings name. A KindUnknown that leaves the block says where our kinds come from."""
+    from gitsync.cluster import Cluster
+
+    async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
+        try:
+            yield cluster
+        except KindUnknown as error:
+            error.hint = "gitsync install brings the kinds of gitsync, and so does gitsync run"
+            raise
+
+
+async def find(cluster: Cluster, key: ObjectKey) -> LiveObject:
+    """One object. Raises: NotFound, saying what to do; KindUnknown."""
+    try:
+        return LiveObject(cluster, await cluster.get(key))
+    except NotFound as error:
+        error.hint = error.hint or f"is {key.namespace} the right namespace? gitsync get all -A shows what there is"
+        raise
+
+
+async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collection[str]) -> Sequence[LiveObject]:
+    """The objects of these names, or of the whole namespace when none is given. Raises: NotFound, KindUnknown."""
+    if names:
+        return [await find(cluster, kind.key(namespace, name)) for name in names]
+    found = await cluster.list(kind.group, kind.kind, namespace=namespace)
+    if not found:
+        print(f"nothing found in namespace {namespace}", file=sys.stderr)
+    return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
+
+
+async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spec: Manifest | None = None) -> str:
+    """Ask the agent to reconcile an object, as Flux is asked, with a change of its ``spec`` in the same request.
+
+    ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
+    status names once it is done. Raises: NotFound.
+    """
+    token = new_token()
+    annotations = {REQUESTED_AT_ANNOTATION: token}
+    annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
+    annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
+    body: dict[str, Any] = {"metadata": {"annotations": annotations}}
+    await live.cluster.patch(live.key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
+    return token
+
+
+def new_token() -> str:
+    """The time, as Flux's own commands have it; any text that was not there before would do."""
+    return datetime.now(UTC).isoformat()
+
+
+def origin_of(manifest: Manifest) -> str:
+    """The file and line in Git that an object comes from, "" for what no commit brought."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    return str(annotations.get(ORIGIN_ANNOTATION) or "the repository") if annotations.get(COMMIT_ANNOTATION) else ""
+
+
+def git_names(manifest: Manifest, field: str) -> bool:
+    """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
+    entries = manifest["metadata"].get("managedFields") or ()
+    return any(
+        entry.get("manager") == FIELD_MANAGER
+        and entry.get("operation") == "Apply"
+        and f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        for entry in entries
+    )
+
+
+def is_suspended(manifest: Manifest) -> bool:
+    """Whether the agent leaves an object alone."""
+    return bool((manifest.get("spec") or {}).get("suspend"))
+
+
+def warn(text: str) -> None:
+    """To stderr."""
+    print(f"warning: {one_line(text)}", file=sys.stderr)

@@ -1,0 +1,94 @@
+"""Flags made from the settings, so that a setting that exists has its flag, and both say the same."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Set
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gitsync import logs
+from gitsync.settings import SettingInfo, config_file, load, settings_infos
+
+#: ``-h`` as kubectl has it.
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+#: Settings that people know by a letter, from kubectl and flux.
+_SHORT = {"namespace": "-n"}
+
+
+def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Give a command the flags of the settings of ``groups`` (all when none is named), and ``--config``.
+
+    The command gets the loaded ``settings`` instead (and, if it has a parameter ``reload``, how to load them anew and
+    the file they come from), and logs go where the settings say for as long as it runs. A command without flags for
+    logs has its results to show: there, only warnings are logged. It may be a coroutine function, and returns its exit
+    code or None for 0. Goes under ``@app.command``.
+    """
+    infos = [
+        info
+        for info in settings_infos()
+        if info.flag and info.name not in leave_out and (not groups or info.group in groups)
+    ]
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., None]:
+        wants_reload = "reload" in inspect.signature(function).parameters
+
+        @functools.wraps(function)
+        def command(config: Path | None, **arguments: Any) -> None:
+            flags = {info.name: arguments.pop(info.name) for info in infos}
+            settings = load(flags, config)
+            if wants_reload:
+                arguments["reload"] = functools.partial(load, flags, config), config_file(config)
+            logs.configure(settings.log_format, settings.log_level if "log_level" in flags else "warning")
+            try:
+                code = function(settings=settings, **arguments)
+                code = asyncio.run(code) if inspect.iscoroutine(code) else code
+            finally:
+                logs.shutdown()
+            if code:
+                raise typer.Exit(code)
+
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        parameters = [parameter for parameter in own if parameter.name not in ("settings", "reload")]
+        taken = {word for parameter in parameters for word in _words(parameter)}
+        parameters += [_config(), *(_parameter(info, _SHORT.get(info.name, ""), taken) for info in infos)]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return decorate
+
+
+def _config() -> inspect.Parameter:
+    option = typer.Option("--config", metavar="PATH", help="A file of settings (YAML); see docs/settings.md.")
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter("config", kind, default=None, annotation=Annotated[Path | None, option])
+
+
+def _words(parameter: inspect.Parameter) -> Iterable[str]:
+    """What an option is called on the command line."""
+    for note in getattr(parameter.annotation, "__metadata__", ()):
+        yield from getattr(note, "param_decls", None) or ()
+
+
+def _parameter(info: SettingInfo, short: str, taken: Set[str]) -> inspect.Parameter:
+    """Values stay text here: they are checked where the file's and the environment's are checked. ``short`` is another
+    name, unless the command itself has ``taken`` it."""
+    default = f" (default: {info.default})" if info.default else ""
+    options: dict[str, Any] = {
+        "help": info.description + default,
+        "rich_help_panel": info.group,
+        "show_default": False,
+    }
+    annotation: Any
+    if info.boolean:
+        annotation = Annotated[bool | None, typer.Option(f"{info.flag}/--no-{info.flag[2:]}", **options)]
+    else:
+        metavar = info.type.upper() if info.type.isalpha() else "TEXT"
+        names = [info.flag] if not short or short in taken else [info.flag, short]
+        annotation = Annotated[str | None, typer.Option(*names, metavar=metavar, **options)]
+    return inspect.Parameter(info.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -1,0 +1,117 @@
+"""Objects of the cluster as rows of a table: the columns that ``flux get`` has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gitsync.api.conditions import get_condition
+from gitsync.api.identity import Manifest
+from gitsync.api.names import (
+    COMMIT_ANNOTATION,
+    DRIFTED,
+    READY,
+    TRUE,
+)
+
+HEADERS = ("NAME", "REVISION", "SUSPENDED", "READY", "MESSAGE")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How a kind is listed: its revision, and the columns that ``-o wide`` adds."""
+
+    revision: Callable[[Manifest], str]
+    wide: tuple[tuple[str, Callable[[Manifest], str]], ...]
+
+    def headers(self, *, wide: bool) -> tuple[str, ...]:
+        """The names of the columns; NAME is the first."""
+        return (*HEADERS[:-1], *(name for name, _ in self.wide if wide), HEADERS[-1])
+
+    def row(self, manifest: Manifest, *, wide: bool) -> list[str]:
+        """One object, a text for each header."""
+        ready, message = _readiness(manifest)
+        suspended = str(bool((manifest.get("spec") or {}).get("suspend")))
+        more = [value(manifest) for _, value in self.wide if wide]
+        return [manifest["metadata"]["name"], self.revision(manifest), suspended, ready, *more, message]
+
+
+def _readiness(manifest: Manifest) -> tuple[str, str]:
+    condition = get_condition((manifest.get("status") or {}).get("conditions"), READY)
+    if condition is None:
+        return "Unknown", "waiting to be reconciled"
+    drift = get_condition(manifest["status"]["conditions"], DRIFTED) or {}
+    also = f"; {drift.get('message')}" if drift.get("status") == TRUE else ""
+    return str(condition.get("status", "")), f"{condition.get('message', '')}{also}"
+
+
+def release_revision(manifest: Manifest) -> str:
+    """The chart's version: of what is deployed, else of what was tried last (as ``flux get helmreleases``)."""
+    status = manifest.get("status") or {}
+    newest: dict[str, Any] = next(iter(status.get("history") or ()), {})
+    return str(
+        newest.get("chartVersion") or status.get("lastAppliedRevision") or status.get("lastAttemptedRevision") or ""
+    )
+
+
+def repository_revision(manifest: Manifest) -> str:
+    """``sha256:`` and the first eight digits, as ``flux get sources helm``."""
+    revision = str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", ""))
+    algorithm, colon, digest = revision.rpartition(":")
+    return f"{algorithm}{colon}{digest[:8]}"
+
+
+def chart(manifest: Manifest) -> str:
+    """The name of the chart that is deployed, else of the one that is wanted."""
+    newest: dict[str, Any] = next(iter((manifest.get("status") or {}).get("history") or ()), {})
+    wanted = (((manifest.get("spec") or {}).get("chart") or {}).get("spec") or {}).get("chart")
+    return str(newest.get("chartName") or wanted or "")
+
+
+def url(manifest: Manifest) -> str:
+    """Where a source is, without a login in it."""
+    from gitsync.logs import redact
+
+    return redact(str((manifest.get("spec") or {}).get("url", "")))
+
+
+def commit(manifest: Manifest) -> str:
+    """The short id of the commit that an object comes from."""
+    return str((manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION, ""))[:7]
+
+
+def age(manifest: Manifest) -> str:
+    """The time since an object was created."""
+    created = manifest["metadata"].get("creationTimestamp", "")
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return "<unknown>"
+    return human_duration((datetime.now(UTC) - moment).total_seconds())
+
+
+def human_duration(seconds: float) -> str:
+    """As kubectl shows an age (apimachinery's ``duration.HumanDuration``): two units where one says too little."""
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 120:
+        return f"{whole}s"
+    if minutes < 10:
+        return _two(minutes, "m", whole % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    return _two(days // 365, "y", days % 365, "d") if days < 2920 else f"{days // 365}y"
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large}{large_unit}" + (f"{small}{small_unit}" if small else "")

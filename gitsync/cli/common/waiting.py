@@ -1,0 +1,107 @@
+"""Waiting for the agent: on a watch, with a deadline, saying why it takes so long."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gitsync.api.conditions import get_condition, is_ready
+from gitsync.api.duration import format_duration
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import READY, TRUE
+from gitsync.cli.common.output import one_line, print_error, write
+from gitsync.errors import NotReadyInTime, ReleaseError
+
+if TYPE_CHECKING:
+    from gitsync.cli.common.objects import LiveObject
+    from gitsync.cluster import Cluster, Informer
+
+
+async def answered(live: LiveObject, token: str, patience: float) -> bool:
+    """Wait until the agent has dealt with the request ``token`` about an object, print what came of it, and return
+    whether it is ready. Says on stderr what is not ready meanwhile.
+
+    Raises: NotReadyInTime after ``patience`` seconds, ReleaseError when it is deleted.
+    """
+    key = live.key
+    said = ""
+    last: Manifest = {}
+
+    def done(manifest: Manifest | None) -> bool:
+        nonlocal said, last
+        if manifest is None:
+            raise ReleaseError(f"{key} was deleted while being waited for", key=key)
+        last = manifest
+        if (manifest.get("status") or {}).get("lastHandledReconcileAt") == token:
+            return True
+        status, message = readiness(manifest)
+        if status != TRUE and message not in ("", said):
+            said = message
+            _say(key, message)
+        return False
+
+    try:
+        await _until_object(live.cluster, key, done, patience)
+    except TimeoutError:
+        why = readiness(last)[1] if said else "no answer"
+        message = f"{key} was not reconciled within {format_duration(patience)}: {why}"
+        hint = "" if said else "is an agent running? gitsync check looks, and gitsync logs shows what it says"
+        raise NotReadyInTime(message, key=key, hint=hint) from None
+    return report(last)
+
+
+async def until_gone(cluster: Cluster, key: ObjectKey, patience: float) -> None:
+    """Return when an object that was deleted exists no more. Raises: NotReadyInTime."""
+    try:
+        await _until_object(cluster, key, lambda manifest: manifest is None, patience)
+    except TimeoutError:
+        message = f"{key} is still being deleted after {format_duration(patience)}"
+        hint = "the agent uninstalls it first: is one running? gitsync check looks, and gitsync logs shows what it says"
+        raise NotReadyInTime(message, key=key, hint=hint) from None
+
+
+async def _until_object(
+    cluster: Cluster, key: ObjectKey, done: Callable[[Manifest | None], bool], patience: float
+) -> None:
+    """Return when ``done`` says so of the object (None: it is not there). Raises: TimeoutError."""
+    async with (
+        asyncio.timeout(patience),
+        cluster.watch(key.group, key.kind, namespace=key.namespace, fields=f"metadata.name={key.name}") as watch,
+    ):
+        await until(watch, lambda: done(watch.get(key)))
+
+
+async def until(watch: Informer, done: Callable[[], bool]) -> None:
+    """Return when ``done`` says so; it is asked now and after each change of an object of ``watch``."""
+    changed = asyncio.Event()
+    unsubscribe = watch.subscribe(lambda event: changed.set())
+    try:
+        while not done():
+            await changed.wait()
+            changed.clear()
+    finally:
+        unsubscribe()
+
+
+def readiness(manifest: Manifest) -> tuple[str, str]:
+    """Status and message of the Ready condition; both "" when there is none."""
+    condition = get_condition((manifest.get("status") or {}).get("conditions"), READY) or {}
+    return str(condition.get("status", "")), str(condition.get("message", ""))
+
+
+def report(manifest: Manifest) -> bool:
+    """Print whether an object is ready and what its condition says; True when it is."""
+    key, (_, message) = ObjectKey.of(manifest), readiness(manifest)
+    if is_ready(manifest):
+        write(one_line(f"{key} is ready: {message}") + "\n")
+        return True
+    print_error(f"error: {key} is not ready: {message}")
+    return False
+
+
+def _say(key: ObjectKey, message: str) -> None:
+    from gitsync.logs import redact
+
+    print(one_line(redact(f"{key}: {message}")), file=sys.stderr)

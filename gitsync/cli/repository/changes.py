@@ -1,0 +1,57 @@
+"""How ``gitsync plan`` and ``gitsync diff`` show what changes, object by object."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from gitsync.cli.common.output import colours, one_line, write
+
+if TYPE_CHECKING:
+    from gitsync.preview.plan import ObjectPreview
+
+_COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
+_MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
+
+
+def write_changes(objects: Iterable[ObjectPreview]) -> None:
+    """To stdout: a heading for each object, and the lines that differ."""
+    write(changes_text(objects, colour=colours(sys.stdout)))
+
+
+def changes_text(objects: Iterable[ObjectPreview], *, colour: bool) -> str:
+    """What ``write_changes`` writes."""
+    lines = []
+    for item in objects:
+        lines.append(_heading(item, colour))
+        lines += [_painted(str(line), _COLOURS[line.kind] if colour else "") for line in item.diff]
+        if item.diff:
+            lines.append("")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _heading(item: ObjectPreview, colour: bool) -> str:
+    notes = [f"release {item.release}"] if item.release else []
+    notes += [note for note in (item.origin, item.why) if note]
+    text = f"{_MARKS[item.verb]} {item.verb} {item.key}" + (f"  ({', '.join(notes)})" if notes else "")
+    return _painted(one_line(text), "1" if colour else "")
+
+
+def _painted(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def change_data(item: ObjectPreview) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "group": item.key.group,
+        "kind": item.key.kind,
+        "namespace": item.key.namespace,
+        "name": item.key.name,
+        "action": item.verb,
+        "release": item.release,
+        "origin": item.origin,
+        "why": item.why,
+        "diff": [str(line) for line in item.diff],
+    }

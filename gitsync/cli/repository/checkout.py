@@ -1,0 +1,163 @@
+"""What ``validate`` and ``graph`` read: a working tree on this machine, or a commit of any repository."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import CommitInfo, Origin
+from gitsync.cli.common.output import progress
+from gitsync.errors import GitRefused
+from gitsync.git.links import expand
+from gitsync.git.listing import Item, Kind
+from gitsync.manifests import Desired, ManifestReader
+from gitsync.tree import Tree as FileTree
+from gitsync.tree import TreeEntry
+
+if TYPE_CHECKING:
+    from gitsync.settings import Settings
+
+_LISTING_TIMEOUT = 30.0
+#: Keeps ``git ls-files`` from starting what the repository's own configuration names.
+_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of a repository. ``path`` is the directory with the manifests, "" for the root; ``shown`` is how an
+    Origin's path is written so that the reader's editor finds the file.
+    """
+
+    commit: CommitInfo
+    files: FileTree
+    path: str
+    shown: Callable[[str], str]
+
+    async def desired(self, settings: Settings) -> Desired:
+        """What the files want."""
+        reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
+        desired = await reader.read(self.commit, await self.files.entries(), self.files.read, root=self.path)
+        return replace(desired, tree=self.files)
+
+    def place(self, origin: Origin) -> str:
+        """``file:line:column`` for people."""
+        return str(Origin(self.shown(origin.path), origin.line, origin.column))
+
+
+@asynccontextmanager
+async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
+    """The files of ``target``: a directory's own when it is one and no branch, tag or commit is asked for, else those
+    of that commit of the repository; "" is the repository of the settings, else the present directory.
+
+    Raises: GitRefused, GitUnavailable.
+    """
+    target = target or settings.repo or "."
+    if await asyncio.to_thread(Path(target).is_file):
+        raise GitRefused(f"{target} is a file", hint="name the directory that holds it: a file alone is no repository")
+    if not (settings.branch or settings.tag or settings.commit) and await asyncio.to_thread(_is_working_tree, target):
+        yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
+        return
+    from gitsync.agent.parts import open_mirror
+    from gitsync.git import redacted_url
+
+    async with open_mirror(settings.model_copy(update={"repo": target})) as mirror:
+        source = mirror.source
+        with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
+            commit = await mirror.fetch(await mirror.head())
+            files = await mirror.artifact(commit.id)
+        yield Tree(commit, files, settings.path, lambda path: path)
+
+
+def resolved(target: str, revision: str) -> str | None:
+    """The id of a commit of a repository on this machine, by any of the names that git takes; None when the repository
+    is elsewhere, or git knows no such commit."""
+    if not Path(target).is_dir():
+        return None
+    found = _git(Path(target), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    return found.decode().strip() if found else None
+
+
+def _is_working_tree(target: str) -> bool:
+    """A directory, but not a bare repository: that has commits only."""
+    path = Path(target)
+    return path.is_dir() and not ((path / "HEAD").is_file() and (path / "objects").is_dir())
+
+
+def _working_tree(directory: Path, path: str) -> Tree:
+    wanted = directory.resolve() / path
+    if not wanted.is_dir():
+        raise GitRefused(f"there is no directory {path!r} in {directory}")
+    top, names = _listed(wanted)
+
+    async def read(paths: Sequence[str]) -> dict[str, bytes]:
+        return await asyncio.to_thread(lambda: {name: (top / name).read_bytes() for name in paths})
+
+    below = wanted.resolve().relative_to(top)
+    return Tree(
+        commit=CommitInfo("", subject="working tree"),
+        files=FileTree("", _entries(top, names), read),
+        path="" if below == Path() else below.as_posix(),
+        shown=lambda name: os.path.relpath(top / name),
+    )
+
+
+def _listed(directory: Path) -> tuple[Path, list[str]]:
+    """The repository's root and its files, committed or not, without ignored ones. A directory that is in no
+    repository counts as the root of one.
+    """
+    top = _git(directory, "rev-parse", "--show-toplevel")
+    if top is None:
+        return directory.resolve(), _walk(directory)
+    root = Path(os.fsdecode(top).removesuffix("\n")).resolve()
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = os.fsdecode(listed).split("\0") if listed is not None else _walk(root)
+    return root, sorted({name for name in names if name})
+
+
+def _git(directory: Path, *arguments: str) -> bytes | None:
+    """None when this is no repository, or there is no git: the directory itself can still be read."""
+    command = ["git", "-C", str(directory), *_NO_PROGRAMS, *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words and a path behind -C
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LISTING_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _walk(directory: Path) -> list[str]:
+    names = []
+    for current, folders, files in os.walk(directory):
+        folders[:] = sorted(folder for folder in folders if folder != ".git")
+        inside = Path(current).relative_to(directory)
+        names += [(inside / file).as_posix() for file in files]
+    return sorted(names)
+
+
+def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
+    """The files that these paths name, symbolic links followed as in a commit. A file is known by its path."""
+    items = {}
+    targets = {}
+    for name in names:
+        name = name.removesuffix("/")  # a repository inside of this one
+        try:
+            status = (top / name).lstat()
+            if stat.S_ISLNK(status.st_mode):
+                targets[name] = os.fsencode((top / name).readlink())
+        except OSError:
+            continue  # a deleted file is still listed by git
+        kind = Kind.LINK if name in targets else Kind.FILE if stat.S_ISREG(status.st_mode) else None
+        if kind is None:
+            continue
+        items[name] = Item(name, kind, name, status.st_size)
+        for folder in PurePosixPath(name).parents[:-1]:
+            items[str(folder)] = Item(str(folder), Kind.DIRECTORY, str(folder), 0)
+    return expand("", [items[path] for path in sorted(items)], targets).entries

@@ -1,0 +1,167 @@
+"""How ``gitsync verify`` shows what came of a commit: for a terminal, for a comment, for a program, for a CI server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from gitsync.api.duration import format_duration
+from gitsync.cli.common.output import one_line, table
+from gitsync.cli.repository.changes import change_data, changes_text
+from gitsync.logs import redact
+
+if TYPE_CHECKING:
+    from gitsync.preview.plan import Preview
+    from gitsync.preview.verify import Tried, Verification
+
+_HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
+#: How many characters of differences a comment holds; GitHub takes 65,536 in all.
+_COMMENT = 50_000
+#: How many problems a comment names.
+_NAMED = 50
+_ASSUMED = "Namespaces that are not in the repository were taken for granted:"
+#: What XML 1.0 has no way to write.
+_NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+
+
+def as_text(result: Verification, changes: Preview | None, *, colour: bool = False) -> str:
+    """Changes, then a table of the releases in the order in which they became ready, then what went wrong."""
+    parts = [changes_text(changes.objects, colour=colour)] if changes is not None else []
+    parts += [table([_HEADERS, *(_row(tried) for tried in result.releases)])] if result.releases else []
+    parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
+    parts += [f"\n{_ASSUMED} {', '.join(result.assumed)}\n"] if result.assumed else []
+    return "".join([*parts, "\n", _summary(result), "\n"])
+
+
+def as_markdown(result: Verification, changes: Preview | None) -> str:
+    """A comment for a pull request. What a commit's author, a chart or an image brought stands in code: it is no markup
+    there, links nowhere and mentions nobody."""
+    mark = "✅" if result.passed else "❌"
+    lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
+    if result.releases:
+        lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
+        lines += [_md_row(_md_cells(_row(tried))) for tried in result.releases]
+        lines.append("")
+    wrong = _wrong(result)
+    lines += [f"- {_code(line)}" for line in wrong[:_NAMED]]
+    lines += [f"- and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
+    lines += ["", f"{_ASSUMED} {', '.join(map(_code, result.assumed))}"] if result.assumed else []
+    if changes is not None and changes.objects:
+        lines += ["", f"<details><summary>{len(changes.objects)} objects change</summary>", ""]
+        lines += [*_fenced(changes_text(changes.objects, colour=False)), "", "</details>"]
+    return "\n".join([*lines, ""])
+
+
+def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "passed": result.passed,
+        "commit": result.commit,
+        "took": round(result.took, 3),
+        "releases": [
+            {
+                "release": _name(tried),
+                "result": tried.phase,
+                "message": redact(tried.message),
+                "order": tried.order or None,
+                "after": round(tried.after, 3) if tried.order else None,
+                "chart": tried.chart,
+                "objects": list(map(str, tried.objects)),
+            }
+            for tried in result.releases
+        ],
+        "problems": list(map(redact, result.problems)),
+        "assumedNamespaces": list(result.assumed),
+        "changes": [change_data(item) for item in changes.objects] if changes is not None else None,
+    }
+
+
+def as_junit(result: Verification) -> str:
+    """A test suite with a case for each release, and one for everything else."""
+    suite = ElementTree.Element("testsuite", name="gitsync verify", time=f"{result.took:.3f}")
+    for tried in result.releases:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="HelmRelease", name=_name(tried), time=f"{tried.after:.3f}"
+        )
+        if tried.phase == "suspended":
+            ElementTree.SubElement(case, "skipped")
+        elif tried.phase != "ready":
+            message = _xml(tried.message)
+            ElementTree.SubElement(case, "failure", message=message, type=tried.phase).text = message
+    case = ElementTree.SubElement(suite, "testcase", classname="repository", name="files and plain objects")
+    if result.problems:
+        text = "\n".join(map(_xml, result.problems))
+        ElementTree.SubElement(case, "failure", message=text.splitlines()[0], type="failed").text = text
+    failed = sum(case.find("failure") is not None for case in suite)
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(failed))
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in suite)))
+    ElementTree.indent(suite)
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(suite, encoding='unicode')}\n"
+
+
+def _row(tried: Tried) -> list[str]:
+    after = format_duration(round(tried.after, 1)) if tried.order else ""
+    cells = [str(tried.order or ""), _name(tried), tried.chart, tried.phase, after, str(len(tried.objects) or "")]
+    return [one_line(cell) for cell in cells]
+
+
+def _name(tried: Tried) -> str:
+    return f"{tried.key.namespace}/{tried.key.name}"
+
+
+def _wrong(result: Verification) -> list[str]:
+    lines = [*result.problems]
+    lines += [
+        f"{_name(tried)}: {tried.message}" for tried in result.releases if tried.phase not in ("ready", "suspended")
+    ]
+    return [one_line(redact(line)) for line in lines]
+
+
+def _summary(result: Verification) -> str:
+    ready = sum(tried.phase == "ready" for tried in result.releases)
+    others = [f"{len(result.problems)} problems"] if result.problems else []
+    counts = ", ".join([f"{ready} of {len(result.releases)} releases become ready", *others])
+    return f"commit {result.commit[:7]}: {counts} ({format_duration(round(result.took, 1))})"
+
+
+def _xml(text: str) -> str:
+    return _NO_XML.sub("\ufffd", one_line(redact(text)))
+
+
+def _md_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md_cells(cells: list[str]) -> list[str]:
+    """The chart is the one thing in a row that an author words freely. Also in code a bar would end the cell."""
+    chart = _HEADERS.index("CHART")
+    return [_code(cell).replace("|", "\\|") if at == chart and cell else cell for at, cell in enumerate(cells)]
+
+
+def _code(text: str) -> str:
+    """``text`` as a code span: between more backticks than it has in a row."""
+    ticks = "`" * (_longest_row(text) + 1)
+    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def _fenced(text: str) -> list[str]:
+    """The lines of a block of code with ``text`` in it, cut at whole lines."""
+    fence = "`" * max(3, _longest_row(text) + 1)
+    kept, size = [], 0
+    lines = text.rstrip().split("\n")
+    for line in lines:
+        size += len(line) + 1
+        if size > _COMMENT:
+            break
+        kept.append(line)
+    left = len(lines) - len(kept)
+    more = ["", f"{left} more lines: `gitsync diff` shows them all"] if left else []
+    return [f"{fence}diff", *kept, fence, *more]
+
+
+def _longest_row(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

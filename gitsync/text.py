@@ -1,0 +1,58 @@
+"""Texts for people: shortened, listed, without what Secrets hold. Pure, and below all rooms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+#: What stands in place of something that may be secret inside a quotation.
+MASK = "…"
+#: Shorter values are no secrets, and hiding them would make every message unreadable.
+_SHORTEST_SECRET = 3
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^'\n]*'|`[^`]*`""", re.DOTALL)
+
+
+def shorten(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` characters; of a longer one the beginning, and ``...``."""
+    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
+
+
+def shorten_middle(text: str, limit: int) -> str:
+    """``text`` on one line, in about ``limit`` characters: of a longer one both ends. For complaints that quote much,
+    or name a chain of calls: they say what and why there."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"
+
+
+def listed(items: Iterable[object], most: int = 3, separator: str = ", ") -> str:
+    """A few for one line: ``a, b, c and 4 more``. "" for none."""
+    found = list(items)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return separator.join(map(str, found[:most])) + more
+
+
+def mask_quoted(text: str, hides: Callable[[str, str], bool]) -> str:
+    """``text`` with a mask for each quotation of which ``hides(quoted, plain)`` says so: it gets the quotation as it
+    stands there, and without the backslashes of its escapes."""
+
+    def masked(match: re.Match[str]) -> str:
+        quoted = match[0]
+        plain = quoted.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
+        return MASK if hides(quoted, plain) else quoted
+
+    return _QUOTED.sub(masked, text)
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """Every scalar in a tree of values, as text, but for what is too short to be a secret."""
+    if isinstance(value, dict):
+        for below in value.values():
+            yield from leaves(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from leaves(below)
+    elif value is not None and not isinstance(value, bool):
+        text = str(value).strip()
+        if len(text) >= _SHORTEST_SECRET:
+            yield text
