@@ -103,6 +103,7 @@ DEPENDENCY_NOT_READY: Final = "DependencyNotReady"
 SOURCE_NOT_READY: Final = "SourceNotReady"
 VALUES_ERROR: Final = "ValuesError"
 DRIFT_DETECTED: Final = "DriftDetected"
+DRIFT_CORRECTED: Final = "DriftCorrected"
 #: Of an Event: somebody else upgraded, rolled back, uninstalled or edited a release.
 RELEASE_CHANGED: Final = "ReleaseChanged"
 RETRIES_EXCEEDED: Final = "RetriesExceeded"

@@ -21,9 +21,9 @@ from gitsync.git import Mirror
 from gitsync.manifests import Desired, ManifestReader
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.plan import Preview, Previewer
-from gitsync.release.clusters import TargetClusters
-from gitsync.release.controller import SiteBuilder, renderer
+from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.render import Renderer
 from gitsync.release.values.references import References
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.chart import ChartArtifact
@@ -61,8 +61,9 @@ async def preview(settings: Settings) -> Preview:
         holder = f"gitsync/{settings.name}"
         references = References(cluster, _nobody)
         stack.push_async_callback(references.close)
-        build = SiteBuilder(charts, expressions, holder, settings.concurrency, _nobody)
-        clusters = await stack.enter_async_context(TargetClusters(cluster, build, references, access_rules(settings)))
+        identity = AgentIdentity(holder, settings.concurrency)
+        made = TargetClusters(cluster, identity, references, access_rules(settings))
+        clusters = await stack.enter_async_context(made)
         index = ReleaseIndex(cluster.namespace)
         for key, manifest in releases.items():
             index.update(key, manifest)
@@ -77,8 +78,8 @@ async def preview(settings: Settings) -> Preview:
             SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         )
         finder = _ChartFinder(cluster, sources, git_charts, desired, repositories)
-        records, render = clusters.own.records, clusters.own.actions.render
-        previewer = Previewer(cluster, index, records, syncer, owner, finder.locate, render, expressions, clusters)
+        renderer = Renderer(charts)
+        previewer = Previewer(cluster, index, syncer, owner, finder.locate, renderer, expressions, clusters)
         return await previewer.preview(desired)
 
 
@@ -105,7 +106,7 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
     async with open_commit(settings, sources.charts) as (git_charts, desired):
         finder = _ChartFinder(None, sources, git_charts, desired)
-        made = CommitRenderer(finder.locate, renderer(None, sources.charts), scope, settings.default_namespace)
+        made = CommitRenderer(finder.locate, Renderer(sources.charts), scope, settings.default_namespace)
         return await made.contents(desired), desired
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -20,19 +20,12 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 from gitsync.cel.expressions import Expressions
-from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.action.deploy import Deployer
-from gitsync.release.action.uninstall import Uninstaller
-from gitsync.release.clusters import TargetCluster, TargetClusters
+from gitsync.release.clusters import AgentIdentity, TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
-from gitsync.release.desired import DesiredRelease
 from gitsync.release.drift.correct import Drift
-from gitsync.release.postrender.postrender import post_rendered
-from gitsync.release.reconcile.actions import ActionRunner
 from gitsync.release.reconcile.reconciler import Reconciler
-from gitsync.release.reconcile.test import ChartTests
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.render import Renderer
 from gitsync.release.values.references import References
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
@@ -43,7 +36,7 @@ from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import HelmRepositories
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer, Served, WatchEvent
+    from gitsync.cluster import Cluster, Informer, WatchEvent
 
 #: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
 GATHER = 0.05
@@ -72,17 +65,20 @@ class Releases:
         self._events = EventRecorder(cluster, holder)
         self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
-        build = SiteBuilder(chart_repositories.charts, self._expressions, holder, concurrency, self._wake)
-        self._sites = TargetClusters(cluster, build, self._references, rules)
-        self._sites.on_foreign_change(self._on_record_change)
+        self._drift = Drift(self._wake)
+        identity = AgentIdentity(holder, concurrency)
+        self._clusters = TargetClusters(cluster, identity, self._references, rules, self._drift.forget)
+        self._clusters.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
             cluster,
             self.index,
-            self._sites,
+            self._clusters,
             charts=self,
             references=self._references,
             events=self._events,
             expressions=self._expressions,
+            renderer=Renderer(chart_repositories.charts),
+            drift=self._drift,
             wake=self._wake,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
@@ -98,7 +94,7 @@ class Releases:
             self._events.running(),
             self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=namespace) as repositories,
             self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=namespace) as releases,
-            self._sites,
+            self._clusters,
         ):
             self._repositories = HelmRepositories(
                 self._cluster,
@@ -107,7 +103,7 @@ class Releases:
                 self._events,
                 on_change=self._on_repository_change,
             )
-            self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
+            self._repository_queue = WorkQueue(self._repositories.reconcile, "helmrepository")
             self.index.subscribe(self._on_release_change)
             repositories.subscribe(self._on_repository_event)
             releases.subscribe(self._on_release_event)
@@ -123,6 +119,7 @@ class Releases:
                     self._gathering.cancel()
                 await self.queue.stop(grace=5.0)
                 await self._repository_queue.stop(grace=1.0)
+                await self._drift.close()
                 await self._references.close()
                 await self._expressions.close()
 
@@ -192,75 +189,8 @@ class Releases:
         """Somebody used helm by hand: look at what that means."""
         for found in self.index.releases():
             named = (found.storage_namespace, found.release_name) == (namespace, release)
-            if named and self._sites.at(found.key) is target:
+            if named and self._clusters.at(found.key) is target:
                 self.queue.wake(found.key)
-
-
-class SiteBuilder:
-    """Puts clusters together. ``concurrency`` releases are rendered and applied at once in the own cluster, and at each
-    target elsewhere: an API server that is slow holds back its own releases alone.
-    """
-
-    def __init__(
-        self,
-        charts: Charts,
-        expressions: Expressions,
-        holder: str,
-        concurrency: int,
-        wake: Callable[[ObjectKey], None],
-    ) -> None:
-        self._charts = charts
-        self._expressions = expressions
-        self._holder = holder
-        self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(concurrency)
-        self._wake = wake
-
-    def __call__(self, cluster: Cluster, *, remote: bool = False) -> TargetCluster:
-        """See release.clusters.Build."""
-        records = RecordStore(cluster, self._holder)
-        slots = asyncio.Semaphore(self._concurrency) if remote else self._slots
-        actions = ActionRunner(
-            records,
-            Deployer(cluster, records, slots),
-            Uninstaller(cluster, records),
-            renderer(cluster, self._charts),
-            ChartTests(cluster, records),
-            self._expressions,
-        )
-        return TargetCluster(cluster, records, actions, Drift(cluster, records, self._wake))
-
-
-def renderer(
-    cluster: Cluster | None, charts: Charts
-) -> Callable[[DesiredRelease, ReleaseContext], Awaitable[Rendered]]:
-    """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one,
-    with Helm's own idea of a cluster, as ``helm template`` does."""
-    made: dict[Served, Capabilities] = {}
-
-    async def capabilities_of(cluster: Cluster) -> Capabilities:
-        served = await cluster.served()
-        capabilities = made.get(served)
-        if capabilities is None:
-            made.clear()
-            capabilities = made[served] = Capabilities.of(served.version, served.kinds)
-        return capabilities
-
-    async def render(target: DesiredRelease, context: ReleaseContext) -> Rendered:
-        chart = await target.chart.load()
-        rendered = await charts.render(
-            chart,
-            target.values,
-            context,
-            capabilities=await capabilities_of(cluster) if cluster else None,
-            access=cluster.helm_access() if cluster else None,
-            validate=target.validate,
-        )
-        if target.post_rendering is None:
-            return rendered
-        return await post_rendered(rendered, target.post_rendering, charts.kustomizer)
-
-    return render
 
 
 def asks_for_more(before: Manifest, after: Manifest) -> bool:

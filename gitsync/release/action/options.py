@@ -43,13 +43,13 @@ def _server_side(action: Install | Upgrade | Rollback) -> ServerSideApply:
     return action.server_side_apply
 
 
-def uninstall_options(release: HelmRelease, keep_history: bool) -> UninstallOptions:
-    """Options of an uninstall; one that is to be followed by an install keeps no history."""
+def uninstall_options(release: HelmRelease) -> UninstallOptions:
+    """Options of an uninstall, whatever the reason for it."""
     spec = release.spec.uninstall
     return UninstallOptions(
         timeout=release.spec.timeout_of("uninstall"),
         wait=not spec.disable_wait,
         hooks=not spec.disable_hooks,
-        keep_history=keep_history,
+        keep_history=spec.keep_history,
         propagation=_PROPAGATION[spec.deletion_propagation],
     )
