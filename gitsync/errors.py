@@ -9,6 +9,7 @@
     │   ├── ChartRepositoryUnavailable
     │   ├── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
     │   │   └── WebhookUnavailable   it cannot ask an admission webhook that has a say in the request
+    │   ├── ReleaseNotAllowed        an install or upgrade that RBAC, a quota or a namespace's end does not let through
     │   ├── ServiceAccountMissing    the account that a release is to be worked on as does not exist
     │   └── KustomizeUnavailable     kustomize cannot be run, or does not end in time
     ├── TerminalError                the same input fails again: needs a commit or a person
@@ -134,6 +135,15 @@ class WebhookUnavailable(ClusterUnavailable):
 
 class ServiceAccountMissing(RetryableError):
     """There is no such ServiceAccount; rights may have been given to its name, but nobody made it."""
+
+
+class ReleaseNotAllowed(RetryableError):
+    """403 in the middle of an install, upgrade or rollback (``action``), for a reason that passes by itself or when
+    somebody grants a right (see PASSING); the action goes on then."""
+
+    def __init__(self, message: str, *, action: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.action = action
 
 
 class KustomizeUnavailable(RetryableError):
@@ -339,7 +349,7 @@ class Unauthorized(ApiError):
     """401, also after the credentials were renewed."""
 
 
-#: Not the release's fault, and nothing that doing something else would mend: tried again until somebody grants rights,
+#: Not the release's fault, and nothing that doing something else would fix: tried again until somebody grants rights,
 #: or brings other credentials (SettingsError: those that a plugin should renew).
 NO_ACCESS = (MissingRight, Unauthorized, SettingsError)
 #: These and what else is no fault of a release and passes by itself, or when somebody else does something.

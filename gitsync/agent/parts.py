@@ -15,8 +15,8 @@ from gitsync.errors import InventoryError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror
 from gitsync.manifests import ManifestReader
 from gitsync.release.access import AccessRules
-from gitsync.release.clusters import TargetClusters
-from gitsync.release.controller import Releases, SiteBuilder
+from gitsync.release.clusters import AgentIdentity, TargetClusters
+from gitsync.release.controller import Releases
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.api.identity import ObjectKey
-    from gitsync.cel.expressions import Expressions
-    from gitsync.charts import Charts
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
     from gitsync.sources.artifacts import Artifacts, SyncedRepository
@@ -157,14 +155,12 @@ def make_releases(
 
 
 @asynccontextmanager
-async def open_targets(
-    settings: Settings, cluster: Cluster, charts: Charts, expressions: Expressions, wanted: WantedObjects
-) -> AsyncIterator[TargetClusters]:
+async def open_targets(settings: Settings, cluster: Cluster) -> AsyncIterator[TargetClusters]:
     """The clusters that releases live in, for one look: nobody hears of changes there."""
     references = References(cluster, _ignore)
-    build = SiteBuilder(charts, expressions, _holder(settings), settings.concurrency, _ignore, wanted)
+    identity = AgentIdentity(_holder(settings), settings.concurrency)
     try:
-        async with TargetClusters(cluster, build, references, access_rules(settings)) as targets:
+        async with TargetClusters(cluster, identity, references, access_rules(settings)) as targets:
             yield targets
     finally:
         await references.close()

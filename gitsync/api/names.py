@@ -117,6 +117,7 @@ VALUES_ERROR: Final = "ValuesError"
 #: An object of the release is somebody else's, who goes on wanting it; gitsync's own.
 OWNED_BY_ANOTHER: Final = "OwnedByAnother"
 DRIFT_DETECTED: Final = "DriftDetected"
+DRIFT_CORRECTED: Final = "DriftCorrected"
 #: Of an Event: somebody else upgraded, rolled back, uninstalled or edited a release.
 RELEASE_CHANGED: Final = "ReleaseChanged"
 RETRIES_EXCEEDED: Final = "RetriesExceeded"

@@ -23,7 +23,7 @@ from gitsync.errors import SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.plan import Preview, Previewer
-from gitsync.release.controller import renderer
+from gitsync.release.render import Renderer
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import ChartRepositories
@@ -54,7 +54,7 @@ async def preview(settings: Settings) -> Preview:
         wanted = known_wishes(cluster)
         for key, manifest in releases.items():
             wanted.index.update(key, manifest)
-        targets = await stack.enter_async_context(open_targets(settings, cluster, sources.charts, expressions, wanted))
+        targets = await stack.enter_async_context(open_targets(settings, cluster))
         watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
         artifacts = Artifacts()
         synced = artifacts.add(settings.name, git_source(settings).url)
@@ -62,9 +62,9 @@ async def preview(settings: Settings) -> Preview:
         syncer = make_syncer(settings, cluster, wanted, synced, watches)
         found = CommitHelmRepositories(sources, desired.helm_repositories, cluster, repositories)
         locator = ChartLocator(found, artifacts, sources)
-        records, render = targets.own.records, targets.own.actions.render
+        renderer = Renderer(sources.charts)
         previewer = Previewer(
-            cluster, wanted.index, records, syncer, syncer.owner, locator.locate, render, expressions, targets
+            cluster, wanted.index, syncer, syncer.owner, locator.locate, renderer, expressions, targets
         )
         return await previewer.preview(desired)
 
@@ -90,7 +90,7 @@ async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope
     async with open_commit(settings) as desired:
         artifacts = Artifacts.of_commit(settings.name, git_source(settings).url, Artifact.of(desired))
         locator = ChartLocator(CommitHelmRepositories(sources, desired.helm_repositories), artifacts, sources)
-        made = CommitRenderer(locator.locate, renderer(None, sources.charts), scope, settings.default_namespace)
+        made = CommitRenderer(locator.locate, Renderer(sources.charts), scope, settings.default_namespace)
         return await made.contents(desired), desired
 
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.charts import ReleaseContext, Rendered
+from gitsync.charts import Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired
-from gitsync.preview.plan import Effect, ObjectPreview, Preview, Problem
-from gitsync.release.desired import DesiredRelease, desired_release, ref_of
+from gitsync.preview.objects import Effect, ObjectPreview
+from gitsync.preview.plan import Preview
+from gitsync.preview.releases import Problem
+from gitsync.release.desired import desired_release, ref_of
+from gitsync.release.render import Renderer
+from gitsync.release.revision import context_of
 from gitsync.release.values.compose import compose, texts_of
 from gitsync.sources.chart import ChartArtifact
 
@@ -42,11 +46,11 @@ class Contents:
 @dataclass
 class CommitRenderer:
     """Renders what a commit wants as an install of every release would, with Helm's defaults for what a cluster would
-    say. ``locate`` finds a release's chart, ``render`` renders it. ``namespace`` is that of objects in Git that name
+    say. ``locate`` finds a release's chart, ``renderer`` renders it. ``namespace`` is that of objects in Git that name
     none."""
 
     locate: Callable[[HelmRelease], Awaitable[ChartArtifact]]
-    render: Callable[[DesiredRelease, ReleaseContext], Awaitable[Rendered]]
+    renderer: Renderer
     scope: Scope
     namespace: str
 
@@ -76,7 +80,7 @@ class CommitRenderer:
         values = await asyncio.to_thread(_values, release, found)
         target = desired_release(release, await self.locate(release), values)
         ref = ref_of(release)
-        return await self.render(target, ReleaseContext(ref.name, ref.namespace, 1, is_install=True, is_upgrade=False))
+        return await self.renderer.render(target, context_of(ref, 1, "install"), None)
 
 
 def _put(found: Contents, release: str, manifest: Manifest) -> Place:

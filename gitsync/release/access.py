@@ -6,17 +6,13 @@ The settings are helm-controller's flags: --default-service-account, --no-cross-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import ObjectKey
 from gitsync.cluster import CONFINED, Leave
 from gitsync.errors import CrossNamespaceRefused
-from gitsync.release.values.compose import text_in
-
-#: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
-_KEYS = ("value", "value.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +50,3 @@ class AccessRules:
 
 #: As without any setting.
 PLAIN = AccessRules()
-
-
-def kubeconfig_keys(release: HelmRelease) -> tuple[str, ...]:
-    """The keys of its Secret that a kubeconfig is looked for in, in this order."""
-    kube_config = release.spec.kube_config
-    named = kube_config.secret_ref.key if kube_config and kube_config.secret_ref else None
-    return (named,) if named else _KEYS
-
-
-def kubeconfig_in(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None]) -> str | None:
-    """The text of the kubeconfig that a release refers to, None when it is not there. ``find`` gives Secrets."""
-    key = release.kubeconfig_secret
-    manifest = find(key) if key is not None else None
-    if key is None or manifest is None:
-        return None
-    texts = (text_in(key, manifest, name) for name in kubeconfig_keys(release))
-    return next((text for text in texts if text), None)

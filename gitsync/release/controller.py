@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,22 +21,14 @@ from gitsync.api.names import (
 from gitsync.apply.claims import ObjectClaims
 from gitsync.apply.namespaces import served_keys
 from gitsync.cel.expressions import Expressions
-from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.action.deploy import Deployer
-from gitsync.release.action.uninstall import Uninstaller
-from gitsync.release.clusters import TargetCluster, TargetClusters
+from gitsync.release.clusters import AgentIdentity, TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
-from gitsync.release.desired import DesiredRelease, desired_release
+from gitsync.release.desired import desired_release
 from gitsync.release.drift.correct import Drift
-from gitsync.release.postrender.postrender import post_rendered
-from gitsync.release.reconcile.actions import ActionRunner
 from gitsync.release.reconcile.reconciler import Reconciler
-from gitsync.release.reconcile.test import ChartTests
-from gitsync.release.revision import context_of
-from gitsync.release.status.status import CountedAction
+from gitsync.release.render import Renderer
 from gitsync.release.storage.record import Digests
-from gitsync.release.storage.store import RecordStore
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.recorder import EventRecorder
@@ -49,7 +41,7 @@ from gitsync.sources.helmrepository import HelmRepositories
 from gitsync.sources.locator import ChartLocator
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer, Served, WatchEvent
+    from gitsync.cluster import Cluster, Informer, WatchEvent
 
 #: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
 GATHER = 0.05
@@ -79,12 +71,14 @@ class Releases:
         self._events = EventRecorder(cluster, holder)
         self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
+        self._renderer = Renderer(chart_repositories.charts)
         #: What each release wants, and all syncs.
         self.claims = ObjectClaims()
         self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._wake)
         self._objects: dict[ObjectKey, tuple[Digests, frozenset[ObjectKey]]] = {}
-        build = SiteBuilder(chart_repositories.charts, self._expressions, holder, concurrency, self._wake, self.wanted)
-        self._clusters = TargetClusters(cluster, build, self._references, rules)
+        self._drift = Drift(self._wake)
+        identity = AgentIdentity(holder, concurrency)
+        self._clusters = TargetClusters(cluster, identity, self._references, rules, self._drift.forget)
         self._clusters.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
             cluster,
@@ -94,6 +88,9 @@ class Releases:
             references=self._references,
             events=self._events,
             expressions=self._expressions,
+            renderer=self._renderer,
+            drift=self._drift,
+            wanted=self.wanted,
             wake=self._wake,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
@@ -119,7 +116,7 @@ class Releases:
                 on_change=self._on_repository_change,
             )
             self._locator = ChartLocator(self._repositories, self._artifacts, self._chart_repositories)
-            self._repository_queue = WorkQueue(self._repositories.reconcile, "repository")
+            self._repository_queue = WorkQueue(self._repositories.reconcile, "helmrepository")
             self._artifacts.subscribe(self._on_artifact_change)
             self.index.subscribe(self._on_release_change)
             repositories.subscribe(self._on_repository_event)
@@ -136,6 +133,7 @@ class Releases:
                     self._gathering.cancel()
                 await self.queue.stop(grace=5.0)
                 await self._repository_queue.stop(grace=1.0)
+                await self._drift.close()
                 await self._references.close()
                 await self._expressions.close()
 
@@ -146,17 +144,16 @@ class Releases:
     async def _objects_of(self, release: HelmRelease) -> frozenset[ObjectKey]:
         """The objects of the revision that a release asks for. Raises: what keeps it from being rendered."""
         values = await self._references.values(release)
-        desired = desired_release(release, await self.locate(release), values)
+        chart = await self.locate(release)
+        desired = await asyncio.to_thread(desired_release, release, chart, values)
         known = self._objects.get(release.key)
         if known is not None and known[0] == desired.digests:
             return known[1]
         target = self._clusters.at(release.key)
-        latest = target.records.latest(desired.ref.storage, desired.ref.name)
-        verb: CountedAction = "upgrade" if latest else "install"
-        rendered = await target.actions.render(
-            desired, context_of(desired.ref, latest.version + 1 if latest else 1, verb)
-        )
-        keys = frozenset(await served_keys(target.cluster, rendered.objects, desired.ref.namespace))
+        newest = target.records.latest(desired.ref.storage, desired.ref.name)
+        make = self._renderer.content(target, desired, "upgrade" if newest else "install")
+        content = await make(newest.version + 1 if newest else 1)
+        keys = frozenset(await served_keys(target.cluster, content.objects, desired.ref.namespace))
         self._objects[release.key] = (desired.digests, keys)
         return keys
 
@@ -212,10 +209,9 @@ class Releases:
             self._repository_queue.wake(event.key)
 
     def _on_repository_change(self, repository: ObjectKey) -> None:
-        """Another index: releases from it, or with dependencies from it, may have another version to go to."""
-        url = self._repositories.url_of(repository)
+        """Another index: releases from it may have another version to go to."""
         for found in self.index.releases():
-            if self._locator.needs(found, repository, url):
+            if found.source == repository:
                 self.queue.wake(found.key)
 
     def _on_artifact_change(self, repository: SyncedRepository) -> None:
@@ -230,76 +226,6 @@ class Releases:
             named = (found.storage_namespace, found.release_name) == (namespace, release)
             if named and self._clusters.at(found.key) is target:
                 self.queue.wake(found.key)
-
-
-class SiteBuilder:
-    """Puts clusters together. ``concurrency`` releases are rendered and applied at once in the own cluster, and at each
-    target elsewhere: an API server that is slow holds back its own releases alone.
-    """
-
-    def __init__(
-        self,
-        charts: Charts,
-        expressions: Expressions,
-        holder: str,
-        concurrency: int,
-        wake: Callable[[ObjectKey], None],
-        wanted: WantedObjects,
-    ) -> None:
-        self._charts = charts
-        self._wanted = wanted
-        self._expressions = expressions
-        self._holder = holder
-        self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(concurrency)
-        self._wake = wake
-
-    def __call__(self, cluster: Cluster, *, remote: bool = False) -> TargetCluster:
-        """See release.clusters.Build."""
-        records = RecordStore(cluster, self._holder)
-        slots = asyncio.Semaphore(self._concurrency) if remote else self._slots
-        actions = ActionRunner(
-            records,
-            Deployer(cluster, records, slots),
-            Uninstaller(cluster, records),
-            renderer(cluster, self._charts),
-            ChartTests(cluster, records),
-            self._expressions,
-            self._wanted,
-        )
-        return TargetCluster(cluster, records, actions, Drift(cluster, records, self._wake))
-
-
-def renderer(
-    cluster: Cluster | None, charts: Charts
-) -> Callable[[DesiredRelease, ReleaseContext], Awaitable[Rendered]]:
-    """Renders targets for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one,
-    with Helm's own idea of a cluster, as ``helm template`` does."""
-    made: dict[Served, Capabilities] = {}
-
-    async def capabilities_of(cluster: Cluster) -> Capabilities:
-        served = await cluster.served()
-        capabilities = made.get(served)
-        if capabilities is None:
-            made.clear()
-            capabilities = made[served] = Capabilities.of(served.version, served.kinds)
-        return capabilities
-
-    async def render(target: DesiredRelease, context: ReleaseContext) -> Rendered:
-        chart = await target.chart.load()
-        rendered = await charts.render(
-            chart,
-            target.values,
-            context,
-            capabilities=await capabilities_of(cluster) if cluster else None,
-            access=cluster.helm_access() if cluster else None,
-            validate=target.validate,
-        )
-        if target.post_rendering is None:
-            return rendered
-        return await post_rendered(rendered, target.post_rendering, charts.kustomizer)
-
-    return render
 
 
 def asks_for_more(before: Manifest, after: Manifest) -> bool:

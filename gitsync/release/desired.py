@@ -1,9 +1,7 @@
-"""What a HelmRelease asks for, resolved: a chart that was found, and values that were read."""
+"""What a HelmRelease asks for, resolved: a chart that was found, and values that were read. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,18 +9,21 @@ from typing import Any
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.release.postrender.postrender import PostRendering
 from gitsync.release.revision import ReleaseRef
+from gitsync.release.status.observed import Attempt
+from gitsync.release.storage.canonical import digest
 from gitsync.release.storage.record import Digests
 from gitsync.sources.chart import ChartArtifact
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredRelease:
-    """Everything that decides a release's content."""
+    """Everything that decides a release's content. ``generation`` is the HelmRelease's."""
 
     ref: ReleaseRef
     chart: ChartArtifact
     values: dict[str, Any] = field(repr=False)
     digests: Digests
+    generation: int = 0
     #: Whether the values are held against the chart's schema.
     validate: bool = True
     #: What is done to everything rendered.
@@ -32,15 +33,28 @@ class DesiredRelease:
     #: What of the values is out of Secrets, to be kept out of messages.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
+    @property
+    def attempt(self) -> Attempt:
+        """What an install or upgrade to this is, to the counters of failures."""
+        return Attempt(self.generation, self.chart.version, self.digests)
 
-def desired_release(release: HelmRelease, chart: ChartArtifact, values: dict[str, Any]) -> DesiredRelease:
-    """Put a target together."""
+
+def desired_release(
+    release: HelmRelease, chart: ChartArtifact, values: dict[str, Any], secrets: frozenset[str] = frozenset()
+) -> DesiredRelease:
+    """What a HelmRelease comes to with this chart and these values. Takes time that grows with the values: call it in a
+    thread. ``secrets`` is what of them is out of Secrets."""
     spec = release.spec
-    validate = not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation)
-    digests = Digests(chart.digest, values_digest(values, _reworking(spec)))
-    post_rendering = PostRendering.of(spec)
     return DesiredRelease(
-        ref_of(release), chart, values, digests, validate, post_rendering, spec.upgrade.preserve_values
+        ref_of(release),
+        chart,
+        values,
+        Digests(chart.digest, values_digest(values, _rework(spec))),
+        generation=release.metadata.generation,
+        validate=not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation),
+        post_rendering=PostRendering.of(spec),
+        preserve_values=spec.upgrade.preserve_values,
+        secrets=secrets,
     )
 
 
@@ -49,7 +63,7 @@ def ref_of(release: HelmRelease) -> ReleaseRef:
     return ReleaseRef(release.release_name, release.release_namespace, release.storage_namespace)
 
 
-def _reworking(spec: HelmReleaseSpec) -> dict[str, Any]:
+def _rework(spec: HelmReleaseSpec) -> dict[str, Any]:
     """What of a spec, besides chart and values, decides how the rendered objects look."""
     found: dict[str, Any] = {}
     if spec.common_metadata:
@@ -61,17 +75,17 @@ def _reworking(spec: HelmReleaseSpec) -> dict[str, Any]:
     return found
 
 
-def values_digest(values: dict[str, Any], reworking: Mapping[str, Any] | None = None) -> str:
+def values_digest(values: dict[str, Any], rework: Mapping[str, Any] | None = None) -> str:
     """``sha256:...`` over the canonical JSON of the values, and of what else shapes the rendered objects."""
-    content = {"values": values, **reworking} if reworking else values
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return digest({"values": values, **rework} if rework else values, ensure_ascii=False)
 
 
-def left_behind(release: HelmRelease, target: DesiredRelease, last: ReleaseRef, last_chart: str) -> ReleaseRef | None:
+def replaced_release(
+    release: HelmRelease, desired: DesiredRelease, last: ReleaseRef, last_chart: str
+) -> ReleaseRef | None:
     """What ``release`` was last deployed as (``last``, of the chart ``last_chart``) and is to be no longer, so that it
     is uninstalled first: another name or namespace, or another chart that must not take over. None when it stays.
     """
-    other_chart = last_chart not in ("", target.chart.name)
+    other_chart = last_chart not in ("", desired.chart.name)
     reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
-    return last if last != target.ref or (other_chart and reinstall) else None
+    return last if last != desired.ref or (other_chart and reinstall) else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
@@ -14,6 +13,7 @@ from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
 from gitsync.release import flux
 from gitsync.release.delta import Delta
+from gitsync.release.storage.canonical import same_json
 from gitsync.release.storage.record import (
     CHART_DIGEST,
     CLIENT_SIDE,
@@ -25,12 +25,9 @@ from gitsync.release.storage.record import (
     checksum,
 )
 
-if TYPE_CHECKING:
-    from gitsync.release.desired import DesiredRelease
-    from gitsync.release.status.status import CountedAction
-
-
 DeployAction = Literal["install", "upgrade", "rollback"]
+#: The actions whose failures are counted, and whose policies are HelmRelease's spec.install and spec.upgrade.
+CountedAction = Literal["install", "upgrade"]
 
 
 #: Has a release have these objects. Raises: ObjectTaken.
@@ -120,29 +117,16 @@ def apply_method(wanted: ServerSideApply, content: RevisionContent, before: Sequ
     return SERVER_SIDE if last == SERVER_SIDE else CLIENT_SIDE
 
 
-def context_of(ref: ReleaseRef, revision: int, verb: CountedAction) -> ReleaseContext:
+def context_of(ref: ReleaseRef, revision: int, action: CountedAction) -> ReleaseContext:
     """What templates see of the release."""
-    return ReleaseContext(
-        name=ref.name,
-        namespace=ref.namespace,
-        revision=revision,
-        is_install=verb == "install",
-        is_upgrade=verb == "upgrade",
-    )
+    return ReleaseContext(ref.name, ref.namespace, revision, action == "install", action == "upgrade")
 
 
-def content_from(rendered: Rendered, target: DesiredRelease) -> RevisionContent:
-    """What a target comes to when it is rendered."""
-    return RevisionContent(
-        chart=rendered.chart_record,
-        config=target.values,
-        manifest=rendered.manifest,
-        objects=rendered.objects,
-        digests=target.digests,
-        hooks=[hook.record() for hook in rendered.hooks],
-        notes=rendered.notes,
-        crds=rendered.crds,
-    )
+def action_of(record: Record) -> CountedAction:
+    """The action that brought a deployed revision about. After a history that was kept, an install has a higher number
+    than 1, and Helm's words in its description say that it was one.
+    """
+    return "install" if record.version == 1 or record.description.startswith("Install complete") else "upgrade"
 
 
 def content_of(record: Record) -> RevisionContent:
@@ -168,7 +152,7 @@ def holds(record: Record, rendered: Rendered, values: dict[str, Any]) -> bool:
     change nothing.
     """
     return (
-        _as_helm_reads(record.config) == _as_helm_reads(values)
+        same_json(record.config, values)
         and record.chart.get("metadata") == rendered.chart_record["metadata"]
         and (_same_text(record, rendered) or _same_but_for_flux(record, rendered))
     )
@@ -192,8 +176,3 @@ def _same_but_for_flux(record: Record, rendered: Rendered) -> bool:
 
 def _by_key(objects: Iterable[Manifest]) -> dict[ObjectKey, Manifest]:
     return {ObjectKey.of(item): item for item in objects}
-
-
-def _as_helm_reads(values: dict[str, Any]) -> Any:
-    """Values with every number a float, as in Go: large integers come out of a record that Helm wrote rounded."""
-    return json.loads(json.dumps(values), parse_int=float)

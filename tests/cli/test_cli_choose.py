@@ -6,9 +6,8 @@ import pytest
 
 from gitsync.cli.cluster.revisions import choose
 from gitsync.errors import ReleaseError
-from gitsync.release.reconcile.test import TESTS
 from gitsync.release.revision import ReleaseRef
-from gitsync.release.storage.record import Status, Summary
+from gitsync.release.storage.record import TESTS, Status, Summary
 
 REDIS = ReleaseRef("redis", "default", "default")
 

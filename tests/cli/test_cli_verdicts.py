@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.cli.repository import verdicts
 from gitsync.diff import render_diff
-from gitsync.preview.plan import ObjectPreview, Preview
+from gitsync.preview.objects import ObjectPreview
+from gitsync.preview.plan import Preview
 from gitsync.preview.verify import Tried, Verification
 
 HOSTILE = (

@@ -15,7 +15,9 @@ def test_the_second_is_refused_and_its_end_harms_nobody(world: World) -> None:
     one.ready()
 
     two.deploy("plain", {"text": "two"}, releaseName="demo")
-    two.condition("Stalled", "True", containing=f"release {world.ours}/demo is that of HelmRelease {world.ours}/one; ")
+    two.condition(
+        "Stalled", "True", containing=f"release {world.ours}/demo is already managed by HelmRelease {world.ours}/one; "
+    )
     assert conditions(two)["Ready"]["reason"] == "InvalidSpec"
     one.patch_spec(interval="2h")  # whoever looks again, it stays so
     one.ready()
@@ -37,7 +39,7 @@ def test_a_helm_release_that_is_renamed_takes_its_release_along(world: World) ->
     before = world.object("/api/v1", "configmaps", "demo-settings")
     assert before is not None
     two.deploy("plain", {"text": "same"}, releaseName="demo")
-    two.condition("Stalled", "True", containing="is that of HelmRelease")
+    two.condition("Stalled", "True", containing="is already managed by HelmRelease")
 
     one.remove()()
     status = two.ready()
@@ -52,7 +54,7 @@ def test_one_that_lets_go_by_another_name_leaves_the_release_to_who_waits_for_it
     one.deploy("plain", {"text": "one"}, releaseName="demo")
     one.ready()
     two.deploy("plain", {"text": "two"}, releaseName="demo")
-    two.condition("Stalled", "True", containing="is that of HelmRelease")
+    two.condition("Stalled", "True", containing="is already managed by HelmRelease")
 
     one.patch_spec(releaseName="other")
     two.ready()

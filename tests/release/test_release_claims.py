@@ -43,7 +43,7 @@ def key(name: str) -> ObjectKey:
 def claims(*releases: HelmRelease) -> ReleaseOwners:
     made = ReleaseOwners()
     for release in releases:
-        made.see(release.key, release)
+        made.update(release.key, release)
     return made
 
 
@@ -75,8 +75,8 @@ def test_what_is_claimed_no_more_is_free() -> None:
     known = claims(helm_release("old", 1), helm_release("new", 2))
     assert known.owner(Claim.of(helm_release("old")), but=key("old")) == key("new")
 
-    known.see(key("old"), helm_release("old", 1, releaseName="other"))
+    known.update(key("old"), helm_release("old", 1, releaseName="other"))
     assert known.winner(key("new")) is None
 
-    known.see(key("new"), None)
+    known.update(key("new"), None)
     assert known.owner(Claim.of(helm_release("old")), but=key("old")) is None

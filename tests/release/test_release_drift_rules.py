@@ -1,4 +1,4 @@
-"""Which differences count as drift, and when correcting them has become a fight."""
+"""Which differences count as drift, and when correcting them has become a conflict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from gitsync.api.fields import Selector
 from gitsync.api.rendering import IgnoreRule
-from gitsync.release.drift.conflicts import MOST, TRUCE, WINDOW, DriftConflicts
+from gitsync.release.drift.conflicts import MOST, PAUSE, WINDOW, DriftConflicts
 from gitsync.release.drift.ignore import labels_match, opted_out, selects, tolerating
 
 
@@ -108,15 +108,15 @@ def test_a_field_that_is_changed_back_all_the_time_is_left_alone_for_a_while() -
     now += 10
     assert not fights.corrects("web", {"spec.replicas"})
     assert fights.is_first("web")
-    assert fights.pause("web") == TRUCE
+    assert fights.pause("web") == PAUSE
 
-    now += TRUCE
+    now += PAUSE
     assert fights.pause("web") == 0
     for _ in range(MOST):
         assert fights.corrects("web", {"spec.replicas"})
     assert not fights.corrects("web", {"spec.replicas"})
     assert not fights.is_first("web"), "it was told before"
-    assert fights.pause("web") == 2 * TRUCE
+    assert fights.pause("web") == 2 * PAUSE
 
 
 def test_corrections_now_and_then_or_of_several_fields_are_no_fight() -> None:

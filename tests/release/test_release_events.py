@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitsync.api.identity import CommitInfo
+from gitsync.release.revision import CountedAction
+from gitsync.release.status.builder import DeployedRevision, StatusBuilder
 from gitsync.release.status.events import SETTLE, cause_of, news, uninstalled
-from gitsync.release.status.status import Attempt, CountedAction, StatusBuilder, StatusData, succeeded
+from gitsync.release.status.history import snapshot_of, succeeded
+from gitsync.release.status.observed import Attempt, StatusData
 from gitsync.release.storage.record import Digests, Record
 from gitsync.runtime.events import Event
 
-ATTEMPT = Attempt(generation=1, version="1.0.0", digests=Digests("sha256:c", "sha256:v"))
+ATTEMPT = Attempt(generation=1, revision="1.0.0", digests=Digests("sha256:c", "sha256:v"))
 
 
 def writer(status: StatusData) -> StatusBuilder:
@@ -29,8 +32,10 @@ def record(version: int) -> Record:
 def released(status: StatusData, version: int) -> StatusData:
     """The status after a revision was deployed."""
     made = record(version)
-    verb: CountedAction = "upgrade" if version > 1 else "install"
-    return writer(status).released(succeeded(verb, made), made, "default", ATTEMPT, verb)
+    action: CountedAction = "upgrade" if version > 1 else "install"
+    return writer(status).released(
+        DeployedRevision(succeeded(action, made), snapshot_of(made), "default", ATTEMPT, action)
+    )
 
 
 def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
@@ -46,24 +51,25 @@ def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
     ]
 
 
-def test_a_remedy_is_told_once_and_what_it_remedies_not_again() -> None:
+def test_a_remediation_is_told_once_and_what_it_remediates_not_again() -> None:
     failed = writer(released({}, 1)).failed("upgrade", "no such image", ATTEMPT, {}, exhausted=True)
-    during = writer(failed).remedying("Running 'rollback' action")
+    during = writer(failed).remediating("Running 'rollback' action")
     assert news(failed, during) == []
-    done = writer(during).remedied(failed, True, "RollbackSucceeded", "it is back", {})
+    done = writer(during).remediated(failed, True, "RollbackSucceeded", "it is back", {})
     assert news(during, done) == [Event("Normal", "RollbackSucceeded", "it is back")]
-    in_vain = writer(during).remedied(failed, False, "RollbackFailed", "no good revision", {})
+    in_vain = writer(during).remediated(failed, False, "RollbackFailed", "no good revision", {})
     assert news(during, in_vain) == [Event("Warning", "RollbackFailed", "no good revision")]
-    assert news(in_vain, writer(in_vain).acknowledged("upgrade", ATTEMPT)) == []
+    assert news(in_vain, writer(in_vain).still_stalled("upgrade", ATTEMPT)) == []
 
 
 def test_an_uninstall_that_fails_is_told_once() -> None:
     before = released({}, 1)
     told = [Event("Warning", "UninstallFailed", "a hook failed")]
     for condition in ("Released", "Remediated"):
-        status = writer(before).retrying("UninstallFailed", "a hook failed", condition)
+        said = (condition, "False", "UninstallFailed", "a hook failed")
+        status = writer(before).retrying("UninstallFailed", "a hook failed", said)
         assert news(before, status) == told
-        assert news(status, writer(status).retrying("UninstallFailed", "a hook failed", condition)) == []
+        assert news(status, writer(status).retrying("UninstallFailed", "a hook failed", said)) == []
 
 
 def test_progress_is_no_news() -> None:

@@ -153,13 +153,13 @@ def test_a_ready_expr_replaces_the_check_of_readiness() -> None:
     waits = "dependency 'default/redis' is not ready: "
     assert text_of(index, "backend") == (f"{waits}its readyExpr was not evaluated yet", {key("redis")})
     assert not index.answered(key("backend"), key("redis"))
-    index.judge(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
+    index.set_answer(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
     assert text_of(index, "backend") == (f"{waits}readyExpr `dep.ok` is false", {key("redis")})
     assert index.answered(key("backend"), key("redis"))
     index.update(key("redis"), release("redis", ready=False, version=2))
     assert not index.answered(key("backend"), key("redis")), "the answer was about the state before"
 
-    index.judge(key("backend"), redis, "dep.ok", "")
+    index.set_answer(key("backend"), redis, "dep.ok", "")
     assert index.blocked(key("backend")) is None
     index.update(key("backend"), expecting(release("backend", version=2), "redis", "dep.other"))
     assert index.blocked(key("backend")) is not None, "the answer was to another expression"
@@ -174,7 +174,7 @@ def test_an_answer_is_told_when_it_is_new() -> None:
     index.subscribe(lambda changed, before, after: told.append(changed))
 
     for why in ("no", "no", ""):
-        index.judge(key("backend"), redis, "dep.ok", why)
+        index.set_answer(key("backend"), redis, "dep.ok", why)
 
     assert told == [key("backend")] * 2
 
@@ -190,7 +190,7 @@ def test_what_lies_behind_a_ready_expr_holds_nobody_back() -> None:
     index = index_of(
         release("redis", ready=False), release("middle", "redis"), expecting(release("backend"), "middle", "true")
     )
-    index.judge(key("backend"), release("middle"), "true", "")
+    index.set_answer(key("backend"), release("middle"), "true", "")
     assert index.blocked(key("backend")) is None
 
 
@@ -272,8 +272,8 @@ def test_a_release_that_is_being_deleted_is_not_current() -> None:
 def test_dependents_that_are_leaving_go_first_but_not_those_that_stay_or_are_in_a_cycle() -> None:
     leaving = release("b", "a")
     leaving["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
-    assert index_of(release("a"), leaving, release("c", "a")).leaving_dependents(key("a")) == {key("b")}
-    assert index_of(release("a", "b"), leaving).leaving_dependents(key("a")) == frozenset()
+    assert index_of(release("a"), leaving, release("c", "a")).dependents_being_deleted(key("a")) == {key("b")}
+    assert index_of(release("a", "b"), leaving).dependents_being_deleted(key("a")) == frozenset()
 
 
 def test_an_older_state_does_not_replace_a_newer_one() -> None:

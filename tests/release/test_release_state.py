@@ -1,14 +1,15 @@
-"""The state table: every combination of facts has one state, and every state one action."""
+"""The state table: every combination of facts about the newest record has one state."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
-from gitsync.release.reconcile.state import FOREIGN_LOCK, NextAction, State, Tries, decide, state_of
+from gitsync.release.reconcile.facts import Facts
+from gitsync.release.reconcile.state import FOREIGN_LOCK, State, state_of
 from gitsync.release.storage.record import CHART_DIGEST, HOLDER, VALUES_DIGEST, Digests, Status, Summary
 
 WANTED = Digests("sha256:chart", "sha256:values")
@@ -56,7 +57,7 @@ def summary(status: Status, content: Digests | None, holder: str = "", age: floa
 
 
 def state(latest: Summary | None, timeout: float = 60.0) -> State:
-    return state_of(latest, WANTED, holder=US, now=NOW, timeout=timeout)
+    return state_of(Facts(newest=latest, wanted=WANTED, holder=US, now=NOW, timeout=timeout))
 
 
 def matches(patterns: Sequence[Pattern], facts: Sequence[str]) -> bool:
@@ -85,97 +86,11 @@ def test_a_lock_without_a_time_is_stale() -> None:
     assert state(Summary("redis", "default", 3, "pending-upgrade", "", {})) is State.STALE_LOCK
 
 
-#: The states whose action does not depend on what failed before.
-ALWAYS = {
-    State.IN_SYNC: NextAction.NOTHING,
-    State.UNTESTED: NextAction.TEST,
-    State.UNMANAGED: NextAction.COMPARE,
-    State.RESUMABLE: NextAction.RESUME,
-    State.INTERRUPTED: NextAction.UNLOCK,
-    State.LOCKED: NextAction.WAIT,
-    State.STALE_LOCK: NextAction.UNLOCK,
-}
-Fact = bool | str | None
-#: any failure, a try is left, the last one is remedied too, strategy, its rollback failed (None: whatever) -> action
-DEPENDS: dict[State, list[tuple[Fact, Fact, Fact, Fact, Fact, NextAction]]] = {
-    State.ABSENT: [
-        (False, None, None, None, None, NextAction.INSTALL),
-        (True, True, None, None, None, NextAction.INSTALL),
-        (True, False, None, None, None, NextAction.STALL),
-    ],
-    State.OUT_OF_SYNC: [
-        (False, None, None, None, None, NextAction.UPGRADE),
-        (True, True, None, None, None, NextAction.UPGRADE),
-        (True, False, None, "none", None, NextAction.UPGRADE),
-        (True, False, None, "uninstall", None, NextAction.UPGRADE),
-        (True, False, None, "rollback", None, NextAction.STALL),
-    ],
-    State.ROLLING_BACK: [
-        (False, None, None, None, None, NextAction.UNLOCK),
-        (True, None, None, "none", None, NextAction.UNLOCK),
-        (True, None, None, "uninstall", None, NextAction.UNLOCK),
-        (True, None, None, "rollback", None, NextAction.ROLLBACK_AND_RETRY),
-    ],
-    State.UNINSTALLING: [
-        (False, None, None, None, None, NextAction.UNLOCK),
-        (True, None, None, "none", None, NextAction.UNLOCK),
-        (True, None, None, "rollback", None, NextAction.UNLOCK),
-        (True, None, None, "uninstall", None, NextAction.UNINSTALL_AND_RETRY),
-    ],
-    State.FAILED: [
-        (None, True, None, "none", None, NextAction.RETRY),
-        (None, True, None, "uninstall", None, NextAction.UNINSTALL_AND_RETRY),
-        (None, True, None, "rollback", False, NextAction.ROLLBACK_AND_RETRY),
-        (None, True, None, "rollback", True, NextAction.RETRY),
-        (True, False, None, "none", None, NextAction.STALL),
-        (True, False, False, "uninstall", None, NextAction.STALL),
-        (True, False, True, "uninstall", None, NextAction.UNINSTALL_AND_RETRY),
-        (True, False, False, "rollback", None, NextAction.STALL),
-        (True, False, True, "rollback", False, NextAction.ROLLBACK_AND_RETRY),
-        (True, False, True, "rollback", True, NextAction.STALL),
-    ],
-}
-EVERY_TRIES = [
-    Tries(*facts)  # type: ignore[arg-type]
-    for facts in itertools.product(
-        ("install", "upgrade"),
-        (0, 1, 2, 9),
-        (-1, 0, 1, 5),
-        (False, True),
-        ("none", "uninstall", "rollback"),
-        (False, True),
-    )
-]
-
-
-def expected(state: State, tries: Tries) -> NextAction:
-    """What the table says."""
-    if state in ALWAYS:
-        return ALWAYS[state]
-    left = tries.retries < 0 or tries.failures <= tries.retries
-    facts: list[Any] = [tries.failures > 0, left, tries.remediate_last, tries.strategy, tries.rollback_failed]
-    rows = [
-        row
-        for row in DEPENDS[state]
-        if all(wanted is None or wanted == fact for wanted, fact in zip(row[:5], facts, strict=True))
-    ]
-    assert len(rows) == 1, f"{len(rows)} rows of the table are about {state}, {tries}"
-    return rows[0][5]
-
-
-@pytest.mark.parametrize("state", State)
-def test_every_state_has_the_one_action_of_the_table_whatever_failed_before(state: State) -> None:
-    for tries in EVERY_TRIES:
-        assert decide(state, tries) is expected(state, tries), tries
-
-
-def test_every_action_follows_from_some_state() -> None:
-    taken = {decide(state, tries) for state in State for tries in EVERY_TRIES}
-    assert taken == set(NextAction)
-
-
-def test_whoever_has_no_try_left_changes_the_cluster_only_to_remedy() -> None:
-    for tries in (tries for tries in EVERY_TRIES if tries.failures and tries.exhausted):
-        remedies = (NextAction.UNINSTALL_AND_RETRY, NextAction.ROLLBACK_AND_RETRY) if tries.remediate_last else ()
-        assert decide(State.ABSENT, tries) is NextAction.STALL
-        assert decide(State.FAILED, tries) in (NextAction.STALL, *remedies)
+@pytest.mark.parametrize(
+    ("same", "expected"), [(None, State.UNMANAGED), (True, State.UNMANAGED), (False, State.OUT_OF_SYNC)]
+)
+def test_a_record_of_somebody_else_is_out_of_sync_when_its_payload_is_another(
+    same: bool | None, expected: State
+) -> None:
+    facts = Facts(newest=summary("deployed", None), wanted=WANTED, holder=US, now=NOW, same_content=same)
+    assert state_of(facts) is expected

@@ -20,15 +20,9 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     STALLED,
 )
-from gitsync.release.status.status import (
-    MAX_SNAPSHOTS,
-    Attempt,
-    StatusBuilder,
-    StatusData,
-    history,
-    running,
-    succeeded,
-)
+from gitsync.release.status.builder import DeployedRevision, StatusBuilder
+from gitsync.release.status.history import MAX_SNAPSHOTS, history, running, snapshot_of, succeeded
+from gitsync.release.status.observed import Attempt, StatusData
 from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -45,6 +39,7 @@ RECORD = Record(
     last_deployed="2026-11-23T06:30:00Z",
     annotations={VALUES_DIGEST: "sha256:values"},
 )
+REVISION = DeployedRevision(succeeded("install", RECORD), snapshot_of(RECORD), "default", ATTEMPT, "install")
 
 
 def writer(
@@ -72,7 +67,7 @@ def message(status: StatusData, kind: str = READY) -> str:
 
 def deployed(status: StatusData | None = None) -> StatusData:
     """After an install that went well."""
-    return writer(status).released(succeeded("install", RECORD), RECORD, "default", ATTEMPT, "install")
+    return writer(status).released(REVISION)
 
 
 def failed(status: StatusData | None = None, *, exhausted: bool = False, attempt: Attempt = ATTEMPT) -> StatusData:
@@ -134,48 +129,50 @@ def test_a_failed_revision_supersedes_nothing_and_the_last_good_one_is_never_for
 
 def test_a_release_that_is_installed_anew_has_no_history() -> None:
     old = {"history": [{"version": 3, "status": "uninstalled", "name": "redis", "namespace": "default"}]}
-    assert [item["version"] for item in writer(old).remembered(RECORD, "default")["history"]] == [1]
+    assert [item["version"] for item in writer(old).with_revision(snapshot_of(RECORD), "default")["history"]] == [1]
 
 
-def test_a_remedied_failure_goes_on_being_one_and_says_how_it_was_remedied() -> None:
+def test_a_remediated_failure_goes_on_being_one_and_says_how_it_was_remediated() -> None:
     before = failed(deployed(), exhausted=True)
-    during = writer(before).remedying("Running 'rollback' action")
+    during = writer(before).remediating("Running 'rollback' action")
     assert said(during)[RECONCILING] == ("True", "Progressing")
     assert said(during)[READY] == ("False", "InstallFailed")
     assert STALLED not in said(during)
 
-    done = writer(during).remedied(before, True, "RollbackSucceeded", "it is back", {"history": []})
+    done = writer(during).remediated(before, True, "RollbackSucceeded", "it is back", {"history": []})
     assert said(done) == said(before) | {"Remediated": ("True", "RollbackSucceeded")}
     assert (done["failures"], done["history"]) == (1, [])
 
-    not_done = writer(during).remedied(before, False, "RollbackFailed", "no good revision", {})
+    not_done = writer(during).remediated(before, False, "RollbackFailed", "no good revision", {})
     assert said(not_done)["Remediated"] == ("False", "RollbackFailed")
-    assert (not_done["failures"], not_done["installFailures"]) == (2, 1), "no try is spent on a rollback"
-    assert writer(not_done).remedy_failed("RollbackFailed")
-    assert not writer(done).remedy_failed("RollbackFailed")
+    assert (not_done["failures"], not_done["installFailures"]) == (2, 1), "no retry is spent on a rollback"
+    assert writer(not_done).remediation_failed("RollbackFailed")
+    assert not writer(done).remediation_failed("RollbackFailed")
 
-    assert "Remediated" not in said(failed(not_done)), "the next failure may be remedied"
+    assert "Remediated" not in said(failed(not_done)), "the next failure may be remediated"
     assert "Remediated" not in said(deployed(done))
     back = writer(done).in_sync("UpgradeSucceeded", "what was rolled back to is what is wanted")
     assert said(back) == {READY: ("True", "UpgradeSucceeded"), RELEASED: ("True", "UpgradeSucceeded")}
 
 
-def test_a_release_without_a_try_left_says_so_again_when_something_else_is_over() -> None:
+def test_a_release_without_a_retry_left_says_so_again_when_something_else_is_over() -> None:
     stalled = failed(failed(), exhausted=True)
-    assert writer(stalled, later=60).acknowledged("install", ATTEMPT) == stalled
+    assert writer(stalled, later=60).still_stalled("install", ATTEMPT) == stalled
     for alongside in (
         writer(stalled).retrying("SourceNotReady", "the repository is down"),
-        writer(stalled).remedying("Running 'rollback' action"),
+        writer(stalled).remediating("Running 'rollback' action"),
         writer(stalled).blocked("DependencyNotReady", "a is not ready"),
     ):
-        after = writer(alongside).acknowledged("install", ATTEMPT)
+        after = writer(alongside).still_stalled("install", ATTEMPT)
         assert said(after) == said(stalled)
         assert message(after) == message(stalled)
         assert message(after, STALLED) == message(stalled, STALLED)
 
 
 def test_an_uninstall_that_fails_is_said_by_its_condition_too() -> None:
-    status = writer(deployed()).retrying("UninstallFailed", "a hook failed", "Released")
+    status = writer(deployed()).retrying(
+        "UninstallFailed", "a hook failed", ("Released", "False", "UninstallFailed", "a hook failed")
+    )
     assert said(status)[READY] == said(status)[RELEASED] == ("False", "UninstallFailed")
     assert said(status)[RECONCILING] == ("True", "ProgressingWithRetry")
 
@@ -209,7 +206,7 @@ def test_failures_are_counted_and_the_last_one_stalls() -> None:
     "changed",
     [
         replace(ATTEMPT, generation=2),
-        replace(ATTEMPT, version="17.3.15"),
+        replace(ATTEMPT, revision="17.3.15"),
         replace(ATTEMPT, digests=Digests("sha256:other", "sha256:values")),
         replace(ATTEMPT, digests=Digests("sha256:chart", "sha256:other")),
     ],
@@ -242,7 +239,7 @@ def test_a_blocked_release_is_not_ready_and_goes_on_by_itself() -> None:
     assert message(status) == "dependency 'default/redis' is not ready"
 
 
-def test_a_fault_of_the_environment_spends_no_try() -> None:
+def test_a_fault_of_the_environment_spends_no_retry() -> None:
     status = writer(failed()).retrying("SourceNotReady", "the repository is down")
 
     assert said(status)[RECONCILING] == ("True", "ProgressingWithRetry")
@@ -296,7 +293,7 @@ def test_only_a_turn_that_ends_notes_the_commit_and_the_request_as_handled() -> 
         writer({}, notes).in_sync("x", "x"),
         writer({}, notes).stalled("x", "x"),
         writer({}, notes).failed("install", "x", ATTEMPT, {}, exhausted=True),
-        writer({}, notes).released("x", RECORD, "default", ATTEMPT, "install"),
+        writer({}, notes).released(REVISION),
     ):
         assert (status["lastHandledCommit"], status["lastHandledReconcileAt"]) == ("c2", "now")
 
@@ -308,7 +305,7 @@ def test_a_reset_forgets_failures_once_and_counts_only_together_with_a_request()
 
     asked = writer(status, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert asked.failures("install", ATTEMPT) == 0
-    answered = asked.acknowledged("install", ATTEMPT)
+    answered = asked.still_stalled("install", ATTEMPT)
     assert answered["lastHandledResetAt"] == "t"
     again = writer(answered, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert not again.reset_requested
@@ -318,7 +315,7 @@ def test_force_counts_once_and_only_together_with_a_request() -> None:
     assert not writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "u"}).force_requested
     asked = writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert asked.force_requested
-    answered = asked.acknowledged("install", ATTEMPT)
+    answered = asked.still_stalled("install", ATTEMPT)
     assert not writer(answered, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"}).force_requested
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from gitsync.api.actions import HelmTestFilter
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.release.reconcile.state import NextAction, State, Tries, decide
-from gitsync.release.reconcile.test import TESTS, judged, selected
-from gitsync.release.storage.record import Summary
+from gitsync.release.reconcile.chart_tests import selected
+from gitsync.release.reconcile.facts import Facts, policy_of_tests
+from gitsync.release.reconcile.state import State, state_of
+from gitsync.release.revision import CountedAction
+from gitsync.release.storage.record import CHART_DIGEST, TESTS, VALUES_DIGEST, Digests, Status, Summary
 
 
 def release(**spec: Any) -> HelmRelease:
@@ -26,9 +28,11 @@ def release(**spec: Any) -> HelmRelease:
     )
 
 
-def summary(phase: str = "") -> Summary:
-    """A deployed revision, and how its tests went."""
-    return Summary("redis", "default", 1, "deployed", "", {TESTS: phase} if phase else {})
+def state(spec: dict[str, Any], phase: str, action: CountedAction = "install", status: Status = "deployed") -> State:
+    """The state of a release whose newest revision, brought about by ``action``, has this result of its tests."""
+    annotations = {CHART_DIGEST: "c", VALUES_DIGEST: "v"} | ({TESTS: phase} if phase else {})
+    newest = Summary("redis", "default", 1, status, "", annotations)
+    return state_of(Facts(newest=newest, wanted=Digests("c", "v"), tests=policy_of_tests(release(**spec), action)))
 
 
 ON = {"test": {"enable": True}}
@@ -49,21 +53,19 @@ IGNORED_INSTALL = {**ON, "install": {"remediation": {"ignoreTestFailures": True}
         (IGNORED_INSTALL, "Failed", State.IN_SYNC),
     ],
 )
-def test_a_deployed_release_is_judged_by_its_tests(spec: dict[str, Any], phase: str, expected: State) -> None:
-    assert judged(State.IN_SYNC, summary(phase), release(**spec), "install") is expected
+def test_a_deployed_release_has_the_state_that_its_tests_give_it(
+    spec: dict[str, Any], phase: str, expected: State
+) -> None:
+    assert state(spec, phase) is expected
 
 
 def test_each_action_has_its_own_say_about_failed_tests() -> None:
-    assert judged(State.IN_SYNC, summary("Failed"), release(**IGNORED_INSTALL), "upgrade") is State.FAILED
+    assert state(IGNORED_INSTALL, "Failed", "upgrade") is State.FAILED
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.IN_SYNC])
-def test_nothing_but_a_release_in_sync_is_tested(state: State) -> None:
-    assert judged(state, summary(), release(**ON), "install") is state
-
-
-def test_an_untested_release_is_tested_whatever_failed_before() -> None:
-    assert decide(State.UNTESTED, Tries("upgrade", 9)) is NextAction.TEST
+def test_nothing_but_a_deployed_release_is_tested() -> None:
+    assert state(ON, "", status="failed") is State.FAILED
+    assert state(ON, "", status="uninstalled") is State.ABSENT
 
 
 def hook(name: str, event: str = "test") -> dict[str, Any]:

@@ -132,7 +132,7 @@ def test_a_release_whose_ready_expr_says_no_of_a_ready_dependency_waits() -> Non
     settling = Settling(releases, [key("backend")])
     assert settling.open == {key("backend")}, "nobody has evaluated it yet"
 
-    releases.judge(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
+    releases.set_answer(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
     settling.look([key("backend")])
 
     assert Outcomes(releases).of(key("backend")).phase == "waiting"

@@ -15,12 +15,12 @@ from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options
 from gitsync.release.desired import ref_of
 from gitsync.release.reconcile.remediation import mismatch
-from gitsync.release.reconcile.test import TESTS
 from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of, objects_of
-from gitsync.release.status.status import DIGEST_VERSION
+from gitsync.release.status.history import DIGEST_VERSION
 from gitsync.release.storage.record import (
     OWNER_SELECTOR,
     SECRET_TYPE,
+    TESTS,
     Record,
     Summary,
     decode,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gitsync.cli.common.output import colours, one_line, write
 
 if TYPE_CHECKING:
-    from gitsync.preview.plan import ObjectPreview
+    from gitsync.preview.objects import ObjectPreview
 
 _COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
 _MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}

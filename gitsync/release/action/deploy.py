@@ -24,7 +24,19 @@ from gitsync.apply.namespaces import fill_namespaces, served, served_keys
 from gitsync.apply.ownership import HELM_OBJECTS
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.diff import subset_differs
-from gitsync.errors import PASSING, GitsyncError, KindUnknown, NotFound, RetryableError, Superseded, TerminalError
+from gitsync.errors import (
+    PASSING,
+    GitsyncError,
+    KindUnknown,
+    MissingRight,
+    NamespaceTerminating,
+    NotFound,
+    QuotaExceeded,
+    ReleaseNotAllowed,
+    RetryableError,
+    Superseded,
+    TerminalError,
+)
 from gitsync.health import stuck_pods
 from gitsync.release.action.adopt import Adoption
 from gitsync.release.action.apply_revision import RevisionApplier, manner_of
@@ -98,7 +110,7 @@ class Deployer:
                 await adoption.refuse_foreign(content.objects, past, verb)
             method = apply_method(options.server_side, content, before)
             pending = replace(_pending_record(ref, verb, revision, content, before), apply_method=method)
-            if options.create_namespace and revision == 1:
+            if options.create_namespace:
                 await self._create_namespace(ref.namespace)
             pending = await self._records.create(pending, ref.storage)
             await self._trim(ref, options.max_history)
@@ -172,8 +184,11 @@ class Deployer:
                 )
                 await wait_ready(self._cluster, want, interrupt)
             pending = await self._run_hooks("post", ref, pending, options, interrupt)
+        except (MissingRight, QuotaExceeded, NamespaceTerminating) as error:
+            # Not allowed yet, or not there yet: the pending revision is taken up again when it may be.
+            action = pending.status.removeprefix("pending-")
+            raise ReleaseNotAllowed(error.message, action=action, hint=error.hint) from error
         except (KindUnknown, NotFound, *PASSING) as error:
-            # What is not there or not allowed yet: the pending revision is taken up again when it may be.
             raise RetryableError(error.message, hint=error.hint) from error
         except (Superseded, TerminalError) as error:
             if isinstance(error, HookFailed):
@@ -251,11 +266,9 @@ class Deployer:
     async def _trim(self, ref: ReleaseRef, most: int) -> None:
         """Delete the oldest revisions beyond ``most``, but never the one that is deployed, nor the one under way."""
         known = self._records.revisions(ref.storage, ref.name)
-        surplus = len(known) - most if most > 0 else 0
-        for item in known:
-            if surplus > 0 and item.status != "deployed" and not item.pending:
-                await self._records.delete(ref.storage, ref.name, item.version)
-                surplus -= 1
+        surplus = max(0, len(known) - most) if most > 0 else 0
+        past = [item.version for item in known if item.status != "deployed" and not item.pending]
+        await self._records.delete_all(ref.storage, ref.name, past[:surplus])
 
     async def _unstick(self, workload: Manifest, pods: list[Manifest]) -> None:
         for pod, reason in stuck_pods(workload, pods):

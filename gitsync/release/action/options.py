@@ -53,14 +53,14 @@ def _server_side(action: Install | Upgrade | Rollback) -> ServerSideApply:
     return action.server_side_apply
 
 
-def uninstall_options(release: HelmRelease, keep_history: bool, wanted_by: WantedBy = nobody) -> UninstallOptions:
-    """Options of an uninstall; one that is to be followed by an install keeps no history."""
+def uninstall_options(release: HelmRelease, wanted_by: WantedBy = nobody) -> UninstallOptions:
+    """Options of an uninstall, whatever the reason for it; ``wanted_by`` says who else wants the objects."""
     spec = release.spec.uninstall
     return UninstallOptions(
         timeout=release.spec.timeout_of("uninstall"),
         wait=not spec.disable_wait,
         hooks=not spec.disable_hooks,
-        keep_history=keep_history,
+        keep_history=spec.keep_history,
         propagation=_PROPAGATION[spec.deletion_propagation],
         wanted_by=wanted_by,
     )

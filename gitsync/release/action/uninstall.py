@@ -118,5 +118,5 @@ class Uninstaller:
         if keep_history:
             await self._records.update(last.now("uninstalled", "Uninstallation complete"), ref.storage)
             return
-        for item in self._records.revisions(ref.storage, ref.name):
-            await self._records.delete(ref.storage, ref.name, item.version)
+        known = self._records.revisions(ref.storage, ref.name)
+        await self._records.delete_all(ref.storage, ref.name, [item.version for item in known])

@@ -45,15 +45,14 @@ class ReleaseIndex:
         self._expected: list[set[ObjectKey]] = []
         self._nothing_expected = asyncio.Event()
         self._nothing_expected.set()
-        self._graph: Graph[ObjectKey] | None = None
-        self._held: dict[ObjectKey, Held[ObjectKey]] = {}
+        self._graph: tuple[Graph[ObjectKey], dict[ObjectKey, Held[ObjectKey]]] | None = None
         self._listeners: list[Listener] = []
         self._blamed: dict[ObjectKey, CommitInfo] = {}
         # By release, then dependency and expression, the answer.
         self._answers: dict[ObjectKey, dict[tuple[ObjectKey, str], _Answer]] = {}
 
-    def judge(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
-        """The answer to one of ``key``'s readyExprs about ``dependency`` as it was then; it stands until the next.
+    def set_answer(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
+        """Note the answer to one of ``key``'s readyExprs about ``dependency`` as it was then; it stands until the next.
 
         ``why_not`` says why it holds ``key`` back, "" when it does not.
         """
@@ -104,7 +103,7 @@ class ReleaseIndex:
             return
         self._manifests[key] = manifest
         self._releases[key] = release = _parse(manifest)
-        self.owners.see(key, release if isinstance(release, HelmRelease) else None)
+        self.owners.update(key, release if isinstance(release, HelmRelease) else None)
         needs = _needs(release)
         if before is None or needs != self._needs[key]:
             self._graph = None
@@ -116,7 +115,7 @@ class ReleaseIndex:
         before = self._manifests.pop(key, None)
         self._releases.pop(key, None)
         self._needs.pop(key, None)
-        self.owners.see(key, None)
+        self.owners.update(key, None)
         self._blamed.pop(key, None)
         self._answers.pop(key, None)
         self._graph = None
@@ -183,7 +182,22 @@ class ReleaseIndex:
 
     @property
     def graph(self) -> Graph[ObjectKey]:
-        """The graph over all of them; made anew when a dependsOn changed or a release came or went."""
+        """The graph over all of them."""
+        return self._structure()[0]
+
+    @property
+    def held(self) -> dict[ObjectKey, Held[ObjectKey]]:
+        """Releases in or behind a cycle."""
+        return self._structure()[1]
+
+    def cycle_of(self, key: ObjectKey) -> BlockedError | None:
+        """The dependency cycle that a release is a member of; None when it is not, though it may be behind one."""
+        held = self.held.get(key)
+        return _cycle_error(held) if held is not None and held.via is None else None
+
+    def _structure(self) -> tuple[Graph[ObjectKey], dict[ObjectKey, Held[ObjectKey]]]:
+        """The graph, and the releases in or behind a cycle; made anew when a dependsOn changed or a release came or
+        went."""
         if self._graph is None:
             edges = []
             # Sorted, so that a cycle has the same name whoever of its members came first.
@@ -196,15 +210,9 @@ class ReleaseIndex:
                         Edge(key, dependency, origins.get(number))
                         for number, (dependency, _) in enumerate(release.dependencies())
                     ]
-            self._graph = Graph(keys, edges)
-            self._held = self._graph.held()
+            graph = Graph(keys, edges)
+            self._graph = graph, graph.held()
         return self._graph
-
-    @property
-    def held(self) -> dict[ObjectKey, Held[ObjectKey]]:
-        """Releases in or behind a cycle."""
-        assert self.graph is not None  # made anew here when it is stale, and the held with it
-        return self._held
 
     def blocked(self, key: ObjectKey) -> Blocked | None:
         """What holds ``key`` back: a cycle, or dependencies that are missing or not ready; None when nothing does.
@@ -228,7 +236,7 @@ class ReleaseIndex:
             return "does not exist"
         return f"cannot be seen: only HelmReleases of namespace '{self._namespace}' are (watch_namespace)"
 
-    def leaving_dependents(self, key: ObjectKey) -> frozenset[ObjectKey]:
+    def dependents_being_deleted(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """The releases that depend on ``key`` and are being deleted as well: they go first. Those in a cycle with it
         do not count, or none could ever go."""
         if key in self.held:

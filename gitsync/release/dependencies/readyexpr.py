@@ -9,13 +9,13 @@ from gitsync.health import one_line
 from gitsync.release.dependencies.index import ReleaseIndex
 
 
-def judged_by_expression(release: HelmRelease) -> frozenset[ObjectKey]:
+def with_ready_expr(release: HelmRelease) -> frozenset[ObjectKey]:
     """The dependencies with a readyExpr."""
     own = release.metadata.namespace
     return frozenset(item.key(own) for item in release.spec.depends_on if item.ready_expr)
 
 
-async def judge_dependencies(release: HelmRelease, index: ReleaseIndex, expressions: Expressions) -> None:
+async def evaluate_ready_exprs(release: HelmRelease, index: ReleaseIndex, expressions: Expressions) -> None:
     """Put the answers to the release's readyExprs into the index. Raises: RetryableError."""
     own = index.manifest(release.key)
     for dependency in release.spec.depends_on:
@@ -24,7 +24,7 @@ async def judge_dependencies(release: HelmRelease, index: ReleaseIndex, expressi
             continue
         variables = {"self": _with_status(own), "dep": _with_status(live)}
         answer = await expressions.evaluate(dependency.ready_expr, variables)
-        index.judge(release.key, live, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
+        index.set_answer(release.key, live, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
 
 
 def _with_status(manifest: Manifest) -> Manifest:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.release.status.status import StatusBuilder
+from gitsync.release.status.observed import ObservedStatus
 
 
 class Claim(NamedTuple):
@@ -35,7 +35,7 @@ class ReleaseOwners:
         self._by_claim: dict[Claim, dict[ObjectKey, HelmRelease]] = {}
         self._by_key: dict[ObjectKey, Claim] = {}
 
-    def see(self, key: ObjectKey, release: HelmRelease | None) -> None:
+    def update(self, key: ObjectKey, release: HelmRelease | None) -> None:
         """Take a HelmRelease in as it is now; None when it is gone, or cannot be read."""
         before = self._by_key.pop(key, None)
         if before is not None:
@@ -67,9 +67,9 @@ def _rank(releases: dict[ObjectKey, HelmRelease]) -> Callable[[ObjectKey], tuple
 
     def rank(key: ObjectKey) -> tuple[bool, str, ObjectKey]:
         release = releases[key]
-        status = StatusBuilder(release.manifest)
+        status = ObservedStatus(release.manifest)
         last = status.last_ref
-        has = last is not None and (last[0], last[2]) == Claim.of(release)[:2] and not status.is_uninstalled
+        has = last is not None and (last.name, last.storage) == Claim.of(release)[:2] and not status.is_uninstalled
         return not has, release.metadata.creation_timestamp, key
 
     return rank

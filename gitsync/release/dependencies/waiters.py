@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from gitsync.api.identity import ObjectKey
-
-if TYPE_CHECKING:
-    pass
 
 #: Seconds between two writes about dependencies of which ever fewer are not ready.
 REPEAT = 0.5

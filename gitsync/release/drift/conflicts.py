@@ -1,4 +1,4 @@
-"""Noticing that what is put right is changed back again and again, and giving way for a while."""
+"""Noticing that somebody changes what is corrected again and again, and pausing the corrections for a while."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-#: Corrections of one field within WINDOW seconds; one more is a fight.
+#: Corrections of one field within WINDOW seconds; one more is a conflict.
 MOST, WINDOW = 3, 300.0
-#: Seconds of the first truce; each further one is twice as long, up to LONGEST.
-TRUCE, LONGEST = 300.0, 3600.0
+#: Seconds of the first pause; each further one is twice as long, up to LONGEST.
+PAUSE, LONGEST = 300.0, 3600.0
 
 
 @dataclass(slots=True)
-class _Fight:
+class _Conflict:
     corrections: dict[str, deque[float]] = field(default_factory=dict)
-    truces: int = 0
+    pauses: int = 0
     until: float = 0.0
 
 
@@ -28,35 +28,35 @@ class DriftConflicts(Generic[K]):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._fights: dict[K, _Fight] = {}
+        self._conflicts: dict[K, _Conflict] = {}
 
     def corrects(self, key: K, fields: set[str]) -> bool:
-        """Whether these fields may be corrected once more; if not, a truce has begun."""
+        """Whether these fields may be corrected once more; if not, a pause has begun."""
         now = self._clock()
-        fight = self._fights.setdefault(key, _Fight())
-        if fight.truces and now - fight.until > LONGEST:
-            fight.truces = 0  # it was quiet for long
-        recent = {name: fight.corrections.setdefault(name, deque(maxlen=MOST)) for name in fields}
+        conflict = self._conflicts.setdefault(key, _Conflict())
+        if conflict.pauses and now - conflict.until > LONGEST:
+            conflict.pauses = 0  # it was quiet for long
+        recent = {name: conflict.corrections.setdefault(name, deque(maxlen=MOST)) for name in fields}
         if any(len(times) == MOST and now - times[0] < WINDOW for times in recent.values()):
-            fight.until = now + min(LONGEST, TRUCE * 2 ** min(fight.truces, 16))
-            fight.truces += 1
-            fight.corrections.clear()
+            conflict.until = now + min(LONGEST, PAUSE * 2 ** min(conflict.pauses, 16))
+            conflict.pauses += 1
+            conflict.corrections.clear()
             return False
         for times in recent.values():
             times.append(now)
         return True
 
     def pause(self, key: K) -> float:
-        """Seconds that a truce still lasts; 0 when there is none."""
-        fight = self._fights.get(key)
-        return max(0.0, fight.until - self._clock()) if fight else 0.0
+        """Seconds that a pause still lasts; 0 when there is none."""
+        conflict = self._conflicts.get(key)
+        return max(0.0, conflict.until - self._clock()) if conflict else 0.0
 
     def is_first(self, key: K) -> bool:
-        """Whether the truce is the first of its fight, and so worth telling."""
-        fight = self._fights.get(key)
-        return fight is not None and fight.truces == 1
+        """Whether the pause is the first of its conflict, and so worth telling."""
+        conflict = self._conflicts.get(key)
+        return conflict is not None and conflict.pauses == 1
 
     def forget(self, over: Callable[[K], bool]) -> None:
         """Forget those that ``over`` says are over."""
-        for key in [key for key in self._fights if over(key)]:
-            del self._fights[key]
+        for key in [key for key in self._conflicts if over(key)]:
+            del self._conflicts[key]

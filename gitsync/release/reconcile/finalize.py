@@ -23,61 +23,60 @@ from gitsync.errors import (
     TerminalError,
     WebhookUnavailable,
 )
+from gitsync.release.clusters import TargetClusters
 from gitsync.release.desired import ref_of
+from gitsync.release.reconcile.engine import Engines
+from gitsync.release.reconcile.request import ReconcileRequest
+from gitsync.release.reconcile.uninstall import uninstall
 from gitsync.runtime.events import Event
 
 if TYPE_CHECKING:
-    from gitsync.api.helmrelease import HelmRelease
     from gitsync.cluster import Cluster
-    from gitsync.release.clusters import TargetClusters
-    from gitsync.release.reconcile.request import ReconcileRequest
-    from gitsync.runtime.interrupt import Interrupt
 
 
-async def leave(
-    clusters: TargetClusters, request: ReconcileRequest, release: HelmRelease, interrupt: Interrupt
-) -> None:
-    """Uninstall, unless nobody ever can: what was needed to get there is gone, or nothing was ever tried there (both as
-    Flux).
+async def uninstall_or_let_go(clusters: TargetClusters, engines: Engines, request: ReconcileRequest) -> None:
+    """Uninstall, unless nobody ever can: what was needed to get there is gone, or nothing was ever attempted there
+    (both as Flux).
 
-    Raises: as ``ActionRunner.uninstall`` and ``TargetClusters.of``.
+    Raises: as ``uninstall`` and ``TargetClusters.of``.
     """
     try:
-        request.target = await clusters.of(release)
-        await _uninstall(clusters.own.cluster, request, release, interrupt)
+        request.target = await clusters.of(request.release)
+        await _uninstall(clusters.own.cluster, engines, request)
     except GitsyncError as error:
         if isinstance(error, MissingRight):
             try:
-                await clusters.confirm(release)
+                await clusters.confirm(request.release)
             except ServiceAccountMissing as missing:
                 error = missing
-        if not _for_good(error, request):
+        if not _never_possible(error, request):
             raise error
         request.log.warning("release is let go without being uninstalled", why=error.message)
-        request.tell(Event("Warning", UNINSTALL_FAILED, f"let go without being uninstalled: {error.message}"))
+        text = f"let go without being uninstalled: {error.message}"
+        engines.writer.tell(request, Event("Warning", UNINSTALL_FAILED, text))
 
 
-def _for_good(error: GitsyncError, request: ReconcileRequest) -> bool:
+def _never_possible(error: GitsyncError, request: ReconcileRequest) -> bool:
     """Whether ``error`` keeps a release from ever being uninstalled where it is, or there is nothing to be."""
     if isinstance(error, KubeConfigMissing | ServiceAccountMissing):
         return True
-    never_tried = "lastAttemptedGeneration" not in request.status.old
-    return never_tried and isinstance(error, (KubeConfigRefused, ClusterUnavailable, *NO_ACCESS))
+    never_there = (KubeConfigRefused, ClusterUnavailable, *NO_ACCESS)
+    return isinstance(error, never_there) and not request.status.was_attempted
 
 
-async def _uninstall(cluster: Cluster, request: ReconcileRequest, release: HelmRelease, interrupt: Interrupt) -> None:
+async def _uninstall(cluster: Cluster, engines: Engines, request: ReconcileRequest) -> None:
     """``cluster`` is the HelmRelease's; where its namespace goes, what hinders that no longer counts."""
-    actions = request.target.actions
+    engine, ref = engines(request.target), ref_of(request.release)
     try:
-        await actions.uninstall(request, release, ref_of(release), interrupt)
+        await uninstall(engine, request, ref)
     except (TerminalError, WebhookUnavailable) as error:
-        if isinstance(error, MissingRight) or not await _is_leaving(cluster, request.key.namespace):
+        if isinstance(error, MissingRight) or not await _is_being_deleted(cluster, request.key.namespace):
             raise
         request.log.warning("namespace is being deleted, its release goes with it", why=error.message)
         with suppress(TerminalError, WebhookUnavailable):
-            await actions.uninstall(request, release, ref_of(release), interrupt, in_a_hurry=True)
+            await uninstall(engine, request, ref, without_waiting=True)
 
 
-async def _is_leaving(cluster: Cluster, namespace: str) -> bool:
+async def _is_being_deleted(cluster: Cluster, namespace: str) -> bool:
     live = await cluster.find(ObjectKey("", "Namespace", "", namespace))
     return live is None or "deletionTimestamp" in live["metadata"]

@@ -1,80 +1,59 @@
-"""One pass' view of one HelmRelease: its state, its status to be, its log lines' context."""
+"""What one pass over one HelmRelease is about. Data; nothing here changes the cluster."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
+from structlog.typing import FilteringBoundLogger as Logger
 
+from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.names import FIELD_MANAGER
 from gitsync.logs import commit_context
-from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.status.events import cause_of, news
-from gitsync.release.status.status import StatusBuilder, StatusData
-from gitsync.runtime.events import Event
+from gitsync.release.clusters import TargetCluster
+from gitsync.release.status.builder import StatusBuilder
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster
-    from gitsync.release.clusters import TargetCluster
-    from gitsync.runtime.recorder import EventRecorder
+    from gitsync.runtime.interrupt import Interrupt
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
-class ReconcileRequest:
-    """``key`` and ``manifest`` are the HelmRelease's, ``commit`` the one that last changed it (None: no commit did);
-    ``target`` is where the release is worked on in this pass.
-    """
+@dataclass
+class Subject:
+    """The HelmRelease that a status is written for. ``manifest`` is its newest state that is known, ``commit`` the one
+    that last changed it (None: no commit did), ``log`` has both in its lines."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        index: ReleaseIndex,
-        events: EventRecorder,
-        target: TargetCluster,
-        key: ObjectKey,
-        commit: CommitInfo | None,
-    ) -> None:
-        manifest = index.manifest(key)
-        assert manifest is not None
-        self._cluster = cluster
-        self._index = index
-        self._events = events
-        self.target = target
-        #: Whether it was worked on elsewhere, or by nobody, before.
-        self.changed_cluster = False
-        self.key = key
-        self.manifest: Manifest = manifest
-        self.commit = commit
-        self.log = log.bind(release=key, **(commit_context(commit) if commit else {}))
+    manifest: Manifest
+    commit: CommitInfo | None
+    log: Logger
+
+    @classmethod
+    def of(cls, manifest: Manifest, commit: CommitInfo | None) -> Subject:
+        """With a log for its lines."""
+        context = commit_context(commit) if commit else {}
+        return cls(manifest, commit, _log.bind(release=ObjectKey.of(manifest), **context))
+
+    @property
+    def key(self) -> ObjectKey:
+        """The HelmRelease's key."""
+        return ObjectKey.of(self.manifest)
 
     @property
     def status(self) -> StatusBuilder:
         """Builds on the status as last written."""
         return StatusBuilder(self.manifest)
 
-    async def write(self, status: StatusData) -> bool:
-        """Write the status unless it says what it said before, and Events for what is news. True when it was written.
 
-        Raises: NotFound.
-        """
-        old: dict[str, Any] = self.manifest.get("status") or {}
-        changed = {name: value for name, value in status.items() if old.get(name) != value}
-        changed |= {name: None for name in old if name not in status}
-        if not changed:
-            return False
-        self.manifest = await self._cluster.patch(
-            self.key, {"status": changed}, manager=FIELD_MANAGER, subresource="status"
-        )
-        self._index.update(self.key, self.manifest)
-        for event in news(old, status):
-            self.tell(event)
-        return True
+@dataclass
+class ReconcileRequest(Subject):
+    """One pass: ``release`` is the HelmRelease as it was at its beginning, ``target`` where it is worked on, and
+    ``interrupt`` is set when a newer state of it makes this pass pointless. ``changed_cluster``: it was worked on
+    elsewhere, or by nobody, before.
+    """
 
-    def tell(self, event: Event) -> None:
-        """Have an Event written about the HelmRelease, the commit added to its words."""
-        cause = cause_of(self.commit)
-        message = f"{event.message} ({cause})" if cause else event.message
-        self._events.record(self.manifest, replace(event, message=message))
+    release: HelmRelease
+    target: TargetCluster
+    interrupt: Interrupt
+    changed_cluster: bool = False

@@ -11,15 +11,17 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
-import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
+import orjson
+
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import TerminalError
+from gitsync.release.storage.canonical import digest, with_floats
 
 Status = Literal[
     "deployed",
@@ -43,6 +45,8 @@ OWNER_SELECTOR = "owner=helm"
 CHART_DIGEST = "gitsync.dev/chart-digest"
 VALUES_DIGEST = "gitsync.dev/values-digest"
 HOLDER = "gitsync.dev/holder"
+#: On a deployed record: how its tests went, "Succeeded" or "Failed".
+TESTS = "gitsync.dev/tests"
 #: On a failed record: the class of the error. One that merely was not ready in time may become ready later.
 FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
@@ -128,6 +132,20 @@ class Summary:
         return self.status.startswith("pending-") or self.status == "uninstalling"
 
 
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What identifies a release's content: its chart's digest and its values' digest."""
+
+    chart: str
+    values: str
+
+
+def digests_of(summary: Summary) -> Digests | None:
+    """What a record's annotations say it holds; None when they say nothing."""
+    chart, values = summary.annotations.get(CHART_DIGEST), summary.annotations.get(VALUES_DIGEST)
+    return Digests(chart, values) if chart and values else None
+
+
 def secret_name(release: str, version: int) -> str:
     """``sh.helm.release.v1.redis.v3``."""
     return f"sh.helm.release.v1.{release}.v{version}"
@@ -152,10 +170,12 @@ def encode(record: Record, *, storage_namespace: str = "", created: str = "", mo
     ``storage_namespace`` is where it is kept (default: the release's), ``created`` and ``modified`` seconds since the
     epoch as texts.
 
+    Takes time that grows with the record: call it in a thread.
+
     Raises: RecordError when it would be too large for the API server.
     """
     name = secret_name(record.name, record.version)
-    body = json.dumps(_to_helm(record), separators=(",", ":"), ensure_ascii=False).encode()
+    body = _dump(_to_helm(record))
     # Level 6 is within a few per cent of Helm's level 9 in size, at a third of the time.
     packed = base64.b64encode(base64.b64encode(gzip.compress(body, 6, mtime=0))).decode()
     if len(packed) > MAX_SECRET:
@@ -190,7 +210,7 @@ def encode(record: Record, *, storage_namespace: str = "", created: str = "", mo
 
 
 def decode(secret: Manifest) -> Record:
-    """The record in a Secret.
+    """The record in a Secret. Takes time that grows with the record: call it in a thread.
 
     Raises: RecordError when it is not one, is damaged, or unpacks to more than MAX_RECORD.
     """
@@ -198,7 +218,7 @@ def decode(secret: Manifest) -> Record:
     name = metadata["name"]
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"], validate=True), validate=True)
-        body = json.loads(_unpack(packed, name))
+        body = orjson.loads(_unpack(packed, name))
         return _from_helm(body, metadata)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, zlib.error) as error:
         raise RecordError(
@@ -215,12 +235,13 @@ _HOOK_FIELDS = ("name", "path", "kind", "manifest", "events", "weight")
 def checksum(record: Record) -> str:
     """``sha256:...`` over what a revision holds and a rollback to it brings back. Its status, times, description and
     how its hooks ran do not count, nor how numbers are written: Helm writes records anew, with every number a float.
+
+    Takes time that grows with the record: call it in a thread.
     """
     hooks = [[hook.get(name) or None for name in _HOOK_FIELDS] for hook in record.hooks]
     chart = record.chart.get("metadata") or {}
     held = [record.name, record.namespace, record.version, chart, record.config, record.manifest, hooks]
-    text = json.dumps(json.loads(json.dumps(held), parse_int=float), sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return digest(with_floats(held))
 
 
 def summarise(secret: Manifest) -> Summary | None:
@@ -237,6 +258,13 @@ def summarise(secret: Manifest) -> Summary | None:
         modified=str(labels.get("modifiedAt") or labels.get("createdAt") or ""),
         annotations=metadata.get("annotations") or {},
     )
+
+
+def _dump(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # an integer of more than 64 bits, which values may hold
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _unpack(packed: bytes, name: str) -> bytes:
@@ -298,17 +326,3 @@ def _from_helm(body: dict[str, Any], metadata: dict[str, Any]) -> Record:
         labels={key: value for key, value in labels.items() if key not in _SYSTEM_LABELS},
         annotations=metadata.get("annotations") or {},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """What identifies a release's content: its chart's digest and its values' digest."""
-
-    chart: str
-    values: str
-
-
-def digests_of(summary: Summary) -> Digests | None:
-    """What a record's annotations say it holds; None when they say nothing."""
-    chart, values = summary.annotations.get(CHART_DIGEST), summary.annotations.get(VALUES_DIGEST)
-    return Digests(chart, values) if chart and values else None

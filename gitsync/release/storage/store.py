@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,15 +26,21 @@ from gitsync.release.storage.record import (
     secret_key,
     summarise,
 )
+from gitsync.runtime.alongside import together
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
 
 
+#: Records that are packed or unpacked at once.
+CODED_AT_ONCE = 2
+
+
 class RecordStore:
     """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
 
-    ``holder`` is the mark that this agent puts on a record while it works on it.
+    ``holder`` is the mark that this agent puts on a record while it works on it. Records are packed and unpacked in
+    threads, a few at a time: each may take a tenth of a second and some ten megabytes.
     """
 
     def __init__(self, cluster: Cluster, holder: str) -> None:
@@ -43,6 +50,7 @@ class RecordStore:
         self._deleted: set[ObjectKey] = set()
         self._underway: dict[ObjectKey, WatchEvent | None] = {}
         self._listeners: list[Callable[[str, str], None]] = []
+        self._coding = asyncio.Semaphore(CODED_AT_ONCE)
 
     @asynccontextmanager
     async def watching(self, namespace: str = "") -> AsyncIterator[Informer]:
@@ -74,17 +82,15 @@ class RecordStore:
 
     async def read(self, namespace: str, release: str, revision: int) -> Record:
         """One revision with its payload. Raises: NotFound, RecordError."""
-        return decode(await self._cluster.get(secret_key(namespace, release, revision)))
+        secret = await self._cluster.get(secret_key(namespace, release, revision))
+        async with self._coding:
+            return await asyncio.to_thread(decode, secret)
 
     async def in_cluster(self, namespace: str, release: str) -> list[Record]:
-        """The revisions whose objects may be in the cluster, oldest first: the last one deployed, and what was tried
-        since, even if it failed half way (Helm forgets the objects of those). Empty when there is none."""
-        known = self.revisions(namespace, release)
-        since = max((item.version for item in known if item.status == "deployed"), default=0) or max(
-            (item.version for item in known if item.status == "superseded"), default=0
-        )
-        wanted = [item for item in known if item.version >= since and item.status != "uninstalled"]
-        return [await self.read(namespace, release, item.version) for item in wanted]
+        """The revisions whose objects may be in the cluster, oldest first (see ``may_be_in_cluster``). Empty when there
+        is none."""
+        wanted = may_be_in_cluster(self.revisions(namespace, release))
+        return await together(self.read(namespace, release, item.version) for item in wanted)
 
     async def create(self, record: Record, namespace: str) -> Record:
         """Store a new revision, marked as held by this agent.
@@ -92,7 +98,7 @@ class RecordStore:
         Raises: RetryableError when somebody else has begun that revision meanwhile; RecordError.
         """
         held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
-        secret = encode(held, storage_namespace=namespace, created=str(int(time.time())))
+        secret = await self._encoded(held, storage_namespace=namespace, created=str(int(time.time())))
         try:
             with self._writing(ObjectKey.of(secret)):
                 self._written(await self._cluster.create(secret, manager=HELM_RECORD_MANAGER))
@@ -105,7 +111,7 @@ class RecordStore:
 
     async def update(self, record: Record, namespace: str) -> None:
         """Rewrite a revision. Raises: NotFound when it is gone."""
-        secret = encode(record, storage_namespace=namespace, modified=str(int(time.time())))
+        secret = await self._encoded(record, storage_namespace=namespace, modified=str(int(time.time())))
         with self._writing(ObjectKey.of(secret)):
             self._written(await self._cluster.replace(secret, manager=HELM_RECORD_MANAGER))
 
@@ -117,6 +123,10 @@ class RecordStore:
         with self._writing(key):
             self._written(await self._cluster.patch(key, body, manager=HELM_RECORD_MANAGER))
 
+    async def delete_all(self, namespace: str, release: str, revisions: Iterable[int]) -> None:
+        """Remove revisions, all at once. Those that are gone already are no error."""
+        await together(self.delete(namespace, release, revision) for revision in revisions)
+
     async def delete(self, namespace: str, release: str, revision: int) -> None:
         """Remove a revision; nothing happens when it is gone already."""
         key = secret_key(namespace, release, revision)
@@ -124,6 +134,10 @@ class RecordStore:
             await self._cluster.delete(key)
             self._deleted.add(key)
             self._drop((namespace, release), revision, None)
+
+    async def _encoded(self, record: Record, **times: str) -> Manifest:
+        async with self._coding:
+            return await asyncio.to_thread(encode, record, **times)
 
     @contextmanager
     def _writing(self, key: ObjectKey) -> Iterator[None]:
@@ -188,3 +202,16 @@ class RecordStore:
         if not revisions:
             del self._releases[release]
         return True
+
+
+def may_be_in_cluster(revisions: Sequence[Summary]) -> list[Summary]:
+    """Of a release's revisions, oldest first, those whose objects may be in the cluster: the last one deployed, and
+    what was attempted since, even if it failed half way (Helm forgets the objects of those). An uninstall takes all
+    before it away. Pure.
+    """
+    after = max((item.version for item in revisions if item.status == "uninstalled"), default=0)
+    known = [item for item in revisions if item.version > after]
+    since = max((item.version for item in known if item.status == "deployed"), default=0) or max(
+        (item.version for item in known if item.status == "superseded"), default=0
+    )
+    return [item for item in known if item.version >= since]

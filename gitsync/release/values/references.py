@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import KubeConfigMissing
-from gitsync.release.access import kubeconfig_in, kubeconfig_keys
 from gitsync.release.storage.record import SECRET_TYPE
-from gitsync.release.values.compose import Texts, compose, secrets_in, texts_of
+from gitsync.release.values.compose import Texts, compose, secrets_in, text_in, texts_of
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
 
 #: Helm's own records are Secrets too, many and large; nobody takes values from them.
 _FIELDS = {"Secret": f"type!={SECRET_TYPE}", "ConfigMap": ""}
+#: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
+_KUBECONFIG_KEYS = ("value", "value.yaml")
 
 
 class References:
@@ -157,3 +158,20 @@ def _data_only(manifest: Manifest) -> Manifest:
     metadata = manifest["metadata"]
     kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
     return {"metadata": kept, "data": manifest.get("data") or {}}
+
+
+def kubeconfig_keys(release: HelmRelease) -> tuple[str, ...]:
+    """The keys of its Secret that a kubeconfig is looked for in, in this order."""
+    kube_config = release.spec.kube_config
+    named = kube_config.secret_ref.key if kube_config and kube_config.secret_ref else None
+    return (named,) if named else _KUBECONFIG_KEYS
+
+
+def kubeconfig_in(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None]) -> str | None:
+    """The text of the kubeconfig that a release refers to, None when it is not there. ``find`` gives Secrets."""
+    key = release.kubeconfig_secret
+    manifest = find(key) if key is not None else None
+    if key is None or manifest is None:
+        return None
+    texts = (text_in(key, manifest, name) for name in kubeconfig_keys(release))
+    return next((text for text in texts if text), None)

@@ -7,37 +7,35 @@ the place of the new chart's default values, and its own values stay where the n
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gitsync.charts import Chart, over_defaults, with_values
 from gitsync.release.desired import DesiredRelease
+from gitsync.release.storage.canonical import digest
 from gitsync.release.storage.store import RecordStore
 
 
-async def preserving(records: RecordStore, target: DesiredRelease) -> DesiredRelease:
-    """``target`` with the values of the revision that is deployed (else the newest) below its own; as it is when there
+async def with_preserved_values(records: RecordStore, desired: DesiredRelease) -> DesiredRelease:
+    """``desired`` with the values of the revision that is deployed (else the newest) below its own; as it is when there
     is none. Its digests stay, for they say what is asked for.
 
     Raises: NotFound, RecordError, ValuesError.
     """
-    known = records.revisions(target.ref.storage, target.ref.name)
+    known = records.revisions(desired.ref.storage, desired.ref.name)
     deployed = [item for item in known if item.status == "deployed"] or known
     if not deployed:
-        return target
-    record = await records.read(target.ref.storage, target.ref.name, deployed[-1].version)
+        return desired
+    record = await records.read(desired.ref.storage, desired.ref.name, deployed[-1].version)
     defaults = await asyncio.to_thread(over_defaults, record.config, record.chart.get("values") or {})
-    text = json.dumps([target.chart.digest, defaults], sort_keys=True)
-    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    identity = await asyncio.to_thread(digest, [desired.chart.digest, defaults])
 
     async def load() -> Chart:
-        return await asyncio.to_thread(with_values, await target.chart.load(), defaults, digest)
+        return await asyncio.to_thread(with_values, await desired.chart.load(), defaults, identity)
 
-    chart = replace(target.chart, digest=digest, load=load)
-    return replace(target, chart=chart, values=coalesce(target.values, record.config))
+    chart = replace(desired.chart, digest=identity, load=load)
+    return replace(desired, chart=chart, values=coalesce(desired.values, record.config))
 
 
 def coalesce(values: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from gitsync.release.reconcile.remediation import candidates, mismatch
-from gitsync.release.reconcile.test import TESTS
 from gitsync.release.revision import content_of
 from gitsync.release.storage.record import (
     CHART_DIGEST,
+    TESTS,
     VALUES_DIGEST,
     Digests,
     Record,

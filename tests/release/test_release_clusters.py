@@ -1,4 +1,4 @@
-"""Sites are made for those who need one, shared by all who need the same, and closed with the last."""
+"""Target clusters are made for those who need one, shared by all who need the same, and closed with the last."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.apply.claims import ObjectClaims
-from gitsync.cel.expressions import Expressions
-from gitsync.charts import Charts
 from gitsync.cluster import Cluster
 from gitsync.errors import (
     ClusterUnavailable,
@@ -25,11 +21,8 @@ from gitsync.errors import (
     ServiceAccountMissing,
 )
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.clusters import TargetClusters
-from gitsync.release.controller import SiteBuilder
-from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.values.references import References
-from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 
 REMOTE: dict[str, Any] = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
@@ -47,15 +40,6 @@ def release(namespace: str, name: str = "redis", *, source: str = "", **spec: An
     )
 
 
-def unasked() -> WantedObjects:
-    """No release that could want anything."""
-
-    async def objects_of(release: HelmRelease) -> frozenset[ObjectKey]:
-        return frozenset()
-
-    return WantedObjects(ReleaseIndex(), ObjectClaims(), objects_of, lambda _: None)
-
-
 @pytest.fixture
 async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
     async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
@@ -63,14 +47,13 @@ async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def sites(cluster: Cluster, tmp_path: Path) -> AsyncIterator[TargetClusters]:
-    async with made(cluster, tmp_path, PLAIN) as running:
+async def clusters(cluster: Cluster) -> AsyncIterator[TargetClusters]:
+    async with made(cluster, PLAIN) as running:
         yield running
 
 
-def made(cluster: Cluster, directory: Path, rules: AccessRules) -> TargetClusters:
-    build = SiteBuilder(Charts(), Expressions(), "test", 4, lambda _: None, unasked())
-    return TargetClusters(cluster, build, References(cluster, lambda *_: None), rules)
+def made(cluster: Cluster, rules: AccessRules) -> TargetClusters:
+    return TargetClusters(cluster, AgentIdentity("test", 4), References(cluster, lambda *_: None), rules)
 
 
 def secret(plane: Plane, namespace: str, comment: str = "") -> dict[str, Any]:
@@ -92,15 +75,17 @@ def secret(plane: Plane, namespace: str, comment: str = "") -> dict[str, Any]:
 
 
 async def test_a_release_that_asks_for_nothing_costs_nothing(
-    cluster: Cluster, sites: TargetClusters, namespace: str
+    cluster: Cluster, clusters: TargetClusters, namespace: str
 ) -> None:
     before = cluster.requests.total()
-    assert await sites.of(release(namespace)) is sites.own
-    assert sites.at(release(namespace).key) is sites.own
+    assert await clusters.of(release(namespace)) is clusters.own
+    assert clusters.at(release(namespace).key) is clusters.own
     assert cluster.requests.total() == before
 
 
-async def test_releases_of_one_account_share_a_site(cluster: Cluster, sites: TargetClusters, namespace: str) -> None:
+async def test_releases_of_one_account_share_a_target_cluster(
+    cluster: Cluster, clusters: TargetClusters, namespace: str
+) -> None:
     one, two = (release(namespace, name, serviceAccountName="default") for name in ("one", "two"))
     bound = {"kind": "ServiceAccount", "name": "default", "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
@@ -112,75 +97,73 @@ async def test_releases_of_one_account_share_a_site(cluster: Cluster, sites: Tar
     }
     await cluster.apply({**binding, "metadata": {"name": "all", "namespace": namespace}}, manager="test")
 
-    site = await sites.of(one)
+    target = await clusters.of(one)
     before = cluster.requests.total()
-    assert await sites.of(two) is site
-    assert await sites.of(one) is site is sites.at(one.key)
+    assert await clusters.of(two) is target
+    assert await clusters.of(one) is target is clusters.at(one.key)
     assert cluster.requests.total() == before, "watches are shared, and what is known is not asked for again"
 
-    await sites.leave(one.key)
-    assert sites.at(one.key) is sites.own
-    assert await sites.of(two) is site
-    await sites.of(release(namespace, "two"))  # it asks for no account any more
+    await clusters.forget(one.key)
+    assert clusters.at(one.key) is clusters.own
+    assert await clusters.of(two) is target
+    await clusters.of(release(namespace, "two"))  # it asks for no account any more
     with pytest.raises(ClusterUnavailable):
-        async with site.cluster.watch("", "Secret", namespace=namespace):
+        async with target.cluster.watch("", "Secret", namespace=namespace):
             pass
     assert await cluster.served(), "the agent's own connection goes on"
 
 
-async def test_the_default_account_is_for_those_that_name_none(
-    cluster: Cluster, namespace: str, tmp_path: Path
-) -> None:
-    async with made(cluster, tmp_path, AccessRules(default_service_account="nobody")) as sites:
+async def test_the_default_account_is_for_those_that_name_none(cluster: Cluster, namespace: str) -> None:
+    async with made(cluster, AccessRules(default_service_account="nobody")) as clusters:
         with pytest.raises(ServiceAccountMissing, match=f"ServiceAccount {namespace}/nobody does not exist"):
-            await sites.of(release(namespace))
+            await clusters.of(release(namespace))
         with pytest.raises(ServiceAccountMissing, match=f"ServiceAccount {namespace}/other does not exist"):
-            await sites.of(release(namespace, serviceAccountName="other"))
+            await clusters.of(release(namespace, serviceAccountName="other"))
 
 
-async def test_another_kubeconfig_is_another_site(
-    cluster: Cluster, control_plane: Plane, sites: TargetClusters, namespace: str
+async def test_another_kubeconfig_is_another_target_cluster(
+    cluster: Cluster, control_plane: Plane, clusters: TargetClusters, namespace: str
 ) -> None:
     one, two = release(namespace, "one", **REMOTE), release(namespace, "two", **REMOTE)
     with pytest.raises(KubeConfigMissing, match=f"Secret/{namespace}/remote with key config does not exist"):
-        await sites.of(one)
+        await clusters.of(one)
     await cluster.apply(secret(control_plane, namespace), manager="test")
-    await watched(sites, one)
-    site = await sites.of(one)
-    assert await sites.of(two) is site
-    assert site.cluster is not cluster
-    assert await site.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
+    await watched(clusters, one)
+    target = await clusters.of(one)
+    assert await clusters.of(two) is target
+    assert target.cluster is not cluster
+    assert await target.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
 
     await cluster.apply(secret(control_plane, namespace, "another"), manager="test")
-    await watched(sites, one, "another")
-    other = await sites.of(one)
-    assert other is not site
-    assert await site.cluster.find(ObjectKey("", "Secret", namespace, "remote")), "the other release uses it still"
-    assert await sites.of(two) is other
+    await watched(clusters, one, "another")
+    other = await clusters.of(one)
+    assert other is not target
+    assert await target.cluster.find(ObjectKey("", "Secret", namespace, "remote")), "the other release uses it still"
+    assert await clusters.of(two) is other
     with pytest.raises(ClusterUnavailable, match="closed"):
-        await site.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
+        await target.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
 
 
 async def test_a_kubeconfig_that_is_refused_is_refused_until_it_is_another(
-    cluster: Cluster, control_plane: Plane, sites: TargetClusters, namespace: str
+    cluster: Cluster, control_plane: Plane, clusters: TargetClusters, namespace: str
 ) -> None:
     bad = secret(control_plane, namespace)
     bad["data"]["config"] = base64.b64encode(b"current-context: none").decode()
     await cluster.apply(bad, manager="test")
     for _ in range(2):
         with pytest.raises(KubeConfigRefused, match="it has no context of the name that is used"):
-            await sites.of(release(namespace, **REMOTE))
+            await clusters.of(release(namespace, **REMOTE))
     await cluster.apply(secret(control_plane, namespace), manager="test")
-    await watched(sites, release(namespace, **REMOTE), "token")
-    assert await sites.of(release(namespace, **REMOTE)) is not sites.own
+    await watched(clusters, release(namespace, **REMOTE), "token")
+    assert await clusters.of(release(namespace, **REMOTE)) is not clusters.own
 
 
-async def watched(sites: TargetClusters, of: HelmRelease, containing: str = "") -> None:
+async def watched(clusters: TargetClusters, of: HelmRelease, containing: str = "") -> None:
     """Wait until the watch of the Secret has brought a kubeconfig with this in it."""
     async with asyncio.timeout(60):
         while True:
             try:
-                if containing in await sites._references.kubeconfig(of):
+                if containing in await clusters._references.kubeconfig(of):
                     return
             except KubeConfigMissing:
                 pass

@@ -1,0 +1,148 @@
+"""What the actions on the releases of one target cluster work with, and the words and statuses that they share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gitsync.cel.expressions import Expressions
+from gitsync.errors import TerminalError
+from gitsync.release.action.deploy import Deployer
+from gitsync.release.action.options import deploy_options, uninstall_options
+from gitsync.release.action.uninstall import Uninstaller, UninstallOptions
+from gitsync.release.clusters import TargetCluster
+from gitsync.release.desired import DesiredRelease, ref_of
+from gitsync.release.reconcile.facts import policy_of
+from gitsync.release.reconcile.request import ReconcileRequest
+from gitsync.release.reconcile.writer import StatusWriter
+from gitsync.release.render import Renderer
+from gitsync.release.revision import ActionOptions, CountedAction, DeployAction, Deployed
+from gitsync.release.status.builder import DeployedRevision
+from gitsync.release.status.events import cause_of
+from gitsync.release.status.history import running, snapshot_of, succeeded
+from gitsync.release.status.observed import StatusData
+from gitsync.release.storage.record import Record
+from gitsync.release.wanted import WantedObjects
+
+if TYPE_CHECKING:
+    from gitsync.release.revision import ReleaseRef
+    from gitsync.release.storage.store import RecordStore
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The parts. All they know of a release comes with the request."""
+
+    target: TargetCluster
+    deployer: Deployer
+    uninstaller: Uninstaller
+    renderer: Renderer
+    writer: StatusWriter
+    expressions: Expressions
+    wanted: WantedObjects
+
+    @property
+    def records(self) -> RecordStore:
+        """Helm's records in the target cluster."""
+        return self.target.records
+
+    def options(self, request: ReconcileRequest, action: DeployAction, cause: str = "") -> ActionOptions:
+        """How an action is to behave; ``cause`` is the commit's words unless given."""
+        claims = self.wanted.of(request.release)
+        cause = cause or cause_of(request.commit)
+        return deploy_options(request.release, action, cause, self.expressions, claims.others, claims.claim)
+
+    def uninstall_options(self, request: ReconcileRequest, ref: ReleaseRef) -> UninstallOptions:
+        """How an uninstall is to behave. Of a release that the HelmRelease leaves, what it has under its new name, too,
+        is wanted."""
+        claims = self.wanted.of(request.release)
+        same = ref == ref_of(request.release) and not request.release.metadata.deletion_timestamp
+        return uninstall_options(request.release, claims.others if same else claims.renamed)
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Makes an engine for each target cluster."""
+
+    renderer: Renderer
+    writer: StatusWriter
+    expressions: Expressions
+    wanted: WantedObjects
+
+    def __call__(self, target: TargetCluster) -> Engine:
+        """Costs nothing: whatever is shared is the target's."""
+        deployer = Deployer(target.cluster, target.records, target.slots)
+        uninstaller = Uninstaller(target.cluster, target.records)
+        return Engine(target, deployer, uninstaller, self.renderer, self.writer, self.expressions, self.wanted)
+
+
+async def newest_record(engine: Engine, ref: ReleaseRef) -> Record:
+    """The newest revision, with its payload. Raises: NotFound when it has gone meanwhile; RecordError."""
+    newest = engine.records.latest(ref.storage, ref.name)
+    return await engine.records.read(ref.storage, ref.name, newest.version if newest else 0)
+
+
+async def deployed_revision(record: Record, desired: DesiredRelease, action: CountedAction) -> DeployedRevision:
+    """A revision as the status tells of it."""
+    snapshot = await asyncio.to_thread(snapshot_of, record)
+    return DeployedRevision(succeeded(action, record), snapshot, desired.ref.storage, desired.attempt, action)
+
+
+async def write_deployed(
+    engine: Engine, request: ReconcileRequest, desired: DesiredRelease, deployed: Deployed, action: CountedAction
+) -> float | None:
+    """Say that a revision was deployed: Ready, or with its tests still to come. Returns seconds until they are."""
+    revision = await deployed_revision(deployed.record, desired, action)
+    spec = request.release.spec
+    if not spec.test.enable:
+        await engine.writer.write(request, request.status.released(revision, deployed.inventory))
+        return None
+    message = running("test", spec.timeout_of("test"))
+    await engine.writer.write(request, request.status.testing(revision, deployed.inventory, message))
+    return 0.0
+
+
+async def write_failed(
+    engine: Engine,
+    request: ReconcileRequest,
+    desired: DesiredRelease,
+    action: CountedAction,
+    error: TerminalError,
+    tested: Record | None = None,
+) -> float | None:
+    """Say that an attempt failed; ``tested`` is the revision whose tests did. Returns seconds until the next pass."""
+    policy = policy_of(request.release, request.status, action)
+    failures = request.status.failures(action, desired.attempt) + 1
+    forever = policy.strategy.retries_forever
+    exhausted = not forever and policy.remediation.exhausted(failures)
+    record = tested or await _failed_record(engine, desired.ref)
+    past = await revision_fields(request, record, desired.ref) if record is not None else {}
+    status = request.status.failed(
+        action, error.told, desired.attempt, past, exhausted=exhausted, tests=tested is not None
+    )
+    hint = error.hint or ("the next commit that changes this release tries again" if exhausted else "")
+    request.log.error(
+        f"{action} retries exhausted" if exhausted else f"{action} failed, will be tried again",
+        error=error,
+        tries=failures,
+        **({"hint": hint} if hint else {}),
+    )
+    await engine.writer.write(request, status)
+    if forever:
+        return policy.strategy.retry_interval
+    return None if exhausted and not policy.remediation.remediates_last_failure() else 0.0
+
+
+async def revision_fields(request: ReconcileRequest, record: Record, ref: ReleaseRef) -> StatusData:
+    """The status' fields about a release and its revisions, after one more."""
+    return request.status.with_revision(await asyncio.to_thread(snapshot_of, record), ref.storage)
+
+
+async def _failed_record(engine: Engine, ref: ReleaseRef) -> Record | None:
+    """The revision that has just failed, which the status is to know: a release is moved by that, too. None when none
+    was begun."""
+    newest = engine.records.latest(ref.storage, ref.name)
+    if newest is None or newest.status != "failed":
+        return None
+    return await engine.records.read(ref.storage, ref.name, newest.version)

@@ -1,0 +1,192 @@
+"""Finding the facts about a release, in the order in which ``decide`` asks for them: for the agent and ``gitsync
+plan``.
+
+Nothing here changes anything. What keeps a release from being what it asks for is a fact too (``Facts.hindrance``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.apply.readiness import check_expressions
+from gitsync.errors import (
+    BlockedError,
+    ChartError,
+    CrossNamespaceRefused,
+    FieldErrors,
+    FieldNotSupported,
+    GitsyncError,
+    KubeConfigRefused,
+    ReleaseNameTaken,
+    RenderError,
+    ValuesError,
+)
+from gitsync.release.access import AccessRules
+from gitsync.release.clusters import TargetCluster
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.release_owners import Claim, ReleaseOwners
+from gitsync.release.desired import DesiredRelease, desired_release, ref_of, replaced_release
+from gitsync.release.reconcile.decide import Decision, Unknown, decide
+from gitsync.release.reconcile.facts import (
+    Facts,
+    active_remediation,
+    install_retries_exhausted,
+    policy_of_tests,
+)
+from gitsync.release.render import Renderer
+from gitsync.release.revision import ReleaseRef, action_of, context_of, holds
+from gitsync.release.status.observed import ObservedStatus
+from gitsync.release.storage.record import Record
+from gitsync.release.unsupported import refused
+from gitsync.sources.chart import ChartArtifact
+
+if TYPE_CHECKING:
+    from gitsync.cel.expressions import Expressions
+
+#: What resolving a HelmRelease may raise that is a fact about it, and not the environment's fault.
+_HINDRANCES = (BlockedError, ChartError, CrossNamespaceRefused, KubeConfigRefused)
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Where a release's facts come from: its target cluster, its chart, its values with those scalars of them that are
+    out of Secrets, and whether what it depends on is ready."""
+
+    target: Callable[[HelmRelease], Awaitable[TargetCluster]]
+    chart: Callable[[HelmRelease], Awaitable[ChartArtifact]]
+    values: Callable[[HelmRelease], Awaitable[tuple[dict[str, Any], frozenset[str]]]]
+    dependencies_ready: Callable[[HelmRelease], Awaitable[bool]]
+
+
+@dataclass
+class FactFinder:
+    """Finds the facts about one release, for one decision. ``status`` is the HelmRelease's.
+
+    ``desired``, ``target`` and ``compared`` are None until they are found; ``compared`` is the newest revision, where
+    its payload was asked for. ``given_up_to`` is the HelmRelease that wants what this one is deployed as and is to be
+    no longer.
+    """
+
+    release: HelmRelease
+    status: ObservedStatus
+    lookups: Lookups
+    renderer: Renderer
+    owners: ReleaseOwners
+    clock: Callable[[], float] = time.time
+    desired: DesiredRelease | None = None
+    target: TargetCluster | None = None
+    compared: Record | None = field(default=None, repr=False)
+    given_up_to: ObjectKey | None = None
+
+    async def decision(self, facts: Facts) -> tuple[Facts, Decision]:
+        """The decision that follows from ``facts`` and from what has to be found out for it, and all these facts.
+
+        Raises: RetryableError and ApiErrors when the environment does not answer.
+        """
+        while isinstance(found := decide(facts), Unknown):
+            facts = await self._find(facts, found)
+        return facts, found
+
+    async def _find(self, facts: Facts, unknown: Unknown) -> Facts:
+        match unknown:
+            case Unknown.DESIRED:
+                return await self._find_desired(facts)
+            case Unknown.CONTENT:
+                return await self._find_content(facts)
+            case Unknown.DEPENDENCIES:
+                return replace(facts, dependencies_ready=await self.lookups.dependencies_ready(self.release))
+
+    async def _find_desired(self, facts: Facts) -> Facts:
+        try:
+            self.target = target = await self.lookups.target(self.release)
+            chart = await self.lookups.chart(self.release)
+            values, secrets = await self.lookups.values(self.release)
+        except _HINDRANCES as error:
+            return replace(facts, hindrance=error)
+        self.desired = await asyncio.to_thread(desired_release, self.release, chart, values, secrets)
+        return self._with_desired(facts, self.desired, target)
+
+    def _with_desired(self, facts: Facts, desired: DesiredRelease, target: TargetCluster) -> Facts:
+        """What follows from knowing what the release is to be. Costs no request."""
+        release, status, ref, records = self.release, self.status, desired.ref, target.records
+        remediation = active_remediation(release, status, desired.attempt)
+        return replace(
+            facts,
+            ref=ref,
+            wanted=desired.digests,
+            newest=records.latest(ref.storage, ref.name),
+            holder=records.holder,
+            now=self.clock(),
+            timeout=release.spec.timeout_of("upgrade"),
+            remediation=remediation,
+            install_retries_exhausted=install_retries_exhausted(release, status, desired.attempt),
+            tests=policy_of_tests(release, remediation.action),
+            force_requested=status.force_requested,
+            replaced=self._replaced(desired, target),
+        )
+
+    def _replaced(self, desired: DesiredRelease, target: TargetCluster) -> ReleaseRef | None:
+        """What the release is deployed as and is to be no longer, unless that is gone already, or is now the release of
+        another HelmRelease: then nothing of it is uninstalled."""
+        last = self.status.last_ref
+        newest = target.records.latest(last.storage, last.name) if last is not None else None
+        if last is None or newest is None or newest.status == "uninstalled":
+            return None
+        replaced = replaced_release(self.release, desired, last, self.status.last_chart)
+        was = Claim(last.name, last.storage, self.release.kubeconfig_secret)
+        if replaced is not None and was != Claim.of(self.release):
+            self.given_up_to = self.owners.owner(was, but=self.release.key)
+        return replaced if self.given_up_to is None else None
+
+    async def _find_content(self, facts: Facts) -> Facts:
+        """Whether the newest revision, which somebody else wrote or changed, holds what is wanted."""
+        desired, target, newest = self.desired, self.target, facts.newest
+        if desired is None or target is None or newest is None:
+            raise ValueError("there is no revision to compare with what is wanted")
+        self.compared = record = await target.records.read(desired.ref.storage, desired.ref.name, newest.version)
+        if record.status != "deployed":
+            return replace(facts, same_content=False)
+        try:
+            context = context_of(desired.ref, record.version, action_of(record))
+            rendered = await self.renderer.render(desired, context, target.cluster)
+        except (ValuesError, RenderError) as error:
+            return replace(facts, hindrance=error)
+        return replace(facts, same_content=await asyncio.to_thread(holds, record, rendered, desired.values))
+
+
+async def facts_of_spec(
+    release: HelmRelease, index: ReleaseIndex, rules: AccessRules, expressions: Expressions
+) -> Facts:
+    """The facts that a HelmRelease and its neighbours alone give: what it asks for is not resolved yet."""
+    if release.spec.suspend:
+        return Facts(suspended=True)
+    return Facts(hindrance=await _hindrance(release, index, rules, expressions))
+
+
+async def _hindrance(
+    release: HelmRelease, index: ReleaseIndex, rules: AccessRules, expressions: Expressions
+) -> GitsyncError | None:
+    if fields := refused(release):
+        return FieldNotSupported(f"not supported yet: {', '.join(fields)}", hint="remove it")
+    try:
+        await check_expressions(release, expressions)
+    except FieldErrors as error:
+        return error
+    if (cycle := index.cycle_of(release.key)) is not None:  # a member of one says so, whatever else is true of it
+        return cycle
+    if (other := index.owners.winner(release.key)) is not None:
+        return ReleaseNameTaken(
+            f"release {ref_of(release)} is already managed by HelmRelease {other.namespace}/{other.name}",
+            hint="give one of them another spec.releaseName, or delete one: the other takes the release over as it is",
+        )
+    try:
+        rules.check(release)
+    except CrossNamespaceRefused as error:
+        return error
+    return None

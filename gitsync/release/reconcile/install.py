@@ -1,0 +1,99 @@
+"""Bringing about what is desired: install, upgrade, and going on with either after an interruption."""
+
+from __future__ import annotations
+
+import time
+
+from gitsync.errors import (
+    PASSING,
+    ChartError,
+    GitsyncError,
+    KindUnknown,
+    MissingRight,
+    NamespaceTerminating,
+    NotFound,
+    QuotaExceeded,
+    ReleaseNotAllowed,
+    TerminalError,
+)
+from gitsync.release.desired import DesiredRelease
+from gitsync.release.masking import without_secrets
+from gitsync.release.reconcile.decide import NextAction
+from gitsync.release.reconcile.engine import Engine, write_deployed, write_failed
+from gitsync.release.reconcile.request import ReconcileRequest
+from gitsync.release.revision import CountedAction, Deployed
+from gitsync.release.status.history import running
+from gitsync.runtime.alongside import alongside
+from gitsync.text import listed
+
+
+async def install_or_upgrade(
+    engine: Engine, request: ReconcileRequest, desired: DesiredRelease, next_action: NextAction
+) -> float | None:
+    """Make a revision of what is desired. Returns seconds until the next pass, None for when woken.
+
+    Raises: ChartError (ValuesError, RenderError) before anything was changed; RetryableError, with the record left
+    pending (ReleaseNotAllowed for want of a right); Superseded.
+    """
+    action = _action(engine, desired, next_action)
+    underway = request.status.progressing(
+        running(action, request.release.spec.timeout_of(action)), desired.attempt, action
+    )
+    started = time.monotonic()
+    if request.status.is_stalled:  # by a template that fails, and will again: nothing is said as long as it does
+        revisions = engine.records.revisions(desired.ref.storage, desired.ref.name)
+        render = engine.renderer.content(request.target, desired, action)
+        await render(1 + max((item.version for item in revisions), default=0))
+    if next_action is NextAction.RESUME and not request.status.is_retrying:  # else it was said why it is done again
+        request.log.info("taking up what was interrupted", action=action)
+    try:
+        # Said while the first steps are taken already.
+        async with alongside(engine.writer.write(request, underway)):
+            with engine.writer.progress(request, action):
+                deployed = await _deploy(engine, request, desired, action, resume=next_action is NextAction.RESUME)
+    except (MissingRight, QuotaExceeded, NamespaceTerminating) as error:
+        raise ReleaseNotAllowed(error.message, action=action, hint=error.hint) from error
+    except (ChartError, KindUnknown, NotFound, *PASSING):
+        raise
+    except TerminalError as error:
+        return await write_failed(engine, request, desired, action, error)
+    _log_success(request, action, deployed, time.monotonic() - started)
+    again = await write_deployed(engine, request, desired, deployed, action)
+    # Drift is looked for in passes that find the release in sync, the first of them at once.
+    return again if request.release.spec.drift_detection.mode == "disabled" else 0.0
+
+
+async def _deploy(
+    engine: Engine, request: ReconcileRequest, desired: DesiredRelease, action: CountedAction, *, resume: bool
+) -> Deployed:
+    options = engine.options(request, action)
+    content = engine.renderer.content(request.target, desired, action)
+    try:
+        if resume:
+            return await engine.deployer.resume(desired.ref, content, options, request.interrupt)
+        return await engine.deployer.deploy(desired.ref, action, content, options, request.interrupt)
+    except GitsyncError as error:
+        raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
+
+
+def _action(engine: Engine, desired: DesiredRelease, next_action: NextAction) -> CountedAction:
+    """What the revision is made by: an install where there is none, or where the one under way is an install."""
+    newest = engine.records.latest(desired.ref.storage, desired.ref.name)
+    if next_action is NextAction.INSTALL or newest is None:
+        return "install"
+    return "install" if next_action is NextAction.RESUME and newest.status == "pending-install" else "upgrade"
+
+
+def _log_success(request: ReconcileRequest, action: CountedAction, deployed: Deployed, took: float) -> None:
+    record, delta = deployed.record, deployed.delta
+    # Said before the status is written: that wakes dependents, and theirs are the lines after this one.
+    request.log.info(
+        f"release {action}{'ed' if action == 'install' else 'd'}",
+        revision=record.version,
+        chart=f"{record.chart_name}-{record.chart_version}",
+        created=len(delta.created),
+        changed=len(delta.changed),
+        deleted=len(delta.removed),
+        **({"kept": listed(delta.kept)} if delta.kept else {}),
+        took=took,
+    )

@@ -1,0 +1,95 @@
+"""Releases that cannot go on: those that wait for others, and those that nothing but another input helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.errors import (
+    BlockedError,
+    DependencyCycle,
+    DependencyMissing,
+    GitsyncError,
+    KubeConfigMissing,
+    ObjectTaken,
+    ValuesMissing,
+)
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.readyexpr import evaluate_ready_exprs, with_ready_expr
+from gitsync.release.dependencies.waiters import Waiters
+from gitsync.release.reconcile.request import ReconcileRequest, Subject
+from gitsync.release.reconcile.writer import StatusWriter
+from gitsync.release.status.observed import StatusData
+from gitsync.release.status.reasons import blocked_reason, stalled_reason
+from gitsync.runtime.once import Once
+
+if TYPE_CHECKING:
+    from gitsync.cel.expressions import Expressions
+
+#: What a release waits for that mostly does not come by itself.
+_NEEDS_SOMEBODY = (DependencyCycle, DependencyMissing, KubeConfigMissing, ObjectTaken, ValuesMissing)
+
+
+class Waiting:
+    """Knows who waits for whom, and says it once."""
+
+    def __init__(self, index: ReleaseIndex, writer: StatusWriter, expressions: Expressions, once: Once) -> None:
+        self._index = index
+        self._writer = writer
+        self._expressions = expressions
+        self._once = once
+        self.waiters = Waiters()
+
+    async def dependencies_ready(self, release: HelmRelease) -> bool:
+        """Whether all that a release depends on is ready, its readyExprs asked anew. Raises: RetryableError."""
+        if judged := with_ready_expr(release):
+            self.waiters.watch(release.key, judged)  # before they are asked: what changes meanwhile wakes it again
+            await evaluate_ready_exprs(release, self._index, self._expressions)
+        return self._index.blocked(release.key) is None
+
+    async def block(self, request: ReconcileRequest, error: GitsyncError | None) -> float | None:
+        """Wait for others; whoever changes what is waited for wakes this release. ``error`` says what that is, None for
+        dependencies. Returns seconds until that is said again, None when it has been.
+        """
+        blocked = self._index.blocked(request.key) if not isinstance(error, ObjectTaken) else None
+        if isinstance(error, ObjectTaken) and error.owner is not None:
+            self._wait_for(request.key, error.owner)
+        if blocked is not None:
+            error = blocked.error
+            if pause := self.waiters.add(request.key, blocked.on):
+                return pause
+        if not isinstance(error, BlockedError):
+            return 0.0  # what held it back has just become ready
+        await self._writer.write(request, request.status.blocked(blocked_reason(error), error.told))
+        level = "warning" if isinstance(error, _NEEDS_SOMEBODY) else "info"
+        self._once(request.key, request.log, error.message, level=level, hint=error.hint)
+        return None
+
+    def unblock(self, request: ReconcileRequest, *, silent: bool) -> None:
+        """Nothing holds the release back any more; ``silent`` when it has nothing to do."""
+        was_said = self.waiters.remove(request.key) and self._once.over(request.key)
+        if was_said and not silent:
+            request.log.info("all dependencies are ready, proceeding with release")
+
+    async def refuse(self, subject: Subject, error: GitsyncError) -> None:
+        """The same input fails again: say so and wait for another."""
+        self.waiters.remove(subject.key)
+        status = subject.status.stalled(stalled_reason(error), error.told)
+        await self.say(subject, status, "release failed", error)
+        if (other := self._index.owners.winner(subject.key)) is not None:
+            self._wait_for(subject.key, other)
+
+    async def say(self, subject: Subject, status: StatusData, event: str, error: GitsyncError) -> None:
+        """Write a status, and log why when that is news."""
+        if await self._writer.write(subject, status):
+            subject.log.error(event, error=error)
+
+    def forget(self, key: ObjectKey) -> None:
+        """The release is gone."""
+        self.waiters.forget(key)
+
+    def _wait_for(self, key: ObjectKey, other: ObjectKey) -> None:
+        """Look again when the HelmRelease changes that has the Helm release."""
+        self.waiters.add(key, frozenset({other}))
+        self.waiters.watch(key, frozenset({other}))

@@ -1,0 +1,83 @@
+"""The one place that writes the status of a HelmRelease, and the Events about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.helmrelease import ActionName
+from gitsync.api.names import FIELD_MANAGER
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.reconcile.request import ReconcileRequest, Subject
+from gitsync.release.status.builder import StatusBuilder
+from gitsync.release.status.events import cause_of, news
+from gitsync.release.status.history import running
+from gitsync.release.status.observed import StatusData
+from gitsync.runtime.events import Event
+from gitsync.runtime.progress import reporting
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+    from gitsync.runtime.recorder import EventRecorder
+
+#: Seconds between two status writes about the same wait.
+REASON_INTERVAL = 5.0
+
+
+@dataclass(frozen=True)
+class StatusWriter:
+    """Writes what a StatusBuilder has built. ``cluster`` is the HelmRelease's, ``index`` sees each write at once."""
+
+    cluster: Cluster
+    index: ReleaseIndex
+    events: EventRecorder
+
+    async def write(self, subject: Subject, status: StatusData) -> bool:
+        """Write the status unless it says what it said before, and Events for what is news. True when it was written.
+
+        Raises: NotFound.
+        """
+        old: dict[str, Any] = subject.manifest.get("status") or {}
+        changed = {name: value for name, value in status.items() if old.get(name) != value}
+        changed |= {name: None for name in old if name not in status}
+        if not changed:
+            return False
+        subject.manifest = await self.cluster.patch(
+            subject.key, {"status": changed}, manager=FIELD_MANAGER, subresource="status"
+        )
+        self.index.update(subject.key, subject.manifest)
+        for event in news(old, status):
+            self.tell(subject, event)
+        return True
+
+    def tell(self, subject: Subject, event: Event) -> None:
+        """Have an Event written about the HelmRelease, the commit added to its words."""
+        cause = cause_of(subject.commit)
+        message = f"{event.message} ({cause})" if cause else event.message
+        self.events.record(subject.manifest, replace(event, message=message))
+
+    def progress(
+        self,
+        request: ReconcileRequest,
+        action: ActionName,
+        say: Callable[[StatusBuilder, str], StatusData] = StatusBuilder.progressing,
+    ) -> AbstractContextManager[None]:
+        """Inside, the log gets each new reason to wait, and the status at intervals the newest, as ``say`` puts it."""
+        message = running(action, request.release.spec.timeout_of(action))
+        logged, written = "", 0.0
+
+        async def report(reason: str) -> bool:
+            nonlocal logged, written
+            if reason != logged:
+                logged = reason
+                request.log.info("waiting", **{"for": reason})
+            if time.monotonic() - written < REASON_INTERVAL:
+                return True
+            written = time.monotonic()
+            await self.write(request, say(request.status, f"{message}; waiting for {reason}"))
+            return False
+
+        return reporting(report)

@@ -1,0 +1,79 @@
+"""From a desired release to the content of a revision; the agent and ``gitsync plan`` both render by this."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
+from gitsync.errors import GitsyncError
+from gitsync.release.clusters import TargetCluster
+from gitsync.release.desired import DesiredRelease
+from gitsync.release.masking import without_secrets
+from gitsync.release.postrender.postrender import post_rendered
+from gitsync.release.revision import CountedAction, RevisionContent, context_of
+from gitsync.release.values.reuse import with_preserved_values
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Served
+
+#: Makes the content of the revision with a number.
+MakeContent = Callable[[int], Awaitable[RevisionContent]]
+
+
+class Renderer:
+    """Renders desired releases."""
+
+    def __init__(self, charts: Charts) -> None:
+        self._charts = charts
+
+    async def render(self, desired: DesiredRelease, context: ReleaseContext, cluster: Cluster | None) -> Rendered:
+        """Render for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one, with
+        Helm's own idea of a cluster, as ``helm template`` does.
+
+        Raises: ValuesError, RenderError, ChartError; RetryableError. Secret values are kept out of the messages.
+        """
+        try:
+            rendered = await self._charts.render(
+                await desired.chart.load(),
+                desired.values,
+                context,
+                capabilities=_capabilities(await cluster.served()) if cluster else None,
+                access=cluster.helm_access() if cluster else None,
+                validate=desired.validate,
+            )
+            if desired.post_rendering is None:
+                return rendered
+            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer)
+        except GitsyncError as error:
+            raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
+
+    def content(self, target: TargetCluster, desired: DesiredRelease, action: CountedAction) -> MakeContent:
+        """What makes the content of a revision that ``action`` is to bring about at ``target``.
+
+        It raises: as ``render``; NotFound, RecordError when values are to be preserved.
+        """
+
+        async def make(revision: int) -> RevisionContent:
+            wanted = desired
+            if desired.preserve_values and action == "upgrade":
+                wanted = await with_preserved_values(target.records, desired)
+            rendered = await self.render(wanted, context_of(desired.ref, revision, action), target.cluster)
+            return RevisionContent(
+                chart=rendered.chart_record,
+                config=wanted.values,
+                manifest=rendered.manifest,
+                objects=rendered.objects,
+                digests=wanted.digests,
+                hooks=[hook.record() for hook in rendered.hooks],
+                notes=rendered.notes,
+                crds=rendered.crds,
+            )
+
+        return make
+
+
+@lru_cache(8)
+def _capabilities(served: Served) -> Capabilities:
+    return Capabilities.of(served.version, served.kinds)
