@@ -38,11 +38,13 @@ class ObjectPreview:
 @dataclass(frozen=True, slots=True)
 class DryRun:
     """What an apply would do. ``live`` is the object as it is, None when it is not there; ``after`` as it would be, by
-    the API server where it could say so; ``error`` why it would refuse, "" when it would not."""
+    the API server where it could say so; ``error`` why it would refuse, "" when it would not; ``missing`` what has to
+    be there first: its "kind", or its "namespace"."""
 
     live: Manifest | None
     after: Manifest = field(repr=False)
     error: str = ""
+    missing: Literal["", "kind", "namespace"] = ""
 
 
 class ObjectPreviews:
@@ -58,8 +60,10 @@ class ObjectPreviews:
             try:
                 live = await cluster.find(ObjectKey.of(manifest))
                 return DryRun(live, await Applier(cluster, manager, OWNERS).dry_run(manifest))
-            except (KindUnknown, NotFound):
-                return DryRun(None, manifest)  # its kind or Namespace comes with the same commit
+            except KindUnknown:
+                return DryRun(None, manifest, missing="kind")
+            except NotFound:
+                return DryRun(None, manifest, missing="namespace")
             except ApiError as error:
                 return DryRun(live, manifest, error.message)
 

@@ -24,7 +24,7 @@ from gitsync.release.render import Renderer
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sync.apply import Syncer
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan
+from gitsync.sync.plan import Step, SyncPlan, brings
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -76,7 +76,7 @@ class Previewer:
         steps = [step for step in plan.steps if step.applies]
         answers = await asyncio.gather(*(self._run(step, desired.commit) for step in steps))
         runs = list(zip(steps, answers, strict=True))
-        found = [self._change(step, desired.commit, run) for step, run in runs]
+        found = [self._change(step, desired, run) for step, run in runs]
         objects = [item for item in found if item is not None]
         problems = [_problem(error) for error in plan.desired.errors]
         problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in plan.steps if s.refused]
@@ -99,9 +99,13 @@ class Previewer:
     def _stamped(self, step: Step, commit: CommitInfo) -> Manifest:
         return drop_nulls(stamped(step.desired.manifest, self.owner, commit, step.desired.origin))
 
-    def _change(self, step: Step, commit: CommitInfo, run: DryRun) -> ObjectPreview | None:
-        manifest = self._stamped(step, commit)
-        return self._objects.change(manifest, run, origin=str(step.desired.origin), why=step.why)
+    def _change(self, step: Step, desired: Desired, run: DryRun) -> ObjectPreview | None:
+        manifest = self._stamped(step, desired.commit)
+        waits = f"it waits for {step.holder} to let go of it" if step.holder is not None else ""
+        if run.missing and not brings(desired, step.key, run.missing):
+            waits = f"its {run.missing} is not there yet: it waits for a release that brings it"
+        why = "; ".join(text for text in (step.why, waits) if text)
+        return self._objects.change(manifest, run, origin=str(step.desired.origin), why=why)
 
     def _releases(self, desired: Desired, index: ReleaseIndex) -> ReleasePreviewer:
         return ReleasePreviewer(

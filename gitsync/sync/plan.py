@@ -129,6 +129,21 @@ def _is_plain(key: ObjectKey) -> bool:
     return not early and key.group != SOURCE_GROUP and not is_release(key)
 
 
+def defined_kind(manifest: Manifest) -> tuple[str, str] | None:
+    """Group and kind that a CustomResourceDefinition defines; None for another object."""
+    spec = manifest.get("spec")
+    if manifest.get("kind") != "CustomResourceDefinition" or not isinstance(spec, dict):
+        return None
+    return str(spec.get("group", "")), str((spec.get("names") or {}).get("kind", ""))
+
+
+def brings(desired: Desired, key: ObjectKey, what: Literal["kind", "namespace"]) -> bool:
+    """Whether the commit itself brings the kind of an object, by a CustomResourceDefinition, or its Namespace."""
+    if what == "namespace":
+        return ObjectKey("", "Namespace", "", key.namespace) in desired.objects
+    return any(defined_kind(item.manifest) == (key.group, key.kind) for item in desired.objects.values())
+
+
 def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entry, ...]:
     """The entries that Git no longer holds."""
     return tuple(entry for entry in inventory if entry.key not in desired)

@@ -39,7 +39,7 @@ from gitsync.runtime.together import together
 from gitsync.sync.inventory import Entry
 from gitsync.sync.outcome import Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, prune_prerequisites
+from gitsync.sync.plan import Step, SyncPlan, defined_kind, prune_prerequisites
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 
@@ -85,8 +85,8 @@ class Rollout:
         #: By namespace ("" for cluster-scoped objects): set when all that was applied there is ready, or has failed.
         self._settled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._gone = {entry.key: asyncio.Event() for entry in self.plan.prune}
-        self._kinds = {kind: step.key for step in self._steps if (kind := _defined_kind(step.desired.manifest))}
-        self._served = {step.key: asyncio.Event() for step in self._steps if _defined_kind(step.desired.manifest)}
+        self._kinds = {kind: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
+        self._served = {step.key: asyncio.Event() for step in self._steps if defined_kind(step.desired.manifest)}
         releases = [key for key in self.plan.desired.helm_releases if self.cluster.serves(key)]
         self._releases = ReleasesSettling(self.index, releases)
 
@@ -264,14 +264,6 @@ def edge_origins(item: DesiredObject) -> list[Origin]:
         return []
     count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
     return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
-
-
-def _defined_kind(manifest: Manifest) -> tuple[str, str] | None:
-    """Group and kind that a CustomResourceDefinition defines; None for another object."""
-    spec = manifest.get("spec")
-    if manifest.get("kind") != "CustomResourceDefinition" or not isinstance(spec, dict):
-        return None
-    return str(spec.get("group", "")), str((spec.get("names") or {}).get("kind", ""))
 
 
 def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:

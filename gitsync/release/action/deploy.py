@@ -150,7 +150,7 @@ class Deployer:
         """A revision that is deployed already, as if it had just been. Changes nothing."""
         objects = await asyncio.to_thread(objects_of, record)
         crds = await asyncio.to_thread(crds_of, record)
-        settled = await fill_namespaces(self._cluster, objects, ref.namespace)
+        settled = await served(self._cluster, objects, ref.namespace)
         return Deployed(record, delta(settled, settled), inventory([*crds, *settled]))
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
