@@ -24,8 +24,8 @@ from gitsync.release.values.references import References
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmrepository import CommitHelmRepositories
 from gitsync.sources.locator import ChartLocator
+from gitsync.sources.repositories import CommitHelmRepositories
 from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.sync.build import CommitSource
 from gitsync.sync.history import JournalEntry
@@ -127,7 +127,7 @@ async def open_commit(settings: Settings) -> AsyncIterator[Desired]:
 
 
 def _nobody(*_: object) -> None:
-    """Who is told of changes during the one look."""
+    """Takes the place of a listener: a preview looks once, and changes while it does so concern nobody."""
 
 
 async def journal(settings: Settings) -> tuple[JournalEntry, ...]:

@@ -21,8 +21,8 @@ from gitsync.sources.artifacts import Artifact, other_repository
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.dependencies import Local, LocalDependencies
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmrepository import RepositoryLookup, comparable
 from gitsync.sources.remote import Fetched, RemoteDependencies
+from gitsync.sources.repositories import RepositoryLookup, comparable
 from gitsync.sources.treefiles import chart_files
 from gitsync.sources.valuesfiles import with_values_files
 from gitsync.tree import Tree
