@@ -159,11 +159,6 @@ class HelmReleaseSpec(ApiModel):
         own: float | None = getattr(self, action).timeout
         return self.timeout if own is None else own
 
-    def chart_interval(self) -> float:
-        """Seconds between looks for a new chart version."""
-        own = self.chart.spec.interval if self.chart else None
-        return self.interval if own is None else own
-
 
 class HelmRelease(Resource):
     """A release of a chart, as Git or the cluster has it."""

@@ -78,11 +78,6 @@ class Resource(ApiModel):
         """Who this is; the namespace as the manifest has it."""
         return ObjectKey(self.group, self.kind, self.metadata.namespace, self.metadata.name)
 
-    @property
-    def being_deleted(self) -> bool:
-        """Whether deletion was asked for and only finalizers hold it back."""
-        return bool(self.metadata.deletion_timestamp)
-
 
 def _key_if_any(manifest: Manifest) -> ObjectKey | None:
     try:

@@ -61,11 +61,6 @@ class HelmRepositorySpec(ApiModel):
     suspend: bool = Field(False, description=_SUSPEND)
     access_from: AccessFrom | None = Field(None, description="Accepted and without effect.")
 
-    @property
-    def is_oci(self) -> bool:
-        """Whether this is a registry, with no index to read."""
-        return self.type == "oci" or self.url.startswith("oci://")
-
 
 class GitReference(ApiModel):
     """What to check out; a later field wins over an earlier one."""

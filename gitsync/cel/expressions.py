@@ -11,12 +11,13 @@ import json
 import signal
 import subprocess  # our own program, no shell
 import sys
-from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from cachetools import LRUCache
 
 from gitsync.errors import RetryableError
 from gitsync.health import one_line
@@ -48,9 +49,9 @@ class Expressions:
         # One thread: the process answers one request after the other.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cel")
         self._process: subprocess.Popen[bytes] | None = None
-        self._compiled: OrderedDict[tuple[str, tuple[str, ...]], str] = OrderedDict()
+        self._compiled: LRUCache[tuple[str, tuple[str, ...]], str] = LRUCache(_KEPT)
         #: Expressions that ended the process, and how: they get no second try.
-        self._condemned: OrderedDict[str, str] = OrderedDict()
+        self._condemned: LRUCache[str, str] = LRUCache(_KEPT)
 
     async def error_of(self, text: str, names: tuple[str, ...] = ()) -> str:
         """What is wrong with an expression, "" when it compiles. ``names`` are the variables that it may use; without
@@ -64,7 +65,7 @@ class Expressions:
         if known is None:
             answer = await self._ask(text, {"compile": text, "names": names})
             known = "" if answer is True else str(answer)
-            _remember(self._compiled, (text, names), known)
+            self._compiled[text, names] = known
         return known
 
     async def evaluate(self, text: str, variables: Mapping[str, Any]) -> Answer:
@@ -107,7 +108,7 @@ class Expressions:
             raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error
         if not line.endswith(b"\n"):
             why = self._died()
-            _remember(self._condemned, text, why)
+            self._condemned[text] = why
             return why
         answer: Answer = json.loads(line)
         return answer
@@ -151,9 +152,3 @@ class Expressions:
 def quoted(text: str) -> str:
     """An expression for a message: on one line, cut short."""
     return f"`{one_line(text, _QUOTED)}`"
-
-
-def _remember(cache: OrderedDict[Any, str], key: Any, value: str) -> None:
-    cache[key] = value
-    if len(cache) > _KEPT:
-        cache.popitem(last=False)

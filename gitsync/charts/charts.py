@@ -6,9 +6,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
-
-import structlog
+from typing import Any, ParamSpec, TypeVar
 
 from gitsync.charts import source
 from gitsync.charts.cache import Cache
@@ -19,11 +17,6 @@ from gitsync.charts.model import Capabilities, ReleaseContext, Rendered
 from gitsync.charts.render import Renderer
 from gitsync.errors import RenderError
 from gitsync.runtime.singleflight import SingleFlight
-
-if TYPE_CHECKING:
-    pass
-
-log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")

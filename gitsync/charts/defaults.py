@@ -32,7 +32,7 @@ def with_values_files(
                 f"chart {chart.name} {chart.version} has no values file {path!r}",
                 chart=chart.name,
                 version=chart.version,
-                hint="mend valuesFiles, or set ignoreMissingValuesFiles: true",
+                hint="correct valuesFiles, or set ignoreMissingValuesFiles: true",
             )
     return with_values(chart, values, digest)
 

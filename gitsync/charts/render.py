@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import helm_python
+from cachetools import LRUCache
 
 from gitsync import semver
 from gitsync.charts import archive, native
@@ -31,7 +32,7 @@ class Renderer:
 
     def __init__(self) -> None:
         self._results: Cache[Rendered] = Cache(_CACHED_TEXT)
-        self._configs: dict[str, helm_python.Config] = {}
+        self._configs: LRUCache[str, helm_python.Config] = LRUCache(_MAX_CONFIGS)
         self._lock = threading.Lock()
 
     def render(
@@ -78,11 +79,10 @@ class Renderer:
     def _config(self, access: Mapping[str, Any]) -> helm_python.Config:
         key = hashlib.sha256(json.dumps(access, sort_keys=True, default=str).encode()).hexdigest()
         with self._lock:
-            config = self._configs.pop(key, None) or native.connect(access)
-            self._configs[key] = config
-            if len(self._configs) > _MAX_CONFIGS:
-                # Whoever still renders with it keeps it open; the SDK frees it with the last reference.
-                del self._configs[next(iter(self._configs))]
+            config = self._configs.get(key)
+            if config is None:
+                # The SDK frees one that is dropped with the last reference: whoever renders with it keeps it open.
+                config = self._configs[key] = native.connect(access)
             return config
 
 

@@ -27,8 +27,8 @@ from gitsync.release.render import Renderer
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmrepository import CommitHelmRepositories
 from gitsync.sources.locator import ChartLocator
+from gitsync.sources.repositories import CommitHelmRepositories
 from gitsync.sync.history import JournalEntry
 
 if TYPE_CHECKING:

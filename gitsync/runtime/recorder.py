@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from cachetools import LRUCache
 
 from gitsync.api.conditions import rfc3339
 from gitsync.api.identity import Manifest, ObjectKey
@@ -85,8 +85,8 @@ class EventRecorder:
         self._cluster = cluster
         self._instance = instance
         self._waiting: dict[_Same, _Waiting] = {}
-        self._written: OrderedDict[_Same, _Written] = OrderedDict()
-        self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
+        self._written: LRUCache[_Same, _Written] = LRUCache(MOST_KNOWN)
+        self._allowances: LRUCache[str, _Allowance] = LRUCache(MOST_KNOWN)
         self._changed = asyncio.Event()
         self._closing = False
 
@@ -124,11 +124,7 @@ class EventRecorder:
             del self._waiting[same]
 
     def _allowed(self, uid: str, now: float) -> bool:
-        allowance = self._allowances.setdefault(uid, _Allowance(BURST, now))
-        self._allowances.move_to_end(uid)
-        if len(self._allowances) > MOST_KNOWN:
-            self._allowances.popitem(last=False)
-        return allowance.take(now)
+        return self._allowances.setdefault(uid, _Allowance(BURST, now)).take(now)
 
     async def _write_all(self) -> None:
         while True:
@@ -184,9 +180,6 @@ class EventRecorder:
         event["count"] = waiting.times
         await self._cluster.create(event, manager=COMPONENT)
         self._written[same] = _Written(ObjectKey.of(event), waiting.times, time.monotonic())
-        self._written.move_to_end(same)
-        if len(self._written) > MOST_KNOWN:
-            self._written.popitem(last=False)
 
 
 def event_about(about: Manifest, event: Event, moment: datetime, instance: str) -> Manifest:

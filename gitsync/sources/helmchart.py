@@ -11,7 +11,7 @@ from functools import partial
 from cachetools import LRUCache
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.charts import Chart
 from gitsync.charts.dependencies import with_dependencies
@@ -21,8 +21,8 @@ from gitsync.sources.artifacts import Artifact, other_repository
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.dependencies import Local, LocalDependencies
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmrepository import RepositoryLookup, comparable
 from gitsync.sources.remote import Fetched, RemoteDependencies
+from gitsync.sources.repositories import RepositoryLookup, comparable
 from gitsync.sources.treefiles import chart_files
 from gitsync.sources.valuesfiles import with_values_files
 from gitsync.tree import Tree
@@ -52,7 +52,7 @@ class TreeCharts:
         tree = artifact.tree
         local = await self._local.of(tree, path)
         if local is None:
-            raise await _no_chart(tree, path, artifact.commit.short)
+            raise await _no_chart(tree, path, artifact.commit)
         folders = list(local.all())
         self._note(release.key, folders)
         namespaces = (release.source.namespace, release.metadata.namespace)
@@ -110,13 +110,14 @@ async def content_id(release: HelmRelease, tree: Tree, local: LocalDependencies)
     return "+".join([found.content, *(await _values_blobs(release, tree)).values()])
 
 
-async def _no_chart(tree: Tree, path: str, commit: str) -> ChartNotFound:
+async def _no_chart(tree: Tree, path: str, commit: CommitInfo) -> ChartNotFound:
     try:
         await tree.entries(path)
         why = ""
     except ArtifactPathMissing as error:
         why = f": {error.reason}" if error.reason else ""
-    return ChartNotFound(f"there is no folder {path!r} in commit {commit}{why}", chart=path)
+    where = f"commit {commit.short}" if commit.id else "the working tree"
+    return ChartNotFound(f"there is no folder {path!r} in {where}{why}", chart=path)
 
 
 async def _values_blobs(release: HelmRelease, tree: Tree) -> dict[str, str]:

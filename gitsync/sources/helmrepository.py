@@ -1,17 +1,13 @@
-"""HelmRepositories: their indexes kept current, their status, and the charts found in them."""
+"""HelmRepositories of a cluster: their indexes kept current, their status written."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gitsync.api.chart import ChartSpec
 from gitsync.api.conditions import remove_condition, set_condition
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
@@ -34,14 +30,12 @@ from gitsync.errors import (
     FieldErrors,
     GitsyncError,
     NotFound,
-    SourceNotReady,
     TerminalError,
 )
 from gitsync.runtime.backoff import Backoff
 from gitsync.runtime.events import Event
-from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec, redacted
-from gitsync.sources.valuesfiles import with_values_files
+from gitsync.sources.repositories import missing, name_of, repository_spec, url_in, with_url
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -49,26 +43,6 @@ if TYPE_CHECKING:
     from gitsync.runtime.recorder import EventRecorder
 
 log = structlog.get_logger(__name__)
-
-
-class RepositoryLookup(Protocol):
-    """Knows the HelmRepositories: those of a cluster as they were last read, or as a commit would have them."""
-
-    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
-        """How to reach a HelmRepository.
-
-        Raises: SourceNotReady when there is none; ChartRepositoryUnavailable, ChartError, FieldErrors.
-        """
-
-    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
-        """The HelmRepository of one of these namespaces that has this URL (see ``comparable``); None without one."""
-
-
-def comparable(url: str) -> str:
-    """URLs of chart repositories that mean the same are equal so: host in lower case, no slash at the end."""
-    scheme, separator, rest = url.strip().partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
 
 
 class HelmRepositories:
@@ -134,18 +108,18 @@ class HelmRepositories:
             if manifest is None:
                 raise missing(key, self._cluster.namespace)
             raise ChartRepositoryUnavailable(
-                f"HelmRepository '{_name(key)}' has not been read yet", url=redacted(_url(manifest))
+                f"HelmRepository '{name_of(key)}' has not been read yet", url=redacted(url_in(manifest))
             )
         return spec
 
     def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
         """See RepositoryLookup."""
-        return _with_url(url, namespaces, {key: _url(manifest) for key, manifest in self._watch.items()})
+        return with_url(url, namespaces, {key: url_in(manifest) for key, manifest in self._watch.items()})
 
     def url_of(self, key: ObjectKey) -> str:
         """The URL of a HelmRepository, "" when there is none."""
         manifest = self._watch.get(key)
-        return _url(manifest) if manifest is not None else ""
+        return url_in(manifest) if manifest is not None else ""
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
         message = f"stored artifact for revision '{info.revision}'"
@@ -197,130 +171,3 @@ class HelmRepositories:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:
             log.debug("status of a chart repository could not be written", repository=key, error=error.message)
-
-
-def missing(key: ObjectKey, served: str) -> SourceNotReady:
-    """What to raise for a HelmRepository that is not there, seen from ``served``: a namespace, or "" for all."""
-    if served in ("", key.namespace):
-        return SourceNotReady(
-            f"HelmRepository '{_name(key)}' does not exist", hint="add it to the repository, or mend sourceRef"
-        )
-    return SourceNotReady(
-        f"HelmRepository '{_name(key)}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
-        hint="put a HelmRepository into the namespace of its releases",
-    )
-
-
-async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
-    """A chart of a repository, in its index as it was last read.
-
-    Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
-    """
-    chart = wanted.chart
-    entry = await repositories.resolve(spec, chart, wanted.version)
-    digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
-    artifact = ChartArtifact(chart, entry.version, digest, partial(repositories.fetch, spec, chart, entry.version))
-    return with_values_files(repositories.charts, artifact, wanted)
-
-
-class CommitHelmRepositories:
-    """The HelmRepositories as a commit would have them: its own first, then the cluster's, if there is a cluster.
-
-    Of a cluster that is served in one namespace only, that namespace's count. An index is read when it is needed.
-    """
-
-    def __init__(
-        self,
-        repositories: ChartRepositories,
-        desired: Mapping[ObjectKey, HelmRepository],
-        cluster: Cluster | None = None,
-        watch: Informer | None = None,
-    ) -> None:
-        self._repositories = repositories
-        self._desired = desired
-        self._cluster = cluster
-        self._watch = watch
-        self._served = cluster.namespace if cluster is not None else ""
-        self._read: dict[ObjectKey, RepositorySpec] = {}
-
-    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
-        """How to reach a HelmRepository, its index read anew the first time.
-
-        Raises: SourceNotReady, FieldErrors, ChartError, ChartRepositoryUnavailable.
-        """
-        if (known := self._read.get(key)) is not None:
-            return known
-        repository = self._get(key)
-        if repository is None:
-            raise missing(key, self._served)
-        spec = await self._spec(repository)
-        await self._repositories.refresh(spec)
-        self._read[key] = spec
-        return spec
-
-    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
-        """See RepositoryLookup."""
-        live = {key: _url(manifest) for key, manifest in self._watch.items()} if self._watch is not None else {}
-        found = {key: item.spec.url for key, item in self._desired.items() if self._served in ("", key.namespace)}
-        return _with_url(url, namespaces, live | found)
-
-    def _get(self, key: ObjectKey) -> HelmRepository | None:
-        if self._served in ("", key.namespace) and key in self._desired:
-            return self._desired[key]
-        live = self._watch.get(key) if self._watch is not None else None
-        return HelmRepository.parse(live) if live is not None else None
-
-    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
-        if self._cluster is not None:
-            return await repository_spec(self._cluster, repository)
-        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
-            raise SourceNotReady(f"HelmRepository '{_name(repository.key)}' needs a Secret of the cluster")
-        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
-
-
-async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
-    """How to reach a repository, with what its Secrets hold.
-
-    Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text.
-    """
-    spec = repository.spec
-    login = await _secret(cluster, repository, spec.secret_ref.name) if spec.secret_ref else {}
-    tls = await _secret(cluster, repository, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
-    return RepositorySpec(
-        url=spec.url,
-        username=login.get("username", ""),
-        password=login.get("password", ""),
-        ca=tls.get("ca.crt", ""),
-        cert=tls.get("tls.crt", ""),
-        key=tls.get("tls.key", ""),
-        pass_credentials=spec.pass_credentials,
-        timeout=spec.timeout,
-    )
-
-
-async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> dict[str, str]:
-    key = ObjectKey("", "Secret", repository.metadata.namespace, name)
-    try:
-        secret = await cluster.get(key)
-        data = secret.get("data") or {}
-        return {field: base64.b64decode(value).decode() for field, value in data.items()}
-    except NotFound as error:
-        message, hint = f"Secret '{key.namespace}/{name}' does not exist", "create it"
-        raise ChartRepositoryUnavailable(message, url=repository.spec.url, hint=hint) from error
-    except (binascii.Error, UnicodeDecodeError) as error:
-        message = f"Secret '{key.namespace}/{name}' holds what is no text"
-        raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
-
-
-def _with_url(url: str, namespaces: Collection[str], urls: Mapping[ObjectKey, str]) -> ObjectKey | None:
-    wanted = comparable(url)
-    same = [key for key, its in urls.items() if key.namespace in namespaces and comparable(its) == wanted]
-    return min(same, default=None)
-
-
-def _url(manifest: Manifest) -> str:
-    return str((manifest.get("spec") or {}).get("url", ""))
-
-
-def _name(key: ObjectKey) -> str:
-    return f"{key.namespace}/{key.name}"

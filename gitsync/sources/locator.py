@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from gitsync.api.chart import ChartSpec
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
 from gitsync.errors import SourceNotReady
 from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helmchart import TreeCharts
-from gitsync.sources.helmrepository import RepositoryLookup, locate_in
+from gitsync.sources.repositories import RepositoryLookup
+from gitsync.sources.valuesfiles import with_values_files
 
 
 class ChartLocator:
@@ -37,3 +41,15 @@ class ChartLocator:
     def needs(self, release: HelmRelease, repository: ObjectKey, url: str) -> bool:
         """Whether a HelmRepository, which has this URL, is the source of a release or of what its chart depends on."""
         return release.source == repository or self._trees.needs(release.key, url)
+
+
+async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
+    """A chart of a repository, in its index as it was last read.
+
+    Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
+    """
+    chart = wanted.chart
+    entry = await repositories.resolve(spec, chart, wanted.version)
+    digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
+    artifact = ChartArtifact(chart, entry.version, digest, partial(repositories.fetch, spec, chart, entry.version))
+    return with_values_files(repositories.charts, artifact, wanted)

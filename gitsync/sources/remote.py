@@ -14,7 +14,7 @@ from gitsync.charts.dependencies import Dependency
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
 from gitsync.sources.dependencies import Local, described
 from gitsync.sources.helm import ChartRepositories, RepositorySpec, redacted
-from gitsync.sources.helmrepository import RepositoryLookup, comparable
+from gitsync.sources.repositories import RepositoryLookup, comparable
 
 #: Seconds for which the index of a repository that nobody has declared counts as current.
 UNDECLARED_INTERVAL = 600.0

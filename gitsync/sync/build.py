@@ -43,7 +43,7 @@ class CommitSource:
         entries = await tree.entries()
         if self.path and not any(entry.path.startswith(f"{self.path}/") for entry in entries):
             raise GitRefused(
-                f"commit {commit.short} has no directory {self.path!r}", hint="mend --path, or push the directory"
+                f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
         desired = await self.reader.read(commit, entries, tree.read, root=self.path)
         desired = replace(desired, tree=tree)

@@ -129,7 +129,7 @@ def test_every_field_of_the_api_is_read() -> None:
     ).spec
     assert spec.chart is not None
     assert spec.chart.spec.all_values_files() == ("old.yaml", "a.yaml", "b.yaml")
-    assert spec.chart_interval() == 60
+    assert spec.chart.spec.interval == 60
     assert spec.install.strategy.retries_forever
     assert spec.install.strategy.retry_interval == 30
     assert spec.install.remediation.remediates_last_failure()
@@ -234,7 +234,6 @@ def test_the_source_may_be_in_another_namespace() -> None:
 def test_a_chart_reference_is_the_source() -> None:
     found = release(chart=None, chartRef={"kind": "OCIRepository", "name": "podinfo"})
     assert found.source == ObjectKey("source.toolkit.fluxcd.io", "OCIRepository", "default", "podinfo")
-    assert found.spec.chart_interval() == 300
 
 
 def test_values_sources_are_in_the_releases_namespace() -> None:

@@ -22,7 +22,7 @@ def test_a_helm_repository_of_any_version_is_read(version: str) -> None:
     found = HelmRepository.parse(source("HelmRepository", version, url="https://charts.example/x", interval="15m"))
     assert str(found.key) == "HelmRepository/flux-system/bitnami"
     assert (found.spec.url, found.spec.interval, found.spec.timeout) == ("https://charts.example/x", 900, 60)
-    assert not found.spec.is_oci
+    assert found.spec.type is None
     assert found.spec.secret_ref is None
 
 
@@ -42,7 +42,7 @@ def test_a_helm_repositorys_fields_and_status_are_read() -> None:
     )
     raw["status"] = {"artifact": {"revision": "sha256:1", "size": 5}, "url": "https://x"}
     found = HelmRepository.parse(raw)
-    assert found.spec.is_oci
+    assert found.spec.type == "oci"
     assert found.spec.interval == 60
     assert found.spec.cert_secret_ref is not None
     assert found.spec.cert_secret_ref.name == "certificates"

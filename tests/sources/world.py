@@ -13,8 +13,8 @@ from gitsync.charts import ReleaseContext, Rendered
 from gitsync.git import GitSource, Mirror
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmrepository import CommitHelmRepositories
 from gitsync.sources.locator import ChartLocator
+from gitsync.sources.repositories import CommitHelmRepositories
 from tests.git.git_world import Repository
 
 

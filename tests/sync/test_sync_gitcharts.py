@@ -17,7 +17,7 @@ from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.dependencies import LocalDependencies
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmchart import TreeCharts, content_id
-from gitsync.sources.helmrepository import CommitHelmRepositories
+from gitsync.sources.repositories import CommitHelmRepositories
 from tests.git.git_world import Repository
 
 CHART = {

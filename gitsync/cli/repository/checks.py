@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.fields import dotted
@@ -211,13 +211,12 @@ class ChartChecks:
 async def own_artifacts(desired: Desired, name: str) -> Artifacts:
     """The repository that is looked at, as the sync ``name`` would have it. Nobody says what its URL is, so a
     GitRepository of which a chart's folder is here counts as this one."""
-    assert desired.tree is not None
-    urls = {}
+    artifact, urls = Artifact.of(desired), {}
     for release in desired.helm_releases.values():
         path = chart_path(release)
-        if path is not None and await desired.tree.directory_digest(path) is not None:
+        if path is not None and await artifact.tree.directory_digest(path) is not None:
             urls[release.source] = ""
-    return Artifacts.of_commit(name, "", Artifact(desired.commit, desired.tree, urls))
+    return Artifacts.of_commit(name, "", replace(artifact, git_repositories=urls))
 
 
 def _spec(repository: HelmRepository) -> RepositorySpec:

@@ -81,8 +81,8 @@ async def _chart_problems(settings: Settings, desired: Desired) -> list[Problem]
     from gitsync.cli.common.output import progress
     from gitsync.cli.repository.checks import ChartChecks, own_artifacts
     from gitsync.sources.helm import ChartRepositories
-    from gitsync.sources.helmrepository import CommitHelmRepositories
     from gitsync.sources.locator import ChartLocator
+    from gitsync.sources.repositories import CommitHelmRepositories
 
     repositories = ChartRepositories(settings.state_dir / "charts")
     try:

@@ -17,7 +17,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds
-from gitsync.apply.namespaces import fill_namespaces
+from gitsync.apply.namespaces import fill_namespaces, served
 from gitsync.apply.ownership import owned
 from gitsync.diff import Change, changes, normalised, summary
 from gitsync.errors import KindUnknown, RetryableError
@@ -126,9 +126,12 @@ class Drift:
             known.release = release
             return known
         record = await target.records.read(ref.storage, ref.name, newest.version)
-        objects = await fill_namespaces(target.cluster, await asyncio.to_thread(objects_of, record), ref.namespace)
-        desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
         crds = {ObjectKey.of(item): item for item in await asyncio.to_thread(crds_of, record)} if replaces_crds else {}
+        objects = await asyncio.to_thread(objects_of, record)
+        # Of a kind that is gone nothing can be put back, unless the release brings the kind back first.
+        fill = fill_namespaces if crds else served
+        objects = await fill(target.cluster, objects, ref.namespace)
+        desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
         followed = FollowedRevision(target.cluster, revision, release, desired, crds, lambda: self._wake(key))
         await followed.begin()
         self._followed[key] = followed
@@ -142,7 +145,7 @@ class Drift:
             found = await _confirmed(followed, followed.desired[key])
         except KindUnknown:
             if not any(item.key.kind == CRD for item in before):
-                raise  # nothing of the release brings its kind back
+                return None  # nothing of the release brings its kind back: it counts as gone with its kind
             return Drifted(key, followed.desired[key], missing=True)
         if found is None:
             followed.is_good(key)

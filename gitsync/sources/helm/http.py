@@ -6,11 +6,11 @@ import asyncio
 import base64
 import ssl
 import tempfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+from cachetools import LRUCache
 from yarl import URL
 
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
@@ -44,7 +44,7 @@ class HttpClient:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
-        self._contexts: OrderedDict[tuple[str, str, str], ssl.SSLContext] = OrderedDict()
+        self._contexts: LRUCache[tuple[str, str, str], ssl.SSLContext] = LRUCache(_MAX_CONTEXTS)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -111,11 +111,7 @@ class HttpClient:
         key = (spec.ca, spec.cert if trusted else "", spec.key if trusted else "")
         context = self._contexts.get(key)
         if context is None:
-            context = await asyncio.to_thread(_ssl_context, *key)
-            self._contexts[key] = context
-            if len(self._contexts) > _MAX_CONTEXTS:
-                self._contexts.popitem(last=False)
-        self._contexts.move_to_end(key)
+            context = self._contexts[key] = await asyncio.to_thread(_ssl_context, *key)
         return context
 
 

@@ -1,0 +1,151 @@
+"""HelmRepositories by name and by URL, and how each is reached: live ones, and those that a commit brings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.sources import HelmRepository
+from gitsync.errors import ChartRepositoryUnavailable, NotFound, SourceNotReady
+from gitsync.sources.helm import ChartRepositories, RepositorySpec
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+
+
+class RepositoryLookup(Protocol):
+    """Knows the HelmRepositories: those of a cluster as they were last read, or as a commit would have them."""
+
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository.
+
+        Raises: SourceNotReady when there is none; ChartRepositoryUnavailable, ChartError, FieldErrors.
+        """
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """The HelmRepository of one of these namespaces that has this URL (see ``comparable``); None without one."""
+
+
+def comparable(url: str) -> str:
+    """URLs of chart repositories that mean the same are equal so: host in lower case, no slash at the end."""
+    scheme, separator, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
+
+
+class CommitHelmRepositories:
+    """The HelmRepositories as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count. An index is read when it is needed.
+    """
+
+    def __init__(
+        self,
+        repositories: ChartRepositories,
+        desired: Mapping[ObjectKey, HelmRepository],
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._repositories = repositories
+        self._desired = desired
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+        self._read: dict[ObjectKey, RepositorySpec] = {}
+
+    async def spec_of(self, key: ObjectKey) -> RepositorySpec:
+        """How to reach a HelmRepository, its index read anew the first time.
+
+        Raises: SourceNotReady, FieldErrors, ChartError, ChartRepositoryUnavailable.
+        """
+        if (known := self._read.get(key)) is not None:
+            return known
+        repository = self._get(key)
+        if repository is None:
+            raise missing(key, self._served)
+        spec = await self._spec(repository)
+        await self._repositories.refresh(spec)
+        self._read[key] = spec
+        return spec
+
+    def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
+        """See RepositoryLookup."""
+        live = {key: url_in(manifest) for key, manifest in self._watch.items()} if self._watch is not None else {}
+        found = {key: item.spec.url for key, item in self._desired.items() if self._served in ("", key.namespace)}
+        return with_url(url, namespaces, live | found)
+
+    def _get(self, key: ObjectKey) -> HelmRepository | None:
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        live = self._watch.get(key) if self._watch is not None else None
+        return HelmRepository.parse(live) if live is not None else None
+
+    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
+        if self._cluster is not None:
+            return await repository_spec(self._cluster, repository)
+        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
+            raise SourceNotReady(f"HelmRepository '{name_of(repository.key)}' needs a Secret of the cluster")
+        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
+
+
+def missing(key: ObjectKey, served: str) -> SourceNotReady:
+    """What to raise for a HelmRepository that is not there, seen from ``served``: a namespace, or "" for all."""
+    if served in ("", key.namespace):
+        return SourceNotReady(
+            f"HelmRepository '{name_of(key)}' does not exist", hint="add it to the repository, or correct sourceRef"
+        )
+    return SourceNotReady(
+        f"HelmRepository '{name_of(key)}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
+        hint="put a HelmRepository into the namespace of its releases",
+    )
+
+
+async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
+    """How to reach a repository, with what its Secrets hold.
+
+    Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text.
+    """
+    spec = repository.spec
+    login = await _secret(cluster, repository, spec.secret_ref.name) if spec.secret_ref else {}
+    tls = await _secret(cluster, repository, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
+    return RepositorySpec(
+        url=spec.url,
+        username=login.get("username", ""),
+        password=login.get("password", ""),
+        ca=tls.get("ca.crt", ""),
+        cert=tls.get("tls.crt", ""),
+        key=tls.get("tls.key", ""),
+        pass_credentials=spec.pass_credentials,
+        timeout=spec.timeout,
+    )
+
+
+async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> dict[str, str]:
+    key = ObjectKey("", "Secret", repository.metadata.namespace, name)
+    try:
+        secret = await cluster.get(key)
+        data = secret.get("data") or {}
+        return {field: base64.b64decode(value).decode() for field, value in data.items()}
+    except NotFound as error:
+        message, hint = f"Secret '{key.namespace}/{name}' does not exist", "create it"
+        raise ChartRepositoryUnavailable(message, url=repository.spec.url, hint=hint) from error
+    except (binascii.Error, UnicodeDecodeError) as error:
+        message = f"Secret '{key.namespace}/{name}' holds what is no text"
+        raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
+
+
+def with_url(url: str, namespaces: Collection[str], urls: Mapping[ObjectKey, str]) -> ObjectKey | None:
+    wanted = comparable(url)
+    same = [key for key, its in urls.items() if key.namespace in namespaces and comparable(its) == wanted]
+    return min(same, default=None)
+
+
+def url_in(manifest: Manifest) -> str:
+    return str((manifest.get("spec") or {}).get("url", ""))
+
+
+def name_of(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"
