@@ -28,11 +28,10 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two comparisons of everything in Git with the cluster.
 FULL_INTERVAL = 600.0
-_SYNC = "sync"
 
 
 class SyncReconciler:
-    """Keeps a cluster at the head of a repository."""
+    """Keeps a cluster at the head of a repository. Several may work side by side, each by the name of its sync."""
 
     def __init__(self, source: CommitSource, syncer: Syncer, repository: SyncedRepository, interval: float) -> None:
         self._source = source
@@ -40,11 +39,12 @@ class SyncReconciler:
         self._mirror = source.mirror
         self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
+        self._name = syncer.owner.name
         self._wanted: CommitInfo | None = None
         self._synced: Tree | None = None
         self._full = True
         self._backoff: Backoff[str] = Backoff()
-        self._queue: WorkQueue[str] = WorkQueue(self._sync, "repository")
+        self._queue: WorkQueue[str] = WorkQueue(self._sync, "sync")
         self._news = asyncio.Event()
         self.result: SyncResult | None = None
         self.error: GitsyncError | None = None
@@ -52,13 +52,13 @@ class SyncReconciler:
 
     async def run(self, schedule: Schedule) -> None:
         """Poll until cancelled."""
-        schedule.every("full comparison", FULL_INTERVAL, self._compare_all)
+        schedule.every(f"full comparison {self._name}", FULL_INTERVAL, self._compare_all)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch(), name="watch local repository")
             while True:
                 self._news.clear()
                 next_in = await self.poll()
-                schedule.once("poll", next_in, self._news.set)
+                schedule.once(f"poll {self._name}", next_in, self._news.set)
                 await self._news.wait()
 
     async def releases(self) -> list[ObjectKey]:
@@ -87,12 +87,13 @@ class SyncReconciler:
         if poll.commit is not None:
             self.error = None
             self._wanted = poll.commit
-            self._queue.wake(_SYNC, interrupt=f"commit {poll.commit.short} is newer")
+            self._queue.wake(self._name, interrupt=f"commit {poll.commit.short} is newer")
         return poll.next_in
 
     async def _sync(self, name: str, interrupt: Interrupt) -> float | None:
         commit = self._wanted
-        assert commit is not None
+        if commit is None:
+            return None  # nothing has been polled yet
         try:
             desired = await self._source.read(commit)
             tree = Artifact.of(desired).tree
@@ -131,16 +132,16 @@ class SyncReconciler:
             log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)
 
     def _later(self, commit: CommitInfo, error: RetryableError) -> float:
-        delay = max(self._backoff.next(_SYNC), error.retry_after or 0.0)
+        delay = max(self._backoff.next(self._name), error.retry_after or 0.0)
         self.error = error
-        if self._backoff.tries(_SYNC) in (1, 5) or self._backoff.tries(_SYNC) % 20 == 0:
+        if self._backoff.tries(self._name) in (1, 5) or self._backoff.tries(self._name) % 20 == 0:
             log.warning("sync will be tried again", error=error, after=f"{delay:.0f}s", **commit_context(commit))
         return delay
 
     def _compare_all(self) -> None:
         if self._wanted is not None:
             self._full = True
-            self._queue.wake(_SYNC)
+            self._queue.wake(self._name)
 
     async def _watch(self) -> None:
         """A commit in a repository on this machine is synced at once."""
