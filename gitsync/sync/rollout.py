@@ -143,8 +143,9 @@ class Rollout:
             try:
                 await self._until_applied(step)
             finally:
-                self._tried[step.key].set()
-                self._over[step.key].set()
+                for events in (self._tried, self._over, self._served):
+                    if (event := events.get(step.key)) is not None:
+                        event.set()
                 arrived(step.key)
 
         await together(*(take(step) for step in stage))
