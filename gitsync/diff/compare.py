@@ -69,7 +69,8 @@ def _compare(before: Manifest, after: Manifest, *, subset: bool) -> list[Change]
     if secret:
         before, after = folded(before), folded(after)
     api_version = after.get("apiVersion") or before.get("apiVersion")
-    comparison = _Comparison(subset, is_builtin(group_of(api_version if isinstance(api_version, str) else "")))
+    group = group_of(api_version if isinstance(api_version, str) else "")
+    comparison = _Comparison(str(after.get("kind", "")), subset, is_builtin(group))
     comparison.maps(before, after)
     return [masked(change) for change in comparison.found] if secret else comparison.found
 
@@ -77,8 +78,9 @@ def _compare(before: Manifest, after: Manifest, *, subset: bool) -> list[Change]
 class _Comparison:
     """A walk through two objects. ``typed``: the object is of one of Kubernetes' own kinds."""
 
-    def __init__(self, subset: bool, typed: bool) -> None:
+    def __init__(self, kind: str, subset: bool, typed: bool) -> None:
         self.found: list[Change] = []
+        self._kind = kind
         self._subset = subset
         self._typed = typed
         self._path: list[str | int] = []
@@ -156,7 +158,7 @@ class _Comparison:
 
     def _lists(self, before: list[Any], after: list[Any]) -> None:
         if self._is_typed():
-            old, new = by_key(self._path, before), by_key(self._path, after)
+            old, new = (by_key(self._kind, self._path, items) for items in (before, after))
             if old is not None and new is not None:
                 self._keyed(before, after, old, new)
                 return

@@ -35,6 +35,14 @@ def test_the_key_depends_on_what_is_linked_in() -> None:
     assert other.key != binaries.KWOK.key
 
 
+def test_the_key_depends_on_sources_of_our_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = binaries.KSTATUS.key
+    monkeypatch.setattr(binaries, "MODULES", shutil.copytree(binaries.MODULES, tmp_path / "go"))
+    assert binaries.KSTATUS.key == before
+    (tmp_path / "go/kstatus/main.go").write_text("package main\n")
+    assert binaries.KSTATUS.key != before
+
+
 def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("GITSYNC_CACHE", raising=False)

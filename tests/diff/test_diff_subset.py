@@ -185,6 +185,20 @@ def test_custom_resources_are_kept_as_they_are_so_empty_values_count() -> None:
     assert differences(widget(items=[]), widget()) == []
 
 
+def test_whether_others_may_add_to_a_list_depends_on_the_kind() -> None:
+    def pair(kind: str, version: str = "v1", **fields: Any) -> Manifest:
+        return {"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, **fields}
+
+    one, two = [{"name": "a"}], [{"name": "a"}, {"name": "b"}]
+    assert not subset_differs(pair("ServiceAccount", secrets=one), pair("ServiceAccount", secrets=two))
+    assert subset_differs(pair("ServiceAccount", imagePullSecrets=one), pair("ServiceAccount", imagePullSecrets=two))
+
+    binding, admission = "ValidatingAdmissionPolicyBinding", "admissionregistration.k8s.io/v1"
+    deny = pair(binding, admission, spec={"validationActions": ["Deny"]})
+    assert not subset_differs(deny, pair(binding, admission, spec={"validationActions": ["Audit", "Deny"]}))
+    assert subset_differs(deny, pair(binding, admission, spec={"validationActions": ["Audit"]}))
+
+
 def test_lists_of_custom_resources_have_no_merge_keys() -> None:
     assert differences(widget(containers=[{"name": "a"}]), widget(containers=[{"name": "b"}, {"name": "a"}])) == [
         ("spec.containers", [{"name": "b"}, {"name": "a"}], [{"name": "a"}])

@@ -90,6 +90,8 @@ def deviation(kstatus: Kstatus, manifest: Manifest) -> Deviation | None:
 @pytest.mark.parametrize("case", cases())
 def test_fixture(case: dict[str, Any], kstatus: Kstatus) -> None:
     deviation(kstatus, case["manifest"])
+    verdicts = {assess(case["manifest"], pods).status for pods in ((), case.get("pods", ()))}
+    assert len(verdicts) == 1, "pods explain, and never decide"
 
 
 @pytest.mark.parametrize("kind", GENERATED, ids=lambda kind: str(kind.name))
