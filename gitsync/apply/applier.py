@@ -12,7 +12,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
-from gitsync.errors import Conflict, Forbidden, Invalid, NotFound
+from gitsync.errors import Forbidden, Invalid, NotFound
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -109,28 +109,36 @@ class Applier:
 
         Raises: ApiError, ClusterUnavailable.
         """
+        from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
+
+        async def attempt() -> Manifest:
+            answer, after = await self._foreseen(manifest)
+            if answer is after:
+                return answer
+            metadata = {name: value for name, value in after["metadata"].items() if name != "managedFields"}
+            try:
+                return await self._cluster.replace({**after, "metadata": metadata}, manager=self._manager, dry_run=True)
+            except Forbidden:
+                return after  # whose rights are only to apply: without the server's defaults, then
+
+        return await retry_on_conflict(attempt)
+
+    async def _foreseen(self, manifest: Manifest) -> tuple[Manifest | None, Manifest]:
+        """What the API server says that an apply would make of an object (None: it refuses), and what is left of that
+        once fields are taken over.
+        """
         try:
             answer = await self._cluster.apply(manifest, manager=self._manager, dry_run=True)
         except Invalid as error:
-            after = await self._merged(manifest) if error.status == _REFUSED else None
+            version = manifest["apiVersion"].rpartition("/")[2]
+            live = (
+                await self._cluster.find(ObjectKey.of(manifest), version=version) if error.status == _REFUSED else None
+            )
+            after = merged(live, manifest, self._manager, self._take_over_from) if live is not None else None
             if after is None:
                 raise
-            return await self._replaced(after)
-        after = pruned(answer, manifest, self._manager, self._take_over_from)
-        return answer if after is answer else await self._replaced(after)
-
-    async def _merged(self, manifest: Manifest) -> Manifest | None:
-        version = manifest["apiVersion"].rpartition("/")[2]
-        live = await self._cluster.find(ObjectKey.of(manifest), version=version)
-        return merged(live, manifest, self._manager, self._take_over_from) if live is not None else None
-
-    async def _replaced(self, after: Manifest) -> Manifest:
-        """What the API server would make of an object, if that were put in its place."""
-        metadata = {name: value for name, value in after["metadata"].items() if name != "managedFields"}
-        try:
-            return await self._cluster.replace({**after, "metadata": metadata}, manager=self._manager, dry_run=True)
-        except (Conflict, Forbidden):
-            return after  # changed just now, or only ever applied by us: without the server's defaults, then
+            return None, after
+        return answer, pruned(answer, manifest, self._manager, self._take_over_from)
 
     async def _take_over(self, manifest: Manifest, live: Manifest | None) -> tuple[str, ...]:
         """Take over fields of an object; ``live`` is how it is now, None when that is not known. Returns whose."""

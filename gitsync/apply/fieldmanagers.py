@@ -54,6 +54,8 @@ _BY_HAND: Final = frozenset(
 _UNKNOWN: Final = Writer("before-first-apply", "Update")
 #: Parts by which controllers work with an object; they stay theirs unless the manifest has them, too.
 _CONTROL: Final = (("f:status",), ("f:metadata", "f:finalizers"), ("f:metadata", "f:ownerReferences"))
+#: What everybody holds of an object, though managedFields do not say so.
+_NAME: Final[Fields] = {"f:metadata": {"f:name": {}}}
 _LAST_APPLIED: Final = ("f:metadata", "f:annotations", f"f:{LAST_APPLIED}")
 #: On an object or in its manifest: what kubectl and others wrote stays theirs (Flux's annotation).
 _SSA: Final = "kustomize.toolkit.fluxcd.io/ssa"
@@ -96,6 +98,8 @@ def taken_over(live: Manifest, manifest: Manifest, manager: str, take_over_from:
     ours = _fields(own or {})
     parts = [_split(entry, ours, writers, live if tools else None) for entry in entries if entry is not own]
     metadata: Manifest = {}
+    if not entries:
+        return None  # the API server says what is whose once somebody has applied
     if losing := [part for part in parts if part.loses]:
         rest = [{**part.entry, "fieldsV1": part.left} for part in parts if part.left]
         metadata["managedFields"] = [*rest, *_applied(own, losing, manager)]
@@ -114,7 +118,9 @@ def pruned(after: Manifest, manifest: Manifest, manager: str, take_over_from: Se
     found = taken_over(after, manifest, manager, take_over_from)
     if found is None or not found.fields:
         return after
-    result: Manifest = without(after, found.fields, union((found.kept, _fields(_applied_by(manager, after) or {}))))
+    result: Manifest = without(
+        after, found.fields, union((_NAME, found.kept, _fields(_applied_by(manager, after) or {})))
+    )
     return result
 
 
@@ -126,7 +132,7 @@ def merged(live: Manifest, manifest: Manifest, manager: str, take_over_from: Set
     if found is None or not found.fields:
         return None
     ours = _fields(_applied_by(manager, live) or {})
-    rest = without(live, union((ours, found.fields)), found.kept)
+    rest = without(live, union((ours, found.fields)), union((_NAME, found.kept)))
     result: Manifest = overlaid(rest, manifest, union((ours, found.fields, found.kept)))
     return result
 

@@ -77,20 +77,22 @@ def among(fields: Fields, value: Any) -> Fields:
     return result
 
 
-def without(value: Any, gone: Fields, kept: Fields, keys: tuple[str, ...] = ()) -> Any:
-    """An object (or a value in it) without what ``gone`` has, as the API server prunes it: a map or an element of a
-    list that is a member goes with all that is in it, unless something in it is ``kept``. ``keys`` stay.
+def without(value: Any, gone: Fields, kept: Fields) -> Any:
+    """An object (or a value in it) without what ``gone`` has, unless it is in ``kept``, too: as the API server prunes
+    it (merge/update.go of structured-merge-diff). A field goes with all that is in it unless something in it is kept;
+    so does an element of a list unless it is itself kept, for others may hold defaults in it.
     """
     if not isinstance(value, dict | list):
         return value
     left: dict[Any, Any] = dict(value) if isinstance(value, dict) else dict(enumerate(value))
     for element, place in _places(gone, value).items():
-        if place in keys:
-            continue
-        if _is_member(gone[element]) and element not in kept:
+        is_field, rest = element.startswith("f:"), kept.get(element)
+        if (is_field and rest is None) or (
+            not is_field and _is_member(gone[element]) and (rest is None or not _is_member(rest))
+        ):
             del left[place]
         else:
-            left[place] = without(left[place], gone[element], kept.get(element, {}), _keys(element))
+            left[place] = without(left[place], gone[element], rest or {})
     return left if isinstance(value, dict) else list(left.values())
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.apply.writers import FULL, SMALL, WRITERS, Writing, config_map, objects, written
+from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import CommandError
 from tests.parity import live
 from tests.parity.ahead import NewWorld, ahead
@@ -126,3 +130,108 @@ def test_a_release_that_helm_kept_the_history_of_is_installed_anew(world: World)
     shown = world.object("/api/v1", "configmaps", "demo-settings")
     assert shown is not None
     assert (shown["data"]["isInstall"], shown["data"]["isUpgrade"]) == ("true", "false")
+
+
+@pytest.fixture(scope="module")
+def dropped(
+    new_world: NewWorld, control_plane: Cluster, kubectl: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, list[Mapping[str, object]]]]:
+    """What other tools wrote, once a chart has taken it over as it is, and once it has dropped some of it."""
+    with new_world() as world:
+        by_how = written(control_plane, kubectl, world.ours, tmp_path_factory.mktemp("written"))
+        shown: dict[str, list[Mapping[str, object]]] = {how: [] for how in by_how}
+        for full in (True, False):
+            items = [objects(each.name, world.ours, full=full, idle=True) for each in by_how.values()]
+            world.deploy("raw", {"objects": [item for both in items for item in both]})
+            world.ready()
+            for how, each in by_how.items():
+                shown[how].append(each.shown())
+        yield shown
+
+
+@pytest.mark.parametrize("how", WRITERS)
+def test_what_a_chart_takes_over_and_drops_goes_whoever_wrote_it_first(
+    how: str, dropped: Mapping[str, list[Mapping[str, object]]]
+) -> None:
+    assert dropped[how] == [FULL, SMALL]
+
+
+def test_what_a_tool_declared_and_the_chart_never_had_goes(
+    world: World, control_plane: Cluster, kubectl: Cli, tmp_path: Path
+) -> None:
+    """Also where the API server refuses the chart's object as long as the tool has its fields."""
+    writing = Writing(control_plane, kubectl, world.ours, "web", tmp_path, idle=True)
+    writing("apply", "-f", writing.full)
+    config_map, web = objects("web", world.ours, full=False, idle=True)
+    source = {"fieldRef": {"fieldPath": "metadata.name"}}
+    web["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "MODE", "valueFrom": source}]
+
+    world.deploy("raw", {"objects": [config_map, web]})
+    world.ready()
+
+    assert writing.shown() == SMALL
+
+
+def test_fields_that_others_share_with_a_chart_stay_theirs(
+    world: World, control_plane: Cluster, kubectl: Cli, tmp_path: Path
+) -> None:
+    writing = Writing(control_plane, kubectl, world.ours, "web", tmp_path)
+    writing("apply", "-f", writing.full)
+    writing("scale", "deployment", "web", "--replicas=2")
+    sidecar = {"spec": {"template": {"spec": {"containers": [{"name": "proxy", "image": "registry.example/proxy:1"}]}}}}
+    writing("patch", "deployment", "web", "--field-manager=injector", f"--patch={json.dumps(sidecar)}")
+
+    for text in ("1", "2"):
+        config_map, web = objects("web", world.ours, full=False)
+        world.deploy("raw", {"objects": [config_map | {"data": {"keep": text}}, web]})
+        world.ready()
+
+    assert writing.shown() == {**SMALL, "data": {"keep": "2"}, "containers": ["proxy", "web"]}
+    live_web = world.object("/apis/apps/v1", "deployments", "web")
+    assert live_web is not None
+    assert live_web["spec"]["replicas"] == 2
+
+
+MARKS = {"gitsync.dev/owner": "mark", "gitsync.dev/commit": "c" * 40, "gitsync.dev/origin": "web.yaml:1:1"}
+
+
+@pytest.mark.parametrize("way", ["enabled", "disabled"])
+def test_a_sync_s_marks_go_from_an_object_that_comes_into_a_chart(way: str, world: World, kubectl: Cli) -> None:
+    manifest = config_map("web", world.ours, full=True)
+    manifest["metadata"]["annotations"] |= MARKS
+    manifest["metadata"]["labels"] |= {"gitsync.dev/sync": "prod"}
+    kubectl("apply", "--server-side", "--field-manager=gitsync", "-f", "-", stdin=json.dumps(manifest))
+    before = world.object("/api/v1", "configmaps", "web")
+
+    wanted = config_map("web", world.ours, full=False)
+    world.deploy("raw", {"objects": [wanted]}, install={"serverSideApply": way == "enabled"})
+    world.ready()
+
+    after = world.object("/api/v1", "configmaps", "web")
+    assert before is not None
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert not [name for field in ("annotations", "labels") for name in after["metadata"][field] if "gitsync" in name]
+    assert after["metadata"]["annotations"]["meta.helm.sh/release-name"] == "demo"
+
+
+def test_a_field_that_somebody_adds_is_no_drift_and_goes_with_the_next_upgrade(
+    world: World, control_plane: Cluster, kubectl: Cli, tmp_path: Path
+) -> None:
+    writing = Writing(control_plane, kubectl, world.ours, "web", tmp_path, idle=True)
+    world.deploy(
+        "raw", {"objects": objects("web", world.ours, full=False, idle=True)}, driftDetection={"mode": "enabled"}
+    )
+    world.ready()
+
+    writing.edit()
+    world.patch_spec(interval="2h")  # a pass that looks at it
+    world.ready()
+    assert writing.shown() == FULL, "what somebody added beside the chart"
+    assert not [line for line in world.serving.lines if line["event"] == "drift corrected" and world.ours in str(line)]
+
+    wanted = objects("web", world.ours, full=False, idle=True)
+    wanted[1]["metadata"]["labels"] = {"new": "1"}
+    world.deploy("raw", {"objects": wanted}, driftDetection={"mode": "enabled"})
+    world.condition("Ready", "True", "demo.v2")
+    assert writing.shown() == SMALL

@@ -1,4 +1,4 @@
-"""How a revision is applied, whose its fields become, and what is never replaced: pure decisions."""
+"""How a revision is applied, and what is never replaced: pure decisions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.clientside import applied_fields
 from gitsync.apply.recreate import fields_of, why_not_replaced
 from gitsync.errors import Invalid
 from gitsync.release.action.apply_revision import manner_of
@@ -62,46 +61,8 @@ def test_where_force_could_be_asked_for(status: str, field: str) -> None:
     assert not manner.was_client_side
 
 
-def test_fields_are_taken_over_when_any_earlier_revision_was_client_side() -> None:
+def test_objects_are_looked_at_first_when_any_earlier_revision_was_client_side() -> None:
     assert manner_of(record("ssa", "pending-upgrade"), [record(""), record("ssa")], ActionOptions()).was_client_side
-
-
-def entry(manager: str, operation: str, fields: Manifest, **more: str) -> Manifest:
-    return {"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields, **more}
-
-
-A: Manifest = {"f:data": {"f:a": {}}}
-B: Manifest = {"f:data": {".": {}, "f:b": {}}}
-BOTH: Manifest = {"f:data": {".": {}, "f:a": {}, "f:b": {}}}
-
-
-@pytest.mark.parametrize(
-    ("managed", "expected"),
-    [
-        pytest.param([], None, id="nobody's"),
-        pytest.param([entry("hand", "Update", A)], None, id="another's"),
-        pytest.param([entry("helm", "Apply", A)], None, id="applied already"),
-        pytest.param([entry("helm", "Update", A, subresource="status")], None, id="of a subresource"),
-        pytest.param([entry("helm", "Update", A)], [entry("helm", "Apply", A)], id="updated"),
-        pytest.param(
-            [entry("hand", "Update", A), entry("helm", "Apply", A), entry("helm", "Update", B)],
-            [entry("hand", "Update", A), entry("helm", "Apply", BOTH)],
-            id="both",
-        ),
-        pytest.param(
-            [entry("helm-controller", "Apply", A), entry("helm-controller", "Update", B)],
-            [entry("helm", "Apply", BOTH)],
-            id="Flux's",
-        ),
-        pytest.param(
-            [entry("helm", "Apply", A), entry("helm", "Update", B, apiVersion="v2")],
-            [entry("helm", "Apply", A)],
-            id="of another version",
-        ),
-    ],
-)
-def test_what_was_updated_becomes_what_was_applied(managed: list[Manifest], expected: list[Manifest] | None) -> None:
-    assert applied_fields(managed, "helm") == expected
 
 
 def manifest(api_version: str, kind: str, spec: Manifest | None = None, **annotations: str) -> Manifest:
