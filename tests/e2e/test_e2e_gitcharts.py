@@ -90,7 +90,9 @@ def test_a_chart_that_changed_while_no_agent_ran_makes_one_revision_by_the_commi
     assert [(line.fields["commit"], line.fields["subject"]) for line in upgraded] == [
         (fleet.head[:7], "chart: another container")
     ]
+    # Until the commit has reached it, the release waits without a word, and without a change of its status.
     assert not agent.said("release interrupted")
+    assert not agent.said("release will be tried again")
     assert helm.history(helm_cli, namespace, "app") == [(1, "superseded"), (2, "deployed")]
     assert containers(kubectl, namespace, "app") == ["renamed"]
 
