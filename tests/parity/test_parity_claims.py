@@ -15,7 +15,9 @@ def test_the_second_is_refused_and_its_end_harms_nobody(world: World) -> None:
     one.ready()
 
     two.deploy("plain", {"text": "two"}, releaseName="demo")
-    two.condition("Stalled", "True", containing=f"release {world.ours}/demo is already managed by HelmRelease {world.ours}/one; ")
+    two.condition(
+        "Stalled", "True", containing=f"release {world.ours}/demo is already managed by HelmRelease {world.ours}/one; "
+    )
     assert conditions(two)["Ready"]["reason"] == "InvalidSpec"
     one.patch_spec(interval="2h")  # whoever looks again, it stays so
     one.ready()
