@@ -70,7 +70,8 @@ class ReleasePreviewer:
         try:
             facts, finder = await self._facts(release)
             previous = await self._previous(facts, finder)
-            foresight = foresee(facts, content_of(previous).digests if previous else None)
+            held = await asyncio.to_thread(content_of, previous) if previous else None
+            foresight = foresee(facts, held.digests if held else None)
             error = foresight.last.error
             if isinstance(error, FieldErrors):
                 return ReleasePreview(problems=tuple(self._field_problems(release, error)))
