@@ -1,4 +1,4 @@
-"""What leaves Git leaves the cluster, but for what is not this sync's to delete."""
+"""What leaves Git leaves the cluster, but for what is no longer carries this sync's owner annotation to delete."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options, uninstall_options
 from gitsync.release.action.uninstall import Uninstaller, UninstallOptions
 from gitsync.release.clusters import TargetCluster
-from gitsync.release.desired import DesiredRelease, ref_of
+from gitsync.release.desired import DesiredRelease
 from gitsync.release.reconcile.facts import policy_of
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.writer import StatusWriter
@@ -53,12 +53,11 @@ class Engine:
         cause = cause or cause_of(request.commit)
         return deploy_options(request.release, action, cause, self.expressions, claims.others, claims.claim)
 
-    def uninstall_options(self, request: ReconcileRequest, ref: ReleaseRef) -> UninstallOptions:
-        """How an uninstall is to behave. Of a release that the HelmRelease leaves, what it has under its new name, too,
-        is wanted."""
+    def uninstall_options(self, request: ReconcileRequest, *, replaced: bool = False) -> UninstallOptions:
+        """How an uninstall is to behave. ``replaced``: the HelmRelease is another release from now on, and what that has
+        as well is not deleted."""
         claims = self.wanted.of(request.release)
-        same = ref == ref_of(request.release) and not request.release.metadata.deletion_timestamp
-        return uninstall_options(request.release, claims.others if same else claims.renamed)
+        return uninstall_options(request.release, claims.renamed if replaced else claims.others)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ async def uninstall_failed(engine: Engine, request: ReconcileRequest, desired: D
         await engine.writer.write(request, request.status.remediating(message))
     try:
         with engine.writer.progress(request, "uninstall", StatusBuilder.remediating):
-            options = engine.uninstall_options(request, desired.ref)
+            options = engine.uninstall_options(request)
             await engine.uninstaller.uninstall(desired.ref, options, request.interrupt)
     except PASSING:
         raise

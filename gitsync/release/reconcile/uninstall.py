@@ -16,14 +16,15 @@ from gitsync.text import listed
 
 
 async def uninstall(
-    engine: Engine, request: ReconcileRequest, ref: ReleaseRef, *, without_waiting: bool = False
+    engine: Engine, request: ReconcileRequest, ref: ReleaseRef, *, replaced: bool = False, without_waiting: bool = False
 ) -> None:
-    """Uninstall for good, and say which objects stay; ``without_waiting`` also without hooks.
+    """Uninstall for good, and say which objects stay; ``without_waiting`` also without hooks. ``replaced``: the
+    HelmRelease is another release from now on.
 
     Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; NotFound, Superseded.
     """
     started, status = time.monotonic(), request.status.old
-    options = engine.uninstall_options(request, ref)
+    options = engine.uninstall_options(request, replaced=replaced)
     if without_waiting:
         options = replace(options, hooks=False, wait=False)
     try:
@@ -47,5 +48,5 @@ async def uninstall(
 async def uninstall_replaced(engine: Engine, request: ReconcileRequest, old: ReleaseRef) -> None:
     """The release has another name, namespace or chart now: uninstall what it was before, as Flux does."""
     request.log.warning("release has another name or namespace, uninstalling it under the old one", old=str(old))
-    await uninstall(engine, request, old)
+    await uninstall(engine, request, old, replaced=True)
     await engine.writer.write(request, request.status.old | request.status.without_revision())
