@@ -98,7 +98,7 @@ def test_fixture(case: dict[str, Any], kstatus: Kstatus) -> None:
 def test_generated(kind: Kind, kstatus: Kstatus) -> None:
     seen: set[Status] = set()
 
-    @settings(max_examples=12 * len(kind.changes), derandomize=True)
+    @settings(max_examples=8 * len(kind.changes), derandomize=True)
     @given(kind.objects())
     def agree(manifest: Manifest) -> None:
         deviation(kstatus, manifest)
