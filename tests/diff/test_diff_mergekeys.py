@@ -1,5 +1,5 @@
-"""The merge keys that we know are those of the schemas that the sandbox ships (tests/contract holds them against the
-API server's).
+"""The merge keys that we know are those of the schemas that the sandbox ships, which tests/contract holds against the
+API server's.
 """
 
 from __future__ import annotations
