@@ -105,7 +105,7 @@ def test_what_is_not_to_be_pruned_stays_and_the_log_says_why(
     assert finished.fields["deleted"] == 1
     for name in ("ours", "flux"):
         assert "prune annotation says disabled" in kept(agent, f"ConfigMap/{namespace}/{name}")
-    assert "not this sync's" in kept(agent, f"ConfigMap/{namespace}/taken")
+    assert "no longer carries this sync's owner annotation" in kept(agent, f"ConfigMap/{namespace}/taken")
 
 
 def test_an_object_of_another_sync_is_neither_applied_nor_pruned(
