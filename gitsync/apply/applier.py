@@ -12,6 +12,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
+from gitsync.diff.secret import folded, is_core_secret
 from gitsync.errors import Forbidden, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Applier:
 
         Raises: ApiError, NotReadyInTime (one that is being deleted does not go), ClusterUnavailable.
         """
+        manifest = storable(manifest)
         taken = await self._take_over(manifest, live) if live is not None else ()
         try:
             answer = await self._cluster.apply(manifest, manager=self._manager)
@@ -102,7 +104,7 @@ class Applier:
         from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
         async def attempt() -> Manifest:
-            answer, after = await self._foreseen(manifest)
+            answer, after = await self._foreseen(storable(manifest))
             if answer is after:
                 return answer
             metadata = {name: value for name, value in after["metadata"].items() if name != "managedFields"}
@@ -154,3 +156,15 @@ class Applier:
         if managers:
             log.info("fields taken over", object=str(key), **{"from": ", ".join(managers)})
         return managers
+
+
+def storable(manifest: Manifest) -> Manifest:
+    """A Secret with its stringData in data, as Flux applies it: the API server keeps it there, and takes nothing out of
+    data that was applied as stringData.
+    """
+    strings = manifest.get("stringData")
+    if not is_core_secret(manifest) or not isinstance(strings, dict):
+        return manifest
+    if not all(isinstance(value, str) for value in strings.values()):
+        return manifest  # which the API server refuses, by the field's name
+    return folded(manifest)

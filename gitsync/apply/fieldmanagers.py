@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from gitsync.api.identity import Manifest
 from gitsync.api.names import CLI_FIELD_MANAGER, FIELD_MANAGER, FLUX_FIELD_MANAGER, HELM_FIELD_MANAGER
 from gitsync.apply.fieldsv1 import Fields, among, below, difference, overlaid, union, without
-from gitsync.diff.secret import LAST_APPLIED
+from gitsync.diff.secret import LAST_APPLIED, folded, is_core_secret
 
 Operation = Literal["Apply", "Update"]
 
@@ -91,12 +91,16 @@ def taken_over(live: Manifest, manifest: Manifest, manager: str, take_over_from:
     Fields of subresources are never taken. Those of another version of the API are united as they are written, as by
     Flux: a path that the other version does not have has no effect.
     """
+    if not take_over_from:
+        return None
     tools = not any(_annotations(each).get(_SSA) == "Merge" for each in (live, manifest))
     writers = (take_over_from if tools else take_over_from - OTHER_TOOLS) | {Writer(manager, "Update")}
     entries: list[Manifest] = live["metadata"].get("managedFields") or []
     own = _applied_by(manager, live)
     ours = _fields(own or {})
     parts = [_split(entry, ours, writers, live if tools else None) for entry in entries if entry is not own]
+    if is_core_secret(live):
+        parts = [part._replace(taken=_stored(part.taken)) for part in parts]
     metadata: Manifest = {}
     if not entries:
         return None  # the API server says what is whose once somebody has applied
@@ -167,6 +171,13 @@ def _applied(own: Manifest | None, losing: Sequence[_Part], manager: str) -> lis
     return [{**base, "fieldsV1": union([_fields(base), *(part.taken for part in taken)])}]
 
 
+def _stored(fields: Fields) -> Fields:
+    """Fields of a Secret, of which the API server keeps stringData as data."""
+    strings = fields.get("f:stringData") or {}
+    rest = {element: node for element, node in fields.items() if element != "f:stringData"}
+    return union((rest, {"f:data": strings})) if strings else fields
+
+
 def _applied_by(manager: str, live: Manifest) -> Manifest | None:
     """The entry of what ``manager`` has applied."""
     entries = live["metadata"].get("managedFields") or ()
@@ -189,6 +200,7 @@ def _annotations(manifest: Manifest) -> dict[str, str]:
 def _last_applied(live: Manifest) -> Any:
     """What kubectl applied last; None when it did not, or that cannot be read."""
     try:
-        return json.loads(_annotations(live).get(LAST_APPLIED, "null"))
+        found = json.loads(_annotations(live).get(LAST_APPLIED, "null"))
     except (ValueError, RecursionError):
         return None
+    return folded(found) if isinstance(found, dict) and is_core_secret(found) else found

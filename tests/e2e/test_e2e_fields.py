@@ -41,7 +41,7 @@ def test_what_git_takes_over_and_drops_goes_whoever_wrote_it_first(
     assert first.wait() == 0
     assert {how: each.shown() for how, each in by_how.items()} == dict.fromkeys(by_how, FULL)
     finished = first.wait_for("sync finished")
-    assert (finished.fields["created"], finished.fields["changed"]) == (0, 2 * len(writings)), "they were there before"
+    assert (finished.fields["created"], finished.fields["changed"]) == (0, 3 * len(writings)), "they were there before"
     taken = first.said("fields taken over", object=f"ConfigMap/{namespace}/writer-0")
     assert [line.fields["from"] for line in taken] == ["kubectl-client-side-apply"]
 

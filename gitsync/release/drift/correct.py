@@ -152,7 +152,7 @@ class Drift:
         if live is None:
             return Drifted(key, desired, missing=True)
         tolerant = tolerating(desired, live, release.spec.drift_detection.ignore)
-        after = await self._cluster.apply(tolerant, manager=HELM_FIELD_MANAGER, dry_run=True)
+        after = await self._applier.dry_run(tolerant)
         found = changes(normalised(live), normalised(after))
         return Drifted(key, tolerant, tuple(found), by=_last_writer(live)) if found else None
 
@@ -188,7 +188,7 @@ class Drift:
                 if item.key.kind == CRD:
                     await apply_crds(self._cluster, self._applier, [item.desired], interrupt)
                 else:
-                    await self._cluster.apply(item.desired, manager=HELM_FIELD_MANAGER)
+                    await self._applier.apply(item.desired)
                 corrected.append(item)
             elif self._fights.is_first(fight):
                 text = f"somebody changes {item} again and again; it is left alone for a while"
