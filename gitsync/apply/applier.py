@@ -122,10 +122,10 @@ class Applier:
         try:
             answer = await self._cluster.apply(manifest, manager=self._manager, dry_run=True)
         except Invalid as error:
-            version = manifest["apiVersion"].rpartition("/")[2]
-            live = (
-                await self._cluster.find(ObjectKey.of(manifest), version=version) if error.status == _REFUSED else None
-            )
+            live = None
+            if error.status == _REFUSED and self._take_over_from:
+                version = manifest["apiVersion"].rpartition("/")[2]
+                live = await self._cluster.find(ObjectKey.of(manifest), version=version)
             after = merged(live, manifest, self._manager, self._take_over_from) if live is not None else None
             if after is None:
                 raise

@@ -36,16 +36,15 @@ def _both(*managers: str) -> frozenset[Writer]:
 #: have managers of their own; kubectl-last-applied holds the annotation after ``kubectl apply --server-side``.
 #: kustomize-controller's updates, unlike what it applies, are finalizers. helm-controller is Flux's.
 OTHER_TOOLS: Final = (
-    _both("argocd-application-controller", "argocd-controller", FLUX_FIELD_MANAGER)
+    _both("argocd-application-controller", "argocd-controller", FLUX_FIELD_MANAGER, "kubectl-client-side-apply")
     | _both(*(f"kubectl-{command}" for command in ("autoscale", "create", "edit", "expose", "replace", "run")))
-    | _both("kubectl-client-side-apply")
     | {Writer(each, "Apply") for each in ("kubectl", "kubectl-last-applied", "kustomize-controller", CLI_FIELD_MANAGER)}
 )
 #: Those of gitsync itself, for an object that moves between Git and a chart. What gitsync updates are finalizers.
 OWNERS: Final = OTHER_TOOLS | _both(HELM_FIELD_MANAGER) | {Writer(FIELD_MANAGER, "Apply")}
 
 #: Who changes single fields by hand: of these, what the manifest has too becomes its alone, and the rest stays theirs.
-_BY_HAND: Final = frozenset(
+BY_HAND: Final = frozenset(
     {"kubectl", CLI_FIELD_MANAGER, "flux"}
     | {f"kubectl-{command}" for command in ("annotate", "label", "patch", "rollout", "set", "taint")}
 )
@@ -148,7 +147,7 @@ def _split(entry: Manifest, ours: Fields, writers: Set[Writer], live: Manifest |
         taken = among(held, _last_applied(live))
     elif writer in writers or (live and _is_client_side_apply(writer, held)):
         taken = held
-    elif live and writer.manager in _BY_HAND:
+    elif live and writer.manager in BY_HAND:
         taken = {}
     else:
         return _Part(entry, {}, held)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from gitsync.api.identity import Manifest
 from gitsync.apply.applier import storable
-from gitsync.apply.fieldmanagers import OTHER_TOOLS, OWNERS, Writer, merged, pruned, taken_over
+from gitsync.apply.fieldmanagers import BY_HAND, OTHER_TOOLS, OWNERS, Writer, merged, pruned, taken_over
 from gitsync.apply.fieldsv1 import Fields
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -278,3 +279,14 @@ def test_a_secret_is_applied_as_it_is_kept(manifest: Manifest, expected: Manifes
     secret = {"apiVersion": "v1", "kind": "Secret"}
 
     assert storable(secret | manifest) == secret | expected
+
+
+def test_the_documentation_names_them_all() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text()
+    section = page[page.index("\n## Fields\n") : page.index("\n## Bad files\n")]
+
+    named = {name for row in section.splitlines() if row.startswith("|") for name in row.split("|")[1].split("`")[1::2]}
+    assert named == {writer.manager for writer in OWNERS} | BY_HAND | {
+        "before-first-apply",
+        "last-applied-configuration",
+    }
