@@ -12,6 +12,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
+from gitsync.diff.secret import folded, is_core_secret
 from gitsync.errors import Forbidden, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Applier:
 
         Raises: ApiError, ClusterUnavailable.
         """
+        manifest = storable(manifest)
         taken = await self._take_over(manifest, live) if live is not None else ()
         try:
             answer = await self._cluster.apply(manifest, manager=self._manager)
@@ -112,7 +114,7 @@ class Applier:
         from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
         async def attempt() -> Manifest:
-            answer, after = await self._foreseen(manifest)
+            answer, after = await self._foreseen(storable(manifest))
             if answer is after:
                 return answer
             metadata = {name: value for name, value in after["metadata"].items() if name != "managedFields"}
@@ -130,10 +132,10 @@ class Applier:
         try:
             answer = await self._cluster.apply(manifest, manager=self._manager, dry_run=True)
         except Invalid as error:
-            version = manifest["apiVersion"].rpartition("/")[2]
-            live = (
-                await self._cluster.find(ObjectKey.of(manifest), version=version) if error.status == _REFUSED else None
-            )
+            live = None
+            if error.status == _REFUSED and self._take_over_from:
+                version = manifest["apiVersion"].rpartition("/")[2]
+                live = await self._cluster.find(ObjectKey.of(manifest), version=version)
             after = merged(live, manifest, self._manager, self._take_over_from) if live is not None else None
             if after is None:
                 raise
@@ -164,3 +166,15 @@ class Applier:
         if managers:
             log.info("fields taken over", object=str(key), **{"from": ", ".join(managers)})
         return managers
+
+
+def storable(manifest: Manifest) -> Manifest:
+    """A Secret with its stringData in data, as Flux applies it: the API server keeps it there, and takes nothing out of
+    data that was applied as stringData.
+    """
+    strings = manifest.get("stringData")
+    if not is_core_secret(manifest) or not isinstance(strings, dict):
+        return manifest
+    if not all(isinstance(value, str) for value in strings.values()):
+        return manifest  # which the API server refuses, by the field's name
+    return folded(manifest)

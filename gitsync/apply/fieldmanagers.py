@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from gitsync.api.identity import Manifest
 from gitsync.api.names import CLI_FIELD_MANAGER, FIELD_MANAGER, FLUX_FIELD_MANAGER, HELM_FIELD_MANAGER
 from gitsync.apply.fieldsv1 import Fields, among, below, difference, overlaid, union, without
-from gitsync.diff.secret import LAST_APPLIED
+from gitsync.diff.secret import LAST_APPLIED, folded, is_core_secret
 
 Operation = Literal["Apply", "Update"]
 
@@ -36,16 +36,15 @@ def _both(*managers: str) -> frozenset[Writer]:
 #: have managers of their own; kubectl-last-applied holds the annotation after ``kubectl apply --server-side``.
 #: kustomize-controller's updates, unlike what it applies, are finalizers. helm-controller is Flux's.
 OTHER_TOOLS: Final = (
-    _both("argocd-application-controller", "argocd-controller", FLUX_FIELD_MANAGER)
+    _both("argocd-application-controller", "argocd-controller", FLUX_FIELD_MANAGER, "kubectl-client-side-apply")
     | _both(*(f"kubectl-{command}" for command in ("autoscale", "create", "edit", "expose", "replace", "run")))
-    | _both("kubectl-client-side-apply")
     | {Writer(each, "Apply") for each in ("kubectl", "kubectl-last-applied", "kustomize-controller", CLI_FIELD_MANAGER)}
 )
 #: Those of gitsync itself, for an object that moves between Git and a chart. What gitsync updates are finalizers.
 OWNERS: Final = OTHER_TOOLS | _both(HELM_FIELD_MANAGER) | {Writer(FIELD_MANAGER, "Apply")}
 
 #: Who changes single fields by hand: of these, what the manifest has too becomes its alone, and the rest stays theirs.
-_BY_HAND: Final = frozenset(
+BY_HAND: Final = frozenset(
     {"kubectl", CLI_FIELD_MANAGER, "flux"}
     | {f"kubectl-{command}" for command in ("annotate", "label", "patch", "rollout", "set", "taint")}
 )
@@ -91,12 +90,16 @@ def taken_over(live: Manifest, manifest: Manifest, manager: str, take_over_from:
     Fields of subresources are never taken. Those of another version of the API are united as they are written, as by
     Flux: a path that the other version does not have has no effect.
     """
+    if not take_over_from:
+        return None
     tools = not any(_annotations(each).get(_SSA) == "Merge" for each in (live, manifest))
     writers = (take_over_from if tools else take_over_from - OTHER_TOOLS) | {Writer(manager, "Update")}
     entries: list[Manifest] = live["metadata"].get("managedFields") or []
     own = _applied_by(manager, live)
     ours = _fields(own or {})
     parts = [_split(entry, ours, writers, live if tools else None) for entry in entries if entry is not own]
+    if is_core_secret(live):
+        parts = [part._replace(taken=_stored(part.taken)) for part in parts]
     metadata: Manifest = {}
     if not entries:
         return None  # the API server says what is whose once somebody has applied
@@ -144,7 +147,7 @@ def _split(entry: Manifest, ours: Fields, writers: Set[Writer], live: Manifest |
         taken = among(held, _last_applied(live))
     elif writer in writers or (live and _is_client_side_apply(writer, held)):
         taken = held
-    elif live and writer.manager in _BY_HAND:
+    elif live and writer.manager in BY_HAND:
         taken = {}
     else:
         return _Part(entry, {}, held)
@@ -165,6 +168,13 @@ def _applied(own: Manifest | None, losing: Sequence[_Part], manager: str) -> lis
     newest = max(taken, key=lambda part: str(part.entry.get("time", ""))).entry if taken else {}
     base = own or {**newest, "manager": manager, "operation": "Apply", "fieldsV1": {}}
     return [{**base, "fieldsV1": union([_fields(base), *(part.taken for part in taken)])}]
+
+
+def _stored(fields: Fields) -> Fields:
+    """Fields of a Secret, of which the API server keeps stringData as data."""
+    strings = fields.get("f:stringData") or {}
+    rest = {element: node for element, node in fields.items() if element != "f:stringData"}
+    return union((rest, {"f:data": strings})) if strings else fields
 
 
 def _applied_by(manager: str, live: Manifest) -> Manifest | None:
@@ -189,6 +199,7 @@ def _annotations(manifest: Manifest) -> dict[str, str]:
 def _last_applied(live: Manifest) -> Any:
     """What kubectl applied last; None when it did not, or that cannot be read."""
     try:
-        return json.loads(_annotations(live).get(LAST_APPLIED, "null"))
+        found = json.loads(_annotations(live).get(LAST_APPLIED, "null"))
     except (ValueError, RecursionError):
         return None
+    return folded(found) if isinstance(found, dict) and is_core_secret(found) else found

@@ -32,6 +32,11 @@ def is_secret(manifest: Manifest) -> bool:
     return manifest.get("kind") == "Secret"
 
 
+def is_core_secret(manifest: Manifest) -> bool:
+    """Whether it is Kubernetes' own Secret, of which the API server knows what stringData is."""
+    return is_secret(manifest) and manifest.get("apiVersion") == "v1"
+
+
 def mask(manifest: Manifest) -> Manifest:
     """The same object with markers (``masked:3f2a91c0d1``) in place of a Secret's values, also of those in a list of
     objects and in the annotations where kubectl and others keep a copy of it. The argument is left as it is; what holds

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from gitsync.api.identity import Manifest
-from gitsync.apply.fieldmanagers import OTHER_TOOLS, OWNERS, Writer, merged, pruned, taken_over
+from gitsync.apply.applier import storable
+from gitsync.apply.fieldmanagers import BY_HAND, OTHER_TOOLS, OWNERS, Writer, merged, pruned, taken_over
 from gitsync.apply.fieldsv1 import Fields
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -243,3 +245,48 @@ def test_what_a_manifest_makes_of_an_object_that_refuses_it_otherwise() -> None:
     assert after is not None
     assert after["env"] == [{"name": "A", "valueFrom": {"fieldRef": "z"}}, {"name": "B", "value": "y"}]
     assert merged(live(entry("injector", "Update", injected)), manifest, "gitsync", OWNERS) is None
+
+
+def test_fields_of_a_secret_are_taken_where_the_api_server_keeps_them() -> None:
+    strings: Fields = {"f:stringData": {"f:a": {}}}
+    now = live(entry("kubectl", "Apply", strings | {"f:type": {}}), entry("gitsync", "Apply", {"f:data": {"f:b": {}}}))
+
+    found = taken_over(now | {"apiVersion": "v1", "kind": "Secret"}, MANIFEST, "gitsync", OWNERS)
+    custom = taken_over(now | {"apiVersion": "example.com/v1", "kind": "Secret"}, MANIFEST, "gitsync", OWNERS)
+
+    assert found is not None
+    assert found.metadata["managedFields"] == [
+        entry("gitsync", "Apply", {"f:data": {"f:a": {}, "f:b": {}}, "f:type": {}})
+    ]
+    assert custom is not None
+    assert custom.fields == strings | {"f:type": {}}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ({"stringData": {"a": "1"}, "data": {"a": "x", "b": "Mg=="}}, {"data": {"a": "MQ==", "b": "Mg=="}}),
+        ({"data": {"b": "Mg=="}}, {"data": {"b": "Mg=="}}),
+        ({"stringData": {"a": 1}}, {"stringData": {"a": 1}}),
+        ({"stringData": "text"}, {"stringData": "text"}),
+        (
+            {"stringData": {"a": "1"}, "apiVersion": "example.com/v1"},
+            {"stringData": {"a": "1"}, "apiVersion": "example.com/v1"},
+        ),
+    ],
+)
+def test_a_secret_is_applied_as_it_is_kept(manifest: Manifest, expected: Manifest) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret"}
+
+    assert storable(secret | manifest) == secret | expected
+
+
+def test_the_documentation_names_them_all() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text()
+    section = page[page.index("\n## Fields\n") : page.index("\n## Bad files\n")]
+
+    named = {name for row in section.splitlines() if row.startswith("|") for name in row.split("|")[1].split("`")[1::2]}
+    assert named == {writer.manager for writer in OWNERS} | BY_HAND | {
+        "before-first-apply",
+        "last-applied-configuration",
+    }

@@ -12,6 +12,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.fieldmanagers import OWNERS
+from gitsync.charts import parse_objects
 from gitsync.cluster import Cluster
 from gitsync.diff import normalised
 from gitsync.errors import Invalid
@@ -335,3 +336,38 @@ async def test_who_takes_nothing_over_shares(writing: Writing, cluster: Cluster)
         await Applier(cluster, FIELD_MANAGER).apply(manifest)
 
     assert writing.shown()["data"] == {"keep": "1", "legacy": "unused"}
+
+
+KINDS = parse_objects(Path(__file__).with_name("kinds.yaml").read_text())
+#: Ways to write all of them.
+COMMANDS = {
+    "kubectl create": ["create"],
+    "kubectl apply": ["apply"],
+    "kubectl apply --server-side": ["apply", "--server-side"],
+    "before-first-apply": ["create", "--save-config"],
+}
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+async def test_taking_over_what_is_as_it_is_wanted_changes_nothing(
+    how: str, writing: Writing, cluster: Cluster, applier: Applier
+) -> None:
+    """Whatever the API server and its controllers have put in, and whatever of it may never change."""
+    wanted = [{**item, "metadata": {**item["metadata"], "namespace": writing.namespace}} for item in KINDS]
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
+    writing.kubectl(*COMMANDS[how], "-f", "-", stdin=listed)
+    writing("wait", "pvc/every-kind", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
+    writing("wait", "deployment/every-kind", "--for=condition=Available", "--timeout=60s")
+    if how == "before-first-apply":
+        for item in wanted:
+            forget: Manifest = {"metadata": {"managedFields": [{}]}}
+            writing("patch", item["kind"], item["metadata"]["name"], "--type=merge", f"--patch={json.dumps(forget)}")
+
+    for manifest in wanted:
+        before = await live(cluster, manifest)
+        after = await apply_as_foreseen(cluster, applier, manifest, known=True)
+        assert said(after) == said(before)
+        managers = {
+            item["manager"] for item in after["metadata"].get("managedFields") or () if "subresource" not in item
+        }
+        assert not any(manager.startswith("kubectl") for manager in managers)

@@ -13,7 +13,6 @@ from tests.controlplane.cluster import Cli, Cluster
 
 #: Field manager and what of ``Writing`` to call.
 Make = Callable[["Writing"], None]
-LEFT = {"keep": "1"}
 #: What stands in for a person with an editor: FULL MANIFEST, EDITED FILE.
 _EDITOR = """
 import json, sys
@@ -31,8 +30,7 @@ def config_map(name: str, namespace: str, *, full: bool) -> Manifest:
     labels = {"tier": "front"} | ({"old": "label"} if full else {})
     annotations = {"note": "kept"} | ({"gone": "soon"} if full else {})
     metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}
-    data = LEFT | ({"legacy": "unused"} if full else {})
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data(full=full)}
 
 
 def deployment(name: str, namespace: str, *, full: bool, idle: bool = False) -> Manifest:
@@ -49,13 +47,30 @@ def deployment(name: str, namespace: str, *, full: bool, idle: bool = False) -> 
     }
 
 
+def secret(name: str, namespace: str, *, full: bool) -> Manifest:
+    """``full``: with a key that is dropped later. Both are written as text, and kept as base64."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data(full=full)}
+
+
+def data(*, full: bool) -> dict[str, str]:
+    return {"keep": "1"} | ({"legacy": "unused"} if full else {})
+
+
+KINDS = ("configmap", "deployment", "secret")
+
+
 def objects(name: str, namespace: str, *, full: bool, idle: bool = False) -> list[Manifest]:
-    return [config_map(name, namespace, full=full), deployment(name, namespace, full=full, idle=idle)]
+    return [
+        config_map(name, namespace, full=full),
+        deployment(name, namespace, full=full, idle=idle),
+        secret(name, namespace, full=full),
+    ]
 
 
 @dataclass(frozen=True)
 class Writing:
-    """Somebody at work with kubectl on the two objects of a name."""
+    """Somebody at work with kubectl on the objects of a name."""
 
     cluster: Cluster
     kubectl: Cli
@@ -86,7 +101,7 @@ class Writing:
         editor = self.directory / "editor.py"
         editor.write_text(_EDITOR)
         items = objects(self.name, self.namespace, full=True, idle=self.idle)
-        for kind, item in zip(("configmap", "deployment"), items, strict=True):
+        for kind, item in zip(KINDS, items, strict=True):
             file = self.directory / f"{self.name}-{kind}.json"
             file.write_text(json.dumps(item))
             editing = replace(self.kubectl, environment={"KUBE_EDITOR": f"{sys.executable} {editor} {file}"})
@@ -94,7 +109,7 @@ class Writing:
 
     def forget_writers(self) -> None:
         """As objects are whose managedFields somebody cleared, or that are older than these."""
-        for kind in ("configmap", "deployment"):
+        for kind in KINDS:
             self("patch", kind, self.name, "--type=merge", '--patch={"metadata":{"managedFields":[{}]}}')
 
     def by_hand(self) -> None:
@@ -102,6 +117,7 @@ class Writing:
         self("label", "configmap", self.name, "old=label")
         self("annotate", "configmap", self.name, "gone=soon")
         self("patch", "configmap", self.name, "--type=merge", '--patch={"data":{"legacy":"unused"}}')
+        self("patch", "secret", self.name, "--type=merge", '--patch={"stringData":{"legacy":"unused"}}')
         self("set", "env", f"deployment/{self.name}", "DEBUG=1")
         extra = {
             "spec": {"template": {"spec": {"containers": [{"name": "extra", "image": "registry.example/extra:1"}]}}}
@@ -109,13 +125,15 @@ class Writing:
         self("patch", "deployment", self.name, f"--patch={json.dumps(extra)}")
 
     def shown(self) -> Mapping[str, object]:
-        """What the two objects hold of what comes and goes."""
+        """What the objects hold of what comes and goes."""
+        hidden = self.cluster.request("GET", f"/api/v1/namespaces/{self.namespace}/secrets/{self.name}")
         found = self.cluster.request("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}")
         web = self.cluster.request("GET", f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}")
         metadata = found["metadata"]
         containers = {item["name"]: item for item in web["spec"]["template"]["spec"]["containers"]}
         return {
             "data": found["data"],
+            "secret": hidden["data"],
             "labels": {name: value for name, value in metadata["labels"].items() if name in ("tier", "old")},
             "annotations": {
                 name: value
@@ -129,6 +147,7 @@ class Writing:
 
 FULL: Mapping[str, object] = {
     "data": {"keep": "1", "legacy": "unused"},
+    "secret": {"keep": "MQ==", "legacy": "dW51c2Vk"},
     "labels": {"tier": "front", "old": "label"},
     "annotations": {"note": "kept", "gone": "soon"},
     "containers": ["extra", "web"],
@@ -136,6 +155,7 @@ FULL: Mapping[str, object] = {
 }
 SMALL: Mapping[str, object] = {
     "data": {"keep": "1"},
+    "secret": {"keep": "MQ=="},
     "labels": {"tier": "front"},
     "annotations": {"note": "kept"},
     "containers": ["web"],

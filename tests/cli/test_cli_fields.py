@@ -55,12 +55,12 @@ def test_fields_that_will_go_are_shown(
 ) -> None:
     writing("apply", "-f", writing.full)
     before = writing.shown()
-    config_map, web = objects("web", writing.namespace, full=False, idle=True)
+    config_map, web, secret = objects("web", writing.namespace, full=False, idle=True)
     if refused:
         source = {"fieldRef": {"fieldPath": "metadata.name"}}
         web["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "MODE", "valueFrom": source}]
     origin = Repository.make(tmp_path / "origin")
-    origin.commit(where(writing, f"{json.dumps(config_map)}\n---\n{json.dumps(web)}"))
+    origin.commit(where(writing, "\n---\n".join(map(json.dumps, (config_map, web, secret)))))
 
     said = gitsync("plan", "--repo", str(origin.path), "--path", "fleet", "--state-dir", str(tmp_path / "state"))
 
@@ -74,7 +74,8 @@ def test_fields_that_will_go_are_shown(
         "- image: registry.example/extra:1",
     ):
         assert gone in lines, said.out
-    assert not any(line.startswith("- keep") or line.startswith("- tier") for line in lines)
+    assert not any(line.startswith("- keep:") or line.startswith("- tier") for line in lines)
     assert "last-applied" not in said.out
+    assert any(line.startswith("- legacy: masked:") for line in lines), said.out
     assert ("+ valueFrom:" in lines) is refused
     assert writing.shown() == before, "nothing was done"

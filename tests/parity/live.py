@@ -86,6 +86,9 @@ def normal(manifest: dict[str, Any], namespace: str) -> Normal:
     metadata["managedFields"] = sorted(
         ({key: value for key, value in entry.items() if key != "time"} for entry in entries), key=json.dumps
     )
+    if found["kind"] == "Secret":
+        for entry in metadata["managedFields"]:
+            _as_kept(entry["fieldsV1"])
     if found["kind"] == "Service":
         if spec.get("clusterIP") != "None":
             del spec["clusterIP"], spec["clusterIPs"]
@@ -93,6 +96,12 @@ def normal(manifest: dict[str, Any], namespace: str) -> Normal:
             port.pop("nodePort", None)
     spec.pop("volumeName", None)
     return found
+
+
+def _as_kept(fields: dict[str, Any]) -> None:
+    """Helm applies stringData as that, gitsync as the data that it is kept as, so that it goes when it is dropped."""
+    if strings := fields.pop("f:stringData", None):
+        fields.setdefault("f:data", {}).update(strings)
 
 
 def record(cluster: Cluster, namespace: str, release: str, revision: int) -> dict[str, Any]:

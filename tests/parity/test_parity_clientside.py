@@ -156,20 +156,41 @@ def test_auto_follows_what_helm_did_and_helm_follows_it(world: World) -> None:
     assert found["data"] == {"c": "1"}
 
 
-def test_a_key_of_string_data_goes_with_it(world: World) -> None:
-    """With helm it stays for ever: its patch takes away from stringData, which no stored Secret has."""
+def secret(**strings: str) -> list[Manifest]:
+    return [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": strings}]
 
-    def secret(**strings: str) -> list[Manifest]:
-        return [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": strings}]
 
-    roll(world, "install", secret(a="1", b="1"), "false", **CLIENT_SIDE)
-    roll(world, "upgrade", secret(a="2"), "false", **CLIENT_SIDE)
+@pytest.mark.parametrize(("flag", "way"), [("false", CLIENT_SIDE), ("true", {})])
+def test_a_key_of_string_data_goes_with_it(flag: str, way: Manifest, world: World) -> None:
+    """With helm it stays for ever: it takes away from stringData, which no stored Secret has."""
+    roll(world, "install", secret(a="1", b="1"), flag, **way)
+    roll(world, "upgrade", secret(a="2"), flag, **way)
 
     ours, theirs = (world.object("/api/v1", "secrets", "secret", name) for name in (world.ours, world.theirs))
     assert ours is not None
     assert theirs is not None
     assert ours["data"] == {"a": "Mg=="}
     assert theirs["data"] == {"a": "Mg==", "b": "MQ=="}
+
+
+def test_a_secret_outlives_a_change_between_gitsync_and_helm(world: World) -> None:
+    """One applies it as stringData, the other as data, both with the same field manager."""
+
+    def data() -> dict[str, str]:
+        return dict((world.object("/api/v1", "secrets", "secret") or {}).get("data", {}))
+
+    world.install("raw", {"objects": secret(a="1")}, namespace=world.ours)
+    world.deploy("raw", {"objects": secret(a="1", b="2")})
+    world.ready()
+    assert data() == {"a": "MQ==", "b": "Mg=="}
+    world.patch_spec(suspend=True)  # it would take back what helm does
+
+    world.upgrade("raw", {"objects": secret(a="1", b="3")}, namespace=world.ours)
+    assert data() == {"a": "MQ==", "b": "Mw=="}
+
+    world.patch_spec(suspend=False)
+    world.condition("Ready", "True", "demo.v4")
+    assert data() == {"a": "MQ==", "b": "Mg=="}
 
 
 def test_custom_resources_are_patched_as_by_helm(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.apply.writers import FULL, SMALL, WRITERS, Writing, config_map, objects, written
+from tests.apply.writers import FULL, SMALL, WRITERS, Writing, config_map, objects, secret, written
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import CommandError
 from tests.parity import live
@@ -162,11 +162,11 @@ def test_what_a_tool_declared_and_the_chart_never_had_goes(
     """Also where the API server refuses the chart's object as long as the tool has its fields."""
     writing = Writing(control_plane, kubectl, world.ours, "web", tmp_path, idle=True)
     writing("apply", "-f", writing.full)
-    config_map, web = objects("web", world.ours, full=False, idle=True)
+    config_map, web, _ = objects("web", world.ours, full=False, idle=True)
     source = {"fieldRef": {"fieldPath": "metadata.name"}}
     web["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "MODE", "valueFrom": source}]
 
-    world.deploy("raw", {"objects": [config_map, web]})
+    world.deploy("raw", {"objects": [config_map, web, secret("web", world.ours, full=False)]})
     world.ready()
 
     assert writing.shown() == SMALL
@@ -182,8 +182,10 @@ def test_fields_that_others_share_with_a_chart_stay_theirs(
     writing("patch", "deployment", "web", "--field-manager=injector", f"--patch={json.dumps(sidecar)}")
 
     for text in ("1", "2"):
-        config_map, web = objects("web", world.ours, full=False)
-        world.deploy("raw", {"objects": [config_map | {"data": {"keep": text}}, web]})
+        config_map, web, _ = objects("web", world.ours, full=False)
+        world.deploy(
+            "raw", {"objects": [config_map | {"data": {"keep": text}}, web, secret("web", world.ours, full=False)]}
+        )
         world.ready()
 
     assert writing.shown() == {**SMALL, "data": {"keep": "2"}, "containers": ["proxy", "web"]}

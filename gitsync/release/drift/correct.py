@@ -156,14 +156,15 @@ class Drift:
     ) -> tuple[tuple[Drifted, ...], tuple[Drifted, ...]]:
         """Put objects back. Returns those, and those of which a conflict has just become known."""
         corrected, conflicts = [], []
+        applier = Applier(cluster, HELM_FIELD_MANAGER)
         for item in drifted:
             conflict = (release, item.key)
             fields = {str(change) for change in item.changes} or {""}
             if self._conflicts.corrects(conflict, fields):
                 if item.key.kind == CRD:
-                    await apply_crds(cluster, Applier(cluster, HELM_FIELD_MANAGER), [item.desired], interrupt)
+                    await apply_crds(cluster, applier, [item.desired], interrupt)
                 else:
-                    await cluster.apply(item.desired, manager=HELM_FIELD_MANAGER)
+                    await applier.apply(item.desired)
                 corrected.append(item)
             elif self._conflicts.is_first(conflict):
                 conflicts.append(item)
@@ -179,7 +180,7 @@ async def _confirmed(followed: FollowedRevision, desired: Manifest) -> Drifted |
     if live is None:
         return Drifted(key, desired, missing=True)
     tolerant = tolerating(desired, live, release.spec.drift_detection.ignore)
-    after = await cluster.apply(tolerant, manager=HELM_FIELD_MANAGER, dry_run=True)
+    after = await Applier(cluster, HELM_FIELD_MANAGER).dry_run(tolerant)
     found = changes(normalised(live), normalised(after))
     return Drifted(key, tolerant, tuple(found), by=_last_writer(live)) if found else None
 
