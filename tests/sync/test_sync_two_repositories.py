@@ -39,6 +39,7 @@ spec:
   interval: 1h
   chart: {{spec: {{chart: charts/app, sourceRef: {{kind: GitRepository, name: {source}}}}}}}
 """
+MANY = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: many-{number}, namespace: {namespace}}}\n"
 
 
 @dataclass
@@ -150,13 +151,13 @@ async def test_each_release_has_the_chart_of_the_repository_that_it_means_and_fo
 
 async def test_a_held_commit_of_one_repository_leaves_its_charts_while_the_other_goes_on(world: World) -> None:
     red, blue = world.sides["red"], world.sides["blue"]
-    red.origin.commit(files(world, "red-1", ours="flux-system", named="red"))
+    many = {f"fleet/many-{number}.yaml": MANY.format(number=number, namespace=world.namespace) for number in range(12)}
+    red.origin.commit(files(world, "red-1", ours="flux-system") | many)
     blue.origin.commit(files(world, "blue-1", theirs="flux-system", crossed="red"))
     await asyncio.gather(red.sync(), blue.sync())
     await world.became("crossed", "red-1")
 
-    gone = {"fleet/ours.yaml": None, "fleet/named.yaml": None, "fleet/no": "x"}
-    red.origin.commit({"charts/app/templates/cm.yaml": TEMPLATE.format(text="red-2"), **gone})
+    red.origin.commit({"charts/app/templates/cm.yaml": TEMPLATE.format(text="red-2"), **dict.fromkeys(many)})
     await red.sync()
     assert red.reconciler.result is not None
     assert red.reconciler.result.result == "held"
