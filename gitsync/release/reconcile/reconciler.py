@@ -20,11 +20,13 @@ from gitsync.api.names import (
     FALSE,
     FIELD_MANAGER,
     FINALIZER,
+    INSTALL_FAILED,
     INVALID,
     RECONCILIATION_FAILED,
     RELEASED,
     SOURCE_NOT_READY,
     UNINSTALL_FAILED,
+    UPGRADE_FAILED,
 )
 from gitsync.apply.wait import names
 from gitsync.cel.expressions import Expressions
@@ -33,6 +35,7 @@ from gitsync.errors import (
     ChartRepositoryUnavailable,
     FieldErrors,
     GitsyncError,
+    MissingRight,
     NotFound,
     ReleaseNotAllowed,
     RetryableError,
@@ -58,6 +61,7 @@ from gitsync.release.reconcile.waiting import Waiting
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
 from gitsync.release.status.builder import Said
+from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.unsupported import without_effect
 from gitsync.release.values.references import References
 from gitsync.runtime.backoff import Backoff
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at an action of somebody else.
 LOOK_AGAIN = 15.0
+_FAILED = {"install": INSTALL_FAILED, "upgrade": UPGRADE_FAILED}
 
 
 @dataclass
@@ -262,7 +267,9 @@ class Reconciler:
         reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
         reason = UNINSTALL_FAILED if uninstall else reason
         try:
-            await self._writer.write(subject, subject.status.retrying(reason, error.told, *_outcome(error, reason)))
+            await self._writer.write(
+                subject, subject.status.retrying(reason, error.told, *_outcome(error, reason, subject.status))
+            )
         except GitsyncError as further:
             subject.log.debug("status could not be written", error=further.message)
         return delay
@@ -313,10 +320,15 @@ class Reconciler:
         self._backoff.reset(key)
 
 
-def _outcome(error: GitsyncError, reason: str) -> tuple[Said, ...]:
-    """The condition that says of an error what it kept from happening, besides Ready."""
+def _outcome(error: GitsyncError, reason: str, status: ObservedStatus) -> tuple[Said, ...]:
+    """The condition that says of an error what it kept from happening, besides Ready. Without a right nothing may be
+    known of the release, not even its records; what would come next is told from the status then."""
     if isinstance(error, UninstallFailed):
         return ((error.condition, FALSE, reason, error.told),)
-    if isinstance(error, ReleaseNotAllowed) and error.action in ("install", "upgrade"):
-        return ((RELEASED, FALSE, f"{error.action.capitalize()}Failed", error.told),)
+    if reason == UNINSTALL_FAILED:
+        return ()
+    if isinstance(error, ReleaseNotAllowed):
+        return ((RELEASED, FALSE, _FAILED[error.action], error.told),) if error.action in _FAILED else ()
+    if isinstance(error, MissingRight):
+        return ((RELEASED, FALSE, UPGRADE_FAILED if status.was_deployed else INSTALL_FAILED, error.told),)
     return ()
