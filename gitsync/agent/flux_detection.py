@@ -25,7 +25,7 @@ async def warn_of_rivals(cluster: Cluster) -> None:
     try:
         found = flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
     except Forbidden as error:
-        log.debug("not seen whether Flux is running", error=error.message)
+        log.debug("could not check whether Flux runs", error=error.message)
         return
     if found:
         log.warning(

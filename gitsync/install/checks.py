@@ -30,7 +30,7 @@ _AT_ONCE = 10
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing looked at. ``warning`` is what an agent can run with, ``failed`` what it cannot run without; ``hint``
-    says how to mend it."""
+    says how to fix it."""
 
     what: str
     result: Literal["ok", "warning", "failed"]

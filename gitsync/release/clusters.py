@@ -79,7 +79,7 @@ class TargetClusters:
     """The target clusters of all releases. Releases that ask for the same cluster and user share one, for connections
     and watches are made for those. To be entered; leaving ends every watch and connection made.
 
-    ``on_release`` is awaited before a release gives its target cluster up.
+    ``on_release`` is awaited before a release gives its target cluster up; ``store`` makes the records of each.
     """
 
     def __init__(
@@ -89,10 +89,12 @@ class TargetClusters:
         references: References,
         rules: AccessRules,
         on_release: Callable[[ObjectKey], Awaitable[None]] = nothing_follows,
+        store: Callable[[Cluster, str], RecordStore] = RecordStore,
     ) -> None:
         self.rules = rules
         self._agent = agent
         self._references = references
+        self._store = store
         self._slots = asyncio.Semaphore(agent.concurrency)
         self._listeners: list[Listener] = []
         self._targets = Targets(cluster, rules.kubeconfig, on_release)
@@ -156,7 +158,7 @@ class TargetClusters:
     def _of(self, target: Target) -> TargetCluster:
         made = self._made.get(target)
         if made is None:
-            records = RecordStore(target.cluster, self._agent.holder)
+            records = self._store(target.cluster, self._agent.holder)
             slots = asyncio.Semaphore(self._agent.concurrency) if target.remote else self._slots
             made = TargetCluster(target.cluster, records, slots, RecordWatches(target.closing))
             records.on_foreign_change(functools.partial(self._tell, made))

@@ -209,9 +209,10 @@ class Releases:
             self._repository_queue.wake(event.key)
 
     def _on_repository_change(self, repository: ObjectKey) -> None:
-        """Another index: releases from it may have another version to go to."""
+        """Another index: releases from it, or with dependencies in it, may have another version to go to."""
+        url = self._repositories.url_of(repository)
         for found in self.index.releases():
-            if found.source == repository:
+            if self._locator.needs(found, repository, url):
                 self.queue.wake(found.key)
 
     def _on_artifact_change(self, repository: SyncedRepository) -> None:

@@ -24,7 +24,7 @@ class DesiredRelease:
     values: dict[str, Any] = field(repr=False)
     digests: Digests
     generation: int = 0
-    #: Whether the values are held against the chart's schema.
+    #: Whether the values are validated by the chart's schema.
     validate: bool = True
     #: What is done to everything rendered.
     post_rendering: PostRendering | None = None

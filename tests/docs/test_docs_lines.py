@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "operations.md"
 ROOMS = ("agent", "sync", "release", "sources", "runtime", "apply")
 LEVELS = {"info", "warning", "error", "exception"}
 #: Helpers of release/reconcile/ that log, and which of their arguments is the event.
-HELPERS = {"_once": 2, "say": 2}
+HELPERS = {"_once": 2, "once": 2, "say": 2}
 
 
 def events() -> Iterator[tuple[str, str]]:

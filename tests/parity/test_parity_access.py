@@ -96,12 +96,17 @@ def test_a_release_has_the_rights_of_its_service_account_and_no_others(world: Wo
     status = world.condition("Ready", "False", refusal(world.ours, "get", "serviceaccounts"))
     assert world.revisions() == [(1, "pending-install")], "the record is kept by the account, too"
     assert not status.get("failures")
+    (released,) = [item for item in status["conditions"] if item["type"] == "Released"]
+    assert (released["status"], released["reason"]) == ("False", "InstallFailed"), "as Flux says it"
+    assert refusal(world.ours, "get", "serviceaccounts") in released["message"]
 
     grant(world.cluster, world.ours, "all", ALL)
     look_again(world)
     status = world.ready()
-    assert world.revisions() == [(1, "deployed")], "rights that were missing spend no try"
+    assert world.revisions() == [(1, "deployed")], "rights that were missing spend no retry"
     assert not status.get("installFailures")
+    (released,) = [item for item in status["conditions"] if item["type"] == "Released"]
+    assert (released["status"], released["reason"]) == ("True", "InstallSucceeded")
 
     revoke(world.cluster, world.ours, "all")
     done = world.remove()

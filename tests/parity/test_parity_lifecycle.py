@@ -169,7 +169,7 @@ def test_crds_are_changed_only_where_that_is_asked_for(world: World) -> None:
     assert gadget["metadata"]["name"] == "gadgets.charts.example"
 
 
-def test_a_template_that_fails_is_said_once_and_its_mending_heals(world: World) -> None:
+def test_a_template_that_fails_is_said_once_and_fixing_it_heals(world: World) -> None:
     world.deploy("raw", {"objects": [{"kind": "ConfigMap"}]}, interval="1s")
     world.condition("Stalled", "True", containing="raw/templates/objects.yaml: renders a document without apiVersion")
     before = world.helm_release()["metadata"]["resourceVersion"]

@@ -220,7 +220,7 @@ def test_a_failed_upgrade_deletes_what_it_created_only_when_it_is_to(world: Worl
     (line,) = [
         line
         for line in world.serving.lines
-        if line["event"] == "what a failed action created is deleted" and world.ours in line["release"]
+        if line["event"] == "objects created by the failed action were deleted" and world.ours in line["release"]
     ]
     assert line["objects"] == f"ConfigMap/{world.ours}/c"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_a_rollback_is_said_and_so_is_what_made_it_necessary(world: World) -> No
     assert "Remediated" not in {item["type"] for item in world.ready()["conditions"]}
 
 
-def test_a_rollback_that_fails_is_said_and_the_next_change_of_the_release_mends_it(world: World) -> None:
+def test_a_rollback_that_fails_is_said_and_the_next_change_of_the_release_fixes_it(world: World) -> None:
     world.deploy("hooks", {"failing": "pre-rollback"})
     world.ready()
     world.deploy("hooks", {"failing": "pre-upgrade"}, upgrade=ROLLBACK)
@@ -129,6 +130,54 @@ def test_an_uninstall_that_fails_is_tried_until_it_succeeds(world: World) -> Non
     assert world.revisions() == [(1, "failed")], "uninstalled in between, and tried again"
     world.deploy("hooks")
     world.ready()
+
+
+def test_a_failed_install_that_is_uninstalled_keeps_its_history_where_that_is_asked_for(world: World) -> None:
+    broken = {"image": "registry.example/app:nonexistent"}
+    install = {"timeout": "1s", "remediation": {"retries": 1}}
+    kept = {"keepHistory": True}
+    world.deploy("plain", broken, install=install, uninstall=kept)
+    world.condition("Stalled", "True", "Failed to install after 2 attempt(s)")
+
+    assert world.revisions() == [(1, "uninstalled"), (2, "failed")]
+    history = json.loads(world.helm("history", "demo", "--namespace", world.ours, "-o", "json"))
+    assert [(item["revision"], item["status"]) for item in history] == [(1, "uninstalled"), (2, "failed")]
+    assert [line["revision"] for line in lines(world, "release installed")] == []
+
+    world.deploy("plain", install=install, uninstall=kept)
+    world.ready()
+    assert world.revisions() == [(1, "uninstalled"), (2, "failed"), (3, "deployed")]
+
+
+def test_an_upgrade_that_is_uninstalled_with_no_retry_left_is_installed_anew(world: World) -> None:
+    """As in Flux: what was there is gone, so an install is the least that can be done about it."""
+    uninstall = {"remediation": {"retries": 0, "remediateLastFailure": True, "strategy": "uninstall"}}
+    world.deploy("hooks")
+    world.ready()
+    world.deploy("hooks", {"failing": "pre-upgrade"}, upgrade=uninstall)
+    world.until(lambda: bool(lines(world, "upgrade retries exhausted")), "the upgrade has failed")
+    status = world.ready()
+
+    assert world.revisions() == [(1, "deployed")]
+    said = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    assert said == {"Ready": ("True", "InstallSucceeded"), "Released": ("True", "InstallSucceeded")}
+    told = ["InstallSucceeded", "UpgradeFailed", "UninstallSucceeded"]
+    world.until(lambda: reasons(world) == told, "all of it is told", lambda: str(events(world)))
+    world.until(lambda: events(world)[0]["count"] == 2, "and that it is installed again")
+
+
+def test_an_install_that_follows_an_uninstalled_upgrade_has_its_own_retries(world: World) -> None:
+    uninstall = {"remediation": {"retries": 0, "remediateLastFailure": True, "strategy": "uninstall"}}
+    broken = {"image": "registry.example/app:nonexistent"}
+    install = {"timeout": "1s", "remediation": {"retries": 1, "remediateLastFailure": True}}
+    world.deploy("plain", install=install)
+    world.ready()
+    world.deploy("plain", broken, install=install, upgrade={"timeout": "1s", **uninstall})
+    status = world.condition("Stalled", "True", "Failed to install after 2 attempt(s)")
+    world.until(lambda: world.revisions() == [], "the last failure is uninstalled, too")
+
+    assert (status["upgradeFailures"], status["installFailures"]) == (1, 2)
+    assert world.object("/apis/apps/v1", "deployments", "demo") is None
 
 
 def test_a_rollback_that_becomes_ready_after_its_deadline_is_one_after_all(world: World) -> None:

@@ -106,7 +106,7 @@ def test_whatever_differs_makes_a_new_revision(what: str, replaced: Mapping[str,
         assert record["chart"]["metadata"]["version"] == version
 
 
-def test_a_release_whose_install_by_helm_failed_is_mended(world: World) -> None:
+def test_a_release_whose_install_by_helm_failed_is_fixed(world: World) -> None:
     with pytest.raises(CommandError, match="a-none"):
         world.install("weights", {"failing": True}, namespace=world.ours)
     assert world.revisions() == [(1, "failed")]

@@ -8,7 +8,7 @@ from typing import Any
 from gitsync.api.identity import CommitInfo
 from gitsync.release.revision import CountedAction
 from gitsync.release.status.builder import DeployedRevision, StatusBuilder
-from gitsync.release.status.events import SETTLE, cause_of, news, uninstalled
+from gitsync.release.status.events import HINDRANCE_DELAY, cause_of, news, uninstalled
 from gitsync.release.status.history import snapshot_of, succeeded
 from gitsync.release.status.observed import Attempt, StatusData
 from gitsync.release.storage.record import Digests, Record
@@ -94,7 +94,7 @@ def test_waiting_for_others_is_news_only_when_it_lasts() -> None:
     one = writer(both).blocked("DependencyNotReady", "dependency 'default/b' is not ready")
 
     (event,) = news({}, both)
-    assert (event.kind, event.reason, event.delay) == ("Normal", "DependencyNotReady", SETTLE)
+    assert (event.kind, event.reason, event.delay) == ("Normal", "DependencyNotReady", HINDRANCE_DELAY)
     assert news(both, one) == [], "one dependency less is no news"
 
 

@@ -22,14 +22,21 @@ from gitsync.release.reconcile.remediation import candidates
 from gitsync.release.revision import CountedAction, ReleaseRef
 from gitsync.release.status.builder import DeployedRevision, StatusBuilder
 from gitsync.release.status.observed import Attempt
-from gitsync.release.storage.record import CHART_DIGEST, HOLDER, TESTS, VALUES_DIGEST, Digests, Summary, digests_of
+from gitsync.release.storage.record import (
+    CHART_DIGEST,
+    HOLDER,
+    TESTS,
+    VALUES_DIGEST,
+    Digests,
+    Status,
+    Summary,
+    digests_of,
+)
 
 REF = ReleaseRef("redis", "default", "default")
 WANTED, OTHER = Digests("chart", "values"), Digests("chart", "other")
 ATTEMPT = Attempt(1, "1.0.0", WANTED)
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
-STATUSES = ("deployed", "failed", "superseded", "uninstalled", "uninstalling")
-PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 
 
 def helm_release(spec: dict[str, Any]) -> Manifest:
@@ -168,6 +175,7 @@ class World:
 
 
 retries = st.integers(-1, 2)
+flags = st.booleans()
 maybe = st.sampled_from([None, True, False])
 specs = st.fixed_dictionaries(
     {},
@@ -191,9 +199,11 @@ specs = st.fixed_dictionaries(
     },
 )
 digests = st.sampled_from([WANTED, OTHER, None])
-past = st.lists(st.tuples(st.sampled_from(["deployed", "failed", "superseded", "uninstalled"]), digests), max_size=3)
+ended: list[Status] = ["deployed", "failed", "superseded", "uninstalled"]
+pending: list[Status] = ["pending-install", "pending-upgrade", "pending-rollback", "uninstalling"]
+past = st.lists(st.tuples(st.sampled_from(ended), digests), max_size=3)
 last = st.tuples(
-    st.sampled_from([*STATUSES, *PENDING]),
+    st.sampled_from([*ended, *pending]),
     digests,
     st.sampled_from(["us", "them"]),
     st.sampled_from(["", "Succeeded", "Failed"]),
@@ -203,11 +213,12 @@ last = st.tuples(
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     records = [
-        Summary("redis", "default", number + 1, status, "900", notes(held))  # type: ignore[arg-type]
-        for number, (status, held) in enumerate(draw(past))
+        Summary("redis", "default", number, status, "900", notes(held))
+        for number, (status, held) in enumerate(draw(past), 1)
     ]
-    status, held, holder, tested = draw(last)
-    if records or draw(st.booleans()):
+    has_record: bool = bool(records) or draw(flags)
+    if has_record:
+        status, held, holder, tested = draw(last)
         annotations = notes(held) | {HOLDER: holder} | ({TESTS: tested} if tested and status == "deployed" else {})
         records.append(Summary("redis", "default", len(records) + 1, status, "900", annotations))
     manifest = helm_release(draw(specs))
@@ -215,10 +226,10 @@ def worlds(draw: st.DrawFn) -> World:
     counted = {f"{action}Failures": draw(st.integers(0, 3)), "lastAttemptedReleaseAction": action}
     conditions = draw(st.sampled_from([[], [{"type": "Remediated", "status": "False", "reason": "RollbackFailed"}]]))
     manifest["status"] = {**ATTEMPT.fields, **counted, "conditions": conditions}
-    if draw(st.booleans()):
+    if draw(flags):
         requested = {"reconcile.fluxcd.io/requestedAt": "now", "reconcile.fluxcd.io/forceAt": "now"}
         manifest["metadata"]["annotations"] = requested
-    return World(manifest, records, replaced=draw(st.booleans()), suspended=draw(st.booleans()) and draw(st.booleans()))
+    return World(manifest, records, replaced=draw(flags), suspended=draw(flags) and draw(flags))
 
 
 def foreseen(world: World) -> Foresight:

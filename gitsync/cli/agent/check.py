@@ -1,4 +1,4 @@
-"""``gitsync check``: what is missing for an agent, and how to mend it."""
+"""``gitsync check``: what is missing for an agent, and how to fix it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MARKS = {"ok": ("✔", "32"), "warning": ("!", "33"), "failed": ("✗", "31")}
 async def check(settings: Settings, pre: Pre = False, output: Output = "text") -> int:
     """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.
 
-    Says of each thing what is wrong and how to mend it. Exit code 1 when something is missing that an agent cannot run
+    Says of each thing what is wrong and how to fix it. Exit code 1 when something is missing that an agent cannot run
     without.
 
     Example: gitsync check --repo https://git.example/fleet.git --branch main

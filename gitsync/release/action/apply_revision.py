@@ -117,6 +117,6 @@ class RevisionApplier:
         try:
             await self.remove(created)
         except GitsyncError as error:
-            log.warning("what a failed action created stays", **said, error=error)
+            log.warning("objects created by the failed action were not deleted", **said, error=error)
         else:
-            log.info("what a failed action created is deleted", **said)
+            log.info("objects created by the failed action were deleted", **said)

@@ -1,7 +1,7 @@
 """Drift: what others changed about a release's objects, noticed from watches, reported or put back.
 
-Objects are held against the manifest of the deployed record, first in memory, then, where that differs, by a dry run of
-a server-side apply: only what applying would change is drift. Nothing is ever deleted. Only releases that ask for it
+Objects are compared with the manifest of the deployed record, first in memory, then, where that differs, by a dry run
+of a server-side apply: only what applying would change is drift. Nothing is ever deleted. Only releases that ask for it
 are followed, and a pass over one with nothing drifted costs no request.
 """
 

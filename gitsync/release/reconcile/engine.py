@@ -54,8 +54,8 @@ class Engine:
         return deploy_options(request.release, action, cause, self.expressions, claims.others, claims.claim)
 
     def uninstall_options(self, request: ReconcileRequest, *, replaced: bool = False) -> UninstallOptions:
-        """How an uninstall is to behave. ``replaced``: the HelmRelease is another release from now on, and what that has
-        as well is not deleted."""
+        """How an uninstall is to behave. ``replaced``: the HelmRelease is another release from now on, and what that
+        has as well is not deleted."""
         claims = self.wanted.of(request.release)
         return uninstall_options(request.release, claims.renamed if replaced else claims.others)
 

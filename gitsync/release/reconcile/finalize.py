@@ -8,10 +8,11 @@ of a hook, no Event. What can still be uninstalled is, where the release's objec
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import UNINSTALL_FAILED
+from gitsync.api.names import FIELD_MANAGER, FINALIZER, UNINSTALL_FAILED
 from gitsync.errors import (
     NO_ACCESS,
     ClusterUnavailable,
@@ -24,14 +25,77 @@ from gitsync.errors import (
     WebhookUnavailable,
 )
 from gitsync.release.clusters import TargetClusters
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.release_owners import Claim
+from gitsync.release.dependencies.waiters import Waiters
 from gitsync.release.desired import ref_of
 from gitsync.release.reconcile.engine import Engines
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.uninstall import uninstall
 from gitsync.runtime.events import Event
+from gitsync.runtime.once import Once
+from gitsync.runtime.progress import SILENCE
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Finalizer:
+    """Keeps a HelmRelease that is deleted until its release is uninstalled."""
+
+    clusters: TargetClusters
+    index: ReleaseIndex
+    engines: Engines
+    waiters: Waiters
+    once: Once
+
+    async def add(self, request: ReconcileRequest) -> None:
+        """Put the finalizer on a HelmRelease, unless it has it."""
+        metadata = request.release.metadata
+        if FINALIZER not in metadata.finalizers:
+            await self._write(request, [*metadata.finalizers, FINALIZER], metadata.resource_version)
+
+    async def finalize(self, request: ReconcileRequest) -> float | None:
+        """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go. Returns seconds until
+        the next pass.
+
+        Raises: as ``uninstall_or_let_go``.
+        """
+        release, writer = request.release, self.engines.writer
+        if FINALIZER not in release.metadata.finalizers:
+            return None
+        if dependents := self.index.dependents_being_deleted(request.key):
+            self.waiters.add(request.key, dependents)
+            text = listed(sorted(dependents))
+            if self.once(request.key, request.log, "waiting to be uninstalled", **{"for": text}):
+                return SILENCE  # most have gone by then
+            await writer.write(request, request.status.progressing(f"waiting to be uninstalled after {text}"))
+            return None
+        self.waiters.remove(request.key)
+        if not release.spec.suspend:
+            other = self.index.owners.owner(Claim.of(release), but=request.key)
+            if other is not None:  # it goes on to be that one's
+                say_given_up(self.once, request, other)
+            else:
+                await uninstall_or_let_go(self.clusters, self.engines, request)
+        await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
+        return None
+
+    async def _write(self, request: ReconcileRequest, finalizers: list[str], version: str = "") -> None:
+        """``version`` is the resourceVersion that the HelmRelease must still have, "" for any."""
+        metadata = {"finalizers": finalizers} | ({"resourceVersion": version} if version else {})
+        answer = await self.clusters.own.cluster.patch(request.key, {"metadata": metadata}, manager=FIELD_MANAGER)
+        if finalizers:
+            self.index.update(request.key, answer)
+        else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
+            self.index.forget(request.key)
+
+
+def say_given_up(once: Once, request: ReconcileRequest, other: ObjectKey) -> None:
+    """Say, once, that nothing is uninstalled, for another HelmRelease has the release now."""
+    once(request.key, request.log, "release is left to another HelmRelease", other=str(other))
 
 
 async def uninstall_or_let_go(clusters: TargetClusters, engines: Engines, request: ReconcileRequest) -> None:

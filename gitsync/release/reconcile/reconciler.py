@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
-    DRIFT_CORRECTED,
-    DRIFT_DETECTED,
-    DRIFTED,
     FALSE,
-    FIELD_MANAGER,
-    FINALIZER,
+    INSTALL_FAILED,
     INVALID,
     RECONCILIATION_FAILED,
     RELEASED,
     SOURCE_NOT_READY,
     UNINSTALL_FAILED,
+    UPGRADE_FAILED,
 )
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import (
+    ArtifactPending,
     ChartError,
     ChartRepositoryUnavailable,
     FieldErrors,
     GitsyncError,
+    MissingRight,
     NotFound,
     ObjectTaken,
     ReleaseNotAllowed,
@@ -41,14 +40,14 @@ from gitsync.errors import (
 )
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
-from gitsync.release.dependencies.release_owners import Claim
 from gitsync.release.desired import DesiredRelease
-from gitsync.release.drift.correct import Drift, DriftReport, named_drift
+from gitsync.release.drift.correct import Drift
 from gitsync.release.reconcile.adopt import adopt, note_revision
 from gitsync.release.reconcile.decide import Decision, NextAction
+from gitsync.release.reconcile.drifting import look_for_drift
 from gitsync.release.reconcile.engine import Engines
 from gitsync.release.reconcile.facts import Facts
-from gitsync.release.reconcile.finalize import uninstall_or_let_go
+from gitsync.release.reconcile.finalize import Finalizer, say_given_up
 from gitsync.release.reconcile.foreign import ForeignChanges
 from gitsync.release.reconcile.gather import FactFinder, Lookups, facts_of_spec
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
@@ -58,16 +57,14 @@ from gitsync.release.reconcile.waiting import Waiting
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
 from gitsync.release.status.builder import Said
+from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.unsupported import without_effect
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.backoff import Backoff
-from gitsync.runtime.events import Event
 from gitsync.runtime.once import Once
-from gitsync.runtime.progress import SILENCE
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.chart import ChartSource
-from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -75,6 +72,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at an action of somebody else.
 LOOK_AGAIN = 15.0
+_FAILED = {"install": INSTALL_FAILED, "upgrade": UPGRADE_FAILED}
 
 
 @dataclass
@@ -102,6 +100,7 @@ class Reconciler:
         self._waiting = Waiting(self.index, self._writer, self.expressions, self._once)
         self._foreign = ForeignChanges(self._writer, self._once)
         self._engines = Engines(self.renderer, self._writer, self.expressions, self.wanted)
+        self._finalizer = Finalizer(self.clusters, self.index, self._engines, self._waiting.waiters, self._once)
         self._lookups = Lookups(self.clusters.of, self.charts.locate, self._values, self._waiting.dependencies_ready)
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
@@ -141,6 +140,8 @@ class Reconciler:
         except Superseded as error:
             subject.log.info("release interrupted", why=error.message)
             return 0.0
+        except ArtifactPending as error:
+            return error.retry_after  # mostly over at once, and nothing that anybody wants to read
         except GitsyncError as error:
             return await self._retry(subject, error)
         self._backoff.reset(subject.key)
@@ -153,9 +154,9 @@ class Reconciler:
     async def _pass(self, request: ReconcileRequest) -> float | None:
         release = request.release
         if release.metadata.deletion_timestamp:
-            return await self._delete(request)
-        if not release.spec.suspend and FINALIZER not in release.metadata.finalizers:
-            await self._add_finalizer(request)
+            return await self._finalizer.finalize(request)
+        if not release.spec.suspend:
+            await self._finalizer.add(request)
         facts = await facts_of_spec(release, self.index, self.clusters.rules, self.expressions)
         self._warn_of_fields(request, facts)
         finder = FactFinder(release, request.status, self._lookups, self.renderer, self.index.owners, self.clock)
@@ -190,13 +191,13 @@ class Reconciler:
         self._waiting.unblock(request, silent=decision.action is NextAction.NOTHING)
         engine = self._engines(request.target)
         if finder.given_up_to is not None:
-            self._say_given_up(request, finder.given_up_to)
+            say_given_up(self._once, request, finder.given_up_to)
         if decision.uninstall_first is not None:
             await uninstall_replaced(engine, request, decision.uninstall_first)
         match decision.action:
             case NextAction.NOTHING:
                 await self._in_sync(request, desired)
-                return await self._look_for_drift(request)
+                return await look_for_drift(self.drift, self._writer, request)
             case NextAction.ADOPT if finder.compared is not None:
                 await adopt(engine, request, desired, finder.compared)
                 return 0.0
@@ -224,31 +225,6 @@ class Reconciler:
             await self._writer.write(request, request.status.progressing(message))
         return LOOK_AGAIN
 
-    def _say_given_up(self, request: ReconcileRequest, other: ObjectKey) -> None:
-        self._once(request.key, request.log, "release is left to another HelmRelease", other=str(other))
-
-    async def _look_for_drift(self, request: ReconcileRequest) -> float | None:
-        """Look for drift of a release that is in sync, and say what was found."""
-        report = await self.drift.check(request.target, request.release, request.interrupt)
-        await self._say_drift(request, report)
-        return report.again
-
-    async def _say_drift(self, request: ReconcileRequest, report: DriftReport) -> None:
-        text = f"the cluster differs from the release: {named_drift(report.left)}" if report.left else ""
-        if text and (request.status.condition(DRIFTED) or {}).get("message") != text:
-            request.log.warning("release has drifted", objects=named_drift(report.left))
-            self._writer.tell(request, Event("Warning", DRIFT_DETECTED, text))
-        await self._writer.write(request, request.status.drifted(text))
-        for item in report.conflicts:
-            hint = "driftDetection.ignore lets the other win"
-            request.log.warning("drift comes back", object=str(item), hint=hint)
-            text = f"somebody changes {item} again and again; it is left alone for a while"
-            self._writer.tell(request, Event("Warning", DRIFT_DETECTED, text))
-        if report.corrected:
-            request.log.info("drift corrected", objects=named_drift(report.corrected))
-            text = f"put back as the release has it: {named_drift(report.corrected)}"
-            self._writer.tell(request, Event("Normal", DRIFT_CORRECTED, text))
-
     def _warn_of_fields(self, request: ReconcileRequest, facts: Facts) -> None:
         fields = without_effect(request.release) if facts.hindrance is None and not facts.suspended else ()
         if fields:
@@ -267,44 +243,12 @@ class Reconciler:
         reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
         reason = UNINSTALL_FAILED if uninstall else reason
         try:
-            await self._writer.write(subject, subject.status.retrying(reason, error.told, *_outcome(error, reason)))
+            await self._writer.write(
+                subject, subject.status.retrying(reason, error.told, *_outcome(error, reason, subject.status))
+            )
         except GitsyncError as further:
             subject.log.debug("status could not be written", error=further.message)
         return delay
-
-    async def _add_finalizer(self, request: ReconcileRequest) -> None:
-        metadata = request.release.metadata
-        body = {
-            "metadata": {"finalizers": [*metadata.finalizers, FINALIZER], "resourceVersion": metadata.resource_version}
-        }
-        self.index.update(request.key, await self.cluster.patch(request.key, body, manager=FIELD_MANAGER))
-
-    async def _delete(self, request: ReconcileRequest) -> float | None:
-        """The HelmRelease is being deleted: uninstall (unless it is suspended), then let it go."""
-        release = request.release
-        if FINALIZER not in release.metadata.finalizers:
-            return None
-        if dependents := self.index.dependents_being_deleted(request.key):
-            self._waiting.waiters.add(request.key, dependents)
-            text = listed(sorted(dependents))
-            if self._once(request.key, request.log, "waiting to be uninstalled", **{"for": text}):
-                return SILENCE  # most have gone by then
-            message = f"waiting to be uninstalled after {text}"
-            await self._writer.write(request, request.status.progressing(message))
-            return None
-        self._waiting.waiters.remove(request.key)
-        other = self.index.owners.owner(Claim.of(release), but=request.key)
-        if other is not None and not release.spec.suspend:
-            self._say_given_up(request, other)
-        elif not release.spec.suspend:
-            await uninstall_or_let_go(self.clusters, self._engines, request)
-        rest = [item for item in release.metadata.finalizers if item != FINALIZER]
-        answer = await self.cluster.patch(request.key, {"metadata": {"finalizers": rest}}, manager=FIELD_MANAGER)
-        if rest:
-            self.index.update(request.key, answer)
-        else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
-            self.index.forget(request.key)
-        return None
 
     async def _values(self, release: HelmRelease) -> tuple[dict[str, Any], frozenset[str]]:
         values = await self.references.values(release)
@@ -318,10 +262,15 @@ class Reconciler:
         self._backoff.reset(key)
 
 
-def _outcome(error: GitsyncError, reason: str) -> tuple[Said, ...]:
-    """The condition that says of an error what it kept from happening, besides Ready."""
+def _outcome(error: GitsyncError, reason: str, status: ObservedStatus) -> tuple[Said, ...]:
+    """The condition that says of an error what it kept from happening, besides Ready. Without a right nothing may be
+    known of the release, not even its records; what would come next is told from the status then."""
     if isinstance(error, UninstallFailed):
         return ((error.condition, FALSE, reason, error.told),)
-    if isinstance(error, ReleaseNotAllowed) and error.action in ("install", "upgrade"):
-        return ((RELEASED, FALSE, f"{error.action.capitalize()}Failed", error.told),)
+    if reason == UNINSTALL_FAILED:
+        return ()
+    if isinstance(error, ReleaseNotAllowed):
+        return ((RELEASED, FALSE, _FAILED[error.action], error.told),) if error.action in _FAILED else ()
+    if isinstance(error, MissingRight):
+        return ((RELEASED, FALSE, UPGRADE_FAILED if status.was_deployed else INSTALL_FAILED, error.told),)
     return ()

@@ -43,8 +43,8 @@ class Waiting:
 
     async def dependencies_ready(self, release: HelmRelease) -> bool:
         """Whether all that a release depends on is ready, its readyExprs asked anew. Raises: RetryableError."""
-        if judged := with_ready_expr(release):
-            self.waiters.watch(release.key, judged)  # before they are asked: what changes meanwhile wakes it again
+        if watched := with_ready_expr(release):
+            self.waiters.watch(release.key, watched)  # before they are asked: what changes meanwhile wakes it again
             await evaluate_ready_exprs(release, self._index, self._expressions)
         return self._index.blocked(release.key) is None
 

@@ -26,12 +26,12 @@ from gitsync.runtime.events import Event
 
 #: Seconds that a release must be held up before that is worth an Event: mostly it goes on at once, and then what came
 #: of it is all that anybody wants to read.
-SETTLE = 5.0
+HINDRANCE_DELAY = 5.0
 _PASSING = frozenset({DEPENDENCY_NOT_READY, SOURCE_NOT_READY, RECONCILIATION_FAILED})
 
 
 def news(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
-    """What has happened between two statuses: a revision was deployed or tested, a try failed, a new hindrance."""
+    """What has happened between two statuses: a revision was deployed or tested, an attempt failed, a new hindrance."""
     found = []
     for kind in (REMEDIATED, RELEASED, TEST_SUCCESS):
         said = _condition(new, kind)
@@ -71,7 +71,7 @@ def cause_of(commit: CommitInfo | None) -> str:
 
 
 def _failure(new: Mapping[str, Any]) -> Event:
-    """A try that failed. The same failure again has the same words, for the Ready condition alone counts the tries."""
+    """An attempt that failed. The same failure again has the same words, for Ready alone counts the attempts."""
     said = ready = _condition(new, READY)
     assert ready is not None
     if _condition(new, STALLED) is None:
@@ -84,7 +84,7 @@ def _failure(new: Mapping[str, Any]) -> Event:
 def _hindrance(ready: Condition) -> Event:
     reason = ready["reason"]
     kind: Literal["Normal", "Warning"] = "Normal" if reason == DEPENDENCY_NOT_READY else "Warning"
-    return Event(kind, reason, ready["message"], SETTLE if reason in _PASSING else 0.0)
+    return Event(kind, reason, ready["message"], HINDRANCE_DELAY if reason in _PASSING else 0.0)
 
 
 def _is_new_hindrance(ready: Condition, before: Condition | None) -> bool:

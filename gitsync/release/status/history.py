@@ -15,6 +15,8 @@ Snapshot = dict[str, Any]
 MAX_SNAPSHOTS = 5
 #: ``apiVersion`` of a snapshot, which is there to say how its digest was calculated; Flux's have none.
 DIGEST_VERSION = "gitsync.dev/v1"
+#: For a record of somebody else that does not say when it was deployed.
+_NEVER = "1970-01-01T00:00:00Z"
 
 
 def running(action: str, timeout: float) -> str:
@@ -44,8 +46,8 @@ def snapshot_of(record: Record) -> Snapshot:
         "configDigest": record.annotations.get(VALUES_DIGEST, ""),
         "chartName": record.chart_name,
         "chartVersion": record.chart_version,
-        "firstDeployed": _seconds(record.first_deployed),
-        "lastDeployed": _seconds(record.last_deployed),
+        "firstDeployed": _seconds(record.first_deployed) or _NEVER,
+        "lastDeployed": _seconds(record.last_deployed) or _NEVER,
     }
     if tests := _test_hooks(record):
         data["testHooks"] = tests
@@ -69,20 +71,19 @@ def history(old: Sequence[Snapshot], new: Snapshot) -> list[Snapshot]:
 def _test_hooks(record: Record) -> dict[str, Any]:
     """How the tests of a revision went, those that ran."""
     tests = [hook for hook in record.hooks if "test" in hook.get("events", ())]
-    return {
-        str(hook.get("name", "")): {
-            "lastStarted": _seconds(hook["last_run"].get("started_at", "")),
-            "lastCompleted": _seconds(hook["last_run"].get("completed_at", "")),
-            "phase": hook["last_run"]["phase"],
-        }
-        for hook in tests
-        if (hook.get("last_run") or {}).get("phase")
-    }
+    runs = {str(hook.get("name", "")): hook.get("last_run") or {} for hook in tests}
+    return {name: _hook_run(run) for name, run in runs.items() if run.get("phase")}
+
+
+def _hook_run(run: dict[str, Any]) -> dict[str, str]:
+    times = {"lastStarted": run.get("started_at", ""), "lastCompleted": run.get("completed_at", "")}
+    return {name: time for name, text in times.items() if (time := _seconds(text))} | {"phase": run["phase"]}
 
 
 def _seconds(time: str) -> str:
-    """An RFC 3339 time without its fraction, as Kubernetes' own times are."""
+    """An RFC 3339 time without its fraction, as Kubernetes' own times are; "" for what is none, which the API server
+    would refuse the whole status for."""
     try:
         return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except ValueError:
-        return time
+    except (TypeError, ValueError):
+        return ""

@@ -1,7 +1,7 @@
 """Digests over JSON in one way of writing: keys sorted, no spaces. Pure.
 
 The text is made in pieces. The json module never lets another thread run while it works on one value, so that one call
-for some megabytes would hold the event loop up, whichever thread it is made in.
+for some megabytes would stop the event loop, whichever thread it is made in.
 """
 
 from __future__ import annotations

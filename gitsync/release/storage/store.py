@@ -93,12 +93,12 @@ class RecordStore:
         return await together(self.read(namespace, release, item.version) for item in wanted)
 
     async def create(self, record: Record, namespace: str) -> Record:
-        """Store a new revision, marked as held by this agent.
+        """Store a new revision, marked as worked on by this agent.
 
         Raises: RetryableError when somebody else has begun that revision meanwhile; RecordError.
         """
-        held = replace(record, annotations={**record.annotations, HOLDER: self.holder})
-        secret = await self._encoded(held, storage_namespace=namespace, created=str(int(time.time())))
+        marked = replace(record, annotations={**record.annotations, HOLDER: self.holder})
+        secret = await self._encoded(marked, storage_namespace=namespace, created=str(int(time.time())))
         try:
             with self._writing(ObjectKey.of(secret)):
                 self._written(await self._cluster.create(secret, manager=HELM_RECORD_MANAGER))
@@ -107,7 +107,7 @@ class RecordStore:
                 f"revision {record.version} of {record.namespace}/{record.name} has been begun by somebody else",
                 hint="is another agent, or helm, working on this release?",
             ) from error
-        return held
+        return marked
 
     async def update(self, record: Record, namespace: str) -> None:
         """Rewrite a revision. Raises: NotFound when it is gone."""

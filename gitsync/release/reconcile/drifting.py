@@ -1,0 +1,32 @@
+"""Looking for drift of a release that is in sync, and saying what was found."""
+
+from __future__ import annotations
+
+from gitsync.api.names import DRIFT_CORRECTED, DRIFT_DETECTED, DRIFTED
+from gitsync.release.drift.correct import Drift, named_drift
+from gitsync.release.reconcile.request import ReconcileRequest
+from gitsync.release.reconcile.writer import StatusWriter
+from gitsync.runtime.events import Event
+
+
+async def look_for_drift(drift: Drift, writer: StatusWriter, request: ReconcileRequest) -> float | None:
+    """Look, correct what is to be corrected, and say so. Returns seconds until another look, None for when woken.
+
+    Raises: ApiError, ClusterUnavailable, Superseded.
+    """
+    report = await drift.check(request.target, request.release, request.interrupt)
+    text = f"the cluster differs from the release: {named_drift(report.left)}" if report.left else ""
+    if text and (request.status.condition(DRIFTED) or {}).get("message") != text:
+        request.log.warning("release has drifted", objects=named_drift(report.left))
+        writer.tell(request, Event("Warning", DRIFT_DETECTED, text))
+    await writer.write(request, request.status.drifted(text))
+    for item in report.conflicts:
+        hint = "driftDetection.ignore lets the other win"
+        request.log.warning("drift comes back", object=str(item), hint=hint)
+        text = f"somebody changes {item} again and again; it is left alone for a while"
+        writer.tell(request, Event("Warning", DRIFT_DETECTED, text))
+    if report.corrected:
+        request.log.info("drift corrected", objects=named_drift(report.corrected))
+        text = f"put back as the release has it: {named_drift(report.corrected)}"
+        writer.tell(request, Event("Normal", DRIFT_CORRECTED, text))
+    return report.again
