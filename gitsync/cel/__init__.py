@@ -1,1 +1,1 @@
-"""."""
+"""CEL expressions: ``expressions`` asks a child process, ``evaluator``, whose memory and processor time are bounded."""
