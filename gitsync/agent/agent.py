@@ -29,7 +29,7 @@ from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
 from gitsync.settings import Settings
 from gitsync.sources.artifacts import Artifacts
-from gitsync.sync.outcome import Outcomes
+from gitsync.sync.outcome import Hopeless, Outcomes
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.web import Probes
 
@@ -92,8 +92,8 @@ class Agent:
         self._repository = repository
 
     @classmethod
-    async def start(cls, settings: Settings, stack: AsyncExitStack) -> Agent:
-        """Connect and begin to serve; ``stack`` ends it all in order."""
+    async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
+        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless`` ends a sync's wait for releases."""
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
@@ -115,7 +115,7 @@ class Agent:
         watches = await stack.enter_async_context(releases.serving())
         repository = None
         if commits is not None and synced is not None:
-            syncer = make_syncer(settings, cluster, releases.wanted, synced, watches)
+            syncer = make_syncer(settings, cluster, releases.wanted, synced, watches, hopeless)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
             stack.push_async_callback(repository.stop, SYNC_GRACE)
         source = commits.mirror.source if commits is not None else None

@@ -23,6 +23,7 @@ from gitsync.release.wanted import WantedObjects
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.apply import Syncer, SyncOptions
 from gitsync.sync.build import CommitSource
+from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.store import SyncStore
 
@@ -108,9 +109,10 @@ def make_syncer(
     wanted: WantedObjects,
     synced: SyncedRepository,
     watches: dict[tuple[str, str], Informer],
+    hopeless: Hopeless | None = None,
 ) -> Syncer:
     """What applies commits of ``synced``. ``wanted`` knows the releases and what everybody wants; ``watches`` are those
-    of releases and repositories, by group and kind.
+    of releases and repositories, by group and kind; ``hopeless`` ends a wait for releases before its time.
 
     Raises: GitRefused, SettingsError.
     """
@@ -125,6 +127,7 @@ def make_syncer(
         SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
         wanted.claims,
         wanted.for_sync(owner.claimant),
+        hopeless=hopeless,
     )
 
 

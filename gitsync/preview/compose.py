@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.agent.parts import (
@@ -23,6 +24,8 @@ from gitsync.errors import SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.plan import Preview, Previewer
+from gitsync.preview.releases import Problem
+from gitsync.preview.unserved import in_the_way
 from gitsync.release.render import Renderer
 from gitsync.sandbox.catalog import Catalog
 from gitsync.sources.artifacts import Artifact, Artifacts
@@ -66,7 +69,9 @@ async def preview(settings: Settings) -> Preview:
         previewer = Previewer(
             cluster, wanted.index, syncer, syncer.owner, locator.locate, renderer, expressions, targets
         )
-        return await previewer.preview(desired)
+        result = await previewer.preview(desired)
+    also = [Problem(str(item.origin), item.message, item.hint) for item in in_the_way(desired)]
+    return replace(result, problems=(*result.problems, *also))
 
 
 async def commit_difference(settings: Settings, old: str, new: str) -> Preview:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gitsync.agent.agent import Agent
 from gitsync.agent.crds import ensure_crds
-from gitsync.agent.parts import sync_store
+from gitsync.agent.parts import access_rules, sync_store
 from gitsync.api.conditions import get_condition
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FALSE, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP
+from gitsync.api.names import FALSE, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP, TRUE
 from gitsync.cluster import Cluster
 from gitsync.preview.compose import open_commit
+from gitsync.preview.lacking import Lacking
+from gitsync.preview.unserved import in_the_way, unserved
 from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.runtime.until import until
 from gitsync.sandbox import Sandbox
-from gitsync.sync.outcome import Outcomes, Phase
+from gitsync.sync.outcome import Outcome, Outcomes, Phase
 
 if TYPE_CHECKING:
     from gitsync.cluster import WatchEvent
@@ -44,25 +47,35 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What came of a commit. ``problems`` are those of plain objects, and of files that cannot be used; ``assumed`` are
-    the namespaces that were there before, since the commit names them and does not bring them."""
+    """What came of a commit. ``problems`` are those of plain objects, of files that cannot be used, and of what is not
+    served; ``assumed`` are the namespaces that were there before, since the commit names them and does not bring them.
+    ``base`` is what came of the commit that was synced before it.
+    """
 
     commit: str
     releases: tuple[Tried, ...]
     problems: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     took: float = 0.0
+    base: Verification | None = None
 
     @property
     def passed(self) -> bool:
         """Whether everything is as it should be."""
-        return not self.problems and all(tried.phase in ("ready", "suspended") for tried in self.releases)
+        return not self.wrong
+
+    @property
+    def wrong(self) -> list[str]:
+        """All that is not as it should be: the problems, and the releases that are not ready."""
+        unready = [item for item in self.releases if item.phase not in ("ready", "suspended")]
+        return [*self.problems, *(f"{item.key.namespace}/{item.key.name}: {item.message}" for item in unready)]
 
 
 async def verify(settings: Settings, commit: str, base: str, patience: float) -> Verification:
     """Sync ``commit`` to a sandbox and say what came of it; after ``base``, if that is named, as a change of it.
 
-    ``patience`` is how many seconds each of the two may take; what is not ready by then is not.
+    ``patience`` is how many seconds each of the two may take; what is not ready by then is not. What waits for an
+    object that is not there, when nothing else is at work any more, is not waited for: nobody brings one.
 
     Raises: GitRefused, GitUnavailable.
     """
@@ -71,34 +84,49 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
         there = {"kubeconfig": sandbox.kubeconfig, "context": "", "once": True, "prune": True, "allow_mass_prune": True}
         settings = settings.model_copy(update=there)
         cluster = await stack.enter_async_context(await Cluster.connect(kubeconfig=sandbox.kubeconfig))
-        if base:
-            before = settings.model_copy(update={"commit": base})
-            await _furnish(cluster, await _read(before))
-            await _sync(before, patience)
-        settings = settings.model_copy(update={"commit": commit})
-        desired = await _read(settings)
-        assumed = await _furnish(cluster, desired)
         await ensure_crds(cluster)  # a watch of a kind that is not served yet begins late
-        timing = _Timing()
-        watch = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE))
-        stack.callback(watch.subscribe(timing.on_event))
-        await _sync(settings, patience)
-        releases = await cluster.list(HELM_GROUP, HELM_RELEASE)
-        problems = [f"{error.origin}: {error.message}" for error in desired.errors]
-        problems += [*await _problems(cluster, settings), *await _unread(cluster)]
-        return Verification(commit, tuple(timing.tried(releases)), tuple(problems), assumed, timing.now)
+        before = await _try(cluster, settings.model_copy(update={"commit": base}), patience) if base else None
+        return replace(await _try(cluster, settings.model_copy(update={"commit": commit}), patience), base=before)
 
 
-async def _sync(settings: Settings, patience: float) -> None:
+async def _try(cluster: Cluster, settings: Settings, patience: float) -> Verification:
+    """What comes of the commit that ``settings`` name."""
+    desired = await _read(settings)
+    assumed = await _furnish(cluster, desired)
+    timing, lacking = _Timing(), Lacking(cluster, access_rules(settings))
+    async with cluster.watch(HELM_GROUP, HELM_RELEASE) as watch:
+        watch.subscribe(timing.on_event)
+        await _sync(cluster, settings, patience, lacking)
+    tried = tuple(timing.tried(await cluster.list(HELM_GROUP, HELM_RELEASE), lacking.waiting))
+    problems = [f"{error.origin}: {error.message}" for error in desired.errors]
+    problems += [*await _failed(cluster, settings, desired), *await _unread(cluster)]
+    return Verification(settings.commit, tried, tuple(problems), assumed, timing.now)
+
+
+async def _sync(cluster: Cluster, settings: Settings, patience: float, lacking: Lacking) -> None:
     """One ``gitsync run --once``, cut short when it takes too long."""
+    late = asyncio.Event()
+    timer = asyncio.get_running_loop().call_later(patience, late.set)
     async with AsyncExitStack() as stack:
-        agent = await Agent.start(settings, stack)
-        late = asyncio.Event()
-        timer = asyncio.get_running_loop().call_later(patience, late.set)
         stack.callback(timer.cancel)
+        agent = await Agent.start(settings, stack, lacking.hopeless)
         await agent.once(late)
         if agent.error is not None:
             raise agent.error
+        await _sources_judged(cluster, timer.when())
+
+
+async def _sources_judged(cluster: Cluster, deadline: float) -> None:
+    """Wait until the agent has said of each HelmRepository whether it can be read; a sync with an eye on what is
+    hopeless does not wait for them."""
+
+    def judged() -> bool:
+        served = [manifest for _, manifest in watch.items() if not (manifest.get("spec") or {}).get("suspend")]
+        return all(_ready(manifest).get("status") in (TRUE, FALSE) for manifest in served)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline), cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as watch:
+            await until(watch, judged)
 
 
 async def _read(settings: Settings) -> Desired:
@@ -123,21 +151,26 @@ async def _furnish(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
     return tuple(assumed)
 
 
-async def _problems(cluster: Cluster, settings: Settings) -> tuple[str, ...]:
-    """What the newest sync could not do with plain objects; releases speak for themselves."""
+async def _failed(cluster: Cluster, settings: Settings, desired: Desired) -> list[str]:
+    """What the newest sync could not do with plain objects, or was asked in vain; releases speak for themselves."""
     entries = await sync_store(settings, cluster).journal()
     prefix = f"{HELM_RELEASE}/"
-    failed = [change for change in entries[0].changes if change.verb == "failed"] if entries else []
-    return tuple(f"{item.object}: {item.why}" for item in failed if not item.object.startswith(prefix))
+    failed = {item.object: item.why for item in entries[0].changes if item.verb == "failed"} if entries else {}
+    asked = [item for item in unserved(desired) if str(item.key) in failed] + in_the_way(desired)
+    in_vain = {str(item.key): f"{item.origin}: {item.message}" for item in asked}
+    others = [f"{name}: {why}" for name, why in failed.items() if not name.startswith(prefix) and name not in in_vain]
+    return [*in_vain.values(), *others]
 
 
 async def _unread(cluster: Cluster) -> list[str]:
     """Chart repositories that cannot be read, and why: releases that wait for them know only that."""
     repositories = await cluster.list(SOURCE_GROUP, HELM_REPOSITORY)
-    conditions = {
-        ObjectKey.of(item): get_condition((item.get("status") or {}).get("conditions"), READY) for item in repositories
-    }
-    return [f"{key}: {it.get('message')}" for key, it in sorted(conditions.items()) if it and it.get("status") == FALSE]
+    conditions = {ObjectKey.of(item): _ready(item) for item in repositories}
+    return [f"{key}: {it.get('message')}" for key, it in sorted(conditions.items()) if it.get("status") == FALSE]
+
+
+def _ready(manifest: Manifest) -> Manifest:
+    return get_condition((manifest.get("status") or {}).get("conditions"), READY) or {}
 
 
 @dataclass
@@ -155,8 +188,9 @@ class _Timing:
         if event.type != "DELETED" and is_current(event.manifest):
             self.ready.setdefault(event.key, self.now)
 
-    def tried(self, releases: list[Manifest]) -> Iterator[Tried]:
-        """In the order in which they became ready; then those that did not, by name."""
+    def tried(self, releases: list[Manifest], in_vain: Mapping[ObjectKey, str]) -> Iterator[Tried]:
+        """In the order in which they became ready; then those that did not, by name. ``in_vain`` are those that were
+        not waited for, and why."""
         index = ReleaseIndex()
         found = {ObjectKey.of(item): item for item in releases}
         for key, manifest in found.items():
@@ -165,6 +199,8 @@ class _Timing:
         order = sorted(found, key=lambda key: (self.ready.get(key, float("inf")), key))
         for place, key in enumerate(order, 1):
             outcome = outcomes.of(key)
+            if key in in_vain and outcome.phase == "moving":
+                outcome = Outcome("waiting", in_vain[key] or outcome.message)
             ready = outcome.phase == "ready"
             yield Tried(
                 key,

@@ -29,6 +29,7 @@ from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.default_namespace import placed
 from gitsync.sync.history import Result, append
 from gitsync.sync.inventory import Entry, Inventory, entry_of
+from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
@@ -74,7 +75,8 @@ class Syncer:
     """Syncs commits of one source, one at a time; several of these may work side by side on one cluster.
 
     ``claims`` knows what syncs and releases want, ``wanted_by`` asks it, and releases that have yet to be rendered too;
-    both, and the ``slots`` for concurrent applies, are shared by all syncs of a cluster.
+    both, and the ``slots`` for concurrent applies, are shared by all syncs of a cluster. ``hopeless`` ends the wait for
+    releases before its time; who gives it waits for sources as he likes.
     """
 
     cluster: Cluster
@@ -87,6 +89,7 @@ class Syncer:
     options: SyncOptions = field(default_factory=SyncOptions)
     claims: ObjectClaims = field(default_factory=ObjectClaims)
     wanted_by: WantedBy = nobody
+    hopeless: Hopeless | None = None
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_APPLIES))
 
     def __post_init__(self) -> None:
@@ -237,6 +240,7 @@ class Syncer:
             report,
             self.slots,
             self.options.settle_timeout,
+            self.hopeless,
         )
         await _until_done(rollout.run(interrupt), interrupt)
         failed, waiting = report.counts["failed"], report.counts["waiting"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +82,10 @@ class Settling:
             self.open = {key for key in self.open if outcomes.of(key).phase == "moving"}
 
 
+#: Whether none of these releases, all that have not settled, ever will. Asked whenever a release has changed.
+Hopeless = Callable[[ReleaseIndex, Collection[ObjectKey]], Awaitable[bool]]
+
+
 class ReleasesSettling:
     """Follows a commit's releases until each has settled, and tells those who wait for some of them."""
 
@@ -97,8 +101,9 @@ class ReleasesSettling:
         """Nothing more is to be expected of any of them."""
         return not self._open
 
-    async def follow(self, timeout: float) -> None:  # noqa: ASYNC109
-        """Look at them, and at every change of them, until all have settled or ``timeout`` seconds have passed."""
+    async def follow(self, timeout: float, hopeless: Hopeless | None = None) -> None:  # noqa: ASYNC109
+        """Look at them, and at every change of them, until all have settled, ``timeout`` seconds have passed, or those
+        that have not are ``hopeless``."""
         dirty: set[ObjectKey] = set()
         changed = asyncio.Event()
 
@@ -112,15 +117,18 @@ class ReleasesSettling:
             self._tell(settling.open)
             async with asyncio.timeout(timeout):
                 while self._open:
+                    if hopeless is not None and await hopeless(self._index, self._open):
+                        break
                     await changed.wait()
                     changed.clear()
                     settling.look(list(dirty))
                     dirty.clear()
                     self._tell(settling.open)
         except TimeoutError:
-            self._tell(set())
+            pass
         finally:
             unsubscribe()
+        self._tell(set())
 
     async def settled(self, keys: Iterable[ObjectKey]) -> None:
         """Return when these have settled."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api import drop_nulls
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.api.kinds import is_release
+from gitsync.api.kinds import is_own_kind, is_release, is_unserved
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier
 from gitsync.apply.crds import CRD_TIMEOUT, await_kind, await_served
@@ -37,7 +37,7 @@ from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import reporting
 from gitsync.runtime.together import together
 from gitsync.sync.inventory import Entry
-from gitsync.sync.outcome import Outcomes, ReleasesSettling
+from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import Step, SyncPlan, defined_kind, prune_prerequisites
 from gitsync.sync.prune import Pruner
@@ -72,6 +72,7 @@ class Rollout:
     report: Report
     slots: asyncio.Semaphore
     settle_timeout: float
+    hopeless: Hopeless | None = None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
 
@@ -230,14 +231,14 @@ class Rollout:
         """Follow the commit's releases, from when they have been applied."""
         for key in releases:
             await self._tried[key].wait()
-        await self._releases.follow(self.settle_timeout)
+        await self._releases.follow(self.settle_timeout, self.hopeless)
 
     async def _settle(self, namespace: str, interrupt: Interrupt) -> None:
         """Wait until what was applied in a namespace is ready, or has failed."""
         mine = [step.key for step in self._steps if step.key.namespace == namespace]
         for key in mine:
             await self._over[key].wait()
-        plain = {key: self.applied[key] for key in mine if key in self.applied and not is_release(key)}
+        plain = {key: self.applied[key] for key in mine if key in self.applied and self._is_waited_for(key)}
         want = WaitFor(plain, SYNC_LABEL, self.settle_timeout)
         try:
             await wait_ready(self.cluster, want, interrupt)
@@ -245,6 +246,10 @@ class Rollout:
             self.report.not_ready(error)
         await self._releases.settled(key for key in mine if is_release(key))
         self._settled[namespace].set()
+
+    def _is_waited_for(self, key: ObjectKey) -> bool:
+        """Of what is no release: not what nobody gives a status."""
+        return not (is_release(key) or is_unserved(key) or (self.hopeless is not None and is_own_kind(key)))
 
     async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
         """Delete what left Git, after what depends on it, and not before what may take its place is ready: that is

@@ -305,6 +305,86 @@ def test_what_cannot_be_checked_is_a_warning_and_no_failure(place: Path, capsys:
     ]
 
 
+FLUX = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m, url: "https://git.example/fleet.git"}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 10m, path: ./clusters/prod, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+"""
+APPS = (
+    FLUX.partition("---\n")[2].replace("name: flux-system, namespace", "name: apps, namespace").replace("prod", "apps")
+)
+UNSERVED = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: app, namespace: default}
+spec: {interval: 1h, url: "oci://registry.example/app"}
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Alert
+metadata: {name: all, namespace: default}
+"""
+
+
+def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_stays_away(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_reference = release("referring").partition("  chart:\n")[0] + "  chartRef: {kind: OCIRepository, name: app}\n"
+    write(
+        place,
+        {
+            "clusters/prod/flux.yaml": FLUX,
+            "clusters/prod/apps.yaml": APPS,
+            "clusters/prod/bucket.yaml": release("bucket", kind="Bucket"),
+            "clusters/prod/oci.yaml": REPOSITORY.format(url="oci://registry.example"),
+            "clusters/prod/ref.yaml": by_reference,
+            "clusters/prod/unserved.yaml": UNSERVED,
+        },
+    )
+    git(place, "init", "--quiet")
+    assert main(["validate", "clusters/prod"]) == 1
+    lines = [line.partition(" (")[0].removeprefix("clusters/prod/") for line in capsys.readouterr().out.splitlines()]
+    serves = "gitsync does not serve"
+    assert lines == [
+        f"apps.yaml:1:1: error: {serves} Kustomization yet: what it leads to is neither built nor applied",
+        f"bucket.yaml:11:7: error: {serves} Bucket yet: the chart of this release cannot be had",
+        f"flux.yaml:6:1: warning: {serves} Kustomization yet: what is in clusters/prod is read as it is, without "
+        "what the Kustomization says of it",
+        f"oci.yaml:7:3: error: {serves} HelmRepositories of type oci yet: no chart of it can be had",
+        f"ref.yaml:8:3: error: {serves} OCIRepository yet: the chart of this release cannot be had",
+        f"unserved.yaml:1:1: warning: {serves} OCIRepository yet: nothing is read from it",
+        f"unserved.yaml:6:1: warning: {serves} Alert yet: nobody is notified; log lines and Kubernetes Events say what "
+        "happens",
+    ]
+    assert main(["validate", "clusters/prod", "--no-charts"]) == 1, "it needs no network to know"
+    assert len(capsys.readouterr().out.splitlines()) == len(lines)
+
+
+def test_a_repository_without_releases_says_that_its_kustomizations_are_why(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(place, {"apps.yaml": APPS})
+    assert main(["validate"]) == 1
+    assert "neither built nor applied; no HelmRelease was found" in capsys.readouterr().out
+
+
+def test_another_git_repository_is_an_error_when_the_commit_has_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = FLUX.partition("---\n")[0].replace("flux-system", "other", 1).replace("flux-system", "default")
+    app = release("app", chart="./charts/app", kind="GitRepository").replace("flux-system", "other")
+    write(place, {"app.yaml": app, "other.yaml": other})
+    assert main(["validate"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("app.yaml:11:7: error: gitsync does not serve GitRepository yet, but for the repository")
+    assert line.endswith("GitRepository 'default/other' is another, or has no folder 'charts/app'")
+
+
 def test_json_holds_every_problem_and_the_verdict(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place, {"waits.yaml": release("waits", "nosuch")})
     assert main(["validate", "--no-charts", "-o", "json"]) == 1

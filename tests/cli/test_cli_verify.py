@@ -64,7 +64,7 @@ def test_what_a_change_does_is_shown_in_markdown(verify: Verify, fleet: Fleet) -
 def test_a_chart_repository_that_needs_a_secret_is_named_with_what_it_needs(verify: Verify, fleet: Fleet) -> None:
     private = repository("default", "http://127.0.0.1:9").rstrip() + "\n  secretRef: {name: login}\n"
     fleet.commit({"charts.yaml": private}, "private")
-    said = verify("--timeout", "4s")
+    said = verify()
     assert said.code == 1
     assert "HelmRepository/default/charts: Secret 'default/login' does not exist" in said.out
     assert "default/base" in said.out

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import get_condition
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import COMMIT_ANNOTATION, DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
-from gitsync.cli.common.waiting import until
 from gitsync.errors import NotReadyInTime
 from gitsync.release.dependencies.index import is_current
+from gitsync.runtime.until import until
 
 if TYPE_CHECKING:
     from gitsync.cluster import Informer

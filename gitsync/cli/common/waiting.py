@@ -13,10 +13,11 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import READY, TRUE
 from gitsync.cli.common.output import one_line, print_error, write
 from gitsync.errors import NotReadyInTime, ReleaseError
+from gitsync.runtime.until import until
 
 if TYPE_CHECKING:
     from gitsync.cli.common.objects import LiveObject
-    from gitsync.cluster import Cluster, Informer
+    from gitsync.cluster import Cluster
 
 
 async def answered(live: LiveObject, token: str, patience: float) -> bool:
@@ -71,18 +72,6 @@ async def _until_object(
         cluster.watch(key.group, key.kind, namespace=key.namespace, fields=f"metadata.name={key.name}") as watch,
     ):
         await until(watch, lambda: done(watch.get(key)))
-
-
-async def until(watch: Informer, done: Callable[[], bool]) -> None:
-    """Return when ``done`` says so; it is asked now and after each change of an object of ``watch``."""
-    changed = asyncio.Event()
-    unsubscribe = watch.subscribe(lambda event: changed.set())
-    try:
-        while not done():
-            await changed.wait()
-            changed.clear()
-    finally:
-        unsubscribe()
 
 
 def readiness(manifest: Manifest) -> tuple[str, str]:

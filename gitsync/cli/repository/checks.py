@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api.fields import dotted
-from gitsync.api.names import HELM_REPOSITORY
 from gitsync.apply.readiness import check_expressions
 from gitsync.cel.expressions import Expressions
 from gitsync.cli.repository.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
 from gitsync.logs import redact
+from gitsync.preview.unserved import unserved
 from gitsync.release.dependencies.release_owners import Claim
 from gitsync.release.unsupported import refused
 from gitsync.sources.artifacts import Artifact, Artifacts
@@ -60,7 +60,7 @@ class Problem:
 
 
 def manifest_problems(desired: Desired) -> Iterator[Problem]:
-    """Files, documents and fields that cannot be used, or should be looked at."""
+    """Files, documents and fields that cannot be used, and what is not served."""
     for error in desired.errors:
         about = str(error.key) if error.key else ""
         yield Problem(error.origin, error.message, error.hint, object=about, field=error.field)
@@ -76,6 +76,8 @@ def manifest_problems(desired: Desired) -> Iterator[Problem]:
             path = field.partition(":")[0].replace("[]", "").split(".")
             origin = desired.objects[key].field_origin(path)
             yield Problem(origin, f"{field} is not supported yet", "remove it", object=str(key), field=field)
+    for item in unserved(desired):
+        yield Problem(item.origin, item.message, item.hint, item.severity, str(item.key), item.field)
 
 
 async def expression_problems(desired: Desired) -> list[Problem]:
@@ -160,17 +162,19 @@ class ChartChecks:
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
     async def problems(self) -> list[Problem]:
-        """Repositories first: one that cannot be read is one problem, not one for each of its charts."""
-        repositories = self._desired.helm_repositories
+        """Repositories first: one that cannot be read is one problem, not one for each of its charts.
+        ``manifest_problems`` has named what is not served."""
+        silent = {item.key for item in unserved(self._desired) if item.severity == "error"}
+        repositories = {key: item for key, item in self._desired.helm_repositories.items() if key not in silent}
         async with asyncio.TaskGroup() as group:
             read = {key: group.create_task(self._repository(key, item)) for key, item in repositories.items()}
         found = [problem for task in read.values() if (problem := task.result())]
-        unread = {key for key, task in read.items() if task.result()}
+        unread = silent | {key for key, task in read.items() if task.result()}
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._release(key, release))
                 for key, release in self._desired.helm_releases.items()
-                if release.source not in unread
+                if key not in silent and release.source not in unread
             ]
         return found + [problem for task in tasks if (problem := task.result())]
 
@@ -192,20 +196,25 @@ class ChartChecks:
             async with self._limit:
                 await (await self._locator.locate(release)).load()
         except SourceNotReady as error:
-            source, why = release.source, error.message
-            if source.kind == HELM_REPOSITORY and source not in self._desired.helm_repositories:
-                why = f"{source.kind} '{source.namespace}/{source.name}' is not in the repository"
-            return Problem(
-                item.field_origin(_SOURCE),
-                f"chart not checked: {why}",
-                severity="warning",
-                object=str(key),
-                field=".".join(_SOURCE),
-            )
+            return self._elsewhere(key, release, error)
         except GitsyncError as error:
             origin = item.field_origin(_CHART)
             return Problem(origin, error.message, error.hint, object=str(key), field=".".join(_CHART))
         return None
+
+    def _elsewhere(self, key: ObjectKey, release: HelmRelease, error: SourceNotReady) -> Problem:
+        """A chart from a source that is not in the repository, or from a GitRepository that means another one."""
+        source, origin = release.source, self._desired.objects[key].field_origin(_SOURCE)
+        name, field = f"{source.kind} '{source.namespace}/{source.name}'", ".".join(_SOURCE)
+        if source in self._desired.helm_repositories:  # it is there, and what it needs is not
+            message = f"chart not checked: {error.message}"
+            return Problem(origin, message, severity="warning", object=str(key), field=field)
+        if source in self._desired.objects:
+            only = f"gitsync does not serve {source.kind} yet, but for the repository that is synced"
+            message = f"{only}: {name} is another, or has no folder {chart_path(release)!r}"
+            return Problem(origin, message, object=str(key), field=field)
+        message = f"chart not checked: {name} is not in the repository"
+        return Problem(origin, message, severity="warning", object=str(key), field=field)
 
 
 async def own_artifacts(desired: Desired, name: str) -> Artifacts:

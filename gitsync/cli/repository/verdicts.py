@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -32,6 +33,8 @@ def as_text(result: Verification, changes: Preview | None, *, colour: bool = Fal
     parts += [table([_HEADERS, *(_row(tried) for tried in result.releases)])] if result.releases else []
     parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
     parts += [f"\n{_ASSUMED} {', '.join(result.assumed)}\n"] if result.assumed else []
+    if before := _wrong_before(result):
+        parts += ["\n", *(f"{line}\n" for line in before)]
     return "".join([*parts, "\n", _summary(result), "\n"])
 
 
@@ -44,9 +47,9 @@ def as_markdown(result: Verification, changes: Preview | None) -> str:
         lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
         lines += [_md_row(_md_cells(_row(tried))) for tried in result.releases]
         lines.append("")
-    wrong = _wrong(result)
-    lines += [f"- {_code(line)}" for line in wrong[:_NAMED]]
-    lines += [f"- and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
+    lines += _md_list(_wrong(result))
+    if before := _wrong_before(result):
+        lines += ["", before[0], "", *_md_list(before[1:])]
     lines += ["", f"{_ASSUMED} {', '.join(map(_code, result.assumed))}"] if result.assumed else []
     if changes is not None and changes.objects:
         lines += ["", f"<details><summary>{len(changes.objects)} objects change</summary>", ""]
@@ -75,6 +78,8 @@ def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
         "problems": list(map(redact, result.problems)),
         "assumedNamespaces": list(result.assumed),
         "changes": [change_data(item) for item in changes.objects] if changes is not None else None,
+        "changeProblems": [asdict(problem) for problem in changes.problems] if changes is not None else None,
+        "base": {"commit": result.base.commit, "problems": _wrong(result.base)} if result.base is not None else None,
     }
 
 
@@ -113,16 +118,20 @@ def _name(tried: Tried) -> str:
 
 
 def _wrong(result: Verification) -> list[str]:
-    lines = [*result.problems]
-    lines += [
-        f"{_name(tried)}: {tried.message}" for tried in result.releases if tried.phase not in ("ready", "suspended")
-    ]
-    return [one_line(redact(line)) for line in lines]
+    return [one_line(redact(line)) for line in result.wrong]
+
+
+def _wrong_before(result: Verification) -> list[str]:
+    """What was wrong without the commit already, below a heading."""
+    if result.base is None or not (wrong := _wrong(result.base)):
+        return []
+    return [f"The base commit {result.base.commit[:7]} has problems of its own:", *wrong]
 
 
 def _summary(result: Verification) -> str:
     ready = sum(tried.phase == "ready" for tried in result.releases)
-    others = [f"{len(result.problems)} problems"] if result.problems else []
+    number = len(result.problems)
+    others = [f"{number} problem{'' if number == 1 else 's'}"] if number else []
     counts = ", ".join([f"{ready} of {len(result.releases)} releases become ready", *others])
     return f"commit {result.commit[:7]}: {counts} ({format_duration(round(result.took, 1))})"
 
@@ -133,6 +142,11 @@ def _xml(text: str) -> str:
 
 def _md_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _md_list(lines: list[str]) -> list[str]:
+    more = [f"- and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
+    return [*(f"- {_code(line)}" for line in lines[:_NAMED]), *more]
 
 
 def _md_cells(cells: list[str]) -> list[str]:
