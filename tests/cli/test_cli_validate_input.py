@@ -103,11 +103,11 @@ def test_links_of_a_working_tree_are_read_as_the_files_that_they_lead_to(
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("../nowhere.yaml", "leads nowhere"),
-        ("link.yaml", "leads nowhere"),
+        ("../nowhere.yaml", "leads to nothing"),
+        ("link.yaml", "leads in a circle"),
         ("/etc/hostname", "leads out of the repository"),
         ("../../outside.yaml", "leads out of the repository"),
-        ("../.git/config", "leads out of the repository"),
+        ("../.git/config", "leads to nothing"),
     ],
 )
 def test_links_of_a_working_tree_that_lead_to_no_file_of_it_are_errors_and_not_followed(
@@ -117,7 +117,7 @@ def test_links_of_a_working_tree_that_lead_to_no_file_of_it_are_errors_and_not_f
     (fleet / "link.yaml").symlink_to(target)
     assert validated(capsys) == (
         1,
-        [f"fleet/link.yaml: error: a symbolic link that {reason}"],
+        [f"fleet/link.yaml: error: a symbolic link to {target!r}, which {reason}"],
         "1 file, 1 object, 0 releases: 1 error, 0 warnings",
     )
 
@@ -135,7 +135,7 @@ def test_a_submodule_is_a_warning(fleet: Path, capsys: pytest.CaptureFixture[str
     (fleet / "lib").mkdir()
     assert validated(capsys) == (
         0,
-        ["fleet/lib: warning: not read: a Git submodule"],
+        ["fleet/lib: warning: not read: a Git submodule, whose content is not in this repository"],
         "1 file, 1 object, 0 releases: 0 errors, 1 warning",
     )
 

@@ -127,7 +127,7 @@ DEVIATIONS: Final = (
         "has started, and has not ended",
         "progressing",
         ("ready",),
-        "Helm (`--wait-for-jobs`) and Flux, too, wait for its end with a rule of their own",
+        "Helm and Flux, too, wait for its end with a rule of their own",
         _is_running_job,
     ),
     Deviation(

@@ -142,6 +142,15 @@ def _walk(directory: Path) -> list[str]:
     return sorted(names)
 
 
+def _kind(mode: int) -> Kind | None:
+    """What a commit would have of a file with this mode; None for a device, a socket and the like."""
+    if stat.S_ISLNK(mode):
+        return Kind.LINK
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    return Kind.SUBMODULE if stat.S_ISDIR(mode) else None  # git lists files, and directories only of other repositories
+
+
 def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
     """The files that these paths name, symbolic links followed as in a commit. A file is known by its path."""
     items = {}
@@ -154,7 +163,7 @@ def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
                 targets[name] = os.fsencode((top / name).readlink())
         except OSError:
             continue  # a deleted file is still listed by git
-        kind = Kind.LINK if name in targets else Kind.FILE if stat.S_ISREG(status.st_mode) else None
+        kind = _kind(status.st_mode)
         if kind is None:
             continue
         items[name] = Item(name, kind, name, status.st_size)
