@@ -14,7 +14,7 @@ import gitsync
 from gitsync import logs
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.crds import ensure_crds
-from gitsync.agent.flux_detection import warn_of_rivals
+from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.parts import (
     claim_inventory,
     connect,
@@ -103,7 +103,7 @@ class Agent:
         if settings.repo:
             commits = await stack.enter_async_context(open_commits(settings))
         await ensure_crds(cluster)
-        await warn_of_rivals(cluster)
+        await warn_about_flux(cluster)
         schedule = Schedule()
         schedule.start()
         stack.callback(schedule.stop)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-async def warn_of_rivals(cluster: Cluster) -> None:
+async def warn_about_flux(cluster: Cluster) -> None:
     """Say so when Flux's controllers run over the same kinds; one request. Who serves one namespace does not look, for
     Flux runs in another. Raises: ClusterUnavailable.
     """

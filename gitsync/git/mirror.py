@@ -162,7 +162,7 @@ class Mirror:
             async with self._reading:
                 return await work()
         except Damaged as error:
-            raise GitUnavailable(f"the mirror of {self.source.url} cannot be read, nor mended: {error}") from error
+            raise GitUnavailable(f"the mirror of {self.source.url} cannot be read, nor fixed: {error}") from error
 
     async def _complete(self, commit_ids: Sequence[str], generation: int) -> None:
         async with self._exclusive(self.source.timeout):

@@ -31,7 +31,7 @@ WATCH_NAMESPACE = "GITSYNC_WATCH_NAMESPACE"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class InstallOptions:
     """What is to be installed. ``image`` is ``NAME:TAG`` or ``NAME@DIGEST``, "" for the one that config/ names.
     ``components`` are folders of config/. ``settings`` are those of the agent's gitsync.yaml."""
 
@@ -53,18 +53,18 @@ def components() -> list[str]:
     return sorted(file.parent.name for file in found if kubeyaml.load(file.read_text())["kind"] == "Component")
 
 
-async def manifests(wanted: Wanted) -> list[Manifest]:
+async def manifests(options: InstallOptions) -> list[Manifest]:
     """The objects to install, as ``kubectl kustomize config`` has them.
 
     Raises: SettingsError for a component that there is not; KustomizeUnavailable.
     """
-    if unknown := set(wanted.components) - set(components()):
+    if unknown := set(options.components) - set(components()):
         raise SettingsError(
             f"there is no component {', '.join(sorted(unknown))}",
             setting="components",
             hint=f"there are: {', '.join(components())}",
         )
-    text = await Kustomizer().build(_files(wanted))
+    text = await Kustomizer().build(_files(options))
     return [item for document in kubeyaml.split(text) if (item := kubeyaml.load(document.text))]
 
 
@@ -74,22 +74,22 @@ def is_namespaced(deployment: Manifest) -> bool:
     return any(item["name"] == WATCH_NAMESPACE for container in containers for item in container.get("env") or ())
 
 
-def _files(wanted: Wanted) -> dict[str, str]:
-    """config/ by path, with what is wanted written into it."""
+def _files(options: InstallOptions) -> dict[str, str]:
+    """config/ by path, with the options written into it."""
     root = directory()
     # Not kustomize's namespace alone: it leaves the subjects of bindings as they are.
     files = {
-        file.relative_to(root).as_posix(): file.read_text().replace(NAMESPACE, wanted.namespace)
+        file.relative_to(root).as_posix(): file.read_text().replace(NAMESPACE, options.namespace)
         for file in root.rglob("*.yaml")
     }
     kustomization = kubeyaml.load(files[KUSTOMIZATION])
-    if wanted.image:
-        kustomization["images"] = [{"name": AGENT, **_image(wanted.image)}]
-    if wanted.components:
-        kustomization["components"] = list(wanted.components)
+    if options.image:
+        kustomization["images"] = [{"name": AGENT, **_image(options.image)}]
+    if options.components:
+        kustomization["components"] = list(options.components)
     files[KUSTOMIZATION] = "\n".join(yaml_lines(kustomization))
-    if wanted.settings:
-        settings = kubeyaml.load(files[CONFIGURATION_FILE]) | wanted.settings
+    if options.settings:
+        settings = kubeyaml.load(files[CONFIGURATION_FILE]) | options.settings
         files[CONFIGURATION_FILE] = "\n".join([*yaml_lines(settings), ""])
     return files
 

@@ -15,7 +15,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.health import assess
 from gitsync.install.bundle import AGENT, NAMESPACED, directory, is_namespaced
-from gitsync.install.installer import flux_rivals
+from gitsync.install.installer import flux_controllers
 from gitsync.text import listed
 
 if TYPE_CHECKING:
@@ -115,11 +115,11 @@ def agent(live: Manifest | None, namespace: str) -> Finding:
 async def beside_flux(cluster: Cluster) -> Finding:
     """Whether somebody else serves the same kinds."""
     try:
-        rivals = await flux_rivals(cluster)
+        controllers = await flux_controllers(cluster)
     except Forbidden:
         return Finding("flux", "warning", "you may not look whether it is running", "an administrator may")
-    if rivals:
-        text = f"{listed(rivals)} serve the same kinds: two agents undo each other's work"
+    if controllers:
+        text = f"{listed(controllers)} serve the same kinds: two agents undo each other's work"
         return Finding("flux", "failed", text, "gitsync install --take-over scales them to 0")
     return Finding("flux", "ok", "not running")
 

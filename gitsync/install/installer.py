@@ -36,17 +36,17 @@ Say = Callable[[str], None]
 
 async def refuse_beside_flux(cluster: Cluster) -> None:
     """Raises: ReleaseError when Flux serves the same kinds here."""
-    if rivals := await flux_rivals(cluster):
+    if controllers := await flux_controllers(cluster):
         raise ReleaseError(
-            f"Flux is running: {listed(rivals)}. It serves the same HelmReleases and HelmRepositories, and two agents "
-            "undo each other's work",
+            f"Flux is running: {listed(controllers)}. It serves the same HelmReleases and HelmRepositories, and two "
+            "agents undo each other's work",
             action="install",
-            key=rivals[0],
+            key=controllers[0],
             hint="gitsync install --take-over scales them to 0 first; what they installed is gitsync's then, as it is",
         )
 
 
-async def flux_rivals(cluster: Cluster) -> list[ObjectKey]:
+async def flux_controllers(cluster: Cluster) -> list[ObjectKey]:
     """Flux's controllers that run and serve the same kinds. One request."""
     return flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
 
@@ -57,7 +57,7 @@ async def stop_flux(cluster: Cluster, say: Say) -> None:
     Raises: NotReadyInTime.
     """
     stopping: dict[ObjectKey, Manifest] = {}
-    for key in await flux_rivals(cluster):
+    for key in await flux_controllers(cluster):
         say(f"scaling {key} to 0")
         stopping[key] = await cluster.patch(key, {"spec": {"replicas": 0}}, manager=CLI_FIELD_MANAGER)
 

@@ -11,7 +11,7 @@ from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_GROUP, HELM_REL
 from gitsync.apply.delete import wait_deleted
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
-from gitsync.install.installer import CONFIGURATION, PART_OF, RBAC, Say, bindings, flux_rivals
+from gitsync.install.installer import CONFIGURATION, PART_OF, RBAC, Say, bindings, flux_controllers
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -54,18 +54,18 @@ async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namesp
     await remover.remove(await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION))
     if not await cluster.list(RBAC, "ClusterRoleBinding", labels=PART_OF):  # no other installation has them
         await remover.remove(await cluster.list(RBAC, "ClusterRole", labels=PART_OF))
-    rivals = await flux_rivals(cluster)
+    controllers = await flux_controllers(cluster)
     releases = await _served(cluster, HELM_GROUP, HELM_RELEASE)
     repositories = await _served(cluster, SOURCE_GROUP, HELM_REPOSITORY)
-    if not rivals:
+    if not controllers:
         alone = any(map(is_namespaced, agents)) and not crds  # other namespaces have agents of their own
         await _let_go(cluster, [item for item in releases if not alone or item["metadata"]["namespace"] == namespace])
     definitions = await _definitions(cluster)
-    if crds and not rivals:
+    if crds and not controllers:
         await remover.remove(definitions)
         definitions, releases, repositories = [], [], []
     why = "" if keep_namespace else await _remove_namespace(cluster, namespace, remover)
-    return Left(remover.removed, len(definitions), len(releases), len(repositories), tuple(rivals), why)
+    return Left(remover.removed, len(definitions), len(releases), len(repositories), tuple(controllers), why)
 
 
 async def _remove_namespace(cluster: Cluster, namespace: str, remover: _Remover) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ReleaseResult:
     """How a release came out. ``order`` is its place among those that became ready, 0 for one that did not; ``after``
     is how many seconds after the sync's beginning that was. ``objects`` are those that it holds."""
 
@@ -53,7 +53,7 @@ class Verification:
     """
 
     commit: str
-    releases: tuple[Tried, ...]
+    releases: tuple[ReleaseResult, ...]
     problems: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     took: float = 0.0
@@ -85,22 +85,25 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
         settings = settings.model_copy(update=there)
         cluster = await stack.enter_async_context(await Cluster.connect(kubeconfig=sandbox.kubeconfig))
         await ensure_crds(cluster)  # a watch of a kind that is not served yet begins late
-        before = await _try(cluster, settings.model_copy(update={"commit": base}), patience) if base else None
-        return replace(await _try(cluster, settings.model_copy(update={"commit": commit}), patience), base=before)
+        before = None
+        if base:
+            before = await _sync_and_judge(cluster, settings.model_copy(update={"commit": base}), patience)
+        after = await _sync_and_judge(cluster, settings.model_copy(update={"commit": commit}), patience)
+        return replace(after, base=before)
 
 
-async def _try(cluster: Cluster, settings: Settings, patience: float) -> Verification:
+async def _sync_and_judge(cluster: Cluster, settings: Settings, patience: float) -> Verification:
     """What comes of the commit that ``settings`` name."""
     desired = await _read(settings)
-    assumed = await _furnish(cluster, desired)
+    assumed = await _create_namespaces(cluster, desired)
     timing, lacking = _Timing(), Lacking(cluster, access_rules(settings))
     async with cluster.watch(HELM_GROUP, HELM_RELEASE) as watch:
         watch.subscribe(timing.on_event)
         await _sync(cluster, settings, patience, lacking)
-    tried = tuple(timing.tried(await cluster.list(HELM_GROUP, HELM_RELEASE), lacking.waiting))
+    releases = tuple(timing.results(await cluster.list(HELM_GROUP, HELM_RELEASE), lacking.waiting))
     problems = [f"{error.origin}: {error.message}" for error in desired.errors]
     problems += [*await _failed(cluster, settings, desired), *await _unread(cluster)]
-    return Verification(settings.commit, tried, tuple(problems), assumed, timing.now)
+    return Verification(settings.commit, releases, tuple(problems), assumed, timing.now)
 
 
 async def _sync(cluster: Cluster, settings: Settings, patience: float, lacking: Lacking) -> None:
@@ -134,7 +137,7 @@ async def _read(settings: Settings) -> Desired:
         return desired
 
 
-async def _furnish(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
+async def _create_namespaces(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
     """Create the namespaces that a commit takes for granted. Returns their names."""
     named = {key.namespace for key in desired.objects if key.namespace}
     for release in desired.helm_releases.values():
@@ -188,7 +191,7 @@ class _Timing:
         if event.type != "DELETED" and is_current(event.manifest):
             self.ready.setdefault(event.key, self.now)
 
-    def tried(self, releases: list[Manifest], in_vain: Mapping[ObjectKey, str]) -> Iterator[Tried]:
+    def results(self, releases: list[Manifest], in_vain: Mapping[ObjectKey, str]) -> Iterator[ReleaseResult]:
         """In the order in which they became ready; then those that did not, by name. ``in_vain`` are those that were
         not waited for, and why."""
         index = ReleaseIndex()
@@ -202,7 +205,7 @@ class _Timing:
             if key in in_vain and outcome.phase == "moving":
                 outcome = Outcome("waiting", in_vain[key] or outcome.message)
             ready = outcome.phase == "ready"
-            yield Tried(
+            yield ReleaseResult(
                 key,
                 outcome.phase,
                 outcome.message,

@@ -419,4 +419,4 @@ def test_two_about_one_helm_release_are_a_problem_at_the_name_of_the_second(
     assert main(["validate", "--no-charts"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("redis.yaml:")
-    assert "error: release redis is that of HelmRelease default/one" in line
+    assert "error: release redis is already managed by HelmRelease default/one" in line

@@ -82,12 +82,12 @@ def test_a_file_that_cannot_be_read_keeps_what_it_held_and_nothing_is_pruned_unt
     assert is_ready(releases.get(f"{namespace}/app"))
     assert helm.history(helm_cli, namespace, "app") == [(1, "deployed")]
 
-    mended = fleet.commit(
-        {"app.yaml": release(namespace, "app"), "first.yaml": config_map(namespace, "first", "mended")}, "no mistake"
+    fixed = fleet.commit(
+        {"app.yaml": release(namespace, "app"), "first.yaml": config_map(namespace, "first", "fixed")}, "no mistake"
     )
-    finished = agent.wait_for("sync finished", commit=mended[:7])
+    finished = agent.wait_for("sync finished", commit=fixed[:7])
     assert finished.fields.items() >= {"changed": 1, "deleted": 1, "failed": 0}.items()
-    assert data(kubectl, namespace, "first") == {"text": "mended"}
+    assert data(kubectl, namespace, "first") == {"text": "fixed"}
     assert "second" not in kubectl("get", "configmaps", "-n", namespace)
 
 

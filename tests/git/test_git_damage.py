@@ -171,7 +171,7 @@ async def test_damage_that_cannot_be_mended_is_said(origin: Repository, mirror: 
     with pytest.raises(GitUnavailable, match="does not hold these files"):
         await mirror.read(["1" * 40])
     await synced(mirror)
-    with pytest.raises(GitUnavailable, match="cannot be read, nor mended: object 1111"):
+    with pytest.raises(GitUnavailable, match="cannot be read, nor fixed: object 1111"):
         await mirror.read(["1" * 40])
     assert await synced(mirror) == {"a": b"1", "d/b": b"2"}
 

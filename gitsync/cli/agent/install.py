@@ -17,7 +17,7 @@ from gitsync.settings import Settings, settings_infos
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
-    from gitsync.install.bundle import Wanted
+    from gitsync.install.bundle import InstallOptions
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -61,7 +61,7 @@ async def install(
 
     Example: gitsync install --image registry.example/gitsync:0.1.0 --repo https://git.example/fleet.git --branch main
     """
-    from gitsync.install.bundle import NAMESPACED, Wanted, manifests
+    from gitsync.install.bundle import NAMESPACED, InstallOptions, manifests
 
     chosen = tuple(filter(None, (item.strip() for item in components.split(","))))
     served = settings.watch_namespace
@@ -70,15 +70,15 @@ async def install(
             f"goes with --components {NAMESPACED}, which serves the namespace that it is installed in",
             param_hint="--watch-namespace",
         )
-    wanted = Wanted(settings.namespace, image, chosen, _configuration(settings))
+    options = InstallOptions(settings.namespace, image, chosen, _configuration(settings))
     if export:
-        write("---\n".join(as_yaml(item) for item in await manifests(wanted)))
+        write("---\n".join(as_yaml(item) for item in await manifests(options)))
         return
     if not image:
         raise typer.BadParameter(
             "no image is published: build one from the Dockerfile and name it", param_hint="--image"
         )
-    await _install(settings, wanted, take_over, seconds(patience))
+    await _install(settings, options, take_over, seconds(patience))
 
 
 def _configuration(settings: Settings) -> Mapping[str, Any]:
@@ -96,11 +96,11 @@ def _configuration(settings: Settings) -> Mapping[str, Any]:
     return found | mounted
 
 
-async def _install(settings: Settings, wanted: Wanted, take_over: bool, patience: float) -> None:
+async def _install(settings: Settings, options: InstallOptions, take_over: bool, patience: float) -> None:
     from gitsync.install import installer
     from gitsync.install.bundle import manifests
 
-    made: list[Manifest] = await manifests(wanted)
+    made: list[Manifest] = await manifests(options)
     credentials = _read_credentials(settings)
 
     def say(text: str) -> None:
@@ -108,13 +108,13 @@ async def _install(settings: Settings, wanted: Wanted, take_over: bool, patience
 
     async with connected(settings) as cluster:
         if not settings.repo:
-            await installer.refuse_to_forget(cluster, wanted.namespace)
+            await installer.refuse_to_forget(cluster, options.namespace)
         if take_over:
             await installer.stop_flux(cluster, say)
         else:
             await installer.refuse_beside_flux(cluster)
         await installer.install(cluster, made, credentials, patience, say)
-    write(f"gitsync is running in namespace {wanted.namespace}; gitsync check looks whether all is well\n")
+    write(f"gitsync is running in namespace {options.namespace}; gitsync check looks whether all is well\n")
 
 
 def _read_credentials(settings: Settings) -> dict[str, bytes]:

@@ -34,14 +34,14 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, o
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which lines."""
+class LineFilter:
+    """Which lines are shown: of this level or above, and about this release, if one is named."""
 
     level: LogLevel
     release: str
 
-    def wants(self, line: Line) -> bool:
-        """Whether a line is one of them."""
+    def matches(self, line: Line) -> bool:
+        """Whether a line is shown."""
         if line.level in LEVELS and LEVELS.index(line.level) < LEVELS.index(self.level):
             return False
         about = str(line.fields.get("release", ""))
@@ -65,7 +65,7 @@ async def logs(
     """
     age = math.ceil(seconds(since, "--since")) if since else None
     lines = None if tail < 0 else tail
-    wanted = Wanted(level, release)
+    wanted = LineFilter(level, release)
     async with connected(settings) as cluster:
         pod = await _pod(cluster, settings.namespace)
         async for text in cluster.log_lines(pod, tail=lines, since=age, follow=follow):
@@ -84,10 +84,10 @@ async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
     return ObjectKey.of({"apiVersion": "v1", "kind": "Pod", **newest})
 
 
-def _show(text: str, wanted: Wanted, output: Format) -> None:
+def _show(text: str, wanted: LineFilter, output: Format) -> None:
     """A line that no agent wrote (of Python itself, say) is about nothing in particular, and shown as it is."""
     line = read_line(text)
-    if line is not None and not wanted.wants(line):
+    if line is not None and not wanted.matches(line):
         return
     if line is None:
         if not wanted.release:

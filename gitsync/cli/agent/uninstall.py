@@ -69,7 +69,7 @@ async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> No
         )
 
 
-def _why(crds: bool, rivals: str) -> str:
-    if rivals:
-        return f"Flux serves them ({rivals})"
+def _why(crds: bool, controllers: str) -> str:
+    if controllers:
+        return f"Flux serves them ({controllers})"
     return "gitsync uninstall --crds deletes them" if not crds else ""

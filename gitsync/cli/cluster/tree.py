@@ -10,7 +10,7 @@ import typer
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cli.cluster.branches import Branch, Grower, drawn
+from gitsync.cli.cluster.object_tree import ObjectNode, TreeBuilder, draw
 from gitsync.cli.cluster.revisions import newest_objects
 from gitsync.cli.common.kinds import RELEASE
 from gitsync.cli.common.objects import LiveObject
@@ -46,23 +46,23 @@ async def tree(live: LiveObject, output: Output = "text") -> None:
 
     Example: gitsync tree helmrelease redis -n default
     """
-    grown = await _grow(live.cluster, live.manifest)
+    root = await _build(live.cluster, live.manifest)
     if output == "json":
-        write(as_json(grown.data()))
+        write(as_json(root.data()))
         return
     # The first cell begins with the lines of the tree: those blanks stay.
-    write(table([[name, one_line(status), one_line(message)] for name, status, message in drawn(grown)]))
+    write(table([[name, one_line(status), one_line(message)] for name, status, message in draw(root)]))
 
 
-async def _grow(cluster: Cluster, manifest: Manifest) -> Branch:
+async def _build(cluster: Cluster, manifest: Manifest) -> ObjectNode:
     ref = ref_of(HelmRelease.parse(manifest))
     live = await _live(cluster, await newest_objects(cluster, ref), ref.namespace)
     namespaces = {key.namespace for key in live if key.namespace}
     lists = [cluster.list(*kind, namespace=namespace) for kind in _OWNED for namespace in sorted(namespaces)]
-    grower = Grower(item for found in await asyncio.gather(*lists) for item in found)
+    builder = TreeBuilder(item for found in await asyncio.gather(*lists) for item in found)
     health = assess(manifest)
-    children = tuple(grower.grow(key, item) for key, item in live.items())
-    return Branch(ObjectKey.of(manifest), health.status, health.message, children)
+    children = tuple(builder.build(key, item) for key, item in live.items())
+    return ObjectNode(ObjectKey.of(manifest), health.status, health.message, children)
 
 
 async def _live(cluster: Cluster, wanted: Iterable[Manifest], namespace: str) -> dict[ObjectKey, Manifest | None]:

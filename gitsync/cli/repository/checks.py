@@ -145,7 +145,7 @@ def claim_problems(desired: Desired) -> Iterator[Problem]:
         if owner != key:
             yield Problem(
                 desired.objects[key].field_origin(("spec", "releaseName")),
-                f"release {release.release_name} is that of HelmRelease {owner.namespace}/{owner.name}",
+                f"release {release.release_name} is already managed by HelmRelease {owner.namespace}/{owner.name}",
                 "give one of them another spec.releaseName",
                 object=str(key),
                 field="spec.releaseName",

@@ -12,7 +12,7 @@ import typer
 from gitsync.cli.common.durations import Timeout, seconds
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, colours, progress, write
-from gitsync.cli.repository import verdicts
+from gitsync.cli.repository import verify_report
 from gitsync.cli.repository.diff import commit_id
 from gitsync.errors import SettingsError
 from gitsync.settings import Settings
@@ -61,14 +61,14 @@ async def verify(
     changes = await commit_difference(settings, old, new) if old else None
     match output:
         case "text":
-            write(verdicts.as_text(result, changes, colour=colours(sys.stdout)))
+            write(verify_report.as_text(result, changes, colour=colours(sys.stdout)))
         case "markdown":
-            write(verdicts.as_markdown(result, changes))
+            write(verify_report.as_markdown(result, changes))
         case "json":
-            write(as_json(verdicts.as_data(result, changes)))
+            write(as_json(verify_report.as_data(result, changes)))
     if junit is not None:
         try:
-            await asyncio.to_thread(junit.write_text, verdicts.as_junit(result), "utf-8")
+            await asyncio.to_thread(junit.write_text, verify_report.as_junit(result), "utf-8")
         except OSError as error:
             raise _unwritable(junit, error.strerror or str(error)) from None
         print(f"wrote {junit}", file=sys.stderr)

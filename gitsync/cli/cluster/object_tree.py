@@ -1,4 +1,4 @@
-"""A release as a tree: its objects, what they own, and how each of them is. Pure."""
+"""The objects of a release as a tree, with what they own and how healthy each is. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gitsync.health import assess, pods_of
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class ObjectNode:
     """One object, how it is (``missing`` is a status of its own), and what belongs to it."""
 
     key: ObjectKey
     status: str
     message: str = ""
-    children: tuple[Branch, ...] = ()
+    children: tuple[ObjectNode, ...] = ()
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -32,8 +32,8 @@ class Branch:
         }
 
 
-class Grower:
-    """Grows branches. ``owned`` are the objects that may belong to others (ReplicaSets, Jobs, Pods)."""
+class TreeBuilder:
+    """Builds trees. ``owned`` are the objects that may belong to others (ReplicaSets, Jobs, Pods)."""
 
     def __init__(self, owned: Iterable[Manifest]) -> None:
         self._children: dict[str, list[Manifest]] = {}
@@ -44,13 +44,13 @@ class Grower:
             for owner in manifest["metadata"].get("ownerReferences") or ():
                 self._children.setdefault(owner.get("uid", ""), []).append(manifest)
 
-    def grow(self, key: ObjectKey, live: Manifest | None) -> Branch:
-        """The branch of an object; None when it is not there."""
+    def build(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
+        """The node of an object with all below it; ``live`` is None when it is not there."""
         if live is None:
-            return Branch(key, "missing", "is not in the cluster")
+            return ObjectNode(key, "missing", "is not in the cluster")
         health = assess(live, pods_of(live, self._pods))
-        children = tuple(self.grow(ObjectKey.of(child), child) for child in self._below(live))
-        return Branch(key, health.status, health.message, children)
+        children = tuple(self.build(ObjectKey.of(child), child) for child in self._below(live))
+        return ObjectNode(key, health.status, health.message, children)
 
     def _below(self, live: Manifest) -> Sequence[Manifest]:
         """What an object owns, without what a Deployment keeps of old revisions: ReplicaSets scaled to nothing."""
@@ -59,17 +59,17 @@ class Grower:
         return sorted(wanted, key=ObjectKey.of)
 
 
-def drawn(branch: Branch) -> list[list[str]]:
+def draw(node: ObjectNode) -> list[list[str]]:
     """Rows of name, status and message, the names with the lines of a tree."""
-    return [[branch.key.kind + "/" + branch.key.name, branch.status, branch.message], *_drawn(branch.children, "")]
+    return [[f"{node.key.kind}/{node.key.name}", node.status, node.message], *_draw(node.children, "")]
 
 
-def _drawn(branches: Sequence[Branch], indent: str) -> Iterable[list[str]]:
-    for number, branch in enumerate(branches, 1):
-        last = number == len(branches)
-        name = f"{branch.key.kind}/{branch.key.name}"
-        yield [f"{indent}{'└── ' if last else '├── '}{name}", branch.status, branch.message]
-        yield from _drawn(branch.children, indent + ("    " if last else "│   "))
+def _draw(nodes: Sequence[ObjectNode], indent: str) -> Iterable[list[str]]:
+    for number, node in enumerate(nodes, 1):
+        last = number == len(nodes)
+        name = f"{node.key.kind}/{node.key.name}"
+        yield [f"{indent}{'└── ' if last else '├── '}{name}", node.status, node.message]
+        yield from _draw(node.children, indent + ("    " if last else "│   "))
 
 
 def _scaled_to_nothing(manifest: Manifest) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.cli.repository import verdicts
+from gitsync.cli.repository import verify_report
 from gitsync.diff import render_diff
 from gitsync.preview.objects import ObjectPreview
 from gitsync.preview.plan import Preview
-from gitsync.preview.verify import Tried, Verification
+from gitsync.preview.verify import ReleaseResult, Verification
 
 HOSTILE = (
     "@everyone [click](http://evil.example) `code` ``` <img src=x> | #1 https://evil.example \x1b[31m\ufffe\x00 ]]>"
@@ -18,7 +18,7 @@ KEY = ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", "app")
 
 
 def result(message: str) -> Verification:
-    return Verification("f" * 40, (Tried(KEY, "failed", message),), (f"a.yaml:1:1: {message}",), took=1.0)
+    return Verification("f" * 40, (ReleaseResult(KEY, "failed", message),), (f"a.yaml:1:1: {message}",), took=1.0)
 
 
 def outside_of_code(line: str) -> str:
@@ -34,7 +34,7 @@ def outside_of_code(line: str) -> str:
 
 
 def test_nothing_that_a_commit_brought_is_markup_in_a_comment() -> None:
-    text = verdicts.as_markdown(result(HOSTILE), None)
+    text = verify_report.as_markdown(result(HOSTILE), None)
     lines = [line for line in text.splitlines() if "evil" in line]
     assert len(lines) == 2
     assert {outside_of_code(line) for line in lines} == {"- "}
@@ -50,7 +50,7 @@ def test_a_difference_cannot_end_its_block_and_a_huge_one_is_cut() -> None:
     }
     key = ObjectKey.of(manifest)
     change = ObjectPreview(key, "create", tuple(render_diff(None, manifest, key)))
-    text = verdicts.as_markdown(result("no"), Preview(CommitInfo("f" * 40), (change,)))
+    text = verify_report.as_markdown(result("no"), Preview(CommitInfo("f" * 40), (change,)))
     assert len(text) < 65_536
     lines = text.splitlines()
     start = next(number for number, line in enumerate(lines) if line.endswith("diff") and line.startswith("`"))
@@ -62,7 +62,7 @@ def test_a_difference_cannot_end_its_block_and_a_huge_one_is_cut() -> None:
 
 
 def test_a_junit_report_can_be_read_whatever_is_in_it() -> None:
-    suite = ElementTree.fromstring(verdicts.as_junit(result(HOSTILE)))
+    suite = ElementTree.fromstring(verify_report.as_junit(result(HOSTILE)))
     messages = [item.get("message", "") for item in suite.iter("failure")]
     assert len(messages) == 2
     assert all("@everyone" in message and "]]>" in message for message in messages)

@@ -15,7 +15,7 @@ from gitsync.logs import redact
 
 if TYPE_CHECKING:
     from gitsync.preview.plan import Preview
-    from gitsync.preview.verify import Tried, Verification
+    from gitsync.preview.verify import ReleaseResult, Verification
 
 _HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
 #: How many characters of differences a comment holds; GitHub takes 65,536 in all.
@@ -30,7 +30,7 @@ _NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 def as_text(result: Verification, changes: Preview | None, *, colour: bool = False) -> str:
     """Changes, then a table of the releases in the order in which they became ready, then what went wrong."""
     parts = [changes_text(changes.objects, colour=colour)] if changes is not None else []
-    parts += [table([_HEADERS, *(_row(tried) for tried in result.releases)])] if result.releases else []
+    parts += [table([_HEADERS, *(_row(item) for item in result.releases)])] if result.releases else []
     parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
     parts += [f"\n{_ASSUMED} {', '.join(result.assumed)}\n"] if result.assumed else []
     if before := _wrong_before(result):
@@ -45,7 +45,7 @@ def as_markdown(result: Verification, changes: Preview | None) -> str:
     lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
     if result.releases:
         lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
-        lines += [_md_row(_md_cells(_row(tried))) for tried in result.releases]
+        lines += [_md_row(_md_cells(_row(item))) for item in result.releases]
         lines.append("")
     lines += _md_list(_wrong(result))
     if before := _wrong_before(result):
@@ -65,15 +65,15 @@ def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
         "took": round(result.took, 3),
         "releases": [
             {
-                "release": _name(tried),
-                "result": tried.phase,
-                "message": redact(tried.message),
-                "order": tried.order or None,
-                "after": round(tried.after, 3) if tried.order else None,
-                "chart": tried.chart,
-                "objects": list(map(str, tried.objects)),
+                "release": _name(item),
+                "result": item.phase,
+                "message": redact(item.message),
+                "order": item.order or None,
+                "after": round(item.after, 3) if item.order else None,
+                "chart": item.chart,
+                "objects": list(map(str, item.objects)),
             }
-            for tried in result.releases
+            for item in result.releases
         ],
         "problems": list(map(redact, result.problems)),
         "assumedNamespaces": list(result.assumed),
@@ -86,15 +86,15 @@ def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
 def as_junit(result: Verification) -> str:
     """A test suite with a case for each release, and one for everything else."""
     suite = ElementTree.Element("testsuite", name="gitsync verify", time=f"{result.took:.3f}")
-    for tried in result.releases:
+    for item in result.releases:
         case = ElementTree.SubElement(
-            suite, "testcase", classname="HelmRelease", name=_name(tried), time=f"{tried.after:.3f}"
+            suite, "testcase", classname="HelmRelease", name=_name(item), time=f"{item.after:.3f}"
         )
-        if tried.phase == "suspended":
+        if item.phase == "suspended":
             ElementTree.SubElement(case, "skipped")
-        elif tried.phase != "ready":
-            message = _xml(tried.message)
-            ElementTree.SubElement(case, "failure", message=message, type=tried.phase).text = message
+        elif item.phase != "ready":
+            message = _xml(item.message)
+            ElementTree.SubElement(case, "failure", message=message, type=item.phase).text = message
     case = ElementTree.SubElement(suite, "testcase", classname="repository", name="files and plain objects")
     if result.problems:
         text = "\n".join(map(_xml, result.problems))
@@ -107,14 +107,14 @@ def as_junit(result: Verification) -> str:
     return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(suite, encoding='unicode')}\n"
 
 
-def _row(tried: Tried) -> list[str]:
-    after = format_duration(round(tried.after, 1)) if tried.order else ""
-    cells = [str(tried.order or ""), _name(tried), tried.chart, tried.phase, after, str(len(tried.objects) or "")]
+def _row(item: ReleaseResult) -> list[str]:
+    after = format_duration(round(item.after, 1)) if item.order else ""
+    cells = [str(item.order or ""), _name(item), item.chart, item.phase, after, str(len(item.objects) or "")]
     return [one_line(cell) for cell in cells]
 
 
-def _name(tried: Tried) -> str:
-    return f"{tried.key.namespace}/{tried.key.name}"
+def _name(item: ReleaseResult) -> str:
+    return f"{item.key.namespace}/{item.key.name}"
 
 
 def _wrong(result: Verification) -> list[str]:
@@ -129,7 +129,7 @@ def _wrong_before(result: Verification) -> list[str]:
 
 
 def _summary(result: Verification) -> str:
-    ready = sum(tried.phase == "ready" for tried in result.releases)
+    ready = sum(item.phase == "ready" for item in result.releases)
     number = len(result.problems)
     others = [f"{number} problem{'' if number == 1 else 's'}"] if number else []
     counts = ", ".join([f"{ready} of {len(result.releases)} releases become ready", *others])
