@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from gitsync.agent.config import ConfigFile
 from gitsync.settings import load
+from tests.until import until
 
 
 async def test_a_changed_file_gives_the_new_settings_and_names_what_changed(tmp_path: Path) -> None:
@@ -31,11 +32,12 @@ async def test_a_file_that_cannot_be_used_is_reported_and_the_next_good_one_coun
     config = ConfigFile(file, partial(load, {}, file))
     with capture_logs() as lines:
         waiting = asyncio.create_task(config.changed(config.load()))
-        for _ in range(50):
+
+        def reported() -> bool:
             file.write_text("intervall: 10s\n")
-            await asyncio.sleep(0.1)
-            if any(line["log_level"] == "error" for line in lines):
-                break
+            return any(line["log_level"] == "error" for line in lines)
+
+        await until(reported)
         assert not waiting.done()
         await _write_until(waiting, file, "interval: 10s\n")
     assert waiting.result().interval == 10.0

@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster import Cluster
+from gitsync.cluster import Cluster, connection
 from gitsync.cluster.credentials import InCluster, choose_source
 from gitsync.errors import ClusterUnavailable, SettingsError, Unauthorized
+from tests.clock import Clock
 from tests.cluster.conftest import SHORT
 from tests.cluster.faulty import (
     CONFIGMAPS,
@@ -39,6 +40,7 @@ from tests.cluster.faulty import (
     stream,
     write_kubeconfig,
 )
+from tests.until import until
 
 KEY = ObjectKey("", "ConfigMap", "default", "a")
 PATH = f"{CONFIGMAPS}/a"
@@ -101,15 +103,17 @@ async def test_a_401_runs_the_plugin_once_more_for_all_requests_that_met_it(
 
 
 async def test_a_credential_is_renewed_before_it_ends(
-    api: FaultyApi, tmp_path: Path, plugin: Callable[..., dict[str, Any]]
+    api: FaultyApi, tmp_path: Path, plugin: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give_credential(tmp_path, "short", lives=0.5)
+    clock = Clock()
+    monkeypatch.setattr(connection, "time", clock)
+    give_credential(tmp_path, "short", lives=600)
     kubeconfig = write_kubeconfig(tmp_path, api.url, plugin())
     api.on("GET", PATH, only_for("short", "long"))
     async with await Cluster.connect(kubeconfig=kubeconfig, timings=SHORT) as cluster:
         give_credential(tmp_path, "long", lives=3600)
         await cluster.get(KEY)
-        await asyncio.sleep(0.5)
+        clock.advance(600)
         await cluster.get(KEY)
         await cluster.get(KEY)
     assert tokens_seen(api) == ["short", "long", "long"]
@@ -190,8 +194,7 @@ async def test_a_plugin_does_not_outlive_who_waited_for_it(
         "time.sleep(60)",
     )
     connecting = asyncio.create_task(Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, "http://127.0.0.1:1", user)))
-    while not pid_file.exists():  # noqa: ASYNC110  # the other side is a process
-        await asyncio.sleep(0.005)
+    await until(pid_file.exists)
     connecting.cancel()
     started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
@@ -201,16 +204,21 @@ async def test_a_plugin_does_not_outlive_who_waited_for_it(
         os.kill(int(pid_file.read_text()), 0)
 
 
-async def test_a_token_file_is_read_again_at_intervals_and_wins_over_a_token(api: FaultyApi, tmp_path: Path) -> None:
+async def test_a_token_file_is_read_again_at_intervals_and_wins_over_a_token(
+    api: FaultyApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(connection, "time", clock)
     (tmp_path / "token").write_text("one\n")
     kubeconfig = write_kubeconfig(tmp_path, api.url, {"token": "static", "tokenFile": "token"})
     api.on("GET", PATH, only_for("one", "two"))
-    async with await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, token=0.1)) as cluster:
+    async with await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, token=60.0)) as cluster:
         await cluster.get(KEY)
         (tmp_path / "token").write_text("two\n")
-        await asyncio.sleep(0.12)
         await cluster.get(KEY)
-    assert tokens_seen(api) == ["one", "two"]
+        clock.advance(60)
+        await cluster.get(KEY)
+    assert tokens_seen(api) == ["one", "one", "two"]
 
 
 async def test_credentials_that_cannot_be_renewed_are_used_as_long_as_they_are_good(

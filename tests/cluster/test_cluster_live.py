@@ -15,7 +15,7 @@ import pytest
 from helm_python import Chart, Config
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cluster import CONFINED, Cluster, Timings, listing, retry_on_conflict
+from gitsync.cluster import CONFINED, Cluster, Timings, connection, listing, retry_on_conflict
 from gitsync.cluster.credentials import InCluster
 from gitsync.errors import (
     AlreadyExists,
@@ -27,8 +27,10 @@ from gitsync.errors import (
     NotFound,
     Unauthorized,
 )
+from tests.clock import Clock
 from tests.cluster.silentproxy import silent_proxy
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.until import until
 
 MANAGER = "gitsync-test"
 
@@ -50,12 +52,6 @@ def configmap(namespace: str, name: str = "settings", **data: Any) -> Manifest:
 
 def key(namespace: str, name: str = "settings", kind: str = "ConfigMap") -> ObjectKey:
     return ObjectKey("", kind, namespace, name)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # the other side is an API server
-            await asyncio.sleep(0.01)
 
 
 async def test_an_object_s_whole_life(live: Cluster, namespace: str) -> None:
@@ -107,9 +103,14 @@ async def test_fields_of_others_are_taken_only_by_force(live: Cluster, namespace
 async def test_writers_that_meet_all_get_through(live: Cluster, namespace: str) -> None:
     await live.apply(configmap(namespace, count="0"), manager=MANAGER)
 
+    meeting = asyncio.Barrier(5)
+    met: set[asyncio.Task[Any] | None] = set()
+
     async def count_up() -> Manifest:
         found = await live.get(key(namespace))
-        await asyncio.sleep(0.01)
+        if (me := asyncio.current_task()) not in met:
+            met.add(me)
+            await meeting.wait()  # all have read before the first one writes
         found["data"]["count"] = str(int(found["data"]["count"]) + 1)
         return await live.replace(found, manager=MANAGER)
 
@@ -228,16 +229,18 @@ async def test_a_kind_comes_and_goes_with_its_crd(control_plane: ControlPlane, n
     async with await Cluster.connect(kubeconfig=control_plane.kubeconfig, timings=timings) as live:
         with pytest.raises(KindUnknown):
             await live.apply(thing, manager=MANAGER)
+
+        async def applied() -> bool:
+            try:
+                await live.apply(thing, manager=MANAGER)
+            except KindUnknown:
+                return False
+            return True
+
         async with live.watch("test.example", kind) as watch:
             assert watch.items() == []
             await live.apply(crd, manager=MANAGER)
-            async with asyncio.timeout(20):
-                while True:
-                    try:
-                        await live.apply(thing, manager=MANAGER)
-                        break
-                    except KindUnknown:
-                        await asyncio.sleep(0.05)
+            await until(applied)
             await until(lambda: len(watch.items()) == 1)
             await live.delete(ObjectKey.of(crd))
             await until(lambda: not watch.items())
@@ -347,12 +350,19 @@ def pod(control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
     monkeypatch.setenv("KUBECONFIG", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    return InCluster(Timings(token=0.2), str(tmp_path / "token"), str(control_plane.ca_file))
+    return InCluster(Timings(token=3600.0), str(tmp_path / "token"), str(control_plane.ca_file))
 
 
 async def test_a_pod_uses_its_service_account_and_reads_its_token_again(
-    namespace: str, tmp_path: Path, service_account: Callable[[], str], pod: InCluster, live: Cluster
+    namespace: str,
+    tmp_path: Path,
+    service_account: Callable[[], str],
+    pod: InCluster,
+    live: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    clock = Clock()
+    monkeypatch.setattr(connection, "time", clock)
     await live.apply(configmap(namespace), manager=MANAGER)
     (tmp_path / "token").write_text(service_account() + "\n")
     async with await Cluster.connect_through(pod, Timings(renewal=0.0)) as inside:
@@ -361,7 +371,7 @@ async def test_a_pod_uses_its_service_account_and_reads_its_token_again(
             await inside.apply(configmap(namespace), manager=MANAGER)
         assert caught.value.key == key(namespace)
         (tmp_path / "token").write_text("no longer good")
-        await asyncio.sleep(0.25)
+        clock.advance(3600)
         with pytest.raises(Unauthorized):
             await inside.get(key(namespace))
         (tmp_path / "token").write_text(service_account())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from tests.cluster.faulty import (
     stream,
     write_kubeconfig,
 )
+from tests.until import until
 
 A = ObjectKey("", "ConfigMap", "default", "a")
 EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
@@ -80,12 +81,6 @@ class Listener:
 
 def watch_default(cluster: Cluster, **options: Any) -> Informer:
     return cluster.watch("", "ConfigMap", namespace="default", **options)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
-        while not condition():  # noqa: ASYNC110  # the other side keeps no events
-            await asyncio.sleep(0.005)
 
 
 async def test_entering_gives_the_list_and_then_come_the_changes_in_order(api: FaultyApi, cluster: Cluster) -> None:
@@ -283,7 +278,7 @@ async def test_equal_watches_share_one_stream_which_lingers(api: FaultyApi, clus
     async with watch_default(cluster) as three:
         assert three.get(A) is not None
     assert (len(lists(api)), len(watches(api))) == (1, 1)
-    await asyncio.sleep(SHORT.linger * 2)
+    await until(lambda: not [task for task in asyncio.all_tasks() if task.get_name().startswith("watch ")])
     async with watch_default(cluster):
         assert len(lists(api)) == 2
 
@@ -376,8 +371,7 @@ async def test_closing_ends_watches_and_who_waits_for_one(api: FaultyApi, cluste
     await cluster.close()
     with pytest.raises(ClusterUnavailable, match="ended"):
         await waiting
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() <= before
+    await until(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_a_watch_must_be_entered_before_it_is_used(cluster: Cluster) -> None:

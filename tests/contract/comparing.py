@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.controlplane.cluster import Cluster, _trusting
+from tests.until import ask_until
 
 Json = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
@@ -104,12 +104,13 @@ class Side:
 
     def until(self, ask: Callable[[], Json], done: Callable[[Json], bool], what: str) -> Json:
         """Ask until the answer is as wanted; that one is part of the story."""
-        deadline = time.monotonic() + 60
-        while not done(answer := ask()):
-            self.told.pop()
-            assert time.monotonic() < deadline, f"not within 60 s: {what}: {answer}"
-            time.sleep(0.05)
-        return answer
+
+        def ask_again() -> Json:
+            del self.told[before:]
+            return ask()
+
+        before = len(self.told)
+        return ask_until(ask_again, done, what)
 
     def send(
         self,

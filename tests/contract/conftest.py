@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.world import has_service_account
 from tests.e2e.background import Background
+from tests.until import ask_until
 
 #: Changes that the sandbox of the tests remembers: few, so that a test can outlive them.
 HISTORY = 3000
@@ -72,10 +73,8 @@ def tell(sandbox: ControlPlane, real_control_plane: ControlPlane) -> Iterator[Te
     sides = [Side(each, f"test-{uuid.uuid4().hex[:8]}") for each in (sandbox, real_control_plane)]
     for side in sides:
         side.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": side.namespace}})
-    deadline = time.monotonic() + 60
-    while not all(has_service_account(side.cluster, side.namespace) for side in sides):
-        assert time.monotonic() < deadline, "a namespace got no service account"
-        time.sleep(0.02)
+    for side in sides:
+        ask_until(partial(has_service_account, side.cluster, side.namespace), bool, "a namespace's service account")
 
     def told(story: Callable[[Side], None]) -> None:
         for side in sides:

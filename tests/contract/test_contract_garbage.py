@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -12,6 +10,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.errors import Forbidden, NotFound
 from tests.contract.stories import native, settings
+from tests.until import until
 
 MANAGER = "contract"
 
@@ -20,17 +19,11 @@ def key(namespace: str, name: str, kind: str = "ConfigMap") -> ObjectKey:
     return ObjectKey("", kind, namespace, name)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(90):
-        while not await condition():  # noqa: ASYNC110  # the other side is an API server
-            await asyncio.sleep(0.05)
-
-
 async def gone(live: Cluster, *keys: ObjectKey) -> None:
     async def all_gone() -> bool:
         return not [each for each in keys if await live.find(each) is not None]
 
-    await until(all_gone)
+    await until(all_gone, 90)
 
 
 def placed(manifest: Manifest, namespace: str, **metadata: object) -> Manifest:
@@ -75,7 +68,7 @@ async def test_in_the_foreground_the_owner_goes_last(live: Cluster, namespace: s
     async def is_going() -> bool:
         return "deletionTimestamp" in (await live.get(key(namespace, "held")))["metadata"]
 
-    await until(is_going)
+    await until(is_going, 90)
     assert (await live.get(key(namespace, "owner")))["metadata"]["finalizers"] == ["foregroundDeletion"]
     await live.patch(key(namespace, "held"), {"metadata": {"finalizers": None}}, manager=MANAGER)
     await gone(live, key(namespace, "held"), key(namespace, "owner"))
@@ -94,7 +87,7 @@ async def test_a_namespace_takes_its_content_with_it_and_takes_nothing_new_meanw
         ]
         return None not in found
 
-    await until(is_furnished)
+    await until(is_furnished, 90)
     await live.create(placed(settings("held"), name, finalizers=["test.example/hold"]), manager=MANAGER)
     assert await live.delete(key("", name, "Namespace"))
     assert (await live.get(key("", name, "Namespace")))["status"]["phase"] == "Terminating"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli, Cluster
 from tests.docs.test_docs_config import GITSYNC, SAMPLE, of_account
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.until import ask_until
 
 TEAM, OTHERS = "team-a", "team-b"
 IMAGE = "registry.example/gitsync:0.1.0"
@@ -72,15 +72,13 @@ def refused_reads(kubectl: Cli) -> float:
 
 def becomes(kubectl: Cli, name: str, reason: str, words: str) -> None:
     """Wait until the release's Ready condition has this reason, with these words in its message."""
-    deadline = time.monotonic() + 90
-    while True:
+
+    def ready() -> dict[str, str]:
         found = json.loads(kubectl("get", RELEASES, name, "-n", TEAM, "--ignore-not-found", "-o", "json") or "{}")
         conditions = {item["type"]: item for item in (found.get("status") or {}).get("conditions") or ()}
-        ready = conditions.get("Ready") or {}
-        if ready.get("reason") == reason and words in ready["message"]:
-            return
-        assert time.monotonic() < deadline, ready
-        time.sleep(0.2)
+        return conditions.get("Ready") or {}
+
+    ask_until(ready, lambda found: found.get("reason") == reason and words in found["message"], reason, 90)
 
 
 def test_an_agent_of_one_namespace(control_plane: Cluster, kubectl: Cli, charts: ChartServer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import base64
 import os
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,15 +164,6 @@ async def silent_port() -> AsyncIterator[int]:
             writer.close()
         server.close()
         await server.wait_closed()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that is bound to happen soon."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it has not happened within 10 s")
 
 
 def command_lines() -> str:

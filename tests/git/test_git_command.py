@@ -17,7 +17,8 @@ from gitsync.errors import GitRefused, GitUnavailable
 from gitsync.git.command import Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import local_environment, ssh_command
 from gitsync.git.source import GitCredentials, GitSource
-from tests.git.git_world import Repository, command_lines, until
+from tests.git.git_world import Repository, command_lines
+from tests.until import until
 
 
 @pytest.fixture

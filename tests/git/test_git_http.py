@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
 from gitsync.git import GitCredentials, GitSource, Mirror
-from tests.git.git_world import HttpGit, Repository, basic, command_lines, http_git, silent_port, until
+from tests.git.git_world import HttpGit, Repository, basic, command_lines, http_git, silent_port
+from tests.until import until
 
 PASSWORD = "p@ss/w:rd 'quoted' $(id) ü%41"
 
@@ -275,9 +276,10 @@ async def test_a_remote_that_hangs_does_not_stop_reading(origin: Repository, ser
     mirror = reader(f"{server.url}/fleet")
     await synced(mirror)
     server.gate.clear()
+    asked = len(server.seen)
     polling = asyncio.create_task(mirror.head())
     fetching = asyncio.create_task(mirror.fetch("1" * 40))
-    await asyncio.sleep(0.1)
+    await until(lambda: len(server.seen) > asked)
     assert [entry.path for entry in await mirror.tree(commit_id)] == ["a"]
     for task in (polling, fetching):
         task.cancel()

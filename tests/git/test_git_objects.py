@@ -18,7 +18,8 @@ from gitsync.git import GitSource, Mirror
 from gitsync.git.command import Runner
 from gitsync.git.failures import Damaged
 from gitsync.git.store import Store
-from tests.git.git_world import Repository, until
+from tests.git.git_world import Repository
+from tests.until import until
 
 
 @pytest.fixture

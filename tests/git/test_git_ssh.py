@@ -21,7 +21,8 @@ import pytest
 from gitsync.errors import GitAuthRefused, GitUnavailable
 from gitsync.git import GitCredentials, GitSource, Mirror
 from gitsync.tree import changed_files
-from tests.git.git_world import Repository, clean_environment, command_lines, silent_port, until
+from tests.git.git_world import Repository, clean_environment, command_lines, silent_port
+from tests.until import until
 
 STAND_IN = '''#!{python}
 """ssh [-F none] [-o NAME=VALUE]... [-p PORT] [USER@]HOST COMMAND, as far as git and gitsync use it."""

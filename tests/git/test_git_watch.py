@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gitsync.git import watch_local
-from tests.git.git_world import Repository, until
+from tests.git.git_world import Repository
+from tests.until import until
 
 
 class Listener:

@@ -1,0 +1,33 @@
+"""Waiting for what has no event: another process, a server, a file. The one place where tests of this kind sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Seconds between two looks.
+_PAUSE = 0.01
+
+
+async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]], timeout: float = 20.0) -> None:  # noqa: ASYNC109
+    """Return when ``condition`` is true, be it a coroutine function or not. Raises: TimeoutError."""
+    async with asyncio.timeout(timeout):
+        while True:
+            found = condition()
+            if await found if isawaitable(found) else found:
+                return
+            await asyncio.sleep(_PAUSE)
+
+
+def ask_until(ask: Callable[[], T], done: Callable[[T], object], what: str, timeout: float = 60.0) -> T:
+    """The first answer of which ``done`` is true; ``what`` says what is waited for. Raises: AssertionError."""
+    deadline = time.monotonic() + timeout
+    while not done(answer := ask()):
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}: {answer}"
+        time.sleep(_PAUSE)
+    return answer
