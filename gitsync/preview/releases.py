@@ -181,7 +181,9 @@ class _Look:
         anew = failed or old == self.desired.ref
         content = self.previewer.renderer.content(self.target, self.desired, _action(last, facts))
         again = {item.key: item.why for item in gone}
-        brought = await self._brought(await content(self._revision(facts, last, anew=anew)), again, "")
+        revision = await content(self._revision(facts, last, anew=anew))
+        # A release that is another from now on keeps what it has as both; one that has failed is begun anew.
+        brought = await self._brought(revision, again, "", recreated=old is None)
         return [*(item for item in gone if item.key in again), *brought]
 
     def _revision(self, facts: Facts, action: NextAction, *, anew: bool) -> int:
@@ -190,9 +192,13 @@ class _Look:
             return 1
         return facts.newest.version + (action is not NextAction.RESUME)
 
-    async def _brought(self, content: RevisionContent, again: dict[ObjectKey, str], why: str) -> list[ObjectPreview]:
-        """What a revision does to the objects in the cluster. ``again`` are those that are deleted first, and why;
-        those that come again are taken out of it.
+    async def _brought(
+        self, content: RevisionContent, again: dict[ObjectKey, str], why: str, *, recreated: bool = True
+    ) -> list[ObjectPreview]:
+        """What a revision does to the objects in the cluster.
+
+        ``again`` are those deleted first, and why. Those that come again are taken out of it: they are ``recreated``,
+        or else kept.
         """
         ref, cluster, previews = self.desired.ref, self.target.cluster, self.previewer.objects
         after = await in_namespaces(cluster, content.objects, ref.namespace)
@@ -200,6 +206,9 @@ class _Look:
         for record in await self.target.records.in_cluster(ref.storage, ref.name):
             before += await in_namespaces(cluster, await asyncio.to_thread(objects_of, record), ref.namespace)
         removed = [ObjectKey.of(item) for item in delta(before, after).removed]
+        if not recreated:
+            for item in after:
+                again.pop(ObjectKey.of(item), None)
         found = await asyncio.gather(*(self._change(item, again, why) for item in after))
         gone = [
             await previews.deletion(cluster, key, release=self.name, why=why) for key in removed if key not in again

@@ -227,8 +227,8 @@ SITUATIONS: dict[Callable[[Fleet], Any], Effects] = {
     new: {"settings": "create", "extra": "create"},
     changed_values: {"settings": "change", "extra": "delete"},
     nothing_changed: {},
-    another_name: {"settings": "recreate", "extra": "delete"},
-    another_chart: {"settings": "recreate", "extra": "delete"},
+    another_name: {"settings": "change", "extra": "delete"},
+    another_chart: {"extra": "delete"},
     another_chart_in_place: {"settings": "change", "extra": "delete"},
     forced: {"settings": "change"},
     failed_and_exhausted: {},
@@ -285,6 +285,11 @@ def effects(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]])
             found[name] = "create"
         elif before[name]["metadata"]["uid"] != after[name]["metadata"]["uid"]:
             found[name] = "recreate"
-        elif before[name].get("data") != after[name].get("data"):
+        elif _said(before[name]) != _said(after[name]):
             found[name] = "change"
     return found
+
+
+def _said(config_map: dict[str, Any]) -> tuple[Any, str]:
+    """What it holds, and the release that it says it belongs to."""
+    return config_map.get("data"), config_map["metadata"]["annotations"]["meta.helm.sh/release-name"]
