@@ -6,6 +6,7 @@ The clock of the event loop is faked: ``sleep`` takes no time, and all that is d
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 import structlog
@@ -13,8 +14,13 @@ from structlog.testing import capture_logs
 
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.workqueue import WorkQueue
+from tests.clock import jumping_clock
 
-pytestmark = pytest.mark.looptime
+
+@pytest.fixture(autouse=True)
+async def clock() -> AsyncIterator[None]:
+    with jumping_clock():
+        yield
 
 
 class Work:

@@ -6,26 +6,11 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Gitsync
+from tests.cli.manifests import CHART, RELEASE
 from tests.controlplane.cluster import Cluster
 from tests.git.git_world import Repository
 
 RELEASES = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/{}/helmreleases"
-RELEASE = """
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {{name: app, namespace: {namespace}}}
-spec:
-  interval: 5m
-  driftDetection: {{mode: warn}}
-  chart:
-    spec:
-      chart: ./charts/app
-      sourceRef: {{kind: GitRepository, name: flux-system}}
-"""
-CHART = {
-    "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
-    "charts/app/templates/settings.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n",
-}
 DRIFT = "the cluster differs from the release: ConfigMap/shop/settings (data.text, last written by kubectl-edit)"
 
 

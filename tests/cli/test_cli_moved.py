@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.cli.conftest import Gitsync
-from tests.cli.test_cli_drift import CHART, RELEASE
+from tests.cli.manifests import CHART, RELEASE
 from tests.git.git_world import Repository
 
 OTHER_CHART = {

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Gitsync, Said
-from tests.cli.test_cli_verify import Verify
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map, release, repository
 
@@ -31,7 +30,7 @@ def fleet(tmp_path: Path) -> Fleet:
 
 
 @pytest.fixture
-def verify(without_cluster: Gitsync) -> Verify:
+def verify(without_cluster: Gitsync) -> Gitsync:
     return partial(without_cluster, "verify")
 
 
@@ -63,7 +62,7 @@ def with_spec(manifest: str, **fields: str) -> str:
     ],
 )
 def test_an_object_that_the_commit_does_not_bring_is_named_and_not_waited_for(
-    verify: Verify, fleet: Fleet, charts_url: str, fields: dict[str, str], why: str
+    verify: Gitsync, fleet: Fleet, charts_url: str, fields: dict[str, str], why: str
 ) -> None:
     fleet.commit(
         {
@@ -84,7 +83,7 @@ def test_an_object_that_the_commit_does_not_bring_is_named_and_not_waited_for(
     }
 
 
-def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Verify, fleet: Fleet) -> None:
+def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Gitsync, fleet: Fleet) -> None:
     chart = release("default", "oci").partition("  chart:\n")[0] + "  chartRef: {kind: OCIRepository, name: app}\n"
     registry = (
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: app, namespace: default}\n"
@@ -111,7 +110,7 @@ def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Ver
     assert found["default/nothing"][1] == "dependency 'default/nosuch' does not exist"
 
 
-def test_a_suspended_repository_is_not_waited_for(verify: Verify, fleet: Fleet, charts_url: str) -> None:
+def test_a_suspended_repository_is_not_waited_for(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
     suspended = repository("default", charts_url).rstrip() + "\n  suspend: true\n"
     fleet.commit({"charts.yaml": suspended, "app.yaml": release("default", "app")}, "suspended")
     said = verify(*LONG, "-o", "json")
@@ -120,7 +119,7 @@ def test_a_suspended_repository_is_not_waited_for(verify: Verify, fleet: Fleet, 
     assert results(said) == {"default/app": ("waiting", why)}
 
 
-def test_an_object_that_nobody_gives_a_status_is_not_waited_for(verify: Verify, fleet: Fleet, charts_url: str) -> None:
+def test_an_object_that_nobody_gives_a_status_is_not_waited_for(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
     source = (
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: fleet, namespace: default}\n"
         "spec: {interval: 1m, url: 'https://git.example/fleet.git'}\n"
@@ -132,7 +131,7 @@ def test_an_object_that_nobody_gives_a_status_is_not_waited_for(verify: Verify, 
     assert results(said)["default/app"][0] == "ready"
 
 
-def test_kustomizations_are_named_where_they_keep_releases_away(verify: Verify, fleet: Fleet) -> None:
+def test_kustomizations_are_named_where_they_keep_releases_away(verify: Gitsync, fleet: Fleet) -> None:
     fleet.commit({"apps.yaml": KUSTOMIZATION}, "apps")
     said = verify(*LONG)
     assert said.code == 1
@@ -140,7 +139,7 @@ def test_kustomizations_are_named_where_they_keep_releases_away(verify: Verify, 
     assert "; no HelmRelease was found" in said.out
 
 
-def test_a_repository_whose_login_is_missing_is_not_waited_for(verify: Verify, fleet: Fleet) -> None:
+def test_a_repository_whose_login_is_missing_is_not_waited_for(verify: Gitsync, fleet: Fleet) -> None:
     private = repository("default", "http://127.0.0.1:9").rstrip() + "\n  secretRef: {name: login}\n"
     fleet.commit({"charts.yaml": private, "app.yaml": release("default", "app")}, "private")
     said = verify(*LONG, "-o", "json")
@@ -150,7 +149,9 @@ def test_a_repository_whose_login_is_missing_is_not_waited_for(verify: Verify, f
     assert f"HelmRepository/default/charts: {why}" in json.loads(said.out)["problems"]
 
 
-def test_what_another_release_of_the_commit_brings_is_waited_for(verify: Verify, fleet: Fleet, charts_url: str) -> None:
+def test_what_another_release_of_the_commit_brings_is_waited_for(
+    verify: Gitsync, fleet: Fleet, charts_url: str
+) -> None:
     """The chart of ``brings`` has a ConfigMap of its name, which is there only once its dependency is ready."""
     reads = with_spec(release("default", "reads"), valuesFrom="[{kind: ConfigMap, name: brings, valuesKey: message}]")
     fleet.commit(
@@ -167,7 +168,7 @@ def test_what_another_release_of_the_commit_brings_is_waited_for(verify: Verify,
     assert {phase for phase, _ in results(said).values()} == {"ready"}
 
 
-def test_problems_of_the_base_commit_are_told_apart(verify: Verify, fleet: Fleet, charts_url: str) -> None:
+def test_problems_of_the_base_commit_are_told_apart(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
     charts = repository("default", charts_url)
     broken = release("default", "app").replace("  values:", "  valuse:")
     fleet.commit({"charts.yaml": charts, "app.yaml": broken, "lost.yaml": release("other", "lost")}, "broken")

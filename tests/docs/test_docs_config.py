@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 
 from gitsync.charts.serve import ChartServer
 from gitsync.settings import load
-from tests.controlplane.cluster import Cli, Cluster, write_kubeconfig
+from tests.controlplane.cluster import Cli, Cluster
+from tests.docs.accounts import of_account
 from tests.docs.markdown import ROOT
 from tests.e2e.harness import Fleet
 
@@ -199,12 +200,3 @@ def once_as_service_account(
         check=False,
         env={"HOME": str(directory), "PATH": "/usr/local/bin:/usr/bin:/bin"},
     )
-
-
-def of_account(namespace: str, control_plane: Cluster, kubectl: Cli, directory: Path) -> Path:
-    """A kubeconfig for the agent's account."""
-    token = kubectl("-n", namespace, "create", "token", "gitsync").strip()
-    kubeconfig = directory / "kubeconfig"
-    kubeconfig.unlink(missing_ok=True)
-    write_kubeconfig(kubeconfig, control_plane.server, token, control_plane.ca_file.read_bytes())
-    return kubeconfig

@@ -11,8 +11,9 @@ from typing import Any
 from gitsync.apply.live import LIST_FROM
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli, Cluster
-from tests.docs.test_docs_config import GITSYNC, SAMPLE, of_account
-from tests.e2e.harness import AgentProcess, Fleet
+from tests.docs.accounts import of_account
+from tests.e2e.harness import GITSYNC, AgentProcess, Fleet
+from tests.e2e.manifests import SAMPLE
 from tests.until import ask_until
 
 TEAM, OTHERS = "team-a", "team-b"

@@ -17,8 +17,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
 from tests.controlplane.plane import ControlPlane
 from tests.parity import live
-from tests.parity.test_parity_drift import lines, set_text
-from tests.parity.test_parity_leaving import with_repository
+from tests.parity.looking import lines, set_text, with_repository
 from tests.parity.world import World
 
 CORE = "/api/v1"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.parity.test_parity_drift import data, lines
-from tests.parity.test_parity_remedies import conditions
+from tests.parity.looking import conditions, data, lines
 from tests.parity.world import World
 
 

@@ -13,8 +13,7 @@ import pytest
 from gitsync.release.storage.record import checksum, decode
 from tests.controlplane.errors import CommandError
 from tests.parity import live
-from tests.parity.test_parity_drift import lines
-from tests.parity.test_parity_events import events, reasons
+from tests.parity.looking import data, events, lines, reasons
 from tests.parity.world import World
 
 READING: Sequence[Sequence[str]] = (
@@ -159,11 +158,3 @@ def changed_by_hand(world: World) -> list[tuple[int, str, str]]:
     """What the log says that somebody else did to the release: revision, status, description."""
     said = lines(world, "release was changed by somebody else")
     return [(line["revision"], line["status"], line.get("description", "")) for line in said]
-
-
-def data(world: World) -> dict[str, str]:
-    """What chart ``plain`` shows of its values."""
-    found = world.object("/api/v1", "configmaps", "demo-settings")
-    assert found is not None
-    shown: dict[str, str] = found["data"]
-    return shown

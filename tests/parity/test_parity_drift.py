@@ -4,36 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.parity.test_parity_events import events, reasons
+from tests.parity.looking import CORE, change, data, events, lines, reasons, set_text
 from tests.parity.world import World
-
-CORE = "/api/v1"
-
-
-def change(world: World, edit: Callable[[dict[str, Any]], Any]) -> None:
-    """Somebody edits the release's ConfigMap."""
-    manifest = world.object(CORE, "configmaps", "demo-settings")
-    assert manifest is not None
-    edit(manifest)
-    world.cluster.request("PUT", f"{CORE}/namespaces/{world.ours}/configmaps/demo-settings", manifest)
-
-
-def data(world: World) -> dict[str, str]:
-    """What the ConfigMap holds; {} when it is not there."""
-    return dict((world.object(CORE, "configmaps", "demo-settings") or {}).get("data", {}))
-
-
-def set_text(world: World, text: str) -> None:
-    """Somebody changes a value."""
-    change(world, lambda manifest: manifest["data"].update(text=text))
-
-
-def lines(world: World, event: str) -> list[Mapping[str, Any]]:
-    """gitsync's log lines of an event, about this world's release."""
-    return [line for line in world.serving.lines if line["event"] == event and world.ours in str(line["release"])]
 
 
 def drifting(world: World, mode: str, **detection: Any) -> dict[str, str]:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.controlplane.errors import ApiError
-from tests.parity.test_parity_drift import lines
-from tests.parity.test_parity_remedies import ROLLBACK, conditions
+from tests.parity.looking import ROLLBACK, conditions, lines
 from tests.parity.world import Status, World
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.controlplane.cluster import Cli
+from tests.parity.looking import events, reasons
 from tests.parity.world import World
-
-
-def events(world: World, kind: str = "HelmRelease") -> list[dict[str, Any]]:
-    """The Events about objects of a kind, in the order they were written."""
-    place = f"/api/v1/namespaces/{world.ours}/events?fieldSelector=involvedObject.kind%3D{kind}"
-    found: list[dict[str, Any]] = world.cluster.request("GET", place)["items"]
-    return sorted(found, key=lambda event: int(event["metadata"]["name"].rpartition(".")[2], 16))
-
-
-def reasons(world: World, kind: str = "HelmRelease") -> list[str]:
-    """Their reasons."""
-    return [event["reason"] for event in events(world, kind)]
 
 
 def test_a_release_s_life_is_told(world: World, kubectl: Cli) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from gitsync.api.identity import Manifest
 from gitsync.charts import parse_objects
 from gitsync.diff import yaml_lines
-from tests.parity.test_parity_drift import lines
+from tests.parity.looking import lines
 from tests.parity.world import World
 
 LABELS = {"helm.toolkit.fluxcd.io/name": "demo", "helm.toolkit.fluxcd.io/namespace": "NS"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from tests.parity.looking import lines
 from tests.parity.manifests import Manifest
-from tests.parity.test_parity_drift import lines
 from tests.parity.world import World
 
 LONG = "a-helm-release-whose-name-goes-far-beyond-what-helm-takes-of-one"

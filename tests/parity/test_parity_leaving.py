@@ -11,7 +11,7 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.controlplane.errors import ApiError
 from tests.parity import live
-from tests.parity.test_parity_lifecycle import CRDS
+from tests.parity.looking import CRDS, with_repository
 from tests.parity.world import World
 
 
@@ -26,23 +26,6 @@ def elsewhere(world: World) -> Iterator[str]:
     except ApiError as error:
         if error.status != 404:
             raise
-
-
-def with_repository(world: World, namespace: str, name: str) -> World:
-    """The same world with its HelmRelease, ``name``, and its chart repository in another namespace."""
-    manifest = {
-        "apiVersion": "source.toolkit.fluxcd.io/v1",
-        "kind": "HelmRepository",
-        "metadata": {"name": "charts", "namespace": namespace},
-        "spec": {"interval": "1h", "url": world.serving.url},
-    }
-    place = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/helmrepositories"
-    try:
-        world.cluster.request("POST", place, manifest)
-    except ApiError as error:
-        if error.status != 409:
-            raise
-    return replace(world, ours=namespace, name=name)
 
 
 def test_a_namespace_is_deleted_with_the_releases_in_it(world: World, elsewhere: str, kubectl: Cli) -> None:

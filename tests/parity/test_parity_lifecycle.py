@@ -13,10 +13,9 @@ import pytest
 from tests.controlplane.errors import ApiError, CommandError
 from tests.parity import live
 from tests.parity.ahead import NewWorld, ahead
-from tests.parity.test_parity_drift import lines
+from tests.parity.looking import CRDS, lines
 from tests.parity.world import World
 
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: chart, values before, values after
 UPGRADES: Mapping[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "values": ("plain", {"text": "before", "nested": {"added": 1}}, {"text": "after", "replicas": 2}),

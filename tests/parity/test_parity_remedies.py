@@ -7,17 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.parity import live
-from tests.parity.test_parity_commands import data
-from tests.parity.test_parity_drift import lines
-from tests.parity.test_parity_events import events, reasons
+from tests.parity.looking import ROLLBACK, conditions, data, events, lines, reasons
 from tests.parity.world import World
-
-ROLLBACK = {"remediation": {"retries": 0, "remediateLastFailure": True, "strategy": "rollback"}}
-
-
-def conditions(world: World) -> dict[str, dict[str, Any]]:
-    """The HelmRelease's conditions by type."""
-    return {item["type"]: item for item in world.helm_release()["status"]["conditions"]}
 
 
 def test_a_rollback_is_said_and_so_is_what_made_it_necessary(world: World) -> None:

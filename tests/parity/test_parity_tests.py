@@ -8,7 +8,7 @@ import pytest
 
 from tests.controlplane.errors import CommandError
 from tests.parity import live
-from tests.parity.test_parity_events import reasons
+from tests.parity.looking import reasons
 from tests.parity.world import Status, World
 
 ENABLED = {"enable": True, "timeout": "20s"}

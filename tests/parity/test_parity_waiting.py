@@ -6,7 +6,7 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.controlplane.errors import CommandError
-from tests.parity.test_parity_remedies import conditions
+from tests.parity.looking import conditions
 from tests.parity.world import World
 
 
