@@ -109,7 +109,9 @@ class SyncReconciler:
             self.first_done.set()
         if self.result.result == "held":
             await self._stay()
-        if self.result.result != "superseded":
+        if self.result.result == "superseded":
+            self._full = True  # part of it was applied: what the next commit takes back is not in the last synced tree
+        else:
             self._synced = tree
             self._full = False
         if self.result.retry or self.result.result == "held":
