@@ -25,6 +25,18 @@ HELM_CHART: Final = "HelmChart"
 BUCKET: Final = "Bucket"
 EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 
+#: Of metadata: what only the server sets (apimachinery, meta/v1 ObjectMeta: "Populated by the system. Read-only.").
+SERVER_SET_METADATA: Final = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+
 #: Set on what we reconcile, removed once its release is uninstalled. Flux uses the same one, so either can take over.
 FINALIZER: Final = "finalizers.fluxcd.io"
 

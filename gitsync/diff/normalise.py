@@ -10,6 +10,7 @@ from gitsync.api.names import (
     COMMIT_SUBJECT_ANNOTATION,
     DEPENDS_ON_ORIGIN_ANNOTATION,
     ORIGIN_ANNOTATION,
+    SERVER_SET_METADATA,
 )
 from gitsync.diff.secret import LAST_APPLIED
 
@@ -17,18 +18,7 @@ if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
 #: Of metadata: what only the server sets.
-SERVER_SET: Final = frozenset(
-    {
-        "creationTimestamp",
-        "deletionGracePeriodSeconds",
-        "deletionTimestamp",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-        "selfLink",
-        "uid",
-    }
-)
+SERVER_SET: Final = frozenset(SERVER_SET_METADATA)
 #: Annotations that say who applied an object last and why, and nothing about what it is.
 BOOKKEEPING: Final = frozenset(
     {

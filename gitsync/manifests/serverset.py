@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gitsync.api.names import SERVER_SET_METADATA
+
 if TYPE_CHECKING:
     from gitsync.api import FieldPath, Manifest
 
-#: Of metadata (apimachinery, meta/v1 ObjectMeta: "Populated by the system. Read-only."). An apply that names uid or
-#: resourceVersion is one for exactly that object in exactly that state, and fails for ever after.
-_METADATA: Final = (
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "generation",
-    "managedFields",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-)
 _STATUS: Final = "status"
 
 
 def take_server_set(manifest: Manifest) -> list[FieldPath]:
     """Takes the fields out of ``manifest``, and returns the paths of those that said something.
+
+    An apply that names uid or resourceVersion is one for exactly that object in exactly that state, and fails for ever
+    after.
 
     Empty ones (``creationTimestamp: null``, ``status: {}``) are what kubectl and generators write for an object that
     never was in a cluster. A status that is no mapping is a field of its own kind, and stays.
@@ -31,7 +24,7 @@ def take_server_set(manifest: Manifest) -> list[FieldPath]:
     taken: list[FieldPath] = []
     metadata = manifest.get("metadata")
     if isinstance(metadata, dict):
-        for name in _METADATA:
+        for name in SERVER_SET_METADATA:
             if metadata.pop(name, None):
                 taken.append(("metadata", name))
     if isinstance(manifest.get(_STATUS), dict | None) and manifest.pop(_STATUS, None):
