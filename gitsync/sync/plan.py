@@ -95,6 +95,8 @@ def verdict_of(
     if entry is None or entry.digest != desired.digest:
         why = "changed in Git" if entry is not None else "adopted: was in the cluster already"
         return Step(desired, "changed", why, live)
+    if "deletionTimestamp" in live["metadata"]:
+        return Step(desired, "drifted", "is being deleted in the cluster", live)
     if not owner.owns(live):
         return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
     # An object is served in every version of its kind; which one it was written in makes no difference.

@@ -57,6 +57,75 @@ def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=fleet", "--allow-mass-prune")
 
 
+def never_ready(namespace: str) -> str:
+    """A Deployment of an image that nobody can pull."""
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: never, namespace: {namespace}}}
+spec:
+  selector: {{matchLabels: {{app: never}}}}
+  template:
+    metadata: {{labels: {{app: never}}}}
+    spec: {{containers: [{{name: a, image: "app:nonexistent"}}]}}
+"""
+
+
+def test_what_a_commit_deletes_while_it_still_waits_comes_back_with_its_revert(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    other = f"{namespace}-other"
+    both = {
+        "fleet/ns.yaml": f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {other}}}\n",
+        "fleet/map.yaml": config_map(namespace, "wanted"),
+        "fleet/release.yaml": box(namespace, "app", config_map(namespace, "inside")),
+        **CHART,
+    }
+    first = fleet.commit(both, "all is well")
+    agent.start().wait_for("sync finished", commit=first[:7])
+    agent.wait_for("release installed", release=f"{namespace}/app")
+
+    bad = fleet.commit(
+        {
+            "fleet/map.yaml": None,
+            "fleet/release.yaml": None,
+            "fleet/never.yaml": never_ready(other),
+        },
+        "a mistake",
+    )
+    agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/wanted", commit=bad[:7])
+    agent.wait_for("release uninstalled", release=f"{namespace}/app")
+    revert = fleet.commit({**both, "fleet/never.yaml": None}, "the mistake is taken back")
+    agent.wait_for("sync superseded by a newer commit", commit=bad[:7])
+    agent.wait_for("sync finished", commit=revert[:7])
+    assert is_there(kubectl, "configmap", "wanted", "-n", namespace)
+    assert is_there(kubectl, "helmrelease", "app", "-n", namespace)
+    assert not is_there(kubectl, "deployment", "never", "-n", other)
+    fleet.commit({"fleet/ns.yaml": "# gone\n"}, "the end")
+    agent.wait_for("object deleted", object=f"Namespace/{other}")
+
+
+@pytest.mark.usefixtures("let_go")
+def test_what_is_on_its_way_out_when_it_is_wanted_again_comes_back_once_it_has_gone(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    fleet.commit(
+        {"fleet/held.yaml": held(namespace, "held"), "fleet/other.yaml": config_map(namespace, "other")}, "both"
+    )
+    agent.start().wait_for("sync finished")
+    gone = fleet.commit({"fleet/held.yaml": None}, "held leaves")
+    agent.until(lambda line: line.msg == "waiting" and HOLD in line.fields["for"], "waiting")
+    again = fleet.commit({"fleet/held.yaml": held(namespace, "held")}, "held is wanted again")
+    agent.wait_for("sync superseded by a newer commit", commit=gone[:7])
+    agent.until(
+        lambda line: line.msg == "waiting" and HOLD in line.fields["for"] and line.fields["commit"] == again[:7],
+        "waiting",
+    )
+    kubectl("patch", "configmap", "held", "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    agent.wait_for("sync finished", commit=again[:7])
+    assert "deletionTimestamp" not in kubectl("get", "configmap", "held", "-n", namespace, "-o", "json")
+
+
 @pytest.mark.usefixtures("let_go")
 def test_a_commit_is_applied_while_what_the_last_one_deletes_cannot_go(
     agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
@@ -120,17 +189,9 @@ def test_what_never_becomes_ready_does_not_keep_what_is_elsewhere_from_being_pru
     inside = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {other}}}\n"
     fleet.commit({"fleet/ns.yaml": inside, "fleet/a.yaml": config_map(other, "leaves")}, "two")
     agent.start().wait_for("sync finished")
-    never = f"""\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: never, namespace: {namespace}}}
-spec:
-  selector: {{matchLabels: {{app: never}}}}
-  template:
-    metadata: {{labels: {{app: never}}}}
-    spec: {{containers: [{{name: a, image: "app:nonexistent"}}]}}
-"""
-    commit = fleet.commit({"fleet/never.yaml": never, "fleet/a.yaml": "# gone\n"}, "one comes, one goes")
+    commit = fleet.commit(
+        {"fleet/never.yaml": never_ready(namespace), "fleet/a.yaml": "# gone\n"}, "one comes, one goes"
+    )
     agent.wait_for("object deleted", object=f"ConfigMap/{other}/leaves", commit=commit[:7])
     assert not agent.said("sync finished", commit=commit[:7])
     fleet.commit({"fleet/never.yaml": "# gone\n", "fleet/ns.yaml": "# gone\n"}, "all go")
