@@ -28,6 +28,7 @@ from gitsync.release.desired import desired_release
 from gitsync.release.drift.correct import Drift
 from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.render import Renderer
+from gitsync.release.revision import ReleaseRef
 from gitsync.release.storage.record import Digests
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
@@ -75,7 +76,7 @@ class Releases:
         #: What each release wants, and all syncs.
         self.claims = ObjectClaims()
         self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._wake)
-        self._objects: dict[ObjectKey, tuple[Digests, frozenset[ObjectKey]]] = {}
+        self._objects: dict[ObjectKey, tuple[tuple[Digests, ReleaseRef], frozenset[ObjectKey]]] = {}
         self._drift = Drift(self._wake)
         identity = AgentIdentity(holder, concurrency)
         self._clusters = TargetClusters(cluster, identity, self._references, rules, self._drift.forget)
@@ -147,14 +148,15 @@ class Releases:
         chart = await self.locate(release)
         desired = await asyncio.to_thread(desired_release, release, chart, values)
         known = self._objects.get(release.key)
-        if known is not None and known[0] == desired.digests:
+        asked = (desired.digests, desired.ref)
+        if known is not None and known[0] == asked:
             return known[1]
         target = self._clusters.at(release.key)
         newest = target.records.latest(desired.ref.storage, desired.ref.name)
         make = self._renderer.content(target, desired, "upgrade" if newest else "install")
         content = await make(newest.version + 1 if newest else 1)
         keys = frozenset(await served_keys(target.cluster, content.objects, desired.ref.namespace))
-        self._objects[release.key] = (desired.digests, keys)
+        self._objects[release.key] = (asked, keys)
         return keys
 
     def _wake(self, key: ObjectKey) -> None:
