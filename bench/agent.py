@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,16 @@ class Agent:
             raise self.failure("it is not running")
 
     def cpu_seconds(self) -> float:
-        """User and system time so far, that of ended children (git) included."""
+        """User and system time so far, that of children included: those that have ended (git), and those that are there
+        (the worker processes for charts)."""
         times = self._facts.cpu_times()
-        children = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-        return times.user + times.system + children
+        total = times.user + times.system
+        total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        for child in self._facts.children():
+            with suppress(psutil.Error):
+                there = child.cpu_times()
+                total += there.user + there.system
+        return float(total)
 
     def peak_memory(self) -> int:
         """The most memory it ever had, in bytes; where the system does not say, what it has now."""

@@ -7,7 +7,6 @@ cannot be much faster.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from bench.cases import CHART, Case, values
 from bench.errors import BenchError
 from gitsync.charts import Charts, ReleaseContext
 from gitsync.charts.serve import files_below
+from gitsync.charts.source import archive_from_files
+from gitsync.spool import Body
 
 #: Objects of a release by its name.
 Rendering = Mapping[str, Sequence[Manifest]]
@@ -26,9 +27,7 @@ async def render(case: Case, namespace: str, cache: Path) -> Rendering:
     """What Helm makes of the case's releases, ready to be applied."""
     charts = Charts()
     try:
-        files = files_below(CHART)
-        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
-        chart = await charts.from_files(files, digest)
+        chart = await charts.from_archive(Body.of(archive_from_files(files_below(CHART))))
         rendering = {}
         for release in case.releases:
             rendered = await charts.render(chart, values(release), ReleaseContext(release, namespace))

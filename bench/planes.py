@@ -64,7 +64,7 @@ def control_plane(*, audited: bool = False) -> Iterator[Plane]:
         log = directory / "audit.log" if audited else None
         if log is not None:
             programs = {**programs, "kube-apiserver": _auditing(programs["kube-apiserver"], directory, log)}
-        plane = ControlPlane(directory / "cluster", programs)
+        plane = ControlPlane(directory / "cluster", programs, environment={})
         try:
             yield Plane(plane.start(), directory, log, plane.process_ids)
         finally:

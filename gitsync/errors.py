@@ -4,14 +4,18 @@
     ├── RetryableError               the environment's fault: tried again with backoff, never spends a retry
     │   ├── GitUnavailable           the remote cannot be reached, hangs, or refuses us for now
     │   │   ├── GitAuthRefused       it does not take our credentials (tokens rotate: tried again)
-    │   │   └── GitRefMissing        no such branch, tag or commit there (a push may bring it)
+    │   │   ├── GitRefMissing        no such branch, tag or commit there (a push may bring it)
+    │   │   └── StateUnwritable      its mirror cannot be written: a full disk, a read-only volume
     │   ├── ArtifactPending          no commit was carried out since the start: the first one wakes who waits for it
-    │   ├── ChartRepositoryUnavailable
+    │   ├── SourceUnavailable        the server of a source is away, overloaded (429) or failing (5xx)
+    │   │   └── ChartRepositoryUnavailable
     │   ├── ClusterUnavailable       the API server is away, overloaded (429) or failing (5xx)
     │   │   └── WebhookUnavailable   it cannot ask an admission webhook that has a say in the request
     │   ├── ReleaseNotAllowed        an install or upgrade that RBAC, a quota or a namespace's end does not let through
     │   ├── ServiceAccountMissing    the account that a release is to be worked on as does not exist
-    │   └── KustomizeUnavailable     kustomize cannot be run, or does not end in time
+    │   ├── KustomizeUnavailable     kustomize cannot be run, or does not end in time
+    │   ├── NoRoom                   no disk takes what has to wait, and there is too much of it for memory
+    │   └── WorkerLost               a child process that cannot be used, or that somebody else has ended, twice
     ├── TerminalError                the same input fails again: needs a commit or a person
     │   ├── SettingsError            configuration that cannot be used
     │   ├── GitRefused               a URL, reference or credential that will never work
@@ -19,12 +23,16 @@
     │   ├── ManifestError            a file, document or field that cannot be used (file:line:column)
     │   ├── YamlError                text that is no YAML or JSON as Kubernetes reads it (line and column in the text)
     │   ├── FieldErrors              an object of our own kinds with fields that cannot be used
+    │   ├── SourceError              what a source's server has, or how to reach it, cannot be used
+    │   │   ├── SourceMissing        it has no such thing (404)
+    │   │   └── ArtifactError        an artifact that is not what its digest or its media type says
     │   ├── ChartError               a chart that cannot be found, verified or loaded
     │   │   ├── ChartNotFound        no such chart, version or path
     │   │   ├── ValuesError          values that are malformed or break the chart's schema
     │   │   └── RenderError          a template that fails
     │   │       └── PostRenderError  what postRenderers cannot do to what was rendered
     │   ├── KustomizeError           what kustomize does not take
+    │   ├── LimitExceeded            what foreign input asks for is more than the process that works on it gives
     │   ├── ApiError                 the API server's answer to one request about one object
     │   │   ├── NotFound (404)  Conflict (409)  AlreadyExists (409)  Invalid (422, 400)
     │   │   │   └── ImmutableField   a change that only a new object can have
@@ -47,17 +55,18 @@
     │   ├── DependencyNotReady  DependencyMissing  DependencyCycle
     │   ├── SourceNotReady
     │   ├── ObjectTaken              an object that a sync or another release has, and wants as well
+    │   ├── ReleaseNameLeft          a Helm release of a HelmRelease that is about to be removed or changed
     │   ├── KubeConfigMissing        the Secret or key that kubeConfig names
     │   └── ValuesMissing            a ConfigMap, Secret or key that valuesFrom names
     └── Superseded                   a newer desired state ended this work; not a failure
 
-Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/, charts/.
+Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/, http/.
 Cancellation (asyncio.CancelledError) is never turned into one of these.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitsync.text import listed
 
@@ -105,16 +114,26 @@ class GitRefMissing(GitUnavailable):
     """The branch, tag or commit does not exist at the remote, or the repository is empty."""
 
 
+class StateUnwritable(GitUnavailable):
+    """The mirror cannot be written: the disk is full, or the state directory read-only. What is in it can be read."""
+
+
 class ArtifactPending(RetryableError):
-    """No commit of a repository was carried out since the start. ``retry_after`` is when that is worth a word."""
+    """No commit of a repository was carried out since the start; the first one wakes who waits for it. ``retry_after``
+    is when a status is to say so, None when it is."""
 
 
-class ChartRepositoryUnavailable(RetryableError):
-    """A chart repository or registry cannot be reached, or answered with a 5xx."""
+class SourceUnavailable(RetryableError):
+    """The server of a source cannot be reached, does not answer in time, or answers with a 5xx. ``url`` is where,
+    without credentials."""
 
     def __init__(self, message: str, *, url: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint=hint, retry_after=retry_after)
         self.url = url
+
+
+class ChartRepositoryUnavailable(SourceUnavailable):
+    """The same of a chart repository, or of a registry that charts are had from."""
 
 
 class ClusterUnavailable(RetryableError):
@@ -148,6 +167,18 @@ class ReleaseNotAllowed(RetryableError):
 
 class KustomizeUnavailable(RetryableError):
     """kubectl is not there or cannot be started, there is no room for its files, or it does not end in time."""
+
+
+class SopsUnavailable(RetryableError):
+    """sops is not there, cannot be started, does not end in time, or a server does not give it a key."""
+
+
+class NoRoom(RetryableError):
+    """What came from outside and has to wait for its turn can be put neither on a disk nor into memory."""
+
+
+class WorkerLost(RetryableError):
+    """A child process for foreign input cannot be started, or was ended by somebody else at every try."""
 
 
 class TerminalError(GitsyncError):
@@ -195,6 +226,10 @@ class ManifestError(TerminalError):
         return f"{self.origin}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+class EncryptedError(ManifestError):
+    """Something that is encrypted, where nothing decrypts it."""
+
+
 class FieldErrors(TerminalError):
     """An object of our own kinds that cannot be read. ``errors`` names every field at fault, ``key`` the object."""
 
@@ -215,6 +250,24 @@ class YamlError(TerminalError):
         super().__init__(message, hint=hint)
         self.line = line
         self.column = column
+
+
+class SourceError(TerminalError):
+    """What the server of a source has, or how it is to be reached, cannot be used. ``url`` is where, without
+    credentials; ``status`` the HTTP status of its answer, 0 for what has none."""
+
+    def __init__(self, message: str, *, url: str = "", status: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.url = url
+        self.status = status
+
+
+class SourceMissing(SourceError):
+    """404: the server has no such thing."""
+
+
+class ArtifactError(SourceError):
+    """An artifact that is not what its digest or its media type says, or has no such layer."""
 
 
 class ChartError(TerminalError):
@@ -279,7 +332,26 @@ class PostRenderError(RenderError):
 
 
 class KustomizeError(TerminalError):
-    """What kustomize does not take, in its words but for the patches and objects that it quotes."""
+    """What kustomize does not take, in its words but for the patches and objects that it quotes. ``path`` is the file
+    or directory that it is about, of those that it was given; "" for the topmost directory."""
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class SopsError(TerminalError):
+    """A text that cannot be decrypted with the keys that there are. Quotes nothing of it but for whom it is."""
+
+
+class LimitExceeded(TerminalError):
+    """Foreign input asked for more than the child process that worked on it gives. The message goes on from what was
+    done: ``needs more than 192 MiB of memory``; ``limit`` is memory, time, size or crash.
+    """
+
+    def __init__(self, message: str, *, limit: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.limit = limit
 
 
 class ApiError(TerminalError):
@@ -363,6 +435,14 @@ class Gone(ApiError):
 class KindUnknown(ApiError):
     """The API server serves no such group and kind; a CRD applied a moment ago may still bring it."""
 
+    def __init__(self, message: str, *, group: str = "", kind: str = "", version: str = "", **answer: Any) -> None:
+        """``group``, ``kind`` and ``version`` are what discovery does not know, "" for an answer to another request."""
+        given: dict[str, Any] = {"status": 404, "reason": "NotFound", "verb": "discover", **answer}
+        super().__init__(message, **given)
+        self.group = group
+        self.kind = kind
+        self.version = version
+
 
 class FieldNotSupported(TerminalError):
     """A field whose neglect would give another release than the one asked for."""
@@ -439,13 +519,20 @@ class SourceNotReady(BlockedError):
 
 class ObjectTaken(BlockedError):
     """An object of a release that a sync or another release has, and goes on wanting. ``key`` is the object, ``owner``
-    the HelmRelease that has it, None when a sync does.
+    the HelmRelease that has it, None when a sync does. ``passing``: the owner is about to be changed itself.
     """
 
-    def __init__(self, message: str, *, key: ObjectKey, owner: ObjectKey | None, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, key: ObjectKey, owner: ObjectKey | None, hint: str = "", passing: bool = False
+    ) -> None:
         super().__init__(message, hint=hint)
         self.key = key
         self.owner = owner
+        self.passing = passing
+
+
+class ReleaseNameLeft(BlockedError):
+    """A Helm release whose HelmRelease is about to be removed, or changed, and may leave it to this one."""
 
 
 class KubeConfigMissing(BlockedError):

@@ -119,6 +119,9 @@ class Graph(Generic[N]):
             self._needs[dependent].append(dependency)
             self._needed_by[dependency].append(dependent)
 
+    def __contains__(self, node: N) -> bool:
+        return node in self._index
+
     def dependencies(self, node: N) -> list[N]:
         """What ``node`` waits for directly. Raises: KeyError when it is not a node."""
         return [self._nodes[index] for index in self._needs[self._index[node]]]
@@ -315,9 +318,7 @@ class Graph(Generic[N]):
 
 
 def _short_name(node: object) -> str:
-    if not isinstance(node, ObjectKey):
-        return str(node)
-    return f"{node.namespace}/{node.name}" if node.namespace else node.name
+    return node.namespaced_name if isinstance(node, ObjectKey) else str(node)
 
 
 def _unwind(stack: list[int], on_stack: list[bool], root: int) -> list[int]:

@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 
+from gitsync.text import shorten
+
 #: Longer input is refused before any regular expression sees it (Masterminds' own bounds).
 _MAX_VERSION = 256
 _MAX_CONSTRAINT = 512
 _MAX_GROUPS = 32
 _MAX_NUMBER = 2**64 - 1
+_LONGEST_SHOWN = 80
 
 _EXTRA = r"(?:-(?P<pre>[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+(?P<build>[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
 _VERSION = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?" + _EXTRA)
+_STRICT = re.compile(r"v?(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}(?![0-9.])")
 _PART = r"[0-9xX*|]+"
 _PATTERN = rf"v?(?P<major>{_PART})(?:\.(?P<minor>{_PART}))?(?:\.(?P<patch>{_PART}))?{_EXTRA}"
 _BARE = re.sub(r"\?P<\w+>", "?:", _PATTERN)
@@ -51,13 +55,13 @@ class Version:
         """
         match = _VERSION.fullmatch(text) if len(text) <= _MAX_VERSION else None
         if match is None:
-            raise BadVersion(f"{text[:80]!r} is not a version")
+            raise BadVersion(f"{_shown(text)} is not a version")
         major, minor, patch = (int(part or 0) for part in match.group(1, 2, 3))
         if max(major, minor, patch) > _MAX_NUMBER:
-            raise BadVersion(f"{text[:80]!r} has a number that is too large")
+            raise BadVersion(f"{_shown(text)} has a number that is too large")
         pre = match["pre"] or ""
         if any(part.isdigit() and len(part) > 1 and part[0] == "0" for part in pre.split(".")):
-            raise BadVersion(f"{text[:80]!r} has a prerelease number that starts with 0")
+            raise BadVersion(f"{_shown(text)} has a prerelease number that starts with 0")
         return cls(major, minor, patch, pre)
 
     @property
@@ -212,13 +216,13 @@ def _group(text: str, whole: str) -> tuple[_Term, ...]:
     while position < len(text):
         match = _TERM.match(text, position)
         if match is None or (position and text[position - 1] != "," and not text[position - 1].isspace()):
-            raise BadVersion(f"{whole[:80]!r} is not a version constraint")
+            raise BadVersion(f"{_shown(whole)} is not a version constraint")
         terms.append(_term(match, whole))
         position = match.end()
         if text.startswith(",", position) and position + 1 < len(text):
             position += 1
     if not terms:
-        raise BadVersion(f"{whole[:80]!r} has an empty alternative")
+        raise BadVersion(f"{_shown(whole)} has an empty alternative")
     return tuple(terms)
 
 
@@ -234,7 +238,7 @@ def _term(match: re.Match[str], whole: str) -> _Term:
             return _Term(match["operator"], Version.parse(f"{major}.{minor}.0{suffix}"), any_patch=True)
         return _Term(match["operator"], Version.parse(f"{major}.{minor}.{patch}{suffix}"))
     except BadVersion:
-        raise BadVersion(f"{whole[:80]!r} is not a version constraint") from None
+        raise BadVersion(f"{_shown(whole)} is not a version constraint") from None
 
 
 @lru_cache(maxsize=4096)
@@ -244,6 +248,19 @@ def parsed(text: str) -> Version | None:
         return Version.parse(text)
     except BadVersion:
         return None
+
+
+def is_strict(text: str) -> bool:
+    """Whether it is a version of three numbers, perhaps after a ``v`` (Flux's ``version.ParseVersion``): a tag ``1.2``
+    mostly moves from one version to the next."""
+    return parsed(text) is not None and _STRICT.match(text) is not None
+
+
+def with_build(text: str, build: str) -> str:
+    """The version with this build metadata in the place of its own: ``v1.2`` is ``1.2.0+build``. Raises: BadVersion."""
+    version = Version.parse(text)
+    suffix = f"-{version.pre}" if version.pre else ""
+    return f"{version.major}.{version.minor}.{version.patch}{suffix}+{build}"
 
 
 def compatible(constraint: str, version: str) -> bool:
@@ -271,3 +288,7 @@ def choose(versions: Iterable[str], wanted: str) -> str | None:
         if version is not None and constraint.allows(version) and (best is None or version > best[0]):
             best = (version, text)
     return best[1] if best else None
+
+
+def _shown(text: str) -> str:
+    return repr(shorten(text, _LONGEST_SHOWN))

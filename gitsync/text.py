@@ -32,6 +32,12 @@ def listed(items: Iterable[object], most: int = 3, separator: str = ", ") -> str
     return separator.join(map(str, found[:most])) + more
 
 
+def counted(number: int, what: str) -> str:
+    """``1 file``, ``2 files``, ``2 repositories``."""
+    many = f"{what[:-1]}ies" if re.search(r"[^aeiou]y\Z", what) else f"{what}s"
+    return f"{number} {what if number == 1 else many}"
+
+
 def mask_quoted(text: str, hides: Callable[[str, str], bool]) -> str:
     """``text`` with a mask for each quotation of which ``hides(quoted, plain)`` says so: it gets the quotation as it
     stands there, and without the backslashes of its escapes."""

@@ -47,6 +47,16 @@ class Tree:
         self._read = read
         self._digests = dict(digests or {})
 
+    @property
+    def files(self) -> int:
+        """How many there are."""
+        return len(self._entries)
+
+    @property
+    def reader(self) -> ReadBlobs:
+        """What ``read`` asks, for who needs the contents of files and not the list of them."""
+        return self._read
+
     async def entries(self, path: str = "") -> list[TreeEntry]:
         """What is below the directory ``path``, sorted by path.
 

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from inspect import isawaitable
 from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Seconds between two looks.
-_PAUSE = 0.01
+#: Seconds between two looks: often at first; whoever waits longer leaves the machine to what he waits for.
+_FIRST, _LAST, _GROWTH = 0.01, 0.1, 1.2
 
 
-async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]], timeout: float = 20.0) -> None:  # noqa: ASYNC109
+async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]], timeout: float = 60.0) -> None:  # noqa: ASYNC109
     """Return when ``condition`` is true, be it a coroutine function or not. Raises: TimeoutError."""
     async with asyncio.timeout(timeout):
-        while True:
+        for pause in _pauses():
             found = condition()
             if await found if isawaitable(found) else found:
                 return
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
 
 
 def ask_until(ask: Callable[[], T], done: Callable[[T], object], what: str, timeout: float = 60.0) -> T:
     """The first answer of which ``done`` is true; ``what`` says what is waited for. Raises: AssertionError."""
-    deadline = time.monotonic() + timeout
+    deadline, pauses = time.monotonic() + timeout, _pauses()
     while not done(answer := ask()):
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}: {answer}"
-        time.sleep(_PAUSE)
+        time.sleep(next(pauses))
     return answer
+
+
+def _pauses() -> Iterator[float]:
+    pause = _FIRST
+    while True:
+        yield pause
+        pause = min(pause * _GROWTH, _LAST)

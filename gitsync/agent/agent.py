@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,23 +13,41 @@ import structlog
 import gitsync
 from gitsync import logs
 from gitsync.agent.config import ConfigFile
-from gitsync.agent.crds import ensure_crds
 from gitsync.agent.flux_detection import warn_about_flux
+from gitsync.agent.ownkinds import ensure_crds
 from gitsync.agent.parts import (
+    access_rules,
+    apply_slots,
     claim_inventory,
     connect,
+    default_keys,
+    event_recorder,
+    make_builder,
     make_releases,
     make_syncer,
     open_chart_repositories,
     open_commits,
+    root_of,
+    root_sync,
+    sync_store,
+    synced_repository,
 )
+from gitsync.agent.stopping import told_to_stop
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import is_kustomization
+from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.schedule import Schedule
+from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
 from gitsync.sources.artifacts import Artifacts
-from gitsync.sync.outcome import Hopeless, Outcomes
+from gitsync.sources.controller import Sources
+from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
+from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.rootkeys import RootKeys
+from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.web import Probes
 
@@ -40,23 +58,16 @@ log = structlog.get_logger(__name__)
 SYNC_GRACE = 1.0
 
 
-async def run(settings: Settings, config: ConfigFile | None = None) -> int:
+async def run(settings: Settings, config: ConfigFile | None = None, leave_after: float | None = None) -> int:
     """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The port of
-    probes stays the one that it began with.
+    probes stays the one that it began with. ``leave_after``: see ``told_to_stop``.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    probes = Probes()
-    try:
+    stop, probes = asyncio.Event(), Probes()
+    with telling_of_loop(), told_to_stop(stop, leave_after):
         async with probes.serving(settings.probe_port):
             return await _run(settings, config, stop, probes)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Event, probes: Probes) -> int:
@@ -70,7 +81,7 @@ async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Even
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
                 if settings.once:
                     return await agent.once(stop)
-                changed = await agent.serve(stop, config.changed(settings) if config else None)
+                changed = await agent.serve(stop, partial(config.changed, settings) if config else None)
         except GitsyncError as error:
             if working is None or working == settings:
                 raise
@@ -86,9 +97,16 @@ async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Even
 class Agent:
     """All parts, started."""
 
-    def __init__(self, schedule: Schedule, releases: Releases, repository: SyncReconciler | None) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        releases: Releases,
+        kustomizations: Kustomizations,
+        repository: SyncReconciler | None,
+    ) -> None:
         self._schedule = schedule
         self._releases = releases
+        self._kustomizations = kustomizations
         self._repository = repository
 
     @classmethod
@@ -98,25 +116,58 @@ class Agent:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
+        slots = apply_slots()
         repositories = await stack.enter_async_context(open_chart_repositories(settings))
-        commits = None
+        charts, commits = repositories.charts, None
+        await charts.workers.warm()
         if settings.repo:
-            commits = await stack.enter_async_context(open_commits(settings))
+            commits = await stack.enter_async_context(open_commits(settings, charts.workers, charts.kustomizer))
         await ensure_crds(cluster)
         await warn_about_flux(cluster)
         schedule = Schedule()
         schedule.start()
         stack.callback(schedule.stop)
         artifacts = Artifacts()
-        releases = make_releases(settings, cluster, repositories, artifacts, schedule)
-        synced = artifacts.add(settings.name, commits.mirror.source.url) if commits is not None else None
-        if synced is not None:
-            await claim_inventory(settings, cluster, releases.claims)
-        watches = await stack.enter_async_context(releases.serving())
+        events = await stack.enter_async_context(event_recorder(settings, cluster).running())
+        sources = Sources(cluster, repositories, artifacts, events, schedule)
+        releases = make_releases(settings, cluster, sources, events, schedule)
+        synced, root = None, NO_ROOT
+        if commits is not None:
+            spec = root_sync(settings)
+            synced = synced_repository(spec, commits.mirror.source, artifacts)
+            await claim_inventory(spec.owner, cluster, releases.claims)
+        watches = await stack.enter_async_context(sources.serving())
         repository = None
         if commits is not None and synced is not None:
-            syncer = make_syncer(settings, cluster, releases.wanted, synced, watches, hopeless)
+            spec = root_sync(settings)
+            syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, hopeless)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
+            root = root_of(spec, artifacts, synced, repository)
+            commits.keys_of = keys = RootKeys(cluster, root.is_root, default_keys(settings), repository.compare_all)
+            stack.push_async_callback(keys.close)
+        builder = commits.directories.builder if commits is not None else make_builder(settings, charts.kustomizer)
+        rules = access_rules(settings)
+        kustomizations = Kustomizations(
+            cluster,
+            sources.trees,
+            builder,
+            releases.wanted,
+            watches,
+            slots,
+            events,
+            schedule,
+            root,
+            rules,
+            default_keys(settings),
+            hopeless,
+            KustomizationJournal(sync_store(settings, cluster)),
+        )
+        await stack.enter_async_context(kustomizations.watching())
+        sources.subscribe_to_trees(kustomizations.source_changed)
+        watches |= await stack.enter_async_context(releases.serving())
+        watches |= await stack.enter_async_context(kustomizations.serving())
+        if repository is not None:
+            repository.on_done = kustomizations.root_done
             stack.push_async_callback(repository.stop, SYNC_GRACE)
         source = commits.mirror.source if commits is not None else None
         log.info(
@@ -127,28 +178,21 @@ class Agent:
             **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
             releases=len(releases.index),
         )
-        return cls(schedule, releases, repository)
+        return cls(schedule, releases, kustomizations, repository)
 
     async def serve(
-        self, stop: asyncio.Event, reconfigured: Coroutine[None, None, Settings] | None = None
+        self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
     ) -> Settings | None:
         """Work until ``stop`` (returns None), or until other settings are to be worked with (returns those)."""
-        stopped = asyncio.create_task(stop.wait(), name="stop")
-        tasks: list[asyncio.Task[Any]] = [stopped]
-        changed = asyncio.create_task(reconfigured, name="configuration") if reconfigured else None
-        if changed is not None:
-            tasks.append(changed)
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop")]
+        changed = None
+        if reconfigured is not None:
+            changed = asyncio.create_task(outlive("configuration", reconfigured), name="configuration")
+            ends.append(changed)
         if self._repository is not None:
-            tasks.append(asyncio.create_task(self._repository.run(self._schedule), name="repository"))
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in done:
-            task.result()
-        if changed in done and not stop.is_set() and changed is not None:
+            ends.append(asyncio.create_task(self._repository.run(self._schedule), name="repository"))
+        await until_one_ends(*ends)
+        if changed is not None and not changed.cancelled() and not stop.is_set():
             return changed.result()
         log.info("gitsync stopping")
         return None
@@ -162,19 +206,23 @@ class Agent:
         """Sync the head once and wait until everything in it has settled."""
         assert self._repository is not None
         await self._repository.poll()
-        done = asyncio.create_task(self._repository.first_done.wait())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({done, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (done, stopped):
-            task.cancel()
+        await until_one_ends(self._repository.first_done.wait(), stop.wait())
         if stop.is_set():
             return 130
         result = self._repository.result
-        if self._repository.error is not None or result is None or result.result != "succeeded":
+        if self._repository.error is not None or result is None or result.result in ("held", "superseded"):
             return 1
-        outcomes = Outcomes(self._releases.index)
-        ours = await self._repository.releases()
-        unready = [key for key in ours if outcomes.of(key).phase not in ("ready", "suspended")]
+        settling = asyncio.ensure_future(self._kustomizations.settle())
+        await until_one_ends(settling, stop.wait())
+        if stop.is_set():
+            return 130
+        outcomes = settling.result()
+        unready = [key for key, outcome in outcomes.items() if outcome.phase not in ("ready", "suspended")]
         for key in unready:
-            log.error("not ready", release=key, why=outcomes.of(key).message)
-        return 1 if unready or result.waiting else 0
+            what = "kustomization" if is_kustomization(key) else "release"
+            log.error("not ready", **{what: key.namespaced_name}, why=outcomes[key].message)
+        return 1 if unready or result.waiting or result.result != "succeeded" else 0
+
+    async def outcomes(self) -> dict[ObjectKey, Outcome]:
+        """How the Kustomizations and HelmReleases of the repository stand."""
+        return await self._kustomizations.outcomes()

@@ -23,7 +23,7 @@ async def warn_about_flux(cluster: Cluster) -> None:
     if cluster.namespace:
         return
     try:
-        found = flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
+        found = flux.competing(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
     except Forbidden as error:
         log.debug("could not check whether Flux runs", error=error.message)
         return

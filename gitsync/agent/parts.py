@@ -1,40 +1,60 @@
 """The parts of gitsync, put together from settings: by the agent, which serves with them, and by plan, diff, verify and
-other commands, which use some of them for one look. Nothing else wires parts.
+other commands, which use some of them for one look. Elsewhere only parts that need no settings are put together.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from gitsync.apply.claims import ObjectClaims
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL, sync_name
+from gitsync.apply.claimant import Claimant
 from gitsync.apply.live import LiveReader
-from gitsync.cluster import Cluster, Informer, Leave
-from gitsync.errors import InventoryError, SettingsError
+from gitsync.build import Builder, Directories
+from gitsync.charts.workers import Workers
+from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
+from gitsync.errors import InventoryError, KindUnknown, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror
+from gitsync.kustomize import Kustomizer
 from gitsync.manifests import ManifestReader
 from gitsync.release.access import AccessRules
+from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.controller import Releases
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
+from gitsync.runtime.fairslots import FairSlots
+from gitsync.runtime.recorder import EventRecorder
+from gitsync.sources.artifacts import Head
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sync.apply import Syncer, SyncOptions
+from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
+from gitsync.sync.configmaps import SyncStore, inventories_in
+from gitsync.sync.kustomization.coming import claimant_of
+from gitsync.sync.kustomization.controller import Root
+from gitsync.sync.kustomization.statusstore import inventory_of
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
-from gitsync.sync.store import SyncStore
+from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.spec import SyncSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gitsync.api.helmrelease import HelmRelease
-    from gitsync.api.identity import ObjectKey
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
     from gitsync.sources.artifacts import Artifacts, SyncedRepository
+    from gitsync.sources.controller import Sources
+
+
+#: Objects that syncs apply to a cluster at once.
+CONCURRENT_APPLIES = 16
 
 
 async def connect(settings: Settings) -> Cluster:
@@ -75,18 +95,33 @@ async def open_mirror(settings: Settings, directory: Path | None = None) -> Asyn
         await mirror.close()
 
 
+def directories(settings: Settings, kustomizer: Kustomizer | None = None) -> Directories:
+    """What reads manifests, and builds what is for kustomize."""
+    reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
+    return Directories(reader, make_builder(settings, kustomizer))
+
+
+def make_builder(settings: Settings, kustomizer: Kustomizer | None = None) -> Builder:
+    """What builds directories, by the one ``kustomizer`` that a process has: it bounds how many are built at once."""
+    return Builder(kustomizer or Kustomizer(), settings.default_namespace)
+
+
 @asynccontextmanager
-async def open_commits(settings: Settings) -> AsyncIterator[CommitSource]:
-    """The commits of the repository. Raises: GitRefused, SettingsError."""
+async def open_commits(
+    settings: Settings, workers: Workers, kustomizer: Kustomizer | None = None
+) -> AsyncIterator[CommitSource]:
+    """The commits of the repository; ``workers`` read charts in it, ``kustomizer`` builds directories.
+
+    Raises: GitRefused, SettingsError.
+    """
     async with open_mirror(settings) as mirror:
-        reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-        yield CommitSource(mirror, reader, settings.name, settings.path)
+        yield CommitSource(mirror, directories(settings, kustomizer), settings.name, workers, settings.path)
 
 
 @asynccontextmanager
 async def open_chart_repositories(settings: Settings) -> AsyncIterator[ChartRepositories]:
     """Chart repositories, and the cache of what was fetched from them."""
-    repositories = ChartRepositories(settings.state_dir / "charts")
+    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit)
     try:
         yield repositories
     finally:
@@ -98,58 +133,90 @@ def sync_store(settings: Settings, cluster: Cluster) -> SyncStore:
     return SyncStore(cluster, settings.namespace, settings.name)
 
 
-def sync_owner(settings: Settings) -> Owner:
+def root_sync(settings: Settings) -> SyncSpec:
     """The sync that the settings describe. Raises: GitRefused, SettingsError."""
-    return Owner(settings.name, git_source(settings).url, settings.path)
+    return SyncSpec(
+        Owner(settings.name, settings.namespace, git_source(settings).url, settings.path),
+        prune=settings.prune,
+        allow_mass_prune=settings.allow_mass_prune,
+        default_namespace=settings.default_namespace,
+        is_root=True,
+    )
+
+
+def synced_repository(spec: SyncSpec, source: GitSource, artifacts: Artifacts) -> SyncedRepository:
+    """The repository of a sync, from now on one of those that charts are taken from."""
+    return artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
+
+
+def apply_slots() -> FairSlots:
+    """What bounds the applies at once of all syncs of a cluster."""
+    return FairSlots(CONCURRENT_APPLIES, "objects")
 
 
 def make_syncer(
-    settings: Settings,
+    spec: SyncSpec,
     cluster: Cluster,
     wanted: WantedObjects,
     synced: SyncedRepository,
     watches: dict[tuple[str, str], Informer],
+    slots: FairSlots,
     hopeless: Hopeless | None = None,
 ) -> Syncer:
     """What applies commits of ``synced``. ``wanted`` knows the releases and what everybody wants; ``watches`` are those
-    of releases and repositories, by group and kind; ``hopeless`` ends a wait for releases before its time.
-
-    Raises: GitRefused, SettingsError.
+    of releases and repositories, by group and kind; ``slots`` are the cluster's (``apply_slots``); ``hopeless``
+    ends a wait for releases before its time.
     """
-    owner = sync_owner(settings)
+    owner = spec.owner
     return Syncer(
         cluster,
         wanted.index,
-        owner,
-        sync_store(settings, cluster),
+        wanted.for_sync(owner.claimant),
+        spec,
+        SyncStore(cluster, owner.namespace, owner.name),
         LiveReader(cluster, watches),
         synced,
-        SyncOptions(settings.prune, settings.allow_mass_prune, settings.default_namespace),
-        wanted.claims,
-        wanted.for_sync(owner.claimant),
-        hopeless=hopeless,
+        slots,
+        hopeless,
     )
 
 
-async def claim_inventory(settings: Settings, cluster: Cluster, claims: ObjectClaims) -> None:
+async def claim_inventory(owner: Owner, cluster: Cluster, claims: ObjectClaims) -> None:
     """Have known what the sync has in the cluster before a release asks, at a start: what it wants is known with its
     first commit only. An inventory that cannot be read is left for the sync to tell of.
 
     Raises: ClusterUnavailable, ApiError.
     """
+    claims.has_read = False
     with suppress(InventoryError):
-        inventory = await sync_store(settings, cluster).inventory()
-        claims.set(sync_owner(settings).claimant, "commit", (entry.key for entry in inventory))
+        inventory = await SyncStore(cluster, owner.namespace, owner.name).inventory()
+        claims.set(owner.claimant, "commit", inventory.wanted)
+        claims.set(owner.claimant, "kept", inventory.kept)
+
+
+def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reconciler: SyncReconciler) -> Root:
+    """The sync of the settings, as Kustomizations see it."""
+    return Root(is_root(spec, artifacts, synced), lambda: reconciler.commit, reconciler.objects)
+
+
+def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> Callable[[Kustomization], bool]:
+    """Says for which Kustomizations the sync of the settings stands."""
+    return lambda item: item.path == spec.owner.path and artifacts.find(item.source) is synced
+
+
+def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:
+    """What writes Events about sources and releases."""
+    return EventRecorder(cluster, _holder(settings))
 
 
 def make_releases(
-    settings: Settings, cluster: Cluster, repositories: ChartRepositories, artifacts: Artifacts, schedule: Schedule
+    settings: Settings, cluster: Cluster, sources: Sources, events: EventRecorder, schedule: Schedule
 ) -> Releases:
-    """What serves HelmReleases and HelmRepositories."""
+    """What serves HelmReleases."""
     return Releases(
         cluster,
-        repositories,
-        artifacts,
+        sources,
+        events,
         schedule,
         holder=_holder(settings),
         concurrency=settings.concurrency,
@@ -172,10 +239,30 @@ async def open_targets(settings: Settings, cluster: Cluster) -> AsyncIterator[Ta
 def known_wishes(cluster: Cluster) -> WantedObjects:
     """What releases have, for one look: nobody renders what they will have."""
 
-    async def renders_nothing(release: HelmRelease) -> frozenset[ObjectKey]:
-        return frozenset()
+    async def renders_nothing(release: HelmRelease) -> RevisionObjects:
+        return RevisionObjects()
 
-    return WantedObjects(ReleaseIndex(cluster.namespace), ObjectClaims(), renders_nothing, _ignore)
+    async def find(release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        return await cluster.find(key)
+
+    return WantedObjects(ReleaseIndex(cluster.namespace), ObjectClaims(), renders_nothing, find, _ignore)
+
+
+async def present_wishes(cluster: Cluster) -> WantedObjects:
+    """What all releases and syncs of a cluster have, as their statuses and inventories say.
+
+    Raises: ApiError, ClusterUnavailable.
+    """
+    wanted = known_wishes(cluster)
+    for manifest in await cluster.list(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace):
+        wanted.index.update(ObjectKey.of(manifest), manifest)
+    for sync, inventory in inventories_in(await cluster.list("", "ConfigMap", labels=SYNC_LABEL)):
+        wanted.claims.set(Claimant("sync", sync), "commit", inventory.wanted)
+        wanted.claims.set(Claimant("sync", sync), "kept", inventory.kept)
+    with suppress(KindUnknown):
+        for manifest in await cluster.list(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace):
+            wanted.claims.set(claimant_of(ObjectKey.of(manifest)), "commit", inventory_of(manifest).wanted)
+    return wanted
 
 
 def access_rules(settings: Settings) -> AccessRules:
@@ -183,13 +270,19 @@ def access_rules(settings: Settings) -> AccessRules:
     return AccessRules(
         settings.default_service_account,
         settings.cross_namespace_refs,
-        Leave(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
+        KubeconfigAllowance(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
     )
+
+
+def default_keys(settings: Settings) -> ObjectKey | None:
+    """The Secret with keys for Kustomizations that name none."""
+    name = settings.sops_age_secret
+    return ObjectKey("", "Secret", settings.namespace, name) if name else None
 
 
 def _holder(settings: Settings) -> str:
     """Who works on a pending revision, as Helm's records name it."""
-    return f"gitsync/{settings.name}"
+    return f"gitsync/{sync_name(settings.namespace, settings.name)}"
 
 
 def _ignore(*_: object) -> None:

@@ -5,14 +5,15 @@ Pure data and pure functions; everything else in gitsync stands on it. The Custo
 """
 
 from gitsync.api.check import RESOURCES, check, drop_nulls
-from gitsync.api.conditions import Condition, get_condition, is_ready, remove_condition, rfc3339, set_condition
+from gitsync.api.conditions import get_condition, is_ready, remove_condition, rfc3339, set_condition
 from gitsync.api.duration import format_duration, parse_duration
 from gitsync.api.fields import FieldError, FieldPath, dotted
 from gitsync.api.helmrelease import ActionName, DependencyRef, HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin, group_of
+from gitsync.api.kustomization import Kustomization
 from gitsync.api.resource import Metadata, Resource
 from gitsync.api.sources import GitRepository, HelmChart, HelmRepository, OCIRepository
-from gitsync.api.status import HelmReleaseStatus, HelmRepositoryStatus, Snapshot
+from gitsync.api.status import Condition, HelmReleaseStatus, HelmRepositoryStatus, Snapshot
 
 __all__ = [
     "RESOURCES",
@@ -29,6 +30,7 @@ __all__ = [
     "HelmReleaseStatus",
     "HelmRepository",
     "HelmRepositoryStatus",
+    "Kustomization",
     "Manifest",
     "Metadata",
     "OCIRepository",

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from gitsync.api.fields import ApiModel, FieldError, FieldPath, dotted, explain, near_miss, shown
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, group_of
-from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, HELM_GROUP, SOURCE_GROUP
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.resource import Resource
 from gitsync.api.rules import rules
 from gitsync.api.shapes import Shape, shapes, without_nulls
@@ -20,7 +21,14 @@ from gitsync.api.sources import GitRepository, HelmChart, HelmRepository, OCIRep
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-_MODELS: tuple[type[Resource], ...] = (HelmRelease, HelmRepository, GitRepository, OCIRepository, HelmChart)
+_MODELS: tuple[type[Resource], ...] = (
+    HelmRelease,
+    Kustomization,
+    HelmRepository,
+    GitRepository,
+    OCIRepository,
+    HelmChart,
+)
 #: The kinds that gitsync reads itself, by group and kind (a model's name is its kind).
 RESOURCES: dict[tuple[str, str], type[Resource]] = {(model.group, model.__name__): model for model in _MODELS}
 
@@ -84,7 +92,7 @@ def drop_nulls(manifest: Manifest) -> Manifest:
 
 
 def _unknown_kind(group: str, kind: str) -> list[FieldError]:
-    if group not in (HELM_GROUP, SOURCE_GROUP) or kind in _FOREIGN_KINDS:
+    if group not in (HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP) or kind in _FOREIGN_KINDS:
         return []
     meant = near_miss(kind, (known for of, known in RESOURCES if of == group))
     return [FieldError(("kind",), f"{group} has no kind {shown(kind)}; did you mean {meant}?", meant)] if meant else []

@@ -1,4 +1,4 @@
-"""Conditions of a status: pure helpers on the raw list, by the rules of Kubernetes' ``meta.SetStatusCondition``."""
+"""Conditions of a status, typed and as JSON: pure helpers, by the rules of Kubernetes' ``meta.SetStatusCondition``."""
 
 from __future__ import annotations
 
@@ -6,59 +6,69 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.names import READY, TRUE
+from gitsync.api.status import Condition, ConditionStatus
+from gitsync.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gitsync.api.identity import Manifest
 
-#: {type, status, reason, message, observedGeneration, lastTransitionTime}, as JSON.
-Condition = dict[str, Any]
+#: Type, status, reason and message of a condition.
+Said = tuple[str, ConditionStatus, str, str]
+#: A condition of any object, as JSON.
+RawCondition = dict[str, Any]
 
 _MAX_MESSAGE = 32768  # what the API takes
-_CUT = " ... (cut)"
 
 
-def get_condition(conditions: Iterable[Condition] | None, kind: str) -> Condition | None:
+def get_condition(conditions: Iterable[RawCondition] | None, kind: str) -> RawCondition | None:
     """The condition of this type, or None."""
     return next((condition for condition in conditions or () if condition.get("type") == kind), None)
 
 
+def condition_of(manifest: Manifest | None, kind: str) -> RawCondition:
+    """The condition of this type in an object's status; empty when there is none."""
+    return get_condition(((manifest or {}).get("status") or {}).get("conditions"), kind) or {}
+
+
+def ready_of(manifest: Manifest | None) -> RawCondition:
+    """The condition Ready of an object; empty when there is none."""
+    return condition_of(manifest, READY)
+
+
+def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The condition of this type, or None."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
 def set_condition(
-    conditions: Sequence[Condition] | None,
+    conditions: Sequence[Condition],
     kind: str,
-    status: str,
+    status: ConditionStatus,
     reason: str,
     message: str,
     generation: int,
     now: datetime,
-) -> list[Condition]:
-    """A new list in which the condition of type ``kind`` says this; the given list and its members stay as they are.
+) -> tuple[Condition, ...]:
+    """The conditions, that of type ``kind`` saying this.
 
-    ``status`` is "True", "False" or "Unknown". lastTransitionTime becomes ``now`` only when the status changes. When
-    nothing changes, the answer equals the input, so that a caller can leave out the write. A message longer than the
-    API takes is cut.
+    lastTransitionTime becomes ``now`` only when the status changes. When nothing changes, the answer equals the input,
+    so that a caller can leave out the write. A message longer than the API takes is cut.
     """
-    if len(message) > _MAX_MESSAGE:
-        message = message[: _MAX_MESSAGE - len(_CUT)] + _CUT
-    old = get_condition(conditions, kind)
-    moved = old is None or old.get("status") != status
-    new: Condition = {
-        "type": kind,
-        "status": status,
-        "observedGeneration": generation,
-        "lastTransitionTime": rfc3339(now) if moved or old is None else old.get("lastTransitionTime") or rfc3339(now),
-        "reason": reason,
-        "message": message,
-    }
+    message = shorten(message, _MAX_MESSAGE)
+    old = find_condition(conditions, kind)
+    since = rfc3339(now) if old is None or old.status != status else old.last_transition_time or rfc3339(now)
+    said = {"type": kind, "status": status, "reason": reason, "message": message}
+    new = Condition.model_validate({**said, "observedGeneration": generation, "lastTransitionTime": since})
     if old is None:
-        return [*(conditions or ()), new]
-    return [new if condition is old else condition for condition in conditions or ()]
+        return (*conditions, new)
+    return tuple(new if condition is old else condition for condition in conditions)
 
 
-def remove_condition(conditions: Iterable[Condition] | None, *kinds: str) -> list[Condition]:
-    """The list without the conditions of these types."""
-    return [condition for condition in conditions or () if condition.get("type") not in kinds]
+def remove_condition(conditions: Iterable[Condition], *kinds: str) -> tuple[Condition, ...]:
+    """Those that are not of these types."""
+    return tuple(condition for condition in conditions if condition.type not in kinds)
 
 
 def is_ready(manifest: Manifest) -> bool:
@@ -66,8 +76,16 @@ def is_ready(manifest: Manifest) -> bool:
     status = manifest.get("status") or {}
     if status.get("observedGeneration") != manifest.get("metadata", {}).get("generation"):
         return False
-    ready = get_condition(status.get("conditions"), READY)
-    return ready is not None and ready.get("status") == TRUE
+    return bool(ready_of(manifest).get("status") == TRUE)
+
+
+def held_for(condition: Condition, now: datetime) -> float | None:
+    """Seconds since a condition has had its status; None when it does not say."""
+    try:
+        since = datetime.fromisoformat(condition.last_transition_time)
+    except ValueError:
+        return None
+    return max((now - since.astimezone(UTC)).total_seconds(), 0.0)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -17,6 +17,7 @@ import gitsync
 from gitsync.api.fields import ApiModel
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest
+from gitsync.api.kustomization import Kustomization, KustomizationSpec
 from gitsync.api.resource import Resource
 from gitsync.api.sources import (
     GitRepository,
@@ -33,6 +34,7 @@ from gitsync.api.status import (
     HelmChartStatus,
     HelmReleaseStatus,
     HelmRepositoryStatus,
+    KustomizationStatus,
     OCIRepositoryStatus,
 )
 
@@ -91,6 +93,14 @@ _KINDS = (
         OCIRepositoryStatus,
         (_URL, _READY, _STATUS, _AGE),
     ),
+    _Kind(
+        Kustomization,
+        "kustomizations",
+        "ks",
+        KustomizationSpec,
+        KustomizationStatus,
+        (_AGE, _READY, _STATUS),
+    ),
     _Kind(HelmChart, "helmcharts", "hc", HelmChartSpec, HelmChartStatus, _CHART_COLUMNS),
 )
 
@@ -107,6 +117,11 @@ def crds() -> list[Manifest]:
 def crd_names() -> list[str]:
     """Their names, such as ``helmreleases.helm.toolkit.fluxcd.io``: without the work of making them."""
     return [kind.crd_name for kind in _KINDS]
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Group and kind of each of them."""
+    return [(kind.resource.group, kind.name) for kind in _KINDS]
 
 
 def _crd(kind: _Kind) -> Manifest:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from gitsync.api.identity import Manifest
+from gitsync.text import shorten
+
 #: What the API's fields take (Flux's validation): no sign, no bare 0, nothing smaller than a millisecond.
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 #: Sources' timeouts leave out hours.
@@ -22,7 +25,7 @@ def parse_duration(text: str) -> float:
 
     Raises: ValueError for anything else, and for more than Go can hold (292 years).
     """
-    problem = ValueError(f"not a duration: {text[:_MAX_TEXT]!r}")
+    problem = ValueError(f"not a duration: {shorten(text, _MAX_TEXT)!r}")
     body = text[1:] if text[:1] in ("+", "-") else text
     if body == "0":
         return 0.0
@@ -37,6 +40,14 @@ def parse_duration(text: str) -> float:
     if end != len(body) or total >= _LONGEST:
         raise problem
     return (-total if text[0] == "-" else total) / 1e9
+
+
+def interval_of(manifest: Manifest, default: float) -> float:
+    """Seconds of an object's ``spec.interval``; ``default`` where it has none, or none that can be read."""
+    try:
+        return parse_duration(manifest["spec"]["interval"])
+    except (KeyError, TypeError, ValueError):
+        return default
 
 
 def format_duration(seconds: float) -> str:

@@ -8,15 +8,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, LiteralString, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gitsync.api.duration import DURATION_PATTERN, TIMEOUT_PATTERN, parse_duration
+from gitsync.depth import MAX_DEPTH, is_deeper
 from gitsync.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 #: Where a field is inside its object: ``("spec", "dependsOn", 0, "name")``.
@@ -56,7 +58,8 @@ def dotted(path: Iterable[str | int]) -> str:
     return text
 
 
-def _camel(name: str) -> str:
+def camel_case(name: str) -> str:
+    """A field's name as JSON has it."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -67,7 +70,7 @@ class ApiModel(BaseModel):
     Unknown fields are left to ``check``: what the API server hands out must be readable also when a newer CRD wrote it.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=_camel, defer_build=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=camel_case, defer_build=True)
 
 
 def cel_rule(rule: str, message: str) -> ConfigDict:
@@ -103,8 +106,18 @@ StringMap = dict[str, str]
 _T = TypeVar("_T")
 #: A list of JSON, kept as a tuple (which strict mode alone would refuse).
 Items = Annotated[tuple[_T, ...], Field(strict=False)]
+
+
+def _not_too_deep(value: _T) -> _T:
+    if is_deeper(value):
+        raise PydanticCustomError("depth", "is nested more than {levels} levels deep", {"levels": MAX_DEPTH})
+    return value
+
+
+#: Of what is free-form: as deep as what is read out of Git may be.
+NotTooDeep = AfterValidator(_not_too_deep)
 #: Anything that JSON can hold; never looked into.
-FreeForm = Annotated[Any, WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})]
+FreeForm = Annotated[Any, NotTooDeep, WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})]
 
 
 class LocalReference(ApiModel):
@@ -223,3 +236,10 @@ def shown(value: object) -> str:
 def _kind_of(value: object) -> str:
     words = {dict: "a mapping", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return words.get(type(value), "a number")
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where and how something foreign is not as its model has it; quotes nothing of it: it may be secret."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

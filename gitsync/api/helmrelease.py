@@ -19,11 +19,12 @@ from gitsync.api.fields import (
     LocalReference,
     Name,
     Namespace,
+    NotTooDeep,
     cel_rule,
     words_for,
 )
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_VERSIONS, SOURCE_GROUP
+from gitsync.api.names import HELM_GROUP, HELM_VERSIONS, KUSTOMIZATION, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.rendering import (
     CommonMetadata,
     DriftDetection,
@@ -39,6 +40,7 @@ from gitsync.api.status import HelmReleaseStatus
 #: Free-form, but a mapping. A server-side apply may say null: many a ``values:`` has all its lines commented out.
 Values = Annotated[
     dict[str, Any],
+    NotTooDeep,
     WithJsonSchema({"type": "object", "nullable": True, "x-kubernetes-preserve-unknown-fields": True}),
 ]
 _SERVICE_ACCOUNT = words_for(
@@ -74,8 +76,11 @@ class KubeConfig(ApiModel):
 
 
 class Dependency(ApiModel):
-    """A release that must be ready first."""
+    """A release, or a Kustomization, that must be ready first."""
 
+    kind: Literal["HelmRelease", "Kustomization"] = Field(
+        "HelmRelease", description="Kind of the dependency; Kustomization is gitsync's own, and Flux knows none."
+    )
     name: str = Field(description="Name of the HelmRelease, or <namespace>/<name>.")
     namespace: str | None = Field(None, description="Its namespace; the release's own when unset.")
     ready_expr: str = Field(
@@ -83,11 +88,12 @@ class Dependency(ApiModel):
     )
 
     def key(self, own_namespace: str) -> ObjectKey:
-        """The release meant. A namespace inside ``name`` wins; without any it is ``own_namespace``."""
+        """The object meant. A namespace inside ``name`` wins; without any it is ``own_namespace``."""
+        group = KUSTOMIZE_GROUP if self.kind == KUSTOMIZATION else HELM_GROUP
         namespace, slash, name = self.name.partition("/")
         if slash:
-            return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name)
-        return ObjectKey(HELM_GROUP, HELM_RELEASE, self.namespace or own_namespace, self.name)
+            return ObjectKey(group, self.kind, namespace, name)
+        return ObjectKey(group, self.kind, self.namespace or own_namespace, self.name)
 
 
 class DependencyRef(NamedTuple):
@@ -171,11 +177,8 @@ class HelmRelease(Resource):
 
     @cached_property
     def status(self) -> HelmReleaseStatus:
-        """The status, typed; everything unset when there is none.
-
-        Raises: FieldErrors when somebody wrote one that cannot be read.
-        """
-        return HelmReleaseStatus.parse(self.manifest.get("status"))
+        """The status, typed; everything unset when there is none."""
+        return HelmReleaseStatus.read(self.manifest.get("status"))
 
     @cached_property
     def release_name(self) -> str:

@@ -31,6 +31,11 @@ class ObjectKey(NamedTuple):
             group_of(manifest["apiVersion"]), manifest["kind"], metadata.get("namespace") or "", metadata["name"]
         )
 
+    @property
+    def namespaced_name(self) -> str:
+        """``namespace/name``; the name alone of what has no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
     def within(self, namespace: str) -> ObjectKey:
         """The same object with its namespace filled in, when it has none."""
         return self if self.namespace else self._replace(namespace=namespace)

@@ -1,20 +1,32 @@
-"""Which kinds are this agent's own, and which are Flux's that it does not serve yet."""
+"""Which kinds are this agent's own, which are Flux's that it does not serve yet, and which an object defines."""
 
 from __future__ import annotations
 
-from gitsync.api.identity import ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from typing import NamedTuple
 
-KUSTOMIZE_GROUP = "kustomize.toolkit.fluxcd.io"
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    GIT_REPOSITORY,
+    HELM_GROUP,
+    HELM_RELEASE,
+    HELM_REPOSITORY,
+    KUSTOMIZATION,
+    KUSTOMIZE_GROUP,
+    OCI_REPOSITORY,
+    SOURCE_GROUP,
+)
+
 SOURCE_EXTENSIONS_GROUP = "source.extensions.fluxcd.io"
 NOTIFICATION_GROUP = "notification.toolkit.fluxcd.io"
 IMAGE_GROUP = "image.toolkit.fluxcd.io"
-_UNSERVED_GROUPS = (KUSTOMIZE_GROUP, SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP, IMAGE_GROUP)
+#: The kinds of sources that are reconciled.
+SERVED_SOURCES = (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
+_UNSERVED_GROUPS = (SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP, IMAGE_GROUP)
 
 
 def is_own_kind(key: ObjectKey) -> bool:
-    """Whether an object is of the kinds that an agent works on: a HelmRelease, or a source of charts."""
-    return is_release(key) or key.group == SOURCE_GROUP
+    """Whether an object is of the kinds that an agent works on: a HelmRelease, a Kustomization, or a source."""
+    return is_release(key) or is_kustomization(key) or key.group == SOURCE_GROUP
 
 
 def is_release(key: ObjectKey) -> bool:
@@ -22,10 +34,33 @@ def is_release(key: ObjectKey) -> bool:
     return key.group == HELM_GROUP and key.kind == HELM_RELEASE
 
 
+def is_kustomization(key: ObjectKey) -> bool:
+    """Whether an object is a Kustomization of Flux."""
+    return key.group == KUSTOMIZE_GROUP and key.kind == KUSTOMIZATION
+
+
 def is_unserved(key: ObjectKey) -> bool:
     """Whether an object is of a kind of Flux that gitsync does not serve: it is applied like any other, and nobody
     gives it a status, unless Flux runs too.
     """
     if key.group == SOURCE_GROUP:
-        return key.kind != HELM_REPOSITORY
+        return key.kind not in SERVED_SOURCES
     return key.group in _UNSERVED_GROUPS
+
+
+class DefinedKind(NamedTuple):
+    """What a CustomResourceDefinition says of its kind."""
+
+    group: str
+    kind: str
+    namespaced: bool
+
+
+def defined_kind(manifest: Manifest) -> DefinedKind | None:
+    """The kind that a CustomResourceDefinition defines; None for another object, and for one that cannot be read."""
+    spec = manifest.get("spec")
+    if manifest.get("kind") != "CustomResourceDefinition" or not isinstance(spec, dict):
+        return None
+    names = spec.get("names")
+    kind = names.get("kind") if isinstance(names, dict) else None
+    return DefinedKind(str(spec.get("group", "")), str(kind), spec.get("scope") == "Namespaced") if kind else None

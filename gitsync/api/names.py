@@ -5,10 +5,12 @@ Flux's own words keep Flux's spelling, so that its tools (``flux get``, kstatus,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 HELM_GROUP: Final = "helm.toolkit.fluxcd.io"
 SOURCE_GROUP: Final = "source.toolkit.fluxcd.io"
+KUSTOMIZE_GROUP: Final = "kustomize.toolkit.fluxcd.io"
 
 #: Served versions, the stored one first.
 HELM_VERSIONS: Final = ("v2", "v2beta2", "v2beta1")
@@ -16,12 +18,13 @@ SOURCE_VERSIONS: Final = ("v1", "v1beta2", "v1beta1")
 
 HELM_API_VERSION: Final = f"{HELM_GROUP}/{HELM_VERSIONS[0]}"
 SOURCE_API_VERSION: Final = f"{SOURCE_GROUP}/{SOURCE_VERSIONS[0]}"
+KUSTOMIZE_API_VERSION: Final = f"{KUSTOMIZE_GROUP}/v1"
 
 HELM_RELEASE: Final = "HelmRelease"
+KUSTOMIZATION: Final = "Kustomization"
 HELM_REPOSITORY: Final = "HelmRepository"
 GIT_REPOSITORY: Final = "GitRepository"
 OCI_REPOSITORY: Final = "OCIRepository"
-HELM_CHART: Final = "HelmChart"
 BUCKET: Final = "Bucket"
 EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 
@@ -41,12 +44,17 @@ SERVER_SET_METADATA: Final = (
 FINALIZER: Final = "finalizers.fluxcd.io"
 
 # Field managers. What is in Git and statuses are written as the first; a release's objects and its records as Helm
-# would write them, so that ``helm upgrade`` by hand meets no conflict; a command's changes as the fourth.
+# would write them, so that ``helm upgrade`` by hand meets no conflict; a command's changes as the fourth; what a
+# release notes on its HelmRelease as one of its own, for who applies that takes over all that the first has written.
 FIELD_MANAGER: Final = "gitsync"
 HELM_FIELD_MANAGER: Final = "helm"
 HELM_RECORD_MANAGER: Final = "Helm"
 CLI_FIELD_MANAGER: Final = "gitsync-cli"
+NOTES_FIELD_MANAGER: Final = "gitsync-notes"
 FLUX_FIELD_MANAGER: Final = "helm-controller"
+
+#: The type of the Secrets that Helm keeps its records in.
+HELM_RECORD_TYPE: Final = "helm.sh/release.v1"
 
 # What a commit leaves on the objects that it brought.
 COMMIT_ANNOTATION: Final = "gitsync.dev/commit"
@@ -55,10 +63,11 @@ COMMIT_SUBJECT_ANNOTATION: Final = "gitsync.dev/commit-subject"
 ORIGIN_ANNOTATION: Final = "gitsync.dev/origin"
 # Where each dependsOn entry is written: path:line, a line each, in the order of the entries.
 DEPENDS_ON_ORIGIN_ANNOTATION: Final = "gitsync.dev/depends-on-origin"
-# Whose an object is: a mark over sync, repository and key, so that a copied annotation owns nothing.
+# Whose an object is: a mark over sync and key, so that a copied annotation owns nothing.
 OWNER_ANNOTATION: Final = "gitsync.dev/owner"
-# Label: the name of the sync that applies an object.
+# Labels: name and namespace of the sync that applies an object; its namespace is where its inventory is.
 SYNC_LABEL: Final = "gitsync.dev/sync"
+SYNC_NAMESPACE_LABEL: Final = "gitsync.dev/sync-namespace"
 #: All that a sync writes on what it applies.
 SYNC_MARKS: Final = frozenset(
     {
@@ -69,8 +78,17 @@ SYNC_MARKS: Final = frozenset(
         DEPENDS_ON_ORIGIN_ANNOTATION,
         OWNER_ANNOTATION,
         SYNC_LABEL,
+        SYNC_NAMESPACE_LABEL,
     }
 )
+
+# On an object that was there before its release took it over: that release's namespace and name, and the revision that
+# took it ("apps/redis.v2"); of what was another release's own also which ("apps/redis.v2 from apps/old"). As long as no
+# such revision has succeeded, the release does not delete the object.
+TAKEN_OVER_ANNOTATION: Final = "gitsync.dev/taken-over-by"
+# On a HelmRelease: the objects that it no longer holds, could not delete yet, and is to look at again (JSON: by the
+# release that they are marked with, their ids as in status.inventory).
+LEFTOVERS_ANNOTATION: Final = "gitsync.dev/leftovers"
 
 # An object with one of these, valued PRUNE_DISABLED, stays in the cluster when it leaves Git.
 PRUNE_ANNOTATION: Final = "gitsync.dev/prune"
@@ -82,17 +100,9 @@ REQUESTED_AT_ANNOTATION: Final = "reconcile.fluxcd.io/requestedAt"
 FORCE_AT_ANNOTATION: Final = "reconcile.fluxcd.io/forceAt"
 RESET_AT_ANNOTATION: Final = "reconcile.fluxcd.io/resetAt"
 
-#: Label on a ConfigMap or Secret: a change of it reconciles the releases that refer to it.
-WATCH_LABEL: Final = "reconcile.fluxcd.io/watch"
-WATCH_ENABLED: Final = "Enabled"
-
 #: Label or annotation by which an object opts out of drift detection, valued DRIFT_DETECTION_DISABLED.
 DRIFT_DETECTION_KEY: Final = f"{HELM_GROUP}/driftDetection"
 DRIFT_DETECTION_DISABLED: Final = "disabled"
-
-#: Labels by which Flux marks the objects of a release; ours carry them too.
-RELEASE_NAME_LABEL: Final = f"{HELM_GROUP}/name"
-RELEASE_NAMESPACE_LABEL: Final = f"{HELM_GROUP}/namespace"
 
 # Condition types.
 READY: Final = "Ready"
@@ -100,11 +110,13 @@ RELEASED: Final = "Released"
 TEST_SUCCESS: Final = "TestSuccess"
 REMEDIATED: Final = "Remediated"
 RECONCILING: Final = "Reconciling"
+HEALTHY: Final = "Healthy"
 STALLED: Final = "Stalled"
 #: True while a release that is only warned of has drifted; gitsync's own.
 DRIFTED: Final = "Drifted"
 ARTIFACT_IN_STORAGE: Final = "ArtifactInStorage"
 FETCH_FAILED: Final = "FetchFailed"
+INCLUDE_UNAVAILABLE: Final = "IncludeUnavailable"
 
 # Condition statuses.
 TRUE: Final = "True"
@@ -112,9 +124,7 @@ FALSE: Final = "False"
 UNKNOWN: Final = "Unknown"
 
 # Reasons of a HelmRelease's conditions.
-INSTALL_SUCCEEDED: Final = "InstallSucceeded"
 INSTALL_FAILED: Final = "InstallFailed"
-UPGRADE_SUCCEEDED: Final = "UpgradeSucceeded"
 UPGRADE_FAILED: Final = "UpgradeFailed"
 TEST_SUCCEEDED: Final = "TestSucceeded"
 TEST_FAILED: Final = "TestFailed"
@@ -124,6 +134,8 @@ UNINSTALL_SUCCEEDED: Final = "UninstallSucceeded"
 UNINSTALL_FAILED: Final = "UninstallFailed"
 ARTIFACT_FAILED: Final = "ArtifactFailed"
 DEPENDENCY_NOT_READY: Final = "DependencyNotReady"
+#: A kind of an object of the release is not served, and a definition has to bring it first; gitsync's own.
+KIND_NOT_SERVED: Final = "KindNotServed"
 SOURCE_NOT_READY: Final = "SourceNotReady"
 VALUES_ERROR: Final = "ValuesError"
 #: An object of the release is somebody else's, who goes on wanting it; gitsync's own.
@@ -135,8 +147,13 @@ RELEASE_CHANGED: Final = "ReleaseChanged"
 RETRIES_EXCEEDED: Final = "RetriesExceeded"
 REST_CLIENT_ERROR: Final = "RESTClientError"
 ACCESS_DENIED: Final = "AccessDenied"
-RECONCILIATION_SUCCEEDED: Final = "ReconciliationSucceeded"
 RECONCILIATION_FAILED: Final = "ReconciliationFailed"
+
+# Reasons of a Kustomization's conditions.
+RECONCILIATION_SUCCEEDED: Final = "ReconciliationSucceeded"
+BUILD_FAILED: Final = "BuildFailed"
+HEALTH_CHECK_FAILED: Final = "HealthCheckFailed"
+PRUNE_FAILED: Final = "PruneFailed"
 
 # Reasons that several kinds share.
 PROGRESSING: Final = "Progressing"
@@ -150,3 +167,23 @@ DEPENDENCY_MISSING: Final = "DependencyMissing"
 
 # Reasons of a HelmRepository's conditions.
 INDEXATION_FAILED: Final = "IndexationFailed"
+# Reasons of a GitRepository's conditions.
+GIT_OPERATION_FAILED: Final = "GitOperationFailed"
+NO_ARTIFACT: Final = "NoArtifact"
+# Reasons of an OCIRepository's conditions.
+URL_INVALID: Final = "URLInvalid"
+AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
+OCI_PULL_FAILED: Final = "OCIArtifactPullFailed"
+OCI_LAYER_FAILED: Final = "OCIArtifactLayerOperationFailed"
+#: A field is set that gitsync does not honour and may not pass over; gitsync's own.
+NOT_SUPPORTED: Final = "NotSupported"
+
+
+def sync_name(namespace: str, name: str) -> str:
+    """A sync as messages and claims name it: ``namespace/name``."""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def sync_of(labels: Mapping[str, str]) -> str:
+    """The sync that has applied an object, by its labels; the name alone when gitsync 0.1 did, "" when none has."""
+    return sync_name(labels.get(SYNC_NAMESPACE_LABEL, ""), labels.get(SYNC_LABEL, ""))

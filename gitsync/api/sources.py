@@ -46,7 +46,16 @@ class AccessFrom(ApiModel):
     namespace_selectors: Items[NamespaceSelector] = Field(description="Namespaces that may refer to this.")
 
 
-class HelmRepositorySpec(ApiModel):
+class _SourceSpec(ApiModel):
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the Secrets that the source cannot be read without, of its own namespace."""
+        fields = ("secret_ref", "cert_secret_ref", "proxy_secret_ref")
+        named = (getattr(self, name, None) for name in fields)
+        return tuple(reference.name for reference in named if reference is not None)
+
+
+class HelmRepositorySpec(_SourceSpec):
     """A Helm repository: an index over HTTP, or a registry."""
 
     url: Annotated[str, Field(pattern=_HELM_URL)] = Field(description="http(s):// or oci:// address.")
@@ -63,7 +72,7 @@ class HelmRepositorySpec(ApiModel):
 
 
 class GitReference(ApiModel):
-    """What to check out; a later field wins over an earlier one."""
+    """Which commit; a later field wins over an earlier one."""
 
     branch: str = Field("", description="A branch; master when nothing is set.")
     tag: str = Field("", description="A tag.")
@@ -87,7 +96,7 @@ class GitInclude(ApiModel):
     to_path: str = Field("", description="Where to put it; a folder of the repository's name when unset.")
 
 
-class GitRepositorySpec(ApiModel):
+class GitRepositorySpec(_SourceSpec):
     """A Git repository."""
 
     model_config = cel_rule(
@@ -131,7 +140,7 @@ class LayerSelector(ApiModel):
     operation: Literal["extract", "copy"] | None = Field(None, description="extract (default) or copy.")
 
 
-class OCIRepositorySpec(ApiModel):
+class OCIRepositorySpec(_SourceSpec):
     """An artifact in a registry."""
 
     url: Annotated[str, Field(pattern=_OCI_URL)] = Field(description="oci:// address.")
@@ -187,20 +196,20 @@ class HelmRepository(_Source):
 
     @cached_property
     def status(self) -> HelmRepositoryStatus:
-        """The status, typed; everything unset when there is none. Raises: FieldErrors."""
-        return HelmRepositoryStatus.parse(self.manifest.get("status"))
+        """The status, typed; everything unset when there is none."""
+        return HelmRepositoryStatus.read(self.manifest.get("status"))
 
 
 class GitRepository(_Source):
-    """A Git repository that charts are taken from."""
+    """A Git repository, or a part of one, that charts are taken from."""
 
     kind: Literal["GitRepository"]
     spec: GitRepositorySpec
 
     @cached_property
     def status(self) -> GitRepositoryStatus:
-        """The status, typed; everything unset when there is none. Raises: FieldErrors."""
-        return GitRepositoryStatus.parse(self.manifest.get("status"))
+        """The status, typed; everything unset when there is none."""
+        return GitRepositoryStatus.read(self.manifest.get("status"))
 
 
 class OCIRepository(_Source):
@@ -213,8 +222,8 @@ class OCIRepository(_Source):
 
     @cached_property
     def status(self) -> OCIRepositoryStatus:
-        """The status, typed; everything unset when there is none. Raises: FieldErrors."""
-        return OCIRepositoryStatus.parse(self.manifest.get("status"))
+        """The status, typed; everything unset when there is none."""
+        return OCIRepositoryStatus.read(self.manifest.get("status"))
 
 
 class HelmChart(_Source):
@@ -225,5 +234,5 @@ class HelmChart(_Source):
 
     @cached_property
     def status(self) -> HelmChartStatus:
-        """The status, typed; everything unset when there is none. Raises: FieldErrors."""
-        return HelmChartStatus.parse(self.manifest.get("status"))
+        """The status, typed; everything unset when there is none."""
+        return HelmChartStatus.read(self.manifest.get("status"))

@@ -4,39 +4,61 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
-from gitsync.api.fields import ApiModel, Items, StringMap, explain
-from gitsync.errors import FieldErrors
+from gitsync.api.fields import ApiModel, Items, StringMap, camel_case
 
 _REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 _TYPE = (
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
 )
 
+ConditionStatus = Literal["True", "False", "Unknown"]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
-class StatusModel(ApiModel):
+def _merge_patch(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch from one to the other, in which what stays is given again."""
+    patch: dict[str, Any] = dict.fromkeys(before.keys() - after.keys())
+    for name, value in after.items():
+        was = before.get(name)
+        patch[name] = _merge_patch(was, value) if isinstance(was, dict) and isinstance(value, dict) else value
+    return patch
+
+
+class StatusPart(ApiModel):
+    """Base of what a status is made of. gitsync makes these itself, by the names of the fields here."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+
+class StatusModel(StatusPart):
     """Base of the statuses."""
 
     @classmethod
-    def parse(cls, status: dict[str, Any] | None) -> Self:
-        """The typed form of a manifest's ``status``.
-
-        Raises: FieldErrors when it cannot be read.
-        """
+    def read(cls, status: object) -> Self:
+        """The typed form of a manifest's ``status``. A field that cannot be read is taken for unset: a status that
+        somebody has edited by hand never keeps an object from being reconciled."""
+        fields = status if isinstance(status, dict) else {}
         try:
-            return cls.model_validate(status or {})
+            return cls.model_validate(fields)
         except ValidationError as error:
-            raise FieldErrors([explain(detail) for detail in error.errors(include_url=False)]) from None
+            bad = {detail["loc"][0] for detail in error.errors(include_url=False, include_input=False)}
+            return cls.model_validate({name: value for name, value in fields.items() if name not in bad})
+
+    def patch_from(self, old: Self) -> dict[str, Any]:
+        """The JSON merge patch that makes ``old`` this one; {} when they are equal. Fields of the manifest that are not
+        in the model stay as they are."""
+        changed = {name for name in type(self).model_fields if getattr(self, name) != getattr(old, name)}
+        before, after = (item.model_dump(include=changed, by_alias=True, exclude_defaults=True) for item in (old, self))
+        return dict.fromkeys(map(camel_case, changed)) | _merge_patch(before, after)
 
 
-class ConditionModel(ApiModel):
+class Condition(StatusPart):
     """Kubernetes' metav1.Condition."""
 
     type: Annotated[str, Field(max_length=316, pattern=_TYPE)] = Field(description="What is judged.")
-    status: Literal["True", "False", "Unknown"] = Field(description="The judgement.")
+    status: ConditionStatus = Field(description="The judgement.")
     observed_generation: Annotated[int, Field(ge=0)] = Field(0, description="The generation that was judged.")
     last_transition_time: Time = Field(description="When the status last changed.")
     reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=_REASON)] = Field(
@@ -45,7 +67,7 @@ class ConditionModel(ApiModel):
     message: Annotated[str, Field(max_length=32768)] = Field(description="Why, for people.")
 
 
-class HookRun(ApiModel):
+class HookRun(StatusPart):
     """How a test hook went."""
 
     last_started: Time = Field("", description="When it was started.")
@@ -53,7 +75,7 @@ class HookRun(ApiModel):
     phase: str = Field("", description="Unknown, Running, Succeeded or Failed.")
 
 
-class Snapshot(ApiModel):
+class Snapshot(StatusPart):
     """One revision of a release, as it was recorded."""
 
     api_version: str = Field("", description="How the digest was calculated.")
@@ -74,15 +96,15 @@ class Snapshot(ApiModel):
     action: str = Field("", description="The action that brought this revision about.")
 
 
-class ResourceRef(ApiModel):
-    """An object of the release."""
+class ResourceRef(StatusPart):
+    """An object of the release, or of the Kustomization."""
 
     id: str = Field(description="<namespace>_<name>_<group>_<kind>.")
     v: str = Field(description="API version of the kind.")
 
 
-class ResourceInventory(ApiModel):
-    """The objects of the release: CRDs too, hooks not."""
+class ResourceInventory(StatusPart):
+    """The objects of the release (CRDs too, hooks not), or of the Kustomization."""
 
     entries: Items[ResourceRef] = Field(description="The objects.")
 
@@ -91,7 +113,7 @@ class SourceStatus(StatusModel):
     """What every kind's status has."""
 
     observed_generation: int = Field(0, description="The generation last dealt with.")
-    conditions: Items[ConditionModel] = Field((), description="The judgements.")
+    conditions: Items[Condition] = Field((), description="The judgements.")
     last_handled_reconcile_at: str = Field("", description="The last requestedAt that was dealt with.")
 
 
@@ -123,7 +145,7 @@ class HelmReleaseStatus(SourceStatus):
     last_handled_commit: str = Field("", description="The Git commit last dealt with; gitsync's own field.")
 
 
-class Artifact(ApiModel):
+class Artifact(StatusPart):
     """What was last read from a source."""
 
     path: str = Field("", description="Path of the artifact in its store.")
@@ -169,3 +191,14 @@ class GitRepositoryStatus(HelmRepositoryStatus):
     observed_include: Items[dict[str, Any]] = Field((), description="The includes in use.")
     observed_sparse_checkout: Items[str] = Field((), description="The directories in use.")
     source_verification_mode: str = Field("", description="What was verified.")
+
+
+class KustomizationStatus(SourceStatus):
+    """How the Kustomization is."""
+
+    last_applied_revision: str = Field("", description="The revision last applied, and healthy if that was waited for.")
+    last_applied_origin_revision: str = Field("", description="The commit that an OCI artifact was made of.")
+    last_attempted_revision: str = Field("", description="The revision last tried.")
+    last_applied_digest: str = Field("", description="Checksum of the objects last applied; gitsync's own field.")
+    inventory: ResourceInventory | None = Field(None, description="The objects that are there for it.")
+    history: Items[dict[str, Any]] = Field((), description="What Flux has noted of past builds.")

@@ -13,7 +13,7 @@ from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
 from gitsync.diff.secret import folded, is_core_secret
-from gitsync.errors import Forbidden, Invalid, NotFound
+from gitsync.errors import AlreadyExists, Forbidden, Invalid, NotFound
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -22,15 +22,18 @@ log = structlog.get_logger(__name__)
 
 #: Seconds to wait for an object that is on its way out before applying its successor.
 GONE_TIMEOUT = 60.0
+#: How often an object that comes and goes is looked at anew.
+_ATTEMPTS = 5
 #: The status by which the API server refuses an object that it can read.
 _REFUSED = 422
 
 
 class Applied(NamedTuple):
-    """The API server's answer, and whose fields were taken over."""
+    """The API server's answer, whose fields were taken over, and whether there was no such object before."""
 
     object: Manifest
     taken_from: tuple[str, ...] = ()
+    created: bool = False
 
 
 class Applier:
@@ -77,6 +80,33 @@ class Applier:
             applied = await self.send(manifest, None)
         return applied
 
+    async def apply_new(
+        self, manifest: Manifest, adapted: Callable[[Manifest, Manifest], Manifest], *, expected: bool = False
+    ) -> Applied:
+        """Apply one object of which it has to be known whether it is there already: one that is, is applied as
+        ``adapted(manifest, live)``. The API server says so, in the apply itself; asked beforehand, which costs a
+        request, only where it is ``expected`` to be there.
+
+        Raises: as ``apply_over``.
+        """
+        key = ObjectKey.of(manifest)
+        live = await self._cluster.find(key) if expected else None
+        for _ in range(_ATTEMPTS):
+            if live is None:
+                try:
+                    answer = await self._cluster.apply(storable(manifest), manager=self._manager, new=True)
+                    return Applied(answer, created=True)
+                except (AlreadyExists, Invalid) as error:  # invalid perhaps only together with what is there
+                    live = await self._cluster.find(key)
+                    if live is None and isinstance(error, Invalid):
+                        raise
+            elif "deletionTimestamp" in live["metadata"]:
+                await wait_deleted(self._cluster, [key], GONE_TIMEOUT)
+                live = None
+            else:
+                break
+        return await self.apply_over(adapted(manifest, live) if live else manifest, live)
+
     async def send(self, manifest: Manifest, live: Manifest | None) -> Applied:
         """Apply one object at once. What comes out may be on its way to be deleted: then the apply is lost with it.
 
@@ -89,8 +119,14 @@ class Applier:
         """
         manifest = storable(manifest)
         taken = await self._take_over(manifest, live) if live is not None else ()
+        created = False
+
+        def on_create() -> None:
+            nonlocal created
+            created = True
+
         try:
-            answer = await self._cluster.apply(manifest, manager=self._manager)
+            answer = await self._cluster.apply(manifest, manager=self._manager, on_create=on_create)
         except Invalid as error:
             # Perhaps only together with what somebody else wrote: of some fields, an object may have but one.
             found = await self._take_over(manifest, None) if error.status == _REFUSED else ()
@@ -99,11 +135,11 @@ class Applier:
             taken += found
             answer = await self._cluster.apply(manifest, manager=self._manager)
         if "deletionTimestamp" in answer["metadata"]:
-            return Applied(answer, taken)
+            return Applied(answer, taken, created)
         if found := await self._take_over(manifest, answer):
             taken += found
             answer = await self._cluster.apply(manifest, manager=self._manager)
-        return Applied(answer, taken)
+        return Applied(answer, taken, created)
 
     async def dry_run(self, manifest: Manifest) -> Manifest:
         """What applying one object would make of it; changes nothing. Costs one request more where fields would go

@@ -5,15 +5,15 @@ The way from there to server-side apply is that of all fields that something els
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import SYNC_MARKS
 from gitsync.apply.applier import GONE_TIMEOUT
 from gitsync.apply.delete import wait_deleted
+from gitsync.apply.ownership import marks_of
 from gitsync.diff import merge_patch
 from gitsync.errors import AlreadyExists
 
@@ -28,13 +28,23 @@ _DROPPED = "unknown field"
 
 class ClientSide:
     """Creates and patches objects as ``manager``. ``earlier`` are the manifests that revisions before this one had of
-    an object: what they named and the new one does not is taken away.
+    an object: what they named and the new one does not is taken away. One that is there already is patched to be as
+    ``adapted(manifest, live)``.
     """
 
-    def __init__(self, cluster: Cluster, manager: str, earlier: Mapping[ObjectKey, Sequence[Manifest]]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        manager: str,
+        earlier: Mapping[ObjectKey, Sequence[Manifest]],
+        adapted: Callable[[Manifest, Manifest], Manifest] = lambda manifest, _: manifest,
+    ) -> None:
         self._cluster = cluster
         self._manager = manager
         self._earlier = earlier
+        #: What it has created.
+        self.created: set[ObjectKey] = set()
+        self._adapted = adapted
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """Create an object, or patch the one that is there; two requests, or one when there is nothing to change.
@@ -49,10 +59,13 @@ class ClientSide:
             live = None
         if live is None:
             try:
-                return await self._cluster.create(manifest, manager=self._manager, warn=lambda text: _warn(key, text))
+                made = await self._cluster.create(manifest, manager=self._manager, warn=lambda text: _warn(key, text))
+                self.created.add(key)
+                return made
             except AlreadyExists:  # made by somebody else just now
                 live = await self._cluster.get(key, version=version)
-        earlier = [*self._earlier.get(key, ()), *_marks(live)]
+        manifest = self._adapted(manifest, live)
+        earlier = _with_marks(self._earlier.get(key, ()), live)
         patch_type, patch = merge_patch(earlier, manifest, live)
         if not patch:
             return live
@@ -66,16 +79,16 @@ class ClientSide:
         )
 
 
-def _marks(live: Manifest) -> list[Manifest]:
-    """What a sync has marked an object as its own with, as an earlier manifest of an object that comes from Git into a
-    chart.
-    """
-    metadata = {
-        field: marks
-        for field in ("annotations", "labels")
-        if (marks := {name: value for name, value in (live["metadata"].get(field) or {}).items() if name in SYNC_MARKS})
-    }
-    return [{"metadata": metadata}] if metadata else []
+def _with_marks(earlier: Sequence[Manifest], live: Manifest) -> list[Manifest]:
+    """Earlier manifests, as if the newest had all marks that are on the object: those that are not given again go."""
+    marks = marks_of(live)
+    if not earlier or not marks:
+        return [*earlier, *marks]
+    *older, newest = earlier
+    metadata = dict(newest.get("metadata") or {})
+    for field, found in marks[0]["metadata"].items():
+        metadata[field] = {**(metadata.get(field) or {}), **found}
+    return [*older, {**newest, "metadata": metadata}]
 
 
 def _warn(key: ObjectKey, text: str) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.claims import Claimant
-from gitsync.errors import Conflict, KindUnknown, NotReadyInTime
+from gitsync.api.names import FIELD_MANAGER
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.ownership import without_marks
+from gitsync.errors import KindUnknown, NotFound, NotReadyInTime
 from gitsync.health import assess
 from gitsync.runtime.progress import SILENCE, report
 
@@ -25,8 +28,17 @@ Propagation = Literal["Background", "Foreground", "Orphan"]
 WantedBy = Callable[[Collection[ObjectKey]], Awaitable[Mapping[ObjectKey, Claimant]]]
 #: Whether a live object is the deleter's own, by what is written on it now.
 IsOurs = Callable[[Manifest], bool]
+#: Why a live object of the deleter's own stays all the same; "" when it may go.
+WhyKept = Callable[[Manifest], str]
+#: Seconds for a HelmRelease to be uninstalled that wants something inside of what is deleted with it.
+FIRST_TIMEOUT = 300.0
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
+
+
+def nothing_keeps(live: Manifest) -> str:
+    """For objects that go whatever they are."""
+    return ""
 
 
 async def nobody(keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
@@ -36,20 +48,27 @@ async def nobody(keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
 
 @dataclass(frozen=True)
 class Deletion:
-    """What came of it: what was deleted; what stays because somebody else wants it, or because it is not ours; what was
-    gone already; whose kind is not served any more, so that there can be none of it."""
+    """What came of it: what was deleted; what stays because somebody else wants it, who may have taken it already,
+    because it is not ours, or although it is (``kept``, with why); what was gone already; whose kind is not served any
+    more, so that there can be none of it."""
 
     deleted: tuple[ObjectKey, ...] = ()
     handed_over: Mapping[ObjectKey, Claimant] = field(default_factory=dict)
+    taken: Mapping[ObjectKey, Claimant] = field(default_factory=dict)
     foreign: tuple[ObjectKey, ...] = ()
     gone: tuple[ObjectKey, ...] = ()
     unserved: tuple[ObjectKey, ...] = ()
+    kept: Mapping[ObjectKey, str] = field(default_factory=dict)
 
     def log(self, log: FilteringBoundLogger) -> None:
-        """One line for each object that goes to somebody else, and one for the kinds that are gone."""
+        """One line for each object that stays or goes to somebody else, and one for the kinds that are gone."""
+        for key, why in self.kept.items():
+            log.info("object kept", object=str(key), why=why)
         for key, claimant in self.handed_over.items():
-            if claimant.doubt:
-                log.warning("object kept", object=str(key), why=f"{claimant} may want it: {claimant.doubt}")
+            if claimant.why_kept:
+                log.info("object kept", object=str(key), why=claimant.why_kept)
+            elif claimant.doubt:
+                log.warning("object kept", object=str(key), why=claimant.may_want_it)
             else:
                 log.info("object handed over", object=str(key), to=str(claimant))
         if self.unserved:
@@ -63,63 +82,128 @@ async def delete_objects(
     is_ours: IsOurs,
     wanted_by: WantedBy = nobody,
     propagation: Propagation = "Background",
+    why_kept: WhyKept = nothing_keeps,
+    *,
+    dry_run: bool = False,
 ) -> Deletion:
-    """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment and nobody
-    else wants it. Does not wait until they are gone: see ``wait_deleted``.
+    """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment, nobody
+    else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. ``dry_run``: only say
+    what would come of it.
 
     What is read is what is deleted: uid and resourceVersion are preconditions, and an object that was written to in
     between is looked at again. Raises: ApiError, ClusterUnavailable, after those of the same kind have been tried.
     """
     wanted = await wanted_by(keys) if keys else {}
-    outcomes: dict[ObjectKey, str] = {}
-    for _, same_kind in groupby([key for key in keys if key not in wanted], key=lambda key: key[:2]):
-        batch = list(same_kind)
-        answers = await asyncio.gather(
-            *(_delete(cluster, key, is_ours, propagation) for key in batch), return_exceptions=True
-        )
-        for key, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            outcomes[key] = answer
+    deleter = _Deleter(cluster, is_ours, why_kept, propagation, dry_run)
+    outcomes: dict[ObjectKey, _Outcome] = {}
+    while first := _first_to_go([key for key in keys if key not in outcomes], wanted):
+        outcomes |= await deleter.delete(first)
+        # One that stays goes on wanting what is inside.
+        going = [key for key in first if outcomes[key][0] in ("deleted", "gone")]
+        if dry_run:
+            wanted = _without(wanted, going)
+        elif going:
+            await wait_deleted(cluster, going, FIRST_TIMEOUT)
+            wanted = await wanted_by([key for key in keys if key not in outcomes])
+    outcomes |= await deleter.delete([key for key in keys if key not in wanted and key not in outcomes])
 
     def having(outcome: str) -> tuple[ObjectKey, ...]:
-        return tuple(key for key, found in outcomes.items() if found == outcome)
+        return tuple(key for key, (found, _) in outcomes.items() if found == outcome)
 
+    present = await find_all(cluster, wanted)
+    ours = {key for key, live in present.items() if is_ours(live)}
+    if not dry_run:
+        await give_up(cluster, [key for key in sorted(ours) if wanted[key].unowned], is_ours)
     return Deletion(
         having("deleted"),
-        await _present(cluster, wanted, is_ours),
+        {key: wanted[key] for key in present if key in ours},
+        {key: wanted[key] for key in present if key not in ours},
         having("foreign"),
         having("gone"),
         having("unserved"),
+        {key: why for key, (found, why) in outcomes.items() if found == "kept"},
     )
 
 
-async def _present(
-    cluster: Cluster, wanted: Mapping[ObjectKey, Claimant], is_ours: IsOurs
-) -> dict[ObjectKey, Claimant]:
-    """Those that are there and still ours: what somebody has taken already is not handed over once more."""
-    found = await find_all(cluster, wanted)
-    return {key: wanted[key] for key, live in found.items() if is_ours(live)}
+def _first_to_go(keys: Iterable[ObjectKey], wanted: Mapping[ObjectKey, Claimant]) -> list[ObjectKey]:
+    """Of objects to delete, those that want something inside of another: a HelmRelease that goes with a Namespace. When
+    they are gone they want nothing any more."""
+    holders = {(claimant.kind, claimant.name) for claimant in wanted.values() if claimant.inside is not None}
+    return [key for key in keys if key not in wanted and (key.kind, key.namespaced_name) in holders]
 
 
-async def _delete(cluster: Cluster, key: ObjectKey, is_ours: IsOurs, propagation: Propagation) -> str:
-    attempts = 0
-    while True:
-        try:
-            live = await cluster.find(key)
+def _without(wanted: Mapping[ObjectKey, Claimant], gone: Iterable[ObjectKey]) -> dict[ObjectKey, Claimant]:
+    """What is still wanted when these, which want something inside of it, are gone."""
+    holders = {(key.kind, key.namespaced_name) for key in gone}
+    return {
+        key: claimant
+        for key, claimant in wanted.items()
+        if claimant.inside is None or (claimant.kind, claimant.name) not in holders
+    }
+
+
+async def give_up(cluster: Cluster, keys: Iterable[ObjectKey], is_ours: IsOurs) -> None:
+    """Take the marks off objects that nobody is the owner of from now on, as far as they are still ours.
+
+    Raises: ApiError, ClusterUnavailable.
+    """
+    from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
+
+    async def attempt(key: ObjectKey) -> None:
+        live = await cluster.find(key)
+        if live is not None and is_ours(live):
+            await cluster.patch(key, without_marks(live), manager=FIELD_MANAGER)
+
+    for key in keys:
+        with suppress(NotFound):
+            await retry_on_conflict(partial(attempt, key), attempts=_ATTEMPTS)
+
+
+#: What became of an object, and why it was kept.
+_Outcome = tuple[Literal["deleted", "foreign", "kept", "gone", "unserved"], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleter:
+    cluster: Cluster
+    is_ours: IsOurs
+    why_kept: WhyKept
+    propagation: Propagation
+    dry_run: bool
+
+    async def delete(self, keys: Sequence[ObjectKey]) -> dict[ObjectKey, _Outcome]:
+        """Those of one kind at once; what goes wrong is raised when all of them have been tried."""
+        outcomes: dict[ObjectKey, _Outcome] = {}
+        for _, same_kind in groupby(keys, key=lambda key: key[:2]):
+            batch = list(same_kind)
+            answers = await asyncio.gather(*(self._one(key) for key in batch), return_exceptions=True)
+            for key, answer in zip(batch, answers, strict=True):
+                if isinstance(answer, BaseException):
+                    raise answer
+                outcomes[key] = answer
+        return outcomes
+
+    async def _one(self, key: ObjectKey) -> _Outcome:
+        from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
+
+        async def attempt() -> _Outcome:
+            live = await self.cluster.find(key)
             if live is None:
-                return "gone"
-            if not is_ours(live):
-                return "foreign"
-            uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
-            await cluster.delete(key, propagation=propagation, uid=uid, resource_version=version)
-            return "deleted"
+                return "gone", ""
+            if not self.is_ours(live):
+                return "foreign", ""
+            if why := self.why_kept(live):
+                return "kept", why
+            if not self.dry_run:
+                uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
+                if not await self.cluster.delete(key, propagation=self.propagation, uid=uid, resource_version=version):
+                    return await attempt()  # somebody else was faster; there may be another one of its name by now
+            return "deleted", ""
+
+        try:
+            return await retry_on_conflict(attempt, attempts=_ATTEMPTS)
         except KindUnknown:
-            return "unserved"
-        except Conflict:
-            attempts += 1
-            if attempts == _ATTEMPTS:
-                raise
+            return "unserved", ""
 
 
 async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest]:

@@ -13,8 +13,10 @@ from gitsync.errors import Forbidden, KindUnknown, NotFound
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
 
-#: From so many objects of one kind on, one list is cheaper than a get each.
+#: From so many objects of one kind on, one list of those that a sync has is cheaper than a get each; and from so many
+#: that none has had, one of all that syncs have.
 LIST_FROM = 5
+LIST_ALL_FROM = 50
 CONCURRENT_READS = 16
 
 
@@ -27,36 +29,42 @@ class LiveReader:
         self._slots = asyncio.Semaphore(CONCURRENT_READS)
 
     async def read(
-        self, keys: Iterable[ObjectKey], new: Collection[ObjectKey] = ()
+        self, keys: Iterable[ObjectKey], new: Collection[ObjectKey] = (), labels: str = SYNC_LABEL
     ) -> dict[ObjectKey, Manifest | None]:
         """Each of these objects; None when it is not there, nothing serves its kind yet, or we may not read it (then
-        applying it fails, and says so about this one object).
+        applying it fails, and says so about this one object). ``labels`` select what the sync has applied.
 
-        Those in ``new`` have never been applied by this sync: where a list of all that any sync has applied does not
-        name them, they are taken as not there, rather than asked for one by one. Applying finds out.
+        Those in ``new`` have never been applied by this sync: where they are many, and a list of all that any sync has
+        applied does not name them, they are taken as not there, rather than asked for one by one. Applying finds out.
         """
         scopes: dict[tuple[str, str, str], list[ObjectKey]] = {}
         for key in keys:
             scopes.setdefault(self._cluster.scope_of(key), []).append(key)
         found: dict[ObjectKey, Manifest | None] = {}
-        for part in await asyncio.gather(*(self._scope(scope, wanted, new) for scope, wanted in scopes.items())):
+        for part in await asyncio.gather(
+            *(self._scope(scope, wanted, new, labels) for scope, wanted in scopes.items())
+        ):
             found |= part
         return found
 
     async def _scope(
-        self, scope: tuple[str, str, str], keys: list[ObjectKey], new: Collection[ObjectKey]
+        self, scope: tuple[str, str, str], keys: list[ObjectKey], new: Collection[ObjectKey], labels: str
     ) -> dict[ObjectKey, Manifest | None]:
         group, kind, namespace = scope
         if (watch := self._watched.get((group, kind))) is not None:
             return {key: watch.get(key) for key in keys}
         found: dict[ObjectKey, Manifest | None] = {}
-        if len(keys) >= LIST_FROM:
+        wanted = set(keys)
+        unknown = wanted.intersection(new)
+        lists_all = len(unknown) >= LIST_ALL_FROM
+        if lists_all or len(keys) - len(unknown) >= LIST_FROM:
             try:
-                listed = await self._cluster.list(group, kind, namespace=namespace, labels=SYNC_LABEL)
+                listed = await self._cluster.list(
+                    group, kind, namespace=namespace, labels=SYNC_LABEL if lists_all else labels
+                )
             except (KindUnknown, NotFound, Forbidden):
                 return dict.fromkeys(keys)
-            wanted = set(keys)
-            found = dict.fromkeys(wanted.intersection(new))
+            found = dict.fromkeys(unknown) if lists_all else {}
             found |= {key: item for item in listed if (key := ObjectKey.of(item)) in wanted}
         # An object without the label may be there all the same: somebody took it off.
         missing = [key for key in keys if key not in found]

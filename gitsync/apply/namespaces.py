@@ -21,14 +21,19 @@ async def fill_namespaces(cluster: Cluster, manifests: Iterable[Manifest], names
     filled = []
     for manifest in manifests:
         resource = await cluster.resource(group_of(manifest["apiVersion"]), manifest["kind"])
-        named = (manifest.get("metadata") or {}).get("namespace")
-        if resource.namespaced and not named:
-            manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
-        elif not resource.namespaced and named:
-            rest = {key: value for key, value in manifest["metadata"].items() if key != "namespace"}
-            manifest = {**manifest, "metadata": rest}
-        filled.append(manifest)
+        filled.append(in_namespace(manifest, namespace, namespaced=resource.namespaced))
     return filled
+
+
+def in_namespace(manifest: Manifest, namespace: str, *, namespaced: bool) -> Manifest:
+    """An object in the namespace that it comes into: its own, else this one; in none if its kind has none. Pure."""
+    metadata = manifest.get("metadata") or {}
+    named = metadata.get("namespace")
+    if namespaced and not named:
+        return {**manifest, "metadata": {**metadata, "namespace": namespace}}
+    if not namespaced and named:
+        return {**manifest, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
+    return manifest
 
 
 async def served(cluster: Cluster, manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitsync.api.identity import Manifest
-from gitsync.api.names import OWNER_ANNOTATION
+from gitsync.api.names import OWNER_ANNOTATION, SYNC_MARKS, TAKEN_OVER_ANNOTATION
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 #: Selects what Helm (or gitsync in its stead) manages: Helm puts this label on every object since 3.2.
@@ -11,6 +11,10 @@ HELM_OBJECTS = f"{MANAGED_BY}=Helm"
 RELEASE_NAME = "meta.helm.sh/release-name"
 RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 RESOURCE_POLICY = "helm.sh/resource-policy"
+KEPT_BY_POLICY = f"its {RESOURCE_POLICY} says keep"
+#: In the note of a take-over, before the release that had the object.
+_FORMER = " from "
+_MARKS = SYNC_MARKS | {RELEASE_NAME, RELEASE_NAMESPACE, TAKEN_OVER_ANNOTATION}
 
 
 def owned(manifest: Manifest, release: str, namespace: str) -> Manifest:
@@ -34,10 +38,64 @@ def belongs_to(live: Manifest, release: str, namespace: str) -> bool:
     return annotations.get(RELEASE_NAME) == release and annotations.get(RELEASE_NAMESPACE) == namespace
 
 
+def release_of(live: Manifest) -> str:
+    """The release that a live object says it is of, as ``namespace/name``; "" when it says none."""
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    name, namespace = annotations.get(RELEASE_NAME), annotations.get(RELEASE_NAMESPACE)
+    return f"{namespace}/{name}" if name and namespace else ""
+
+
+def taken_over(manifest: Manifest, release: str, namespace: str, revision: int, former: str = "") -> Manifest:
+    """The object with a note that it was there before this revision of a release took it over; ``former`` is the
+    release that it was the own of. The input is not changed."""
+    metadata = dict(manifest.get("metadata") or {})
+    note = f"{namespace}/{release}.v{revision}" + (f"{_FORMER}{former}" if former else "")
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), TAKEN_OVER_ANNOTATION: note}
+    return {**manifest, "metadata": metadata}
+
+
+def taken_over_in(live: Manifest, release: str, namespace: str) -> int:
+    """The revision of this release that took a live object over; 0 when nothing says that one did."""
+    whose, _, revision = _note_of(live).partition(_FORMER)[0].rpartition(".v")
+    return int(revision) if whose == f"{namespace}/{release}" and revision.isdecimal() else 0
+
+
+def former_release(live: Manifest) -> str:
+    """The release that a live object is the own of, or was before others took it over, as ``namespace/name``; "" when
+    it was there before any release."""
+    note = _note_of(live)
+    return note.partition(_FORMER)[2] if note else release_of(live)
+
+
+def _note_of(live: Manifest) -> str:
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(TAKEN_OVER_ANNOTATION, ""))
+
+
 def is_marked(live: Manifest) -> bool:
     """Whether a live object says that it is some sync's or some release's."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return OWNER_ANNOTATION in annotations or RELEASE_NAME in annotations
+
+
+def marks_of(live: Manifest) -> list[Manifest]:
+    """All that a live object says of whose it is, as a manifest that had nothing else: an owner that is not given
+    again goes by it. Empty when it says nothing."""
+    metadata = {}
+    for field in ("annotations", "labels"):
+        found = (live["metadata"].get(field) or {}).items()
+        if marks := {name: value for name, value in found if name in _MARKS or (name, value) == (MANAGED_BY, "Helm")}:
+            metadata[field] = marks
+    return [{"metadata": metadata}] if metadata else []
+
+
+def without_marks(live: Manifest) -> Manifest:
+    """The JSON merge patch that takes off all that a live object says of whose it is, if it is still as it was read."""
+    metadata = live["metadata"]
+    patch: Manifest = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    for marks in marks_of(live):
+        patch |= {field: dict.fromkeys(found) for field, found in marks["metadata"].items()}
+    return {"metadata": patch}
 
 
 def kept(manifest: Manifest) -> bool:

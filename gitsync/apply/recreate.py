@@ -1,7 +1,8 @@
 """Changes that Kubernetes allows in a new object only: told in words that help, or made by deleting and creating anew.
 
-``upgrade.force`` and ``rollback.force``. Helm's own force is a PUT, which meets the same refusal, and helm-controller
-passes over it in server-side apply; here it does what its name says.
+``upgrade.force`` and ``rollback.force`` of releases, ``force`` of Kustomizations, the annotation of that name. Helm's
+own force is a PUT, which meets the same refusal, and helm-controller passes over it in server-side apply; here it does
+what its name says.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ _QUOTED = re.compile(r"^(?:Invalid value: .*: |Forbidden: )", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """Whether replacing is ``asked`` for, and by which ``field`` it could be ("" when by none); ``timeout`` is how long
-    an old object may take to go, in seconds.
+    """Whether replacing is ``asked`` for, and by which ``setting`` it could be ("" when by none); ``timeout`` is how
+    long an old object may take to go, in seconds.
     """
 
     asked: bool
-    field: str
+    setting: str
     timeout: float
 
 
@@ -66,7 +67,7 @@ class Recreating:
             key = ObjectKey.of(manifest)
             protected = why_not_replaced(live, manifest)
             if not self._force.asked or protected:
-                raise _refused(error, key, protected, self._force.field) from error
+                raise _refused(error, key, protected, self._force.setting) from error
             log.warning("object is replaced", object=str(key), why=fields_of(error))
         # Foreground: what belongs to the old object goes before the new one begins.
         await self._cluster.delete(key, propagation="Foreground", uid=live["metadata"]["uid"])
@@ -116,11 +117,11 @@ def fields_of(error: ApiError) -> str:
     return "; ".join(f"{field}: {text}" for field, text in complaints) or error.message
 
 
-def _refused(error: Invalid, key: ObjectKey, protected: str, field: str) -> ImmutableField:
+def _refused(error: Invalid, key: ObjectKey, protected: str, setting: str) -> ImmutableField:
     if protected:
         help_ = f"{protected}, so it is never replaced: delete it yourself, or rename it"
-    elif field:
-        help_ = f"set {field}: true to have it replaced (deleted and created anew), or rename it"
+    elif setting:
+        help_ = f"set {setting} to have it replaced (deleted and created anew), or rename it"
     else:
         help_ = "delete it yourself, or rename it"
     return ImmutableField(

@@ -6,15 +6,19 @@ Sync and release wait with the same code. What is ready is decided by gitsync.he
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import defined_kind
 from gitsync.apply.readiness import KSTATUS, Readiness
+from gitsync.apply.served import await_served
+from gitsync.apply.stuckpods import delete_stuck_pods
 from gitsync.errors import MissingRight, NotReadyInTime, ObjectFailed
 from gitsync.health import Health, assess, pods_of
+from gitsync.logs import Once
 from gitsync.runtime.progress import SILENCE, Report, report
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ class WaitFor:
 
     ``labels`` and ``namespace`` select them on the shared watches (all fit), ``timeout`` is in seconds, ``readiness``
     says which of them have to become ready, ``judge`` when those are that no expression judges; ``on_reason`` is told
-    what is waited for whenever that changes, ``on_pods`` is shown a workload that is not ready with its pods.
+    what is waited for whenever that changes.
     """
 
     objects: Mapping[ObjectKey, Manifest]
@@ -42,19 +46,25 @@ class WaitFor:
     namespace: str = ""
     judge: Callable[[Manifest, Sequence[Manifest]], Health] = assess
     on_reason: Report = report
-    on_pods: Callable[[Manifest, list[Manifest]], Awaitable[None]] | None = None
 
 
 async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> None:
-    """Return when every object is ready.
+    """Return when every object is ready, and discovery names the kinds of definitions among them: whoever goes on from
+    here may need those. Pods that keep a StatefulSet from being updated are deleted meanwhile.
 
     Raises: NotReadyInTime at the deadline, ObjectFailed when an object says that it has failed for good, Superseded
     when interrupted, RetryableError when expressions cannot be evaluated; MissingRight when we may list objects and not
     watch them, and at the deadline whatever keeps a watch from seeing them.
     """
     waiting = _Waiting(want)
-    if not waiting.unready:
-        return
+    if waiting.unready:
+        await _watch_until_settled(cluster, want, waiting, interrupt)
+    awaited = [applied for key, applied in want.objects.items() if want.readiness.awaits(key)]
+    if definitions := [applied for applied in awaited if defined_kind(applied) is not None]:
+        await interrupt.guard(await_served(cluster, definitions))
+
+
+async def _watch_until_settled(cluster: Cluster, want: WaitFor, waiting: _Waiting, interrupt: Interrupt) -> None:
     async with AsyncExitStack() as stack:
         for group, kind, namespace in sorted({cluster.scope_of(key) for key in waiting.unready}):
             watch = await stack.enter_async_context(
@@ -73,7 +83,7 @@ class _Waiting:
         self._changed = asyncio.Event()
         self._watches: list[Informer] = []
         self._pods: dict[str, Informer] = {}
-        self._told = ""
+        self._once = Once()
         #: Something happened since the last closer look.
         self._news = True
         self._latest: dict[ObjectKey, Manifest] = {}
@@ -97,9 +107,10 @@ class _Waiting:
         """A watched object changed: look again if it is one of ours."""
         if event.key in self.unready:
             if event.type == "DELETED":
-                self._latest.pop(event.key, None)
                 self._to_ask.pop(event.key, None)
-                self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
+                if not self._has_failed(event.key, event.manifest):
+                    self._latest.pop(event.key, None)
+                    self.unready[event.key] = Health("progressing", "Deleted", "was deleted while being waited for")
             else:
                 self._look(event.key, event.manifest)
             self._news = True
@@ -112,8 +123,19 @@ class _Waiting:
             self._news = True
             self._changed.set()
 
+    def _has_failed(self, key: ObjectKey, leaving: Manifest) -> bool:
+        """Whether an object that goes has failed for good before that: then it has, also when it goes in the same
+        moment (a Job with a time to live), and however late we hear of it."""
+        metadata = {name: value for name, value in leaving["metadata"].items() if name != "deletionTimestamp"}
+        before = {**leaving, "metadata": metadata}
+        if (last := self._want.judge(before, ())).status == "failed":
+            self.unready[key], self._latest[key] = last, before
+        return self.unready[key].status == "failed"
+
     def _look(self, key: ObjectKey, live: Manifest) -> None:
         if older(live, self._want.objects[key]):
+            return
+        if "deletionTimestamp" in live["metadata"] and self._has_failed(key, live):
             return
         self._latest[key] = live
         if self._want.readiness.asks(key):
@@ -157,8 +179,6 @@ class _Waiting:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._want.timeout
         look_at = loop.time() + min(SILENCE, self._want.timeout / 2)
-        interrupted = asyncio.create_task(interrupt.wait())
-        stack.callback(interrupted.cancel)
         while self.unready:
             interrupt.check()
             if self._to_ask and loop.time() < deadline:
@@ -179,7 +199,7 @@ class _Waiting:
                 if self.unready and self.failed() is None:
                     await self._tell()
                 continue
-            await self._next(interrupted, (min(look_at, deadline) if self._news else deadline) - now)
+            await self._next(interrupt, (min(look_at, deadline) if self._news else deadline) - now)
 
     def _complain(self, *, blind: bool) -> None:
         """Raise what a watch has met: that we may not look on, or with ``blind`` whatever keeps us from seeing."""
@@ -190,22 +210,21 @@ class _Waiting:
     async def _tell(self) -> None:
         """Tell the reason when it is another than last time, or was asked for again."""
         reason = self.reason()
-        if reason != self._told:
-            again = await self._want.on_reason(reason)
-            self._told = "" if again else reason
-            self._news = self._news or bool(again)
+        if self._once.is_news("reason", reason) and await self._want.on_reason(reason):
+            self._once.over("reason")
+            self._news = True
 
     async def _look_closer(self, cluster: Cluster, stack: AsyncExitStack) -> None:
         self._news = False
         await self._watch_pods(cluster, stack)
-        await self._show_pods()
+        for key in list(self.unready):
+            if (live := self._latest.get(key)) is not None:
+                await delete_stuck_pods(cluster, live, self._pods_for(key, live), self._once)
 
-    async def _next(self, interrupted: asyncio.Task[None], patience: float) -> None:
-        changed = asyncio.create_task(self._changed.wait())
-        try:
-            await asyncio.wait({changed, interrupted}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            changed.cancel()
+    async def _next(self, interrupt: Interrupt, patience: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await interrupt.guard(self._changed.wait())
         self._changed.clear()
 
     async def _watch_pods(self, cluster: Cluster, stack: AsyncExitStack) -> None:
@@ -218,11 +237,6 @@ class _Waiting:
         for key in list(self.unready):
             if key.namespace in self._pods and key in self._latest:
                 self._look(key, self._latest[key])
-
-    async def _show_pods(self) -> None:
-        for key in list(self.unready):
-            if self._want.on_pods and key in self._latest and (pods := self._pods_for(key, self._latest[key])):
-                await self._want.on_pods(self._latest[key], pods)
 
 
 def older(live: Manifest, applied: Manifest) -> bool:

@@ -1,28 +1,17 @@
-"""The program of the process that evaluates CEL: ``expressions`` starts this file by its path, with ``python -I``.
-
-It reads requests and writes answers, one JSON text a line. ``{"compile": TEXT, "names": [...]}`` is answered with true
-or with what is wrong; ``{"evaluate": TEXT, "variables": {...}}`` with true, false, or why there is neither. It imports
-nothing of gitsync, so that it stays small.
+"""CEL, evaluated: ``expressions`` asks for it in a bounded child process (``gitsync.runtime.child``), never elsewhere.
 
 Expressions are anybody's. The library's evaluator knows no bounds, and its parser overflows the stack on some texts, so
-this process has bounds instead: SIGPROF ends it after CPU_SECONDS of one answer, memory beyond MEMORY is not given.
+the process has bounds instead.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import resource
-import signal
 import sys
 import types
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-#: Of CPU time, for one answer. Real expressions take less than a thousandth of it.
-CPU_SECONDS = 0.5
-MEMORY = 512 * 1024 * 1024
 _KEPT = 256
 #: Names that a macro binds: ``list.exists(item, item > 1)``.
 _BOUND = re.compile(r"\.\s*\w+\(\s*([A-Za-z_]\w*)\s*,")
@@ -30,23 +19,14 @@ _SYNTAX_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
 
 
-def main() -> None:
-    """Serve until there are no more requests."""
-    with suppress(ValueError, OSError):  # macOS has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    engine = Engine()
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-        if "compile" in request:
-            answer = engine.compiles(request["compile"], request["names"])
-        else:
-            answer = engine.evaluate(request["evaluate"], request["variables"])
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+def compile_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
+    """True, or what is wrong with ``text``; see ``Engine.compiles`` for ``names``."""
+    return _engine().compiles(asked["text"], asked["names"]), []
+
+
+def evaluate_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
+    """The boolean that comes out of ``text``, or why none does."""
+    return _engine().evaluate(asked["text"], asked["variables"]), []
 
 
 class Engine:
@@ -100,5 +80,6 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "another type")
 
 
-if __name__ == "__main__":
-    main()
+@lru_cache(maxsize=1)
+def _engine() -> Engine:
+    return Engine()

@@ -1,26 +1,21 @@
 """CEL, evaluated in a process of its own: an expression of a commit can end or stall that one, never gitsync.
 
 The process is started when the first expression is asked for, so that nobody pays for it who has none, and ends with
-its standard input. See ``evaluator`` for its bounds.
+this one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import subprocess  # our own program, no shell
-import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from cachetools import LRUCache
 
 from gitsync.errors import RetryableError
 from gitsync.health import one_line
+from gitsync.runtime.bounded import Bounds, Child, Ended
 
 #: What came of an expression: a boolean, or why there is none.
 Answer = bool | str
@@ -32,10 +27,13 @@ PATIENCE = 30.0
 _KEPT = 512
 #: Characters of an expression that a message quotes.
 _QUOTED = 120
-_EVALUATOR = Path(__file__).with_name("evaluator.py")
-#: The signals that an expression brings upon the process, and what that says about it.
-_TOO_MUCH = {
-    signal.SIGPROF: "takes too long to evaluate",
+_EVALUATOR = "gitsync.cel.evaluator"
+#: Real expressions take less than a thousandth of the time.
+_BOUNDS = Bounds(memory=512 << 20, cpu=0.5, answer=1 << 20)
+#: What an expression brings upon the process, and what that says about it.
+_TOO_MUCH: Mapping[int | str, str] = {
+    "time": "takes too long to evaluate",
+    "memory": "needs too much memory",
     signal.SIGSEGV: "nests too deep",
     signal.SIGBUS: "nests too deep",
     signal.SIGABRT: "needs too much memory",
@@ -46,9 +44,9 @@ class Expressions:
     """Compiles and evaluates. To be closed, or entered: that ends the process."""
 
     def __init__(self) -> None:
-        # One thread: the process answers one request after the other.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cel")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
+        # The process answers one request after the other.
+        self._turn = asyncio.Lock()
         self._compiled: LRUCache[tuple[str, tuple[str, ...]], str] = LRUCache(_KEPT)
         #: Expressions that ended the process, and how: they get no second try.
         self._condemned: LRUCache[str, str] = LRUCache(_KEPT)
@@ -63,14 +61,14 @@ class Expressions:
             return f"has {len(text)} characters; there may be {LONGEST}"
         known = self._compiled.get((text, names))
         if known is None:
-            answer = await self._ask(text, {"compile": text, "names": names})
+            answer = await self._ask("compile_expression", {"text": text, "names": names})
             known = "" if answer is True else str(answer)
             self._compiled[text, names] = known
         return known
 
     async def evaluate(self, text: str, variables: Mapping[str, Any]) -> Answer:
         """The answer to an expression. Raises: RetryableError when there is no telling."""
-        return await self._ask(text, {"evaluate": text, "variables": variables})
+        return await self._ask("evaluate_expression", {"text": text, "variables": variables})
 
     async def __aenter__(self) -> Expressions:
         return self
@@ -80,73 +78,46 @@ class Expressions:
 
     async def close(self) -> None:
         """End the process, and what is being asked of it."""
-        self._kill()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
-        self._thread.shutdown()
+        if self._child is not None:
+            self._child.kill()
+        async with self._turn:
+            await self._end()
 
-    async def _ask(self, text: str, request: Mapping[str, Any]) -> Answer:
-        if (why := self._condemned.get(text)) is not None:
-            return why
+    async def _ask(self, call: str, request: Mapping[str, Any]) -> Answer:
+        text = request["text"]
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, text, request)
+            async with asyncio.timeout(PATIENCE), self._turn:
+                if (why := self._condemned.get(text)) is None:
+                    return await self._exchange(call, request)
+                return why
         except TimeoutError:
-            self._kill()  # which ends the exchange, too
             raise RetryableError(f"no answer from the CEL evaluator within {PATIENCE:g}s") from None
 
-    def _exchange(self, text: str, request: Mapping[str, Any]) -> Answer:
-        """In the thread: one request and its answer."""
+    async def _exchange(self, call: str, request: Mapping[str, Any]) -> Answer:
+        answered = False
         try:
-            process = self._started()
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError as error:
-            self._end()
-            raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error
-        if not line.endswith(b"\n"):
-            why = self._died()
-            self._condemned[text] = why
+            if self._child is None:
+                child = Child(_BOUNDS, [_EVALUATOR])
+                await child.start()
+                self._child = child
+            answer: Answer = (await self._child.ask(f"{_EVALUATOR}:{call}", request))[0]
+            answered = True
+        except Ended as end:
+            if (why := _TOO_MUCH.get(end.limit) or _TOO_MUCH.get(end.signal)) is None:
+                raise RetryableError(f"the CEL evaluator ended with code {end.code}") from None
+            self._condemned[request["text"]] = why
             return why
-        answer: Answer = json.loads(line)
+        except OSError as error:
+            raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error
+        finally:
+            if not answered:  # nor would it be of use to anybody else
+                await self._end()
         return answer
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", _EVALUATOR],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={},
-                start_new_session=True,
-            )
-        return self._process
-
-    def _died(self) -> str:
-        """What the process' end says about the expression that it was at.
-
-        Raises: RetryableError when it says nothing about that.
-        """
-        code = self._end()
-        if -code in _TOO_MUCH:
-            return _TOO_MUCH[signal.Signals(-code)]
-        raise RetryableError(f"the CEL evaluator ended with code {code}")
-
-    def _end(self) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        with suppress(OSError), process:  # what it did not read any more cannot be flushed
-            process.kill()  # too late to change how a process has ended that is at its end
-        return process.wait()
-
-    def _kill(self) -> None:
-        if (process := self._process) is not None:
-            process.kill()
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await asyncio.shield(child.close())
 
 
 def quoted(text: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitsync.charts.hooks import sort_out
-from gitsync.charts.model import Rendered
-from gitsync.charts.objects import sourced_objects
 from gitsync.diff import yaml_lines
+from gitsync.helm.hooks import sort_out
+from gitsync.helm.manifest import sourced_objects
+from gitsync.helm.rendered import Rendered
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

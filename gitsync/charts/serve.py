@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from gitsync.charts import native
 from gitsync.charts.source import archive_from_files
+from gitsync.helm import archive, native
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -70,9 +70,7 @@ class ChartServer:
         for source in charts:
             data = source if isinstance(source, bytes) else archive_from_files(files_below(source))
             digest = hashlib.sha256(data).hexdigest()
-            handle = native.Handle(data)
-            metadata = handle.metadata()
-            handle.close()
+            metadata = _metadata(data)
             name = f"{metadata['name']}-{metadata['version']}.tgz"
             self._files[f"/{path}/{name}"] = data
             entries.setdefault(metadata["name"], []).append(
@@ -112,3 +110,9 @@ class ChartServer:
     def _authorized(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization", "")
         return self._authorization is not None and hmac.compare_digest(given.encode(), self._authorization)
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """Chart.yaml of an archive. Raises: ChartError, ValuesError."""
+    files = {file.name: file.data for file in archive.read(data)}
+    return native.load_yaml(files.get("Chart.yaml", b"").decode())

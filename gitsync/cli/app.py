@@ -28,23 +28,30 @@ COMMANDS: Mapping[str, Lazy] = {
     "plan": _command("repository.plan", "Show what the repository would change in the cluster."),
     "diff": _command(
         "repository.diff",
-        "Show what differs between two commits: manifests, and the objects of releases as they are rendered.",
+        "Show what differs between two commits: manifests, what Kustomizations build of them, and releases rendered.",
     ),
     "verify": _command(
         "repository.verify",
         "Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.",
     ),
     "validate": _command("repository.validate", "Check a repository without a cluster, as before a merge."),
-    "graph": _command("repository.graph", "Show in which order releases are installed, and cycles among them."),
-    "get": _command("cluster.get", "Show releases and chart repositories of the cluster, and whether they are ready."),
-    "tree": _command("cluster.tree", "Show what a release consists of, down to its pods, and how each part is."),
+    "graph": _command(
+        "repository.graph",
+        "Show in which order Kustomizations are applied and releases installed, and cycles among them.",
+    ),
+    "get": _command("cluster.get", "Show releases and sources of the cluster, and whether they are ready."),
+    "tree": _command(
+        "cluster.tree", "Show what a release or a Kustomization consists of, down to pods, and how each part is."
+    ),
     "history": _command("cluster.history", "Show the revisions of a release, oldest first, as helm history does."),
     "events": _command("cluster.events", "Show what has happened to releases and sources lately, the last event last."),
     "reconcile": _command("cluster.reconcile", "Reconcile a release or a source now, and wait for what comes of it."),
     "suspend": _command("cluster.suspend", "Suspend releases or sources: the agent leaves them alone until resumed."),
     "resume": _command("cluster.resume", "Resume releases or sources that were suspended, and wait for them."),
     "rollback": _command("cluster.rollback", "Roll a release back to an old revision, as helm rollback does."),
-    "create": _command("cluster.create", "Create or change a release or a source; or print YAML for a repository."),
+    "create": _command(
+        "cluster.create", "Create or change a release, a Kustomization or a source; or print YAML for a repository."
+    ),
     "delete": _command("cluster.delete", "Delete a release or a source from the cluster; asks first."),
     "export": _command("cluster.export", "Print releases or sources as YAML that can be committed."),
     "install": _command(

@@ -3,19 +3,19 @@
 The only room that speaks to an API server. Errors leave it as classes of gitsync.errors, with the object named.
 """
 
+from gitsync.cluster.client import retry_on_conflict
 from gitsync.cluster.cluster import Cluster
 from gitsync.cluster.discovery import Resource, Served
-from gitsync.cluster.objects import retry_on_conflict
-from gitsync.cluster.secretconfig import CONFINED, Leave
+from gitsync.cluster.secretconfig import CONFINED, KubeconfigAllowance
 from gitsync.cluster.shared import Informer
-from gitsync.cluster.store import WatchEvent
 from gitsync.cluster.timings import Timings
+from gitsync.cluster.watchcache import WatchEvent
 
 __all__ = [
     "CONFINED",
     "Cluster",
     "Informer",
-    "Leave",
+    "KubeconfigAllowance",
     "Resource",
     "Served",
     "Timings",

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gitsync.api.identity import ObjectKey
+from gitsync.cluster.bounds import FOREIGN, OWN
+from gitsync.cluster.client import Client
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.credentials import CredentialSource, choose_source
 from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
-from gitsync.cluster.objects import Objects
-from gitsync.cluster.secretconfig import Leave, SecretKubeconfig
+from gitsync.cluster.secretconfig import KubeconfigAllowance, SecretKubeconfig
 from gitsync.cluster.shared import Informer, Watches
 from gitsync.cluster.status import Subject
 from gitsync.cluster.stream import Wanted
@@ -23,8 +24,8 @@ from gitsync.cluster.transport import Request, Transport
 from gitsync.errors import KubeConfigRefused, SettingsError
 
 
-class Cluster(Objects):
-    """One cluster, as one user: the verbs of Objects, shared watches, and what they have in common.
+class Cluster(Client):
+    """One cluster, as one user: the verbs of Client, shared watches, and what they have in common.
 
     ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included. ``narrow``: the user
     may not look beyond single namespaces (see ``scope_of``). ``namespace`` is the only one whose objects are served,
@@ -38,7 +39,7 @@ class Cluster(Objects):
         self.namespace = namespace
         self._origin: Cluster | None = None
         self._user = ""
-        transport = Transport(connection, timings)
+        transport = Transport(connection, timings, FOREIGN if narrow else OWN)
         super().__init__(transport, Discovery(transport, timings))
         self._server_version: str | None = None
         self._asking = asyncio.Lock()
@@ -61,7 +62,7 @@ class Cluster(Objects):
         """
         timings = timings or Timings()
         source = choose_source(kubeconfig, context, timings)
-        return cls(await Connection.open(source, timings.renewal), timings, namespace=namespace)
+        return cls(await Connection.open(source, timings), timings, namespace=namespace)
 
     @classmethod
     async def connect_through(
@@ -69,10 +70,10 @@ class Cluster(Objects):
     ) -> Cluster:
         """A cluster whose address and credentials come from ``source``. Raises: SettingsError."""
         timings = timings or Timings()
-        return cls(await Connection.open(source, timings.renewal), timings, narrow=narrow)
+        return cls(await Connection.open(source, timings), timings, narrow=narrow)
 
     @classmethod
-    async def remote(cls, kubeconfig: str, leave: Leave) -> Cluster:
+    async def remote(cls, kubeconfig: str, allowed: KubeconfigAllowance) -> Cluster:
         """The cluster that the text of a kubeconfig leads to. Makes no request, but may run a plugin where that is
         allowed.
 
@@ -80,7 +81,7 @@ class Cluster(Objects):
         """
         timings = Timings.for_remote()
         try:
-            return await cls.connect_through(SecretKubeconfig(kubeconfig, timings, leave), timings, narrow=True)
+            return await cls.connect_through(SecretKubeconfig(kubeconfig, timings, allowed), timings, narrow=True)
         except SettingsError as error:
             raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
 

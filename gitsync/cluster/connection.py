@@ -13,8 +13,10 @@ from dataclasses import replace
 
 import structlog
 
+from gitsync.backoff import Outage
 from gitsync.cluster.access import Access, Rest
 from gitsync.cluster.credentials import CredentialSource
+from gitsync.cluster.timings import Timings
 from gitsync.errors import ClusterUnavailable, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -29,13 +31,14 @@ class Connection:
     user.
     """
 
-    def __init__(self, source: CredentialSource, access: Access, interval: float) -> None:
+    def __init__(self, source: CredentialSource, access: Access, timings: Timings) -> None:
         self._source = source
         self._access = access
         self._renew_at = _due(access)
         self._generation = 0
         self._renewed_at = -math.inf
-        self._interval = interval
+        self._interval = timings.renewal
+        self._outage = Outage(patience=timings.away, reminder=math.inf)
         self._renewing = asyncio.Lock()
         self._users: Counter[Rest] = Counter()
         self._retired: set[Rest] = set()
@@ -43,12 +46,9 @@ class Connection:
         self._closed = False
 
     @classmethod
-    async def open(cls, source: CredentialSource, interval: float) -> Connection:
-        """``interval``: how often at most a 401 leads to a renewal, in seconds. Makes no request.
-
-        Raises: SettingsError when what is configured cannot be used.
-        """
-        return cls(source, await source.load(), interval)
+    async def open(cls, source: CredentialSource, timings: Timings) -> Connection:
+        """Makes no request. Raises: SettingsError when what is configured cannot be used."""
+        return cls(source, await source.load(), timings)
 
     @property
     def access(self) -> Access:
@@ -117,6 +117,22 @@ class Connection:
             finally:
                 self._renewed_at = time.monotonic()
             log.debug("credentials renewed", changed=previous.authorization != self._access.authorization)
+
+    def heard(self) -> None:
+        """The API server has said something, whatever it was."""
+        if seconds := self._outage.over():
+            log.info("API server answers again", server=self._access.host, after=f"{seconds:.0f}s")
+
+    def unheard(self, error: ClusterUnavailable) -> None:
+        """It could not be reached, or said nothing in time. One line, once that has lasted; who asked for something
+        says so for himself."""
+        if not self._closed and self._outage.failed(type(error).__name__):
+            log.warning(
+                "API server does not answer, it is asked again and again",
+                server=self._access.host,
+                error=error,
+                **{"for": f"{self._outage.seconds:.0f}s"},
+            )
 
     def reconnect(self, rest: Rest) -> None:
         """Has later requests make new connections: the others in the pool of ``rest`` may be dead, too."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import structlog
 
+from gitsync.cluster.shape import not_understood
 from gitsync.cluster.status import Subject
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport
@@ -137,7 +138,10 @@ class Discovery:
             if answered() or self._read_at + self._timings.discovery > asked_at:
                 return
             started = time.monotonic()
-            self._table = await _read_table(self._transport)
+            try:
+                self._table = await _read_table(self._transport)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise not_understood(Subject("discover", "what is served"), type(error).__name__) from error
             self._read_at = started
             self._stale = False
             self.read_again.set()
@@ -161,9 +165,9 @@ class Discovery:
         name = f"{group}/{version}".strip("/")
         return KindUnknown(
             f"the API server serves no kind {kind}" + (f" in {name}" if name else ""),
-            status=404,
-            reason="NotFound",
-            verb="discover",
+            group=group,
+            kind=kind,
+            version=version,
             hint=f"served: {served}" if served else "a CustomResourceDefinition must bring it first",
         )
 

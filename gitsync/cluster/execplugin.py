@@ -12,6 +12,8 @@ import orjson
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.exec_provider import ExecProvider
 
+from gitsync.text import shorten
+
 #: Anything that could be a token in what a plugin prints when it fails.
 _LONG_WORD = re.compile(r"\S{32,}")
 _COMPLAINT = 300
@@ -71,7 +73,7 @@ async def run_plugin(section: Any, limit: float) -> PluginCredential:
 def _excerpt(complaint: bytes) -> str:
     """The last line a failing plugin printed, without anything that could be a token."""
     lines = complaint.decode(errors="replace").strip().splitlines()
-    return f": {_LONG_WORD.sub('...', lines[-1])[:_COMPLAINT]}" if lines else ""
+    return f": {shorten(_LONG_WORD.sub('...', lines[-1]), _COMPLAINT)}" if lines else ""
 
 
 def _credential(name: str, output: bytes, api_version: str) -> PluginCredential:

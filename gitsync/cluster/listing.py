@@ -8,6 +8,7 @@ from typing import Any
 
 from gitsync.api.identity import Manifest
 from gitsync.cluster.discovery import Resource
+from gitsync.cluster.shape import as_object, not_understood
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import JSON, TOO_LARGE, Request, Transport
 from gitsync.errors import ApiError, Gone
@@ -17,6 +18,9 @@ PAGE = 500
 PAGE_OF_LARGE = 100
 LARGE_KINDS = frozenset({"Secret", "ConfigMap"})
 METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+#: What an object counts of which only some is kept, and a page at the least: there is an end to empty pages, too.
+_KEPT_WEIGHT = 1024
+_PAGE_WEIGHT = 64 << 10
 #: How often a list whose continue token ran out (410) is begun anew before it is given up.
 _RESTARTS = 3
 
@@ -68,21 +72,35 @@ async def _read_pages(
     limit = PAGE_OF_LARGE if resource.kind in LARGE_KINDS and not metadata_only else PAGE
     accept = METADATA_LIST if metadata_only else JSON
     found: list[Manifest] = []
-    token = ""
+    token, heavy = "", 0
     while True:
         query = (*selection.query, ("limit", str(limit)), *((("continue", token),) if token else ()))
         request = Request("GET", selection.path, selection.subject("list"), query=query, accept=accept, compressed=True)
         try:
-            body: Any = (await transport.send(request)).body
+            answer = await transport.send(request)
         except ApiError as error:
             if error.reason != TOO_LARGE or limit == 1:
                 raise
             limit = max(1, limit // 5)
             continue
-        for item in body.get("items") or ():
+        body: Any = answer.body
+        items = (body.get("items") or ()) if isinstance(body, dict) else None
+        if not isinstance(items, list | tuple):
+            raise not_understood(selection.subject("list"), "it is no list")
+        heavy += max(_PAGE_WEIGHT, answer.weight if keep is None else _KEPT_WEIGHT * len(items))
+        if heavy > transport.bounds.whole:
+            raise _too_long(selection, transport.bounds.whole)
+        for item in items:
+            as_object(item, request.subject)
             item["apiVersion"], item["kind"] = resource.api_version, resource.kind
             found.append(keep(item) if keep is not None else item)
         metadata = body.get("metadata") or {}
         token = metadata.get("continue") or ""
         if not token:
             return found, metadata.get("resourceVersion") or ""
+
+
+def _too_long(selection: Selection, most: int) -> ApiError:
+    subject = selection.subject("list")
+    message = f"cannot list {subject.name}: the list would take more than {most >> 20} MiB of memory"
+    return ApiError(message, status=200, reason=TOO_LARGE, verb="list", key=subject.key)

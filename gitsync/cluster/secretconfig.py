@@ -34,7 +34,7 @@ _NAME = "remote"
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class KubeconfigAllowance:
     """What a kubeconfig out of a Secret may do beyond naming a server and credentials: have a program run (``exec``),
     send them to whoever answers (``insecure_tls``).
     """
@@ -44,16 +44,16 @@ class Leave:
 
 
 #: Nothing of that.
-CONFINED = Leave()
+CONFINED = KubeconfigAllowance()
 
 
 class SecretKubeconfig:
     """The current context of the kubeconfig in ``text``."""
 
-    def __init__(self, text: str, timings: Timings, leave: Leave) -> None:
+    def __init__(self, text: str, timings: Timings, allowed: KubeconfigAllowance) -> None:
         self._text = text
         self._timings = timings
-        self._leave = leave
+        self._allowed = allowed
         self._confined: dict[str, Any] = {}
 
     async def load(self, previous: Access | None = None) -> Access:
@@ -69,11 +69,11 @@ class SecretKubeconfig:
             content = load(self._text)
         except YamlError as error:
             raise ConfigException("it is no YAML") from error
-        self._confined = confined(content, self._leave)
+        self._confined = confined(content, self._allowed)
         return Loader(self._confined, config_base_path=None)
 
 
-def confined(content: Any, leave: Leave) -> dict[str, Any]:
+def confined(content: Any, allowed: KubeconfigAllowance) -> dict[str, Any]:
     """A kubeconfig with nothing but the current context of ``content``, and of that only what is harmless or allowed.
 
     Raises: ConfigException for what must not or cannot be used.
@@ -87,12 +87,12 @@ def confined(content: Any, leave: Leave) -> dict[str, Any]:
     _refuse(user, "user", _FILES, "it names a file; put its content into the kubeconfig")
     _refuse(user, "user", ("auth-provider",), "no such plugin is run")
     _refuse(user, "user", _IMPERSONATION, "spec.serviceAccountName says whom to impersonate")
-    if not leave.exec:
+    if not allowed.exec:
         _refuse(user, "user", ("exec",), "no program is run for it, unless insecure_kubeconfig_exec is set")
     server = cluster.get("server")
     if not isinstance(server, str) or not server:
         raise ConfigException("its cluster has no server")
-    if not leave.insecure_tls:
+    if not allowed.insecure_tls:
         if cluster.get("insecure-skip-tls-verify"):
             raise ConfigException(f"cluster.insecure-skip-tls-verify: {_UNVERIFIED}")
         if not server.startswith("https://"):

@@ -6,17 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
-
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster.discovery import Discovery
-from gitsync.cluster.store import Callback
 from gitsync.cluster.stream import Wanted, WatchStream
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import Transport
+from gitsync.cluster.watchcache import Callback
+from gitsync.defects import outlive
 from gitsync.errors import ClusterUnavailable, GitsyncError
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False)
@@ -46,8 +43,9 @@ class Watches:
         running = self._running.get(wanted)
         if running is None:
             stream = WatchStream(wanted, self._transport, self._discovery, self._timings)
-            task = asyncio.get_running_loop().create_task(stream.run(), name=f"watch {wanted}")
-            task.add_done_callback(lambda done: self._ended(wanted, stream, done))
+            name = f"watch {wanted}"
+            task = asyncio.get_running_loop().create_task(outlive(name, stream.run), name=name)
+            task.add_done_callback(self._ending.discard)
             running = self._running[wanted] = _Running(stream, task)
         if running.linger is not None:
             running.linger.cancel()
@@ -81,18 +79,6 @@ class Watches:
         running.stream.fail(ClusterUnavailable(f"the watch of {wanted} has ended"))
         running.task.cancel()
         self._ending.add(running.task)
-
-    def _ended(self, wanted: Wanted, stream: WatchStream, task: asyncio.Task[None]) -> None:
-        self._ending.discard(task)
-        if task.cancelled():
-            return
-        # A stream goes on for ever; only a defect (in a ``keep``, or ours) gets here. Its users must not wait on.
-        error = task.exception()
-        log.error("watch failed", watch=str(wanted), exc_info=error)
-        running = self._running.get(wanted)
-        if running is not None and running.stream is stream:
-            del self._running[wanted]
-        stream.fail(GitsyncError(f"the watch of {wanted} failed: {type(error).__name__}"))
 
 
 class Informer:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitsync.api.denial import refused
 from gitsync.api.identity import ObjectKey
+from gitsync.denial import refused
 from gitsync.errors import (
     AlreadyExists,
     ApiError,

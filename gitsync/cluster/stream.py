@@ -11,26 +11,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import orjson
 import structlog
-import tenacity
 
 from gitsync.api.identity import Manifest
+from gitsync.backoff import Backoff
+from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
+from gitsync.cluster.shape import as_object
 from gitsync.cluster.status import error_of
-from gitsync.cluster.store import Store
 from gitsync.cluster.timings import Timings
-from gitsync.cluster.transport import JSON, Request, Transport
+from gitsync.cluster.transport import JSON, Request, Transport, decoded
+from gitsync.cluster.watchcache import WatchCache
 from gitsync.errors import ClusterUnavailable, GitsyncError, Gone, KindUnknown, NotFound
+from gitsync.weight import json_weight
 
 log = structlog.get_logger(__name__)
 
 METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-#: etcd takes objects up to 1.5 MB; their JSON can be larger, with managedFields and escapes.
-LONGEST_LINE = 32 * 2**20
 #: A stream that lived this long (seconds) was a good one: what ended it is not held against the next.
 _GOOD = 5.0
+#: How deep in an event the fields of its object are.
+_EVENT_LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,13 @@ class Wanted:
 class Lines:
     """Cuts what comes from a connection into lines, however it was cut up on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds = OWN) -> None:
+        self._bounds = bounds
         self._parts: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that ``chunk`` completes. Raises: ClusterUnavailable for one longer than LONGEST_LINE."""
+        """The lines that ``chunk`` completes. Raises: ClusterUnavailable for one too long or too heavy."""
         *ends, rest = chunk.split(b"\n")
         if ends:
             ends[0] = b"".join((*self._parts, ends[0]))
@@ -66,8 +69,12 @@ class Lines:
         if rest:
             self._parts.append(rest)
             self._size += len(rest)
-        if self._size > LONGEST_LINE:
-            raise ClusterUnavailable(f"the API server sent an event of more than {LONGEST_LINE >> 20} MiB")
+        longest, heaviest = self._bounds.event, self._bounds.weight
+        if self._size > longest:
+            raise ClusterUnavailable(f"the API server sent an event of more than {longest >> 20} MiB")
+        if any(json_weight(line) > heaviest for line in ends):
+            limit = heaviest >> 20
+            raise ClusterUnavailable(f"the API server sent an event that would take more than {limit} MiB of memory")
         return [line for line in ends if line]
 
 
@@ -82,23 +89,31 @@ class WatchStream:
         self._transport = transport
         self._discovery = discovery
         self._timings = timings
-        self.store = Store(wanted.group, wanted.kind)
+        self.store = WatchCache(wanted.group, wanted.kind)
         self.synced = False
         self.error: GitsyncError | None = None
         self._news = asyncio.Event()
         self._version = ""
         self._opened = 0.0
-        self._absences = 0
+        # Anything up to twice the pause: many watches that ended together do not begin together.
+        self._failures: Backoff[Wanted] = Backoff(timings.backoff, most=timings.backoff_max / 2, jitter=1)
+        self._absences: Backoff[Wanted] = Backoff(timings.absent, most=timings.absent_max, jitter=0)
         self._ended = False
 
     async def run(self) -> None:
-        """Lists and follows for ever. Each round of failures starts with short pauses, which grow."""
-        wait = tenacity.wait_random_exponential(multiplier=self._timings.backoff * 2, max=self._timings.backoff_max)
+        """Lists and follows for ever. Each round of failures starts with short pauses, which grow. After a defect of
+        ours, which is raised, it may be called again."""
+        self._version = ""
+        self._failures.reset(self._wanted)
         while True:
-            retrying = tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type(GitsyncError), wait=wait, before_sleep=self._failed
-            )
-            await retrying(self._cycle)
+            try:
+                await self._cycle()
+                self._failures.reset(self._wanted)
+            except GitsyncError as error:
+                await self._pause(error)
+            except Exception as error:
+                self._announce(GitsyncError(f"the watch of {self._wanted} failed: {type(error).__name__}"))
+                raise
 
     async def wait_synced(self) -> None:
         """Until the store holds what the API server has.
@@ -120,11 +135,13 @@ class WatchStream:
         self.synced = False
         self._announce(error)
 
-    def _failed(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        assert isinstance(error, GitsyncError)
-        log.debug("watch interrupted", watch=str(self._wanted), error=error.message, attempt=state.attempt_number)
+    async def _pause(self, error: GitsyncError) -> None:
+        """After a failure, which those who wait for the store are told of."""
+        pause = self._failures.next(self._wanted)
+        attempt = self._failures.tries(self._wanted)
+        log.debug("watch interrupted", watch=str(self._wanted), error=error.message, attempt=attempt)
         self._announce(error)
+        await asyncio.sleep(pause)
 
     def _announce(self, error: GitsyncError | None) -> None:
         self.error = error
@@ -158,7 +175,7 @@ class WatchStream:
             self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only
         )
         self._version = version
-        self._absences = 0
+        self._absences.reset(self._wanted)
         self._take(found)
 
     def _take(self, found: list[Manifest]) -> None:
@@ -170,10 +187,8 @@ class WatchStream:
         """The kind is not served: nothing is there. Looks again at growing intervals, and when discovery was read."""
         self._version = ""
         self._take([])
-        pause = min(self._timings.absent * 2**self._absences, self._timings.absent_max)
-        self._absences = min(self._absences + 1, 16)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(self._absences.next(self._wanted)):
                 while not self._discovery.known(self._wanted.group, self._wanted.kind):
                     await self._discovery.read_again.wait()
 
@@ -207,12 +222,13 @@ class WatchStream:
         """
         silence = self._timings.silence
         clock = asyncio.get_running_loop().time
-        lines = Lines()
+        lines = Lines(self._transport.bounds)
         heard: set[str] = set()
         try:
             async with asyncio.timeout(silence) as alarm:
                 async for chunk in content.iter_any():
                     alarm.reschedule(clock() + silence)
+                    self._transport.heard()
                     heard.update(self._handle(selection, line) for line in lines.feed(chunk))
         except TimeoutError:
             if "BOOKMARK" in heard:
@@ -246,10 +262,12 @@ class WatchStream:
 def _parse(selection: Selection, line: bytes) -> tuple[str, Manifest, str]:
     """Type, object and resourceVersion of an event. Raises: what an ERROR event says."""
     try:
-        event: Any = orjson.loads(line)
+        event: Any = decoded(line, _EVENT_LEVEL)
         event_type, manifest = event["type"], event["object"]
         if event_type != "ERROR":
-            return event_type, manifest, manifest["metadata"]["resourceVersion"]
+            if event_type != "BOOKMARK":
+                as_object(manifest, selection.subject("watch"))
+            return event_type, manifest, str(manifest["metadata"]["resourceVersion"])
         code = int(manifest.get("code") or 500)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClusterUnavailable(f"cannot watch {selection.resource.kind}: an event is not understood") from error

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster.cluster import Cluster
-from gitsync.cluster.secretconfig import Leave
+from gitsync.cluster.secretconfig import KubeconfigAllowance
 from gitsync.errors import Forbidden, ServiceAccountMissing
 
 
@@ -55,7 +55,9 @@ class Targets:
     up, which may close it.
     """
 
-    def __init__(self, own: Cluster, allowed: Leave, on_release: Callable[[ObjectKey], Awaitable[None]]) -> None:
+    def __init__(
+        self, own: Cluster, allowed: KubeconfigAllowance, on_release: Callable[[ObjectKey], Awaitable[None]]
+    ) -> None:
         self.own = Target(own)
         self._allowed = allowed
         self._on_release = on_release
@@ -118,7 +120,7 @@ class Targets:
         if found is None:
             raise ServiceAccountMissing(
                 f"ServiceAccount {namespace}/{name} does not exist",
-                hint="create it, with a RoleBinding that gives it what the release needs",
+                hint="create it, with a RoleBinding that gives it what it is to do",
             )
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ class Timings:
     ``renewal``: how often at most a 401 has credentials renewed. ``discovery``: how often at most it is read.
     ``silence``: the API server sends a bookmark about once a minute (at most 75 s apart), so a watch that hears nothing
     for longer than this has lost its connection. ``absent``: when a watch looks again for a kind that is not served.
+    ``away``: an API server that has not answered for so long is worth a line.
     """
 
     connect: float = 10.0
@@ -30,6 +31,7 @@ class Timings:
     absent: float = 5.0
     absent_max: float = 60.0
     sync: float = 60.0
+    away: float = 5.0
     linger: float = 10.0
 
     @classmethod

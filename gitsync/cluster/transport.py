@@ -21,9 +21,11 @@ import tenacity
 from yarl import URL
 
 from gitsync.cluster.access import Access
+from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.status import Subject, error_of, warnings_of
 from gitsync.cluster.timings import Timings
+from gitsync.depth import shallow
 from gitsync.errors import (
     ApiError,
     ClusterUnavailable,
@@ -34,6 +36,7 @@ from gitsync.errors import (
     Unauthorized,
     WebhookUnavailable,
 )
+from gitsync.weight import json_weight
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +45,12 @@ APPLY_PATCH = "application/apply-patch+yaml"
 #: Requests under way at once. More do not make an API server faster, they only queue there instead of here.
 IN_FLIGHT = 32
 ATTEMPTS = 8
-#: An answer larger than this is not read to its end.
-LARGEST_ANSWER = 64 * 2**20
 #: The reason of the ApiError that says so.
 TOO_LARGE = "AnswerTooLarge"
 _USER_AGENT = "gitsync"
+_CREATED = 201
+#: How deep in an answer the fields of its object are, or of the objects of its list.
+_OBJECT_LEVEL, _LIST_LEVEL = 2, 4
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -74,10 +78,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A parsed body, and the texts of the API server's ``Warning`` headers."""
+    """A parsed body, the texts of the API server's ``Warning`` headers, whether it says that it has created an object,
+    and about the bytes of memory that the body takes."""
 
     body: Any
     warnings: tuple[str, ...] = ()
+    created: bool = False
+    weight: int = 0
 
 
 def encode(manifest: Any, subject: Subject) -> bytes:
@@ -95,9 +102,11 @@ def encode(manifest: Any, subject: Subject) -> bytes:
 
 
 class Transport:
-    """Sends requests over a Connection. ``requests`` counts what was sent, by verb, repeats included."""
+    """Sends requests over a Connection. ``requests`` counts what was sent, by verb, repeats included; ``bounds`` are
+    those of what is answered."""
 
-    def __init__(self, connection: Connection, timings: Timings) -> None:
+    def __init__(self, connection: Connection, timings: Timings, bounds: Bounds = OWN) -> None:
+        self.bounds = bounds
         self._connection = connection
         self._timings = timings
         self._user = ""
@@ -193,13 +202,22 @@ class Transport:
             with self._connection.use() as access:
                 try:
                     async with asyncio.timeout(self._timings.request), self._respond(request, access) as response:
-                        raw = await _read(response, request.subject)
+                        self._connection.heard()
+                        raw = await _read(response, request.subject, self.bounds.answer)
                 except TimeoutError as error:
                     self._connection.reconnect(access.rest)
-                    raise _silent(request.subject, access) from error
+                    raise self._unheard(_silent(request.subject, access)) from error
                 except (aiohttp.ClientError, OSError) as error:
-                    raise _unreachable(request.subject, access, error) from error
-        return _answer(request.subject, response, raw)
+                    raise self._unheard(_unreachable(request.subject, access, error)) from error
+        return _answer(request.subject, response, raw, self.bounds.weight)
+
+    def heard(self) -> None:
+        """Something came on a stream."""
+        self._connection.heard()
+
+    def _unheard(self, error: ClusterUnavailable) -> ClusterUnavailable:
+        self._connection.unheard(error)
+        return error
 
     def _respond(self, request: Request, access: Access) -> Any:
         self.requests[request.subject.verb] += 1
@@ -246,8 +264,10 @@ class Transport:
                     asyncio.timeout(self._timings.request) as deadline,
                     self._respond(request, access) as response,
                 ):
+                    self._connection.heard()
                     if response.status != 200:
-                        _answer(request.subject, response, await _read(response, request.subject))
+                        raw = await _read(response, request.subject, self.bounds.answer)
+                        _answer(request.subject, response, raw, self.bounds.weight)
                     deadline.reschedule(None)
                     try:
                         yield response.content
@@ -255,9 +275,9 @@ class Transport:
                         _break_off(response)
             except TimeoutError as error:  # ours, or the reader's, who heard nothing for too long
                 self._connection.reconnect(access.rest)
-                raise _silent(request.subject, access) from error
+                raise self._unheard(_silent(request.subject, access)) from error
             except (aiohttp.ClientError, OSError) as error:
-                raise _unreachable(request.subject, access, error) from error
+                raise self._unheard(_unreachable(request.subject, access, error)) from error
 
 
 def _break_off(response: aiohttp.ClientResponse) -> None:
@@ -283,11 +303,23 @@ def _unreachable(subject: Subject, access: Access, error: Exception) -> ClusterU
     )
 
 
-def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes) -> Answer:
+def decoded(raw: bytes, level: int) -> Any:
+    """What JSON says, None when it is none. What is too deep to be decoded is null: those fields of objects, which are
+    so many levels down, that have it. Whose object it is cannot be told otherwise, and others' are in the same list."""
     try:
-        body = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        body = None
+        try:
+            return orjson.loads(shallow(raw, level))
+        except orjson.JSONDecodeError:
+            return None
+
+
+def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes, most: int) -> Answer:
+    heavy = json_weight(raw)
+    if heavy > most:
+        raise _too_large(subject, response, f"would take more than {most >> 20} MiB of memory")
+    body = decoded(raw, _LIST_LEVEL if subject.verb == "list" else _OBJECT_LEVEL)
     if not 200 <= response.status < 300:
         raise error_of(subject, response.status, body, _retry_after(response))
     if body is None:
@@ -297,24 +329,23 @@ def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes) -> A
     warnings = warnings_of(response.headers.getall("Warning", ()))
     for text in warnings:
         log.debug("api server warns", verb=subject.verb, subject=subject.name, warning=text)
-    return Answer(body, warnings)
+    return Answer(body, warnings, response.status == _CREATED, heavy)
 
 
-async def _read(response: aiohttp.ClientResponse, subject: Subject) -> bytes:
+async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int) -> bytes:
     chunks = []
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > LARGEST_ANSWER:
-            raise ApiError(
-                f"cannot {subject.verb} {subject.name}: the answer is larger than {LARGEST_ANSWER >> 20} MiB",
-                status=response.status,
-                reason=TOO_LARGE,
-                verb=subject.verb,
-                key=subject.key,
-            )
+        if size > most:
+            raise _too_large(subject, response, f"is larger than {most >> 20} MiB")
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(subject: Subject, response: aiohttp.ClientResponse, why: str) -> ApiError:
+    message = f"cannot {subject.verb} {subject.name}: the answer {why}"
+    return ApiError(message, status=response.status, reason=TOO_LARGE, verb=subject.verb, key=subject.key)
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:

@@ -2,11 +2,11 @@
 Secrets masked (``render_diff``). Pure functions; nothing that leaves this room shows a Secret's value.
 """
 
+from gitsync.diff.change import Change, format_path, summary
 from gitsync.diff.compare import changes, subset_differs
-from gitsync.diff.model import Change, format_path, summary
 from gitsync.diff.normalise import normalised
 from gitsync.diff.quantity import parse_quantity, same_quantity
-from gitsync.diff.render import CONTEXT, DiffLine, diff_text, render_diff
+from gitsync.diff.render import CONTEXT, DiffLine, render_diff
 from gitsync.diff.secret import mask
 from gitsync.diff.threeway import merge_patch
 from gitsync.diff.yamltext import yaml_lines
@@ -16,7 +16,6 @@ __all__ = [
     "Change",
     "DiffLine",
     "changes",
-    "diff_text",
     "format_path",
     "mask",
     "merge_patch",

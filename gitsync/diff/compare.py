@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import group_of
+from gitsync.diff.change import Change
 from gitsync.diff.mergekeys import Key, by_key, is_set
-from gitsync.diff.model import Change
 from gitsync.diff.normalise import SERVER_SET
 from gitsync.diff.quantity import is_quantity, same_quantity
 from gitsync.diff.secret import folded, is_secret, mask, masked, same_bytes

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gitsync.diff.normalise import normalised
-from gitsync.diff.secret import folded, is_secret, mask
+from gitsync.diff.secret import folded, is_secret, mask, mask_whole
 from gitsync.diff.yamltext import yaml_lines
 
 if TYPE_CHECKING:
@@ -38,13 +38,16 @@ class DiffLine:
         return self.text if self.kind == "@" else self.kind + self.text
 
 
-def render_diff(before: Manifest | None, after: Manifest | None, key: ObjectKey) -> list[DiffLine]:
-    """The change from ``before`` to ``after`` (None: not there) as unified YAML; [] when nothing differs.
+def render_diff(
+    before: Manifest | None, after: Manifest | None, key: ObjectKey, *, secret: bool = False
+) -> list[DiffLine]:
+    """The change from ``before`` to ``after`` (None: not there) as unified YAML; [] when nothing differs. ``secret``:
+    no value of it is shown, whatever its kind.
 
     Left out are what the server sets and our bookkeeping (see ``normalised``) and fields that are null; a Secret's
     values are markers. Lines hold no control characters.
     """
-    old, new = _lines(before), _lines(after)
+    old, new = _lines(before, secret), _lines(after, secret)
     if old == new:
         return []
     verb = "created" if before is None else "deleted" if after is None else "changed"
@@ -62,17 +65,14 @@ def render_diff(before: Manifest | None, after: Manifest | None, key: ObjectKey)
     return lines
 
 
-def diff_text(lines: Iterable[DiffLine]) -> str:
-    """The lines as one text, as ``diff -u`` would print it; "" when there are none."""
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _lines(manifest: Manifest | None) -> list[str]:
+def _lines(manifest: Manifest | None, secret: bool) -> list[str]:
     if manifest is None:
         return []
     shown = normalised(manifest, bookkeeping=True)
     if is_secret(shown):
         shown = folded(shown)
+    elif secret:
+        return yaml_lines(_without_nulls(mask_whole(shown)))
     free = shown.get("spec")
     values = free.get("values") if isinstance(free, dict) else None
     shown = _without_nulls(mask(shown))

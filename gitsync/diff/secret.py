@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
-    from gitsync.diff.model import Change
+    from gitsync.diff.change import Change
 
 _SALT: Final = secrets.token_bytes(32)
 _VALUES: Final = ("data", "stringData")
@@ -35,6 +35,26 @@ def is_secret(manifest: Manifest) -> bool:
 def is_core_secret(manifest: Manifest) -> bool:
     """Whether it is Kubernetes' own Secret, of which the API server knows what stringData is."""
     return is_secret(manifest) and manifest.get("apiVersion") == "v1"
+
+
+def mask_whole(manifest: Manifest) -> Manifest:
+    """The same object with a marker in place of every value that does not say which object it is: of what was encrypted
+    in Git, nobody knows which of its fields were."""
+    known = {name: value for name, value in manifest.items() if name in ("apiVersion", "kind")}
+    metadata = manifest.get("metadata")
+    shown = {name: _marked(value) for name, value in manifest.items() if name != "metadata"}
+    if isinstance(metadata, dict):
+        names = {name: metadata[name] for name in ("name", "namespace") if name in metadata}
+        shown["metadata"] = {**{name: _marked(value) for name, value in metadata.items()}, **names}
+    return {**shown, **known}
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _marked(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    return None if value is None else _marker(value, decode=False)
 
 
 def mask(manifest: Manifest) -> Manifest:

@@ -5,20 +5,46 @@
 machine.
 """
 
-from gitsync.git.mirror import Mirror, mirror_name
+from gitsync.git.barerepository import MAX_PATHS, MAX_READ, clean_path
+from gitsync.git.mirror import (
+    MAX_KEPT_FILES,
+    Mirror,
+    Submodule,
+    Trees,
+    claim_mirror,
+    mirror_name,
+    remove_mirror,
+    size_on_disk,
+    tree_weight,
+)
 from gitsync.git.poll import Poll, Poller
-from gitsync.git.source import GitCredentials, GitSource, redacted_url
-from gitsync.git.store import MAX_READ
+from gitsync.git.reference import HEAD, GitReference, Resolved, resolve
+from gitsync.git.source import GitCredentials, GitSource, GitTexts, redacted_url, same_repository
 from gitsync.git.watch import watch_local
 
 __all__ = [
+    "HEAD",
+    "MAX_KEPT_FILES",
+    "MAX_PATHS",
     "MAX_READ",
     "GitCredentials",
+    "GitReference",
     "GitSource",
+    "GitTexts",
     "Mirror",
     "Poll",
     "Poller",
+    "Resolved",
+    "Submodule",
+    "Trees",
+    "claim_mirror",
+    "clean_path",
     "mirror_name",
     "redacted_url",
+    "remove_mirror",
+    "resolve",
+    "same_repository",
+    "size_on_disk",
+    "tree_weight",
     "watch_local",
 ]

@@ -39,14 +39,15 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One git command. ``timeout`` is in seconds, ``max_output`` in bytes; ``guard`` is called now and then while it
-    runs, and what that raises ends it."""
+    """One git command. ``timeout`` is in seconds, ``max_output`` in bytes: more is TooMuch, or passed over with
+    ``cut``. ``guard`` is called now and then while it runs, and what that raises ends it."""
 
     args: Sequence[str]
     environment: Mapping[str, str]
     timeout: float
     stdin: bytes = b""
     max_output: int = MIB
+    cut: bool = False
     guard: Callable[[], None] | None = None
 
 
@@ -71,7 +72,9 @@ class Runner:
     """A few threads for git, apart from the event loop's own: a remote that hangs holds up nobody else."""
 
     def __init__(self, workers: int = 3) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gitsync-git")
+        self._workers = workers
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
         self._running: set[Job[object]] = set()
 
     async def run(self, command: Command) -> Answer:
@@ -87,9 +90,13 @@ class Runner:
 
         Raises: what it raises; GitUnavailable when there is no thread to be had.
         """
+        if self._closed:
+            raise GitUnavailable("git cannot be started: gitsync is closing")
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="gitsync-git")
         try:
             doing = self._pool.submit(job)
-        except RuntimeError as error:  # no more threads on this machine, or closed
+        except RuntimeError as error:  # no more threads on this machine
             raise GitUnavailable(f"git cannot be started: {error}") from error
         self._running.add(job)
         future = asyncio.wrap_future(doing)
@@ -107,9 +114,17 @@ class Runner:
 
     async def close(self) -> None:
         """Ends what is running (its callers get GitUnavailable) and the threads."""
+        self._closed = True
         for job in list(self._running):
             job.stop()
-        await asyncio.to_thread(self._pool.shutdown)
+        if self._pool is not None:
+            await asyncio.to_thread(self._pool.shutdown)
+
+    def rest(self) -> None:
+        """Nothing will be run for a while: idle threads end, of which hundreds of mirrors would have hundreds."""
+        if self._pool is not None and not self._running:
+            self._pool.shutdown(wait=False)
+            self._pool = None
 
 
 class _Run:
@@ -146,7 +161,9 @@ class _Run:
         with selectors.DefaultSelector() as streams:
             assert process.stdout is not None
             assert process.stderr is not None
-            streams.register(process.stdout, selectors.EVENT_READ, (output, self._command.max_output, True))
+            streams.register(
+                process.stdout, selectors.EVENT_READ, (output, self._command.max_output, not self._command.cut)
+            )
             streams.register(process.stderr, selectors.EVENT_READ, (complaint, _LONGEST_COMPLAINT, False))
             while streams.get_map():
                 self._look_after(deadline)

@@ -52,6 +52,10 @@ def remote_environment(source: GitSource, git_dir: Path | None, *, bearer: bool)
     if transport == "ssh":
         environment["GIT_SSH_COMMAND"] = ssh_command(source)
         environment["GIT_SSH_VARIANT"] = "ssh"
+        if source.access.askpass_file:
+            environment["SSH_ASKPASS"] = str(source.access.askpass_file)
+            environment["SSH_ASKPASS_REQUIRE"] = "force"
+            environment["_GITSYNC_PASSPHRASE"] = source.access.passphrase
         del environment["HOME"], environment["XDG_CONFIG_HOME"]
     elif transport in ("http", "https"):
         environment |= _http_environment(source, bearer)
@@ -69,15 +73,24 @@ def _http_environment(source: GitSource, bearer: bool) -> dict[str, str]:
         environment["GIT_SSL_CAINFO"] = _file("CA file", access.ca_file)
     settings: list[tuple[str, str]] = []
     site = source.endpoint.site
+    if access.proxy:
+        settings.append(("http.proxy", access.proxy))
+    if access.cert_file and access.key_file:
+        # git shows a certificate to wherever it was redirected: hence no redirects.
+        settings += [
+            (f"http.{site}.sslCert", _file("client certificate", access.cert_file)),
+            (f"http.{site}.sslKey", _file("client key", access.key_file)),
+            ("http.followRedirects", "false"),
+        ]
     if bearer:
-        # git repeats an extra header to wherever it was redirected: hence no redirects.
-        settings = [
+        # The same with an extra header.
+        settings += [
             (f"http.{site}.extraHeader", f"Authorization: Bearer {access.token}"),
             ("http.followRedirects", "false"),
         ]
     elif secret := access.token or access.password:
         # Bound to the site: a redirect to another host finds no helper.
-        settings = [(f"credential.{site}.helper", _CREDENTIAL_HELPER)]
+        settings.append((f"credential.{site}.helper", _CREDENTIAL_HELPER))
         environment["_GITSYNC_USERNAME"] = access.username or "git"
         environment["_GITSYNC_SECRET"] = secret
     environment["GIT_CONFIG_COUNT"] = str(len(settings))
@@ -95,7 +108,8 @@ def ssh_command(source: GitSource) -> str:
     access = source.access
     seconds = max(1, round(source.timeout))
     options = {
-        "BatchMode": "yes",
+        # With a passphrase ssh may ask, which asks the file that has the answer; everything else it could ask is off.
+        "BatchMode": "no" if access.askpass_file else "yes",
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
         "PasswordAuthentication": "no",

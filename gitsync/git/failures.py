@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
-from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable
+from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable, StateUnwritable
 from gitsync.git.source import GitSource
 from gitsync.text import shorten
 
@@ -43,10 +44,12 @@ def _rule(pattern: str, kind: type[GitsyncError], text: str, hint: str = "") -> 
 
 _UNADVERTISED = re.compile(r"unadvertised object|want [0-9a-f]+ not valid", re.IGNORECASE)
 
+_UNWRITABLE = re.compile(r"no space left on device|disk quota exceeded|read-only file system", re.IGNORECASE)
+MAKE_ROOM = "make room there, mount a writable volume, or choose another --state-dir"
+
 # In order: the first that matches one of the lines decides. {url} and {line} are filled in.
 _RULES = (
-    _rule(r"no space left on device|disk quota exceeded", GitUnavailable, "no room for the git mirror: {line}",
-          "make room in the state directory"),
+    _rule(_UNWRITABLE.pattern, StateUnwritable, "the git mirror cannot be written: {line}", MAKE_ROOM),
     _rule(r"host key verification failed|no .* host key is known", GitUnavailable,
           "the ssh host key of {url} is not in known_hosts, or has changed", "compare it and add it to known_hosts"),
     _rule(r"unprotected private key file|bad permissions|error in libcrypto|invalid format.*key|passphrase",
@@ -84,6 +87,13 @@ def remote_failure(source: GitSource, complaint: str) -> GitsyncError | Unadvert
             if rule.pattern.search(text):
                 return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=rule.hint)
     return Damaged(clean(lines[-1], source) if lines else "git failed without a word")
+
+
+def local_failure(command: str, path: Path, complaint: str) -> StateUnwritable | Damaged:
+    """What a failed git on a mirror of ours means."""
+    if _UNWRITABLE.search(complaint):
+        return StateUnwritable(f"the git mirror {path} cannot be written: {complaint}", hint=MAKE_ROOM)
+    return Damaged(f"git {command}: {complaint}")
 
 
 def clean(text: str, source: GitSource) -> str:

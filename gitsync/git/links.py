@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from gitsync.git.listing import Item, Kind
+from gitsync.text import shorten
 from gitsync.tree import TreeEntry
 
 #: How long a link's target and a path may be, in bytes: PATH_MAX of Linux.
@@ -244,5 +245,4 @@ def _text(target: bytes) -> str:
 
 
 def _shown(target: bytes) -> str:
-    text = _CONTROL.sub("\ufffd", _text(target))
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+    return shorten(_CONTROL.sub("\ufffd", _text(target)), _LONGEST_SHOWN)

@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
+from cachetools import LRUCache
 
 from gitsync.api.identity import CommitInfo
-from gitsync.errors import ArtifactPathMissing, GitRefused, GitsyncError, GitUnavailable
+from gitsync.errors import ArtifactPathMissing, GitRefused, GitsyncError, GitUnavailable, StateUnwritable
+from gitsync.git.barerepository import COMMIT_REFS, MAX_PATHS, BareRepository, clean_path
 from gitsync.git.command import Runner
-from gitsync.git.failures import Damaged
+from gitsync.git.failures import MAKE_ROOM, Damaged
 from gitsync.git.links import MAX_TARGET, expand
 from gitsync.git.listing import Item, Kind
+from gitsync.git.reference import GitReference, Resolved, check_commit_id, resolve
 from gitsync.git.remote import Remote
-from gitsync.git.source import GitCredentials, GitSource, check_commit_id
-from gitsync.git.store import COMMIT_REFS, Store, clean_path
+from gitsync.git.source import GitCredentials, GitSource
+from gitsync.logs import Once
 from gitsync.tree import Tree, TreeEntry
 
 log = structlog.get_logger(__name__)
@@ -32,8 +38,26 @@ T = TypeVar("T")
 
 #: The commits that stay in the mirror: the one in use and the one before, to compare with and to go back to.
 KEPT = 2
+#: Files of the commits whose trees are kept in memory, together; as many as one commit and its predecessor may have.
+MAX_KEPT_FILES = 2 * MAX_PATHS
+#: Trees by the path of their mirror and their commit.
+Trees = LRUCache[tuple[Path, str], Tree]
+
+#: Of the file that those have open who need a mirror.
+_USE = ".use"
+_GITMODULES = ".gitmodules"
+#: The largest .gitmodules that is read, in bytes.
+MAX_GITMODULES = 256 << 10
 #: How many more may gather before they are swept away at the next poll without news; four times as many at any poll.
 SLACK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Submodule:
+    """Another repository's commit in the place of a directory."""
+
+    commit: str
+    url: str = ""
 
 
 class Mirror:
@@ -41,27 +65,49 @@ class Mirror:
 
     Nothing of a commit is ever checked out: files are objects that are read. A mirror that turns out to be damaged (a
     killed process, a full disk, a careless hand) is made anew, once, without the caller noticing; the old one stays
-    until the new one is complete. Several mirrors, also in several processes, may share a ``directory``.
+    until the new one is complete. Several mirrors, also in several processes, may share a ``directory``; ``name`` is a
+    mirror's own in it, made of the URL unless it is given, ``trees`` are kept for several together, and ``room`` raises
+    what ends a fetch for which there is none. A mirror may have several users: ``resolve`` takes other references than
+    that of ``source``, and what one ``hold``s stays.
 
     Errors, of every method that may talk to the remote (all but ``close``): GitUnavailable and its subclasses
-    GitAuthRefused and GitRefMissing, to be tried again; GitRefused, for what cannot work.
+    GitAuthRefused, GitRefMissing and StateUnwritable, to be tried again; GitRefused, for what cannot work.
     """
 
     def __init__(
-        self, source: GitSource, directory: Path, credentials: Callable[[], GitCredentials] | None = None
+        self,
+        source: GitSource,
+        directory: Path,
+        credentials: Callable[[], GitCredentials] | None = None,
+        name: str = "",
+        trees: Trees | None = None,
+        room: Callable[[], None] | None = None,
     ) -> None:
         self.source = source
-        self.path = directory.absolute() / mirror_name(source.url)
+        self.path = directory.absolute() / (name or mirror_name(source.url))
         self._runner = Runner()
         self._remote = Remote(source, self._runner, credentials)
-        self._store = Store(self.path, self._runner)
+        self._room = room
+        self._store = BareRepository(self.path, self._runner, room)
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._listing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._trees: dict[str, Tree] = {}
+        self._trees: Trees = LRUCache(MAX_KEPT_FILES, tree_weight) if trees is None else trees
         self._recent: list[str] = []
+        self._held: dict[Hashable, str] = {}
         self._untidied = 1
         self._generation = 0
+        self._once = Once()
+
+    @property
+    def default_branch(self) -> str:
+        """The branch that the remote's HEAD leads to, once that was asked for; "" before, and where nobody says."""
+        return self._remote.default_branch
+
+    def allow(self, seconds: float) -> None:
+        """Conversations with the remote may take so long from now on."""
+        if seconds != self.source.timeout:
+            self.source = self._remote.source = replace(self.source, timeout=seconds)
 
     async def head(self) -> str:
         """The id of the commit that is wanted now: one question to the remote; none when the source names a commit."""
@@ -70,14 +116,50 @@ class Mirror:
             await self._rest()
         return head
 
-    async def fetch(self, commit_id: str) -> CommitInfo:
-        """Bring the commit, without its history; nothing to do when it is there. The last two fetched stay."""
+    async def refs(self, names: Collection[str]) -> dict[str, str]:
+        """The ids of these references, by their names (see ``GitReference.names``): one question to the remote."""
+        refs = await self._remote.refs(names)
+        await self._rest()
+        return refs
+
+    async def resolve(self, reference: GitReference, refs: Mapping[str, str]) -> Resolved:
+        """The commit that is meant, by what ``refs`` has said. Raises: GitRefMissing, with what there is instead."""
+        found = await asyncio.to_thread(resolve, reference, refs)  # a range may have to be looked for in many tags
+        if found is None:
+            raise await self._remote.missing(reference)
+        return found
+
+    def hold(self, holder: Hashable, commit_id: str) -> None:
+        """Keep a commit that was fetched for as long as ``holder``, who may have one, needs it; "" for none."""
+        if commit_id:
+            self._held[holder] = commit_id
+        else:
+            self._held.pop(holder, None)
+
+    async def fetch(self, commit_id: str, reference: GitReference | None = None) -> CommitInfo:
+        """Bring the commit, which ``reference`` (that of the source by default) has led to, without its history;
+        nothing to do when it is there. The last two fetched stay, and what is held."""
         check_commit_id(commit_id)
-        async with self._exclusive(self.source.timeout):
-            commit = await self._store.find(commit_id) or await self._bring(commit_id)
+        commit = await self._fetched(commit_id, reference or self.source.reference)
         self._recent = [*(known for known in self._recent if known != commit_id), commit_id][-KEPT:]
         if self._untidied > 4 * SLACK:
             await self._tidy()
+        return commit
+
+    async def _fetched(self, commit_id: str, reference: GitReference) -> CommitInfo:
+        try:
+            async with self._exclusive(self.source.timeout):
+                commit = await self._store.find(commit_id) or await self._bring(commit_id, reference)
+        except StateUnwritable as error:
+            # What is there can be read all the same: an agent that starts on a read-only volume keeps what it has.
+            found = await self._store.find(commit_id)
+            if found is None:
+                raise
+            if self._once.is_news("unwritable"):
+                event = "the git mirror cannot be written, reading what it holds"
+                log.warning(event, why=error.message, hint=error.hint)
+            return found
+        self._once.forget("unwritable")
         return commit
 
     async def info(self, commit_id: str) -> CommitInfo:
@@ -94,11 +176,25 @@ class Mirror:
         check_commit_id(commit_id)
         listing = self._listing.setdefault(commit_id, asyncio.Lock())  # whoever asks meanwhile waits for the same list
         async with listing:
-            tree = self._trees.pop(commit_id, None)
+            tree = self._trees.get((self.path, commit_id))
             if tree is None:
                 tree = await self._local(lambda: self._list(commit_id), commit_id)
-            self._trees = dict([*self._trees.items(), (commit_id, tree)][-KEPT:])
+                self._trees[self.path, commit_id] = tree
             return tree
+
+    async def submodules(self, commit_id: str) -> dict[str, Submodule]:
+        """A commit's submodules by path: at which commits they are, and the URLs that its .gitmodules has for them, ""
+        for one that it does not name."""
+        check_commit_id(commit_id)
+        _, items = await self._local(lambda: self._store.listing(commit_id), commit_id)
+        found = {item.path: item.object_id for item in items if item.kind is Kind.SUBMODULE}
+        file = next((it for it in items if it.path == _GITMODULES and it.kind is Kind.FILE), None)
+        if not found or file is None or file.size > MAX_GITMODULES:
+            return {path: Submodule(commit) for path, commit in found.items()}
+        settings = await self._local(lambda: self._store.settings(file.object_id), commit_id)
+        names = {value: key.removesuffix(".path") for key, value in settings.items() if key.endswith(".path")}
+        urls = {path: settings.get(f"{name}.url", "") for path, name in names.items()}
+        return {path: Submodule(commit, urls.get(path, "")) for path, commit in found.items()}
 
     async def tree(self, commit_id: str, path: str = "") -> list[TreeEntry]:
         """The entries of ``artifact`` below ``path`` (the root by default), their paths counted from the root.
@@ -115,10 +211,6 @@ class Mirror:
                 hint="check the path, which is counted from the repository's root",
             ) from None
 
-    async def tree_id(self, commit_id: str, path: str) -> str | None:
-        """What changes when anything in the directory at ``path`` does; None when there is none."""
-        return await (await self.artifact(commit_id)).directory_digest(clean_path(path))
-
     async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
         """The contents of files, by the ids that ``tree`` gives.
 
@@ -128,6 +220,8 @@ class Mirror:
 
     async def close(self) -> None:
         """End what is under way. The mirror stays on disk."""
+        for key in [key for key in self._trees if key[0] == self.path]:
+            del self._trees[key]
         await self._runner.close()
         await self._store.close()
 
@@ -168,26 +262,29 @@ class Mirror:
         async with self._exclusive(self.source.timeout):
             for commit_id in commit_ids:
                 if await self._store.find(commit_id) is None:
-                    await self._bring(commit_id)
+                    await self._bring(commit_id, self.source.reference)
 
     async def _renew(self, commit_ids: Sequence[str], generation: int) -> None:
         async with self._exclusive(self.source.timeout):
             if self._generation != generation:
                 return  # another reader met the same damage first
-            wanted = list(dict.fromkeys([*commit_ids, *reversed(self._recent)]))
+            wanted = list(dict.fromkeys([*commit_ids, *reversed(self._recent), *self._held.values()]))
             if not wanted:
                 raise GitUnavailable(f"the mirror of {self.source.url} does not hold these files")
             await self._rebuild(wanted)
 
-    async def _bring(self, commit_id: str) -> CommitInfo:
+    async def _bring(self, commit_id: str, reference: GitReference) -> CommitInfo:
         """Fetch a commit that is not there. Only with the lock."""
         self._untidied += 1
         try:
             await self._store.clear_leftovers()
             if not self.path.exists():
                 await self._store.create(commit_id)
-            await self._remote.fetch(commit_id, self._store)
+            await self._remote.fetch(commit_id, self._store, reference)
             return await self._info(commit_id)
+        except GitRefused:
+            await self._store.clear_leftovers()  # what was too large takes room that others may need
+            raise
         except Damaged as error:
             log.debug("git mirror is damaged, making it anew", mirror=str(self.path), why=str(error))
         await self._rebuild([commit_id])
@@ -198,15 +295,15 @@ class Mirror:
 
     async def _rebuild(self, commit_ids: Sequence[str]) -> None:
         """Replace the mirror by a new one with the first of these commits and what can be had of the others."""
-        fresh = Store(self.path.with_suffix(".new"), self._runner)
+        fresh = BareRepository(self.path.with_suffix(".new"), self._runner, self._room)
         old = self.path.with_suffix(".old")
         await asyncio.to_thread(_remove, fresh.path, old)
         try:
             await fresh.create(commit_ids[0])
-            await self._remote.fetch(commit_ids[0], fresh)
+            await self._remote.fetch(commit_ids[0], fresh, self.source.reference)
             for commit_id in commit_ids[1:]:
                 try:
-                    await self._remote.fetch(commit_id, fresh)
+                    await self._remote.fetch(commit_id, fresh, self.source.reference)
                 except GitsyncError as error:
                     log.debug("an older commit is not to be had any more", commit=commit_id[:7], why=error.message)
         except Damaged as error:
@@ -224,19 +321,24 @@ class Mirror:
         if not self._reading.locked():
             async with self._reading:
                 await self._store.close()
+        self._runner.rest()
+        with suppress(OSError):  # says that it is in use, to whoever looks for what is not
+            os.utime(self.path.with_suffix(".lock"))
         if self._untidied:
             await self._tidy()
 
     async def _tidy(self) -> None:
-        """Drop commits beyond the last two, now and then; what goes wrong here is left to the next reader to notice."""
+        """Drop commits beyond the last two and those that are held, now and then; what goes wrong here is left to the
+        next reader to notice."""
         self._untidied = 0
-        if len(self._recent) < KEPT:
+        kept = {*self._recent, *self._held.values()}
+        if len(kept) < KEPT:
             return
         try:
             async with self._exclusive(0):
                 commits = await self._store.commits()
-                old = [commit_id for commit_id in commits if commit_id not in self._recent]
-                if len(commits) <= KEPT + SLACK or not old:
+                old = [commit_id for commit_id in commits if commit_id not in kept]
+                if len(commits) <= len(kept) + SLACK or not old:
                     return
                 async with self._reading:
                     await self._store.forget(COMMIT_REFS, old)
@@ -253,17 +355,16 @@ class Mirror:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 file = self.path.with_suffix(".lock").open("w")
             except OSError as error:
-                raise GitRefused(
-                    f"the state directory {self.path.parent} cannot be written to: {error.strerror}",
-                    hint="choose another, or mount a writable volume there",
+                raise StateUnwritable(
+                    f"the state directory {self.path.parent} cannot be written to: {error.strerror}", hint=MAKE_ROOM
                 ) from error
             with file:
                 await self._lock(file, patience)
                 try:
                     yield
                 except OSError as error:  # a full disk, a careless hand
-                    raise GitUnavailable(
-                        f"the mirror {self.path} cannot be changed: {error.strerror or error}"
+                    raise StateUnwritable(
+                        f"the mirror {self.path} cannot be changed: {error.strerror or error}", hint=MAKE_ROOM
                     ) from error
 
     async def _lock(self, file: IO[str], patience: float) -> None:
@@ -279,6 +380,49 @@ class Mirror:
                         f"another gitsync holds the mirror {self.path}", hint="give each its own state directory"
                     ) from None
             await asyncio.sleep(0.05)  # there is no other way to hear of another process' lock
+
+
+def size_on_disk(directory: Path) -> int:
+    """Of all mirrors below ``directory``, in bytes."""
+    size = 0
+    for file in directory.glob("*/objects/pack/*"):
+        with suppress(OSError):  # gone in between
+            size += file.stat().st_size
+    return size
+
+
+def claim_mirror(path: Path) -> IO[str] | None:
+    """Say, to other processes too, that the mirror at ``path`` is needed until the file is closed; None when that
+    cannot be written down."""
+    use = path.with_suffix(_USE)
+    try:
+        use.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = use.open("a")
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # an unwritable disk, or somebody removes it just now: then it is made anew
+        return None
+    return file
+
+
+def remove_mirror(path: Path, unused_for: float = 0.0) -> bool:
+    """Remove the mirror at ``path`` from the disk, if nobody has claimed it, nor used it for so many seconds. Returns
+    whether it is gone; one that somebody changes at this moment stays."""
+    lock, use = path.with_suffix(".lock"), path.with_suffix(_USE)
+    try:
+        if unused_for and time.time() - lock.stat().st_mtime < unused_for:
+            return False
+        with use.open("a") as claim, lock.open("a") as file:
+            for held in (claim, file):
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path, path.with_suffix(".new"), path.with_suffix(".old"), lock, use)
+    except OSError:
+        return False
+    return True
+
+
+def tree_weight(tree: Tree) -> int:
+    """At most half of what is kept, so that a commit and its predecessor always are."""
+    return min(tree.files, MAX_KEPT_FILES // 2)
 
 
 def mirror_name(url: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitsync.api.identity import CommitInfo
+from gitsync.backoff import Backoff, Outage, jittered
 from gitsync.errors import GitsyncError
 from gitsync.git.mirror import Mirror
 
@@ -15,8 +15,7 @@ from gitsync.git.mirror import Mirror
 #: and _SLOWEST_RETRY.
 _FIRST_RETRY = 2.0
 _SLOWEST_RETRY = 60.0
-#: How long after the first report of an outage it is reported again, in seconds; each further report twice as late.
-_FIRST_REMINDER = 60.0
+#: Part of a wait by which it varies, so that a hundred agents do not all knock at once.
 _JITTER = 0.1
 
 
@@ -48,13 +47,9 @@ class Poller:
     def __init__(self, mirror: Mirror, interval: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.mirror = mirror
         self.interval = interval
-        self._clock = clock
         self._commit_id = ""
-        self._failures = 0
-        self._away_since = 0.0
-        self._reported: type[GitsyncError] | None = None
-        self._report_next = 0.0
-        self._reminder = _FIRST_REMINDER
+        self._retries: Backoff[Mirror] = Backoff(_FIRST_RETRY, most=max(interval, _SLOWEST_RETRY), jitter=_JITTER)
+        self._outage = Outage(clock)
 
     async def poll(self) -> Poll:
         """Ask for the head and fetch it when it is news. Only cancellation gets out of here, no Git error does."""
@@ -64,26 +59,10 @@ class Poller:
         except GitsyncError as error:
             return self._failed(error)
         self._commit_id = head
-        outage = self._clock() - self._away_since if self._failures else 0.0
-        self._failures = 0
-        return Poll(commit, None, report=bool(outage), outage=outage, next_in=_jittered(self.interval))
+        self._retries.reset(self.mirror)
+        outage = self._outage.over()
+        return Poll(commit, None, report=bool(outage), outage=outage, next_in=jittered(self.interval, _JITTER))
 
     def _failed(self, error: GitsyncError) -> Poll:
-        now = self._clock()
-        if not self._failures:
-            self._away_since, self._reported = now, None
-        report = type(error) is not self._reported or now >= self._report_next
-        if type(error) is not self._reported:
-            self._reported, self._reminder = type(error), _FIRST_REMINDER
-        elif report:
-            self._reminder *= 2
-        if report:
-            self._report_next = now + self._reminder
-        wait = min(_FIRST_RETRY * 2 ** min(self._failures, 20), max(self.interval, _SLOWEST_RETRY))
-        self._failures += 1
-        return Poll(None, error, report=report, outage=now - self._away_since, next_in=_jittered(wait))
-
-
-def _jittered(seconds: float) -> float:
-    """Spread over a tenth, so that a hundred agents do not all knock at once."""
-    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - nothing secret about it
+        report, wait = self._outage.failed(type(error).__name__), self._retries.next(self.mirror)
+        return Poll(None, error, report=report, outage=self._outage.seconds, next_in=wait)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 import structlog
 
-from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
+from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable, StateUnwritable
+from gitsync.git.barerepository import COMMIT_REFS, BareRepository
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import remote_environment
 from gitsync.git.failures import Damaged, Unadvertised, remote_failure
+from gitsync.git.reference import HEAD, GitReference, resolve
+from gitsync.git.secretfiles import in_files
 from gitsync.git.source import GitCredentials, GitSource
-from gitsync.git.store import COMMIT_REFS, Store
 from gitsync.text import listed
 
 log = structlog.get_logger(__name__)
@@ -38,29 +40,33 @@ class Remote:
         self.source = source
         self._runner = runner
         self._renewed = renewed
-        self._bearer = False
+        self._bearer = source.access.bearer
+        #: The remote's default branch, as it said with the last question for it; "" before.
+        self.default_branch = ""
 
     async def head(self) -> str:
-        """The commit that the branch or tag (or, without either, the remote's HEAD) is at: one ls-remote.
+        """The commit that is wanted by ``source``: one ls-remote, and none for a commit.
 
         Raises: GitRefMissing, GitAuthRefused, GitUnavailable; GitRefused.
         """
-        source = self.source
-        if source.commit:
-            return source.commit
-        name = "HEAD"
-        if source.tag:
-            name = f"refs/tags/{source.tag}"
-        elif source.branch:
-            name = f"refs/heads/{source.branch}"
-        # An annotated tag has two lines; the one with ^{} is the commit.
-        refs = await self._list("ls-remote", "--quiet", source.url, name, f"{name}^{{}}")
-        if found := refs.get(f"{name}^{{}}") or refs.get(name):
-            return found
-        raise await self._missing()
+        reference = self.source.reference
+        refs = await self.refs(reference.names) if reference.names else {}
+        found = resolve(reference, refs)
+        if found is None:
+            raise await self.missing(reference)
+        return found.commit
 
-    async def fetch(self, commit_id: str, store: Store) -> None:
-        """Bring the commit, without its history, into ``store``.
+    async def refs(self, names: Collection[str]) -> dict[str, str]:
+        """The ids of these references (``refs/tags/*`` are all tags), of tags with those of what they lead to, under
+        ``NAME^{}``: one ls-remote. Those that are not there are left out. Raises: as ``head``."""
+        patterns = [pattern for name in sorted(names) for pattern in (name, f"{name}^{{}}")]
+        symbolic = ("--symref",) if HEAD in names else ()
+        refs = await self._list("ls-remote", "--quiet", *symbolic, self.source.url, *patterns)
+        self.default_branch = refs.pop("ref: HEAD", self.default_branch)
+        return refs
+
+    async def fetch(self, commit_id: str, store: BareRepository, reference: GitReference) -> None:
+        """Bring the commit, which ``reference`` has led to, without its history into ``store``.
 
         Raises: Damaged when the store seems to be what fails; otherwise as ``head``.
         """
@@ -68,17 +74,17 @@ class Remote:
             await self._fetch(store, 1, f"+{commit_id}:{COMMIT_REFS}{commit_id}")
         except Unadvertised:
             log.debug("the server does not give out this commit by its id", url=self.source.url, commit=commit_id[:7])
-            await self._fetch_from_history(commit_id, store)
+            await self._fetch_from_history(commit_id, store, reference)
 
-    async def _fetch_from_history(self, commit_id: str, store: Store) -> None:
+    async def _fetch_from_history(self, commit_id: str, store: BareRepository, reference: GitReference) -> None:
         """For a server that gives out branches only: follow the branch back to the commit."""
         source = self.source
-        if source.branch:
-            specs = [f"+refs/heads/{source.branch}:{_HISTORY_REFS}branch"]
-        elif source.commit:
+        if reference.branch and not reference.name:
+            specs = [f"+refs/heads/{reference.branch}:{_HISTORY_REFS}branch"]
+        elif not reference.ref:
             specs = [f"+refs/heads/*:{_HISTORY_REFS}heads/*", f"+refs/tags/*:{_HISTORY_REFS}tags/*"]
         else:
-            specs = [f"+{f'refs/tags/{source.tag}' if source.tag else 'HEAD'}:{_HISTORY_REFS}head"]
+            specs = [f"+{reference.ref}:{_HISTORY_REFS}head"]
         await store.forget(_HISTORY_REFS)
         try:
             for depth in _DEPTHS:
@@ -97,30 +103,40 @@ class Remote:
             hint="it may have been rewritten by a force-push",
         )
 
-    async def _fetch(self, store: Store, depth: int, *specs: str) -> None:
+    async def _fetch(self, store: BareRepository, depth: int, *specs: str) -> None:
         args = (*_FETCH, f"--depth={depth}", "--", self.source.url, *specs)
-        await self._talk(args, git_dir=store.path, guard=store.guard)
+        try:
+            await self._talk(args, git_dir=store.path, guard=store.guard)
+        except StateUnwritable as error:
+            raise StateUnwritable(f"{error.message} (in {store.path.parent})", hint=error.hint) from error
 
-    async def _missing(self) -> GitsyncError:
-        """The branch or tag is not there: say so, and what is."""
+    async def missing(self, reference: GitReference) -> GitsyncError:
+        """What to raise for a reference that is not there: with what is."""
         source = self.source
-        kind = "tags" if source.tag else "heads"
+        kind = "heads" if reference.ref.startswith("refs/heads/") or reference.ref == HEAD else "tags"
         try:
             refs = await self._list("ls-remote", "--quiet", f"--{kind}", source.url)
         except GitUnavailable as error:
-            return GitRefMissing(f"{source.wanted} does not exist at {source.url}", hint=error.message)
+            return GitRefMissing(f"{reference} does not exist at {source.url}", hint=error.message)
         names = [name.removeprefix(f"refs/{kind}/") for name in refs if not name.endswith("^{}")]
-        if not names and not source.tag:
+        if not names and kind == "heads":
             return GitRefMissing(f"{source.url} is empty: it has no commit yet", hint="push one")
-        near = get_close_matches(source.tag or source.branch, names, n=1)
+        near = get_close_matches(reference.ref.removeprefix(f"refs/{kind}/"), names, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"there are: {listed(sorted(names), 5)}"
         hint = hint if names else "there are no tags"
-        return GitRefMissing(f"{source.wanted} does not exist at {source.url}", hint=hint)
+        return GitRefMissing(f"{reference} does not exist at {source.url}", hint=hint)
 
     async def _list(self, *args: str) -> dict[str, str]:
+        """What ls-remote says; that HEAD leads to a branch as ``ref: HEAD``."""
         answer = await self._talk(args)
         lines = (line.partition("\t") for line in answer.output.decode("utf-8", "replace").splitlines())
-        return {name: object_id for object_id, _, name in lines}
+        refs = {}
+        for found, _, name in lines:
+            if found.startswith("ref: "):
+                refs[f"ref: {name}"] = found.removeprefix("ref: ").removeprefix("refs/heads/")
+            else:
+                refs[name] = found
+        return refs
 
     async def _talk(
         self, args: Sequence[str], *, git_dir: Path | None = None, guard: Callable[[], None] | None = None
@@ -129,9 +145,15 @@ class Remote:
         source = self.source
         if self._renewed:
             source = replace(source, credentials=await asyncio.to_thread(self._renewed))
+        with in_files(source.access) as access:
+            return await self._talk_as(replace(source, credentials=access), args, git_dir, guard)
+
+    async def _talk_as(
+        self, source: GitSource, args: Sequence[str], git_dir: Path | None, guard: Callable[[], None] | None
+    ) -> Answer:
         failure: GitsyncError | Unadvertised | Damaged | None = None
         ways = [self._bearer]
-        if source.access.token and source.endpoint.site:
+        if source.access.token and source.endpoint.site and not source.access.bearer:
             ways.append(not self._bearer)
         for bearer in ways:
             environment = remote_environment(source, git_dir, bearer=bearer)

@@ -10,19 +10,30 @@ from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitsync.errors import GitRefused
+from gitsync.git.reference import GitReference
+from gitsync.text import shorten
 
 Transport = Literal["file", "http", "https", "ssh"]
 
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_LONGEST_URL = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HELPER = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)::")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@-]*")
 _SCP = re.compile(r"(?:(?P<user>[^/:]+)@)?(?P<host>\[[^]/]*\]|[^/:@]+):(?P<path>.*)", re.DOTALL)
-# What git-check-ref-format(1) forbids, as far as one level of names cannot have it.
-_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|[/.]$|\.lock(/|$)|(^|/)\.|^@$")
 
 _ALLOWED = "gitsync reads https://, http://, ssh://, file:// and paths"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GitTexts:
+    """What git and ssh read from files, as a Secret holds it: ``ca`` counts beside the system's authorities."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    ssh_key: str = ""
+    known_hosts: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,9 +41,11 @@ class GitCredentials:
     """What opens the door. Files are read anew for every git command, so that they may be rotated.
 
     A ``token`` is sent as a password, under ``username`` if there is one (GitHub, GitLab, Gitea and Azure DevOps take
-    any name), and as a bearer token where the server refuses that. ``ca_file`` replaces the system's certificate
-    authorities. Without ``ssh_key_file``, ssh uses the keys and configuration of the user gitsync runs as; host keys
-    are always checked. The repr shows no value.
+    any name), and as a bearer token where the server refuses that; with ``bearer`` as a bearer token only. ``ca_file``
+    replaces the system's certificate authorities. Without ``ssh_key_file``, ssh uses the keys and configuration of the
+    user gitsync runs as; host keys are always checked. ``cert_file`` and ``key_file`` are a client's certificate,
+    ``passphrase`` opens the ssh key, ``proxy`` is a URL for http and https. What is not in a file yet is in ``texts``.
+    The repr shows no value.
     """
 
     username: str = ""
@@ -41,6 +54,13 @@ class GitCredentials:
     ssh_key_file: Path | None = None
     known_hosts_file: Path | None = None
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    passphrase: str = ""
+    askpass_file: Path | None = None
+    bearer: bool = False
+    proxy: str = ""
+    texts: GitTexts | None = None
 
     def __repr__(self) -> str:
         given = [name for name in self.__slots__ if getattr(self, name)]
@@ -49,11 +69,13 @@ class GitCredentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that no message may hold."""
-        return tuple(text for text in (self.password, self.token) if text)
+        texts = self.texts or GitTexts()
+        found = (self.password, self.token, self.passphrase, self.proxy, texts.key.strip(), texts.ssh_key.strip())
+        return tuple(text for text in found if text)
 
     def check(self) -> None:
         """Raises: GitRefused for a user name, password or token with a line break or control character in it."""
-        for name in ("username", "password", "token"):
+        for name in ("username", "password", "token", "proxy"):
             if _CONTROL.search(getattr(self, name)):
                 raise GitRefused(
                     f"the git {name} holds a line break or control character",
@@ -91,20 +113,19 @@ class GitSource:
     credentials: GitCredentials | None = None
     timeout: float = 60.0
     endpoint: Endpoint = field(init=False, repr=False, compare=False)
+    reference: GitReference = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         endpoint, inside = _parse(self.url)
         given = _merge(self.credentials or GitCredentials(), inside)
         given.check()
-        _check_ref("branch", self.branch)
-        _check_ref("tag", self.tag)
-        if self.commit:
-            check_commit_id(self.commit)
+        reference = GitReference(self.branch, self.tag, commit=self.commit)
         if self.timeout <= 0:
             raise GitRefused(f"a git timeout of {self.timeout:g} s leaves no time for anything")
         object.__setattr__(self, "url", endpoint.url)
         object.__setattr__(self, "credentials", given)
         object.__setattr__(self, "endpoint", endpoint)
+        object.__setattr__(self, "reference", reference)
 
     @property
     def access(self) -> GitCredentials:
@@ -114,16 +135,32 @@ class GitSource:
     @property
     def wanted(self) -> str:
         """What is synced, in words: ``branch `main```."""
-        if self.commit:
-            return f"commit {self.commit[:7]}"
-        if self.tag:
-            return f"tag `{self.tag}`"
-        return f"branch `{self.branch}`" if self.branch else "the default branch"
+        return str(self.reference)
 
     @property
     def local_path(self) -> Path | None:
         """The directory of a repository on this machine, for ``watch_local``; None for a remote one."""
         return Path(self.url) if self.endpoint.transport == "file" else None
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Whether two URLs lead to the same repository: host and path tell it, whatever the transport and the user. Ports
+    that somebody wrote have to be equal, since another port may be another server."""
+    return _address(one) == _address(other)
+
+
+def _address(url: str) -> tuple[str, int | None, str]:
+    if "://" not in url and (match := _SCP.fullmatch(url)):
+        url = f"ssh://{match['host']}/{match['path']}"
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return "", None, url
+    path = unquote(parts.path) if host else url.removeprefix("file://")
+    path = path.strip("/").removesuffix(".git").rstrip("/").lower()
+    usual = {"http": 80, "https": 443, "ssh": 22}.get(parts.scheme)
+    return host, None if port == usual else port, path
 
 
 def redacted_url(url: str) -> str:
@@ -145,19 +182,6 @@ def redacted_url(url: str) -> str:
     return f"{scheme}://{authority}{slash}{path.partition('?')[0]}"
 
 
-def check_commit_id(commit_id: str) -> None:
-    """Raises: GitRefused for anything but a full commit id (40 hexadecimal digits; 64 in a SHA-256 repository)."""
-    if not _COMMIT_ID.fullmatch(commit_id):
-        shown = _CONTROL.sub("?", commit_id[:80])
-        raise GitRefused(f"`{shown}` is not a full commit id", hint="write all 40 digits, in lower case")
-
-
-def _check_ref(what: str, name: str) -> None:
-    if name and (_BAD_REF.search(name) or len(name) > 250):
-        shown = _CONTROL.sub("?", name[:80])
-        raise GitRefused(f"`{shown}` cannot be the name of a {what}", hint="see `git help check-ref-format`")
-
-
 def _merge(given: GitCredentials, inside: GitCredentials) -> GitCredentials:
     """``given``, completed by what the URL held. A lone name in a URL is a token unless there is another secret."""
     if given.password or given.token:
@@ -168,7 +192,7 @@ def _merge(given: GitCredentials, inside: GitCredentials) -> GitCredentials:
 
 
 def _refuse(url: str, why: str, hint: str = "") -> GitRefused:
-    return GitRefused(f"the Git URL `{redacted_url(url)[:200]}` {why}", hint=hint)
+    return GitRefused(f"the Git URL `{shorten(redacted_url(url), _LONGEST_URL)}` {why}", hint=hint)
 
 
 def _parse(url: str) -> tuple[Endpoint, GitCredentials]:

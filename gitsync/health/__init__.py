@@ -5,10 +5,10 @@ docs/concepts.md, with the reason, and a test holds both against kstatus' own co
 """
 
 from gitsync.health.expressions import ASKED, before_asking, by_answers
-from gitsync.health.model import MESSAGE_LIMIT, READY, Health, Status, one_line, progressing
 from gitsync.health.registry import assess, finished, has_health, helm_waits_for
 from gitsync.health.selection import pods_of
 from gitsync.health.stuckpods import stuck_pods
+from gitsync.health.verdict import MESSAGE_LIMIT, READY, Health, Status, one_line, progressing
 
 __all__ = [
     "ASKED",

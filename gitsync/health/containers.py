@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from gitsync.health.fields import condition, maps, number, section, text
-from gitsync.health.model import one_line
+from gitsync.health.verdict import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitsync.health.fields import maps, says, text
-from gitsync.health.model import READY, Health, failed, progressing
+from gitsync.health.verdict import READY, Health, failed, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

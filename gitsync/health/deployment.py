@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gitsync.health.fields import condition, number, says, section, text
-from gitsync.health.model import READY, Health
 from gitsync.health.pods import broken, waiting
+from gitsync.health.verdict import READY, Health
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from gitsync.api.identity import group_of
 from gitsync.health.fields import text
 from gitsync.health.generic import leaving, unobserved
-from gitsync.health.model import READY, Health, failed, one_line, progressing
+from gitsync.health.verdict import READY, Health, failed, one_line, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.names import READY as READY_CONDITION
 from gitsync.api.names import RECONCILING, STALLED
 from gitsync.health.fields import condition, first_true, number, says, section, text
-from gitsync.health.model import READY, Health, failed, progressing
 from gitsync.health.namespace import what_remains
+from gitsync.health.verdict import READY, Health, failed, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,5 +17,6 @@ def is_mere_configuration(manifest: Manifest) -> bool:
     its address and credentials. To kstatus it is in progress until then, by the status that its CRD gives it.
     """
     kind = group_of(text(manifest, "apiVersion")), text(manifest, "kind")
-    is_registry = kind == (SOURCE_GROUP, HELM_REPOSITORY) and text(manifest, "spec", "type") == "oci"
+    by_type, by_url = text(manifest, "spec", "type") == "oci", text(manifest, "spec", "url").startswith("oci://")
+    is_registry = kind == (SOURCE_GROUP, HELM_REPOSITORY) and (by_type or by_url)
     return is_registry and not maps(manifest, "status", "conditions")

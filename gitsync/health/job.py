@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitsync.health.fields import first_true, number, section, text
-from gitsync.health.model import READY, Health, progressing
 from gitsync.health.pods import broken, waiting
+from gitsync.health.verdict import READY, Health, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from gitsync.health.containers import examine
 from gitsync.health.fields import text
-from gitsync.health.model import READY, Health, failed, progressing
 from gitsync.health.pods import describe_own
+from gitsync.health.verdict import READY, Health, failed, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

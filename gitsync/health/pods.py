@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.health.containers import Finding, examine
 from gitsync.health.fields import maps, section, text
-from gitsync.health.model import Health, failed, progressing
+from gitsync.health.verdict import Health, failed, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,12 +14,12 @@ from gitsync.health.fields import text
 from gitsync.health.generic import leaving, ready_condition, unsettled
 from gitsync.health.helmrepository import is_mere_configuration
 from gitsync.health.job import job
-from gitsync.health.model import READY, Health
 from gitsync.health.persistentvolumeclaim import persistent_volume_claim
 from gitsync.health.pod import finished_pod, pod
 from gitsync.health.replicaset import replica_set
 from gitsync.health.service import service
 from gitsync.health.statefulset import stateful_set
+from gitsync.health.verdict import READY, Health
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitsync.health.fields import text
-from gitsync.health.model import READY, Health, progressing
+from gitsync.health.verdict import READY, Health, progressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,7 +29,7 @@ def stuck_pods(stateful_set: Manifest, pods: Sequence[Manifest]) -> list[tuple[M
     """The pods that hold up a rolling update for good, each with its waiting reason.
 
     Such a pod is of another revision than the update's, is not ready, and a container of it waits for something that
-    only a new template brings.
+    only a new template brings. Pods below the update's partition are to stay what they are, and would only come again.
     """
     spec, status = stateful_set.get("spec") or {}, stateful_set.get("status") or {}
     if stateful_set.get("kind") != "StatefulSet" or spec.get("podManagementPolicy", "OrderedReady") != "OrderedReady":
@@ -43,9 +43,16 @@ def stuck_pods(stateful_set: Manifest, pods: Sequence[Manifest]) -> list[tuple[M
     for pod in pods:
         labels = pod["metadata"].get("labels") or {}
         reason = _hopeless(pod)
-        if revision and reason and labels.get("controller-revision-hash") not in (None, revision):
+        updates = _ordinal(pod) >= ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition", 0)
+        if updates and revision and reason and labels.get("controller-revision-hash") not in (None, revision):
             stuck.append((pod, reason))
     return stuck
+
+
+def _ordinal(pod: Manifest) -> int:
+    """The number at the end of the pod's name, by which the partition goes."""
+    number = str(pod["metadata"]["name"]).rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _hopeless(pod: Manifest) -> str:

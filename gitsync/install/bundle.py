@@ -10,9 +10,9 @@ from typing import Any
 import gitsync
 from gitsync import kubeyaml
 from gitsync.api.identity import Manifest
-from gitsync.charts.kustomize import KUSTOMIZATION, Kustomizer
 from gitsync.diff import yaml_lines
 from gitsync.errors import SettingsError
+from gitsync.kustomize import KUSTOMIZATION, Kustomizer
 
 #: Where settings that are files in the agent's pod are mounted from, and the Secret that holds them.
 CREDENTIALS_DIRECTORY = "/var/run/secrets/gitsync"

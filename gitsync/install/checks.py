@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync import kubeyaml
-from gitsync.agent.crds import require_kinds
+from gitsync.agent.ownkinds import require_kinds
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import Forbidden, GitsyncError, KindUnknown
@@ -88,7 +88,7 @@ async def definitions(cluster: Cluster) -> Finding:
             await require_kinds(cluster)
         except KindUnknown as error:
             return of_error(what, error)
-        return Finding(what, "ok", "HelmReleases and HelmRepositories are served")
+        return Finding(what, "ok", "HelmReleases and all kinds of sources are served")
     if missing := [key.name for key, live in zip(keys, found, strict=True) if live is None]:
         return Finding(
             what, "failed", f"missing: {', '.join(missing)}", "gitsync install brings them, and so does gitsync run"

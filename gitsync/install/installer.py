@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gitsync import kubeyaml
-from gitsync.agent.crds import ensure_crds
+from gitsync.agent.ownkinds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import CLI_FIELD_MANAGER
 from gitsync.apply.applier import Applier
@@ -48,11 +48,11 @@ async def refuse_beside_flux(cluster: Cluster) -> None:
 
 async def flux_controllers(cluster: Cluster) -> list[ObjectKey]:
     """Flux's controllers that run and serve the same kinds. One request."""
-    return flux.rivals(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
+    return flux.competing(await cluster.list("apps", "Deployment", labels=flux.DEPLOYMENTS))
 
 
 async def stop_flux(cluster: Cluster, say: Say) -> None:
-    """Scale Flux's rival controllers to 0 and wait until their pods have ended. What they installed is left as it is.
+    """Scale these controllers to 0 and wait until their pods have ended. What they installed is left as it is.
 
     Raises: NotReadyInTime.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gitsync.api.crds import crd_names
+from gitsync.api.crds import crd_names, kinds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_RELEASE
 from gitsync.apply.delete import wait_deleted
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
@@ -23,21 +24,20 @@ _REST = ((RBAC, "Role"), ("", "ServiceAccount"), ("", "Secret"))
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What stays: definitions and the objects of them; ``flux`` names Flux's controllers that serve them now.
-    ``namespace`` is why the namespace stays, "" when it was not to be deleted, or is. ``removed`` is how many objects
-    are gone."""
+    """What stays: definitions, and how many objects there are by kind. ``flux`` names Flux's controllers that serve
+    them now; ``namespace`` is why the namespace stays, "" when it was not to be deleted, or is. ``removed`` is how many
+    objects are gone."""
 
     removed: int
     definitions: int = 0
-    releases: int = 0
-    repositories: int = 0
+    objects: Mapping[str, int] = field(default_factory=dict)
     flux: tuple[ObjectKey, ...] = ()
     namespace: str = ""
 
 
 async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namespace: bool, say: Say) -> Left:
     """Remove the agent, its rights, its settings and its namespace. With ``crds`` also the definitions, and so every
-    HelmRelease and HelmRepository. What Helm releases installed stays in every case.
+    HelmRelease and every source. What Helm releases installed stays in every case.
 
     HelmReleases lose their finalizer, unless Flux is there to serve them: nobody else would ever let them go. What an
     installation that broke off has left is removed like a whole one.
@@ -55,17 +55,18 @@ async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namesp
     if not await cluster.list(RBAC, "ClusterRoleBinding", labels=PART_OF):  # no other installation has them
         await remover.remove(await cluster.list(RBAC, "ClusterRole", labels=PART_OF))
     controllers = await flux_controllers(cluster)
-    releases = await _served(cluster, HELM_GROUP, HELM_RELEASE)
-    repositories = await _served(cluster, SOURCE_GROUP, HELM_REPOSITORY)
+    objects = {kind: await _served(cluster, group, kind) for group, kind in kinds()}
+    releases = objects[HELM_RELEASE]
     if not controllers:
         alone = any(map(is_namespaced, agents)) and not crds  # other namespaces have agents of their own
         await _let_go(cluster, [item for item in releases if not alone or item["metadata"]["namespace"] == namespace])
     definitions = await _definitions(cluster)
     if crds and not controllers:
         await remover.remove(definitions)
-        definitions, releases, repositories = [], [], []
+        definitions, objects = [], {}
     why = "" if keep_namespace else await _remove_namespace(cluster, namespace, remover)
-    return Left(remover.removed, len(definitions), len(releases), len(repositories), tuple(controllers), why)
+    counts = {kind: len(found) for kind, found in objects.items() if found}
+    return Left(remover.removed, len(definitions), counts, tuple(controllers), why)
 
 
 async def _remove_namespace(cluster: Cluster, namespace: str, remover: _Remover) -> str:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import error_at, events, is_merge_key, probable_cause
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, is_text, tagged_key
+from gitsync.kubeyaml.libyaml import error_at, events, is_merge_key, probable_cause
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_ODD_KEYS
 from gitsync.text import shorten
 

@@ -10,7 +10,7 @@ from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import goyaml
-from gitsync.kubeyaml.events import error_at, events
+from gitsync.kubeyaml.libyaml import error_at, events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

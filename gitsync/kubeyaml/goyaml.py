@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-from helm_python import HelmError, values_from_yaml
+import helm_python
 
 #: First characters of plain scalars that may be something else than text (goyaml's resolve table).
 _MAY_RESOLVE: Final = "yYnNtTfFoO~0123456789+-."
@@ -26,8 +26,8 @@ def mapping(text: str) -> dict[str, Any]:
     Raises: GoyamlRefusal
     """
     try:
-        return values_from_yaml(text)
-    except (HelmError, RecursionError, ValueError) as error:
+        return helm_python.values_from_yaml(text)
+    except (helm_python.HelmError, RecursionError, ValueError) as error:
         raise GoyamlRefusal(str(error)) from None
 
 

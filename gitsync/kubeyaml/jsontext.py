@@ -7,11 +7,11 @@ import re
 from decimal import Decimal
 from typing import Any, Final
 
+from gitsync.depth import is_deeper
 from gitsync.errors import YamlError
 from gitsync.kubeyaml.bounds import check_bounds
 from gitsync.kubeyaml.documents import refuse_many_values
-from gitsync.kubeyaml.events import error_at
-from gitsync.kubeyaml.limits import MAX_DEPTH
+from gitsync.kubeyaml.libyaml import error_at
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63
@@ -54,7 +54,7 @@ def parse(text: str, *, unique_keys: bool, first_line: int = 1) -> dict[str, Any
         raise NotJson(error_at(text, error.pos, f"not valid JSON: {error.msg}") if meant else None) from None
     except (RecursionError, ValueError):
         raise NotJson(None) from None
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value):
         raise NotJson(None)
     return _without_surrogates(value) if _SURROGATE.search(text) else value
 
@@ -109,20 +109,6 @@ def as_number(value: int) -> int | float:
 
 def _constant(_: str) -> None:
     raise ValueError
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether containers are nested deeper than ``levels``, without recursion."""
-    layer = [value]
-    while layer and levels >= 0:
-        levels -= 1
-        layer = [
-            child
-            for container in layer
-            for child in (container.values() if isinstance(container, dict) else container)
-            if isinstance(child, dict | list)
-        ]
-    return bool(layer)
 
 
 def _without_surrogates(value: Any) -> Any:

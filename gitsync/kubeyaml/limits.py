@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from gitsync.depth import MAX_DEPTH as MAX_DEPTH
+
 #: Bytes of a file, and characters of a document's scalars once its aliases are replaced.
 MAX_BYTES: Final = 10 * 1024 * 1024
-#: Mappings and lists inside each other. CustomResourceDefinitions, the deepest that are seen, reach about 40.
-MAX_DEPTH: Final = 200
 #: Keys and values of one document once its aliases are replaced. The largest object that the API server takes, 3 MiB,
 #: has fewer.
 MAX_NODES: Final = 200_000

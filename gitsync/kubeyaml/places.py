@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.events import events, is_merge_key
 from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
+from gitsync.kubeyaml.libyaml import events, is_merge_key
 from gitsync.kubeyaml.limits import MAX_DEPTH
 
 if TYPE_CHECKING:

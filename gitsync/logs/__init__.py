@@ -8,11 +8,13 @@ Rooms log with ``structlog.get_logger(__name__).info("release upgraded", release
 calls ``configure`` once and ``shutdown`` at the end.
 """
 
-from gitsync.logs.context import commit_context, for_commit
+from gitsync.logs.context import commit_context
 from gitsync.logs.lines import Line, console_line, printable
+from gitsync.logs.once import Once
 from gitsync.logs.reading import read_line
-from gitsync.logs.redact import MASK, forget_secrets, redact, register_secret
-from gitsync.logs.setup import LEVELS, LogFormat, LogLevel, configure, flush, shutdown
+from gitsync.logs.redact import forget_secrets, redact, register_secret
+from gitsync.logs.secrets import MASK, keep_secret, keeping_secrets, mask_secrets
+from gitsync.logs.setup import LEVELS, LogFormat, LogLevel, configure, shutdown
 
 __all__ = [
     "LEVELS",
@@ -20,12 +22,14 @@ __all__ = [
     "Line",
     "LogFormat",
     "LogLevel",
+    "Once",
     "commit_context",
     "configure",
     "console_line",
-    "flush",
-    "for_commit",
     "forget_secrets",
+    "keep_secret",
+    "keeping_secrets",
+    "mask_secrets",
     "printable",
     "read_line",
     "redact",

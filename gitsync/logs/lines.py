@@ -25,14 +25,27 @@ from gitsync.api.duration import format_duration
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.errors import GitsyncError
 from gitsync.logs.context import commit_context
-from gitsync.logs.redact import MASK, redact
+from gitsync.logs.redact import redact
+from gitsync.logs.secrets import MASK
 
 #: Fields that hold seconds: numbers in JSON, ``1.4s`` in text.
 DURATIONS = frozenset({"took", "waited", "interval", "timeout", "delay", "retry_in", "age"})
 #: What a line is about; coloured on a terminal.
 SUBJECTS = frozenset({"release", "object", "repository", "namespace", "file", "kind", "cycle"})
 COMMIT = ("commit", "author", "subject")
-COUNTS = ("files", "objects", "releases", "created", "changed", "deleted", "unchanged", "failed", "waiting")
+COUNTS = (
+    "files",
+    "objects",
+    "releases",
+    "created",
+    "taken_over",
+    "changed",
+    "deleted",
+    "unchanged",
+    "failed",
+    "waiting",
+    "suspended",
+)
 
 _RANK = {
     **{name: 1 + i for i, name in enumerate(COMMIT)},
@@ -173,7 +186,7 @@ def _field(name: str, value: Any) -> Any:
         return MASK
     if isinstance(value, ObjectKey) and value.kind.lower().endswith(name.lower()):
         # release=default/redis, not release=HelmRelease/default/redis
-        return _text(f"{value.namespace}/{value.name}" if value.namespace else value.name, MAX_VALUE)
+        return _text(value.namespaced_name, MAX_VALUE)
     return _plain(value, _MAX_LENGTHS.get(name, MAX_VALUE), 0)
 
 

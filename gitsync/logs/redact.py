@@ -1,19 +1,19 @@
 """Keeping credentials out of text: what happens to every log line, and to every message the command line prints.
 
-Two nets. Values that somebody registered as secret are replaced wherever they stand, also percent-encoded, JSON-escaped
-or quoted by ``repr``. And what looks like a credential is replaced without having been registered: passwords and tokens
-in URLs, Authorization headers, JSON web tokens, PEM private keys.
+Three nets. Values that somebody registered as secret are replaced wherever they stand, also percent-encoded,
+JSON-escaped, quoted by ``repr`` or in base64. So are those that the work at hand keeps secret (``secrets.py``). And
+what looks like a credential is replaced without being known: passwords and tokens in URLs, Authorization headers, JSON
+web tokens, PEM private keys.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections import OrderedDict
-from urllib.parse import quote, quote_plus
 
-MASK = "***"
+from cachetools import LRUCache
+
+from gitsync.logs.secrets import MASK, mask_kept, spellings
 
 #: More values than this are not remembered: tokens rotate, and an agent runs for months. The oldest is forgotten first.
 MAX_SECRETS = 1000
@@ -52,20 +52,15 @@ class _Registry:
     """The registered values and one expression that finds them all. Safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._values: OrderedDict[str, None] = OrderedDict()
+        self._values: LRUCache[str, None] = LRUCache(MAX_SECRETS)
         self._lock = threading.Lock()
         self._pattern: re.Pattern[str] | None = None
         self._stale = False
 
     def add(self, value: str) -> None:
         with self._lock:
-            if value in self._values:
-                self._values.move_to_end(value)
-                return
-            self._values[value] = None
-            while len(self._values) > MAX_SECRETS:
-                self._values.popitem(last=False)
-            self._stale = True
+            self._stale = self._stale or value not in self._values
+            self._values[value] = None  # which counts as used
 
     def clear(self) -> None:
         with self._lock:
@@ -80,7 +75,7 @@ class _Registry:
 
     def _compile(self) -> None:
         with self._lock:
-            forms = {form for secret in self._values for form in _forms(secret)}
+            forms = {form for secret in self._values for form in spellings(secret)}
             longest_first = sorted(forms, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
             self._stale = False
@@ -110,16 +105,10 @@ def forget_secrets() -> None:
 
 
 def redact(text: str) -> str:
-    """``text`` without the registered values and without what looks like a credential. Pure apart from the registry."""
-    text = _registry.mask(text)
+    """``text`` without the registered values, those that are kept, and without what looks like a credential."""
+    text = mask_kept(_registry.mask(text))
     if not _HINTS.search(text):
         return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
-
-
-def _forms(secret: str) -> set[str]:
-    """The ways a value is written inside other text."""
-    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    return forms | {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}

@@ -38,17 +38,12 @@ def configure(log_format: LogFormat = "auto", level: LogLevel = "info", stream: 
     render = _renderer(log_format, stream)
     _active.start(Sink(stream, lambda lost: render(_lost(lost))), render)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, _active.process],
+        processors=[_active.process],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         context_class=dict,
         logger_factory=lambda *_: _active,
         cache_logger_on_first_use=False,
     )
-
-
-def flush(timeout: float = 2.0) -> bool:
-    """Wait until the lines logged so far are written; False when ``timeout`` seconds were not enough."""
-    return _active.sink is None or _active.sink.flush(timeout)
 
 
 def shutdown(timeout: float = 2.0) -> None:

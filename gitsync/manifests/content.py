@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from gitsync.api import HelmRelease, HelmRepository
+from gitsync.api import GitRepository, HelmRelease, HelmRepository, OCIRepository
 from gitsync.api.identity import Origin
 from gitsync.kubeyaml import Positions, positions
 
@@ -20,29 +21,32 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """The text of a document of a file, from which the places of its fields are worked out when they are asked for."""
+    """The text of a document of a file, which begins on a ``line`` of it; the places of its fields are worked out when
+    they are asked for."""
 
-    __slots__ = ("_line", "_path", "_positions", "_text")
+    __slots__ = ("_path", "_positions", "line", "text")
 
     def __init__(self, path: str, text: str, line: int) -> None:
         self._path = path
-        self._text = text
-        self._line = line
+        self.text = text
+        self.line = line
         self._positions: Positions | None = None
 
     def origin(self, path: Sequence[str | int]) -> Origin:
         """The place of a field of the document."""
         if self._positions is None:
-            self._positions = positions(self._text)
+            self._positions = positions(self.text)
         line, column = self._positions.find(path)
-        return Origin(self._path, line + self._line - 1, column)
+        return Origin(self._path, line + self.line - 1, column)
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredObject:
     """An object as a commit wants it. ``digest`` is the SHA-256 of its canonical JSON, in hex.
 
-    ``model`` is the typed form for kinds of our own, None for all others.
+    ``model`` is the typed form for kinds of our own, None for all others. ``sops`` says of an object that it was
+    encrypted: ``opened`` and so not to be shown whatever its kind is, or ``sealed`` still, and not to be applied.
+    ``secrets`` are the values that were.
     """
 
     key: ObjectKey
@@ -52,6 +56,8 @@ class DesiredObject:
     model: Resource | None = field(default=None, repr=False, compare=False)
     source: Source | None = field(default=None, repr=False, compare=False)
     base: FieldPath = field(default=(), repr=False, compare=False)
+    sops: Literal["", "opened", "sealed"] = ""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def field_origin(self, path: Sequence[str | int]) -> Origin:
         """Where a field such as ``("spec", "dependsOn", 0)`` is written; for one that is not, the place of the deepest
@@ -93,7 +99,8 @@ class Desired:
     """What a commit wants. ``files`` counts the files that were read; ``held`` are the paths of manifests that are left
     alone as they are, for a reason in ``errors``; ``unread`` is what else was passed over (see ``unread_errors``).
 
-    ``tree`` is the whole tree that it was read from: charts and their values files are in it too.
+    ``tree`` is the whole tree that it was read from: charts and their values files are in it too. ``kustomized`` are
+    directories with files for kustomize, which are yet to be built: their files are among ``held``.
     """
 
     commit: CommitInfo
@@ -104,6 +111,7 @@ class Desired:
     warnings: tuple[ManifestWarning, ...] = ()
     unread: tuple[Unread, ...] = ()
     tree: Tree | None = field(default=None, repr=False, compare=False)
+    kustomized: tuple[str, ...] = ()
 
     @cached_property
     def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:
@@ -114,6 +122,34 @@ class Desired:
     def helm_repositories(self) -> Mapping[ObjectKey, HelmRepository]:
         """The HelmRepositories, typed."""
         return {key: item.model for key, item in self.objects.items() if isinstance(item.model, HelmRepository)}
+
+    @cached_property
+    def oci_repositories(self) -> Mapping[ObjectKey, OCIRepository]:
+        """The OCIRepositories, typed."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, OCIRepository)}
+
+    @cached_property
+    def digest(self) -> str:
+        """Another one when any object is another one; a SHA-256 in hex."""
+        digests = sorted(f"{key}={item.digest}" for key, item in self.objects.items())
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    @cached_property
+    def git_repositories(self) -> Mapping[ObjectKey, GitRepository]:
+        """The GitRepositories, typed; the synced one, too, where it names itself."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, GitRepository)}
+
+    @cached_property
+    def opened_values(self) -> frozenset[str]:
+        """What was encrypted in objects, and is not to be told; but for what names objects."""
+        found = {text for item in self.objects.values() for text in item.secrets}
+        names = " ".join(f"{key.namespace} {key.name}" for key in self.objects) if found else ""
+        return frozenset(text for text in found if text not in names)
+
+    @property
+    def chart_sources(self) -> Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository]:
+        """All sources that charts are had from."""
+        return {**self.helm_repositories, **self.oci_repositories, **self.git_repositories}
 
     @cached_property
     def bad_paths(self) -> frozenset[str]:

@@ -39,7 +39,10 @@ def assemble(commit: CommitInfo, contents: Sequence[FileContent], selection: Sel
     if len(objects) != count:
         errors += _settle_twins(objects, contents)
     held = frozenset(selection.held)
-    return Desired(commit, objects, tuple(errors), len(contents), held, tuple(warnings), tuple(unread))
+    kustomized = tuple(selection.kustomized)
+    return Desired(
+        commit, objects, tuple(errors), len(contents), held, tuple(warnings), tuple(unread), kustomized=kustomized
+    )
 
 
 def _settle_twins(objects: dict[ObjectKey, DesiredObject], contents: Sequence[FileContent]) -> list[ManifestError]:

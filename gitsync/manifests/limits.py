@@ -6,6 +6,10 @@ from typing import Final
 
 #: Bytes of all files of a commit that are looked at.
 MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
+#: Manifest files of a commit, and objects in them: what a file holds is kept in memory, and a repository of some
+#: kilobytes may have one small file under any number of names.
+MAX_FILES: Final = 20_000
+MAX_OBJECTS: Final = 50_000
 #: Bytes of one object as JSON: the API server takes no larger request, whoever asks.
 MAX_OBJECT_BYTES: Final = 3 * 1024 * 1024
 #: Errors, and warnings, reported of one file.

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import structlog
 
 from gitsync.api import RESOURCES, ObjectKey, check, dotted
 from gitsync.api.identity import Origin
-from gitsync.api.names import HELM_GROUP, SOURCE_GROUP
-from gitsync.errors import FieldErrors, ManifestError, YamlError
+from gitsync.api.names import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitsync.errors import EncryptedError, FieldErrors, ManifestError, YamlError
 from gitsync.kubeyaml import Document, decode, read, split
 from gitsync.manifests.content import DesiredObject, FileContent, ManifestWarning, Source
+from gitsync.manifests.faults import Fault, faults, is_list, is_manifest, items
 from gitsync.manifests.limits import MAX_ERRORS, MAX_OBJECT_BYTES
-from gitsync.manifests.objects import Fault, faults, is_list, is_manifest, items
 from gitsync.manifests.placeholders import ENCRYPTED, LFS_POINTER, is_encrypted, is_lfs_pointer, variable_faults
 from gitsync.manifests.serverset import take_server_set
 from gitsync.manifests.unread import Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gitsync.api import FieldError, FieldPath, Manifest
 
 log = structlog.get_logger(__name__)
 
-_OUR_GROUPS: Final = (HELM_GROUP, SOURCE_GROUP)
+_OUR_GROUPS: Final = (HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP)
 _LFS_HINT: Final = "commit the file itself, after git lfs untrack, or name it in .sourceignore"
-_ENCRYPTED_HINT: Final = "leave it to a controller that can, and name the file in .sourceignore"
+_ENCRYPTED_HINT: Final = "have it applied by a Kustomization with spec.decryption, or name the file in .sourceignore"
 _SERVER_SET_HINT: Final = "take it out of the file, too: kubectl get prints it of an object in a cluster"
 
 
@@ -43,12 +43,27 @@ def parse_file(path: str, data: bytes, default_namespace: str = "default") -> Fi
     return _File(path, default_namespace).parse(data)
 
 
+def parse_value(
+    value: dict[str, Any],
+    place: Place,
+    default_namespace: str = "default",
+    *,
+    substituted: bool = False,
+    sealed: bool = False,
+) -> FileContent:
+    """The objects and errors of a document that was made of a file: the value, and the place of that file that it came
+    from. As ``parse_file``, but that what is no object is an error. ``substituted``: its variables have been replaced,
+    and what still looks like one is meant. ``sealed``: its values are encrypted, and only what it is can be looked at.
+    """
+    return _File(place.origin.path, default_namespace, substituted=substituted, sealed=sealed).value(value, place)
+
+
 class _TooManyErrors(Exception):
     pass
 
 
-class _Place(NamedTuple):
-    """A value of a document: where it begins, and its path from the document's root."""
+class Place(NamedTuple):
+    """A value of a document of a file: where it begins, and its path from the document's root."""
 
     origin: Origin
     source: Source
@@ -56,9 +71,11 @@ class _Place(NamedTuple):
 
 
 class _File:
-    def __init__(self, path: str, default_namespace: str) -> None:
+    def __init__(self, path: str, default_namespace: str, *, substituted: bool = False, sealed: bool = False) -> None:
         self._path = path
         self._default_namespace = default_namespace
+        self._substituted = substituted
+        self._sealed = sealed
         self._objects: list[DesiredObject] = []
         self._errors: list[ManifestError] = []
         self._warnings: list[ManifestWarning] = []
@@ -69,8 +86,14 @@ class _File:
         if is_lfs_pointer(data):
             error = ManifestError(LFS_POINTER, origin=Origin(self._path, 1), hint=_LFS_HINT)
             return FileContent(errors=(error,))
+        return self._content(lambda: self._documents(data))
+
+    def value(self, value: dict[str, Any], place: Place) -> FileContent:
+        return self._content(lambda: self._value(value, place))
+
+    def _content(self, read: Callable[[], None]) -> FileContent:
         try:
-            self._documents(data)
+            read()
         except _TooManyErrors:
             self._unreadable = True
             self._errors.append(ManifestError("more errors than are shown here", origin=Origin(self._path)))
@@ -94,13 +117,13 @@ class _File:
             return
         origin = Origin(self._path, reading.line, reading.column)
         if reading.root == "mapping":
-            place = _Place(origin, Source(self._path, document.text, document.line), ())
+            place = Place(origin, Source(self._path, document.text, document.line), ())
             self._root(reading.value, place)
         elif reading.root:
             what = "a list" if reading.root == "sequence" else "a single value"
             self._pass_over(origin, f"a document that is {what}, not an object")
 
-    def _root(self, value: dict[str, Any], place: _Place) -> None:
+    def _root(self, value: dict[str, Any], place: Place) -> None:
         encrypted = is_encrypted(value)
         if not is_manifest(value):
             named = isinstance(value.get("metadata"), dict) and isinstance(value["metadata"].get("name"), str)
@@ -108,7 +131,7 @@ class _File:
             self._pass_over(place.origin, reason, suspect=named)
         elif encrypted:
             key = self._key_of(value)
-            self._add_error(ManifestError(ENCRYPTED, origin=place.origin, key=key, hint=_ENCRYPTED_HINT))
+            self._add_error(EncryptedError(ENCRYPTED, origin=place.origin, key=key, hint=_ENCRYPTED_HINT))
         else:
             self._value(value, place)
 
@@ -116,19 +139,19 @@ class _File:
         log.debug("not a manifest", path=self._path, line=origin.line, reason=reason)
         self._unread.append(Unread(origin, reason, suspect))
 
-    def _value(self, value: Any, place: _Place) -> None:
+    def _value(self, value: Any, place: Place) -> None:
         if not isinstance(value, dict) or not is_manifest(value):
             self._add_error(ManifestError("an item of the list is no object", origin=place.origin))
         elif is_list(value):
             for index, item in enumerate(items(value)):
                 path = (*place.base, "items", index)
-                self._value(item, _Place(place.source.origin(path), place.source, path))
+                self._value(item, Place(place.source.origin(path), place.source, path))
         else:
             self._object(value, place)
 
-    def _object(self, manifest: Manifest, place: _Place) -> None:
+    def _object(self, manifest: Manifest, place: Place) -> None:
         server_set = take_server_set(manifest)
-        variables = list(variable_faults(manifest))
+        variables = [] if self._substituted else list(variable_faults(manifest))
         named = {fault.path for fault in variables}
         found = [*variables, *(fault for fault in faults(manifest) if fault.path not in named)]
         if found:
@@ -146,7 +169,7 @@ class _File:
             self._add_error(_too_large(len(canonical), key, place.origin))
             return
         model = None
-        if is_ours:
+        if is_ours and not self._sealed:
             wrong = check(manifest)
             if not wrong and (resource := RESOURCES.get((key.group, key.kind))) is not None:
                 try:
@@ -157,7 +180,8 @@ class _File:
                 self._add_faults(_as_faults(wrong), key, place)
                 return
         digest = hashlib.sha256(canonical).hexdigest()
-        self._objects.append(DesiredObject(key, manifest, place.origin, digest, model, place.source, place.base))
+        sops: Literal["", "sealed"] = "sealed" if self._sealed else ""
+        self._objects.append(DesiredObject(key, manifest, place.origin, digest, model, place.source, place.base, sops))
 
     def _key_of(self, faulty: Manifest) -> ObjectKey | None:
         """Which object a document is about that cannot be used; None when that cannot be told."""
@@ -166,7 +190,7 @@ class _File:
         key = ObjectKey.of(faulty)
         return key.within(self._default_namespace) if key.group in _OUR_GROUPS else key
 
-    def _warn_of(self, server_set: Sequence[FieldPath], key: ObjectKey, place: _Place) -> None:
+    def _warn_of(self, server_set: Sequence[FieldPath], key: ObjectKey, place: Place) -> None:
         if len(self._warnings) >= MAX_ERRORS:
             self._warnings[MAX_ERRORS:] = [
                 ManifestWarning(Origin(self._path), None, "more warnings than are shown here")
@@ -178,7 +202,7 @@ class _File:
         message = f"left out what only the API server sets: {fields}"
         self._warnings.append(ManifestWarning(first, key, message, _SERVER_SET_HINT))
 
-    def _add_faults(self, found: Iterable[Fault], key: ObjectKey | None, place: _Place) -> None:
+    def _add_faults(self, found: Iterable[Fault], key: ObjectKey | None, place: Place) -> None:
         for fault in found:
             origin = place.source.origin((*place.base, *fault.path))
             field = dotted(fault.path)

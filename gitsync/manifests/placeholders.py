@@ -1,5 +1,5 @@
 """Texts that stand for something else than themselves: pointers of Git LFS, documents encrypted with SOPS, variables of
-Flux's postBuild substitution. gitsync resolves none of them yet, so each is an error that names it."""
+Flux's postBuild substitution where nothing replaces them. Each is an error that names it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitsync.api import dotted
 from gitsync.api.identity import group_of
-from gitsync.api.names import HELM_GROUP, SOURCE_GROUP
-from gitsync.manifests.objects import Fault
+from gitsync.api.names import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitsync.manifests.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gitsync.api import FieldPath, Manifest
 
 LFS_POINTER: Final = "a pointer of Git LFS, whose content gitsync does not fetch"
-ENCRYPTED: Final = "encrypted with SOPS, which gitsync cannot decrypt yet"
+ENCRYPTED: Final = "encrypted with SOPS, and nothing decrypts it here"
 
 #: The first line of a pointer, today's and the one of its predecessor (git-lfs, docs/spec.md).
 _LFS: Final = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\n")
@@ -60,14 +60,14 @@ def variable_faults(manifest: Manifest) -> Iterator[Fault]:
         if found := _VARIABLE.search(text):
             message = (
                 f"{dotted(path)}: `${{{found[1]}}}` is a variable of Flux's postBuild substitution, "
-                "which gitsync does not do yet"
+                "which nothing here replaces"
             )
-            yield Fault(path, message, "write the value itself")
+            yield Fault(path, message, "write the value itself, or give the Kustomization a postBuild")
 
 
 def _typed_texts(manifest: Manifest) -> Iterator[tuple[FieldPath, str]]:
     api_version, metadata = manifest.get("apiVersion"), manifest.get("metadata")
-    if isinstance(api_version, str) and group_of(api_version) in (HELM_GROUP, SOURCE_GROUP):
+    if isinstance(api_version, str) and group_of(api_version) in (HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP):
         yield from _texts(manifest, ())
         return
     yield from _texts({name: manifest.get(name) for name in ("apiVersion", "kind")}, ())

@@ -10,18 +10,17 @@ from gitsync.errors import ManifestError
 from gitsync.kubeyaml import MAX_BYTES
 from gitsync.manifests.content import Desired, FileContent
 from gitsync.manifests.desired import assemble
-from gitsync.manifests.ignore import IGNORE_FILE, IgnoreRules
-from gitsync.manifests.limits import MAX_IGNORE_BYTES, MAX_IGNORE_FILES
+from gitsync.manifests.limits import MAX_OBJECTS
 from gitsync.manifests.parse import parse_file
-from gitsync.manifests.select import normalised_root, select
+from gitsync.manifests.rules import RulesReader
+from gitsync.manifests.select import normalised_root, read_none, select
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gitsync.api import CommitInfo
+    from gitsync.manifests.rules import ReadBlobs
     from gitsync.tree import TreeEntry
-
-    ReadBlobs = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 
 #: What is read and parsed in one go: some tens of milliseconds, after which a cancellation takes effect.
 _BATCH_FILES: Final = 64
@@ -44,8 +43,7 @@ class ManifestReader:
         self._files: dict[_FileId, FileContent] = {}
         self._files_before: dict[_FileId, FileContent] = {}
         self._spare: dict[_FileId, FileContent] = {}
-        self._rules = IgnoreRules({})
-        self._rules_files: tuple[tuple[str, str], ...] = ()
+        self._rules = RulesReader()
 
     async def read(
         self, commit: CommitInfo, entries: Sequence[TreeEntry], read_blobs: ReadBlobs, root: str = ""
@@ -58,31 +56,14 @@ class ManifestReader:
         parsed until then is lost.
         """
         root = normalised_root(root)
-        await self._read_rules(entries, read_blobs)
-        selection = await asyncio.to_thread(select, entries, root, self._rules, json_manifests=self._json_manifests)
+        rules = await self._rules.read(entries, read_blobs)
+        selection = await asyncio.to_thread(select, entries, root, rules, json_manifests=self._json_manifests)
         contents = await self._contents(commit, selection.files, read_blobs)
+        if sum(len(content.objects) for content in contents) > MAX_OBJECTS:
+            contents = []
+            self._files.clear()
+            read_none(selection, root, f"there are more than {MAX_OBJECTS:,} objects, which is the limit")
         return await asyncio.to_thread(assemble, commit, contents, selection)
-
-    async def _read_rules(self, entries: Sequence[TreeEntry], read_blobs: ReadBlobs) -> None:
-        files = [entry for entry in entries if entry.path.endswith(IGNORE_FILE) and _is_ignore_file(entry.path)]
-        identity = tuple((entry.path, entry.blob_id or entry.unreadable) for entry in files)
-        if identity == self._rules_files:
-            return
-        too_many = files[MAX_IGNORE_FILES:]
-        files = files[:MAX_IGNORE_FILES]
-        readable = [entry for entry in files if not entry.unreadable]
-        small = list({entry.blob_id for entry in readable if entry.size <= MAX_IGNORE_BYTES})
-        blobs = await read_blobs(small) if small else {}
-        too_large = b" " * (MAX_IGNORE_BYTES + 1)
-        texts = {entry.path: blobs.get(entry.blob_id, too_large) for entry in readable}
-        rules = await asyncio.to_thread(IgnoreRules, texts)
-        for entry in files:
-            if entry.unreadable:
-                rules.refuse(entry.path, 0, entry.unreadable)
-        if too_many:
-            rules.broken.add("")
-            rules.refuse(too_many[0].path, 0, f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files")
-        self._rules, self._rules_files = rules, identity
 
     async def _contents(
         self, commit: CommitInfo, files: Sequence[TreeEntry], read_blobs: ReadBlobs
@@ -106,11 +87,16 @@ class ManifestReader:
                 kept[file_id] = _too_large(entry)
             else:
                 missing.append(entry)
+        found = 0
         for batch in _batches(missing):
             blobs = await read_blobs(list({entry.blob_id for entry in batch}))
-            kept.update(await asyncio.to_thread(self._parse, batch, blobs))
+            read = await asyncio.to_thread(self._parse, batch, blobs)
+            kept.update(read)
+            found += sum(len(content.objects) for content in read.values())
+            if found > MAX_OBJECTS:
+                break  # none of it will be used
         self._spare = {}
-        return [kept[entry.blob_id, entry.path] for entry in files]
+        return [kept[entry.blob_id, entry.path] for entry in files if (entry.blob_id, entry.path) in kept]
 
     def _parse(self, batch: Sequence[TreeEntry], blobs: Mapping[str, bytes]) -> dict[_FileId, FileContent]:
         return {
@@ -130,10 +116,6 @@ def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _is_ignore_file(path: str) -> bool:
-    return path == IGNORE_FILE or path.endswith("/" + IGNORE_FILE)
 
 
 def _too_large(entry: TreeEntry) -> FileContent:

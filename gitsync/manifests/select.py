@@ -9,7 +9,7 @@ import structlog
 
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
-from gitsync.manifests.limits import MAX_TOTAL_BYTES
+from gitsync.manifests.limits import MAX_FILES, MAX_TOTAL_BYTES
 from gitsync.manifests.unread import Unread
 
 if TYPE_CHECKING:
@@ -33,12 +33,14 @@ _JSON_FILE: Final = "a .json file, which is read only where the setting json_man
 @dataclass
 class Selection:
     """``files`` are to be read; ``held`` are manifests that are left alone for a reason that ``errors`` gives;
-    ``unread`` is what else is passed over, which is an error only where objects came from it before."""
+    ``unread`` is what else is passed over, which is an error only where objects came from it before. ``kustomized`` are
+    the directories that kustomize has to build, without those inside others; all that is in them is ``held``."""
 
     files: list[TreeEntry] = field(default_factory=list)
     errors: list[ManifestError] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     unread: list[Unread] = field(default_factory=list)
+    kustomized: list[str] = field(default_factory=list)
 
 
 def select(entries: Iterable[TreeEntry], root: str, rules: IgnoreRules, *, json_manifests: bool = False) -> Selection:
@@ -59,9 +61,8 @@ def select(entries: Iterable[TreeEntry], root: str, rules: IgnoreRules, *, json_
     selection.unread += [
         Unread(Origin(entry.path), entry.unreadable or _IN_CHART) for entry in candidates if in_chart(entry.path)
     ]
-    kustomized = _kustomized(entry.path for entry in left)
-    selection.errors += kustomized.errors
-    is_held, is_broken = _below(kustomized.directories), _below(rules.broken)
+    selection.kustomized = _kustomized(entry.path for entry in left)
+    is_held, is_broken = _below({f"{path}/" if path else "" for path in selection.kustomized}), _below(rules.broken)
     for entry in left:
         if is_held(entry.path) or is_broken(entry.path):
             selection.held.add(entry.path)
@@ -90,38 +91,31 @@ def normalised_root(root: str) -> str:
     return "/".join(part for part in root.split("/") if part not in ("", "."))
 
 
-@dataclass
-class _Kustomized:
-    directories: set[str]
-    errors: list[ManifestError]
-
-
-def _kustomized(paths: Iterable[str]) -> _Kustomized:
-    """Directories that kustomize would have to build. Until gitsync does, what is in them is left as it is in the
-    cluster: applied file by file, a patch would be taken for an object, and objects would lose their namespace."""
-    files = {_directory(path): path for path in paths if _name(path) in _KUSTOMIZATION_FILES}
-    inside = _below(files)
-    errors = [
-        ManifestError(
-            "directories with a kustomization.yaml are not built yet: the files in and below this one are left alone",
-            origin=Origin(path),
-            hint="commit what kubectl kustomize makes of it as plain manifests in a directory without one",
-        )
-        for directory, path in sorted(files.items())
-        if not (directory and inside(directory.removesuffix("/")))
-    ]
-    return _Kustomized(set(files), errors)
+def _kustomized(paths: Iterable[str]) -> list[str]:
+    """Directories that kustomize has to build: applied file by file, a patch would be taken for an object, and objects
+    would lose their namespace."""
+    found = {_directory(path) for path in paths if _name(path) in _KUSTOMIZATION_FILES}
+    inside = _below(found)
+    return sorted(
+        directory.removesuffix("/") for directory in found if not (directory and inside(directory.removesuffix("/")))
+    )
 
 
 def _bound(selection: Selection, root: str) -> None:
     total = sum(entry.size for entry in selection.files)
     if total > MAX_TOTAL_BYTES:
-        limit = MAX_TOTAL_BYTES // 1024 // 1024
-        message = f"the manifests are {total // 1024 // 1024} MiB in all, over the limit of {limit} MiB; none is read"
-        hint = "give a narrower path, or leave files out by .sourceignore"
-        selection.errors.append(ManifestError(message, origin=Origin(root or "."), hint=hint))
-        selection.held |= {entry.path for entry in selection.files}
-        selection.files = []
+        limit = MAX_TOTAL_BYTES >> 20
+        read_none(selection, root, f"the manifests are {total >> 20} MiB in all, over the limit of {limit} MiB")
+    if len(selection.files) > MAX_FILES:
+        read_none(selection, root, f"there are {len(selection.files):,} manifests, over the limit of {MAX_FILES:,}")
+
+
+def read_none(selection: Selection, root: str, why: str) -> None:
+    """Leave all files alone as they are: they are too much."""
+    hint = "give a narrower path, or leave files out by .sourceignore"
+    selection.errors.append(ManifestError(f"{why}; none is read", origin=Origin(root or "."), hint=hint))
+    selection.held |= {entry.path for entry in selection.files}
+    selection.files = []
 
 
 def _is_candidate(entry: TreeEntry, root: str) -> bool:

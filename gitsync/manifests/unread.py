@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,11 +72,9 @@ def _one_of_each_path(unread: Iterable[Unread]) -> dict[str, Unread]:
 
 
 def _error(part: Unread, keys: list[ObjectKey]) -> ManifestError:
-    named = ", ".join(str(key) for key in sorted(keys)[:_MAX_SHOWN])
-    more = f" and {len(keys) - _MAX_SHOWN} more" if len(keys) > _MAX_SHOWN else ""
     stay = "stays as it is" if len(keys) == 1 else "stay as they are"
     return ManifestError(
-        f"not read: {part.reason}; {named}{more} came from here and {stay}",
+        f"not read: {part.reason}; {listed(sorted(keys), _MAX_SHOWN)} came from here and {stay}",
         origin=part.origin,
         key=keys[0] if len(keys) == 1 else None,
         hint="put it right; to have that deleted, take it out of the repository or name it in .sourceignore",

@@ -1,7 +1,10 @@
 """What would come of a commit, without doing it.
 
 ``plan`` compares a commit with a cluster, ``difference`` one commit with another, ``verify`` syncs one to a sandbox.
-``unserved`` says what a commit asks for in vain.
+``unfold`` says which Kustomizations there are once a commit is carried out in a cluster, and what each wants, ``syncs``
+what each sync of these would do;
+``kustomizations`` puts the objects of all of them together without a cluster, and ``order`` says in which order they
+have their turn. ``unserved`` says what a commit asks for in vain.
 ``compose`` puts together what they need; it takes the agent's own parts (``gitsync.agent.parts``), so that a preview is
 what the agent would do.
 """

@@ -3,39 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.agent.parts import (
+    access_rules,
+    apply_slots,
     connect,
+    default_keys,
     git_source,
+    is_root,
     known_wishes,
     make_syncer,
     open_chart_repositories,
     open_commits,
     open_targets,
+    root_sync,
     sync_store,
+    synced_repository,
 )
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import SERVED_SOURCES
+from gitsync.api.names import (
+    GIT_REPOSITORY,
+    HELM_GROUP,
+    HELM_RELEASE,
+    KUSTOMIZATION,
+    KUSTOMIZE_GROUP,
+    OCI_REPOSITORY,
+    SOURCE_GROUP,
+)
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
+from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview, Previewer
-from gitsync.preview.releases import Problem
-from gitsync.preview.unserved import in_the_way
+from gitsync.preview.syncs import Syncs
+from gitsync.preview.unfold import Brought, Unfolding
 from gitsync.release.render import Renderer
-from gitsync.sandbox.catalog import Catalog
-from gitsync.sources.artifacts import Artifact, Artifacts
+from gitsync.release.wanted import WantedObjects
+from gitsync.sandbox.kinds.catalog import Catalog
+from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.sources.gitartifact import CommitGitRepositories
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
-from gitsync.sources.repositories import CommitHelmRepositories
+from gitsync.sources.ociartifact import CommitOCIRepositories
+from gitsync.sources.trees import CommitTrees
+from gitsync.sync.build import CommitSource
 from gitsync.sync.history import JournalEntry
+from gitsync.sync.kustomization.coming import claimant_of
+from gitsync.sync.kustomization.rootkeys import RootKeys
+from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.spec import SyncSpec
 
 if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
     from gitsync.settings import Settings
+
+    #: By group and kind.
+    Watches = dict[tuple[str, str], Informer]
 
 
 async def preview(settings: Settings) -> Preview:
@@ -48,30 +78,93 @@ async def preview(settings: Settings) -> Preview:
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
-        desired = await stack.enter_async_context(open_commit(settings))
-        releases = await stack.enter_async_context(cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace))
-        repositories = await stack.enter_async_context(
-            cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=cluster.namespace)
-        )
+        commits = await stack.enter_async_context(open_commits(settings, sources.charts.workers))
+        desired = await _head(commits)
+        watches = await _watched(cluster, stack)
+        kustomizations = watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
         expressions = await stack.enter_async_context(Expressions())
         wanted = known_wishes(cluster)
-        for key, manifest in releases.items():
+        for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
             wanted.index.update(key, manifest)
-        targets = await stack.enter_async_context(open_targets(settings, cluster))
-        watches = {(HELM_GROUP, HELM_RELEASE): releases, (SOURCE_GROUP, HELM_REPOSITORY): repositories}
-        artifacts = Artifacts()
-        synced = artifacts.add(settings.name, git_source(settings).url)
-        synced.carry_out(Artifact.of(desired), ())
-        syncer = make_syncer(settings, cluster, wanted, synced, watches)
-        found = CommitHelmRepositories(sources, desired.helm_repositories, cluster, repositories)
-        locator = ChartLocator(found, artifacts, sources)
-        renderer = Renderer(sources.charts)
+        for key, manifest in kustomizations.items():
+            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+        artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
+        spec, slots, rules = root_sync(settings), apply_slots(), access_rules(settings)
+        keys = RootKeys(cluster, is_root(spec, artifacts, synced), default_keys(settings), _nothing_follows)
+        stack.push_async_callback(keys.close)
+        decrypts = await keys(desired) is not None
+        if decrypts:
+            commits.keys_of = keys
+            desired = await _head(commits)
+            artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
+        syncer = make_syncer(spec, cluster, wanted, synced, watches, slots)
+        syncers = Syncers(cluster, wanted, syncer.live, slots, kustomizations.get, rules)
+        stack.push_async_callback(syncers.close)
+        unfolding = _unfolding(settings, cluster, watches, wanted, spec, artifacts, synced, commits, sources)
         previewer = Previewer(
-            cluster, wanted.index, syncer, syncer.owner, locator.locate, renderer, expressions, targets
+            cluster,
+            wanted,
+            Syncs(
+                wanted,
+                syncer,
+                syncers,
+                Syncers(cluster, wanted, syncer.live, slots, kustomizations.get),
+                unfolding,
+                decrypts,
+            ),
+            lambda whole: ChartLocator.of_commit(whole.chart_sources, artifacts, sources, cluster, watches).locate,
+            Renderer(sources.charts),
+            expressions,
+            await stack.enter_async_context(open_targets(settings, cluster)),
         )
-        result = await previewer.preview(desired)
-    also = [Problem(str(item.origin), item.message, item.hint) for item in in_the_way(desired)]
-    return replace(result, problems=(*result.problems, *also))
+        return await previewer.preview(desired)
+
+
+async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
+    """What there is of the kinds that an agent works on."""
+    kinds = [(HELM_GROUP, HELM_RELEASE), (KUSTOMIZE_GROUP, KUSTOMIZATION)]
+    kinds += [(SOURCE_GROUP, kind) for kind in SERVED_SOURCES]
+    return {
+        (group, kind): await stack.enter_async_context(cluster.watch(group, kind, namespace=cluster.namespace))
+        for group, kind in kinds
+    }
+
+
+def _unfolding(
+    settings: Settings,
+    cluster: Cluster,
+    watches: Watches,
+    wanted: WantedObjects,
+    spec: SyncSpec,
+    artifacts: Artifacts,
+    synced: SyncedRepository,
+    commits: CommitSource,
+    sources: ChartRepositories,
+) -> Unfolding:
+    brought = Brought()
+    git = CommitGitRepositories(sources.git, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY])
+    oci = CommitOCIRepositories(sources.artifacts, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY])
+
+    def source(key: ObjectKey) -> Manifest | None:
+        watch = watches.get(key[:2])
+        return watch.get(key) if watch is not None else None
+
+    return Unfolding(
+        cluster,
+        watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
+        source,
+        wanted.index,
+        CommitTrees(artifacts, git, oci, source),
+        commits.directories.builder,
+        access_rules(settings),
+        is_root(spec, artifacts, synced),
+        brought,
+        default_keys(settings),
+    )
+
+
+def _nothing_follows() -> None:
+    """A plan is of one moment."""
 
 
 async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
@@ -88,28 +181,55 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
     async with open_chart_repositories(settings) as sources:
         before, _ = await _contents(settings.model_copy(update={"commit": old}), sources, scope)
         after, desired = await _contents(settings.model_copy(update={"commit": new}), sources, scope)
-        return difference(before, after, desired)
+        return difference(before, after, desired, root_sync(settings).owner.claimant)
 
 
 async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
-    async with open_commit(settings) as desired:
-        artifacts = Artifacts.of_commit(settings.name, git_source(settings).url, Artifact.of(desired))
-        locator = ChartLocator(CommitHelmRepositories(sources, desired.helm_repositories), artifacts, sources)
+    async with open_commits(settings, sources.charts.workers) as commits:
+        whole = WholeCommit(commits.directories.builder, settings.path)
+        desired = await whole.read(await _head(commits))
+        artifacts, _ = _carried_out(settings, desired)
+        locator = ChartLocator.of_commit(desired.chart_sources, artifacts, sources)
         made = CommitRenderer(locator.locate, Renderer(sources.charts), scope, settings.default_namespace)
-        return await made.contents(desired), desired
+        return await made.contents(desired, whole), desired
 
 
-@asynccontextmanager
-async def open_commit(settings: Settings) -> AsyncIterator[Desired]:
-    """What the commit that the settings name wants; its tree can be read while entered.
+def _carried_out(settings: Settings, desired: Desired, branch: str = "") -> tuple[Artifacts, SyncedRepository]:
+    """What charts and Kustomizations are taken from once a commit is carried out; ``branch`` is the remote's default
+    one."""
+    artifacts = Artifacts()
+    synced = synced_repository(root_sync(settings), git_source(settings), artifacts)
+    synced.polled(None, branch)
+    synced.carry_out(Artifact.of(desired), ())
+    return artifacts, synced
 
-    Raises: GitRefused, GitUnavailable.
+
+async def whole_commit(settings: Settings) -> tuple[Desired, Desired]:
+    """What the commit that the settings name wants, without and with what is in its Kustomizations. Their trees cannot
+    be read any more. Raises: GitRefused, GitUnavailable.
     """
-    async with open_commits(settings) as commits:
-        yield await commits.read(await commits.mirror.fetch(await commits.mirror.head()))
+    async with (
+        open_chart_repositories(settings) as sources,
+        open_commits(settings, sources.charts.workers) as commits,
+    ):
+        desired = await _head(commits)
+        return desired, await WholeCommit(commits.directories.builder, settings.path).read(desired)
 
 
-async def journal(settings: Settings) -> tuple[JournalEntry, ...]:
-    """What past commits did, newest first. Raises: InventoryError, ApiError, ClusterUnavailable."""
+async def _head(commits: CommitSource) -> Desired:
+    return await commits.read(await commits.mirror.fetch(await commits.mirror.head()))
+
+
+@dataclass(frozen=True)
+class Journals:
+    """What past commits did, newest first: by the sync of the settings, and through Kustomizations, by their names."""
+
+    root: tuple[JournalEntry, ...]
+    kustomizations: Mapping[str, tuple[JournalEntry, ...]]
+
+
+async def read_journals(settings: Settings) -> Journals:
+    """All that is recorded. Raises: InventoryError, ApiError, ClusterUnavailable."""
     async with await connect(settings) as cluster:
-        return await sync_store(settings, cluster).journal()
+        store = sync_store(settings, cluster)
+        return Journals(await store.journal(), await store.kustomization_journals())

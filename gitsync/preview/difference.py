@@ -3,44 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, group_of
+from gitsync.api.kinds import defined_kind
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.namespaces import in_namespace
+from gitsync.apply.ownership import KEPT_BY_POLICY, kept
 from gitsync.charts import Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired
-from gitsync.preview.objects import Effect, ObjectPreview
+from gitsync.preview.dryrun import Effect, ObjectPreview
+from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview
 from gitsync.preview.releases import Problem
+from gitsync.release.action.hooks import events_of
 from gitsync.release.desired import desired_release, ref_of
 from gitsync.release.render import Renderer
 from gitsync.release.revision import context_of
 from gitsync.release.values.compose import compose, texts_of
+from gitsync.release.wanted import cluster_of
 from gitsync.sources.chart import ChartArtifact
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.finalize import why_left
+from gitsync.sync.owner import prune_disabled
+from gitsync.sync.prune import PRUNE_IS_DISABLED, SYSTEM_NAMESPACE, is_system_namespace
 
 #: A release's name, "" for what stands in Git itself, and an object.
 Place = tuple[str, ObjectKey]
+#: The events of hooks that take objects over when a commit is carried out.
+_ON_THE_WAY = frozenset({*events_of("install"), *events_of("upgrade")})
 #: Whether a kind lives in namespaces, by group and kind; None when nobody knows.
 Scope = Callable[[str, str], bool | None]
 
 
 @dataclass
 class Contents:
-    """All objects of a commit, HelmReleases and what they render among them. ``unrendered`` are the releases for which
-    that failed; ``problems`` say why."""
+    """All objects of a commit, HelmReleases and what they render among them. ``hooks`` are those that come and go with
+    actions, and with which. ``unrendered`` are the releases for which rendering failed, and why; ``clusters`` says
+    where each release is. ``brought_by`` are the Kustomizations that objects in Git come by, as far as they do, and
+    ``unbuilt`` those of which it is not known what they hold."""
 
     objects: dict[Place, Manifest] = field(default_factory=dict)
     origins: dict[Place, str] = field(default_factory=dict)
-    unrendered: set[str] = field(default_factory=set)
+    hooks: dict[Place, tuple[str, ...]] = field(default_factory=dict)
+    clusters: dict[str, str] = field(default_factory=dict)
+    unrendered: dict[str, str] = field(default_factory=dict)
+    brought_by: dict[ObjectKey, ObjectKey] = field(default_factory=dict)
+    unbuilt: frozenset[ObjectKey] = frozenset()
     problems: list[Problem] = field(default_factory=list)
 
-    def comparable(self, unrendered: set[str]) -> dict[Place, Manifest]:
-        """The objects but for those of releases that could not be rendered."""
-        return {place: item for place, item in self.objects.items() if place[0] not in unrendered}
+    def comparable(self, unrendered: Collection[str], unbuilt: Collection[ObjectKey]) -> dict[Place, Manifest]:
+        """The objects but for those of releases that could not be rendered, and of Kustomizations that could not be
+        built, with all below them."""
+        return {
+            place: item
+            for place, item in self.objects.items()
+            if place[0] not in unrendered and not any(above in unbuilt for above in self.lineage(place))
+        }
+
+    def lineage(self, place: Place) -> Iterator[ObjectKey]:
+        """The Kustomization that an object comes by, or its HelmRelease, and those that this one comes by."""
+        release, key = place
+        above = self.brought_by.get(_helm_release(release)[1] if release else key)
+        while above is not None:
+            yield above
+            above = self.brought_by.get(above)
+
+    def kustomization(self, place: Place) -> str:
+        """The name of the Kustomization that an object comes by; "" when it comes by the directory itself."""
+        above = next(self.lineage(place), None)
+        return above.namespaced_name if above is not None else ""
 
 
 @dataclass
@@ -54,27 +94,38 @@ class CommitRenderer:
     scope: Scope
     namespace: str
 
-    async def contents(self, desired: Desired) -> Contents:
-        """Everything in ``desired``. Raises: GitUnavailable."""
-        found = Contents(problems=[Problem(str(error.origin), error.message, error.hint) for error in desired.errors])
+    async def contents(self, desired: Desired, whole: WholeCommit) -> Contents:
+        """Everything in ``desired``, as ``whole`` has put it together. Raises: GitUnavailable."""
+        found = Contents(
+            problems=[Problem(str(error.origin), error.message, error.hint) for error in desired.errors],
+            unbuilt=frozenset(whole.unbuilt),
+        )
         scope = _with_definitions(self.scope, desired)
-        for item in desired.objects.values():
-            place = _put(found, "", _placed(item.manifest, self.namespace, scope))
+        for key, item in desired.objects.items():
+            by = whole.brought_by.get(key)
+            namespace = self.namespace if by is None else DEFAULT_NAMESPACE
+            place = _put(found, "", _placed(item.manifest, namespace, scope))
             found.origins[place] = str(item.origin)
+            if by is not None:
+                found.brought_by[place[1]] = by
         await asyncio.gather(*(self._add(release, desired, scope, found) for release in desired.helm_releases.values()))
         return found
 
     async def _add(self, release: HelmRelease, desired: Desired, scope: Scope, found: Contents) -> None:
-        name = _name(release.key)
+        name = release.key.namespaced_name
+        found.clusters[name] = cluster_of(release)
         try:
             rendered = await self._rendered(release, found)
         except GitsyncError as error:
             place = str(desired.objects[release.key].origin)
             found.problems.append(Problem(place, f"{release.key}: {error.message}", error.hint))
-            found.unrendered.add(name)
+            found.unrendered[name] = error.message
             return
-        for manifest in (*rendered.objects, *(hook.object for hook in rendered.hooks)):
-            _put(found, name, _placed(manifest, ref_of(release).namespace, scope))
+        namespace = ref_of(release).namespace
+        for manifest in rendered.objects:
+            _put(found, name, _placed(manifest, namespace, scope))
+        for hook in rendered.hooks:
+            found.hooks[_put(found, name, _placed(hook.object, namespace, scope))] = hook.events
 
     async def _rendered(self, release: HelmRelease, found: Contents) -> Rendered:
         values = await asyncio.to_thread(_values, release, found)
@@ -90,37 +141,21 @@ def _put(found: Contents, release: str, manifest: Manifest) -> Place:
 
 
 def _placed(manifest: Manifest, namespace: str, scope: Scope) -> Manifest:
-    """The object in the namespace that it would come into, as kubectl and Helm have it; as it is where its kind is not
-    known."""
-    metadata = manifest["metadata"]
-    key = ObjectKey.of(manifest)
-    match scope(key.group, key.kind):
-        case True if not metadata.get("namespace"):
-            return {**manifest, "metadata": {**metadata, "namespace": namespace}}
-        case False if metadata.get("namespace"):
-            return {**manifest, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
-    return manifest
+    """The object in the namespace that it would come into; as it is where its kind is not known."""
+    namespaced = scope(group_of(manifest["apiVersion"]), manifest["kind"])
+    return manifest if namespaced is None else in_namespace(manifest, namespace, namespaced=namespaced)
 
 
 def _with_definitions(scope: Scope, desired: Desired) -> Scope:
     """``scope``, and the kinds that the commit itself defines."""
-    defined = {}
-    for key, item in desired.objects.items():
-        spec = item.manifest.get("spec")
-        if key.kind == "CustomResourceDefinition" and isinstance(spec, dict):
-            names = spec.get("names")
-            kind = names.get("kind") if isinstance(names, dict) else None
-            defined[spec.get("group"), kind] = spec.get("scope") == "Namespaced"
+    kinds = filter(None, (defined_kind(item.manifest) for item in desired.objects.values()))
+    defined = {(kind.group, kind.kind): kind.namespaced for kind in kinds}
 
     def known(group: str, kind: str) -> bool | None:
         found = scope(group, kind)
         return defined.get((group, kind)) if found is None else found
 
     return known
-
-
-def _name(key: ObjectKey) -> str:
-    return f"{key.namespace}/{key.name}"
 
 
 def _values(release: HelmRelease, found: Contents) -> dict[str, Any]:
@@ -132,21 +167,125 @@ def _values(release: HelmRelease, found: Contents) -> dict[str, Any]:
     return compose(release.model_copy(update={"spec": spec}), texts)
 
 
-def difference(old: Contents, new: Contents, desired: Desired) -> Preview:
-    """From ``old`` to ``new``, which is what ``desired`` comes to. Pure."""
+def difference(old: Contents, new: Contents, desired: Desired, sync: Claimant) -> Preview:
+    """From ``old`` to ``new``, which is what ``desired`` comes to; ``sync`` has what stands in Git itself. Pure."""
     problems = [*new.problems]
     problems += [replace(item, hint="in the older commit") for item in old.problems if item not in new.problems]
-    unrendered = old.unrendered | new.unrendered
-    olds, news = old.comparable(unrendered), new.comparable(unrendered)
+    unrendered, unbuilt = {**old.unrendered, **new.unrendered}, old.unbuilt | new.unbuilt
+    olds, news = old.comparable(unrendered, unbuilt), new.comparable(unrendered, unbuilt)
+    leaving = _Leaving(old, new, sync, news)
+    moves = {place: target for place in olds if (target := leaving.moves_to(place, news))}
     objects, unchanged = [], 0
-    for place in sorted({**olds, **news}):
+    for place in sorted({**olds, **news}.keys() - {target for target in moves.values() if target not in olds}):
         before, after = olds.get(place), news.get(place)
         release, key = place
-        lines = tuple(render_diff(before, after, key)[1:])
-        if not lines:
-            unchanged += 1
-            continue
-        verb: Effect = "create" if before is None else "delete" if after is None else "change"
         origin = new.origins.get(place) or old.origins.get(place, "")
-        objects.append(ObjectPreview(key, verb, lines, origin, release))
+        target, by = moves.get(place), (old if before is not None else new).kustomization(place)
+        lines = tuple(render_diff(before, after if target is None else news[target], key)[1:])
+        if target is not None:
+            to = str(leaving.claimant(target))
+            objects.append(ObjectPreview(key, "hand over", lines, origin, release, to=to, kustomization=by))
+        elif before is not None and after is None and (why := leaving.reason_to_keep(place)):
+            objects.append(ObjectPreview(key, "keep", (), origin, release, why, kustomization=by))
+        elif lines:
+            verb: Effect = "create" if before is None else "delete" if after is None else "change"
+            objects.append(ObjectPreview(key, verb, lines, origin, release, kustomization=by))
+        else:
+            unchanged += 1
+    objects.sort(key=lambda item: (item.kustomization, item.release, item.key))
     return Preview(desired.commit, tuple(objects), tuple(problems), unchanged=unchanged)
+
+
+@dataclass(frozen=True)
+class _Leaving:
+    """What becomes of objects that are no longer where they were, as far as the commits say. ``news`` are those places
+    of the newer one that count."""
+
+    old: Contents
+    new: Contents
+    sync: Claimant
+    news: InitVar[Collection[Place]]
+    _places: defaultdict[ObjectKey, list[Place]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self, news: Collection[Place]) -> None:
+        for place in news:
+            if place not in self.new.hooks or not _ON_THE_WAY.isdisjoint(self.new.hooks[place]):
+                self._places[place[1]].append(place)
+
+    def moves_to(self, place: Place, news: Collection[Place]) -> Place | None:
+        """Where an object is from now on, if that is elsewhere; None when nobody has it, or it stays where it is."""
+        if place not in news:
+            return self.target(place)
+        return place if not place[0] and self.old.kustomization(place) != self.new.kustomization(place) else None
+
+    def target(self, place: Place) -> Place | None:
+        """Where an object is from now on, be it as that of a hook which runs on the way; None when nobody has it. What
+        was a hook's comes and goes with it."""
+        release, key = place
+        if place in self.old.hooks:
+            return None
+        cluster = self.old.clusters.get(release, "")
+        places = self._places.get(key, ())
+        return min((other for other in places if self.new.clusters.get(other[0], "") == cluster), default=None)
+
+    def claimant(self, place: Place) -> Claimant:
+        """Who has an object."""
+        if place[0]:
+            return Claimant("HelmRelease", place[0])
+        by = self.new.kustomization(place)
+        return Claimant("sync", by) if by else self.sync
+
+    def reason_to_keep(self, place: Place) -> str:
+        """Why an object that nobody has any more is not deleted, in words; "" when it is."""
+        release, key = place
+        manifest = self.old.objects[place]
+        if place in self.old.hooks:
+            return ""
+        if not release and is_system_namespace(key):
+            return SYSTEM_NAMESPACE
+        if not release and prune_disabled(manifest):
+            return PRUNE_IS_DISABLED
+        if not release and (why := self._stays_with_its_kustomization(key)):
+            return why
+        if release and kept(manifest):
+            return KEPT_BY_POLICY
+        if release and (why := self._stays_with_its_release(release)):
+            return why
+        return next((item.may_want_it for item in self._doubtful() if item.name != release), "")
+
+    def _stays_with_its_release(self, name: str) -> str:
+        """Why the objects of a release stay that is removed."""
+        place = _helm_release(name)
+        manifest = self.old.objects.get(place)
+        if manifest is None or place in self.new.objects:
+            return ""
+        why = PRUNE_IS_DISABLED if prune_disabled(manifest) else self._stays_with_its_kustomization(place[1])
+        if why:
+            return f"HelmRelease/{name} is kept: {why}"
+        return "its HelmRelease is suspended" if (manifest.get("spec") or {}).get("suspend") else ""
+
+    def _stays_with_its_kustomization(self, key: ObjectKey) -> str:
+        """Why an object stays that a Kustomization has brought, which does not prune, or is removed."""
+        by = self.old.brought_by.get(key)
+        if by is None:
+            return ""
+        manifest = self.new.objects.get(("", by))
+        if manifest is not None:
+            return "" if Kustomization.parse(manifest).spec.prune else f"the spec.prune of {by} is false"
+        why = why_left(Kustomization.parse(self.old.objects["", by])) or self._stays_with_its_kustomization(by)
+        return f"{by} leaves its objects, for {why}" if why else ""
+
+    def _doubtful(self) -> list[Claimant]:
+        """The releases that cannot be rendered, and that the newer commit changes: each may want anything."""
+        return [
+            Claimant("HelmRelease", name, why)
+            for name, why in sorted(self.new.unrendered.items())
+            if name not in self.old.unrendered
+            or self.old.objects.get(_helm_release(name)) != self.new.objects.get(_helm_release(name))
+        ]
+
+
+def _helm_release(name: str) -> Place:
+    """Where the HelmRelease of a release is, as long as it is in Git."""
+    namespace, _, own = name.partition("/")
+    return "", ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, own)

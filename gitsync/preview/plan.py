@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.check import drop_nulls
-from gitsync.api.conditions import get_condition
+from gitsync.api.conditions import condition_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.kinds import is_release
+from gitsync.api.kinds import is_own_kind, is_release, is_unserved
 from gitsync.api.names import DRIFTED, FIELD_MANAGER, TRUE
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import FieldErrors, ManifestError
+from gitsync.errors import FieldErrors
+from gitsync.logs import keeping_secrets, mask_secrets
 from gitsync.manifests import Desired
-from gitsync.preview.objects import DryRun, ObjectPreview, ObjectPreviews
+from gitsync.preview.dryrun import DryRun, ObjectPreview, ObjectPreviews, as_applied
+from gitsync.preview.pruning import PrunePreviewer, Pruning
 from gitsync.preview.releases import Problem, ReleasePreview, ReleasePreviewer
+from gitsync.preview.syncs import Part, Syncs, problem_of, whole_of
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.render import Renderer
+from gitsync.release.wanted import SyncClaims, WantedObjects, told
 from gitsync.sources.chart import ChartArtifact
-from gitsync.sync.apply import Syncer
-from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, brings
+from gitsync.sync.owner import stamped
+from gitsync.sync.plan import Step, brings
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+
+#: Finds the chart of a release.
+Locate = Callable[[HelmRelease], Awaitable[ChartArtifact]]
+_Runs = Sequence[tuple[Step, DryRun]]
 
 
 @dataclass(frozen=True)
 class Preview:
     """What would happen. ``held`` says why the commit would have to be confirmed first, "" when it need not.
-    ``drifted`` is what the agent last said, by release, of drift that it only warns of.
+    ``drifted`` is what the agent last said, by release, of drift that it only warns of. ``unpruned`` are Kustomizations
+    that delete nothing of what left Git, and why; ``prune_skipped`` says so of the sync of the settings.
+    ``no_releases`` is why there is no HelmRelease although there are Kustomizations, "" when there is one.
     """
 
     commit: CommitInfo
@@ -43,80 +52,163 @@ class Preview:
     prune_skipped: str = ""
     unchanged: int = 0
     drifted: Mapping[ObjectKey, str] = field(default_factory=dict)
+    unpruned: Mapping[str, str] = field(default_factory=dict)
+    no_releases: str = ""
 
     @property
     def exit_code(self) -> int:
         """0: nothing to do; 1: something stands in the way; 2: changes."""
         if self.problems:
             return 1
-        return 2 if self.objects else 0
+        return 2 if self.changing else 0
+
+    @property
+    def changing(self) -> list[ObjectPreview]:
+        """The objects but for those that are kept as they are."""
+        return [item for item in self.objects if item.verb != "keep"]
 
 
 @dataclass
 class Previewer:
-    """Makes previews. ``index`` has the HelmReleases as they are; ``locate`` finds a release's chart as the commit
-    would have it.
+    """Makes previews. ``wanted`` has the HelmReleases as they are; ``syncs`` plans what syncs there are. ``locate_in``
+    finds charts as a commit would have them.
     """
 
     cluster: Cluster
-    index: ReleaseIndex
-    syncer: Syncer
-    owner: Owner
-    locate: Callable[[HelmRelease], Awaitable[ChartArtifact]]
+    wanted: WantedObjects
+    syncs: Syncs
+    locate_in: Callable[[Desired], Locate]
     renderer: Renderer
     expressions: Expressions
     clusters: TargetClusters
 
     def __post_init__(self) -> None:
         self._objects = ObjectPreviews()
+        self._index = self.wanted.index
 
     async def preview(self, desired: Desired) -> Preview:
         """What ``desired`` would do to the cluster as it is now. Raises: ClusterUnavailable."""
-        plan = await self.syncer.plan(desired, full=True)
-        steps = [step for step in plan.steps if step.applies]
-        answers = await asyncio.gather(*(self._run(step, desired.commit) for step in steps))
-        runs = list(zip(steps, answers, strict=True))
-        found = [self._change(step, desired, run) for step, run in runs]
-        objects = [item for item in found if item is not None]
-        problems = [_problem(error) for error in plan.desired.errors]
-        problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in plan.steps if s.refused]
-        after = {step.key: _as_applied(run) for step, run in runs if is_release(step.key)}
-        releases = [key for key in sorted(desired.helm_releases) if self.cluster.serves(key)]
-        previewer = self._releases(desired, self._index_after(plan, after))
-        for item in await asyncio.gather(*(self._release(previewer, key) for key in releases)):
-            objects += item.objects
-            problems += item.problems
-        objects += await self._prune(previewer, plan)
-        unchanged = sum(step.verdict == "unchanged" for step in plan.steps)
-        drifted = {key: text for key in releases if (text := drift_of(self.index.manifest(key)))}
+        with keeping_secrets():
+            parts = await self.syncs.plan(desired)
+            whole = whole_of(desired, parts)
+            steps = {part.name: [step for step in part.plan.steps if step.applies] for part in parts}
+            runs = {part.name: await self._runs(part, steps[part.name]) for part in parts}
+            dry_runs = [item for items in runs.values() for item in items]
+            after = {step.key: as_applied(run) for step, run in dry_runs if is_release(step.key)}
+            previewer = self._releases(whole, self._index_after(after))
+            found = await self._changes(parts, runs, whole, previewer)
+        skipped = {part.name: part.plan.prune_skipped for part in parts if part.plan.prune_skipped}
+        drifted = {key: text for key in whole.helm_releases if (text := drift_of(self._index.manifest(key)))}
         return Preview(
-            desired.commit, tuple(objects), tuple(problems), plan.held, plan.prune_skipped, unchanged, drifted
+            desired.commit,
+            tuple(found.objects),
+            (*found.problems, *self.syncs.problems),
+            parts[0].plan.held,
+            skipped.pop("", ""),
+            sum(step.verdict == "unchanged" for part in parts for step in part.plan.steps),
+            drifted,
+            dict.fromkeys(skipped, "its spec.prune is false"),
+            self.syncs.why_no_releases(whole),
         )
 
-    async def _run(self, step: Step, commit: CommitInfo) -> DryRun:
-        return await self._objects.dry_run(self.cluster, self._stamped(step, commit), FIELD_MANAGER)
+    async def _changes(
+        self, parts: Sequence[Part], runs: Mapping[str, _Runs], whole: Desired, previewer: ReleasePreviewer
+    ) -> ReleasePreview:
+        """What becomes of everything: of each sync its objects, its releases, and what it prunes."""
+        found: dict[str, list[ObjectPreview]] = {part.name: [] for part in parts}
+        problems: list[Problem] = []
+        brought_by: dict[ObjectKey, str] = {}
+        for part in parts:
+            wanted = previewer.wanted.for_sync(part.syncer.owner.claimant)
+            objects, more = await self._steps(part, runs[part.name], whole, wanted, brought_by)
+            found[part.name] += objects
+            problems += more
+        releases = [key for key in sorted(whole.helm_releases) if self.cluster.serves(key)]
+        looks = await asyncio.gather(*(self._release(previewer, key) for key in releases))
+        for key, look in zip(releases, looks, strict=True):
+            found[brought_by.get(key, "")] += look.objects
+            problems += look.problems
+        going = {item.key for items in found.values() for item in items if item.verb == "delete"}
+        pruned = PrunePreviewer(self.cluster, self._index, previewer, self._objects, going, self.syncs.left)
+        prunings = [
+            Pruning(
+                part.name,
+                self.syncs.pruner(part, previewer.wanted.for_sync(part.syncer.owner.claimant)),
+                part.plan.prune,
+            )
+            for part in parts
+        ]
+        for name, item in await pruned.previews(prunings, whole.commit.id):
+            found[name].append(item)
+        return ReleasePreview(tuple(item for part in parts for item in part.shown(found[part.name])), tuple(problems))
 
-    def _stamped(self, step: Step, commit: CommitInfo) -> Manifest:
-        return drop_nulls(stamped(step.desired.manifest, self.owner, commit, step.desired.origin))
+    async def _steps(
+        self,
+        part: Part,
+        runs: _Runs,
+        whole: Desired,
+        wanted: SyncClaims,
+        brought_by: dict[ObjectKey, str],
+    ) -> tuple[list[ObjectPreview], list[Problem]]:
+        """What becomes of a sync's own objects, and what stands in their way."""
+        steps = part.plan.steps
+        problems = [problem_of(error) for error in part.plan.desired.errors]
+        problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in steps if s.refused]
+        twice = {step.key for step in steps if not step.refused and step.key in brought_by}
+        for step in steps:
+            if step.key in twice:
+                other = f"Kustomization/{brought_by[step.key]}" if brought_by[step.key] else "the repository itself"
+                why = f"{step.key} is wanted by {other}, too: remove it from one of the two"
+                problems.append(Problem(str(step.desired.origin), why))
+            elif not step.refused or step.key not in brought_by:
+                brought_by[step.key] = part.name
+        objects = []
+        for step, run in runs:
+            if step.key in twice:
+                continue
+            if step.holder is not None and (hold := await wanted.hold(step.key)) is not None:
+                problems.append(Problem(str(step.desired.origin), told(hold), "remove it from the chart or from Git"))
+            elif (found := self._change(part, step, whole, run)) is not None:
+                objects.append(found)
+        return objects, problems
 
-    def _change(self, step: Step, desired: Desired, run: DryRun) -> ObjectPreview | None:
-        manifest = self._stamped(step, desired.commit)
+    async def _runs(self, part: Part, steps: Sequence[Step]) -> _Runs:
+        dry_runs = (self._objects.dry_run(part.syncer.cluster, _stamped(part, step), FIELD_MANAGER) for step in steps)
+        return list(zip(steps, await asyncio.gather(*dry_runs), strict=True))
+
+    def _change(self, part: Part, step: Step, whole: Desired, run: DryRun) -> ObjectPreview | None:
         waits = f"it waits for {step.holder} to let go of it" if step.holder is not None else ""
-        if run.missing and not brings(desired, step.key, run.missing):
+        if run.missing and not brings(whole, step.key, run.missing):
             waits = f"its {run.missing} is not there yet: it waits for a release that brings it"
+            if run.missing == "kind" and is_own_kind(step.key) and not is_unserved(step.key):
+                waits = "gitsync brings its definition"
         why = "; ".join(text for text in (step.why, waits) if text)
-        return self._objects.change(manifest, run, origin=str(step.desired.origin), why=why)
+        desired = step.desired
+        run = replace(run, error=mask_secrets(run.error, desired.secrets))
+        stamped, is_secret = _stamped(part, step), bool(desired.sops)
+        return self._objects.change(stamped, run, origin=str(desired.origin), why=why, secret=is_secret)
 
-    def _releases(self, desired: Desired, index: ReleaseIndex) -> ReleasePreviewer:
-        return ReleasePreviewer(
-            desired, index, self.clusters, self.locate, self.renderer, self.expressions, self._objects
+    def _releases(self, whole: Desired, index: ReleaseIndex) -> ReleasePreviewer:
+        previewer = ReleasePreviewer(
+            whole,
+            index,
+            self.clusters,
+            self.locate_in(whole),
+            self.renderer,
+            self.expressions,
+            self._objects,
+            self.wanted.claims,
         )
+        previewer.wanted.coming_syncs = self.syncs.coming
+        return previewer
 
-    def _index_after(self, plan: SyncPlan, after: Mapping[ObjectKey, Manifest]) -> ReleaseIndex:
-        """The HelmReleases as they are after the commit; ``after`` are those that it applies."""
+    def _index_after(self, after: Mapping[ObjectKey, Manifest]) -> ReleaseIndex:
+        """The HelmReleases as they are after the commit; ``after`` are those that it applies. Those out of charts of
+        others go with these."""
         index = ReleaseIndex(self.cluster.namespace)
-        pruned = {entry.key for entry in plan.prune}
-        live = {key: self.index.manifest(key) for key in self.index if key not in pruned}
+        index.others = self.syncs.unfolding
+        stay = (key for key in self._index if not any(map(self._index.is_leaving, self._index.lineage(key))))
+        live = {key: self._index.manifest(key) for key in stay}
         for key, manifest in {**live, **after}.items():
             if manifest is not None:
                 index.update(key, manifest)
@@ -126,35 +218,16 @@ class Previewer:
         try:
             release = previewer.index.get(key)
         except FieldErrors as error:
-            return ReleasePreview(problems=(Problem(f"HelmRelease/{key.namespace}/{key.name}", error.message),))
+            return ReleasePreview(problems=(previewer.problem(key, error),))
         return await previewer.preview(release) if release is not None else ReleasePreview()
 
-    async def _prune(self, previewer: ReleasePreviewer, plan: SyncPlan) -> list[ObjectPreview]:
-        previews: list[ObjectPreview] = []
-        for entry in plan.prune:
-            found = await self._objects.deletion(self.cluster, entry.key, origin=entry.origin, why="removed from Git")
-            if found is not None:
-                previews.append(found)
-            if is_release(entry.key) and (release := self.index.get(entry.key)) is not None:
-                previews += await previewer.uninstalled(release)
-        return previews
 
-
-def _as_applied(run: DryRun) -> Manifest:
-    """A HelmRelease as it is after an apply. Where the API server could not say so, with the status that it has, and of
-    another generation."""
-    if run.live is None or not run.error:
-        return run.after
-    generation = run.live["metadata"].get("generation", 0) + 1
-    metadata = {**run.after["metadata"], "generation": generation}
-    return {**run.after, "metadata": metadata, "status": run.live.get("status") or {}}
+def _stamped(part: Part, step: Step) -> Manifest:
+    item = step.desired
+    return drop_nulls(stamped(item.manifest, part.syncer.owner, part.desired.commit, item.origin))
 
 
 def drift_of(live: Manifest | None) -> str:
     """What a HelmRelease says of its objects' drift; "" when there is none, or nobody looks for it."""
-    condition = get_condition(((live or {}).get("status") or {}).get("conditions"), DRIFTED) or {}
+    condition = condition_of(live, DRIFTED)
     return str(condition.get("message", "")) if condition.get("status") == TRUE else ""
-
-
-def _problem(error: ManifestError) -> Problem:
-    return Problem(str(error.origin), error.message, error.hint)

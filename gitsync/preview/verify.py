@@ -7,42 +7,72 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.agent.agent import Agent
-from gitsync.agent.crds import ensure_crds
+from gitsync.agent.ownkinds import ensure_crds
 from gitsync.agent.parts import access_rules, sync_store
-from gitsync.api.conditions import get_condition
+from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FALSE, HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, READY, SOURCE_GROUP, TRUE
+from gitsync.api.inventory import parse_inventory_id
+from gitsync.api.kinds import SERVED_SOURCES, is_kustomization
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import (
+    FALSE,
+    HELM_GROUP,
+    HELM_RELEASE,
+    KUSTOMIZATION,
+    KUSTOMIZE_GROUP,
+    ORIGIN_ANNOTATION,
+    SOURCE_GROUP,
+    TRUE,
+)
 from gitsync.cluster import Cluster
-from gitsync.preview.compose import open_commit
-from gitsync.preview.lacking import Lacking
-from gitsync.preview.unserved import in_the_way, unserved
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.health.helmrepository import is_mere_configuration
+from gitsync.preview.compose import whole_commit
+from gitsync.preview.lacking import LackingInSandbox
+from gitsync.preview.unserved import unserved
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import is_current
 from gitsync.runtime.until import until
 from gitsync.sandbox import Sandbox
+from gitsync.sync.kustomization.statusstore import inventory_of
 from gitsync.sync.outcome import Outcome, Outcomes, Phase
 
 if TYPE_CHECKING:
-    from gitsync.cluster import WatchEvent
+    from gitsync.cluster import Informer, WatchEvent
     from gitsync.manifests import Desired
     from gitsync.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseResult:
-    """How a release came out. ``order`` is its place among those that became ready, 0 for one that did not; ``after``
-    is how many seconds after the sync's beginning that was. ``objects`` are those that it holds."""
+class Result:
+    """How a release or a Kustomization came out. ``order`` is its place among those of its kind that became ready, 0
+    for one that did not; ``after`` is how many seconds after the sync's beginning that was. ``content`` is the chart,
+    or the path; ``objects`` are those that it holds; ``origin`` is where Git has it."""
 
     key: ObjectKey
     phase: Phase
     message: str
     order: int = 0
     after: float = 0.0
-    chart: str = ""
+    content: str = ""
     objects: tuple[ObjectKey, ...] = ()
+    origin: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is not as it should be."""
+        return self.phase not in ("ready", "suspended")
+
+    @property
+    def told(self) -> str:
+        """What is wrong with it, and where it is written."""
+        kind = f"{self.key.kind} " if is_kustomization(self.key) else ""
+        place = f" ({self.origin})" if self.origin else ""
+        return f"{kind}{self.key.namespaced_name}{place}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +83,8 @@ class Verification:
     """
 
     commit: str
-    releases: tuple[ReleaseResult, ...]
+    releases: tuple[Result, ...]
+    kustomizations: tuple[Result, ...] = ()
     problems: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     took: float = 0.0
@@ -66,9 +97,9 @@ class Verification:
 
     @property
     def wrong(self) -> list[str]:
-        """All that is not as it should be: the problems, and the releases that are not ready."""
-        unready = [item for item in self.releases if item.phase not in ("ready", "suspended")]
-        return [*self.problems, *(f"{item.key.namespace}/{item.key.name}: {item.message}" for item in unready)]
+        """All that is not as it should be: the problems, and the Kustomizations and releases that are not ready."""
+        results = (*self.kustomizations, *self.releases)
+        return [*self.problems, *(item.told for item in results if item.is_wrong)]
 
 
 async def verify(settings: Settings, commit: str, base: str, patience: float) -> Verification:
@@ -94,20 +125,32 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
 
 async def _sync_and_judge(cluster: Cluster, settings: Settings, patience: float) -> Verification:
     """What comes of the commit that ``settings`` name."""
-    desired = await _read(settings)
-    assumed = await _create_namespaces(cluster, desired)
-    timing, lacking = _Timing(), Lacking(cluster, access_rules(settings))
-    async with cluster.watch(HELM_GROUP, HELM_RELEASE) as watch:
-        watch.subscribe(timing.on_event)
-        await _sync(cluster, settings, patience, lacking)
-    releases = tuple(timing.results(await cluster.list(HELM_GROUP, HELM_RELEASE), lacking.waiting))
+    desired, whole = await whole_commit(settings)
+    assumed = await _create_namespaces(cluster, whole)
+    timing, lacking = _Timing(), LackingInSandbox(cluster, access_rules(settings))
+    async with (
+        cluster.watch(HELM_GROUP, HELM_RELEASE) as releases,
+        cluster.watch(KUSTOMIZE_GROUP, KUSTOMIZATION) as kustomizations,
+    ):
+        for watch in (releases, kustomizations):
+            watch.subscribe(timing.on_event)
+        outcomes = await _sync(cluster, settings, patience, lacking)
     problems = [f"{error.origin}: {error.message}" for error in desired.errors]
     problems += [*await _failed(cluster, settings, desired), *await _unread(cluster)]
-    return Verification(settings.commit, releases, tuple(problems), assumed, timing.now)
+    return Verification(
+        settings.commit,
+        tuple(timing.releases(await cluster.list(HELM_GROUP, HELM_RELEASE), lacking.waiting)),
+        tuple(timing.kustomizations(await cluster.list(KUSTOMIZE_GROUP, KUSTOMIZATION), outcomes)),
+        tuple(problems),
+        assumed,
+        timing.now,
+    )
 
 
-async def _sync(cluster: Cluster, settings: Settings, patience: float, lacking: Lacking) -> None:
-    """One ``gitsync run --once``, cut short when it takes too long."""
+async def _sync(
+    cluster: Cluster, settings: Settings, patience: float, lacking: LackingInSandbox
+) -> dict[ObjectKey, Outcome]:
+    """One ``gitsync run --once``, cut short when it takes too long. Returns how what it has brought stands then."""
     late = asyncio.Event()
     timer = asyncio.get_running_loop().call_later(patience, late.set)
     async with AsyncExitStack() as stack:
@@ -117,29 +160,27 @@ async def _sync(cluster: Cluster, settings: Settings, patience: float, lacking: 
         if agent.error is not None:
             raise agent.error
         await _sources_judged(cluster, timer.when())
+        return await agent.outcomes()
 
 
 async def _sources_judged(cluster: Cluster, deadline: float) -> None:
-    """Wait until the agent has said of each HelmRepository whether it can be read; a sync with an eye on what is
-    hopeless does not wait for them."""
+    """Wait until the agent has said of each source whether it can be read; a sync with an eye on what is hopeless does
+    not wait for them."""
 
-    def judged() -> bool:
+    def judged(watch: Informer) -> bool:
         served = [manifest for _, manifest in watch.items() if not (manifest.get("spec") or {}).get("suspend")]
-        return all(_ready(manifest).get("status") in (TRUE, FALSE) for manifest in served)
+        asked = [manifest for manifest in served if not is_mere_configuration(manifest)]
+        return all(ready_of(manifest).get("status") in (TRUE, FALSE) for manifest in asked)
 
-    with suppress(TimeoutError):
-        async with asyncio.timeout_at(deadline), cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as watch:
-            await until(watch, judged)
-
-
-async def _read(settings: Settings) -> Desired:
-    async with open_commit(settings) as desired:
-        return desired
+    for kind in SERVED_SOURCES:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline), cluster.watch(SOURCE_GROUP, kind) as watch:
+                await until(watch, partial(judged, watch))
 
 
 async def _create_namespaces(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
     """Create the namespaces that a commit takes for granted. Returns their names."""
-    named = {key.namespace for key in desired.objects if key.namespace}
+    named = {key.namespace for key in desired.objects if key.namespace and "$" not in key.namespace}
     for release in desired.helm_releases.values():
         named.add(release.storage_namespace)
         if not release.spec.install.create_namespace:
@@ -159,71 +200,78 @@ async def _failed(cluster: Cluster, settings: Settings, desired: Desired) -> lis
     entries = await sync_store(settings, cluster).journal()
     prefix = f"{HELM_RELEASE}/"
     failed = {item.object: item.why for item in entries[0].changes if item.verb == "failed"} if entries else {}
-    asked = [item for item in unserved(desired) if str(item.key) in failed] + in_the_way(desired)
+    asked = [item for item in unserved(desired) if str(item.key) in failed]
     in_vain = {str(item.key): f"{item.origin}: {item.message}" for item in asked}
     others = [f"{name}: {why}" for name, why in failed.items() if not name.startswith(prefix) and name not in in_vain]
     return [*in_vain.values(), *others]
 
 
 async def _unread(cluster: Cluster) -> list[str]:
-    """Chart repositories that cannot be read, and why: releases that wait for them know only that."""
-    repositories = await cluster.list(SOURCE_GROUP, HELM_REPOSITORY)
-    conditions = {ObjectKey.of(item): _ready(item) for item in repositories}
+    """Sources that cannot be read, and why: releases that wait for them know only that."""
+    repositories = [item for kind in SERVED_SOURCES for item in await cluster.list(SOURCE_GROUP, kind)]
+    conditions = {ObjectKey.of(item): ready_of(item) for item in repositories}
     return [f"{key}: {it.get('message')}" for key, it in sorted(conditions.items()) if it.get("status") == FALSE]
-
-
-def _ready(manifest: Manifest) -> Manifest:
-    return get_condition((manifest.get("status") or {}).get("conditions"), READY) or {}
 
 
 @dataclass
 class _Timing:
-    """When releases became ready for the first time since the sync began."""
+    """When releases became ready for the first time since the sync began, and Kustomizations with what they have."""
 
     started: float = field(default_factory=time.monotonic)
     ready: dict[ObjectKey, float] = field(default_factory=dict)
+    _applied: dict[ObjectKey, str] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
         return time.monotonic() - self.started
 
     def on_event(self, event: WatchEvent) -> None:
-        if event.type != "DELETED" and is_current(event.manifest):
-            self.ready.setdefault(event.key, self.now)
+        if event.type == "DELETED" or not is_current(event.manifest):
+            return
+        applied = str((event.manifest.get("status") or {}).get("lastAppliedRevision", ""))
+        is_new = is_kustomization(event.key) and self._applied.get(event.key) != applied
+        if event.key not in self.ready or is_new:
+            self.ready[event.key], self._applied[event.key] = self.now, applied
 
-    def results(self, releases: list[Manifest], in_vain: Mapping[ObjectKey, str]) -> Iterator[ReleaseResult]:
+    def kustomizations(self, kustomizations: list[Manifest], outcomes: Mapping[ObjectKey, Outcome]) -> Iterator[Result]:
+        """In the order in which they became ready; then those that did not, by name."""
+        found = {key: item for item in kustomizations if (key := ObjectKey.of(item)) in outcomes}
+        return self._results(found, outcomes)
+
+    def releases(self, releases: list[Manifest], in_vain: Mapping[ObjectKey, str]) -> Iterator[Result]:
         """In the order in which they became ready; then those that did not, by name. ``in_vain`` are those that were
         not waited for, and why."""
         index = ReleaseIndex()
         found = {ObjectKey.of(item): item for item in releases}
         for key, manifest in found.items():
             index.update(key, manifest)
-        outcomes = Outcomes(index)
+        judged = Outcomes(index, at_rest=True)
+        outcomes = {key: judged.of(key) for key in found}
+        for key, why in in_vain.items():
+            if key in outcomes and outcomes[key].phase == "moving":
+                outcomes[key] = Outcome("waiting", why or outcomes[key].message)
+        return self._results(found, outcomes)
+
+    def _results(self, found: Mapping[ObjectKey, Manifest], outcomes: Mapping[ObjectKey, Outcome]) -> Iterator[Result]:
         order = sorted(found, key=lambda key: (self.ready.get(key, float("inf")), key))
         for place, key in enumerate(order, 1):
-            outcome = outcomes.of(key)
-            if key in in_vain and outcome.phase == "moving":
-                outcome = Outcome("waiting", in_vain[key] or outcome.message)
-            ready = outcome.phase == "ready"
-            yield ReleaseResult(
+            outcome = outcomes[key]
+            yield Result(
                 key,
                 outcome.phase,
                 outcome.message,
-                place if ready else 0,
+                place if outcome.phase == "ready" else 0,
                 self.ready.get(key, 0.0),
                 *_content(found[key]),
+                (found[key]["metadata"].get("annotations") or {}).get(ORIGIN_ANNOTATION, ""),
             )
 
 
 def _content(manifest: Manifest) -> tuple[str, tuple[ObjectKey, ...]]:
-    """The chart of the newest revision, and what it holds."""
+    """The chart of a release's newest revision, or the path of a Kustomization, and what that holds."""
+    if is_kustomization(ObjectKey.of(manifest)):
+        return Kustomization.parse(manifest).path, tuple(inventory_of(manifest).wanted)
     status = HelmRelease.parse(manifest).status
     chart = f"{status.history[0].chart_name}-{status.history[0].chart_version}" if status.history else ""
     entries = status.inventory.entries if status.inventory else ()
-    return chart, tuple(_key(entry.id) for entry in entries)
-
-
-def _key(text: str) -> ObjectKey:
-    """Of an inventory's ``namespace_name_group_kind``; a name may hold no ``_``."""
-    namespace, name, group, kind = text.split("_")
-    return ObjectKey(group, kind, namespace, name)
+    return chart, tuple(key for entry in entries if (key := parse_inventory_id(entry.id)))

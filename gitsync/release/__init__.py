@@ -5,9 +5,11 @@
 - ``reconcile/`` is one pass over one release: its facts, the decision, the action, what is said of it.
 - ``desired`` is what a release is to be: its chart, ``values/``, ``postrender/``; ``render`` makes a revision's
   content of it; ``unsupported`` are the fields that are refused; ``revision`` is what a revision holds, ``delta``
-  what changes from one to the next.
+  what changes from one to the next; ``readiness`` says when its objects count as ready.
 - ``action/`` installs, upgrades, rolls back, uninstalls; ``drift/`` finds and corrects; ``storage/`` keeps Helm's
   records.
+- ``claims`` knows what syncs and releases want, ``wanted`` also what releases that are on their way will want;
+  ``revisionobjects`` are the objects of a revision that is yet to be made.
 - ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps
   Secrets out of messages; ``flux`` knows what Flux's helm-controller leaves behind.
 """

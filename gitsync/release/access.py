@@ -1,7 +1,7 @@
-"""As whom and where a release is worked on, and which references it may make. Pure.
+"""As whom and where a release or Kustomization is worked on, and which references it may make. Pure.
 
-The settings are helm-controller's flags: --default-service-account, --no-cross-namespace-refs,
---insecure-kubeconfig-exec and --insecure-kubeconfig-tls.
+The settings are the flags of helm-controller and kustomize-controller: --default-service-account,
+--no-cross-namespace-refs, --insecure-kubeconfig-exec and --insecure-kubeconfig-tls.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster import CONFINED, Leave
+from gitsync.api.kustomization import Kustomization
+from gitsync.cluster import CONFINED, KubeconfigAllowance
 from gitsync.errors import CrossNamespaceRefused
 
 
@@ -21,11 +22,11 @@ class AccessRules:
 
     default_service_account: str = ""
     cross_namespace_refs: bool = True
-    kubeconfig: Leave = CONFINED
+    kubeconfig: KubeconfigAllowance = CONFINED
 
-    def service_account(self, release: HelmRelease) -> str:
-        """The ServiceAccount of the release's own namespace to impersonate; "" for none."""
-        return release.spec.service_account_name or self.default_service_account
+    def service_account(self, of: HelmRelease | Kustomization) -> str:
+        """The ServiceAccount of its own namespace to impersonate; "" for none."""
+        return of.spec.service_account_name or self.default_service_account
 
     def check(self, release: HelmRelease) -> None:
         """Raises: CrossNamespaceRefused for the first reference that is not allowed."""

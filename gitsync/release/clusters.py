@@ -18,8 +18,9 @@ from gitsync.api.identity import ObjectKey
 from gitsync.cluster.targets import Target, Targets
 from gitsync.errors import KubeConfigMissing, KubeConfigRefused
 from gitsync.release.access import AccessRules
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.references import References
+from gitsync.runtime.fairslots import FairSlots
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -48,19 +49,19 @@ class RecordWatches:
 
 @dataclass(frozen=True, eq=False)
 class TargetCluster:
-    """One cluster as one user, and the records of the releases there. ``slots`` bounds how many releases are rendered
-    and applied at once."""
+    """One cluster as one user, and the records of the releases there. ``slots`` bounds how many releases are applied at
+    once; their namespaces take turns."""
 
     cluster: Cluster
     records: RecordStore
-    slots: asyncio.Semaphore
+    slots: FairSlots
     watches: RecordWatches
 
 
 @dataclass(frozen=True, slots=True)
 class AgentIdentity:
-    """``holder`` is this agent's mark on records that it works on. ``concurrency`` releases are rendered and applied at
-    once in the own cluster, and in each remote one: an API server that is slow delays its own releases alone.
+    """``holder`` is this agent's mark on records that it works on. ``concurrency`` releases are applied at once in the
+    own cluster, and in each remote one: an API server that is slow delays its own releases alone.
     """
 
     holder: str
@@ -95,7 +96,7 @@ class TargetClusters:
         self._agent = agent
         self._references = references
         self._store = store
-        self._slots = asyncio.Semaphore(agent.concurrency)
+        self._slots = _slots(agent)
         self._listeners: list[Listener] = []
         self._targets = Targets(cluster, rules.kubeconfig, on_release)
         self._made: dict[Target, TargetCluster] = {}
@@ -152,14 +153,17 @@ class TargetClusters:
         if release.spec.kube_config is None:
             return ""
         if release.kubeconfig_secret is None:
-            raise KubeConfigRefused("kubeConfig: no cluster but that of a Secret is known, see secretRef")
+            raise KubeConfigRefused(
+                "kubeConfig.secretRef is missing",
+                hint="name a Secret that holds a kubeconfig there; a cluster by configMapRef is not supported yet",
+            )
         return await self._references.kubeconfig(release)
 
     def _of(self, target: Target) -> TargetCluster:
         made = self._made.get(target)
         if made is None:
             records = self._store(target.cluster, self._agent.holder)
-            slots = asyncio.Semaphore(self._agent.concurrency) if target.remote else self._slots
+            slots = _slots(self._agent) if target.remote else self._slots
             made = TargetCluster(target.cluster, records, slots, RecordWatches(target.closing))
             records.on_foreign_change(functools.partial(self._tell, made))
             self._made[target] = made
@@ -176,3 +180,7 @@ async def _follow(target: TargetCluster, release: HelmRelease) -> None:
     """Have the records of a release known, where they are to be and where they may have been until now."""
     for namespace in {release.storage_namespace, release.status.storage_namespace or release.storage_namespace}:
         await target.watches.follow(target.records, namespace)
+
+
+def _slots(agent: AgentIdentity) -> FairSlots:
+    return FairSlots(agent.concurrency, "releases")

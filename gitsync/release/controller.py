@@ -1,4 +1,4 @@
-"""HelmReleases and HelmRepositories of the cluster, whoever applied them: watched, queued, reconciled."""
+"""HelmReleases of the cluster, whoever applied them: watched, queued, reconciled."""
 
 from __future__ import annotations
 
@@ -7,39 +7,35 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gitsync.api.duration import parse_duration
+from gitsync.api.duration import interval_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_release
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     HELM_GROUP,
     HELM_RELEASE,
-    HELM_REPOSITORY,
     REQUESTED_AT_ANNOTATION,
-    SOURCE_GROUP,
 )
-from gitsync.apply.claims import ObjectClaims
-from gitsync.apply.namespaces import served_keys
 from gitsync.cel.expressions import Expressions
 from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetCluster, TargetClusters
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import is_current
 from gitsync.release.desired import desired_release
 from gitsync.release.drift.correct import Drift
 from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.render import Renderer
 from gitsync.release.revision import ReleaseRef
+from gitsync.release.revisionobjects import RevisionObjects, coming_action, revision_objects
 from gitsync.release.storage.record import Digests
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
-from gitsync.sources.artifacts import Artifacts, SyncedRepository
-from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmrepository import HelmRepositories
-from gitsync.sources.locator import ChartLocator
+from gitsync.sources.controller import Concerns, Sources
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
@@ -48,6 +44,8 @@ if TYPE_CHECKING:
 GATHER = 0.05
 #: Seconds in which a commit that changed the values of a release is given time to change the release itself.
 AFTER_COMMIT = 2.0
+#: Seconds between two looks at a release whose interval cannot be read.
+DEFAULT_INTERVAL = 300.0
 
 
 class Releases:
@@ -56,8 +54,8 @@ class Releases:
     def __init__(
         self,
         cluster: Cluster,
-        chart_repositories: ChartRepositories,
-        artifacts: Artifacts,
+        sources: Sources,
+        events: EventRecorder,
         schedule: Schedule,
         *,
         holder: str,
@@ -65,18 +63,16 @@ class Releases:
         rules: AccessRules = PLAIN,
     ) -> None:
         self.index = ReleaseIndex(cluster.namespace)
-        self._artifacts = artifacts
         self._cluster = cluster
-        self._chart_repositories = chart_repositories
+        self._sources = sources
         self._schedule = schedule
-        self._events = EventRecorder(cluster, holder)
         self._expressions = Expressions()
         self._references = References(cluster, self._on_values_change)
-        self._renderer = Renderer(chart_repositories.charts)
+        self._renderer = Renderer(sources.fetched.charts)
         #: What each release wants, and all syncs.
         self.claims = ObjectClaims()
-        self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._wake)
-        self._objects: dict[ObjectKey, tuple[tuple[Digests, ReleaseRef], frozenset[ObjectKey]]] = {}
+        self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._find, self._wake)
+        self._objects: dict[ObjectKey, tuple[tuple[Digests, ReleaseRef, str], RevisionObjects]] = {}
         self._drift = Drift(self._wake)
         identity = AgentIdentity(holder, concurrency)
         self._clusters = TargetClusters(cluster, identity, self._references, rules, self._drift.forget)
@@ -85,9 +81,9 @@ class Releases:
             cluster,
             self.index,
             self._clusters,
-            charts=self,
+            charts=sources,
             references=self._references,
-            events=self._events,
+            events=events,
             expressions=self._expressions,
             renderer=self._renderer,
             drift=self._drift,
@@ -97,65 +93,47 @@ class Releases:
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
         self._held: frozenset[ObjectKey] = frozenset()
         self._gathering: asyncio.TimerHandle | None = None
-        self._seen_repositories: dict[ObjectKey, object] = {}
+        sources.subscribe(self._on_source_change)
+        self.index.subscribe(self._on_release_change)
+        self.index.on_other_change.append(self._on_other_change)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
         """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
-        namespace = self._cluster.namespace
         async with (
-            self._events.running(),
-            self._cluster.watch(SOURCE_GROUP, HELM_REPOSITORY, namespace=namespace) as repositories,
-            self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=namespace) as releases,
+            self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=self._cluster.namespace) as releases,
             self._clusters,
         ):
-            self._repositories = HelmRepositories(
-                self._cluster,
-                self._chart_repositories,
-                repositories,
-                self._events,
-                on_change=self._on_repository_change,
-            )
-            self._locator = ChartLocator(self._repositories, self._artifacts, self._chart_repositories)
-            self._repository_queue = WorkQueue(self._repositories.reconcile, "helmrepository")
-            self._artifacts.subscribe(self._on_artifact_change)
-            self.index.subscribe(self._on_release_change)
-            repositories.subscribe(self._on_repository_event)
             releases.subscribe(self._on_release_event)
             await self._cluster.served()  # before many releases want it at once
-            for key, _ in repositories.items():
-                self._repository_queue.wake(key)
             for key, manifest in releases.items():
                 self.index.update(key, manifest)
             try:
-                yield {(SOURCE_GROUP, HELM_REPOSITORY): repositories, (HELM_GROUP, HELM_RELEASE): releases}
+                yield {(HELM_GROUP, HELM_RELEASE): releases}
             finally:
                 if self._gathering is not None:
                     self._gathering.cancel()
                 await self.queue.stop(grace=5.0)
-                await self._repository_queue.stop(grace=1.0)
                 await self._drift.close()
                 await self._references.close()
                 await self._expressions.close()
 
-    async def locate(self, release: HelmRelease) -> ChartArtifact:
-        """See ChartSource."""
-        return await self._locator.locate(release)
+    async def _find(self, release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        """An object in the cluster of a release."""
+        return await self._clusters.at(release).cluster.find(key)
 
-    async def _objects_of(self, release: HelmRelease) -> frozenset[ObjectKey]:
-        """The objects of the revision that a release asks for. Raises: what keeps it from being rendered."""
+    async def _objects_of(self, release: HelmRelease) -> RevisionObjects:
+        """The objects of the revision that a release asks for, and of the hooks that run on the way there. Raises: what
+        keeps it from being rendered."""
         values = await self._references.values(release)
-        chart = await self.locate(release)
+        chart = await self._sources.locate(release)
         desired = await asyncio.to_thread(desired_release, release, chart, values)
+        target = self._clusters.at(release.key)
         known = self._objects.get(release.key)
-        asked = (desired.digests, desired.ref)
+        asked = (desired.digests, desired.ref, coming_action(target, desired))
         if known is not None and known[0] == asked:
             return known[1]
-        target = self._clusters.at(release.key)
-        newest = target.records.latest(desired.ref.storage, desired.ref.name)
-        make = self._renderer.content(target, desired, "upgrade" if newest else "install")
-        content = await make(newest.version + 1 if newest else 1)
-        keys = frozenset(await served_keys(target.cluster, content.objects, desired.ref.namespace))
+        keys = await revision_objects(self._renderer, target, release, desired)
         self._objects[release.key] = (asked, keys)
         return keys
 
@@ -187,7 +165,13 @@ class Releases:
             return
         if before is None or asks_for_more(before, after):
             self.queue.wake(key, interrupt=_why(before, after))
-            self._schedule.every(f"release {key}", _interval(after), self.queue.wake, key)
+            self._schedule.every(f"release {key}", interval_of(after, DEFAULT_INTERVAL), self.queue.wake, key)
+
+    def _on_other_change(self, key: ObjectKey) -> None:
+        """A Kustomization may stand otherwise, or depend on others."""
+        self._reconciler.changed(key)
+        self._reconciler.touched(key)
+        self._gather_graph_changes()
 
     def _gather_graph_changes(self) -> None:
         if self._gathering is None:
@@ -196,31 +180,14 @@ class Releases:
     def _graph_changed(self) -> None:
         """A cycle may have been closed or broken by a change of another release: wake whom that concerns."""
         self._gathering = None
-        held = frozenset(self.index.held)
+        held = frozenset(filter(is_release, self.index.held))
         for key in held ^ self._held:
             self.queue.wake(key)
         self._held = held
 
-    def _on_repository_event(self, event: WatchEvent) -> None:
-        """Our own status writes change the object too, and are no reason to look again."""
-        metadata = event.manifest["metadata"]
-        notes = metadata.get("annotations") or {}
-        state = "gone" if event.type == "DELETED" else (metadata.get("generation"), notes.get(REQUESTED_AT_ANNOTATION))
-        if self._seen_repositories.get(event.key) != state:
-            self._seen_repositories[event.key] = state
-            self._repository_queue.wake(event.key)
-
-    def _on_repository_change(self, repository: ObjectKey) -> None:
-        """Another index: releases from it, or with dependencies in it, may have another version to go to."""
-        url = self._repositories.url_of(repository)
+    def _on_source_change(self, concerns: Concerns) -> None:
         for found in self.index.releases():
-            if self._locator.needs(found, repository, url):
-                self.queue.wake(found.key)
-
-    def _on_artifact_change(self, repository: SyncedRepository) -> None:
-        """A commit is carried out: releases that no commit of this repository changes may have another chart by it."""
-        for found in self.index.releases():
-            if self._artifacts.wakes(repository, found):
+            if concerns(found):
                 self.queue.wake(found.key)
 
     def _on_record_change(self, target: TargetCluster, namespace: str, release: str) -> None:
@@ -257,10 +224,3 @@ def _why(before: Manifest | None, after: Manifest) -> str:
 
 def _depends_on(manifest: Manifest) -> object:
     return (manifest.get("spec") or {}).get("dependsOn")
-
-
-def _interval(manifest: Manifest) -> float:
-    try:
-        return parse_duration(manifest["spec"]["interval"])
-    except (KeyError, TypeError, ValueError):
-        return 300.0

@@ -49,7 +49,7 @@ def desired_release(
         ref_of(release),
         chart,
         values,
-        Digests(chart.digest, values_digest(values, _rework(spec))),
+        Digests(chart.digest, values_digest(values, _post_rendering(spec))),
         generation=release.metadata.generation,
         validate=not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation),
         post_rendering=PostRendering.of(spec),
@@ -63,7 +63,7 @@ def ref_of(release: HelmRelease) -> ReleaseRef:
     return ReleaseRef(release.release_name, release.release_namespace, release.storage_namespace)
 
 
-def _rework(spec: HelmReleaseSpec) -> dict[str, Any]:
+def _post_rendering(spec: HelmReleaseSpec) -> dict[str, Any]:
     """What of a spec, besides chart and values, decides how the rendered objects look."""
     found: dict[str, Any] = {}
     if spec.common_metadata:
@@ -75,9 +75,9 @@ def _rework(spec: HelmReleaseSpec) -> dict[str, Any]:
     return found
 
 
-def values_digest(values: dict[str, Any], rework: Mapping[str, Any] | None = None) -> str:
+def values_digest(values: dict[str, Any], post_rendering: Mapping[str, Any] | None = None) -> str:
     """``sha256:...`` over the canonical JSON of the values, and of what else shapes the rendered objects."""
-    return digest({"values": values, **rework} if rework else values, ensure_ascii=False)
+    return digest({"values": values, **post_rendering} if post_rendering else values, ensure_ascii=False)
 
 
 def replaced_release(
@@ -89,3 +89,15 @@ def replaced_release(
     other_chart = last_chart not in ("", desired.chart.name)
     reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
     return last if last != desired.ref or (other_chart and reinstall) else None
+
+
+def changed_identity(old: ReleaseRef, new: ReleaseRef, old_chart: str, new_chart: str) -> str:
+    """What makes a release another one than it was, in words."""
+    pairs = {
+        "name": (old.name, new.name),
+        "namespace": (old.namespace, new.namespace),
+        "storage namespace": (old.storage, new.storage),
+        "chart": (old_chart or new_chart, new_chart),
+    }
+    changed = (f"its {what} was {was} and is {now}" for what, (was, now) in pairs.items() if was != now)
+    return ", ".join(changed)

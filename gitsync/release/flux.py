@@ -10,11 +10,10 @@ from gitsync.api.names import HELM_GROUP
 #: helm-controller puts them on every object after rendering (internal/postrender/origin_labels.go), so that they stand
 #: in Helm's record as well. gitsync has no use for them: a HelmRelease's inventory says what belongs to it.
 ORIGIN_LABELS = frozenset({f"{HELM_GROUP}/name", f"{HELM_GROUP}/namespace"})
-#: Its field manager (helm-controller's main.go).
 #: Selects the Deployments of Flux, however it was installed.
 DEPLOYMENTS = "app.kubernetes.io/part-of=flux"
 #: Those that serve the same kinds as gitsync.
-RIVALS = frozenset({"helm-controller", "source-controller"})
+COMPETING = frozenset({"helm-controller", "source-controller"})
 
 
 def marked(objects: Iterable[Manifest]) -> bool:
@@ -29,12 +28,12 @@ def unmarked(manifest: Manifest) -> Manifest:
     return {**manifest, "metadata": metadata | ({"labels": labels} if labels else {})}
 
 
-def rivals(deployments: Iterable[Manifest]) -> list[ObjectKey]:
+def competing(deployments: Iterable[Manifest]) -> list[ObjectKey]:
     """Of Flux's Deployments, those that run and serve the same kinds as gitsync: two would undo each other's work."""
     return sorted(
         ObjectKey.of(item)
         for item in deployments
-        if _labels(item).get("app.kubernetes.io/component", item["metadata"]["name"]) in RIVALS
+        if _labels(item).get("app.kubernetes.io/component", item["metadata"]["name"]) in COMPETING
         and item["spec"].get("replicas", 1) != 0
     )
 

@@ -1,4 +1,6 @@
-"""Keeping what Secrets hold out of errors: the API server quotes the values that it does not take. Pure."""
+"""Keeping what Secrets hold out of errors and differences: the API server quotes the values that it does not take, and
+templates say and render what they like. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from gitsync.errors import ApiError, GitsyncError
+from gitsync.logs import mask_secrets
 from gitsync.text import MASK, mask_quoted
 
 E = TypeVar("E", bound=GitsyncError)
@@ -15,7 +18,8 @@ _REFUSED = re.compile(r"((?:Invalid|Unsupported|Duplicate) value: )([^\s\"';,]*[
 
 
 def without_secrets(error: E, secrets: Iterable[str]) -> E:
-    """The same error; of its words, what is quoted and holds one of ``secrets`` is masked."""
+    """The same error; of its words, what is quoted and holds one of ``secrets`` is masked, and those themselves
+    (``mask_secrets``)."""
     found = [secret for secret in secrets if secret]
     if found:
         error.message = _masked(error.message, found)
@@ -31,4 +35,4 @@ def _masked(text: str, secrets: list[str]) -> str:
         return match[1] + (MASK if any(secret in match[2] for secret in secrets) else match[2])
 
     text = mask_quoted(text, lambda quoted, plain: any(secret in plain for secret in secrets))
-    return _REFUSED.sub(bare, text)
+    return mask_secrets(_REFUSED.sub(bare, text), secrets)

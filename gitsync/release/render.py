@@ -45,7 +45,7 @@ class Renderer:
             )
             if desired.post_rendering is None:
                 return rendered
-            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer)
+            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer, context.namespace)
         except GitsyncError as error:
             raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
 
@@ -58,7 +58,7 @@ class Renderer:
         async def make(revision: int) -> RevisionContent:
             wanted = desired
             if desired.preserve_values and action == "upgrade":
-                wanted = await with_preserved_values(target.records, desired)
+                wanted = await with_preserved_values(self._charts, target.records, desired)
             rendered = await self.render(wanted, context_of(desired.ref, revision, action), target.cluster)
             return RevisionContent(
                 chart=rendered.chart_record,

@@ -8,11 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.status import ResourceInventory
 from gitsync.apply.delete import WantedBy, nobody
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.charts import ReleaseContext, Rendered, install_order, parse_objects
 from gitsync.release import flux
 from gitsync.release.delta import Delta
+from gitsync.release.leftovers import Leftovers
 from gitsync.release.storage.canonical import same_json
 from gitsync.release.storage.record import (
     CHART_DIGEST,
@@ -30,11 +32,11 @@ DeployAction = Literal["install", "upgrade", "rollback"]
 CountedAction = Literal["install", "upgrade"]
 
 
-#: Has a release have these objects. Raises: ObjectTaken.
-Claim = Callable[[Iterable[ObjectKey]], Awaitable[None]]
+#: Has a release have these objects, and those of the hooks that it is about to run. Raises: ObjectTaken.
+Claim = Callable[[Iterable[ObjectKey], Iterable[ObjectKey]], Awaitable[None]]
 
 
-async def everything_is_free(keys: Iterable[ObjectKey]) -> None:
+async def everything_is_free(keys: Iterable[ObjectKey], hooks: Iterable[ObjectKey]) -> None:
     """For objects that nobody else can have."""
 
 
@@ -47,6 +49,15 @@ class ReleaseRef(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+def release_fields(release: ObjectKey | None, ref: ReleaseRef) -> dict[str, Any]:
+    """How a log line names a release: by its HelmRelease (None: it is not known here), and as Helm does where that is
+    another name."""
+    if release is None:
+        return {"release": str(ref)}
+    same = (release.name, release.namespace) == (ref.name, ref.namespace)
+    return {"release": release} if same else {"release": release, "helm_release": str(ref)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +83,9 @@ class RevisionContent:
 class ActionOptions:
     """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
 
-    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit). ``wanted_by`` says
-    who else wants objects that would be deleted, ``claim`` takes those to come, or raises ObjectTaken.
+    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit). ``release`` is the
+    HelmRelease, ``wanted_by`` says who else wants objects that would be deleted, ``claim`` takes those to come, or
+    raises ObjectTaken; ``leftovers`` are what earlier revisions have left in the cluster.
     """
 
     timeout: float = 300.0
@@ -88,8 +100,10 @@ class ActionOptions:
     crds: Literal["Skip", "Create", "CreateReplace"] = "Create"
     max_history: int = 5
     cause: str = ""
+    release: ObjectKey | None = None
     wanted_by: WantedBy = nobody
     claim: Claim = everything_is_free
+    leftovers: Leftovers = field(default_factory=Leftovers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ class Deployed:
 
     record: Record
     delta: Delta
-    inventory: dict[str, Any] = field(repr=False)
+    inventory: ResourceInventory = field(repr=False)
 
 
 def objects_of(record: Record) -> list[Manifest]:

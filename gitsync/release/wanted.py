@@ -9,75 +9,251 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
-from gitsync.api.names import COMMIT_ANNOTATION, HELM_GROUP, HELM_RELEASE
-from gitsync.apply.claims import Claimant, ObjectClaims
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, LEFTOVERS_ANNOTATION
+from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
+from gitsync.apply.ownership import belongs_to
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.release.action.inventory import CRD
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.holds import Hold
+from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
+from gitsync.release.dependencies.states import is_current, state_of
+from gitsync.release.desired import ref_of
+from gitsync.release.leftovers import leftovers_of
+from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.release.status.observed import ObservedStatus
+from gitsync.runtime.together import in_time
 
 log = structlog.get_logger(__name__)
 
-#: The objects of the revision that a HelmRelease asks for, hooks left out.
-ObjectsOf = Callable[[HelmRelease], Awaitable[frozenset[ObjectKey]]]
+
+ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
+#: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
+Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 #: Seconds that a deletion waits for a sync to have applied the HelmReleases of its commit.
 COMMIT_TIMEOUT = 60.0
+#: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
+RENDER_TIMEOUT = 60.0
+#: Why nobody can tell yet what a release wants that a commit changes.
+_TO_BE_CHANGED = "which the commit has yet to change"
+#: Who may want anything before it is known which commit is wanted.
+_UNKNOWN_SYNC = Claimant("sync", "of this agent", "it has read no commit since it was started")
+
+
+class ComingSync(NamedTuple):
+    """A sync that has yet to take up a revision: the objects of it, and the HelmReleases among them. ``claimant`` has a
+    ``doubt`` when nobody can tell all of that, ``commit`` is the one that brings it."""
+
+    claimant: Claimant
+    commit: str
+    keys: frozenset[ObjectKey]
+    releases: tuple[HelmRelease, ...]
+
+
+async def no_syncs() -> list[ComingSync]:
+    """Where the only sync says itself what it wants."""
+    return []
+
+
+class _Coming(NamedTuple):
+    """What a release that is on its way will have; ``may_want_all``: anything, when it cannot be rendered."""
+
+    release: HelmRelease
+    wanted: RevisionObjects | GitsyncError
+    may_want_all: bool
+
+    @property
+    def claimant(self) -> Claimant:
+        return Claimant.of_release(self.release.key)
 
 
 @dataclass
 class WantedObjects:
-    """Answers for all releases. ``objects_of`` renders one; ``wake`` is called with a HelmRelease that waited for an
-    object which somebody has let go."""
+    """Answers for all releases. ``objects_of`` renders one, ``find`` reads an object; ``wake`` is called with a
+    HelmRelease that waited for an object which somebody has let go."""
 
     index: ReleaseIndex
     claims: ObjectClaims
     objects_of: ObjectsOf
+    find: Find
     wake: Callable[[ObjectKey], None]
-    _waiting: dict[ObjectKey, tuple[ObjectKey, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.index.is_leaving = lambda key: Claimant.of_release(key) in self.claims.leaving
         self.index.subscribe(self._on_release_change)
+        self.index.on_commit_applied.append(self._on_commit_applied)
         self.claims.on_release.append(self._on_claim_dropped)
+        #: The releases whose leftovers are to be looked at again.
+        self._ask_again: set[ObjectKey] = set()
+        #: By release, the objects that others have taken of what it is deployed as.
+        self._taken_from: dict[Claimant, set[ObjectKey]] = {}
+        #: Says what syncs will want that are on their way.
+        self.coming_syncs: Callable[[], Awaitable[list[ComingSync]]] = no_syncs
 
-    def of(self, release: HelmRelease) -> ReleaseClaims:
-        """What the actions on one release need of this."""
-        return ReleaseClaims(self, release)
+    def of(self, release: HelmRelease, commit: CommitInfo | None = None) -> ReleaseClaims:
+        """What the actions on one release need of this. ``commit`` is the one that they act on; the one behind the
+        release's state at each moment when None."""
+        return ReleaseClaims(self, release, commit)
 
-    def for_sync(self, sync: Claimant) -> WantedBy:
-        """Who wants objects that a sync would delete."""
-        return partial(self.others, sync)
+    def is_managed(self, release: str) -> bool:
+        """Whether a release, by ``namespace/name``, is some HelmRelease's."""
+        return any(str(ref_of(found)) == release for found in self.index.releases())
+
+    def leftovers_may_go(self, key: ObjectKey) -> bool:
+        """Whether something has happened since this was last asked that may end what a release's leftovers wait for."""
+        found = key in self._ask_again
+        self._ask_again.discard(key)
+        return found
+
+    def _on_commit_applied(self) -> None:
+        """All that the commit wants is known now, and most of it is there."""
+        for key in self.index:
+            if (manifest := self.index.manifest(key)) is not None and leftovers_of(manifest):
+                self._ask_again.add(key)
+                self.wake(key)
+
+    def for_sync(self, sync: Claimant) -> SyncClaims:
+        """What a sync needs of this."""
+        return SyncClaims(self, sync)
 
     async def others(
-        self, asker: Claimant, keys: Collection[ObjectKey], *, cluster: str = "", commit: str = ""
+        self, asker: Claimant, keys: Collection[ObjectKey], *, cluster: str = "", commits: Collection[str] | None = ()
     ) -> dict[ObjectKey, Claimant]:
-        """Of these objects, those that somebody else wants than ``asker``, and who. ``commit`` is the one that the
-        asker is acting on: what a release of the same commit wants counts also while nobody can tell.
+        """Of these objects, those that somebody else wants than ``asker``, and who. ``commits`` are those that the
+        asker is acting on: a release that one of them changed may want anything while it cannot be rendered (None:
+        any release may).
 
         Waits for a sync that is applying HelmReleases at this moment. Raises: RetryableError when that does not end.
         """
         await self._commits_applied()
         found: dict[ObjectKey, Claimant] = {}
         for key in keys:
-            if claimants := self.claims.claimants(key, cluster=cluster, but=asker):
-                found[key] = claimants[0]
+            if (hold := await self.hold(key, but=asker, cluster=cluster)) is not None:
+                found[key] = hold.claimant._replace(doubt="")  # it has the object already
         rest = [key for key in keys if key not in found]
-        for other in self._on_their_way(asker, cluster) if rest else ():
-            claimant = Claimant.of_release(other.key)
-            try:
-                wanted = await self.objects_of(other)
-            except GitsyncError as error:
-                if not commit or commit != other.metadata.annotations.get(COMMIT_ANNOTATION):
-                    continue  # somebody's release that is broken must not keep others from ever deleting anything
-                claimant, wanted = claimant._replace(doubt=error.message), frozenset(rest)
-            found |= {key: claimant for key in rest if key in wanted and key not in found}
+        if rest:
+            found |= await self._to_come(rest, asker, cluster, commits)
+        found |= self._unread([key for key in rest if key not in found], asker, cluster, commits)
+        inside = [(key, await self._inside(key, asker, cluster)) for key in rest if key not in found]
+        return found | {key: claimant for key, claimant in inside if claimant is not None}
+
+    async def _to_come(
+        self, keys: list[ObjectKey], asker: Claimant, cluster: str, commits: Collection[str] | None
+    ) -> dict[ObjectKey, Claimant]:
+        """Who will have some of these objects."""
+        found: dict[ObjectKey, Claimant] = {}
+        for sync in await self._syncs_to_come(asker, cluster):
+            found |= {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
+            if sync.claimant.doubt and (commits is None or sync.commit in commits):
+                found = dict.fromkeys(keys, sync.claimant) | found
+        for coming in await self._all_to_come(asker, cluster, commits):
+            left = [key for key in keys if key not in found]
+            if isinstance(coming.wanted, RevisionObjects):
+                own = coming.release.key
+                found |= {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
+            elif coming.may_want_all:
+                doubt = coming.claimant._replace(doubt=coming.wanted.message)
+                found |= dict.fromkeys(left, doubt)
         return found
+
+    async def _all_to_come(self, asker: Claimant, cluster: str, commits: Collection[str] | None = ()) -> list[_Coming]:
+        """What the releases that are on their way will have, and those in their charts; without ``asker`` itself."""
+        found: list[_Coming] = []
+        others = [*self._on_their_way(asker, cluster), *self._upgraded(asker)]
+        asked = {release.key: commits is None or self._commit_of(release) in commits for release in others}
+        for sync in await self._syncs_to_come(asker, ""):
+            new = [item for item in sync.releases if cluster_of(item) == cluster and item.key not in asked]
+            others += new
+            asked |= {item.key: commits is None or sync.commit in commits for item in new}
+        for _ in range(MAX_NESTING):
+            # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
+            # from ever deleting anything.
+            answers = await asyncio.gather(*map(self._rendered, others), return_exceptions=True)
+            inner: list[HelmRelease] = []
+            for other, wanted in zip(others, answers, strict=True):
+                if not isinstance(wanted, RevisionObjects | GitsyncError):
+                    raise wanted
+                if (coming := _Coming(other, wanted, asked[other.key])).claimant != asker:
+                    found.append(coming)
+                if isinstance(wanted, RevisionObjects):
+                    new = [item for item in wanted.releases if item.key not in asked and cluster_of(item) == cluster]
+                    inner += [item for item in new if Claimant.of_release(item.key) != asker]
+                    asked |= {item.key: asked[other.key] for item in new}
+            others = inner
+        return found
+
+    async def _syncs_to_come(self, asker: Claimant, cluster: str) -> list[ComingSync]:
+        """The syncs, all of the agent's own cluster, that are on their way; without ``asker``."""
+        if cluster:
+            return []
+        return [sync for sync in await self.coming_syncs() if sync.claimant.by_name != asker.by_name]
+
+    async def _inside(self, key: ObjectKey, asker: Claimant, cluster: str) -> Claimant | None:
+        """Who wants an object that would go with a Namespace or a definition, or is to have one that is there."""
+        if key.kind == CRD:
+            live = await self.find(_release_of(asker), key)
+            names = (live or {}).get("spec", {}).get("names", {})
+            goes: Callable[[ObjectKey], bool] = partial(_is_of_kind, key.name.partition(".")[2], names.get("kind"))
+        elif (key.group, key.kind) == ("", "Namespace"):
+            goes = partial(_is_in, key.name)
+        else:
+            return None
+        if (held := self.claims.inside(goes, cluster=cluster, but=asker)) is not None:
+            return held
+        coming = await self._inside_to_come(goes, asker, cluster)
+        return coming or self.claims.kept_inside(goes, cluster=cluster, but=asker)
+
+    async def _inside_to_come(
+        self, goes: Callable[[ObjectKey], bool], asker: Claimant, cluster: str
+    ) -> Claimant | None:
+        """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
+        may be for it is kept by somebody."""
+        wishes = [(sync.claimant, sync.keys) for sync in await self._syncs_to_come(asker, cluster)]
+        for coming in await self._all_to_come(asker, cluster):
+            if isinstance(coming.wanted, RevisionObjects):
+                wishes.append((coming.claimant, coming.wanted.owned))
+        for claimant, keys in wishes:
+            for key in sorted(filter(goes, keys)):
+                if await self.find(_release_of(asker), key) is not None:
+                    return claimant._replace(inside=key, doubt="")
+        return None
+
+    async def _rendered(self, release: HelmRelease) -> RevisionObjects:
+        """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""
+        name = release.key.namespaced_name
+        return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
+
+    def _upgraded(self, asker: Claimant) -> list[HelmRelease]:
+        """The asker, when it is a release that goes on: the HelmReleases in its chart are to have something, too."""
+        release = self.index.get(_release_of(asker)) if asker.kind == "HelmRelease" else None
+        goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
+        return [] if goes or release is None or is_current(release.manifest) else [release]
+
+    def _commit_of(self, release: HelmRelease) -> str:
+        commit = self.index.commit_of(release.key)
+        return "" if commit is None else commit.id
+
+    def _unread(
+        self, keys: Iterable[ObjectKey], asker: Claimant, cluster: str, commits: Collection[str] | None
+    ) -> dict[ObjectKey, Claimant]:
+        """What a commit that took objects from ``asker`` may want for a sync: it cannot be read in whole."""
+        doubts = [
+            sync._replace(doubt=why)
+            for sync, (commit, why) in self.claims.unread.items()
+            if (commits is None or commit in commits) and sync != asker and not cluster
+        ]
+        return dict.fromkeys(keys, doubts[0]) if doubts else {}
 
     async def _commits_applied(self) -> None:
         try:
@@ -89,41 +265,135 @@ class WantedObjects:
                 "that are to be deleted"
             ) from None
 
-    async def claim(self, release: HelmRelease, keys: Iterable[ObjectKey]) -> None:
-        """``release`` is about to have these objects.
+    async def claim(self, release: HelmRelease, keys: Iterable[ObjectKey], hooks: Iterable[ObjectKey]) -> None:
+        """``release`` is about to have these objects, and to run these hooks.
 
         Raises: ObjectTaken when a sync or another release has one and goes on wanting it.
         """
-        me, cluster, wanted = Claimant.of_release(release.key), cluster_of(release), frozenset(keys)
-        self._waiting.pop(release.key, None)
-        for key in sorted(wanted):
-            for claimant in self.claims.claimants(key, cluster=cluster, but=me):
-                if await self._goes_on_wanting(claimant, key):
-                    self._waiting[release.key] = (key, cluster)
-                    raise _taken(key, claimant)
+        me, cluster = Claimant.of_release(release.key), cluster_of(release)
+        wanted, run = frozenset(keys), frozenset(hooks)
+        hold = await self.first_hold(wanted | run, but=me, cluster=cluster)
+        if hold is not None:
+            self.index.set_hold(release.key, hold._replace(asked=state_of(release.manifest)))
+            raise self._taken(hold)
+        self.index.set_hold(release.key, None)
+        self._note_taken(me, wanted, cluster)
         self.claims.set(me, "underway", wanted, cluster=cluster)
+        self.claims.set(me, "hooks", run, cluster=cluster)
 
-    async def _goes_on_wanting(self, claimant: Claimant, key: ObjectKey) -> bool:
-        if claimant.kind == "sync":
-            return True
-        owner = _key_of(claimant)
+    def objects_taken(self, release: ObjectKey) -> bool:
+        """Whether another release has taken objects of what is deployed as ``release`` since that last applied them."""
+        return bool(self._taken_from.get(Claimant.of_release(release)))
+
+    def _note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
+        self._taken_from.pop(me, None)
+        for key in keys:
+            if key.kind == CRD:  # many charts have the same one in their crds/
+                continue
+            for other in self.claims.holders(key, cluster=cluster) - {me}:
+                self._taken_from.setdefault(other, set()).add(key)
+
+    async def first_hold(
+        self, keys: Iterable[ObjectKey], *, but: Claimant, cluster: str = "", releases_only: bool = False
+    ) -> Hold | None:
+        """The first of these objects that somebody has and goes on wanting for good. Whoever claims them at once after
+        this has said that there is none is the only one who does."""
+        found = sorted(keys)
+        asked: dict[ObjectKey, list[Claimant]] = {}
+        claimants = partial(self.claims.claimants, cluster=cluster, but=but, for_good=True)
+        # Somebody else may claim one while others are asked about: then it is asked about again.
+        while news := [key for key in found if claimants(key) != asked.get(key, [])]:
+            for key in news:
+                asked[key] = claimants(key)
+                hold = await self.hold(key, but=but, cluster=cluster, releases_only=releases_only, for_good=True)
+                if hold is not None:
+                    return hold
+        return None
+
+    async def hold(
+        self, key: ObjectKey, *, but: Claimant, cluster: str = "", releases_only: bool = False, for_good: bool = False
+    ) -> Hold | None:
+        """Who has an object and goes on wanting it, as far as anybody can tell; ``but`` may have it. ``for_good``: as
+        more than a hook that it is about to run."""
+        found: Hold | None = None
+        for claimant in self.claims.claimants(key, cluster=cluster, but=but, for_good=for_good):
+            if releases_only and claimant.kind == "sync":
+                continue
+            hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
+            # Whoever has let go while this was found out has told those who waited by then.
+            still = self.claims.claimants(key, cluster=cluster, but=but, for_good=for_good)
+            if hold is not None and claimant in still:
+                found = found or hold
+                if not hold.claimant.unowned:  # who owns it says more than who has it in crds/
+                    return hold
+        return found
+
+    async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
+        """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
+        owner = hold.owner
+        if owner is None:
+            return hold
         manifest = self.index.manifest(owner)
         if manifest is None:
-            return False
-        if is_current(manifest):
-            return True
+            return None
+        hold = hold._replace(at=state_of(manifest))
+        if self.index.is_coming(owner):
+            return hold._replace(claimant=hold.claimant._replace(doubt=_TO_BE_CHANGED))
         try:
-            other = self.index.get(owner)
-            return other is not None and key in await self.objects_of(other)
-        except GitsyncError:
-            return True  # as far as anybody can tell
+            wanted = await self._to_be(owner)
+            if is_current(manifest) and wanted is self.index.get(owner):
+                unowned = await self._is_unowned(owner, manifest, hold.key)
+                claimant: Claimant | None = hold.claimant._replace(unowned=unowned)
+            else:
+                claimant = (await self._rendered(wanted)).claimant(owner, hold.key) if wanted is not None else None
+        except GitsyncError as error:
+            if for_good and await self._is_unowned(owner, manifest, hold.key):
+                return None
+            return hold._replace(claimant=hold.claimant._replace(doubt=error.message))
+        return None if claimant is None or (for_good and claimant.unowned) else hold._replace(claimant=claimant)
+
+    async def _to_be(self, key: ObjectKey, depth: int = 0) -> HelmRelease | None:
+        """A HelmRelease as it is wanted: as it is, but for one out of a chart that is to be another one, or is to go.
+        None when it will not be there. Raises: what keeps a chart from being rendered."""
+        now, above = self.index.get(key), self.index.parent(key)
+        if above is None or depth == MAX_NESTING:
+            return now
+        if not self.index.is_leaving(above) and (release := await self._to_be(above, depth + 1)) is not None:
+            manifest = self.index.manifest(above)
+            if manifest is not None and is_current(manifest) and release is self.index.get(above):
+                return now
+            if (found := await self._inner(release, key)) is not None:
+                return found
+        for other in self._on_their_way(Claimant.of_release(above), ""):
+            with suppress(GitsyncError):  # one that cannot be rendered may be anybody's, and must not hold this up
+                if (found := await self._inner(other, key)) is not None:
+                    return found
+        return None
+
+    async def _inner(self, release: HelmRelease, key: ObjectKey) -> HelmRelease | None:
+        """A HelmRelease as the chart of another one has it."""
+        return next((item for item in (await self._rendered(release)).releases if item.key == key), None)
+
+    async def _is_unowned(self, owner: ObjectKey, manifest: Manifest, key: ObjectKey) -> bool:
+        """Whether a definition that a deployed release has is in its chart's ``crds/``, and not marked as its own."""
+        if key.kind != CRD:
+            return False
+        live, ref = await self.find(owner, key), ObservedStatus(manifest).last_ref
+        return live is None or ref is None or not belongs_to(live, ref.name, ref.namespace)
+
+    def _taken(self, hold: Hold) -> ObjectTaken:
+        coming = hold.owner is not None and self.index.is_coming(hold.owner)
+        remedy = "the chart or from Git" if hold.owner is None else "one of the two charts"
+        hint = f"waiting for {hold.claimant} to let go of it" if coming else f"remove it from {remedy}"
+        return ObjectTaken(told(hold), key=hold.key, owner=hold.owner, hint=hint, passing=coming)
 
     def _on_their_way(self, but: Claimant, cluster: str) -> list[HelmRelease]:
         """The releases of a cluster that are not yet what they are to be."""
+        out = {but, *self.claims.leaving}
         return [
             release
             for release in self.index.releases()
-            if Claimant.of_release(release.key) != but
+            if Claimant.of_release(release.key) not in out
             and cluster_of(release) == cluster
             and not release.metadata.deletion_timestamp
             and (manifest := self.index.manifest(release.key)) is not None
@@ -133,13 +403,19 @@ class WantedObjects:
     def _on_release_change(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
         claimant = Claimant.of_release(key)
         if after is None or "deletionTimestamp" in after["metadata"]:
-            self._waiting.pop(key, None)
             self.claims.forget(claimant)
-        elif before is None or _inventory(before) != _inventory(after):
+            self._taken_from.pop(claimant, None)
+            return
+        if is_current(after):
+            self.claims.set(claimant, "hooks", ())
+        if before is None or _inventory(before) != _inventory(after):
             keys = {found for item in _inventory(after) if (found := parse_inventory_id(str(item.get("id", ""))))}
             self.claims.set(claimant, "deployed", keys, cluster=self._cluster_of(key))
             if is_current(after):
                 self.claims.set(claimant, "underway", ())
+        if before is None or _noted(before) != _noted(after):
+            left = (leftover.key for leftover in leftovers_of(after))
+            self.claims.set(claimant, "kept", left, cluster=self._cluster_of(key))
 
     def _cluster_of(self, key: ObjectKey) -> str:
         try:
@@ -149,40 +425,99 @@ class WantedObjects:
         return cluster_of(release) if release is not None else ""
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        for release in [release for release, waits in self._waiting.items() if waits == (key, cluster)]:
-            self.wake(release)
+        for release, hold in list(self.index.holds.items()):
+            if (hold.key, hold.cluster) == (key, cluster):
+                self.index.set_hold(release, None)
+                self.wake(release)
+
+
+class SyncClaims:
+    """What a sync needs to know: who else wants its objects, and those of its releases. ``commits`` are those that have
+    removed from Git what is asked about."""
+
+    def __init__(self, wanted: WantedObjects, sync: Claimant) -> None:
+        self.claims = wanted.claims
+        self._wanted = wanted
+        self._sync = sync
+
+    async def hold(self, key: ObjectKey) -> Hold | None:
+        """The release that has an object and goes on wanting it, as far as anybody can tell."""
+        return await self._wanted.hold(key, but=self._sync, releases_only=True, for_good=True)
+
+    async def take(self, key: ObjectKey) -> Hold | None:
+        """Claim an object that the sync waited for: from here on it is Git's. Not so when a release has it and goes on
+        wanting it, as what is returned says."""
+        hold = await self._wanted.first_hold([key], but=self._sync, releases_only=True)
+        if hold is not None:
+            return hold
+        held = self.claims.keys(self._sync, "let go")
+        self.claims.set(self._sync, "commit", self.claims.keys(self._sync, "commit") | {key})
+        self.claims.set(self._sync, "let go", held - {key})
+        return None
+
+    async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
+        """What other syncs will want that are on their way, as far as somebody can tell."""
+        return {sync.claimant: sync.keys for sync in await self._wanted.coming_syncs() if not sync.claimant.doubt}
+
+    def others(self, commits: Collection[str]) -> WantedBy:
+        """Says who wants some of the sync's objects."""
+        return partial(self._wanted.others, self._sync, commits=commits)
+
+    async def undecided(self, release: ObjectKey, commits: Collection[str]) -> Claimant | None:
+        """Another release that may want objects of this one; None when it is known of every other what it wants."""
+        me = Claimant.of_release(release)
+        found: dict[ObjectKey, Claimant] = {}
+        for cluster, keys in self.claims.held_by(me).items():
+            found |= await self._wanted.others(me, keys, cluster=cluster, commits=commits)
+        if (item := self._wanted.index.get(release)) is not None:
+            left = [leftover.key for leftover in leftovers_of(item.manifest)]
+            found |= await self._wanted.of(item).others_ever(left)
+        return next((claimant for claimant in found.values() if claimant.doubt), None)
 
 
 class ReleaseClaims:
     """What the actions on one release need: who else wants its objects, and a claim on those to come."""
 
-    def __init__(self, wanted: WantedObjects, release: HelmRelease) -> None:
+    def __init__(self, wanted: WantedObjects, release: HelmRelease, commit: CommitInfo | None) -> None:
         self._wanted = wanted
         self._release = release
+        self._commit = commit
 
     async def others(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
         """Of these objects, those that somebody else wants, and who."""
         release = self._release
-        commit = release.metadata.annotations.get(COMMIT_ANNOTATION, "")
+        commit = self._commit or self._wanted.index.commit_of(release.key)
         me = Claimant.of_release(release.key)
-        return await self._wanted.others(me, keys, cluster=cluster_of(release), commit=commit)
+        commits = set() if commit is None else {commit.id}
+        if release.metadata.deletion_timestamp:  # by hand, it may be: then those that move what it has are news, too
+            commits |= set(self._wanted.claims.commits.values())
+        return await self._wanted.others(me, keys, cluster=cluster_of(release), commits=commits)
+
+    async def others_ever(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
+        """The same for leftovers: those of a commit that may be long past, so whatever cannot be read or rendered now
+        may want them."""
+        if not keys:
+            return {}
+        if not self._wanted.claims.has_read:
+            return dict.fromkeys(keys, _UNKNOWN_SYNC)
+        me = Claimant.of_release(self._release.key)
+        return await self._wanted.others(me, keys, cluster=cluster_of(self._release), commits=None)
 
     async def renamed(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
         """The same for objects of the release under a name, namespace or chart that it leaves: those that it has under
         the new one are wanted by itself."""
-        own = await self._wanted.objects_of(self._release)
-        me = Claimant.of_release(self._release.key)
-        return {**await self.others(keys), **{key: me for key in keys if key in own}}
+        own, release = await self._wanted.objects_of(self._release), self._release.key
+        return {**await self.others(keys), **{key: me for key in keys if (me := own.claimant(release, key))}}
 
-    async def claim(self, keys: Iterable[ObjectKey]) -> None:
+    async def claim(self, keys: Iterable[ObjectKey], hooks: Iterable[ObjectKey]) -> None:
         """See WantedObjects.claim."""
-        await self._wanted.claim(self._release, keys)
+        await self._wanted.claim(self._release, keys, hooks)
 
 
 def cluster_of(release: HelmRelease) -> str:
     """Names the cluster that a release's objects are in: "" for the agent's own, else the Secret of its kubeconfig."""
     secret = release.kubeconfig_secret
-    return f"{secret.namespace}/{secret.name}" if secret is not None else ""
+    return secret.namespaced_name if secret is not None else ""
 
 
 def _inventory(manifest: Manifest) -> list[dict[str, str]]:
@@ -190,15 +525,31 @@ def _inventory(manifest: Manifest) -> list[dict[str, str]]:
     return entries
 
 
-def _key_of(claimant: Claimant) -> ObjectKey:
+def _noted(manifest: Manifest) -> str | None:
+    note: str | None = (manifest["metadata"].get("annotations") or {}).get(LEFTOVERS_ANNOTATION)
+    return note
+
+
+def told(hold: Hold) -> str:
+    """Who has an object, in words."""
+    if hold.owner is None:
+        return f"{hold.key} is already managed by sync {hold.claimant.name!r}, which applies it from Git"
+    who = f"{hold.key} is already managed by {hold.claimant}"
+    doubt = hold.claimant.doubt
+    if doubt == _TO_BE_CHANGED:
+        return f"{who}, {doubt}"
+    return f"{who}, and nobody can tell whether that goes on wanting it: {doubt}" if doubt else who
+
+
+def _release_of(claimant: Claimant) -> ObjectKey:
+    """The HelmRelease of a claimant; of a sync none that is there, and so the agent's own cluster."""
     namespace, _, name = claimant.name.partition("/")
-    return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name)
+    return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name if claimant.kind == "HelmRelease" else "")
 
 
-def _taken(key: ObjectKey, claimant: Claimant) -> ObjectTaken:
-    if claimant.kind == "sync":
-        owner, where, remedy = None, f"sync {claimant.name!r}, which applies it from Git", "the chart or from Git"
-    else:
-        owner = _key_of(claimant)
-        where, remedy = f"{claimant.kind} {claimant.name}", "one of the two charts"
-    return ObjectTaken(f"{key} is already managed by {where}", key=key, owner=owner, hint=f"remove it from {remedy}")
+def _is_of_kind(group: str, kind: str | None, key: ObjectKey) -> bool:
+    return (key.group, key.kind) == (group, kind)
+
+
+def _is_in(namespace: str, key: ObjectKey) -> bool:
+    return key.namespace == namespace

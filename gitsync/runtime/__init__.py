@@ -1,1 +1,1 @@
-"""What every reconciler needs: a queue with one worker a key, schedule, interrupt, backoff, progress and Events."""
+"""What every reconciler needs: a queue with one worker a key, schedule, interrupt, progress and Events."""

@@ -33,8 +33,8 @@ class Interrupt:
         """Return when somebody asks."""
         await self._event.wait()
 
-    async def guard(self, work: Awaitable[T]) -> T:
-        """The result of a wait, unless somebody asks before it is over: then it is cancelled.
+    async def guard(self, work: Awaitable[T], grace: float = 0.0) -> T:
+        """The result of work, unless somebody asks before it is over: then it is cancelled after ``grace`` seconds.
 
         Raises: Superseded.
         """
@@ -42,6 +42,8 @@ class Interrupt:
         asked = asyncio.ensure_future(self._event.wait())
         try:
             await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if grace and not task.done():
+                await asyncio.wait({task}, timeout=grace)
             if task.done():
                 return task.result()
         finally:

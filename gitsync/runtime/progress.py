@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+
+from gitsync.errors import GitsyncError
 
 #: Is told a reason. True: tell it again soon, also when it is still the same.
 Report = Callable[[str], Awaitable[bool | None]]
@@ -25,7 +28,32 @@ def reporting(report: Report) -> Iterator[None]:
         _listener.reset(token)
 
 
+def listener() -> Report | None:
+    """Who is told here what is waited for: to be told on by who listens in its place."""
+    return _listener.get()
+
+
 async def report(reason: str) -> bool:
     """Tell it to whoever listens here, if anybody does. True when they ask to be told again."""
-    report = _listener.get()
-    return report is not None and bool(await report(reason))
+    told = _listener.get()
+    return told is not None and bool(await told(reason))
+
+
+@asynccontextmanager
+async def telling(reason: Callable[[], str]) -> AsyncIterator[None]:
+    """Whoever listens here is told why the body takes so long, if it takes longer than SILENCE; nothing as long as the
+    reason is ""."""
+
+    async def tell() -> None:
+        again = True
+        with suppress(GitsyncError):  # who listens could not pass it on; the wait itself is none the worse for it
+            while again:
+                await asyncio.sleep(SILENCE)
+                again = await report(why) if (why := reason()) else True
+
+    task = asyncio.ensure_future(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

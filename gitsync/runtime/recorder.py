@@ -20,8 +20,10 @@ from cachetools import LRUCache
 
 from gitsync.api.conditions import rfc3339
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.defects import outlive
 from gitsync.errors import GitsyncError, NotFound
-from gitsync.runtime.events import Event
+from gitsync.logs import redact
+from gitsync.runtime.event import Event
 from gitsync.text import shorten
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class EventRecorder:
     def record(self, about: Manifest, event: Event) -> None:
         """Have an Event written about an object. Never waits and never fails; what is too much is left out."""
         uid = about["metadata"].get("uid", "")
+        event = replace(event, message=redact(event.message))
         self._withdraw(uid)
         same = (uid, replace(event, delay=0.0))
         if (waiting := self._waiting.get(same)) is not None:
@@ -108,7 +111,7 @@ class EventRecorder:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EventRecorder]:
         """Write Events while entered; at the end those that wait, as far as DRAIN seconds allow."""
-        writing = asyncio.create_task(self._write_all(), name="events")
+        writing = asyncio.create_task(outlive("events", self._write_all), name="events")
         try:
             yield self
         finally:
@@ -153,9 +156,6 @@ class EventRecorder:
         except GitsyncError as error:
             about = str(ObjectKey.of(waiting.about))
             log.debug("event could not be written", object=about, reason=same[1].reason, error=error.message)
-        except Exception:
-            # A defect here must not end the writing of all other Events.
-            log.exception("a defect in gitsync; please report it", queue="events", key=str(ObjectKey.of(waiting.about)))
 
     def _known(self, same: _Same) -> _Written | None:
         written = self._written.get(same)

@@ -11,6 +11,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from gitsync.defects import tell_defect
+
 #: Part of an interval by which it varies: Flux's default.
 JITTER = 0.05
 
@@ -58,6 +60,9 @@ def _soon(call: Callable[..., Any]) -> Callable[..., Any]:
     """APScheduler runs plain functions in a thread and coroutine functions on the loop; ours belong on the loop."""
 
     async def job(*args: Any) -> None:
-        call(*args)
+        try:
+            call(*args)
+        except Exception as error:
+            tell_defect("schedule", error)
 
     return job

@@ -3,20 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from gitsync.errors import RetryableError
+
+T = TypeVar("T")
 
 
-async def together(*work: Coroutine[Any, Any, None]) -> None:
-    """Do all of it; the first exception ends the rest, and is raised when that has ended."""
+async def finish_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all of it, whatever fails. Returns the results in its order; raises the first failure after all have ended."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
+async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
+    """Its result, unless it takes too long; ``what`` says so: "release default/app has not been rendered".
+
+    Raises: RetryableError.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise RetryableError(f"{what} within {seconds:g}s") from None
+
+
+async def until_one_fails(*work: Awaitable[Any]) -> None:
+    """Do all of it; the first failure ends the rest, and is raised when that has ended."""
+    await _do(work, asyncio.FIRST_EXCEPTION)
+
+
+async def until_one_ends(*work: Awaitable[Any]) -> None:
+    """Do it until the first of it ends, well or badly; that ends the rest. A failure is raised when that has ended."""
+    await _do(work, asyncio.FIRST_COMPLETED)
+
+
+async def _do(work: Iterable[Awaitable[Any]], until: str) -> None:
     tasks = [asyncio.ensure_future(item) for item in work]
     if not tasks:
         return
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(tasks, return_when=until)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Do ``work`` while the body runs, which is given its task; leaving waits for it. What it raises is raised on
+    leaving, unless the body has raised something itself.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
+        failure = task.exception()
+    if failure is not None:
+        raise failure

@@ -6,11 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-import structlog
-
+from gitsync.defects import tell_defect
 from gitsync.runtime.interrupt import Interrupt
-
-log = structlog.get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 #: Does one pass for a key; returns the seconds after which to come back by itself, None for "when woken".
@@ -31,8 +28,6 @@ class WorkQueue(Generic[K]):
         self._running: dict[K, tuple[asyncio.Task[None], Interrupt]] = {}
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._stopped = False
 
     def wake(self, key: K, interrupt: str = "") -> None:
@@ -56,15 +51,6 @@ class WorkQueue(Generic[K]):
             timer.cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self.wake, key)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a pass is under way."""
-        return bool(self._running)
-
-    async def idle(self) -> None:
-        """Return when no pass is under way. Timers may still be set."""
-        await self._idle.wait()
-
     async def stop(self, grace: float) -> None:
         """Take no more keys; let what is under way end within ``grace`` seconds, then cancel it.
 
@@ -83,7 +69,6 @@ class WorkQueue(Generic[K]):
 
     def _start(self, key: K) -> None:
         interrupt = Interrupt()
-        self._idle.clear()
         task = asyncio.get_running_loop().create_task(self._pass(key, interrupt), name=f"{self._name} {key}")
         self._running[key] = (task, interrupt)
 
@@ -91,8 +76,8 @@ class WorkQueue(Generic[K]):
         delay: float | None = None
         try:
             delay = await self._work(key, interrupt)
-        except Exception:
-            log.exception("a defect in gitsync; please report it", queue=self._name, key=str(key))
+        except Exception as error:
+            tell_defect(self._name, error, key=str(key))
             delay = AFTER_DEFECT
         finally:
             del self._running[key]
@@ -101,5 +86,3 @@ class WorkQueue(Generic[K]):
                 self._start(key)
             elif delay is not None:
                 self.wake_later(key, delay)
-            if not self._running:
-                self._idle.set()

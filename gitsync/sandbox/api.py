@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from gitsync.sandbox import crds, metadata, ownership
-from gitsync.sandbox.catalog import Catalog
-from gitsync.sandbox.conforming import Conformed
 from gitsync.sandbox.failures import Cause, Named, apply_conflict, bad_request, conflict, invalid, not_found, untyped
-from gitsync.sandbox.merging import merged, without
-from gitsync.sandbox.ownership import Difference, Manager
-from gitsync.sandbox.store import Store
-from gitsync.sandbox.writing import NAMESPACES, Options, Owners, Target, Write, Writer, Written, fitting, in_version
+from gitsync.sandbox.kinds import customkinds
+from gitsync.sandbox.kinds.catalog import Catalog
+from gitsync.sandbox.kinds.conforming import Conformed
+from gitsync.sandbox.objects import metadata, ownership
+from gitsync.sandbox.objects.merging import merged, without
+from gitsync.sandbox.objects.objectstore import ObjectStore
+from gitsync.sandbox.objects.ownership import Difference, Manager
+from gitsync.sandbox.objects.writing import (
+    NAMESPACES,
+    Options,
+    Owners,
+    Target,
+    Write,
+    Writer,
+    Written,
+    fitting,
+    in_version,
+)
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
@@ -27,7 +38,7 @@ Change = Callable[["Manifest"], "Manifest"]
 class Api:
     """The objects of a store, as kinds of a catalog."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: ObjectStore, catalog: Catalog) -> None:
         self.store = store
         self.catalog = catalog
         self._writer = Writer(store, catalog)
@@ -105,8 +116,8 @@ class Api:
         if target.key.collection == NAMESPACES:
             return self._terminate(target, before)
         finalizers = metadata.propagation_finalizers(before, policy)
-        if target.key.collection == CRDS and crds.CLEANUP not in finalizers:
-            return self.store.put(target.key, crds.terminating(before, finalizers, metadata.now()))
+        if target.key.collection == CRDS and customkinds.CLEANUP not in finalizers:
+            return self.store.put(target.key, customkinds.terminating(before, finalizers, metadata.now()))
         if not finalizers:
             self.store.remove(target.key)
             return None

@@ -15,11 +15,11 @@ from aiohttp import web
 
 from gitsync.errors import SettingsError
 from gitsync.sandbox.api import CRDS, Api
-from gitsync.sandbox.catalog import Catalog
-from gitsync.sandbox.certificate import make_certificate, write_kubeconfig
-from gitsync.sandbox.defaults import STORAGE_CLASS
-from gitsync.sandbox.server import Handler
-from gitsync.sandbox.store import HISTORY, Store
+from gitsync.sandbox.kinds.catalog import Catalog
+from gitsync.sandbox.kinds.defaults import STORAGE_CLASS
+from gitsync.sandbox.objects.objectstore import HISTORY, ObjectStore
+from gitsync.sandbox.serving.certificate import make_certificate, write_kubeconfig
+from gitsync.sandbox.serving.server import Handler
 from gitsync.sandbox.world import deployments, garbage, jobs, namespaces, pods, replicas, statefulsets, volumes
 from gitsync.sandbox.world.world import MISSING, World
 
@@ -76,7 +76,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gitsync-sandbox-")))
-            api = Api(Store(self._history), await asyncio.to_thread(Catalog))
+            api = Api(ObjectStore(self._history), await asyncio.to_thread(Catalog))
             world = World(
                 api,
                 _CONTROLLERS,

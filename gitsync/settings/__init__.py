@@ -7,6 +7,6 @@ type and default: the command line makes its flags from it and docs/settings.md 
 from gitsync.settings.docs import markdown
 from gitsync.settings.infos import SettingInfo, settings_infos
 from gitsync.settings.load import config_file, load
-from gitsync.settings.model import Settings
+from gitsync.settings.settings import Settings
 
 __all__ = ["SettingInfo", "Settings", "config_file", "load", "markdown", "settings_infos"]

@@ -8,7 +8,7 @@ from functools import cache
 from pydantic.fields import FieldInfo
 
 from gitsync.api.duration import format_duration
-from gitsync.settings.model import ENV_PREFIX, Settings, Spec
+from gitsync.settings.settings import ENV_PREFIX, Settings, Spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pydantic_settings import EnvSettingsSource
 
 from gitsync.errors import SettingsError
 from gitsync.settings.infos import settings_infos
-from gitsync.settings.model import ENV_PREFIX, Settings
+from gitsync.settings.settings import ENV_PREFIX, Settings
 
 
 def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:

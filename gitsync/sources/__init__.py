@@ -1,9 +1,22 @@
-"""Where charts come from: HelmRepositories, and the trees of synced repositories.
+"""Where charts come from: HelmRepositories, OCIRepositories, and the trees of synced repositories.
 
+- ``controller`` has the sources that are objects of a cluster reconciled - watch, queue, reconciler, a kind each - and
+  tells those that use them of changes.
 - ``locator`` is the one place that finds a release's chart, as a ``chart.ChartArtifact``.
 - ``artifacts`` knows which commit of a synced repository a release uses; ``helmchart`` builds charts from its tree,
   with ``dependencies`` (folders of the same tree) and ``remote`` ones (of chart repositories); ``treefiles`` reads
   folders, ``valuesfiles`` are default values from other files.
-- ``helmrepository`` keeps the HelmRepositories of a cluster current; ``repositories`` finds one by name or URL, live or
-  in a commit; ``helm/`` speaks to chart repositories and keeps what they hold.
+- ``reconciler`` is what reconciling any source is: read it, ask its server, say how that went, tell who uses it;
+  ``unsupported`` are the fields that keep one from being read, ``secrets`` says how its server is reached.
+- ``helmrepository`` reconciles HelmRepositories; ``repositories`` finds one by name or URL, live or in a commit;
+  ``helm/`` speaks to chart repositories, those in registries too, and keeps what they hold.
+- ``artifactsource`` is what sources that stand for one artifact have in common. ``ocirepository`` reconciles
+  OCIRepositories; ``ociartifact`` finds what one stands for, live or in a commit; ``oci/`` has artifacts found, fetched
+  and read as charts. ``gitrepository``, ``gitartifact`` and ``git/`` are the same of GitRepositories, but for those
+  that name a synced repository.
+- ``secretwatch`` has sources looked at when a Secret changes that they name; ``datawatch`` watches what values and
+  variables are taken from.
+- ``trees`` finds what Kustomizations are built from, as a ``treeartifact``; ``composition`` makes one tree of several,
+  and leaves out what ``.sourceignore`` says.
+- ``turns`` shares requests out by namespace, ``store`` is what is kept on disk.
 """

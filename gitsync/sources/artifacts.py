@@ -1,4 +1,4 @@
-"""The artifacts that releases take their charts from: of each synced repository the commit that is carried out.
+"""The artifacts of synced repositories: of each the commit that is carried out, for releases and GitRepositories.
 
 A commit that was only read, or that is held, changes no chart. One that is carried out reaches a HelmRelease together
 with the HelmRelease's own change: until the sync has applied that, the release goes on with the chart it had.
@@ -8,51 +8,106 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import COMMIT_ANNOTATION, GIT_REPOSITORY, SYNC_LABEL
-from gitsync.errors import ArtifactPending, GitUnavailable, SourceNotReady
-from gitsync.git import redacted_url
+from gitsync.api.names import COMMIT_ANNOTATION, GIT_REPOSITORY, SOURCE_GROUP, sync_of
+from gitsync.api.sources import GitReference as DeclaredReference
+from gitsync.api.sources import GitRepository
+from gitsync.errors import ArtifactPending, GitRefused, GitsyncError
+from gitsync.git import HEAD, GitReference, same_repository
 from gitsync.manifests import Desired
+from gitsync.sources.repositories import missing
+from gitsync.sources.unsupported import refused
 from gitsync.tree import Tree
 
 #: Name by which a release may mean the synced repository without a GitRepository object: Flux's bootstrap uses it.
 WELL_KNOWN = "flux-system"
-#: Seconds in which the first commit after a start is carried out, mostly; nothing is said of releases that wait for it.
+#: The GitRepository by which a repository of ``flux bootstrap`` names itself, under whatever address.
+BOOTSTRAP = ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, WELL_KNOWN, WELL_KNOWN)
+#: The branch of a GitRepository that names none.
+DEFAULT_BRANCH = "master"
+_BRANCHES = "refs/heads/"
+#: Seconds in which the first commit after a start is carried out, mostly; no status says of a release that it waits.
 FIRST_COMMIT = 30.0
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A commit's tree. ``git_repositories`` are the URLs of the GitRepository objects that the commit brings: a release
-    may mean a synced repository by one of them."""
+    """A commit's tree. ``git_repositories`` are the GitRepositories that the commit brings: a release may mean a synced
+    repository by one of them."""
 
     commit: CommitInfo
     tree: Tree = field(repr=False)
-    git_repositories: Mapping[ObjectKey, str] = field(default_factory=dict, repr=False)
+    git_repositories: Mapping[ObjectKey, GitRepository] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, desired: Desired) -> Artifact:
         """The artifact that a desired state was read from."""
         if desired.tree is None:
             raise ValueError("this desired state was not read from a tree")
-        urls = {
-            key: str((item.manifest.get("spec") or {}).get("url", ""))
-            for key, item in desired.objects.items()
-            if key.kind == GIT_REPOSITORY
-        }
-        return cls(desired.commit, desired.tree, urls)
+        return cls(desired.commit, desired.tree, desired.git_repositories)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a sync reads: of the repository at ``url`` this ``reference``; ``branch`` is the one that the remote has as
+    its default, "" as long as nobody has said so."""
+
+    url: str
+    reference: GitReference = field(default_factory=GitReference)
+    branch: str = ""
+
+    def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
+        """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
+        itself, which has ``brought`` it, names itself."""
+        same = same_repository(declared.spec.url, self.url) and self._follows(declared.spec.ref)
+        return (same or (brought and key == BOOTSTRAP)) and _is_whole(declared)
+
+    def _follows(self, ref: DeclaredReference | None) -> bool:
+        own = self.reference
+        try:
+            wanted = reference_of(ref)
+        except GitRefused:
+            return False
+        if own.commit or wanted.commit or not wanted.ref:
+            return bool(own.commit) and own.commit == wanted.commit
+        if own.ref != HEAD:
+            return wanted.ref == own.ref
+        branch = wanted.ref.removeprefix(_BRANCHES)
+        return branch != wanted.ref and self.branch in ("", branch)
+
+
+def reference_of(ref: DeclaredReference | None) -> GitReference:
+    """What a GitRepository asks for. Raises: GitRefused for names that git must not see."""
+    if ref is None or ref == DeclaredReference():
+        return GitReference(branch=DEFAULT_BRANCH)
+    return GitReference(ref.branch, ref.tag, ref.semver, ref.name, ref.commit)
+
+
+def _is_whole(declared: GitRepository) -> bool:
+    """Whether it asks for a commit as it is."""
+    spec = declared.spec
+    more = (spec.ignore, spec.sparse_checkout, spec.recurse_submodules, spec.include)
+    return not any(more) and not any(True for _ in refused(declared))
 
 
 class SyncedRepository:
-    """A repository that a sync reads, and which artifact of it each release uses. ``name`` is the sync's."""
+    """A repository that a sync reads, and which artifact of it each release uses. ``sync`` is the sync's
+    ``namespace/name``."""
 
-    def __init__(self, name: str, url: str, on_change: Callable[[SyncedRepository], None]) -> None:
-        self.name = name
-        self.url = url
+    def __init__(self, sync: str, head: Head, on_change: Callable[[SyncedRepository], None]) -> None:
+        self.sync = sync
+        self.head = head
         self._on_change = on_change
+        #: Has the remote asked at once; None when nobody asks it by himself.
+        self.poll_now: Callable[[], None] | None = None
+        #: How often it was asked.
+        self.polls = 0
+        self._is_asked = False
+        #: Why the remote could not be asked or read the last time; None when that went well.
+        self.error: GitsyncError | None = None
         #: What is carried out now, or was last; None before the first commit.
         self.current: Artifact | None = None
         self._behind: dict[ObjectKey, Artifact | None] = {}
@@ -64,6 +119,30 @@ class SyncedRepository:
         self._behind = {key: self._behind.get(key, self.current) for key in changing}
         self.current = artifact
         self._on_change(self)
+
+    def polled(self, error: GitsyncError | None, branch: str = "") -> None:
+        """The remote was asked, and how that went. ``branch`` is its default one, "" when it did not say."""
+        told = self.error.message if self.error is not None else ""
+        is_news = self._is_asked or told != (error.message if error is not None else "")
+        self.error, self._is_asked = error, False
+        self.polls += 1
+        if branch and branch != self.head.branch:
+            self.head, is_news = replace(self.head, branch=branch), True
+        if is_news:
+            self._on_change(self)
+
+    def ask(self) -> bool:
+        """Have the remote asked at once. Returns whether that will be; who listens for changes is told afterwards."""
+        if self.poll_now is None:
+            return False
+        self._is_asked = True
+        self.poll_now()
+        return True
+
+    def is_meant_by(self, key: ObjectKey, declared: GitRepository) -> bool:
+        """Whether a GitRepository is this: by what it says, or as what the commit itself brings as its own."""
+        brought = self.current is not None and key in self.current.git_repositories
+        return self.head.is_meant_by(key, declared, brought=brought or sync_of(declared.metadata.labels) == self.sync)
 
     def reached(self, key: ObjectKey) -> None:
         """The commit that is carried out has been applied to this HelmRelease."""
@@ -85,36 +164,63 @@ class Artifacts:
     def __init__(self) -> None:
         self._repositories: list[SyncedRepository] = []
         self._listeners: list[Callable[[SyncedRepository], None]] = []
+        #: The one namespace that is served, "" for all.
+        self.served = ""
+        #: The GitRepository of a name as the cluster has it; None without one, or without a cluster.
+        self.live: Callable[[ObjectKey], GitRepository | None] = lambda _: None
+        self._assumed: frozenset[ObjectKey] = frozenset()
         self._waiting: set[ObjectKey] = set()
         self._since = time.monotonic()
 
     @classmethod
-    def of_commit(cls, name: str, url: str, artifact: Artifact) -> Artifacts:
-        """As they are once an artifact of the sync ``name`` is carried out."""
+    def of_commit(cls, sync: str, url: str, artifact: Artifact, assumed: Iterable[ObjectKey] = ()) -> Artifacts:
+        """As they are once an artifact of this sync is carried out. The GitRepositories that are ``assumed`` mean it,
+        whatever they say."""
         artifacts = cls()
-        artifacts.add(name, url).carry_out(artifact, ())
+        artifacts._assumed = frozenset(assumed)
+        artifacts.add(sync, Head(url)).carry_out(artifact, ())
         return artifacts
 
-    def add(self, name: str, url: str) -> SyncedRepository:
-        """A repository that the sync ``name`` reads from ``url``; the first one is meant where several may be."""
-        repository = SyncedRepository(name, url, self._changed)
+    def add(self, sync: str, head: Head) -> SyncedRepository:
+        """A repository that a sync reads; the first one is meant where several may be."""
+        repository = SyncedRepository(sync, head, self._changed)
         self._repositories.append(repository)
         return repository
 
     def subscribe(self, listener: Callable[[SyncedRepository], None]) -> None:
-        """Have ``listener`` called whenever another artifact of a repository is the current one."""
+        """Have ``listener`` called whenever another artifact of a repository is the current one, and when its remote
+        could not be read, or can be again."""
         self._listeners.append(listener)
 
+    def declared(self, source: ObjectKey) -> GitRepository | None:
+        """The GitRepository of this name: as a commit that is carried out brings it, else as the cluster has it."""
+        if source in self._assumed:
+            return None
+        brought = (it.current.git_repositories.get(source) for it in self._repositories if it.current is not None)
+        return next((found for found in brought if found is not None), None) or self.live(source)
+
+    def meant_by(self, source: ObjectKey) -> SyncedRepository | None:
+        """The synced repository that a GitRepository names; None for one that is there and another, and for none."""
+        declared = self.declared(source)
+        if declared is None:
+            return self._repositories[0] if source in self._assumed else None
+        return next((it for it in self._repositories if it.is_meant_by(source, declared)), None)
+
     def find(self, source: ObjectKey, sync: str = "") -> SyncedRepository | None:
-        """The repository that a sourceRef means: by the URL of a GitRepository, the sync's name, or Flux's well-known
-        name, in this order; of equals that of ``sync``, the one that has brought the release, else the first."""
-        urls: dict[ObjectKey, str] = {}
-        for repository in self._repositories:
-            if repository.current is not None:
-                urls |= repository.current.git_repositories
-        ranked = [(meaning(source, item.name, item.url, urls), item.name == sync, item) for item in self._repositories]
+        """The repository that a sourceRef means: by a GitRepository that names it; where there is no GitRepository of
+        this name, by the sync's name or Flux's well-known name, in this order; of equals that of ``sync``, the one that
+        has brought the release, else the first."""
+        declared = self.declared(source)
+        ranked = [(self._meaning(source, item, declared), item.sync == sync, item) for item in self._repositories]
         best = max(ranked, key=lambda rank: rank[:2], default=None)
         return best[2] if best is not None and best[0] else None
+
+    def _meaning(self, source: ObjectKey, repository: SyncedRepository, declared: GitRepository | None) -> int:
+        if source in self._assumed:
+            return 3
+        if declared is not None:
+            return 1 if repository.is_meant_by(source, declared) else 0
+        return meaning(source, repository.sync)
 
     def wakes(self, repository: SyncedRepository, release: HelmRelease) -> bool:
         """Whether a release has to look again because another artifact of ``repository`` is the current one.
@@ -122,19 +228,20 @@ class Artifacts:
         Not so one that the repository's own sync has brought: when its chart changes the sync changes the release too,
         which wakes it.
         """
-        if release.source.kind != GIT_REPOSITORY or self.find(release.source, _sync_of(release)) is not repository:
+        sync = sync_of(release.metadata.labels)
+        if release.source.kind != GIT_REPOSITORY or self.find(release.source, sync) is not repository:
             return False
-        return release.key in self._waiting or _sync_of(release) != repository.name
+        return release.key in self._waiting or sync != repository.sync
 
     def artifact_of(self, release: HelmRelease) -> Artifact:
         """What a release's chart is taken from.
 
-        Raises: SourceNotReady when the sourceRef means no synced repository; ArtifactPending, or GitUnavailable when
-        that takes long, after a start and before the first commit is carried out.
+        Raises: SourceNotReady when the sourceRef means no synced repository; ArtifactPending after a start and before
+        the first commit is carried out.
         """
-        repository = self.find(release.source, _sync_of(release))
+        repository = self.find(release.source, sync_of(release.metadata.labels))
         if repository is None and all(item.current is not None for item in self._repositories):
-            raise other_repository(release.source)
+            raise missing(release.source, self.served)
         # Without a repository: the commit of one may yet bring a GitRepository that says which one is meant.
         artifact = repository.artifact_of(release) if repository is not None else None
         if artifact is not None:
@@ -144,38 +251,19 @@ class Artifacts:
         message = "no commit of the repository has been carried out yet"
         if repository is not None and repository.current is not None:  # it is about to reach this release
             raise ArtifactPending(message, retry_after=FIRST_COMMIT)
-        if (left := self._since + FIRST_COMMIT - time.monotonic()) > 0:
-            raise ArtifactPending(message, retry_after=left)
-        raise GitUnavailable(message)
+        left = self._since + FIRST_COMMIT - time.monotonic()
+        raise ArtifactPending(message, retry_after=left if left > 0 else None)
 
     def _changed(self, repository: SyncedRepository) -> None:
         for listener in self._listeners:
             listener(repository)
 
 
-def meaning(source: ObjectKey, name: str, url: str, git_repositories: Mapping[ObjectKey, str]) -> int:
-    """How surely a sourceRef means the repository of the sync ``name`` at ``url``: 3 by a GitRepository's URL, 2 by the
+def meaning(source: ObjectKey, sync: str) -> int:
+    """How surely a sourceRef means the repository of ``sync`` where there is no GitRepository of its name: 2 by the
     sync's name, 1 by Flux's well-known name, 0 not at all."""
     if source.kind != GIT_REPOSITORY:
         return 0
-    if source in git_repositories and _comparable(git_repositories[source]) == _comparable(url):
-        return 3
-    if source.name == name:
+    if source.name == sync.rpartition("/")[2]:
         return 2
     return 1 if source.name == WELL_KNOWN else 0
-
-
-def other_repository(source: ObjectKey) -> SourceNotReady:
-    """What to raise for a source that is no synced repository."""
-    return SourceNotReady(
-        f"{source.kind} '{source.namespace}/{source.name}' is not the repository that is being synced",
-        hint="gitsync reads charts from chart repositories and from its own Git repository",
-    )
-
-
-def _sync_of(release: HelmRelease) -> str:
-    return release.metadata.labels.get(SYNC_LABEL, "")
-
-
-def _comparable(url: str) -> str:
-    return redacted_url(url).removesuffix("/").removesuffix(".git").removeprefix("file://").lower()

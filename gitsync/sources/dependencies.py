@@ -8,7 +8,6 @@ of its own, which are built in the same way.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import posixpath
 from collections.abc import Iterator
@@ -17,11 +16,12 @@ from typing import NoReturn
 
 from cachetools import LRUCache
 
-from gitsync.charts.dependencies import ChartHead, Dependency, declares_dependencies, head_of
+from gitsync.charts.workers import Workers
 from gitsync.errors import ArtifactPathMissing, ChartError
+from gitsync.helm.dependencies import ChartHead, Dependency, declares_dependencies, speaks
 from gitsync.semver import compatible
 from gitsync.sources.helm import redacted
-from gitsync.sources.treefiles import chart_files, read_files
+from gitsync.sources.treefiles import chart_files, packed, some_files
 from gitsync.tree import Tree
 
 #: How deep dependencies in a tree may lead, and how many of them a chart may come to in all.
@@ -62,18 +62,19 @@ class Local:
 class LocalDependencies:
     """Follows ``file://`` dependencies. What a folder says of itself is remembered by the folder's digest."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
         self._heads: LRUCache[str, ChartHead] = LRUCache(_MAX_HEADS)
 
-    async def of(self, tree: Tree, path: str) -> Local | None:
-        """The chart in a directory; None when there is no such directory.
+    async def of(self, tree: Tree, path: str, owner: str) -> Local | None:
+        """The chart in a directory; None when there is no such directory. ``owner`` is on whose behalf it is read.
 
         Raises: ChartError for a dependency that is not there, is another chart or version than is asked for, leads out
         of the tree, or in a circle; what the tree raises.
         """
-        return await self._of(tree, path, (), [0])
+        return await self._of(tree, path, owner, (), [0])
 
-    async def _of(self, tree: Tree, path: str, around: tuple[str, ...], count: list[int]) -> Local | None:
+    async def _of(self, tree: Tree, path: str, owner: str, around: tuple[str, ...], count: list[int]) -> Local | None:
         digest = await tree.directory_digest(path)
         if digest is None:
             return None
@@ -84,30 +85,31 @@ class LocalDependencies:
             raise ChartError(f"dependencies lead more than {MAX_DEPTH} deep, or to more than {MAX_CHARTS} charts")
         head = self._heads.get(digest)
         if head is None:
-            head = self._heads[digest] = await _head(tree, path)
+            head = self._heads[digest] = await self._head(tree, path, owner)
         local, remote = [], []
         for wanted in head.missing:
             if not wanted.repository.startswith(_FILE):
                 remote.append(wanted)
                 continue
             where = _resolved(path, wanted, head)
-            found = await self._of(tree, where, (*around, path), count)
+            found = await self._of(tree, where, owner, (*around, path), count)
             _check(found, wanted, head, where)
             if found is not None:
                 local.append(found)
         return Local(path, digest, head.name, head.version, tuple(local), tuple(remote))
 
-
-async def _head(tree: Tree, path: str) -> ChartHead:
-    try:
-        heads = await read_files(tree, path, ("Chart.yaml", "requirements.yaml"))
-        files = await chart_files(tree, path) if declares_dependencies(heads) else heads
-        return await asyncio.to_thread(head_of, files)
-    except ArtifactPathMissing as error:
-        raise ChartError(error.message, chart=path, hint=error.hint) from error
-    except ChartError as error:
-        error.chart = error.chart or path
-        raise
+    async def _head(self, tree: Tree, path: str, owner: str) -> ChartHead:
+        try:
+            files = await some_files(tree, path, ("Chart.yaml", "requirements.yaml"))
+            contents = await tree.read([entry.blob_id for entry in files.values()])
+            if declares_dependencies({name: contents[entry.blob_id] for name, entry in files.items()}):
+                files = {name: entry for name, entry in (await chart_files(tree, path)).items() if speaks(name)}
+            return await self._workers.describe_folder(await packed(tree, files, self._workers.spool), path, owner)
+        except ArtifactPathMissing as error:
+            raise ChartError(error.message, chart=path, hint=error.hint) from error
+        except ChartError as error:
+            error.chart = error.chart or path
+            raise
 
 
 def _resolved(path: str, wanted: Dependency, head: ChartHead) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -14,20 +13,21 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.charts import Chart
-from gitsync.charts.dependencies import with_dependencies
-from gitsync.charts.source import archive_from_files
 from gitsync.errors import ArtifactPathMissing, ChartError, ChartNotFound
-from gitsync.sources.artifacts import Artifact, other_repository
+from gitsync.helm.archive import MAX_UNPACKED
+from gitsync.sources.artifacts import Artifact
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.dependencies import Local, LocalDependencies
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.remote import Fetched, RemoteDependencies
 from gitsync.sources.repositories import RepositoryLookup, comparable
-from gitsync.sources.treefiles import chart_files
+from gitsync.sources.treefiles import chart_files, packed
 from gitsync.sources.valuesfiles import with_values_files
+from gitsync.spool import Body, Spool
 from gitsync.tree import Tree
 
 _MAX_LOADABLE = 4096
+_PATH_HINT = "correct spec.chart.spec.chart: it is counted from the root of the repository"
 
 
 class TreeCharts:
@@ -36,7 +36,7 @@ class TreeCharts:
 
     def __init__(self, repositories: RepositoryLookup, fetched: ChartRepositories) -> None:
         self._charts = fetched.charts
-        self._local = LocalDependencies()
+        self._local = LocalDependencies(fetched.charts.workers)
         self._remote = RemoteDependencies(repositories, fetched)
         self._loadable: LRUCache[str, bool] = LRUCache(_MAX_LOADABLE)
         self._urls: dict[ObjectKey, frozenset[str]] = {}
@@ -48,9 +48,9 @@ class TreeCharts:
         """
         path = chart_path(release)
         if path is None or release.spec.chart is None:
-            raise other_repository(release.source)
-        tree = artifact.tree
-        local = await self._local.of(tree, path)
+            raise ChartNotFound("the path of the chart leads out of the repository", hint=_PATH_HINT)
+        tree, owner = artifact.tree, release.metadata.namespace
+        local = await self._local.of(tree, path, owner)
         if local is None:
             raise await _no_chart(tree, path, artifact.commit)
         folders = list(local.all())
@@ -58,14 +58,14 @@ class TreeCharts:
         namespaces = (release.source.namespace, release.metadata.namespace)
         fetched = {item.path: await self._remote.of(item, namespaces) for item in folders if item.remote}
         digest = f"git:{_digest(local, fetched)}"
-        load = partial(self._load, tree, local, fetched, digest)
+        load = partial(self._load, tree, local, fetched, digest, owner)
         if digest not in self._loadable:  # a chart that Helm does not take is said to be none at once
             await load()
             self._loadable[digest] = True
         located = ChartArtifact(local.name, local.version, digest, load)
         blobs = await _values_blobs(release, tree)
-        read = partial(_read, tree, blobs)
-        return with_values_files(self._charts, located, release.spec.chart.spec, tuple(blobs.values()), read)
+        read = partial(_read, tree, blobs, self._charts.workers.spool)
+        return with_values_files(self._charts, located, release.spec.chart.spec, owner, tuple(blobs.values()), read)
 
     def needs(self, release: ObjectKey, url: str) -> bool:
         """Whether a release's chart, as it was last located, depends on a chart of the repository with this URL."""
@@ -76,18 +76,27 @@ class TreeCharts:
         if urls := {comparable(wanted.repository) for item in folders for wanted in item.remote}:
             self._urls[release] = frozenset(urls)
 
-    async def _load(self, tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]], digest: str) -> Chart:
-        cached = self._charts.cached(digest)
-        return cached or await self._charts.from_files(await _files(tree, local, fetched), digest)
+    async def _load(
+        self, tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]], digest: str, owner: str
+    ) -> Chart:
+        pack = partial(_pack, tree, local, fetched, self._charts.workers.spool)
+        return await self._charts.from_tree(pack, digest, owner)
 
 
-async def _files(tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]]) -> dict[str, bytes]:
-    """A chart's files, with all that is missing from its ``charts/``."""
-    archives = {f"{item.name}-{item.version}": await item.load() for item in fetched.get(local.path, ())}
-    for item in local.local:
-        files = await _files(tree, item, fetched)
-        archives[f"{item.name}-{item.version}"] = await asyncio.to_thread(archive_from_files, files)
-    return with_dependencies(await chart_files(tree, local.path), archives)
+async def _pack(tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]], spool: Spool) -> Body:
+    """A chart's archive, with all that is missing from its ``charts/``."""
+    archives: dict[str, Body] = {}
+    needed: list[Fetched | Local] = [*fetched.get(local.path, ()), *local.local]
+    for item in needed:
+        archive = await (item.load() if isinstance(item, Fetched) else _pack(tree, item, fetched, spool))
+        archives[f"charts/{item.name}-{item.version}.tgz"] = archive
+        if sum(map(len, archives.values())) > MAX_UNPACKED:
+            raise ChartError(
+                f"what chart {local.name} depends on is larger than {MAX_UNPACKED >> 20} MiB",
+                chart=local.name,
+                version=local.version,
+            )
+    return await packed(tree, await chart_files(tree, local.path), spool, archives)
 
 
 def _digest(local: Local, fetched: Mapping[str, Sequence[Fetched]]) -> str:
@@ -104,7 +113,7 @@ async def content_id(release: HelmRelease, tree: Tree, local: LocalDependencies)
     Raises: ChartError; what the tree raises.
     """
     path = chart_path(release)
-    found = await local.of(tree, path) if path is not None else None
+    found = await local.of(tree, path, release.metadata.namespace) if path is not None else None
     if found is None:
         return None
     return "+".join([found.content, *(await _values_blobs(release, tree)).values()])
@@ -117,7 +126,11 @@ async def _no_chart(tree: Tree, path: str, commit: CommitInfo) -> ChartNotFound:
     except ArtifactPathMissing as error:
         why = f": {error.reason}" if error.reason else ""
     where = f"commit {commit.short}" if commit.id else "the working tree"
-    return ChartNotFound(f"there is no folder {path!r} in {where}{why}", chart=path)
+    return ChartNotFound(
+        f"there is no folder {path!r} in {where}{why}",
+        chart=path,
+        hint=_PATH_HINT,
+    )
 
 
 async def _values_blobs(release: HelmRelease, tree: Tree) -> dict[str, str]:
@@ -131,15 +144,16 @@ async def _values_blobs(release: HelmRelease, tree: Tree) -> dict[str, str]:
         path = posixpath.normpath(name)
         entry = await tree.file(path) if not path.startswith("/") else None
         if entry is not None and entry.unreadable:
-            raise ChartError(f"values file {name!r} is {entry.unreadable}")
+            raise ChartError(
+                f"values file {name!r} is {entry.unreadable}", hint="put a plain file there, or correct valuesFiles"
+            )
         if entry is not None:
             found[name] = entry.blob_id
     return found
 
 
-async def _read(tree: Tree, blobs: dict[str, str]) -> dict[str, bytes]:
-    contents = await tree.read(list(blobs.values()))
-    return {name: contents[blob] for name, blob in blobs.items()}
+async def _read(tree: Tree, blobs: dict[str, str], spool: Spool) -> dict[str, Body]:
+    return {name: await spool.of((await tree.read([blob]))[blob]) for name, blob in blobs.items()}
 
 
 def chart_path(release: HelmRelease) -> str | None:

@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
-
-from gitsync.api.conditions import remove_condition, set_condition
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import (
-    ARTIFACT_IN_STORAGE,
-    FAILED,
-    FALSE,
-    FETCH_FAILED,
-    FIELD_MANAGER,
-    INDEXATION_FAILED,
-    READY,
-    RECONCILING,
-    REQUESTED_AT_ANNOTATION,
-    STALLED,
-    SUCCEEDED,
-    TRUE,
-)
+from gitsync.api.names import FAILED, INDEXATION_FAILED
 from gitsync.api.sources import HelmRepository
-from gitsync.errors import (
-    ChartRepositoryUnavailable,
-    FieldErrors,
-    GitsyncError,
-    NotFound,
-    TerminalError,
-)
-from gitsync.runtime.backoff import Backoff
-from gitsync.runtime.events import Event
-from gitsync.sources.helm import ChartRepositories, IndexInfo, RepositorySpec, redacted
-from gitsync.sources.repositories import missing, name_of, repository_spec, url_in, with_url
+from gitsync.api.status import Artifact
+from gitsync.errors import ChartRepositoryUnavailable, GitsyncError, TerminalError
+from gitsync.sources.helm import ChartRepositories, RepositorySpec, redacted
+from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
+from gitsync.sources.repositories import missing, repository_spec, url_in, with_url
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
-    from gitsync.runtime.interrupt import Interrupt
     from gitsync.runtime.recorder import EventRecorder
 
-log = structlog.get_logger(__name__)
 
+class HelmRepositories(SourceReconciler[HelmRepository]):
+    """See SourceReconciler. Those of type oci have neither an index nor a status: they say how a registry is reached,
+    and are asked again for the charts that releases want."""
 
-class HelmRepositories:
-    """Every HelmRepository of the cluster. ``on_change(key)`` is told when an index is another than before."""
+    words = Words("chart repository cannot be read", "chart repository is back", "chart repository read")
 
     def __init__(
         self,
@@ -56,46 +33,13 @@ class HelmRepositories:
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
     ) -> None:
-        self._cluster = cluster
+        super().__init__(cluster, watch, events, on_change)
         self._repositories = repositories
-        self._watch = watch
-        self._events = events
-        self._on_change = on_change
-        self._backoff: Backoff[ObjectKey] = Backoff()
         self._specs: dict[ObjectKey, RepositorySpec] = {}
-        self._said: dict[ObjectKey, str] = {}
-
-    async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
-        """Look for a new index, and say how that went. Returns seconds until the next look."""
-        manifest = self._watch.get(key)
-        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
-            if (spec := self._specs.pop(key, None)) is not None:
-                self._repositories.forget(spec)
-            return None
-        try:
-            repository = HelmRepository.parse(manifest)
-        except FieldErrors as error:
-            await self._failed(key, manifest, "InvalidSpec", error)
-            return None
-        if repository.spec.suspend:
-            return None
-        first = key not in self._specs
-        try:
-            spec = self._specs[key] = await repository_spec(self._cluster, repository)
-            info = await self._repositories.refresh(spec)
-        except TerminalError as error:
-            await self._failed(key, manifest, INDEXATION_FAILED, error)
-            return repository.spec.interval
-        except GitsyncError as error:
-            await self._failed(key, manifest, FAILED, error)
-            return min(self._backoff.next(key), repository.spec.interval)
-        self._backoff.reset(key)
-        if self._said.pop(key, None):
-            log.info("chart repository is back", repository=key)
-        await self._ready(key, manifest, info)
-        if info.changed or first:
-            self._on_change(key)
-        return repository.spec.interval
+        #: Why some could not be read, so that nothing is known of how they are reached.
+        self._unread: dict[ObjectKey, GitsyncError] = {}
+        #: What those who use them were told of last.
+        self._announced: dict[ObjectKey, RepositorySpec] = {}
 
     async def spec_of(self, key: ObjectKey) -> RepositorySpec:
         """How to reach a HelmRepository that was read.
@@ -107,8 +51,12 @@ class HelmRepositories:
             manifest = self._watch.get(key)
             if manifest is None:
                 raise missing(key, self._cluster.namespace)
+            error = self._unread.get(key)
+            why = f"cannot be read: {error.message}" if error else "has not been read yet"
             raise ChartRepositoryUnavailable(
-                f"HelmRepository '{name_of(key)}' has not been read yet", url=redacted(url_in(manifest))
+                f"HelmRepository '{key.namespaced_name}' {why}",
+                url=redacted(url_in(manifest)),
+                hint=error.hint if error else "",
             )
         return spec
 
@@ -121,53 +69,43 @@ class HelmRepositories:
         manifest = self._watch.get(key)
         return url_in(manifest) if manifest is not None else ""
 
-    async def _ready(self, key: ObjectKey, manifest: Manifest, info: IndexInfo) -> None:
-        message = f"stored artifact for revision '{info.revision}'"
-        old = manifest.get("status") or {}
-        artifact = old.get("artifact") or {}
-        if artifact.get("revision") != info.revision:
-            artifact = {
-                "revision": info.revision,
-                "digest": info.revision,
-                "path": f"helmrepository/{key.namespace}/{key.name}/index.yaml",
-                "url": info.url,
-                "lastUpdateTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            }
-            log.info("chart repository read", repository=key, revision=info.revision[:19], charts=info.charts)
-        said = [(READY, TRUE, SUCCEEDED, message), (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, message)]
-        await self._write(key, manifest, {"url": info.url, "artifact": artifact}, said)
+    def _parse(self, manifest: Manifest) -> HelmRepository:
+        return HelmRepository.parse(manifest)
+
+    async def _fetch(self, key: ObjectKey, source: HelmRepository) -> Outcome | None:
+        if source.spec.suspend:
+            return None
+        try:
+            spec = self._specs[key] = await repository_spec(self._cluster, source)
+        except GitsyncError as error:
+            self._unread[key] = error
+            raise
+        self._unread.pop(key, None)
+        info = await self._repositories.refresh(spec)
+        changed = info.changed or self._announced.get(key) != spec
+        self._announced[key] = spec
+        if spec.is_registry:
+            return Outcome(changed=changed)
+        artifact = Artifact(
+            revision=info.revision,
+            digest=info.revision,
+            path=f"helmrepository/{key.namespaced_name}/index.yaml",
+            url=info.url,
+        )
+        line = {"revision": info.revision[:19], "charts": info.charts}
+        return Outcome(f"stored artifact for revision '{info.revision}'", artifact, line, changed)
+
+    def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        return INDEXATION_FAILED if isinstance(error, TerminalError) else FAILED
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
-        if self._said.get(key) != error.message:
-            self._said[key] = error.message
-            log.warning(
-                "chart repository cannot be read",
-                repository=key,
-                error=error,
-                effect="installed releases stay as they are",
-            )
-            self._events.record(manifest, Event("Warning", reason, error.message))
-        said = [(READY, FALSE, reason, error.message), (FETCH_FAILED, TRUE, reason, error.message)]
-        await self._write(key, manifest, {}, said)
+        if url_in(manifest).startswith("oci://"):  # the release that wants a chart of it says so
+            self._complain(key, manifest, reason, error)
+        else:
+            await super()._failed(key, manifest, reason, error)
 
-    async def _write(
-        self, key: ObjectKey, manifest: Manifest, fields: dict[str, Any], said: list[tuple[str, str, str, str]]
-    ) -> None:
-        old = manifest.get("status") or {}
-        generation = manifest["metadata"].get("generation", 0)
-        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE}
-        conditions = [item for item in old.get("conditions") or () if item["type"] in kept]
-        conditions = remove_condition(conditions, RECONCILING, STALLED)
-        for kind, status, reason, message in said:
-            conditions = set_condition(conditions, kind, status, reason, message, generation, datetime.now(UTC))
-        if requested := (manifest["metadata"].get("annotations") or {}).get(REQUESTED_AT_ANNOTATION):
-            fields = {**fields, "lastHandledReconcileAt": requested}
-        new = {**old, **fields, "observedGeneration": generation, "conditions": conditions}
-        if new == old:
-            return
-        try:
-            await self._cluster.patch(key, {"status": new}, manager=FIELD_MANAGER, subresource="status")
-        except NotFound:
-            return  # deleted meanwhile; the watch will say so
-        except GitsyncError as error:
-            log.debug("status of a chart repository could not be written", repository=key, error=error.message)
+    def _gone(self, key: ObjectKey) -> None:
+        self._announced.pop(key, None)
+        self._unread.pop(key, None)
+        if (spec := self._specs.pop(key, None)) is not None:
+            self._repositories.forget(spec)

@@ -2,45 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from gitsync.api.chart import ChartSpec
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY
+from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY, OCI_REPOSITORY, SOURCE_GROUP, sync_of
+from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.charts import Chart
 from gitsync.errors import SourceNotReady
-from gitsync.sources.artifacts import Artifacts
+from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.gitartifact import CommitGitRepositories, GitLookup
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
+from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.helmchart import TreeCharts
-from gitsync.sources.repositories import RepositoryLookup
+from gitsync.sources.oci import ArtifactSpec, OciArtifact
+from gitsync.sources.ociartifact import ArtifactLookup, CommitOCIRepositories
+from gitsync.sources.repositories import CommitHelmRepositories, RepositoryLookup
 from gitsync.sources.valuesfiles import with_values_files
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
 
 
 class ChartLocator:
-    """See ChartSource. ``repositories`` and ``artifacts`` say what the sources are, ``fetched`` has what they hold."""
+    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories`` and ``artifacts`` say what the
+    sources are, ``fetched`` has what they hold."""
 
-    def __init__(self, repositories: RepositoryLookup, artifacts: Artifacts, fetched: ChartRepositories) -> None:
+    def __init__(
+        self,
+        repositories: RepositoryLookup,
+        artifacts: Artifacts,
+        fetched: ChartRepositories,
+        oci_repositories: ArtifactLookup | None = None,
+        git_repositories: GitLookup | None = None,
+    ) -> None:
         self._repositories = repositories
+        self.git_repositories: GitLookup = git_repositories or CommitGitRepositories(fetched.git, {}, artifacts)
+        self._oci_repositories = oci_repositories or CommitOCIRepositories(fetched.artifacts, {})
         self._artifacts = artifacts
         self._fetched = fetched
         self._trees = TreeCharts(repositories, fetched)
+
+    @classmethod
+    def of_commit(
+        cls,
+        sources: Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository],
+        artifacts: Artifacts,
+        fetched: ChartRepositories,
+        cluster: Cluster | None = None,
+        watches: Mapping[tuple[str, str], Informer] = MappingProxyType({}),
+    ) -> ChartLocator:
+        """For one look at a commit: with its sources, and others as the cluster, if there is one, has them: ``watches``
+        are by group and kind."""
+        helm = {key: item for key, item in sources.items() if isinstance(item, HelmRepository)}
+        oci = {key: item for key, item in sources.items() if isinstance(item, OCIRepository)}
+        git = {key: item for key, item in sources.items() if isinstance(item, GitRepository)}
+        helm_watch, oci_watch, git_watch = (
+            watches.get((SOURCE_GROUP, kind)) for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
+        )
+        repositories = CommitHelmRepositories(fetched, helm, cluster, helm_watch)
+        oci_repositories = CommitOCIRepositories(fetched.artifacts, oci, cluster, oci_watch)
+        git_repositories = CommitGitRepositories(fetched.git, git, artifacts, cluster, git_watch)
+        return cls(repositories, artifacts, fetched, oci_repositories, git_repositories)
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
         source = release.source
         if release.spec.chart is not None and source.kind == GIT_REPOSITORY:
-            return await self._trees.locate(release, self._artifacts.artifact_of(release))
+            return await self._trees.locate(release, await self._tree_of(release))
         if release.spec.chart is not None and source.kind == HELM_REPOSITORY:
             spec = await self._repositories.spec_of(source)
             return await locate_in(self._fetched, spec, release.spec.chart.spec)
+        if release.spec.chart_ref is not None and source.kind == OCI_REPOSITORY:
+            return await locate_artifact(self._fetched, *await self._oci_repositories.artifact_of(source))
         raise SourceNotReady(
-            f"charts from a {source.kind} are not supported yet", hint="use a HelmRepository, or the synced repository"
+            f"charts from a {source.kind} are not supported yet",
+            hint="use a HelmRepository, an OCIRepository or a GitRepository",
         )
+
+    def is_synced(self, source: ObjectKey) -> bool:
+        """Whether a source is the synced repository by another name."""
+        return source.kind == GIT_REPOSITORY and self._artifacts.meant_by(source) is not None
+
+    async def _tree_of(self, release: HelmRelease) -> Artifact:
+        """Of the synced repository, or of another GitRepository that is there."""
+        source, sync = release.source, sync_of(release.metadata.labels)
+        if self._artifacts.declared(source) is not None and self._artifacts.find(source, sync) is None:
+            return await self.git_repositories.artifact_of(source)
+        return self._artifacts.artifact_of(release)
 
     def needs(self, release: HelmRelease, repository: ObjectKey, url: str) -> bool:
         """Whether a HelmRepository, which has this URL, is the source of a release or of what its chart depends on."""
         return release.source == repository or self._trees.needs(release.key, url)
+
+
+async def locate_artifact(repositories: ChartRepositories, spec: ArtifactSpec, artifact: OciArtifact) -> ChartArtifact:
+    """The chart that an artifact of a registry is.
+
+    Raises: ChartError, ChartRepositoryUnavailable when its layer has to be fetched again.
+    """
+    with chart_errors():
+        name, version = await repositories.artifacts.describe(spec, artifact)
+    return ChartArtifact(name, version, artifact.content, partial(_load, repositories, spec, artifact))
+
+
+async def _load(repositories: ChartRepositories, spec: ArtifactSpec, artifact: OciArtifact) -> Chart:
+    with chart_errors():
+        return await repositories.artifacts.chart(spec, artifact)
 
 
 async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
@@ -52,4 +125,4 @@ async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wante
     entry = await repositories.resolve(spec, chart, wanted.version)
     digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
     artifact = ChartArtifact(chart, entry.version, digest, partial(repositories.fetch, spec, chart, entry.version))
-    return with_values_files(repositories.charts, artifact, wanted)
+    return with_values_files(repositories.charts, artifact, wanted, spec.owner)

@@ -10,11 +10,12 @@ from functools import partial
 
 from cachetools import TTLCache
 
-from gitsync.charts.dependencies import Dependency
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
+from gitsync.helm.dependencies import Dependency
 from gitsync.sources.dependencies import Local, described
 from gitsync.sources.helm import ChartRepositories, RepositorySpec, redacted
-from gitsync.sources.repositories import RepositoryLookup, comparable
+from gitsync.sources.repositories import RepositoryLookup
+from gitsync.spool import Body
 
 #: Seconds for which the index of a repository that nobody has declared counts as current.
 UNDECLARED_INTERVAL = 600.0
@@ -30,7 +31,7 @@ class Fetched:
     name: str
     version: str
     digest: str
-    load: Callable[[], Awaitable[bytes]] = field(repr=False)
+    load: Callable[[], Awaitable[Body]] = field(repr=False)
 
 
 class RemoteDependencies:
@@ -75,7 +76,7 @@ class RemoteDependencies:
         key = self._repositories.with_url(url, namespaces)
         if key is not None:
             return await self._repositories.spec_of(key)
-        spec = RepositorySpec(url=url, timeout=_TIMEOUT)
+        spec = RepositorySpec(url=url, timeout=_TIMEOUT, owner=min(namespaces, default=""))
         if spec.id not in self._current:
             self._current[spec.id] = True
             with suppress(ChartRepositoryUnavailable):  # what was read before stays in use; else resolving says so
@@ -84,11 +85,8 @@ class RemoteDependencies:
 
 
 def _refuse(chart: Local, wanted: Dependency) -> None:
-    scheme = comparable(wanted.repository).partition("://")[0]
     if not wanted.repository:
         why = "it names no repository, and is not in the chart's charts/ folder"
-    elif scheme == "oci":
-        why = "OCI registries are not supported yet"
     elif wanted.repository.startswith(("@", "alias:")):
         why = "the name of a repository means something on one machine only: write its URL"
     else:

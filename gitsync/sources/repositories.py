@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import OCI_REPOSITORY
 from gitsync.api.sources import HelmRepository
-from gitsync.errors import ChartRepositoryUnavailable, NotFound, SourceNotReady
+from gitsync.errors import ChartError, FieldNotSupported, SourceNotReady
+from gitsync.oci import DockerConfig
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
+from gitsync.sources.helm.http import chart_errors
+from gitsync.sources.secrets import connection, docker_config, read_secret
+from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -87,54 +91,65 @@ class CommitHelmRepositories:
         if self._cluster is not None:
             return await repository_spec(self._cluster, repository)
         if repository.spec.secret_ref or repository.spec.cert_secret_ref:
-            raise SourceNotReady(f"HelmRepository '{name_of(repository.key)}' needs a Secret of the cluster")
-        return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
+            raise SourceNotReady(
+                f"HelmRepository '{repository.key.namespaced_name}' needs a Secret of the cluster",
+                hint="no cluster is asked here; gitsync plan asks one",
+            )
+        return plain_spec(repository)
 
 
 def missing(key: ObjectKey, served: str) -> SourceNotReady:
-    """What to raise for a HelmRepository that is not there, seen from ``served``: a namespace, or "" for all."""
+    """What to raise for a source that is not there, seen from ``served``: a namespace, or "" for all."""
     if served in ("", key.namespace):
+        reference = "chartRef" if key.kind == OCI_REPOSITORY else "sourceRef"
         return SourceNotReady(
-            f"HelmRepository '{name_of(key)}' does not exist", hint="add it to the repository, or correct sourceRef"
+            f"{key.kind} '{key.namespaced_name}' does not exist",
+            hint=f"add it to the repository, or correct {reference}",
         )
     return SourceNotReady(
-        f"HelmRepository '{name_of(key)}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
-        hint="put a HelmRepository into the namespace of its releases",
+        f"{key.kind} '{key.namespaced_name}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
+        hint=f"put {'an' if key.kind == OCI_REPOSITORY else 'a'} {key.kind} into the namespace of its releases",
     )
 
 
 async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
     """How to reach a repository, with what its Secrets hold.
 
-    Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text.
+    Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text, ChartError for what cannot be used.
     """
-    spec = repository.spec
-    login = await _secret(cluster, repository, spec.secret_ref.name) if spec.secret_ref else {}
-    tls = await _secret(cluster, repository, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
-    return RepositorySpec(
-        url=spec.url,
+    spec, namespace = repository.spec, repository.metadata.namespace
+    plain = plain_spec(repository)
+    with chart_errors():
+        name = spec.secret_ref.name if spec.secret_ref else ""
+        login = await read_secret(cluster, namespace, name, spec.url) if name else {}
+        certs = spec.cert_secret_ref.name if spec.cert_secret_ref else ""
+        reached = await connection(cluster, namespace, certs, "", spec.url)
+        docker = docker_config(login, namespace, name) if plain.is_registry else None
+    return replace(
+        plain,
         username=login.get("username", ""),
         password=login.get("password", ""),
-        ca=tls.get("ca.crt", ""),
-        cert=tls.get("tls.crt", ""),
-        key=tls.get("tls.key", ""),
-        pass_credentials=spec.pass_credentials,
-        timeout=spec.timeout,
+        ca=reached.ca,
+        cert=reached.cert,
+        key=reached.key,
+        docker=docker or DockerConfig(),
     )
 
 
-async def _secret(cluster: Cluster, repository: HelmRepository, name: str) -> dict[str, str]:
-    key = ObjectKey("", "Secret", repository.metadata.namespace, name)
+def plain_spec(repository: HelmRepository) -> RepositorySpec:
+    """How to reach one, without what its Secrets hold. Raises: ChartError for a field that is refused."""
     try:
-        secret = await cluster.get(key)
-        data = secret.get("data") or {}
-        return {field: base64.b64decode(value).decode() for field, value in data.items()}
-    except NotFound as error:
-        message, hint = f"Secret '{key.namespace}/{name}' does not exist", "create it"
-        raise ChartRepositoryUnavailable(message, url=repository.spec.url, hint=hint) from error
-    except (binascii.Error, UnicodeDecodeError) as error:
-        message = f"Secret '{key.namespace}/{name}' holds what is no text"
-        raise ChartRepositoryUnavailable(message, url=repository.spec.url) from error
+        check_supported(repository)
+    except FieldNotSupported as error:
+        raise ChartError(error.message, hint=error.hint) from error
+    spec = repository.spec
+    return RepositorySpec(
+        url=spec.url,
+        pass_credentials=spec.pass_credentials,
+        timeout=spec.timeout,
+        owner=repository.metadata.namespace,
+        insecure=spec.insecure,
+    )
 
 
 def with_url(url: str, namespaces: Collection[str], urls: Mapping[ObjectKey, str]) -> ObjectKey | None:
@@ -145,7 +160,3 @@ def with_url(url: str, namespaces: Collection[str], urls: Mapping[ObjectKey, str
 
 def url_in(manifest: Manifest) -> str:
     return str((manifest.get("spec") or {}).get("url", ""))
-
-
-def name_of(key: ObjectKey) -> str:
-    return f"{key.namespace}/{key.name}"

@@ -10,18 +10,21 @@ from dataclasses import replace
 from gitsync.api.chart import ChartSpec
 from gitsync.charts import Chart, Charts
 from gitsync.sources.chart import ChartArtifact
+from gitsync.spool import Body
 
 
 def with_values_files(
     charts: Charts,
     artifact: ChartArtifact,
     spec: ChartSpec,
+    owner: str,
     content: Sequence[str] = (),
-    read: Callable[[], Awaitable[dict[str, bytes]]] | None = None,
+    read: Callable[[], Awaitable[dict[str, Body]]] | None = None,
 ) -> ChartArtifact:
     """``artifact`` with the default values that ``spec`` asks for; the same when it asks for none.
 
     The files are the chart's own, unless ``read`` brings them by path; ``content`` identifies what it would bring.
+    ``owner`` is on whose behalf.
     """
     paths, ignore_missing = spec.all_values_files(), spec.ignore_missing_values_files
     if not paths:
@@ -32,6 +35,8 @@ def with_values_files(
     async def load() -> Chart:
         chart = await artifact.load()
         files = await read() if read is not None else None
-        return await charts.with_values_files(chart, paths, digest, ignore_missing=ignore_missing, files=files)
+        return await charts.with_values_files(
+            chart, paths, digest, ignore_missing=ignore_missing, files=files, owner=owner
+        )
 
     return replace(artifact, digest=digest, load=load)

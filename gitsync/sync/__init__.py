@@ -1,7 +1,9 @@
 """One commit: planned, applied in dependency order, waited for, pruned, written down.
 
-``source`` reads a commit, ``placement`` and ``planning`` say what it changes, ``syncer`` carries it out with ``live``,
-``prune`` and ``settle``; ``ownership`` is what it leaves on objects, ``inventory``, ``journal`` and ``store`` what it
-remembers, ``report`` what it says. ``preview`` shows the same without doing it. Charts in the synced repository are
-found by ``gitcharts``.
+- ``build`` reads a commit, ``reconciler`` keeps a cluster at the head of a repository, ``apply`` syncs one commit.
+- ``plan`` says what it changes, once ``default_namespace`` has given its objects namespaces; ``rollout`` carries that
+  out, with ``holders`` (what releases have yet to let go of) and ``prune``; ``outcome`` says when releases have
+  settled, ``lacking`` which of them wait in vain.
+- ``spec`` is what a sync is told to do, ``owner`` what it leaves on objects; ``inventory`` and ``history`` what it
+  remembers, which ``packing`` packs and ``configmaps`` keeps in the cluster; ``report`` what it says.
 """

@@ -6,18 +6,20 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_own_kind, is_release
-from gitsync.apply.claims import Claimant, ObjectClaims
-from gitsync.apply.delete import WantedBy, nobody
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.delete import find_all
 from gitsync.apply.live import LiveReader
 from gitsync.errors import (
+    ApiError,
+    GitsyncError,
     NotServed,
     OwnedByAnother,
     Superseded,
@@ -25,76 +27,74 @@ from gitsync.errors import (
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject, unread_errors
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.wanted import SyncClaims
+from gitsync.runtime.fairslots import FairSlots
+from gitsync.runtime.slices import in_slices
 from gitsync.sources.artifacts import Artifact, SyncedRepository
-from gitsync.sync.default_namespace import placed
-from gitsync.sync.history import Result, append
+from gitsync.sync.configmaps import ALLOW_MASS_PRUNE, inventory_key
+from gitsync.sync.default_namespace import with_default_namespace
+from gitsync.sync.history import JournalEntry, Result, append
 from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
-from gitsync.sync.owner import Owner
+from gitsync.sync.owner import Owner, prune_disabled
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
-from gitsync.sync.store import ALLOW_MASS_PRUNE, SyncStore
+from gitsync.sync.spec import SyncSpec
+from gitsync.sync.store import InventoryStore
 from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.runtime.interrupt import Interrupt
 
-#: Seconds that a sync waits for its releases to settle before it goes on to prune and says how they stand.
-SETTLE_TIMEOUT = 900.0
-CONCURRENT_APPLIES = 16
 #: Seconds for requests under way to end when a newer commit is there.
 INTERRUPT_GRACE = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
-    """``prune``: delete what left Git; ``allow_mass_prune``: also when it is most of what there is;
-    ``default_namespace``: where objects go whose manifest names none."""
-
-    prune: bool = True
-    allow_mass_prune: bool = False
-    default_namespace: str = "default"
-    settle_timeout: float = SETTLE_TIMEOUT
-
-
 @dataclass(frozen=True)
 class SyncResult:
-    """How a sync ended. ``retry``: something failed that may go well without a new commit."""
+    """How a sync ended. ``retry``: something failed that may go well without a new commit. ``problems`` are what could
+    not be applied or deleted, ``unready`` what has not become ready."""
 
     result: Result
     retry: bool = False
-    failed: int = 0
     waiting: int = 0
+    problems: tuple[GitsyncError, ...] = ()
+    unready: tuple[GitsyncError, ...] = ()
 
 
 @dataclass
 class Syncer:
     """Syncs commits of one source, one at a time; several of these may work side by side on one cluster.
 
-    ``claims`` knows what syncs and releases want, ``wanted_by`` asks it, and releases that have yet to be rendered too;
-    both, and the ``slots`` for concurrent applies, are shared by all syncs of a cluster. ``hopeless`` ends the wait for
-    releases before its time; who gives it waits for sources as he likes.
+    ``wanted`` says who else wants an object, releases that have yet to be rendered included. The ``slots`` for
+    concurrent applies are made once for a cluster, and shared by its syncs. ``hopeless`` ends the wait for releases
+    before its time; who gives it waits for sources as he likes.
     """
 
     cluster: Cluster
     index: ReleaseIndex
-    owner: Owner
-    store: SyncStore
+    wanted: SyncClaims
+    spec: SyncSpec
+    store: InventoryStore
     live: LiveReader
     #: What the releases that are applied here take their charts from.
     repository: SyncedRepository
-    options: SyncOptions = field(default_factory=SyncOptions)
-    claims: ObjectClaims = field(default_factory=ObjectClaims)
-    wanted_by: WantedBy = nobody
+    slots: FairSlots
     hopeless: Hopeless | None = None
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_APPLIES))
 
     def __post_init__(self) -> None:
         self._inventory: Inventory | None = None
         self._held = ""
+        #: What syncs did that were cut short: it is yet to come into the journal, newest first.
+        self._unwritten: tuple[JournalEntry, ...] = ()
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the objects are."""
+        return self.spec.owner
 
     async def inventory(self) -> Inventory:
         """What is known to be in the cluster; read once, then kept here, since nobody else writes it."""
@@ -106,29 +106,36 @@ class Syncer:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
         content is not the one last applied. Writes nothing."""
         inventory = await self.inventory()
-        desired = await placed(desired, self.cluster, self.options.default_namespace)
+        desired = await with_default_namespace(desired, self.cluster, self.spec.default_namespace)
         objects = desired.objects.values()
         asked = [
             item.key
             for item in objects
             if self._serves(item.key) and (full or is_release(item.key) or not _same(item, inventory.get(item.key)))
         ]
-        live = await self.live.read(asked, new={key for key in asked if inventory.get(key) is None})
+        # What somebody else has is there, though no list of what syncs have applied names it.
+        new = {key for key in asked if inventory.get(key) is None and not self.wanted.claims.claimants(key)}
+        live = await self.live.read(asked, new=new, labels=self.owner.labels)
         prune = to_prune(inventory, desired.objects.keys())
-        leaving = {Claimant.of_release(entry.key) for entry in prune if is_release(entry.key)}
-        steps = tuple(self._step(item, inventory, live, leaving) for item in objects)
+        news = [entry for entry in prune if not entry.dropped]
         # What a release has by now is not missing in Git, wherever its file is.
-        missing = [entry for entry in prune if not self.claims.claimants(entry.key, but=self.owner.claimant)]
+        missing = [entry for entry in news if not self.wanted.claims.claimants(entry.key, but=self.owner.claimant)]
         unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in missing))
         desired = replace(desired, errors=(*desired.errors, *unread))
-        prune_skipped = _why_not_pruned(desired, self.options.prune)
+        prune_skipped = _why_not_pruned(desired, self.spec.prune)
+        leaving = set() if prune_skipped else set(self._leaving(prune))
+        to_be = await self._others_to_be(
+            {self.owner.other(found) for found in live.values() if found is not None} - {""}
+        )
+        # Comparing a Deployment takes 0.15 ms: thousands would hold up every release.
+        steps = tuple(await in_slices(self._step(item, inventory, live, leaving, to_be) for item in objects))
         return SyncPlan(
             desired,
             steps,
             staged(steps, release_graph(desired)),
             prune=() if prune_skipped else prune,
             stays=prune if prune_skipped else (),
-            held="" if prune_skipped or self.options.allow_mass_prune else mass_prune(prune, inventory),
+            held="" if prune_skipped or self.spec.allow_mass_prune else mass_prune(news, inventory),
             prune_skipped=prune_skipped if prune else "",
         )
 
@@ -138,6 +145,7 @@ class Syncer:
         inventory: Inventory,
         live: Mapping[ObjectKey, Manifest | None],
         leaving: Collection[Claimant],
+        to_be: Mapping[Claimant, frozenset[ObjectKey]],
     ) -> Step:
         if not self._serves(item.key):
             why = f"is not in namespace '{self.cluster.namespace}', the only one that is served (watch_namespace)"
@@ -145,18 +153,45 @@ class Syncer:
         if item.key not in live:
             return Step(item, "unchanged")
         found = live[item.key]
-        step = verdict_of(item, inventory.get(item.key), found, self.owner, partial(self._let_go, item.key))
+        step = verdict_of(item, inventory.get(item.key), found, self.owner, partial(self._let_go, item.key, to_be))
         if found is None or self.owner.owns(found) or not step.applies:
             return step
-        holders = [one for one in self.claims.claimants(item.key) if one.kind == "HelmRelease" and one not in leaving]
+        claimants = self.wanted.claims.claimants(item.key, for_good=True)
+        holders = [one for one in claimants if one.kind == "HelmRelease" and one not in leaving]
         if not holders:
             return step
         return replace(step, holder=holders[0])
 
-    def _let_go(self, key: ObjectKey, other: str) -> bool:
-        """Whether another sync of this agent, which an object belongs to, does not want it any more."""
+    async def _others_to_be(self, others: Collection[str]) -> dict[Claimant, frozenset[ObjectKey]]:
+        """What these syncs, which have objects that are asked about, will want: as far as they are on their way, or are
+        no more. One that is gone may have left what it had on purpose."""
+        if not others:
+            return {}
+        found = await self.wanted.to_be()
+        for other in others:
+            sync = Claimant("sync", other)
+            if sync not in found and not self.wanted.claims.knows(sync) and await self._is_gone(other):
+                found[sync] = frozenset()
+        return found
+
+    async def _is_gone(self, other: str) -> bool:
+        """Whether a sync is neither a Kustomization that is there nor another agent's, which has an inventory."""
+        namespace, _, name = other.rpartition("/")
+        if not namespace:
+            return False  # as gitsync 0.1 wrote it, which knew no Kustomizations
+        kustomization = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
+        try:
+            return not await find_all(self.cluster, [kustomization, inventory_key(namespace, name)])
+        except ApiError:
+            return False  # who may not look cannot say so
+
+    def _let_go(self, key: ObjectKey, to_be: Mapping[Claimant, frozenset[ObjectKey]], other: str) -> bool:
+        """Whether another sync of this agent, which an object belongs to, does not want it any more; or will not, once
+        it has taken up its commit (``to_be``)."""
         sync = Claimant("sync", other)
-        return self.claims.knows(sync) and sync not in self.claims.claimants(key)
+        if (wanted := to_be.get(sync)) is not None:
+            return key not in wanted
+        return self.wanted.claims.knows(sync) and sync not in self.wanted.claims.claimants(key)
 
     def _serves(self, key: ObjectKey) -> bool:
         return not is_own_kind(key) or self.cluster.serves(key)
@@ -168,16 +203,26 @@ class Syncer:
         """
         plan = await self.plan(desired, full=full)
         desired = plan.desired
-        report = Report(desired.commit)
+        report = Report(desired.commit, self.spec.context)
         before = await self.inventory()
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)
+        plan = plan.acting_on(desired.commit)
+        if any(step.verdict == "foreign" for step in plan.steps):
+            # Others may be about to let go of it by the very same commit, which they take up when it is carried out.
+            self.claim(plan)
+            self._take_up(plan)
+            plan = (await self.plan(desired, full=full)).acting_on(desired.commit)
         self._begin(plan, desired, before, files, report)
         report.unchanged(sum(step.verdict == "unchanged" for step in plan.steps))
         try:
             return await self._carry_out(plan, desired, before, report, interrupt)
         except Superseded as error:
             return await self._end(report, desired.commit, "superseded", why=error.message)
+        except GitsyncError:
+            if report.changes:
+                self._unwritten = append(self._unwritten, report.entry("failed"))
+            raise
 
     def _begin(self, plan: SyncPlan, desired: Desired, before: Inventory, files: int, report: Report) -> None:
         for problem in desired.errors:
@@ -190,17 +235,21 @@ class Syncer:
         if plan.prune_skipped:
             report.log.warning("pruning is off for this commit", why=plan.prune_skipped)
         todo = [step for stage in plan.stages for step in stage]
-        if todo or plan.prune:
+        leaving = [
+            entry for entry in plan.prune if entry != before.get(entry.key)
+        ]  # what a retry asks again is no news
+        if todo or leaving:
             report.begun = True
             report.log.info(
                 "sync started",
                 files=files,
                 objects=sum(not is_release(step.key) for step in todo),
                 releases=sum(is_release(step.key) for step in todo),
-                **({"prune": len(plan.prune)} if plan.prune else {}),
+                **({"prune": len(leaving)} if leaving else {}),
             )
         elif desired.commit.id != before.commit and not desired.errors:
-            report.log.info("commit changes nothing in the cluster", files=files)
+            say = report.log.info if self.spec.is_root else report.log.debug  # one of many syncs has no news with most
+            say("commit changes nothing in the cluster", files=files)
 
     async def _hold(self, plan: SyncPlan, report: Report) -> SyncResult:
         if self._held == report.commit.id:
@@ -220,11 +269,10 @@ class Syncer:
     async def _carry_out(
         self, plan: SyncPlan, desired: Desired, before: Inventory, report: Report, interrupt: Interrupt
     ) -> SyncResult:
-        await self._remember(before.with_entries(_entries(plan, before, desired.commit)))
-        # From here on, this is what Git wants: releases ask before they delete an object, and before they take one.
-        self.claims.set(self.owner.claimant, "commit", plan.wanted)
-        changing = [step.key for step in plan.steps if is_release(step.key) and step.verdict in ("new", "changed")]
-        self.repository.carry_out(Artifact.of(desired), changing)
+        await self.store.check_size(before.with_entries([*_entries_after(plan, before, desired.commit), *plan.prune]))
+        await self._remember(before.with_entries([*_entries(plan, before, desired.commit), *plan.prune]))
+        self.claim(plan)
+        self._take_up(plan)
         for step in plan.steps:
             if step.refused:
                 error = OwnedByAnother if step.verdict == "foreign" else NotServed
@@ -233,23 +281,52 @@ class Syncer:
             self.cluster,
             self.index,
             self.owner,
-            self.claims,
+            self.wanted,
             self.repository,
-            Pruner(self.cluster, self.owner, self.index, self.wanted_by),
+            Pruner(self.cluster, self.owner, self.index, self.wanted, before.commit),
             plan,
             report,
             self.slots,
-            self.options.settle_timeout,
+            self.spec,
             self.hopeless,
         )
-        await _until_done(rollout.run(interrupt), interrupt)
+        await interrupt.guard(rollout.run(interrupt), INTERRUPT_GRACE)
+        self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
+        left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
+        self.wanted.claims.set(self.owner.claimant, "kept", left)
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
         inventory = (await self.inventory()).with_entries(done).without(rollout.forgotten)
         await self._remember(replace(inventory, commit=desired.commit.id))
-        return replace(result, retry=report.retry, failed=failed, waiting=waiting)
+        problems, unready = tuple(report.problems), tuple(report.unready)
+        return replace(result, retry=report.retry, waiting=waiting, problems=problems, unready=unready)
+
+    def _take_up(self, plan: SyncPlan) -> None:
+        """From here on the plan's commit is what the repository has."""
+        changing = [step.key for step in plan.steps if is_release(step.key) and step.verdict in ("new", "changed")]
+        self.repository.carry_out(Artifact.of(plan.desired), changing)
+
+    def claim(self, plan: SyncPlan) -> None:
+        """From here on, a plan's commit is what Git wants: releases ask before they delete an object, and before they
+        take one."""
+        me = self.owner.claimant
+        waiting = {step.key for step in plan.steps if step.holder is not None or step.verdict == "foreign"}
+        self.wanted.claims.set(me, "let go", waiting)
+        self.wanted.claims.set(me, "commit", (key for key in plan.wanted if key not in waiting))
+        self.wanted.claims.set(me, "kept", kept_so_far(plan.prune, plan.desired.commit.id))
+        self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
+        unread = plan.desired.errors[:1]
+        why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
+        self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
+
+    def _leaving(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
+        """The releases that are removed with these entries: others may have what they hold at once."""
+        for entry in prune:
+            live = self.index.manifest(entry.key) if is_release(entry.key) else None
+            if live is not None and self.owner.owns(live) and not prune_disabled(live):
+                yield Claimant.of_release(entry.key)
 
     async def _remember(self, inventory: Inventory) -> None:
         await self.store.save_inventory(inventory)
@@ -259,14 +336,31 @@ class Syncer:
         self, report: Report, commit: CommitInfo, result: Result, why: str = "", before: Inventory | None = None
     ) -> SyncResult:
         quiet = result == "succeeded" and not report.changes and not report.begun
-        if quiet and before is not None and before.commit == commit.id:
+        # That a commit changes nothing is told once, by the sync of the settings: most change nothing for most others.
+        is_news = before is None or before.commit != commit.id if self.spec.is_root else False
+        if quiet and not is_news and await self._is_told(commit):
             return SyncResult(result)
         await self._journal(report, result, why, quiet)
         return SyncResult(result)
 
+    async def _is_told(self, commit: CommitInfo) -> bool:
+        """Whether the journal has all that was done for a commit, and no failure that has been made good since."""
+        newest = next(iter(await self.store.journal()), None)
+        is_made_good = newest is not None and newest.commit == commit.id and newest.has_failed
+        return not self._unwritten and not is_made_good
+
     async def _journal(self, report: Report, result: Result, why: str = "", quiet: bool = False) -> None:
         entry = report.entry(result) if quiet else report.finish(result, why)
-        await self.store.save_journal(append(await self.store.journal(), entry))
+        journal = await self.store.journal()
+        for new in (*reversed(self._unwritten), entry):
+            journal = append(journal, new)
+        await self.store.save_journal(journal)
+        self._unwritten = ()
+
+
+def kept_so_far(prune: Iterable[Entry], commit: str) -> list[ObjectKey]:
+    """What a commit before this one has dropped, and nobody could delete."""
+    return [entry.key for entry in prune if any(dropped != commit for dropped in entry.dropped)]
 
 
 def release_graph(desired: Desired) -> Graph[ObjectKey]:
@@ -279,7 +373,7 @@ def release_graph(desired: Desired) -> Graph[ObjectKey]:
 
 
 def _same(item: DesiredObject, entry: Entry | None) -> bool:
-    return entry is not None and entry.digest == item.digest
+    return entry is not None and not entry.dropped and entry.digest == item.digest
 
 
 def _why_not_pruned(desired: Desired, prune: bool) -> str:
@@ -305,25 +399,10 @@ def _entries(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entr
     return [replace(entry_for(step, commit, before), digest="") for step in plan.steps if step.applies]
 
 
+def _entries_after(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:
+    """Entries at the end, when all has gone well. What there is no room for then is not to be begun now."""
+    return [entry_for(step, commit, before) for step in plan.steps if step.applies or step.verdict == "unchanged"]
+
+
 def _is_done(step: Step, applied: dict[ObjectKey, Manifest]) -> bool:
     return step.verdict == "unchanged" or step.key in applied
-
-
-async def _until_done(work: Coroutine[Any, Any, None], interrupt: Interrupt) -> None:
-    """Do the work. When somebody asks for an end, requests under way may end, and waits are given up.
-
-    Raises: Superseded.
-    """
-    task = asyncio.ensure_future(work)
-    asked = asyncio.ensure_future(interrupt.wait())
-    try:
-        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            await asyncio.wait({task}, timeout=INTERRUPT_GRACE)
-        if task.done():
-            return task.result()
-    finally:
-        for item in (task, asked):
-            item.cancel()
-        await asyncio.gather(task, asked, return_exceptions=True)
-    interrupt.check()

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.identity import CommitInfo
+import structlog
+
+from gitsync.api.crds import crd_names
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.build import Directories, KeysOf
 from gitsync.errors import ChartError, GitRefused
-from gitsync.manifests import Desired, ManifestReader
-from gitsync.sources.artifacts import Artifact, meaning
+from gitsync.logs import Once
+from gitsync.manifests import Desired, DesiredObject
+from gitsync.sources.artifacts import Head, meaning
 from gitsync.sources.dependencies import LocalDependencies
 from gitsync.sources.helmchart import content_id
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
+    from gitsync.charts.workers import Workers
     from gitsync.git import Mirror
     from gitsync.tree import Tree
+
+
+log = structlog.get_logger(__name__)
+
+_PART_OF, _FLUX = "app.kubernetes.io/part-of", "flux"
+#: What is not left out of what Flux itself is made of.
+_STAY = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 
 
 @dataclass
 class CommitSource:
     """Reads commits for the sync ``name``. ``path`` is the directory of the repository that holds the manifests, "" for
-    all of it."""
+    all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` has keys for what is
+    encrypted in it."""
 
     mirror: Mirror
-    reader: ManifestReader
+    directories: Directories
     name: str
+    workers: Workers
     path: str = ""
+    keys_of: KeysOf | None = None
 
     def __post_init__(self) -> None:
-        self._dependencies = LocalDependencies()
+        self._dependencies = LocalDependencies(self.workers)
+        self._once = Once()
 
     async def read(self, commit: CommitInfo) -> Desired:
         """What a commit wants, with its own tree.
 
-        A release whose chart is in the repository has another digest when that chart is another: the sync then applies
-        the HelmRelease again, which brings it chart and spec in one step and says which commit is the cause.
+        A release has another digest when its chart in the repository is another, or a ConfigMap or Secret of values:
+        the sync then applies the HelmRelease again, which brings it everything in one step and says which commit is the
+        cause.
 
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
@@ -45,20 +64,57 @@ class CommitSource:
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
-        desired = await self.reader.read(commit, entries, tree.read, root=self.path)
-        desired = replace(desired, tree=tree)
-        urls = Artifact.of(desired).git_repositories
+        desired = self._without_flux(await self.directories.read(commit, tree, self.path, self.keys_of))
         objects = dict(desired.objects)
         for key, release in desired.helm_releases.items():
-            if not meaning(release.source, self.name, self.mirror.source.url, urls):
-                continue
-            content = await self._content(release, tree)
-            if content is not None:
-                objects[key] = replace(objects[key], digest=f"{objects[key].digest}+{content}")
+            chart = await self._chart(release, tree) if self._has_chart(release, desired) else None
+            parts = [part for part in (objects[key].digest, chart, _values(release, desired)) if part]
+            objects[key] = replace(objects[key], digest="+".join(parts))
         return replace(desired, objects=objects)
 
-    async def _content(self, release: HelmRelease, tree: Tree) -> str | None:
+    def _without_flux(self, desired: Desired) -> Desired:
+        """Without what runs Flux itself, which a repository of ``flux bootstrap`` holds: gitsync does its work."""
+        left_out = flux_itself(desired)
+        if left_out:
+            why = "they are labelled app.kubernetes.io/part-of: flux, and gitsync does what they do"
+            self._once(self.name, log, "objects of Flux itself are left out", objects=len(left_out), why=why)
+        return replace(desired, objects={key: item for key, item in desired.objects.items() if key not in left_out})
+
+    def _has_chart(self, release: HelmRelease, desired: Desired) -> bool:
+        """Whether a release means this repository, as far as the commit says."""
+        declared = desired.git_repositories.get(release.source)
+        if declared is None:
+            return bool(meaning(release.source, self.name))
+        source = self.mirror.source
+        head = Head(source.url, source.reference, self.mirror.default_branch)
+        return head.is_meant_by(release.source, declared, brought=True)
+
+    async def _chart(self, release: HelmRelease, tree: Tree) -> str | None:
         try:
             return await content_id(release, tree, self._dependencies)
         except ChartError:
             return None  # the release itself says what is wrong with its chart
+
+
+def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
+    """The objects of a commit that run Flux: its controllers and what they need. Not the Namespace that they are in,
+    which holds sources as well, nor their accounts with what these may do, which Kustomizations may name, nor
+    definitions of kinds that gitsync does not bring itself."""
+    labelled = {
+        key for key, item in desired.objects.items() if _labels(item).get(_PART_OF) == _FLUX and key.kind not in _STAY
+    }
+    if not any(key.kind == "Deployment" for key in labelled):
+        return frozenset()
+    ours = set(crd_names())
+    return frozenset(key for key in labelled if key.kind != "CustomResourceDefinition" or key.name in ours)
+
+
+def _labels(item: DesiredObject) -> dict[str, str]:
+    labels: dict[str, str] = item.manifest["metadata"].get("labels") or {}
+    return labels
+
+
+def _values(release: HelmRelease, desired: Desired) -> str:
+    """Another one when an object of the commit is another that the release takes values from; "" without any."""
+    digests = [desired.objects[key].digest for key in release.value_sources() if key in desired.objects]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16] if digests else ""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.identity import ObjectKey, group_of
-from gitsync.apply.namespaces import fill_namespaces
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import DefinedKind, defined_kind
+from gitsync.apply.namespaces import fill_namespaces, in_namespace
 from gitsync.errors import KindUnknown, ManifestError
 from gitsync.manifests import Desired, DesiredObject
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
 
-async def placed(desired: Desired, cluster: Cluster, namespace: str) -> Desired:
+async def with_default_namespace(desired: Desired, cluster: Cluster, namespace: str) -> Desired:
     """``desired`` with ``namespace`` filled in where a namespaced kind has none.
 
     Two objects that turn out to be one are an error at each place, and neither is among the objects any more.
@@ -23,7 +24,7 @@ async def placed(desired: Desired, cluster: Cluster, namespace: str) -> Desired:
     """
     found: dict[ObjectKey, list[DesiredObject]] = {}
     for item in desired.objects.values():
-        item = await _placed(item, desired, cluster, namespace)
+        item = await _with_namespace(item, desired, cluster, namespace)
         found.setdefault(item.key, []).append(item)
     errors = [
         ManifestError(
@@ -45,13 +46,13 @@ def _differ(twins: Sequence[DesiredObject]) -> bool:
     return any(twin.manifest != twins[0].manifest for twin in twins)
 
 
-async def _placed(item: DesiredObject, desired: Desired, cluster: Cluster, namespace: str) -> DesiredObject:
+async def _with_namespace(item: DesiredObject, desired: Desired, cluster: Cluster, namespace: str) -> DesiredObject:
     try:
         (manifest,) = await fill_namespaces(cluster, [item.manifest], namespace)
     except KindUnknown:
         if item.key.namespace or not _namespaced_by_its_crd(item, desired):
             return item
-        manifest = {**item.manifest, "metadata": {**item.manifest["metadata"], "namespace": namespace}}
+        manifest = in_namespace(item.manifest, namespace, namespaced=True)
     if manifest is item.manifest:
         return item
     return replace(item, key=ObjectKey.of(manifest), manifest=manifest)
@@ -59,10 +60,5 @@ async def _placed(item: DesiredObject, desired: Desired, cluster: Cluster, names
 
 def _namespaced_by_its_crd(item: DesiredObject, desired: Desired) -> bool:
     """Whether the commit that brings an object brings a CRD, too, that says its kind is namespaced."""
-    group = group_of(item.manifest["apiVersion"])
-    for key, other in desired.objects.items():
-        spec = other.manifest.get("spec") or {}
-        served = spec.get("group"), (spec.get("names") or {}).get("kind")
-        if key.kind == "CustomResourceDefinition" and served == (group, item.key.kind):
-            return bool(spec.get("scope") == "Namespaced")
-    return False
+    wanted = DefinedKind(item.key.group, item.key.kind, namespaced=True)
+    return any(defined_kind(other.manifest) == wanted for other in desired.objects.values())

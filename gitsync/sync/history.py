@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
-import json
-import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gitsync.api.identity import Manifest
-from gitsync.errors import InventoryError
+from gitsync.sync.packing import pack, unpack
 
 #: Commits kept, and changes kept of each; what is over says how many more there were.
 MAX_COMMITS = 50
@@ -47,6 +42,16 @@ class JournalEntry:
     changes: tuple[JournalChange, ...] = ()
     more: int = 0
 
+    @property
+    def weight(self) -> int:
+        """How much room it takes, about."""
+        return 1 + len(self.changes)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something could not be done, and has not been since."""
+        return any(change.verb == "failed" for change in self.changes)
+
 
 def append(entries: Sequence[JournalEntry], new: JournalEntry) -> tuple[JournalEntry, ...]:
     """Newest first. A commit that is synced again gets one entry for all of it, as long as it is the newest."""
@@ -59,11 +64,11 @@ def append(entries: Sequence[JournalEntry], new: JournalEntry) -> tuple[JournalE
 
 
 def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
-    settled = {change.object for change in new.changes}
+    told_again = {change.object for change in new.changes}
     past = [
         change
         for change in old.changes
-        if change.verb not in ("failed", "waiting") and (change.object not in settled or change.verb in _DONE)
+        if change.verb not in ("failed", "waiting") and (change.object not in told_again or change.verb in _DONE)
     ]
     changes = tuple(dict.fromkeys([*past, *new.changes]))
     return JournalEntry(
@@ -91,29 +96,45 @@ def _bounded(entry: JournalEntry) -> JournalEntry:
 
 
 def encode(entries: Sequence[JournalEntry]) -> dict[str, Any]:
-    """``data`` and ``binaryData`` of the ConfigMap."""
-    body = json.dumps([asdict(entry) for entry in entries], separators=(",", ":"))
-    packed = base64.b64encode(gzip.compress(body.encode(), 6, mtime=0)).decode()
-    return {"data": {"commits": str(len(entries))}, "binaryData": {_KEY: packed}}
+    """``data`` and ``binaryData`` of the ConfigMap. Takes time that grows with the journal: call it in a thread."""
+    return {"data": {"commits": str(len(entries))}, "binaryData": {_KEY: pack(entries)}}
 
 
 def decode(config_map: Manifest) -> tuple[JournalEntry, ...]:
-    """The journal in a ConfigMap, newest first; empty when it holds none yet.
+    """The journal in a ConfigMap, newest first; empty when it holds none yet. Takes time, as ``encode``.
 
-    Raises: InventoryError when it is damaged.
+    Raises: InventoryError when it is damaged, or unpacks to more than MAX_UNPACKED.
     """
-    packed = (config_map.get("binaryData") or {}).get(_KEY)
-    if packed is None:
-        return ()
-    try:
-        unpacker = zlib.decompressobj(wbits=31)
-        rows = json.loads(unpacker.decompress(base64.b64decode(packed, validate=True), MAX_UNPACKED))
-        return tuple(
-            JournalEntry(**{**row, "changes": tuple(JournalChange(**change) for change in row["changes"])})
-            for row in rows
-        )
-    except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise InventoryError(
-            f"ConfigMap {config_map['metadata']['name']} does not hold a readable journal ({type(error).__name__})",
-            hint="delete it: what past commits did is forgotten, nothing else",
-        ) from error
+    hint = "delete it: what past commits did is forgotten, nothing else"
+    return unpack(config_map, _KEY, MAX_UNPACKED, _entries, hint=hint) or ()
+
+
+def encode_all(journals: Mapping[str, Sequence[JournalEntry]]) -> dict[str, Any]:
+    """``data`` and ``binaryData`` of the ConfigMap with the journals of many syncs, by ``namespace/name``."""
+    commits = {entry.commit for entries in journals.values() for entry in entries}
+    return {"data": {"commits": str(len(commits))}, "binaryData": {_KEY: pack(journals)}}
+
+
+def decode_all(config_map: Manifest) -> dict[str, tuple[JournalEntry, ...]]:
+    """The journals in a ConfigMap. Raises: as ``decode``."""
+    hint = "delete it: what past commits did is forgotten, nothing else"
+    found = unpack(config_map, _KEY, MAX_UNPACKED, lambda body: {k: _entries(v) for k, v in body.items()}, hint=hint)
+    return found or {}
+
+
+def newest(journals: Mapping[str, Sequence[JournalEntry]], most: int) -> dict[str, tuple[JournalEntry, ...]]:
+    """The newest entries of many journals, as far as they weigh no more than ``most``. Pure."""
+    entries = [(entry.time, name, entry) for name, items in journals.items() for entry in items]
+    kept: dict[str, tuple[JournalEntry, ...]] = {}
+    for _, name, entry in sorted(entries, key=lambda item: item[:2], reverse=True):
+        most -= entry.weight
+        if most < 0:
+            break
+        kept[name] = (*kept.get(name, ()), entry)
+    return kept
+
+
+def _entries(rows: Any) -> tuple[JournalEntry, ...]:
+    return tuple(
+        JournalEntry(**{**row, "changes": tuple(JournalChange(**change) for change in row["changes"])}) for row in rows
+    )

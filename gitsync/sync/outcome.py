@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from gitsync.api.conditions import Condition, get_condition
+from gitsync.api.conditions import get_condition, ready_of
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import COMMIT_ANNOTATION, OWNED_BY_ANOTHER, READY, STALLED, TRUE
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.api.kinds import is_release
+from gitsync.api.names import COMMIT_ANNOTATION, OWNED_BY_ANOTHER, STALLED, TRUE
+from gitsync.release.dependencies.holds import Hold
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import is_current, state_of
 
 Phase = Literal["ready", "failed", "waiting", "suspended", "moving"]
 
@@ -24,10 +27,11 @@ class Outcome:
 
 
 class Outcomes:
-    """Outcomes of releases at one moment; each is worked out once."""
+    """Outcomes of releases at one moment; each is worked out once. ``at_rest``: nobody works on them any more."""
 
-    def __init__(self, index: ReleaseIndex) -> None:
+    def __init__(self, index: ReleaseIndex, *, at_rest: bool = False) -> None:
         self._index = index
+        self._at_rest = at_rest
         self._known: dict[ObjectKey, Outcome] = {}
 
     def of(self, key: ObjectKey) -> Outcome:
@@ -39,8 +43,8 @@ class Outcomes:
 
     def _judge(self, key: ObjectKey) -> Outcome:
         manifest = self._index.manifest(key)
-        if manifest is None:
-            return Outcome("moving", "has just been applied")
+        if manifest is None or self._index.expects(key):
+            return Outcome("moving", "has just been applied" if manifest is None else _message(manifest))
         message = _message(manifest)
         if (manifest.get("spec") or {}).get("suspend"):
             return Outcome("suspended", message)
@@ -49,24 +53,49 @@ class Outcomes:
         if is_current(manifest):
             return Outcome("ready", message)
         if is_stalled(manifest):
-            return Outcome("failed", message)
-        if _ready(manifest).get("reason") == OWNED_BY_ANOTHER:
+            return Outcome("moving" if self._index.at_work(key) else "failed", message)
+        other = self._index.owners.winner(key)
+        if other is not None and any(map(self._index.is_leaving, self._index.lineage(other))):
             return Outcome("waiting", message)
+        if ready_of(manifest).get("reason") == OWNED_BY_ANOTHER:
+            return Outcome("waiting" if self._is_held(key, manifest) else "moving", message)
         blocked = self._index.blocked(key)
         if blocked is not None and all(self._hopeless(other) or self._refused(key, other) for other in blocked.on):
             return Outcome("waiting", message)
         return Outcome("moving", message)
 
+    def _is_held(self, key: ObjectKey, manifest: Manifest) -> bool:
+        """Whether ``key``, which said that somebody else has an object of it, is so held for good."""
+        hold = self._index.holds.get(key)
+        if hold is None:  # it has been let go of, or nobody has looked since the start
+            return self._at_rest
+        return hold.asked == state_of(manifest) and self.stands(hold)
+
+    def stands(self, hold: Hold) -> bool:
+        """Whether nothing that is on its way will end a hold. A release that is changed, or of which nobody can tell
+        what it wants while it moves, may let go."""
+        if hold.owner is None:
+            return True
+        manifest = self._index.manifest(hold.owner)
+        if manifest is None or state_of(manifest) != hold.at or self._index.is_coming(hold.owner):
+            return False
+        lineage = self._index.lineage(hold.owner)
+        return not hold.claimant.doubt or all(self.of(key).phase != "moving" for key in lineage)
+
     def _refused(self, key: ObjectKey, other: ObjectKey) -> bool:
         """Whether ``other`` is ready, and not what the readyExpr of ``key`` asks for."""
-        return self._index.answered(key, other) and self.of(other).phase == "ready"
+        return self._index.answered(key, other) and (not is_release(other) or self.of(other).phase == "ready")
 
     def _hopeless(self, key: ObjectKey) -> bool:
-        return self._index.manifest(key) is None or self.of(key).phase in ("failed", "waiting", "suspended")
+        if not is_release(key) and self._index.dependency(key) is not None:
+            return self._index.others.is_hopeless(key)
+        is_missing = self._index.manifest(key) is None and not self._index.expects(key)
+        return is_missing or self.of(key).phase in ("failed", "waiting", "suspended")
 
 
 class Settling:
-    """Which of some releases have yet to settle. ``look`` at those that changed; it costs what changed."""
+    """Which of some releases have yet to settle. ``look`` at all that changed, also at others than these; it costs what
+    changed, and what waits for that."""
 
     def __init__(self, index: ReleaseIndex, keys: Iterable[ObjectKey]) -> None:
         self._index = index
@@ -74,12 +103,15 @@ class Settling:
         self.look(list(self.open))
 
     def look(self, keys: Iterable[ObjectKey]) -> None:
-        """Judge these again; a failure among them may settle others, which wait for it."""
+        """Judge these again, and who waits for one of them, unless it goes on moving: that changes nothing for others.
+        Whom they wait for need not be among those followed, and may have moved again after it had settled."""
         outcomes = Outcomes(self._index)
-        phases = {key: outcomes.of(key).phase for key in keys if key in self.open}
-        self.open -= {key for key, phase in phases.items() if phase != "moving"}
-        if any(phase not in ("ready", "moving") for phase in phases.values()):
-            self.open = {key for key in self.open if outcomes.of(key).phase == "moving"}
+        news = [key for key in keys if not (self._is_followed(key) and outcomes.of(key).phase == "moving")]
+        concerned = self._index.concerned_by(news) & self.open if news else ()
+        self.open -= {key for key in concerned if outcomes.of(key).phase != "moving"}
+
+    def _is_followed(self, key: ObjectKey) -> bool:
+        return key in self.open and self._index.manifest(key) is not None
 
 
 #: Whether none of these releases, all that have not settled, ever will. Asked whenever a release has changed.
@@ -92,7 +124,10 @@ class ReleasesSettling:
     def __init__(self, index: ReleaseIndex, keys: Iterable[ObjectKey]) -> None:
         self._index = index
         self._open = set(keys)
+        #: Called whenever some have settled.
+        self.on_settled: list[Callable[[], None]] = []
         self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         #: How often releases have settled so far.
         self.changes = 0
 
@@ -105,11 +140,10 @@ class ReleasesSettling:
         """Look at them, and at every change of them, until all have settled, ``timeout`` seconds have passed, or those
         that have not are ``hopeless``."""
         dirty: set[ObjectKey] = set()
-        changed = asyncio.Event()
 
         def on_change(key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
             dirty.add(key)
-            changed.set()
+            self.look_again()
 
         unsubscribe = self._index.subscribe(on_change)
         try:
@@ -119,8 +153,8 @@ class ReleasesSettling:
                 while self._open:
                     if hopeless is not None and await hopeless(self._index, self._open):
                         break
-                    await changed.wait()
-                    changed.clear()
+                    await self._changed.wait()
+                    self._changed.clear()
                     settling.look(list(dirty))
                     dirty.clear()
                     self._tell(settling.open)
@@ -129,6 +163,10 @@ class ReleasesSettling:
         finally:
             unsubscribe()
         self._tell(set())
+
+    def look_again(self) -> None:
+        """Something else than a release has changed that they may have waited for."""
+        self._changed.set()
 
     async def settled(self, keys: Iterable[ObjectKey]) -> None:
         """Return when these have settled."""
@@ -150,6 +188,8 @@ class ReleasesSettling:
             self.changes += 1
             self._news.set()
             self._news = asyncio.Event()
+            for listener in list(self.on_settled):
+                listener()
 
 
 def is_stalled(manifest: Manifest) -> bool:
@@ -166,8 +206,4 @@ def is_stalled(manifest: Manifest) -> bool:
 
 
 def _message(manifest: Manifest) -> str:
-    return str(_ready(manifest).get("message", "has not been looked at yet"))
-
-
-def _ready(manifest: Manifest) -> Condition:
-    return get_condition((manifest.get("status") or {}).get("conditions"), READY) or {}
+    return str(ready_of(manifest).get("message", "has not been looked at yet"))

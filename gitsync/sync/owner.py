@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
+from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     COMMIT_AUTHOR_ANNOTATION,
     COMMIT_SUBJECT_ANNOTATION,
     DEPENDS_ON_ORIGIN_ANNOTATION,
     FINALIZER,
-    HELM_RELEASE,
     KUSTOMIZE_PRUNE_ANNOTATION,
     ORIGIN_ANNOTATION,
     OWNER_ANNOTATION,
     PRUNE_ANNOTATION,
     PRUNE_DISABLED,
     SYNC_LABEL,
+    SYNC_NAMESPACE_LABEL,
+    sync_name,
 )
-from gitsync.apply.claims import Claimant
+from gitsync.apply.claimant import Claimant
+from gitsync.text import shorten
 
 _LONGEST_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A sync: its name, and where it reads (repository and path; credentials never)."""
+    """A sync: its name, the namespace that its inventory is in, and where it reads (repository and path; credentials
+    never)."""
 
     name: str
+    namespace: str
     repository: str
     path: str = ""
 
@@ -41,26 +46,40 @@ class Owner:
         It depends on the object's own key, so an annotation that was copied along to another object owns nothing. It
         does not depend on the repository: a repository may move without its objects becoming foreign.
         """
-        text = "\0".join((self.name, key.group, key.kind, key.namespace, key.name))
+        sync = (self.namespace, self.name) if self.namespace else (self.name,)
+        text = "\0".join((*sync, key.group, key.kind, key.namespace, key.name))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def full_name(self) -> str:
+        """``namespace/name``."""
+        return sync_name(self.namespace, self.name)
+
+    @property
+    def labels(self) -> str:
+        """Selects what it has applied."""
+        return f"{SYNC_LABEL}={self.name},{SYNC_NAMESPACE_LABEL}={self.namespace}"
 
     @property
     def claimant(self) -> Claimant:
         """The sync among those who want objects."""
-        return Claimant("sync", self.name)
+        return Claimant("sync", self.full_name)
 
     def owns(self, live: Manifest) -> bool:
-        """Whether a live object carries this sync's mark for exactly itself."""
-        return _annotations(live).get(OWNER_ANNOTATION) == self.mark(ObjectKey.of(live))
+        """Whether a live object carries this sync's mark for exactly itself, be it as gitsync 0.1 wrote it."""
+        return _annotations(live).get(OWNER_ANNOTATION) == self.mark(ObjectKey.of(live)) or self.owned_in_0_1(live)
+
+    def owned_in_0_1(self, live: Manifest) -> bool:
+        """Whether its mark is without the namespace of the sync, as gitsync 0.1 wrote it: to be written anew."""
+        old = replace(self, namespace="").mark(ObjectKey.of(live))
+        return bool(self.namespace) and _annotations(live).get(OWNER_ANNOTATION) == old
 
     def other(self, live: Manifest) -> str:
-        """The name of another sync that owns a live object, "" when none does."""
+        """``namespace/name`` of another sync that owns a live object, "" when none does."""
         labels = live["metadata"].get("labels") or {}
-        name: str = labels.get(SYNC_LABEL, "")
-        if not name or name == self.name:
-            return ""
-        rightful = Owner(name, "").owns(live)
-        return name if rightful else ""
+        other = Owner(labels.get(SYNC_LABEL, ""), labels.get(SYNC_NAMESPACE_LABEL, ""), "")
+        is_us = other.name == self.name and other.namespace in (self.namespace, "")
+        return other.full_name if other.name and not is_us and other.owns(live) else ""
 
 
 def stamped(
@@ -70,20 +89,22 @@ def stamped(
 
     ``edges`` are the places of a HelmRelease's dependsOn entries. The input is not changed.
     """
+    key = ObjectKey.of(manifest)
     metadata: dict[str, Any] = dict(manifest["metadata"])
     annotations = {
         **(metadata.get("annotations") or {}),
-        OWNER_ANNOTATION: owner.mark(ObjectKey.of(manifest)),
+        OWNER_ANNOTATION: owner.mark(key),
         COMMIT_ANNOTATION: commit.id,
-        COMMIT_AUTHOR_ANNOTATION: commit.author[:_LONGEST_TEXT],
-        COMMIT_SUBJECT_ANNOTATION: commit.subject[:_LONGEST_TEXT],
+        COMMIT_AUTHOR_ANNOTATION: shorten(commit.author, _LONGEST_TEXT),
+        COMMIT_SUBJECT_ANNOTATION: shorten(commit.subject, _LONGEST_TEXT),
         ORIGIN_ANNOTATION: str(origin),
     }
     if edges:
         annotations[DEPENDS_ON_ORIGIN_ANNOTATION] = "\n".join(f"{edge.path}:{edge.line}" for edge in edges)
     metadata["annotations"] = annotations
-    metadata["labels"] = {**(metadata.get("labels") or {}), SYNC_LABEL: owner.name}
-    if manifest["kind"] == HELM_RELEASE:
+    sync = {SYNC_LABEL: owner.name, SYNC_NAMESPACE_LABEL: owner.namespace}
+    metadata["labels"] = {**(metadata.get("labels") or {}), **sync}
+    if is_release(key) or is_kustomization(key):
         metadata["finalizers"] = [*dict.fromkeys([*(metadata.get("finalizers") or ()), FINALIZER])]
     return {**manifest, "metadata": metadata}
 

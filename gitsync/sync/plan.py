@@ -6,19 +6,22 @@ when the whole cluster is to be compared (at a start, and at intervals).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
-from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_release
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import defined_kind, is_kustomization, is_release
 from gitsync.api.names import SOURCE_GROUP
-from gitsync.apply.claims import Claimant
+from gitsync.apply.claimant import Claimant
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
-from gitsync.sync.inventory import Entry, Inventory
+from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner
+from gitsync.sync.policy import left_alone
+
+K = TypeVar("K", bound=Hashable)
 
 #: A commit that deletes more than half of more than so many objects has to be confirmed.
 MASS_PRUNE_FROM = 10
@@ -71,6 +74,10 @@ class SyncPlan:
     held: str = ""
     prune_skipped: str = ""
 
+    def acting_on(self, commit: CommitInfo) -> SyncPlan:
+        """The same, with each entry to prune saying that this commit has dropped it."""
+        return replace(self, prune=tuple(entry.dropped_by(commit.id) for entry in self.prune))
+
     @property
     def wanted(self) -> list[ObjectKey]:
         """The objects that the sync has, or is to have."""
@@ -86,27 +93,37 @@ def verdict_of(
 ) -> Step:
     """What is to be done about one object that somebody looked at. ``let_go`` says whether another sync, which the
     object belongs to, does not want it any more."""
+    if why := left_alone(desired.manifest, live):
+        return Step(desired, "unchanged", why, live)
     if live is None:
         vanished = entry is not None and entry.digest
         return Step(desired, "new", "vanished from the cluster" if vanished else "new in Git")
     if (other := owner.other(live)) and not let_go(other):
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)
-    if entry is None or entry.digest != desired.digest:
-        why = "changed in Git" if entry is not None else "adopted: was in the cluster already"
+    is_unknown = entry is not None and not entry.dropped and entry.digest == UNKNOWN and owner.owns(live)
+    if entry is None or entry.dropped or (entry.digest != desired.digest and not is_unknown):
+        why = "changed in Git" if entry and not entry.dropped else "adopted: was in the cluster already"
         return Step(desired, "changed", why, live)
     if "deletionTimestamp" in live["metadata"]:
         return Step(desired, "drifted", "is being deleted in the cluster", live)
     if not owner.owns(live):
         return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
+    if owner.owned_in_0_1(live):
+        return Step(desired, "drifted", "is marked as by gitsync 0.1", live)
     # An object is served in every version of its kind; which one it was written in makes no difference.
     if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
+        if is_unknown:
+            return Step(desired, "changed", "changed in Git: " + summary(differences), live)
         return Step(desired, "drifted", "changed in the cluster: " + summary(differences), live)
+    if is_unknown:  # a field that Git has dropped meanwhile is not seen by comparing, and goes with an apply
+        return Step(desired, "drifted", "looked at anew after a restart", live)
     return Step(desired, "unchanged", live=live)
 
 
 def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:
-    """Steps to apply, in stages: Namespaces, CRDs, the rest, sources, and HelmReleases by their dependencies.
+    """Steps to apply, in stages: Namespaces, CRDs, the rest, sources, HelmReleases by their dependencies, and
+    Kustomizations.
 
     Dependencies are applied first so that whoever sees a changed release has seen those that it waits for changed too.
     """
@@ -114,36 +131,36 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
     by_key = {step.key: step for step in todo}
     releases = [key for key in by_key if is_release(key)]
     layers = [[by_key[key] for key in layer if key in by_key] for layer in order.layers()]
-    placed = {step.key for layer in layers for step in layer}
+    in_layers = {step.key for layer in layers for step in layer}
     stages = [
         [step for step in todo if step.key.kind == "Namespace" and not step.key.group],
         [step for step in todo if step.key.kind == "CustomResourceDefinition"],
         [step for step in todo if _is_plain(step.key)],
         [step for step in todo if step.key.group == SOURCE_GROUP],
         *layers,
-        [by_key[key] for key in releases if key not in placed],
+        [by_key[key] for key in releases if key not in in_layers],
+        [step for step in todo if is_kustomization(step.key)],
     ]
     return tuple(tuple(stage) for stage in stages if stage)
 
 
+def needs_kept(needed: ObjectKey, left: ObjectKey) -> bool:
+    """Whether ``needed``, which may go only after ``left``, has to stay when that stays: all but the definition of
+    another kind."""
+    return needed.kind != "CustomResourceDefinition" or needed.name.partition(".")[2] == left.group
+
+
 def _is_plain(key: ObjectKey) -> bool:
     early = key.kind == "CustomResourceDefinition" or (key.kind == "Namespace" and not key.group)
-    return not early and key.group != SOURCE_GROUP and not is_release(key)
-
-
-def defined_kind(manifest: Manifest) -> tuple[str, str] | None:
-    """Group and kind that a CustomResourceDefinition defines; None for another object."""
-    spec = manifest.get("spec")
-    if manifest.get("kind") != "CustomResourceDefinition" or not isinstance(spec, dict):
-        return None
-    return str(spec.get("group", "")), str((spec.get("names") or {}).get("kind", ""))
+    return not early and key.group != SOURCE_GROUP and not is_release(key) and not is_kustomization(key)
 
 
 def brings(desired: Desired, key: ObjectKey, what: Literal["kind", "namespace"]) -> bool:
     """Whether the commit itself brings the kind of an object, by a CustomResourceDefinition, or its Namespace."""
     if what == "namespace":
         return ObjectKey("", "Namespace", "", key.namespace) in desired.objects
-    return any(defined_kind(item.manifest) == (key.group, key.kind) for item in desired.objects.values())
+    defined = filter(None, (defined_kind(item.manifest) for item in desired.objects.values()))
+    return any(kind[:2] == (key.group, key.kind) for kind in defined)
 
 
 def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entry, ...]:
@@ -163,28 +180,38 @@ def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
 def prune_prerequisites(
     entries: Iterable[Entry], order: Graph[ObjectKey], sources: Mapping[ObjectKey, ObjectKey]
 ) -> dict[ObjectKey, frozenset[ObjectKey]]:
-    """By entry to delete, those that have to be gone before: of a HelmRelease its dependents; of a plain object the
-    HelmReleases of its namespace; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces;
-    of a Namespace all that is in it. A cycle among HelmReleases orders nothing.
+    """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
+    plain object those of its namespace, which may work on with it (an account, a Secret); of a source the HelmReleases
+    that use it (``sources``); of a CRD all but Namespaces; of a Namespace all that is in it. A cycle orders nothing.
     """
     keys = [entry.key for entry in entries]
-    layers = order.reverse_layers()
-    rank = {key: number for number, layer in enumerate(layers) for key in layer}
-    releases = [key for key in keys if is_release(key)]
-    dependents: dict[ObjectKey, set[ObjectKey]] = {key: set() for key in releases}
-    for key in releases:
-        if key in rank:
-            dependents[key] = {other for other in order.dependents(key) if rank.get(other, len(rank)) < rank[key]}
+    rank = {key: number for number, layer in enumerate(order.reverse_layers()) for key in layer}
+    releases = frozenset(key for key in keys if is_release(key))
+    ordered = releases | frozenset(filter(is_kustomization, keys))
+    # Many entries wait for the same others: each set is made once.
+    inside = _grouped((key.namespace, key) for key in keys)
+    ordered_inside = _grouped((key.namespace, key) for key in ordered)
+    users = _grouped((sources[key], key) for key in releases if key in sources)
+    ordinary = frozenset(key for key in keys if key.kind not in ("Namespace", "CustomResourceDefinition"))
 
-    def before(key: ObjectKey) -> set[ObjectKey]:
-        if is_release(key):
-            return dependents[key].intersection(releases)
+    def before(key: ObjectKey) -> frozenset[ObjectKey]:
+        if key in ordered:
+            dependents = order.dependents(key) if key in rank else ()
+            return frozenset(one for one in dependents if one in ordered and rank.get(one, len(rank)) < rank[key])
         if key.kind == "Namespace" and not key.group:
-            return {other for other in keys if other.namespace == key.name}
+            return inside.get(key.name, frozenset())
         if key.kind == "CustomResourceDefinition":
-            return {other for other in keys if other.kind not in ("Namespace", "CustomResourceDefinition")}
+            return ordinary
         if key.group == SOURCE_GROUP:
-            return {other for other in releases if sources.get(other) == key}
-        return {other for other in releases if other.namespace == key.namespace}
+            return users.get(key, frozenset())
+        return ordered_inside.get(key.namespace, frozenset())
 
-    return {key: frozenset(before(key)) for key in keys}
+    return {key: before(key) for key in keys}
+
+
+def _grouped(pairs: Iterable[tuple[K, ObjectKey]]) -> dict[K, frozenset[ObjectKey]]:
+    """The objects by what comes with them."""
+    found: dict[K, set[ObjectKey]] = {}
+    for group, key in pairs:
+        found.setdefault(group, set()).add(key)
+    return {group: frozenset(keys) for group, keys in found.items()}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_release
-from gitsync.apply.delete import WantedBy, delete_objects, nobody, wait_deleted
-from gitsync.errors import ApiError, GitsyncError, KindUnknown, NotFound
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import is_kustomization, is_release
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
+from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.wanted import SyncClaims
 from gitsync.sync.inventory import Entry
 from gitsync.sync.owner import Owner, prune_disabled
 from gitsync.sync.report import Report
@@ -17,8 +21,13 @@ from gitsync.text import listed
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
+#: What became of an entry: "done", it need not be remembered; "left", its object stays for somebody else's sake, and is
+#: to be looked at again.
+Outcome = Literal["done", "left", "failed"]
 #: Namespaces that every cluster has and that are never deleted, whoever put them into Git.
 SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+#: Why something is kept, in words.
+SYSTEM_NAMESPACE, PRUNE_IS_DISABLED = "it is a system namespace", "its prune annotation says disabled"
 #: Seconds that a release's uninstall, or an object, may take to be gone before that is a failure.
 RELEASE_TIMEOUT = 600.0
 OBJECT_TIMEOUT = 60.0
@@ -36,47 +45,117 @@ _FOREIGN_KINDS = (
     ("", "ConfigMap"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("source.toolkit.fluxcd.io", "HelmRepository"),
+    ("source.toolkit.fluxcd.io", "OCIRepository"),
+    ("source.toolkit.fluxcd.io", "GitRepository"),
 )
 _BORN_WITH_IT = frozenset({"kube-root-ca.crt"})
 
 
-class Pruner:
-    """Deletes entries of a sync's inventory from the cluster. ``wanted_by`` says who else wants an object."""
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What came of pruning an object, or is to come of it: it is deleted, or was gone; it is kept, and ``why``; it is
+    handed over, and ``to`` whom. ``left``: it is to be looked at again."""
 
-    def __init__(self, cluster: Cluster, owner: Owner, index: ReleaseIndex, wanted_by: WantedBy = nobody) -> None:
+    verb: Literal["deleted", "gone", "kept", "handed over"]
+    why: str = ""
+    to: Claimant | None = None
+    left: bool = False
+
+
+def is_system_namespace(key: ObjectKey) -> bool:
+    """Whether an object is never deleted, whoever put it into Git."""
+    return key.kind == "Namespace" and not key.group and key.name in SYSTEM_NAMESPACES
+
+
+def left_behind(needed_by: ObjectKey) -> Pruned:
+    """Of an object that another one needs, which is left and has to go first."""
+    return Pruned("kept", f"{needed_by} is kept, and has to go first", left=True)
+
+
+class Pruner:
+    """Deletes entries of a sync's inventory from the cluster. ``wanted`` says who else wants an object; ``last`` is
+    the commit that the sync was last at the end of: what stays for somebody else's sake is told once a commit."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        owner: Owner,
+        index: ReleaseIndex,
+        wanted: SyncClaims,
+        last: str = "",
+    ) -> None:
         self._cluster = cluster
         self._index = index
         self._owner = owner
-        self._wanted_by = wanted_by
+        self._wanted = wanted
+        self._last = last
 
-    async def prune(self, entry: Entry, report: Report) -> bool:
-        """Delete what an entry names and wait until it is gone. True when the entry need not be remembered any more:
-        the object is gone, or not ours to delete.
+    async def prune(self, entry: Entry, report: Report) -> Outcome:
+        """Delete what an entry names and wait until it is gone.
 
-        Raises: RetryableError. What the API server says about the object is in the report.
+        What goes wrong is in the report.
         """
         try:
-            if why := await self._reason_to_keep(entry.key):
-                report.done("kept", entry.key, entry.origin, why)
-                return True
-            if not await self._delete(entry, report):
-                return True
-            await wait_deleted(self._cluster, [entry.key], RELEASE_TIMEOUT if is_release(entry.key) else OBJECT_TIMEOUT)
+            pruned = await self._prune(entry, report.commit)
+            if pruned.verb != "deleted":
+                return self._stays(entry, pruned, report)
+            is_slow = is_release(entry.key) or is_kustomization(entry.key)
+            await wait_deleted(self._cluster, [entry.key], RELEASE_TIMEOUT if is_slow else OBJECT_TIMEOUT)
         except (KindUnknown, NotFound):
-            return True  # its CRD or namespace went with it
+            return "done"  # its CRD or namespace went with it
         except ApiError as error:
-            if not entry.digest:
-                return True  # it was never applied, and what refused that refuses this too
+            # What is refused to be deleted was found, and is ours: then it was applied by a sync that was cut short.
+            if not entry.digest and error.verb not in ("delete", "patch"):
+                return "done"  # it was never applied, and what refused that refuses to be asked about it, too
             report.failed(entry.key, error, entry.origin)
-            return False
+            return "failed"
         except GitsyncError as error:
             report.failed(entry.key, error, entry.origin)
-            return False
+            return "failed"
         report.done("deleted", entry.key, entry.origin, "removed from Git")
-        return True
+        return "done"
 
-    async def _delete(self, entry: Entry, report: Report) -> bool:
-        """Whether it is being deleted now."""
+    def leave_behind(self, entry: Entry, needed_by: ObjectKey, report: Report) -> Outcome:
+        """Keep an object because another one, which is left and has to go first, needs it."""
+        return self._stays(entry, left_behind(needed_by), report)
+
+    async def foresee(self, entry: Entry, going: Collection[ObjectKey]) -> Pruned:
+        """What ``prune`` would come to. ``going`` are objects that are there, and would not be by then.
+
+        Raises: KindUnknown, NotFound when the object went with its kind or namespace; other ApiErrors, RetryableError.
+        """
+        return await self._prune(entry, None, going)
+
+    async def _prune(self, entry: Entry, commit: CommitInfo | None, going: Collection[ObjectKey] = ()) -> Pruned:
+        """Decide what becomes of an object, and delete it where ``commit`` is to do so (None: nobody does)."""
+        if why := await self._reason_to_keep(entry, going):
+            return Pruned("kept", why)
+        if is_release(entry.key) and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
+            return Pruned("handed over", to=other, left=True)
+        deletion, why = await self._delete(entry, commit)
+        if (other := deletion.handed_over.get(entry.key)) is not None:
+            if why := other.why_kept:
+                return Pruned("kept", why, left=other.inside is not None)
+            return Pruned("handed over", to=other, left=True)
+        if (other := deletion.taken.get(entry.key)) is not None:
+            return Pruned("handed over", to=other)
+        if deletion.deleted:
+            return Pruned("deleted")
+        return Pruned("kept", why) if why else Pruned("gone")
+
+    def _stays(self, entry: Entry, pruned: Pruned, report: Report) -> Outcome:
+        """Tell that an object is not deleted; of one that is left, once for each commit."""
+        is_news = not pruned.left or self._last != report.commit.id
+        if pruned.to is not None and is_news:
+            report.handed_over(entry.key, pruned.to, entry.origin)
+        elif pruned.verb == "kept" and is_news:
+            report.done("kept", entry.key, entry.origin, pruned.why)
+        if pruned.left and pruned.to is not None and pruned.to.doubt:
+            report.retry = True
+        return "left" if pruned.left else "done"
+
+    async def _delete(self, entry: Entry, commit: CommitInfo | None) -> tuple[Deletion, str]:
+        """What came of it, and why the object is not ours to delete ("": it is)."""
         why = ""
 
         def is_ours(live: Manifest) -> bool:
@@ -84,24 +163,34 @@ class Pruner:
             if not self._owner.owns(live):
                 why = "no longer carries this sync's owner annotation"
             elif prune_disabled(live):
-                why = "its prune annotation says disabled"
+                why = PRUNE_IS_DISABLED
             else:
-                self._index.removed_by(entry.key, report.commit)
                 why = ""
             return not why
 
-        deletion = await delete_objects(self._cluster, [entry.key], is_ours, self._wanted_by)
-        if why:
-            report.done("kept", entry.key, entry.origin, why)
-        for key, claimant in deletion.handed_over.items():
-            report.handed_over(key, claimant, entry.origin)
-        return bool(deletion.deleted)
+        wanted_by, deletion = self._wanted.others(entry.dropped), Deletion()
+        removes = commit is not None and (is_release(entry.key) or is_kustomization(entry.key))
+        if removes:
+            self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
+        try:
+            deletion = await delete_objects(self._cluster, [entry.key], is_ours, wanted_by, dry_run=commit is None)
+        except ClusterUnavailable:
+            removes = False  # nobody knows whether it was done
+            raise
+        finally:
+            if removes and entry.key not in deletion.deleted:
+                self._index.set_remover(entry.key, None)
+        return deletion, why
 
-    async def _reason_to_keep(self, key: ObjectKey) -> str:
+    async def _reason_to_keep(self, entry: Entry, going: Collection[ObjectKey]) -> str:
+        """Why a Namespace stays with this sync; not of one that somebody else wants, who is to have it."""
+        key = entry.key
         if key.kind != "Namespace" or key.group:
             return ""
-        if key.name in SYSTEM_NAMESPACES:
-            return "it is a system namespace"
+        if is_system_namespace(key):
+            return SYSTEM_NAMESPACE
+        if await self._wanted.others(entry.dropped)([key]):
+            return ""  # who wants it says more
         foreign: list[ObjectKey] = []
         for group, kind in _FOREIGN_KINDS:
             try:
@@ -109,6 +198,7 @@ class Pruner:
             except (KindUnknown, NotFound):
                 continue
             foreign += [ObjectKey.of(item) for item in found if self._is_foreign(item)]
+        foreign = [item for item in foreign if item not in going]
         return f"it still holds what is not from this repository: {listed(foreign)}" if foreign else ""
 
     def _is_foreign(self, item: Manifest) -> bool:
@@ -116,4 +206,5 @@ class Pruner:
         owned_by_controller = bool(metadata.get("ownerReferences"))
         generated = metadata["name"] in _BORN_WITH_IT or item.get("type") == "kubernetes.io/service-account-token"
         going = "deletionTimestamp" in metadata
-        return not (owned_by_controller or generated or going or self._owner.owns(item))
+        goes_too = self._owner.owns(item) and not prune_disabled(item)
+        return not (owned_by_controller or generated or going or goes_too)

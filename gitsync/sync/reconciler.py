@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.kinds import is_release
+from gitsync.backoff import Backoff, Outage
+from gitsync.defects import outlive
 from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
 from gitsync.git import Poller, redacted_url, watch_local
-from gitsync.logs import commit_context
-from gitsync.runtime.backoff import Backoff
+from gitsync.logs import commit_context, keep_secret, keeping_secrets
 from gitsync.runtime.schedule import Schedule
+from gitsync.runtime.together import until_one_fails
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
@@ -39,31 +42,48 @@ class SyncReconciler:
         self._mirror = source.mirror
         self._poller = Poller(source.mirror, interval)
         self._syncer = syncer
-        self._name = syncer.owner.name
+        self._name = syncer.owner.full_name
+        self._log = log.bind(**syncer.spec.context)
         self._wanted: CommitInfo | None = None
         self._synced: Tree | None = None
         self._full = True
         self._backoff: Backoff[str] = Backoff()
+        self._outage = Outage()
         self._queue: WorkQueue[str] = WorkQueue(self._sync, "sync")
+        syncer.wanted.claims.on_release.append(self._on_claim_dropped)
         self._news = asyncio.Event()
         self.result: SyncResult | None = None
         self.error: GitsyncError | None = None
         self.first_done = asyncio.Event()
+        #: Called when a sync has ended.
+        self.on_done: Callable[[], None] = lambda: None
+        #: The commit that a sync has last come to the end of.
+        self.commit = ""
+
+    def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
+        """Somebody wants an object no more, which this sync may wait for."""
+        if self._syncer.owner.claimant in self._syncer.wanted.claims.let_go(key):
+            self.compare_all()
 
     async def run(self, schedule: Schedule) -> None:
         """Poll until cancelled."""
-        schedule.every(f"full comparison {self._name}", FULL_INTERVAL, self._compare_all)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch(), name="watch local repository")
-            while True:
-                self._news.clear()
-                next_in = await self.poll()
-                schedule.once(f"poll {self._name}", next_in, self._news.set)
-                await self._news.wait()
+        self._repository.poll_now = self._news.set
+        schedule.every(f"full comparison {self._name}", FULL_INTERVAL, self.compare_all)
+        await until_one_fails(
+            outlive(f"poll {self._name}", partial(self._poll_on, schedule)),
+            outlive(f"watch local repository of {self._name}", self._watch),
+        )
 
-    async def releases(self) -> list[ObjectKey]:
-        """The HelmReleases that this sync has brought."""
-        return sorted(entry.key for entry in await self._syncer.inventory() if is_release(entry.key))
+    async def _poll_on(self, schedule: Schedule) -> None:
+        while True:
+            self._news.clear()
+            next_in = await self.poll()
+            schedule.once(f"poll {self._name}", next_in, self._news.set)
+            await self._news.wait()
+
+    async def objects(self) -> list[ObjectKey]:
+        """What this sync has brought."""
+        return sorted(entry.key for entry in await self._syncer.inventory())
 
     async def stop(self, grace: float) -> None:
         """End the sync under way."""
@@ -72,10 +92,11 @@ class SyncReconciler:
     async def poll(self) -> float:
         """Ask the remote once. Returns seconds until the next time."""
         poll = await self._poller.poll()
+        self._repository.polled(poll.error, self._mirror.default_branch)
         if poll.error is not None:
             self.error = poll.error
             if poll.report:
-                log.warning(
+                self._log.warning(
                     "repository cannot be read, the cluster is left as it is",
                     repository=redacted_url(self._mirror.source.url),
                     error=poll.error,
@@ -83,7 +104,7 @@ class SyncReconciler:
                 )
             self.first_done.set()
         elif poll.report:
-            log.info("repository can be read again", after=f"{poll.outage:.0f}s")
+            self._log.info("repository can be read again", after=f"{poll.outage:.0f}s")
         if poll.commit is not None:
             self.error = None
             self._wanted = poll.commit
@@ -91,22 +112,31 @@ class SyncReconciler:
         return poll.next_in
 
     async def _sync(self, name: str, interrupt: Interrupt) -> float | None:
+        with keeping_secrets():
+            return await self._pass(name, interrupt)
+
+    async def _pass(self, name: str, interrupt: Interrupt) -> float | None:
         commit = self._wanted
         if commit is None:
             return None  # nothing has been polled yet
         try:
             desired = await self._source.read(commit)
+            keep_secret(desired.opened_values)
             tree = Artifact.of(desired).tree
             files = await changed_files(self._synced, tree)
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
             return self._later(commit, error)
         except GitsyncError as error:
-            log.error("sync failed", error=error, **commit_context(commit))
+            self._log.error("sync failed", error=error, **commit_context(commit))
             self.error = error
             return self._backoff.next(name)
         finally:
             self.first_done.set()
+        self._outage.over()
+        if self.result.result in ("succeeded", "failed"):
+            self.commit = commit.id
+        self.on_done()
         if self.result.result == "held":
             await self._stay()
         if self.result.result == "superseded":
@@ -131,16 +161,17 @@ class SyncReconciler:
             if current is None:
                 self._repository.carry_out(Artifact.of(await self._source.read(commit)), ())
         except GitsyncError as error:
-            log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)
+            self._log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)
 
     def _later(self, commit: CommitInfo, error: RetryableError) -> float:
         delay = max(self._backoff.next(self._name), error.retry_after or 0.0)
         self.error = error
-        if self._backoff.tries(self._name) in (1, 5) or self._backoff.tries(self._name) % 20 == 0:
-            log.warning("sync will be tried again", error=error, after=f"{delay:.0f}s", **commit_context(commit))
+        if self._outage.failed(type(error).__name__):
+            self._log.warning("sync will be tried again", error=error, after=f"{delay:.0f}s", **commit_context(commit))
         return delay
 
-    def _compare_all(self) -> None:
+    def compare_all(self) -> None:
+        """Read the commit again, and compare everything with the cluster."""
         if self._wanted is not None:
             self._full = True
             self._queue.wake(self._name)
@@ -155,4 +186,4 @@ class SyncReconciler:
                 async for _ in changes:
                     self._news.set()
         except GitUnavailable as error:
-            log.debug("local repository is polled only", why=error.message)
+            self._log.debug("local repository is polled only", why=error.message)

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.apply.claims import Claimant
+from gitsync.apply.claimant import Claimant
 from gitsync.errors import GitsyncError
-from gitsync.logs import commit_context
+from gitsync.logs import commit_context, redact
 from gitsync.sync.history import JournalChange, JournalEntry, Result
 
 log = structlog.get_logger(__name__)
 
 COUNTED = ("created", "changed", "deleted", "unchanged", "failed", "waiting")
+#: Said only when there are some.
+_SOMETIMES = ("suspended",)
 
 
 class Report:
-    """One sync of one commit. ``log`` carries the commit on every line."""
+    """One sync of one commit. ``log`` carries the commit on every line, and ``context``, which says of which sync."""
 
-    def __init__(self, commit: CommitInfo) -> None:
+    def __init__(self, commit: CommitInfo, context: Mapping[str, str]) -> None:
         self.commit = commit
-        self.log = log.bind(**commit_context(commit))
+        self.log = log.bind(**context, **commit_context(commit))
         self.counts: Counter[str] = Counter()
         self.changes: list[JournalChange] = []
         #: Whether its first line was written: then it gets a last one too.
         self.begun = False
+        #: What could not be applied or deleted, and what has not become ready.
+        self.problems: list[GitsyncError] = []
+        self.unready: list[GitsyncError] = []
         #: Something failed that this sync itself should try again (a release tries by itself).
         self.retry = False
         self._started = time.monotonic()
@@ -47,17 +54,19 @@ class Report:
         """Something could not be done; it may go better next time."""
         self.counts["failed"] += 1
         self.retry = True
+        self.problems.append(error)
         self.changes.append(JournalChange("failed", str(key), origin, error.message))
         self.log.error("object failed", object=key, error=error, **_given(origin=origin))
 
     def not_ready(self, error: GitsyncError) -> None:
         """What was applied has not become ready."""
         self.counts["failed"] += 1
+        self.unready.append(error)
         self.log.error("not ready", error=error)
 
     def handed_over(self, key: ObjectKey, claimant: Claimant, origin: str = "") -> None:
         """What left Git stays, since somebody else wants it (or may: nobody can tell at the moment)."""
-        why = f"to {claimant}" if not claimant.doubt else f"{claimant} may want it: {claimant.doubt}"
+        why = f"to {claimant}" if not claimant.doubt else claimant.may_want_it
         self.changes.append(JournalChange("handed over" if not claimant.doubt else "kept", str(key), origin, why))
         if claimant.doubt:
             self.log.warning("object kept", object=str(key), why=why, **_given(origin=origin))
@@ -68,6 +77,12 @@ class Report:
         """How a release that this commit changed ended up; the release has said so itself, so there is no line."""
         self.counts[verb] += 1
         self.changes.append(JournalChange(verb, str(key), why=why))
+
+    def suspended(self, key: ObjectKey) -> None:
+        """A release that this commit changes takes no notice of that for now."""
+        why = "what this commit changes of it waits until it is resumed"
+        self.outcome("suspended", key, why)
+        self.log.info("release is suspended", release=key, why=why)
 
     def unchanged(self, number: int) -> None:
         """So many objects were as they should be."""
@@ -82,13 +97,13 @@ class Report:
             "held": "sync held",
         }[result]
         level = "warning" if result in ("failed", "held") else "info"
-        counts = {name: self.counts[name] for name in COUNTED}
+        counts = self._counts()
         getattr(self.log, level)(event, **_given(why=why), **counts, took=self.took)
         return self.entry(result)
 
     def entry(self, result: Result) -> JournalEntry:
         """The journal's entry as of now."""
-        counts = {name: self.counts[name] for name in COUNTED}
+        counts = self._counts()
         commit = self.commit
         return JournalEntry(
             commit.id,
@@ -98,8 +113,11 @@ class Report:
             round(self.took, 3),
             result,
             counts,
-            tuple(self.changes),
+            tuple(replace(change, why=redact(change.why)) for change in self.changes),
         )
+
+    def _counts(self) -> dict[str, int]:
+        return {name: self.counts[name] for name in (*COUNTED, *(name for name in _SOMETIMES if self.counts[name]))}
 
 
 def _given(**fields: str) -> dict[str, str]:

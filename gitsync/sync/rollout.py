@@ -9,49 +9,61 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gitsync.api import drop_nulls
+from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.api.kinds import is_own_kind, is_release, is_unserved
+from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_unserved
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier
-from gitsync.apply.crds import CRD_TIMEOUT, await_kind, await_served
+from gitsync.apply.crds import CRD_TIMEOUT
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import OWNERS
+from gitsync.apply.recreate import Force, Recreating
+from gitsync.apply.served import JUST_BROUGHT, await_kind
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.errors import (
     ApiError,
     KindUnknown,
+    MissingRight,
     NotFound,
     NotReadyInTime,
     ObjectFailed,
     OwnedByAnother,
     WebhookUnavailable,
 )
+from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
-from gitsync.release.dependencies.index import ReleaseIndex, commit_of
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import commit_of
+from gitsync.release.wanted import SyncClaims, told
+from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
-from gitsync.runtime.progress import reporting
-from gitsync.runtime.together import together
+from gitsync.runtime.progress import listener, reporting
+from gitsync.runtime.together import until_one_ends, until_one_fails
+from gitsync.sync.holders import Holders
 from gitsync.sync.inventory import Entry
+from gitsync.sync.lacking import Lacking
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, defined_kind, prune_prerequisites
+from gitsync.sync.plan import Step, SyncPlan, needs_kept, prune_prerequisites
+from gitsync.sync.policy import is_forced
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
+from gitsync.sync.spec import SyncSpec
 
 if TYPE_CHECKING:
-    from gitsync.apply.claims import ObjectClaims
     from gitsync.cluster import Cluster
     from gitsync.sources.artifacts import SyncedRepository
 
+T = TypeVar("T")
 #: Seconds for the predecessor of an object, which is being deleted, to be gone.
 GONE_TIMEOUT = 60.0
-#: Seconds to look whether a release that has just become ready has brought a kind.
-JUST_BROUGHT = 3.0
+#: Seconds for the controller of a custom resource to begin with what it makes of that: a Secret of an ExternalSecret.
+MADE_OF_IT = 10.0
 #: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
 _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 
@@ -65,16 +77,17 @@ class Rollout:
     cluster: Cluster
     index: ReleaseIndex
     owner: Owner
-    claims: ObjectClaims
+    wanted: SyncClaims
     repository: SyncedRepository
     pruner: Pruner
     plan: SyncPlan
     report: Report
-    slots: asyncio.Semaphore
-    settle_timeout: float
+    slots: FairSlots
+    spec: SyncSpec
     hopeless: Hopeless | None = None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
+    _left: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._applier = Applier(self.cluster, FIELD_MANAGER, OWNERS)
@@ -86,29 +99,50 @@ class Rollout:
         #: By namespace ("" for cluster-scoped objects): set when all that was applied there is ready, or has failed.
         self._settled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._gone = {entry.key: asyncio.Event() for entry in self.plan.prune}
-        self._kinds = {kind: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
+        self._kinds = {kind[:2]: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
         self._served = {step.key: asyncio.Event() for step in self._steps if defined_kind(step.desired.manifest)}
-        releases = [key for key in self.plan.desired.helm_releases if self.cluster.serves(key)]
-        self._releases = ReleasesSettling(self.index, releases)
+        followed = [key for key in self.plan.desired.helm_releases if self.spec.waits and self.cluster.serves(key)]
+        self._releases = ReleasesSettling(self.index, followed)
+        #: Releases that waited for another one when all had settled.
+        self._waited: list[ObjectKey] = []
+        self._holders = Holders(self.index, self.wanted, self._releases)
+        self._lacking = Lacking(self.cluster)
+        #: What is being applied at this moment, and waits for no release, or is to become ready.
+        self._busy: set[ObjectKey] = set()
+        self._once = Once()
+        #: When the controllers of the custom resources that were applied are to have begun with what they make of them.
+        self._made_at = 0.0
 
     async def run(self, interrupt: Interrupt) -> None:
         """Carry the plan out. Raises: ClusterUnavailable and other RetryableErrors, with the rest given up."""
         releases = [step.key for step in self._steps if is_release(step.key)]
 
+        outside = listener()
+
         async def log_reason(reason: str) -> None:
             self.report.log.info("waiting", **{"for": reason})
+            if outside is not None:
+                await outside(reason)
 
-        with self.index.expecting(releases) as arrived, reporting(log_reason):
-            await together(
+        expected = [*releases, *(step.key for step in self._steps if is_kustomization(step.key))]
+        with self.index.expecting(expected) as arrived, reporting(log_reason):
+            self.wanted.claims.has_read = True
+            await until_one_fails(
                 *(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()),
                 self._settle_releases(releases),
                 *(self._settle(namespace, interrupt) for namespace in self._namespaces()),
                 *(self._prune(entry, needs) for entry, needs in self._entries()),
             )
+            if any(is_release(entry.key) for entry in self.plan.prune):
+                # One that waited for another to be removed goes on by now, and so does who waited for it.
+                self._releases = ReleasesSettling(self.index, self._waited)
+                await self._settle_releases(releases)
         outcomes = Outcomes(self.index)
-        for key in (key for key in releases if key in self.applied):
+        for key in (key for key in releases if key in self.applied and self.spec.waits):
             outcome = outcomes.of(key)
-            if outcome.phase in ("failed", "waiting", "moving"):
+            if outcome.phase == "suspended":
+                self.report.suspended(key)
+            elif outcome.phase != "ready":
                 self.report.outcome("failed" if outcome.phase == "failed" else "waiting", key, outcome.message)
 
     def _stages(self) -> Iterable[tuple[list[ObjectKey], Sequence[Step]]]:
@@ -148,64 +182,89 @@ class Rollout:
                     if (event := events.get(step.key)) is not None:
                         event.set()
                 arrived(step.key)
+                self._is_over(step)
 
-        await together(*(take(step) for step in stage))
+        await until_one_fails(*(take(step) for step in stage))
 
     async def _until_applied(self, step: Step) -> None:
         """Apply one object, as soon as it can be. One that fails does not stop the others."""
-        said = False
-        origin = str(step.desired.origin)
+        self._busy.add(step.key)
         if (definition := self._kinds.get((step.key.group, step.key.kind))) is not None:
             self._tried[step.key].set()
             await self._served[definition].wait()
-        while True:
-            seen = self._releases.changes
-            try:
-                self._check_holder(step)
-                await self._apply(step)
-                return
-            except (*_MAY_COME, OwnedByAnother) as error:
-                self._tried[step.key].set()
-                if not said and not self._releases.all_settled:
-                    self.report.log.info("object has to wait", object=str(step.key), why=error.message, origin=origin)
-                    said = True
-                if not await self._releases.changed_since(seen):
-                    self.report.failed(step.key, error, origin)
+        try:
+            while True:
+                seen = self._releases.changes
+                try:
+                    await self._until_let_go(step)
+                    await self._apply(step)
                     return
-                if isinstance(error, KindUnknown):  # discovery says a little later what a release has brought
-                    version = step.desired.manifest["apiVersion"].rpartition("/")[2]
-                    await await_kind(self.cluster, step.key.group, step.key.kind, version, JUST_BROUGHT)
-            except (ApiError, NotReadyInTime) as error:
-                self.report.failed(step.key, error, origin)
-                return
+                except _MAY_COME as error:
+                    if not await self._waiting(step, error.message, self._releases.changed_since(seen)):
+                        raise
+                    if isinstance(error, KindUnknown):  # discovery says a little later what a release has brought
+                        version = step.desired.manifest["apiVersion"].rpartition("/")[2]
+                        await await_kind(self.cluster, step.key.group, step.key.kind, version, JUST_BROUGHT)
+        except (ApiError, NotReadyInTime, OwnedByAnother, WebhookUnavailable) as error:
+            self.report.failed(step.key, error, str(step.desired.origin))
 
-    def _check_holder(self, step: Step) -> None:
-        """Raises: OwnedByAnother while a release that has the object goes on wanting it."""
-        if step.holder is not None and step.holder in self.claims.claimants(step.key):
-            raise OwnedByAnother(
-                f"{step.key} is already managed by {step.holder}", hint="remove it from the chart or from Git"
-            )
+    async def _until_let_go(self, step: Step) -> None:
+        """Return when no release has an object any more, or none that goes on wanting it. Raises: OwnedByAnother."""
+        while step.holder is not None and (hold := await self.wanted.take(step.key)) is not None:
+            if (error := self._holders.error(hold)) is not None:
+                raise error
+            await self._waiting(step, told(hold), self._holders.change(hold))
+
+    async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
+        """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""
+        self._tried[step.key].set()
+        if not self._releases.all_settled and self._once.is_news(step.key):
+            origin = str(step.desired.origin)
+            self.report.log.info("object has to wait", object=str(step.key), why=why, origin=origin)
+        self._is_over(step)
+        try:
+            return await change
+        finally:
+            self._busy.add(step.key)
+
+    def _is_over(self, step: Step) -> None:
+        """Nothing is done about a step, for now or for good: who waits for what it brings may have to wait no more."""
+        self._busy.discard(step.key)
+        self._releases.look_again()
 
     async def _apply(self, step: Step) -> None:
         origin = step.desired.origin
         commit = _commit_for(step, self.report.commit)
         manifest = drop_nulls(stamped(step.desired.manifest, self.owner, commit, origin, edge_origins(step.desired)))
-        async with self.slots:
-            applied = await self._applier.send(manifest, step.live)
+        async with self.slots.held(self.owner):
+            applied = await self._sent(manifest, step.live)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()
             await wait_deleted(self.cluster, [step.key], GONE_TIMEOUT)
-            async with self.slots:
+            async with self.slots.held(self.owner):
                 applied = await self._applier.send(manifest, None)
         self._note(step, applied)
         if step.key in self._served:
             self._tried[step.key].set()
             await self._until_served(step.key, applied.object)
 
+    async def _sent(self, manifest: Manifest, live: Manifest | None) -> Applied:
+        answer = Applied(manifest)
+
+        async def put(item: Manifest) -> Manifest:
+            nonlocal answer, live
+            found, live = live, None  # a second time it was deleted before
+            answer = await self._applier.send(item, found)
+            return answer.object
+
+        force = Force(self.spec.force or is_forced(manifest), self.spec.force_setting, GONE_TIMEOUT)
+        await Recreating(self.cluster, put, force).apply(manifest)
+        return answer
+
     def _note(self, step: Step, applied: Applied) -> None:
         live, answer, origin = step.live, applied.object, str(step.desired.origin)
-        if live is None and not applied.taken_from and _only_by(FIELD_MANAGER, answer):
+        if applied.created:
             self.report.done("created", step.key, origin)
         elif live is None:
             self.report.done("changed", step.key, origin, "adopted: was in the cluster already")
@@ -214,6 +273,10 @@ class Rollout:
         else:
             self.report.unchanged(1)
         self.applied[step.key] = answer
+        if is_kustomization(step.key) and self.cluster.serves(step.key):
+            self.index.brought(step.key)
+        if not is_builtin(step.key.group) and not is_own_kind(step.key):
+            self._made_at = asyncio.get_running_loop().time() + MADE_OF_IT
         if is_release(step.key):
             self.repository.reached(step.key)
             self.index.update(step.key, _without_managed_fields(answer))
@@ -221,7 +284,6 @@ class Rollout:
     async def _until_served(self, key: ObjectKey, crd: Manifest) -> None:
         try:
             await wait_ready(self.cluster, WaitFor({key: crd}, labels="", timeout=CRD_TIMEOUT), Interrupt())
-            await await_served(self.cluster, [crd])
         except (NotReadyInTime, ObjectFailed) as error:
             self.report.not_ready(error)
         finally:
@@ -231,7 +293,21 @@ class Rollout:
         """Follow the commit's releases, from when they have been applied."""
         for key in releases:
             await self._tried[key].wait()
-        await self._releases.follow(self.settle_timeout, self.hopeless)
+        await self._releases.follow(self.spec.settle_timeout, self.hopeless or self._in_vain)
+        outcomes = Outcomes(self.index)
+        self._waited = [key for key in releases if outcomes.of(key).phase == "waiting"]
+
+    async def _in_vain(self, index: ReleaseIndex, keys: Collection[ObjectKey]) -> bool:
+        """Whether these releases, all that have not settled, lack what nothing of this commit brings any more: no
+        release, no step, and no controller of a custom resource."""
+        if self._busy:
+            return False
+        loop = asyncio.get_running_loop()
+        if self._made_at > loop.time():
+            loop.call_at(self._made_at, self._releases.look_again)
+            return False
+        # Those that have yet to be applied wait as well, for a release to bring what they lack.
+        return await self._lacking.hopeless(index, keys, [key for key in keys if index.expects(key)])
 
     async def _settle(self, namespace: str, interrupt: Interrupt) -> None:
         """Wait until what was applied in a namespace is ready, or has failed."""
@@ -239,27 +315,59 @@ class Rollout:
         for key in mine:
             await self._over[key].wait()
         plain = {key: self.applied[key] for key in mine if key in self.applied and self._is_waited_for(key)}
-        want = WaitFor(plain, SYNC_LABEL, self.settle_timeout)
+        want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness)
+        self._busy |= plain.keys()
         try:
             await wait_ready(self.cluster, want, interrupt)
-        except (NotReadyInTime, ObjectFailed) as error:
+        except (NotReadyInTime, ObjectFailed, MissingRight) as error:
             self.report.not_ready(error)
+        self._busy -= plain.keys()
+        self._releases.look_again()
         await self._releases.settled(key for key in mine if is_release(key))
         self._settled[namespace].set()
 
     def _is_waited_for(self, key: ObjectKey) -> bool:
         """Of what is no release: not what nobody gives a status."""
-        return not (is_release(key) or is_unserved(key) or (self.hopeless is not None and is_own_kind(key)))
+        if not self.spec.waits or is_release(key) or is_unserved(key) or (self.spec.is_root and is_kustomization(key)):
+            return False
+        return self.hopeless is None or not is_own_kind(key)
+
+    async def _until_replaced(self, key: ObjectKey) -> None:
+        """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
+        the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release."""
+        settled = self._settled[key.namespace].wait()
+        if is_release(key):
+            await until_one_ends(settled, self._inherited(key))
+        else:
+            await settled
+
+    async def _inherited(self, key: ObjectKey) -> None:
+        """Return when the Helm release of a HelmRelease has an heir that was not brought by the commit, but by a
+        release of it: that waits for the heir, and the heir, which takes all as it is, for ``key`` to go."""
+        news = asyncio.Event()
+        unsubscribe = self.index.subscribe(lambda *_: news.set())
+        try:
+            while all(heir in self.plan.desired.helm_releases for heir in self.index.owners.losers(key)):
+                await news.wait()
+                news.clear()
+        finally:
+            unsubscribe()
 
     async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
-        """Delete what left Git, after what depends on it, and not before what may take its place is ready: that is
-        looked for in the same namespace."""
+        """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
         try:
             for key in needs:
                 await self._gone[key].wait()
-            await self._settled[entry.key.namespace].wait()
-            if await self.pruner.prune(entry, self.report):
+            await self._until_replaced(entry.key)
+            if needed_by := next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None):
+                outcome = self.pruner.leave_behind(entry, needed_by, self.report)
+            else:
+                outcome = await self.pruner.prune(entry, self.report)
+            if outcome == "left":
+                self._left.add(entry.key)
+            if outcome == "done":
                 self.forgotten.append(entry.key)
+                self.wanted.claims.drop(self.owner.claimant, "kept", entry.key)
         finally:
             self._gone[entry.key].set()
 
@@ -276,11 +384,6 @@ def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
     """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
     drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
     return drifted or commit
-
-
-def _only_by(manager: str, answer: Manifest) -> bool:
-    """Whether nobody else has ever written to an object: the apply that it answers has created it."""
-    return all(entry.get("manager") == manager for entry in answer["metadata"].get("managedFields") or ())
 
 
 def _without_managed_fields(manifest: Manifest) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _GRACE = 1.0
+#: Seconds that a thread may take to become free: the probe itself waits a little longer.
+STUCK = 5.0
 
 
 class Probes:
-    """``/healthz`` answers as long as the event loop does; ``/readyz`` says 200 while ``unready`` is "", else 503 and
-    why. Everything else is 404.
+    """``/healthz`` says 200 while the event loop and its threads do work, else 503 or nothing; ``/readyz`` while
+    ``unready`` is "", else 503 and why. Everything else is 404.
     """
 
     def __init__(self) -> None:
@@ -51,10 +54,19 @@ class Probes:
             await runner.cleanup()
 
     async def _healthz(self, request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(STUCK):
+                await asyncio.to_thread(_do_nothing)
+        except TimeoutError:
+            return _answer(f"no thread has been free for {STUCK:g} s")
         return _answer("")
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return _answer(self.unready)
+
+
+def _do_nothing() -> None:
+    """What any thread that is free can do at once."""
 
 
 def _answer(wrong: str) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitsync.agent.parts import access_rules
-from gitsync.cluster import Leave
+from gitsync.cluster import KubeconfigAllowance
 from gitsync.preview.compose import preview
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.settings import Settings
@@ -41,7 +41,9 @@ async def test_a_plan_looks_with_the_rights_of_the_account(
         repo=str(origin.path), path="fleet", kubeconfig=control_plane.kubeconfig, state_dir=tmp_path / "state"
     )
     missing = await preview(settings)
-    assert [problem.message for problem in missing.problems] == [f"ServiceAccount {namespace}/deployer does not exist"]
+    assert [problem.message for problem in missing.problems] == [
+        f"HelmRelease/{namespace}/app: ServiceAccount {namespace}/deployer does not exist"
+    ]
 
     origin.commit(files | {"fleet/account.yaml": ACCOUNT.format(namespace=namespace)})
     coming = await preview(settings)
@@ -59,8 +61,8 @@ async def test_a_plan_looks_with_the_rights_of_the_account(
     )
     (problem,) = (await preview(strict)).problems
     assert problem.message == (
-        "spec.chart.spec.sourceRef: cross-namespace references are not allowed: cannot access "
-        "GitRepository/other/flux-system"
+        f"HelmRelease/{namespace}/app: spec.chart.spec.sourceRef: cross-namespace references are not allowed: "
+        "cannot access GitRepository/other/flux-system"
     )
 
 
@@ -72,4 +74,4 @@ def test_the_rules_are_those_of_the_settings() -> None:
         insecure_kubeconfig_exec=True,
         insecure_kubeconfig_tls=True,
     )
-    assert access_rules(settings) == AccessRules("deployer", False, Leave(exec=True, insecure_tls=True))
+    assert access_rules(settings) == AccessRules("deployer", False, KubeconfigAllowance(exec=True, insecure_tls=True))

@@ -12,7 +12,7 @@ import pytest
 
 import gitsync.cluster
 from gitsync.agent.agent import run
-from gitsync.agent.crds import ensure_crds
+from gitsync.agent.ownkinds import ensure_crds
 from gitsync.preview.compose import preview
 from gitsync.settings import Settings
 from tests.controlplane.cluster import Cli, Cluster

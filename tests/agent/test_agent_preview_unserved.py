@@ -1,4 +1,4 @@
-"""`gitsync plan` of a commit with Kustomizations: it says that they keep something away."""
+"""`gitsync plan` of a commit with Kustomizations that cannot be applied: it says what is in the way."""
 
 from __future__ import annotations
 
@@ -15,23 +15,32 @@ kind: Kustomization
 metadata: {name: apps, namespace: flux-system}
 spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
 """
+MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n"
 
 
-async def test_a_plan_without_releases_names_the_kustomizations_that_are_why(
+async def test_a_plan_looks_into_kustomizations_and_says_what_keeps_them_from_being_applied(
     control_plane: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     origin = Repository.make(tmp_path / "origin")
-    origin.commit({"apps.yaml": KUSTOMIZATION})
+    refused = KUSTOMIZATION.replace("name: apps", "name: remote")
+    refused = refused.replace("prune:", "kubeConfig: {secretRef: {name: x}}, prune:")
+    elsewhere = KUSTOMIZATION.replace("name: apps", "name: elsewhere").replace("name: flux-system}}", "name: gone}}")
+    origin.commit(
+        {"fleet/apps.yaml": KUSTOMIZATION, "fleet/b.yaml": refused, "fleet/c.yaml": elsewhere, "apps/one.yaml": MAP}
+    )
     settings = Settings(
         repo=str(origin.path),
+        path="fleet",
         name=namespace,
         kubeconfig=control_plane.kubeconfig,
         default_namespace=namespace,
         state_dir=tmp_path / "state",
     )
     found = await preview(settings)
-    assert found.exit_code == 1
-    (problem,) = [item for item in found.problems if "Kustomization" in item.message]
-    assert problem.place == "apps.yaml:2:1"
-    assert problem.message.endswith("what it leads to is neither built nor applied; no HelmRelease was found")
-    assert problem.hint == "sync a directory of plain manifests: name it with --path"
+    problems = {item.place: item.message for item in found.problems}
+    assert problems == {
+        "fleet/b.yaml:5:37": "spec.kubeConfig is not supported yet: all is applied to the agent's own cluster",
+        "fleet/c.yaml:2:1": "Kustomization/flux-system/elsewhere: GitRepository 'flux-system/gone' does not exist",
+    }
+    inside = [(item.kustomization, str(item.key)) for item in found.objects if item.kustomization]
+    assert inside == [("flux-system/apps", "ConfigMap/default/one")]

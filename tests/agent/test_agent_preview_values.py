@@ -47,6 +47,10 @@ CHART = {
     "charts/app/templates/hidden.yaml": (
         "apiVersion: v1\nkind: Secret\nmetadata: {name: hidden}\nstringData: {password: {{ .Values.auth.password }}}\n"
     ),
+    "charts/app/templates/careless.yaml": (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: careless}\n"
+        "data: {url: 'https://app:{{ .Values.auth.password }}@db', login: {{ .Values.auth.password | b64enc }}}\n"
+    ),
     "env/prod.yaml": "environment: prod\n",
 }
 
@@ -69,7 +73,7 @@ async def test_a_plan_shows_what_references_make_of_a_release(
 
     missing = await preview(settings)
     assert [problem.message for problem in missing.problems] == [
-        f"valuesFrom: Secret '{namespace}/login' key 'password' does not exist"
+        f"HelmRelease/{namespace}/app: valuesFrom: Secret '{namespace}/login' key 'password' does not exist"
     ]
     control_plane.request(
         "POST", f"{place}/secrets", {"metadata": {"name": "login"}, "stringData": {"password": "hunter2"}}
@@ -81,4 +85,6 @@ async def test_a_plan_shows_what_references_make_of_a_release(
     assert shown in text.replace('\\"', '"')
     assert "team: storage" in text
     assert "patched: by kustomize" in text
+    assert "url: https://app:***@db" in text
+    assert "login: ***" in text
     assert "hunter2" not in text

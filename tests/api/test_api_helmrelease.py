@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from gitsync.api import HelmRelease, ObjectKey
 from gitsync.api.actions import HelmTest
+from gitsync.api.status import Artifact, HelmReleaseStatus, HelmRepositoryStatus
 from gitsync.errors import FieldErrors
 
 CHART = {"spec": {"chart": "podinfo", "version": "6.2.2", "sourceRef": {"kind": "HelmRepository", "name": "backend"}}}
@@ -342,11 +343,26 @@ def test_the_status_is_typed_and_may_be_missing() -> None:
     assert status.inventory.entries[0].id == "default_redis_apps_Deployment"
 
 
-def test_a_status_that_cannot_be_read_harms_only_who_asks_for_it() -> None:
-    broken = HelmRelease.parse({**manifest(), "status": {"history": "none"}})
-    assert broken.spec.interval == 300
-    with pytest.raises(FieldErrors, match="history: must be a list"):
-        _ = broken.status
+def test_a_field_of_the_status_that_cannot_be_read_is_taken_for_unset_and_the_others_stay() -> None:
+    broken = HelmRelease.parse({**manifest(), "status": {"history": "none", "failures": 2, "new": True}})
+    assert (broken.status.history, broken.status.failures) == ((), 2)
+    assert HelmRelease.parse({**manifest(), "status": "ready"}).status == HelmReleaseStatus()
+
+
+def test_a_status_patches_what_differs_and_nothing_else() -> None:
+    old = HelmReleaseStatus.read({"failures": 2, "installFailures": 2, "lastAppliedRevision": "1.0.0"})
+    assert old.patch_from(old) == {}
+    new = old.model_copy(update={"failures": 0, "install_failures": 3})
+    assert new.patch_from(old) == {"failures": None, "installFailures": 3}
+
+
+def test_of_a_part_that_is_replaced_nothing_is_left_behind() -> None:
+    theirs = {"artifact": {"revision": "a", "digest": "sha256:a", "size": 7, "metadata": {"from": "flux"}}}
+    old = HelmRepositoryStatus.read(theirs)
+    new = old.model_copy(update={"artifact": Artifact(revision="b", digest="sha256:b")})
+    assert new.patch_from(old) == {
+        "artifact": {"revision": "b", "digest": "sha256:b", "size": None, "metadata": None},
+    }
 
 
 def test_reading_a_release_is_quick() -> None:

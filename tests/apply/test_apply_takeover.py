@@ -40,7 +40,7 @@ async def apply_as_foreseen(cluster: Cluster, applier: Applier, manifest: Manife
     before = await live(cluster, manifest)
     foreseen = await applier.dry_run(manifest)
     assert said(await live(cluster, manifest)) == said(before), "a dry run changes nothing"
-    answer, _ = await applier.apply_over(manifest, before if known else None)
+    answer = (await applier.apply_over(manifest, before if known else None)).object
     assert said(foreseen) == said(answer)
     return answer
 
@@ -163,10 +163,10 @@ async def test_an_object_that_changes_meanwhile_is_looked_at_again(
     stale = await live(cluster, small)
     writing("patch", "configmap", "web", "--type=merge", '--patch={"data":{"others":"1"}}')
 
-    answer, taken_from = await applier.apply_over(small, stale)
+    answer, taken_from, created = await applier.apply_over(small, stale)
 
     assert answer["data"] == {"keep": "1", "others": "1"}
-    assert taken_from == ("kubectl-client-side-apply",)
+    assert (taken_from, created) == (("kubectl-client-side-apply",), False)
 
 
 async def test_an_object_that_is_gone_meanwhile_is_created(
@@ -177,9 +177,9 @@ async def test_an_object_that_is_gone_meanwhile_is_created(
     stale = await live(cluster, small)
     writing("delete", "configmap", "web")
 
-    answer, taken_from = await applier.apply_over(small, stale)
+    answer, taken_from, created = await applier.apply_over(small, stale)
 
-    assert (answer["data"], taken_from) == ({"keep": "1"}, ())
+    assert (answer["data"], taken_from, created) == ({"keep": "1"}, (), True)
 
 
 def with_variable(namespace: str, **variable: Any) -> Manifest:
@@ -320,10 +320,10 @@ async def test_the_marks_of_the_owner_before_go_in_the_apply_that_writes_the_new
     applier = Applier(cluster, after, OWNERS)
 
     known = cluster.requests.copy()
-    answer, taken_from = await applier.apply_over(owned_by(after), made)
+    answer, taken_from, created = await applier.apply_over(owned_by(after), made)
 
     assert dict(cluster.requests - known) == {"patch": 1, "apply": 1}
-    assert taken_from == (before,)
+    assert (taken_from, created) == ((before,), False)
     assert answer["metadata"]["annotations"] == {"note": "kept", f"{after}.example/owner": "me"}
     assert answer["metadata"]["labels"] == {"tier": "front", f"{after}.example/owner": "me"}
     assert answer["metadata"]["uid"] == made["metadata"]["uid"]

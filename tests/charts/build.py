@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from gitsync.charts import archive
-from gitsync.charts.archive import ArchiveFile
+from gitsync.charts import Chart, Charts
+from gitsync.charts.source import archive_from_files
+from gitsync.helm import archive
+from gitsync.helm.archive import ArchiveFile
+from gitsync.spool import Body
 
 
 def chart_files(name: str = "app", version: str = "1.0.0", metadata: str = "", **files: str) -> dict[str, bytes]:
@@ -22,6 +26,15 @@ def chart_files(name: str = "app", version: str = "1.0.0", metadata: str = "", *
 def packed(files: dict[str, bytes]) -> bytes:
     """The files as an archive, byte for byte as given."""
     return archive.build(ArchiveFile(name, data) for name, data in files.items())
+
+
+async def from_files(charts: Charts, files: Mapping[str, bytes], digest: str) -> Chart:
+    """The chart in a folder with these files."""
+
+    async def pack() -> Body:
+        return Body.of(archive_from_files(files))
+
+    return await charts.from_tree(pack, digest)
 
 
 def config_map(name: str = "{{ .Release.Name }}", **data: Any) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from gitsync.charts import Capabilities, Chart, Charts, ReleaseContext
+from gitsync.charts import Capabilities, Charts, ReleaseContext
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
+from gitsync.spool import Body
+from tests.charts.build import from_files
 from tests.charts.cases import CASES, DATA
 from tests.controlplane.cluster import Cli, Cluster
 
@@ -57,7 +59,7 @@ async def test_manifest_hooks_notes_and_chart_equal_helms_record(
     helm_cli("install", "demo", str(archive), "--namespace", namespace, "--values", str(given), "--no-hooks")
     record = record_of(control_plane, namespace, "demo")
 
-    chart = Chart(archive.read_bytes(), case)
+    chart = await charts.from_archive(Body.opened(archive))
     rendered = await charts.render(
         chart,
         values,
@@ -73,9 +75,10 @@ async def test_manifest_hooks_notes_and_chart_equal_helms_record(
 
 
 async def test_crds_are_those_that_helm_installs(charts: Charts, helm_cli: Cli, kubectl: Cli, namespace: str) -> None:
-    chart = await charts.from_files(files_below(DATA / "crds"), "crds")
+    chart = await from_files(charts, files_below(DATA / "crds"), "crds")
+    rendered = await charts.render(chart, {}, ReleaseContext("demo", namespace))
 
     helm_cli("install", "demo", str(DATA / "crds"), "--namespace", namespace)
 
-    assert [crd["metadata"]["name"] for crd in chart.crds] == ["widgets.charts.example", "gadgets.charts.example"]
-    kubectl("get", "crd", *(crd["metadata"]["name"] for crd in chart.crds))
+    assert [crd["metadata"]["name"] for crd in rendered.crds] == ["widgets.charts.example", "gadgets.charts.example"]
+    kubectl("get", "crd", *(crd["metadata"]["name"] for crd in rendered.crds))

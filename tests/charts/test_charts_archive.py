@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gitsync.charts import archive
-from gitsync.charts.archive import ArchiveFile
 from gitsync.charts.source import archive_from_files
 from gitsync.errors import ChartError
+from gitsync.helm import archive
+from gitsync.helm.archive import ArchiveFile
 from tests.charts.build import chart_files
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli

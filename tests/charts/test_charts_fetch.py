@@ -1,25 +1,27 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import json
-import threading
-import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
-import helm_python
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from gitsync.charts import Charts
 from gitsync.charts.serve import ChartServer
+from gitsync.charts.workers import WORKERS
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
-from tests.charts.build import chart_files, config_map, packed
+from tests.charts.build import chart_files, config_map, from_files, packed
 from tests.charts.cases import SAMPLES
+from tests.charts.processes import workers
 from tests.charts.servers import answer, serving
+from tests.lag import stays_below
+from tests.until import until
 
 
 def app(version: str = "1.0.0", name: str = "app", metadata: str = "") -> bytes:
@@ -68,25 +70,12 @@ async def test_a_chart_is_downloaded_and_loaded_once_however_many_ask(
     repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
 ) -> None:
     await repositories.refresh(spec)
-    gc.collect()
-    before = helm_python.open_handles_count()
 
     fetched = await asyncio.gather(*(repositories.fetch(spec, "app", "1.x") for _ in range(200)))
 
     assert {id(chart) for chart in fetched} == {id(fetched[0])}
     assert fetched[0].version == "1.1.0"
     assert server.requests["/stable/app-1.1.0.tgz"] == 1
-    assert helm_python.open_handles_count() == before + 1
-
-
-async def test_charts_that_nobody_uses_are_freed(tmp_path: Path, server: ChartServer, spec: RepositorySpec) -> None:
-    gc.collect()
-    before = helm_python.open_handles_count()
-    repositories = ChartRepositories(tmp_path)
-    await repositories.fetch(spec, "app", "1.0.0")
-    await repositories.close()
-
-    assert helm_python.open_handles_count() == before
 
 
 async def test_without_the_repository_known_versions_are_still_served(
@@ -138,6 +127,31 @@ async def test_files_damaged_in_the_cache_are_fetched_again(
     assert server.requests["/stable/app-1.0.0.tgz"] == 2
 
 
+async def test_a_cache_that_cannot_be_written_is_said_once_and_done_without(
+    tmp_path: Path, server: ChartServer, spec: RepositorySpec
+) -> None:
+    cache = tmp_path / "charts"
+    cache.write_text("in the way of the directory")
+    repositories = ChartRepositories(cache)
+    try:
+        with capture_logs() as lines:
+            await repositories.refresh(spec)
+            chart = await repositories.fetch(spec, "app", "1.0.0")
+            cache.unlink()
+            await repositories.fetch(spec, "app", "1.1.0")
+    finally:
+        await repositories.close()
+
+    assert chart.version == "1.0.0"
+    said = [line for line in lines if line["log_level"] != "debug"]
+    assert [line["event"] for line in said] == [
+        "charts cannot be kept on disk, going on without",
+        "charts can be kept on disk again",
+    ]
+    assert said[0]["directory"] == str(cache)
+    assert "mount a writable volume" in said[0]["hint"]
+
+
 async def test_nothing_secret_is_written_to_the_cache(tmp_path: Path) -> None:
     async with ChartServer({"stable": [app()]}, username="reader", password="s3cret-word") as server:
         url = server.url.replace("://", "://reader:s3cret-word@")
@@ -169,7 +183,7 @@ async def test_a_digest_of_an_index_is_no_path_and_no_other_source(
 ) -> None:
     victim = tmp_path / "victim.tgz"
     victim.write_bytes(b"kept")
-    await repositories.charts.from_files(chart_files(), "tree-1")
+    await from_files(repositories.charts, chart_files(), "tree-1")
     index = {"apiVersion": "v1", "entries": {"app": [{"version": "1.0.0", "urls": ["app.tgz"], "digest": digest}]}}
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -242,11 +256,12 @@ async def test_one_who_gives_up_does_not_take_the_refresh_from_the_others(reposi
 
 
 async def test_a_refresh_that_nobody_waits_for_ends(repositories: ChartRepositories) -> None:
-    gone = asyncio.Event()
+    asked, gone = asyncio.Event(), asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        asked.set()
         try:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         finally:
             gone.set()
         return web.Response()
@@ -258,10 +273,10 @@ async def test_a_refresh_that_nobody_waits_for_ends(repositories: ChartRepositor
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     spec = RepositorySpec(f"http://127.0.0.1:{runner.addresses[0][1]}")
     task = asyncio.create_task(repositories.refresh(spec))
-    await asyncio.sleep(0.1)
+    await asyncio.wait_for(asked.wait(), 60)
     task.cancel()
 
-    await asyncio.wait_for(gone.wait(), 2)
+    await asyncio.wait_for(gone.wait(), 60)
     assert task.cancelled()
     await runner.cleanup()
 
@@ -279,37 +294,22 @@ async def test_refreshing_a_large_index_leaves_the_loop_alone(repositories: Char
     entry = "  - version: 1.{v}.0\n    urls: [a.tgz]\n    description: words that make it as long as real ones\n"
     chart = "  chart-{n}:\n" + "".join(entry.format(v=v) for v in range(50))
     body = "apiVersion: v1\nentries:\n" + "".join(chart.replace("{n}", str(n)) for n in range(300))
-    longest = 0.0
 
-    async def heartbeat() -> None:
-        nonlocal longest
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            longest = max(longest, time.perf_counter() - before)
+    async with serving(answer(body.encode())) as large:
 
-    async with serving(answer(body.encode())) as server:
-        beating = asyncio.create_task(heartbeat())
-        info = await repositories.refresh(RepositorySpec(server.url))
-        beating.cancel()
+        async def refresh() -> None:
+            assert (await repositories.refresh(RepositorySpec(large.url))).charts == 300
 
-    assert info.charts == 300
-    assert longest < 0.5
-
-
-async def test_oci_registries_are_refused_in_words(repositories: ChartRepositories) -> None:
-    for call in (repositories.refresh, lambda spec: repositories.fetch(spec, "app", "*")):
-        with pytest.raises(ChartError, match="not supported yet"):
-            await call(RepositorySpec("oci://registry.example/charts"))
+        await stays_below(0.5, refresh)
 
 
 async def test_a_chart_out_of_a_git_tree_is_the_chart_that_was_packaged(charts: Charts) -> None:
     files = chart_files(values_yaml="a: 1", templates__a_yaml=config_map(value="{{ .Values.a }}"))
 
-    chart = await charts.from_files(files, "tree-1")
+    chart = await from_files(charts, files, "tree-1")
 
     assert (chart.name, chart.version, chart.digest, chart.values) == ("app", "1.0.0", "tree-1", {"a": 1})
-    assert await charts.from_files({}, "tree-1") is chart is charts.cached("tree-1")
+    assert await from_files(charts, {}, "tree-1") is chart is charts.cached("tree-1")
     assert charts.cached("tree-2") is None
 
 
@@ -331,7 +331,7 @@ async def test_a_chart_out_of_a_git_tree_is_the_chart_that_was_packaged(charts: 
 )
 async def test_trees_that_are_no_chart_are_refused(charts: Charts, files: dict[str, bytes], words: str) -> None:
     with pytest.raises(ChartError, match=words) as caught:
-        await charts.from_files(files, "broken")
+        await from_files(charts, files, "broken")
 
     if "missing from" in words:
         assert caught.value.hint == "run `helm dependency update` and commit charts/"
@@ -347,9 +347,60 @@ async def test_the_sample_charts_are_served_with_the_versions_of_the_sample_rele
     assert (redis.version, podinfo.version) == ("17.3.14", "6.2.2")
 
 
-async def test_blocking_work_is_done_by_a_few_threads(repositories: ChartRepositories, spec: RepositorySpec) -> None:
+async def test_charts_are_loaded_by_a_few_processes(repositories: ChartRepositories, spec: RepositorySpec) -> None:
     await asyncio.gather(
         *(repositories.fetch(spec, "app", version) for version in ("1.0.0", "1.1.0", "2.0.0-rc.1") * 20)
     )
 
-    assert 1 <= sum(thread.name.startswith("helm") for thread in threading.enumerate()) <= 4
+    assert 1 <= len(workers()) <= WORKERS
+
+
+async def hangs(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    raise AssertionError("somebody waited for it")
+
+
+async def test_servers_that_never_answer_hold_up_those_alone_who_ask_them(
+    repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
+) -> None:
+    """Whatever one namespace waits for: two hundred requests, and the very repository that another one asks for."""
+    async with serving(hangs) as silent:
+        slow = [RepositorySpec(f"{silent.url}/{number}", timeout=86400.0, owner="bad") for number in range(200)]
+        waiting = [asyncio.ensure_future(repositories.refresh(item)) for item in slow]
+        waiting.append(asyncio.ensure_future(repositories.refresh(replace(spec, url=silent.url, owner="bad"))))
+        await until(lambda: silent.requests)
+        async with asyncio.timeout(60):
+            await repositories.refresh(replace(spec, owner="bad"))  # another host of the same namespace
+            await repositories.refresh(replace(spec, owner="good"))
+            assert (await repositories.fetch(replace(spec, owner="good"), "app", "1.x")).version == "1.1.0"
+        assert len(silent.requests) == 8
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_who_claims_the_digest_of_anothers_chart_holds_nobody_up(
+    repositories: ChartRepositories, server: ChartServer, spec: RepositorySpec
+) -> None:
+    entry = {"name": "app", "version": "1.1.0", "digest": hashlib.sha256(app("1.1.0")).hexdigest(), "urls": ["app.tgz"]}
+    index = json.dumps({"apiVersion": "v1", "entries": {"app": [entry]}}).encode()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await (answer(index) if request.path.endswith("index.yaml") else hangs)(request)
+
+    async with serving(handle) as silent:
+        claims = asyncio.ensure_future(repositories.fetch(RepositorySpec(silent.url, owner="bad"), "app", "1.1.0"))
+        await until(lambda: len(silent.requests) == 2)
+        async with asyncio.timeout(60):
+            assert (await repositories.fetch(replace(spec, owner="good"), "app", "1.1.0")).version == "1.1.0"
+        claims.cancel()
+        await asyncio.gather(claims, return_exceptions=True)
+
+
+async def test_a_repositorys_own_timeout_has_a_limit(tmp_path: Path) -> None:
+    async with serving(hangs) as silent:
+        repositories = ChartRepositories(tmp_path / "cache", timeout_limit=0.1)
+        with pytest.raises(ChartRepositoryUnavailable, match=r"did not answer within 0\.1 s") as caught:
+            await repositories.refresh(RepositorySpec(silent.url, timeout=86400.0))
+        await repositories.close()
+    assert caught.value.hint == "that is the longest that the agent waits (source_timeout_limit)"

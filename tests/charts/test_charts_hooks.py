@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gitsync.charts import install_order, merge_values, uninstall_order
-from gitsync.charts.hooks import Sorted, sort_out, split
+from gitsync.helm.hooks import Sorted, sort_out, split
 
 
 def manifest(kind: str = "ConfigMap", name: str = "a", **annotations: str) -> str:

@@ -6,8 +6,10 @@ import json
 import pytest
 
 from gitsync.errors import ChartError, ChartNotFound
-from gitsync.sources.helm import IndexEntry
-from gitsync.sources.helm.index import Index, index_url, parse
+from gitsync.helm.index import read
+from gitsync.sources.helm import IndexEntry, redacted
+from gitsync.sources.helm.index import Index, index_url, lines_of
+from gitsync.spool import Body
 
 URL = "https://charts.example/stable"
 
@@ -44,13 +46,20 @@ generated: "2022-12-29T10:00:00Z"
 
 
 def parsed(text: str, url: str = URL) -> Index:
-    return parse(bytearray(text.encode()), url)
+    data = text.encode()
+    lines = Body.of(read(data, redacted(url)))
+    return Index(url, "sha256:" + hashlib.sha256(data).hexdigest(), lines, len(list(lines_of(lines))))
+
+
+def listed(index: Index) -> dict[str, tuple[IndexEntry, ...]]:
+    names = [json.loads(line)[0] for line in lines_of(index.lines)]
+    return {name: index.entries(name) for name in names}
 
 
 def test_keeps_what_fetching_needs_newest_first() -> None:
     index = parsed(WRITTEN_BY_HELM)
 
-    assert dict(index.charts) == {
+    assert listed(index) == {
         "redis": (
             IndexEntry(
                 "17.4.0",
@@ -81,7 +90,7 @@ def test_the_revision_is_the_digest_of_the_file() -> None:
     ],
 )
 def test_other_layouts_mean_the_same(text: str) -> None:
-    assert dict(parsed(text).charts) == {"a": (IndexEntry("1.0.0", "", ("a.tgz",)),)}
+    assert listed(parsed(text)) == {"a": (IndexEntry("1.0.0", "", ("a.tgz",)),)}
 
 
 def test_a_large_index_cut_into_pieces_has_every_chart() -> None:
@@ -94,8 +103,8 @@ def test_a_large_index_cut_into_pieces_has_every_chart() -> None:
     index = parsed(f"apiVersion: v1\nentries:\n{body}")
 
     assert len(body) > 1_000_000
-    assert set(index.charts) == set(charts)
-    assert {len(entries) for entries in index.charts.values()} == {10}
+    assert set(listed(index)) == set(charts)
+    assert {len(entries) for entries in listed(index).values()} == {10}
 
 
 def test_entries_that_cannot_be_used_are_left_out_and_the_rest_stays() -> None:
@@ -112,7 +121,7 @@ def test_entries_that_cannot_be_used_are_left_out_and_the_rest_stays() -> None:
 
     index = parsed(json.dumps({"apiVersion": "v1", "entries": {"a": entries, "empty": None}}))
 
-    assert [(entry.version, entry.urls) for entry in index.charts["a"]] == [
+    assert [(entry.version, entry.urls) for entry in index.entries("a")] == [
         ("1.2.0", ("b.tgz",)),
         ("1.0.0", ("good.tgz",)),
     ]
@@ -139,25 +148,25 @@ def test_what_is_no_index_is_refused(text: str) -> None:
 
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(ChartError, match="no UTF-8"):
-        parse(bytearray(b"\xff\xfe\x00"), URL)
+        read(b"\xff\xfe\x00", URL)
 
 
 def test_an_index_without_charts_is_an_index() -> None:
-    assert dict(parsed("apiVersion: v1\nentries: {}\n").charts) == {}
+    assert listed(parsed("apiVersion: v1\nentries: {}\n")) == {}
 
 
 def test_chart_and_version_are_chosen_or_the_error_says_what_there_is() -> None:
     index = parsed(WRITTEN_BY_HELM)
 
-    assert index.choose("redis", "17.3.14").version == "17.3.14"
-    assert index.choose("redis", "").version == "17.4.0"
+    assert index.choose(index.entries("redis"), "redis", "17.3.14").version == "17.3.14"
+    assert index.choose(index.entries("redis"), "redis", "").version == "17.4.0"
     with pytest.raises(ChartNotFound, match=r"no chart 'valkey' in https://charts\.example/stable"):
-        index.choose("valkey", "*")
+        index.choose(index.entries("valkey"), "valkey", "*")
     with pytest.raises(ChartNotFound, match="no version '>=18'") as caught:
-        index.choose("redis", ">=18")
+        index.choose(index.entries("redis"), "redis", ">=18")
     assert caught.value.hint == "the newest is 17.4.0"
     with pytest.raises(ChartNotFound, match="'newest' is not a version constraint"):
-        index.choose("redis", "newest")
+        index.choose(index.entries("redis"), "redis", "newest")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +182,7 @@ def test_chart_and_version_are_chosen_or_the_error_says_what_there_is() -> None:
     ],
 )
 def test_archives_are_found_below_the_repositorys_url(repository: str, url: str, expected: str) -> None:
-    index = Index(repository, "", {})
+    index = Index(repository, "", Body.of(b""), 0)
 
     assert index.archive_urls(IndexEntry("1.0.0", "", (url,))) == [expected]
 

@@ -7,6 +7,7 @@ import pytest
 from gitsync import kubeyaml
 from gitsync.charts import Charts, ReleaseContext
 from gitsync.charts.serve import files_below
+from tests.charts.build import from_files
 from tests.charts.cases import SAMPLES
 
 FLEET = SAMPLES.parent / "fleet"
@@ -42,7 +43,7 @@ async def test_the_sample_charts_are_what_the_fleet_asks_for(
     spec = manifests("HelmRelease")[name]["spec"]
     wanted = spec["chart"]["spec"]
 
-    chart = await charts.from_files(files_below(SAMPLES / wanted["chart"]), name)
+    chart = await from_files(charts, files_below(SAMPLES / wanted["chart"]), name)
     rendered = await charts.render(chart, spec["values"], ReleaseContext(name, "default"))
 
     assert (chart.name, chart.version) == (wanted["chart"], wanted["version"])
@@ -56,7 +57,7 @@ async def test_the_sample_charts_are_what_the_fleet_asks_for(
 
 
 async def test_redis_has_a_password_and_replicas_when_asked(charts: Charts) -> None:
-    chart = await charts.from_files(files_below(SAMPLES / "redis"), "redis")
+    chart = await from_files(charts, files_below(SAMPLES / "redis"), "redis")
     values = {"architecture": "replication", "image": {"tag": "nonexistent-1"}}
 
     rendered = await charts.render(chart, values, ReleaseContext("cache", "default"))

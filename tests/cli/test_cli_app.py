@@ -31,18 +31,33 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logs.forget_secrets()
 
 
+#: The least that a program with commands does for its help, by the library that ours is made with.
+SMALLEST = """
+import typer
+app = typer.Typer()
+app.command("one")(lambda: None)
+app.command("two")(lambda: None)
+app(["--help"])
+"""
+
+
+def processor_time(*command: str) -> float:
+    """Seconds that a command takes of a processor."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_help_is_quick_and_names_every_command() -> None:
     done = subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True, text=True)
     assert all(name in done.stdout for name in COMMANDS)
-    taken = []
-    for _ in range(5):  # processor time: what the neighbours do is not ours
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*GITSYNC, "--help"], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        if taken[-1] < 0.4:
+    found = []
+    for _ in range(5):  # held against a program of the same kind at the same moment: a busy machine slows both
+        found.append((processor_time(*GITSYNC, "--help"), processor_time(sys.executable, "-c", SMALLEST)))
+        if found[-1][0] < 1.5 * found[-1][1]:
             return
-    pytest.fail(f"gitsync --help takes {min(taken):.2f} s")
+    pytest.fail(f"gitsync --help takes long against the smallest of its kind: {found}")
 
 
 def test_help_imports_no_heavy_library() -> None:
@@ -91,6 +106,23 @@ def test_an_error_is_one_message_and_a_hint(capsys: pytest.CaptureFixture[str]) 
         "error: interval: not a duration: 'soon'; it is written as 30s, 5m or 1h30m (--interval)\n"
         "hint: docs/settings.md lists all settings\n"
     )
+
+
+def test_a_password_on_the_command_line_is_warned_of_and_not_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "https://ada:correct-horse@git.example/fleet"
+    nowhere = ["--kubeconfig", "/nowhere/config"]
+    assert main(["run", "--repo", url, *nowhere]) == 1
+    said = "".join(capsys.readouterr())
+    assert said.count("a password in --repo shows in the process list") == 1
+    assert "GITSYNC_GIT_PASSWORD" in said
+    assert "correct-horse" not in said
+
+    assert main(["run", "--repo", "https://ada@git.example/fleet", *nowhere]) == 1
+    monkeypatch.setenv("GITSYNC_REPO", url)
+    assert main(["run", *nowhere]) == 1
+    assert "process list" not in "".join(capsys.readouterr())
 
 
 def test_debug_shows_the_stack_trace_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:

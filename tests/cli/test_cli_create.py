@@ -41,6 +41,31 @@ spec:
     )
 
 
+def test_a_git_repository_is_printed_with_all_that_the_flags_say(gitsync: Gitsync) -> None:
+    said = gitsync(
+        *("create", "source", "git", "app", "--url", "https://git.example/app", "--branch", "main", "--tag", "v1"),
+        *("--tag-semver", "1.x", "--ref-name", "refs/pull/1/head", "--commit", "a" * 40, "--secret-ref", "login"),
+        *("--proxy-secret-ref", "proxy", "--recurse-submodules", "--sparse-checkout-paths", "charts,env"),
+        *("--ignore-paths", "/*,!/charts", "--export"),
+    )
+    assert (said.code, said.err) == (0, "")
+    manifest = yaml.safe_load(said.out)
+    assert check(manifest) == []
+    assert manifest["spec"] == {
+        "interval": "1m",
+        "url": "https://git.example/app",
+        "ref": {"branch": "main", "tag": "v1", "semver": "1.x", "name": "refs/pull/1/head", "commit": "a" * 40},
+        "secretRef": {"name": "login"},
+        "proxySecretRef": {"name": "proxy"},
+        "recurseSubmodules": True,
+        "sparseCheckout": ["charts", "env"],
+        "ignore": "/*\n!/charts",
+    }
+    scp = gitsync("create", "source", "git", "app", "--url", "git@git.example:app", "--export")
+    assert scp.code == 1
+    assert "git@host:path is written ssh://git@host/path" in scp.err
+
+
 def test_a_release_is_printed_with_all_that_the_flags_say(gitsync: Gitsync, tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text("replicas: 1\nmode: 0644\nui: {color: red, message: hello}\n")
@@ -77,7 +102,7 @@ def test_a_release_is_printed_with_all_that_the_flags_say(gitsync: Gitsync, tmp_
     [
         (("--source", "podinfo", "--chart", "podinfo"), 2, "'podinfo' is not KIND/NAME"),
         (("--source", "HelmRepo/podinfo", "--chart", "podinfo"), 1, "did you mean HelmRepository?"),
-        (("--source", "HelmRepository/podinfo"), 2, "Missing option '--chart'"),
+        (("--source", "HelmRepository/podinfo"), 2, "a source and a chart are needed"),
         (("--source", "HelmRepository/podinfo", "--chart", "podinfo", "--interval", "5"), 1, "must be a duration"),
         (("--source", "HelmRepository/podinfo", "--chart", "podinfo", "--values", "/nosuch"), 2, "does not exist"),
     ],
@@ -190,3 +215,60 @@ def test_what_is_exported_has_no_trace_of_server_and_agent() -> None:
         },
         "spec": {"interval": "5m"},
     }
+
+
+def test_a_kustomization_is_printed_with_all_that_the_flags_say(gitsync: Gitsync) -> None:
+    said = gitsync(
+        *("create", "kustomization", "apps", "--source", "GitRepository/fleet.flux-system", "--path", "./apps/prod"),
+        *("--prune", "--depends-on", "infra", "--depends-on", "other/base", "--health-check", "Deployment/web.apps"),
+        *("--health-check", "HelmRelease/db", "--health-check-timeout", "3m", "--interval", "10m"),
+        *("--retry-interval", "2m", "--target-namespace", "apps", "--deletion-policy", "Orphan", "--export"),
+        *("--namespace", "flux-system", "--context", "nosuch"),
+    )
+    assert (said.code, said.err) == (0, "")
+    manifest = yaml.safe_load(said.out)
+    assert check(manifest) == []
+    assert (manifest["apiVersion"], manifest["metadata"]["namespace"]) == (
+        "kustomize.toolkit.fluxcd.io/v1",
+        "flux-system",
+    )
+    assert manifest["spec"] == {
+        "interval": "10m",
+        "retryInterval": "2m",
+        "timeout": "3m",
+        "dependsOn": [{"name": "infra"}, {"name": "base", "namespace": "other"}],
+        "sourceRef": {"kind": "GitRepository", "name": "fleet", "namespace": "flux-system"},
+        "path": "./apps/prod",
+        "prune": True,
+        "targetNamespace": "apps",
+        "healthChecks": [
+            {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "namespace": "apps"},
+            {
+                "apiVersion": "helm.toolkit.fluxcd.io/v2",
+                "kind": "HelmRelease",
+                "name": "db",
+                "namespace": "flux-system",
+            },
+        ],
+        "deletionPolicy": "Orphan",
+    }
+    short = gitsync("create", "ks", "apps", "--source", "GitRepository/fleet", "--wait", "--export")
+    spec = yaml.safe_load(short.out)["spec"]
+    assert (spec["wait"], spec["prune"], spec["path"]) == (True, False, "./")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        ((), 2, "Missing option '--source'"),
+        (("--source", "HelmRepository/fleet"), 1, "spec.sourceRef.kind"),
+        (("--source", "GitRepository/fleet", "--health-check", "Widget/a"), 2, "Widget is none of Deployment"),
+        (("--source", "GitRepository/fleet", "--wait", "--health-check", "Deployment/a"), 2, "either --wait"),
+    ],
+)
+def test_flags_of_a_kustomization_that_cannot_be_right_are_refused(
+    words: tuple[str, ...], code: int, complaint: str, gitsync: Gitsync
+) -> None:
+    said = gitsync("create", "kustomization", "apps", "--export", *words)
+    assert (said.code, said.out) == (code, "")
+    assert complaint in said.err

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gitsync.charts.kustomize import find_kubectl
+from gitsync.kustomize import find_kubectl
 from tests.controlplane.cluster import Cluster
 
 GITSYNC = Path(sys.executable).with_name("gitsync")

@@ -37,6 +37,28 @@ def diff(without_cluster: Gitsync) -> Gitsync:
     return partial(without_cluster, "diff")
 
 
+@pytest.mark.parametrize("command", ["diff", "verify"])
+def test_outside_of_a_checkout_the_way_in_is_told(
+    command: str, without_cluster: Gitsync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.chdir(outside)
+    said = without_cluster(command, "HEAD")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"error: {outside} is in no Git repository\nhint: run this in a checkout, or name a repository with --repo\n"
+    )
+
+
+def test_a_directory_below_is_in_its_repository(diff: Diff, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.commit({"below/plain.yaml": config_map("apps", "below", "1")}, "second")
+    monkeypatch.chdir(fleet.path / "below")
+    said = diff("HEAD~1")
+    assert said.code == 2, said.err
+    assert "+ create ConfigMap/apps/below (below/plain.yaml:1:1)" in said.out
+
+
 def test_rendered_objects_of_both_commits_are_compared(diff: Diff, fleet: Fleet) -> None:
     first = fleet.head
     fleet.commit(

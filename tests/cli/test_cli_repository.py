@@ -299,7 +299,9 @@ def test_what_cannot_be_checked_is_a_warning_and_no_failure(place: Path, capsys:
     private = REPOSITORY.format(url="https://charts.example") + "  secretRef:\n    name: login\n"
     write(place, {"redis.yaml": release("redis"), "other.yaml": private.replace("name: bitnami", "name: private")})
     assert main(["validate"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    out, err = capsys.readouterr()
+    assert err.splitlines()[0] == "checking the charts of 1 release ..."
+    assert out.splitlines() == [
         "other.yaml:7:3: warning: not checked: this repository needs a Secret of the cluster",
         "redis.yaml:12:7: warning: chart not checked: HelmRepository 'default/bitnami' is not in the repository",
     ]
@@ -321,9 +323,9 @@ APPS = (
 )
 UNSERVED = """\
 apiVersion: source.toolkit.fluxcd.io/v1
-kind: OCIRepository
-metadata: {name: app, namespace: default}
-spec: {interval: 1h, url: "oci://registry.example/app"}
+kind: Bucket
+metadata: {name: all, namespace: default}
+spec: {interval: 1h, bucketName: all, endpoint: s3.example}
 ---
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Alert
@@ -331,17 +333,29 @@ metadata: {name: all, namespace: default}
 """
 
 
+SIGNED = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: signed, namespace: default}
+spec:
+  interval: 1h
+  url: oci://registry.example/app
+  provider: aws
+  verify: {provider: cosign}
+"""
+
+
 def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_stays_away(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    by_reference = release("referring").partition("  chart:\n")[0] + "  chartRef: {kind: OCIRepository, name: app}\n"
+    by_reference = release("referring").partition("  chart:\n")[0] + "  chartRef: {kind: HelmChart, name: app}\n"
     write(
         place,
         {
             "clusters/prod/flux.yaml": FLUX,
             "clusters/prod/apps.yaml": APPS,
             "clusters/prod/bucket.yaml": release("bucket", kind="Bucket"),
-            "clusters/prod/oci.yaml": REPOSITORY.format(url="oci://registry.example"),
+            "clusters/prod/oci.yaml": SIGNED,
             "clusters/prod/ref.yaml": by_reference,
             "clusters/prod/unserved.yaml": UNSERVED,
         },
@@ -351,13 +365,12 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
     lines = [line.partition(" (")[0].removeprefix("clusters/prod/") for line in capsys.readouterr().out.splitlines()]
     serves = "gitsync does not serve"
     assert lines == [
-        f"apps.yaml:1:1: error: {serves} Kustomization yet: what it leads to is neither built nor applied",
+        "apps.yaml:4:23: error: is no directory of the repository",
         f"bucket.yaml:11:7: error: {serves} Bucket yet: the chart of this release cannot be had",
-        f"flux.yaml:6:1: warning: {serves} Kustomization yet: what is in clusters/prod is read as it is, without "
-        "what the Kustomization says of it",
-        f"oci.yaml:7:3: error: {serves} HelmRepositories of type oci yet: no chart of it can be had",
-        f"ref.yaml:8:3: error: {serves} OCIRepository yet: the chart of this release cannot be had",
-        f"unserved.yaml:1:1: warning: {serves} OCIRepository yet: nothing is read from it",
+        "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
+        "oci.yaml:8:3: error: spec.verify: signatures are not checked yet, and what was not checked is not used",
+        f"ref.yaml:8:3: error: {serves} HelmChart yet: the chart of this release cannot be had",
+        f"unserved.yaml:1:1: warning: {serves} Bucket yet: nothing is read from it",
         f"unserved.yaml:6:1: warning: {serves} Alert yet: nobody is notified; log lines and Kubernetes Events say what "
         "happens",
     ]
@@ -365,15 +378,30 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
     assert len(capsys.readouterr().out.splitlines()) == len(lines)
 
 
-def test_a_repository_without_releases_says_that_its_kustomizations_are_why(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(place, {"apps.yaml": APPS})
-    assert main(["validate"]) == 1
-    assert "neither built nor applied; no HelmRelease was found" in capsys.readouterr().out
+def test_what_kustomizations_lead_to_is_built_and_checked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two levels down, with a variable that the repository holds, and one that it does not."""
+    unknown = APPS.replace("name: apps", "name: more").replace("clusters/apps", "more")
+    unknown = unknown.replace("prune:", "postBuild: {substituteFrom: [{kind: Secret, name: x}]}, prune:")
+    variables = "postBuild: {substitute: {name: cache}}, prune:"
+    nested = APPS.replace("name: apps", "name: nested").replace("clusters/apps", "nested").replace("prune:", variables)
+    write(
+        place,
+        {
+            "prod/apps.yaml": APPS.replace("clusters/apps", "apps"),
+            "prod/more.yaml": unknown,
+            "apps/nested.yaml": nested,
+            "nested/app.yaml": release("app", "nosuch").replace("name: app,", "name: '${name}',"),
+            "more/app.yaml": release("${unknown}"),
+        },
+    )
+    git(place, "init", "--quiet")
+    assert main(["validate", "prod", "--no-charts"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("nested/app.yaml:") and "'default/nosuch'" in line for line in lines), lines
+    assert any("Secret/flux-system/x is not in the repository" in line for line in lines), lines
 
 
-def test_another_git_repository_is_an_error_when_the_commit_has_it(
+def test_another_git_repository_is_an_error_when_it_cannot_be_read(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = FLUX.partition("---\n")[0].replace("flux-system", "other", 1).replace("flux-system", "default")
@@ -381,8 +409,7 @@ def test_another_git_repository_is_an_error_when_the_commit_has_it(
     write(place, {"app.yaml": app, "other.yaml": other})
     assert main(["validate"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("app.yaml:11:7: error: gitsync does not serve GitRepository yet, but for the repository")
-    assert line.endswith("GitRepository 'default/other' is another, or has no folder 'charts/app'")
+    assert line.startswith("other.yaml:4:22: error: GitRepository 'default/other' is not ready: cannot reach https://")
 
 
 def test_json_holds_every_problem_and_the_verdict(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

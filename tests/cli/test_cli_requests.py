@@ -112,7 +112,8 @@ def test_what_git_does_not_name_stays_suspended_through_commits_and_is_taken_up_
     said = gitsync("suspend", "helmrelease", "app", "-n", namespace)
     assert (said.code, said.out) == (0, f"{key} is suspended\n")
     assert said.err == (
-        f"warning: {key} comes from app.yaml:1:1: commits still change it, but nothing comes of it meanwhile\n"
+        f"warning: {key} comes from app.yaml:1:1: commits still reach it, and take effect on: "
+        f"gitsync resume helmrelease app -n {namespace}\n"
     )
     refused = gitsync("reconcile", "helmrelease", "app", "-n", namespace)
     assert refused.code == 1

@@ -87,6 +87,23 @@ def test_tree_as_json_says_what_is_missing(gitsync: Gitsync, serving: Serving, c
     assert (child["kind"], child["name"], child["status"]) == ("ConfigMap", "bare", "missing")
 
 
+def test_tree_says_how_what_is_missing_is_made_again_and_that_does_it(
+    gitsync: Gitsync, serving: Serving, control_plane: Cluster
+) -> None:
+    namespace = serving.namespace
+    serving.synced({"holes.yaml": release(namespace, "holes", values={"workload": False})}, "holes")
+    assert gitsync("tree", "hr", "holes", "-n", namespace).err == ""
+    control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/holes")
+    said = gitsync("tree", "hr", "holes", "-n", namespace)
+    root, child = (line.split() for line in said.out.splitlines())
+    assert root == ["HelmRelease/holes", "ready"]
+    assert child[1:3] == ["ConfigMap/holes", "missing"]
+    again = f"gitsync reconcile helmrelease holes -n {namespace} --force"
+    assert said.err == f"hint: {again} makes again what is missing\n"
+    assert gitsync(*again.split()[1:]).code == 0
+    assert message_of(control_plane, namespace, "holes")
+
+
 def test_a_rollback_wants_the_release_suspended(gitsync: Gitsync, serving: Serving) -> None:
     said = gitsync("rollback", "helmrelease", "app", "-n", serving.namespace)
     assert (said.code, said.out) == (1, "")
@@ -121,6 +138,7 @@ def test_a_rollback_brings_the_old_content_back_until_the_release_is_resumed(
     gitsync: Gitsync, serving: Serving, control_plane: Cluster, helm_cli: Cli
 ) -> None:
     namespace = serving.namespace
+    after = serving.agent.count
     said = gitsync("rollback", "helmrelease", "app", "-n", namespace, "--suspend")
     assert said.code == 0, said.err
     suspended, back, *how = said.out.splitlines()
@@ -137,10 +155,57 @@ def test_a_rollback_brings_the_old_content_back_until_the_release_is_resumed(
     assert helm.rows(helm_cli, namespace, "app")[-1]["description"] == "Rollback to 1 (by hand)"
     values = json.loads(helm_cli("get", "values", "app", "-n", namespace, "-o", "json"))
     assert values == {"message": "one"}
+    ours = f"{namespace}/app"
+    by_hand = serving.agent.wait_for("release was changed by somebody else", after=after, release=ours)
+    assert (by_hand.fields["revision"], by_hand.fields["description"]) == (3, "Rollback to 1 (by hand)")
+    assert len(serving.agent.said("release is suspended", after=after, release=ours)) == 1
 
     assert gitsync("resume", "helmrelease", "app", "-n", namespace).code == 0
     assert message_of(control_plane, namespace, "app") == "two"
     assert helm.history(helm_cli, namespace, "app")[-1] == (4, "deployed")
+    assert len(serving.agent.said("release is resumed", after=after, release=ours)) == 1
+    assert len(serving.agent.said("release was changed by somebody else", after=after, release=ours)) == 1
+    assert gitsync("suspend", "helmrelease", "app", "-n", namespace).code == 0
+    serving.agent.until(
+        lambda _: len(serving.agent.said("release is suspended", after=after, release=ours)) == 2, "suspended again"
+    )
+    assert gitsync("resume", "helmrelease", "app", "-n", namespace).code == 0
+    assert len(serving.agent.said("release is resumed", after=after, release=ours)) == 2
+
+
+def test_a_rollback_takes_nothing_from_git_that_the_old_revision_had(
+    gitsync: Gitsync, serving: Serving, control_plane: Cluster
+) -> None:
+    namespace = serving.namespace
+    place = f"/apis/apps/v1/namespaces/{namespace}/deployments/moves"
+    serving.synced({"moves.yaml": release(namespace, "moves", values={"workload": True})}, "in the release")
+    plain = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: moves, namespace: {namespace}}}
+spec:
+  selector: {{matchLabels: {{app: moves}}}}
+  template:
+    metadata: {{labels: {{app: moves}}}}
+    spec: {{containers: [{{name: app, image: "registry.example/app:1"}}]}}
+"""
+    without = release(namespace, "moves", values={"workload": False})
+    serving.synced({"moves.yaml": without, "plain.yaml": plain}, "in Git")
+    uid = control_plane.request("GET", place)["metadata"]["uid"]
+
+    said = gitsync("rollback", "helmrelease", "moves", "1", "-n", namespace, "--suspend")
+    assert said.code == 1
+    assert f"error: Deployment/{namespace}/moves is already managed by sync " in said.err
+    live = control_plane.request("GET", place)["metadata"]
+    assert (live["uid"], "meta.helm.sh/release-name" in live["annotations"]) == (uid, False)
+    assert len(helm_revisions(control_plane, namespace, "moves")) == 2
+
+
+def helm_revisions(control_plane: Cluster, namespace: str, name: str) -> list[Any]:
+    found: list[Any] = control_plane.request(
+        "GET", f"/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm%2Cname%3D{name}"
+    )["items"]
+    return found
 
 
 def test_a_rollback_that_does_not_become_ready_fails_as_helm_says(
@@ -201,6 +266,21 @@ def test_delete_asks_uninstalls_and_waits(
     assert "made" not in helm.listed(helm_cli, namespace)
 
 
+def test_a_deleted_release_is_put_back_with_the_next_commit_as_the_warning_says(
+    gitsync: Gitsync, serving: Serving, control_plane: Cluster
+) -> None:
+    namespace = serving.namespace
+    serving.synced({"back.yaml": release(namespace, "back", values={"workload": False})}, "back")
+    said = gitsync("delete", "helmrelease", "back", "-n", namespace, "--silent")
+    when = "with the next commit, or within ten minutes"
+    assert said.err == (
+        f"warning: HelmRelease/{namespace}/back comes from Git and will be put back {when}: "
+        "remove it from back.yaml:1:1\n"
+    )
+    serving.synced({"README": "a fleet of ships"}, "nothing about any release")
+    assert message_of(control_plane, namespace, "back")
+
+
 def test_delete_and_create_of_what_git_has_name_the_file(gitsync: Gitsync, serving: Serving) -> None:
     namespace = serving.namespace
     source = ("--source", "HelmRepository/charts", "--chart", "app")
@@ -211,7 +291,7 @@ def test_delete_and_create_of_what_git_has_name_the_file(gitsync: Gitsync, servi
     )
     said = gitsync("delete", "source", "helm", "charts", "-n", namespace, "--silent")
     assert said.code == 0
-    assert "comes from Git and will be put back: remove it from charts.yaml:1:1" in said.err
+    assert "comes from Git and will be put back within ten minutes: remove it from charts.yaml:1:1" in said.err
 
 
 class _Answer:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitsync.cli import main
+from tests.sopsfiles import age_key, encrypted
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}, namespace: default}}\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 88\n"
@@ -67,11 +68,50 @@ def test_what_cannot_be_read_is_named_as_what_it_is(fleet: Path, capsys: pytest.
         1,
         [
             "fleet/lfs.yaml:1: error: a pointer of Git LFS, whose content gitsync does not fetch",
-            "fleet/sops.yaml:1:1: error: encrypted with SOPS, which gitsync cannot decrypt yet",
+            "fleet/sops.yaml:1:1: error: encrypted with SOPS, and nothing decrypts it here",
             "fleet/vars.yaml:3:12: error: metadata.name: `${CLUSTER_NAME}` is a variable of Flux's postBuild "
-            "substitution, which gitsync does not do yet",
+            "substitution, which nothing here replaces",
         ],
         "4 files, 1 object, 0 releases: 3 errors, 0 warnings",
+    )
+
+
+KUSTOMIZATION = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}, %s}
+"""
+
+
+def test_what_a_kustomization_decrypts_is_counted_and_no_error(
+    fleet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are no keys here, and no sops; what is to be seen of it is looked at."""
+    key = age_key()
+    monkeypatch.setenv("PATH", os.defpath)
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {a: hunter2}\n"
+    closed = encrypted(secret, key, "yaml", "--encrypted-regex", "^stringData$")
+    (fleet / "apps.yaml").write_text(KUSTOMIZATION % "decryption: {provider: sops, secretRef: {name: sops-age}}")
+    apps = fleet.parent / "apps"
+    apps.mkdir()
+    (apps / "login.yaml").write_bytes(closed)
+    (apps / "map.yaml").write_text(CONFIG_MAP.format("plain"))
+    said = "1 object in it encrypted with SOPS: only kinds and names are checked"
+    code, lines, _ = validated(capsys)
+    assert (code, lines) == (0, [f"fleet/apps.yaml:1:1: warning: {said}"])
+
+    (apps / "login.yaml").write_bytes(closed.replace(b"name: login", b"nam: login"))
+    code, lines, _ = validated(capsys)
+    assert code == 1
+    assert [line for line in lines if line.startswith("apps/login.yaml")]
+
+    (apps / "login.yaml").write_bytes(closed)
+    (fleet / "apps.yaml").write_text(KUSTOMIZATION % "wait: true")
+    code, lines, _ = validated(capsys)
+    assert (code, lines) == (
+        1,
+        ["apps/login.yaml:1:1: error: encrypted with SOPS, and nothing decrypts it here"],
     )
 
 
@@ -144,3 +184,21 @@ def test_json_files_are_read_where_a_flag_says_so(fleet: Path, capsys: pytest.Ca
     (fleet / "a.json").write_text('{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}')
     assert validated(capsys)[2].startswith("1 file, 1 object,")
     assert validated(capsys, "--json-manifests")[2].startswith("2 files, 2 objects,")
+
+
+def test_a_kind_that_nothing_in_the_repository_defines_is_named_once(
+    fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gadget = "apiVersion: example.com/v1\nkind: Gadget\nmetadata: {{name: {0}}}\n"
+    (fleet / "gadgets.yaml").write_text(gadget.format("one") + "---\n" + gadget.format("two"))
+    line = (
+        "fleet/gadgets.yaml:1:1: warning: Gadget.example.com is defined neither by Kubernetes nor in the repository: "
+        "Gadget/one and 1 other of it wait until it is"
+    )
+    assert validated(capsys) == (0, [line], "2 files, 3 objects, 0 releases: 0 errors, 1 warning")
+
+    (fleet / "crd.yaml").write_text(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gadgets.example.com}\n"
+        "spec: {group: example.com, names: {kind: Gadget, plural: gadgets}}\n"
+    )
+    assert validated(capsys)[:2] == (0, [])

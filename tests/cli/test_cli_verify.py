@@ -93,3 +93,23 @@ def test_a_bad_commit_fails_and_says_what_is_wrong(verify: Verify, fleet: Fleet,
 
     failures = ElementTree.parse(report).getroot().findall("testcase/failure")
     assert len(failures) == 3
+
+
+def test_objects_with_a_colon_in_their_name_are_among_what_a_release_holds(verify: Verify, fleet: Fleet) -> None:
+    lines = release("default", "roles").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(("      chart:", "      version:", "      sourceRef:"))]
+    at = kept.index("    spec:\n") + 1
+    chart = "      chart: ./roles\n      sourceRef: {kind: GitRepository, name: flux-system}\n"
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:redis:reader'}\n"
+    fleet.commit(
+        {
+            "roles.yaml": "".join([*kept[:at], chart, *kept[at:]]),
+            "roles/Chart.yaml": "apiVersion: v2\nname: roles\nversion: 1.0.0\n",
+            "roles/templates/role.yaml": role,
+        },
+        "a role",
+    )
+    said = verify("-o", "json")
+    assert said.code == 0, said.out + said.err
+    held = {item["release"]: item["objects"] for item in json.loads(said.out)["releases"]}
+    assert held["default/roles"] == ["ClusterRole/system:redis:reader"]

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.cli.repository import verify_report
 from gitsync.diff import render_diff
-from gitsync.preview.objects import ObjectPreview
+from gitsync.preview.dryrun import ObjectPreview
 from gitsync.preview.plan import Preview
-from gitsync.preview.verify import ReleaseResult, Verification
+from gitsync.preview.verify import Result, Verification
 
 HOSTILE = (
     "@everyone [click](http://evil.example) `code` ``` <img src=x> | #1 https://evil.example \x1b[31m\ufffe\x00 ]]>"
@@ -18,7 +18,7 @@ KEY = ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", "app")
 
 
 def result(message: str) -> Verification:
-    return Verification("f" * 40, (ReleaseResult(KEY, "failed", message),), (f"a.yaml:1:1: {message}",), took=1.0)
+    return Verification("f" * 40, (Result(KEY, "failed", message),), problems=(f"a.yaml:1:1: {message}",), took=1.0)
 
 
 def outside_of_code(line: str) -> str:

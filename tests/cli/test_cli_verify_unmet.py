@@ -87,7 +87,7 @@ def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Git
     chart = release("default", "oci").partition("  chart:\n")[0] + "  chartRef: {kind: OCIRepository, name: app}\n"
     registry = (
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: app, namespace: default}\n"
-        "spec: {interval: 1h, url: 'oci://registry.example/app'}\n"
+        "spec: {interval: 1h, url: 'oci://registry.example/app', verify: {provider: cosign}}\n"
     )
     other = release("default", "git").replace("kind: HelmRepository, name: charts", "kind: GitRepository, name: other")
     fleet.commit(
@@ -105,9 +105,9 @@ def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Git
     found = results(said)
     assert {phase for phase, _ in found.values()} == {"waiting"}
     assert found["default/missing"][1] == "HelmRepository 'default/charts' does not exist"
-    assert found["default/oci"][1].startswith("gitsync does not serve OCIRepository yet: ")
-    assert "is not the repository that is being synced" in found["default/git"][1]
-    assert found["default/nothing"][1] == "dependency 'default/nosuch' does not exist"
+    assert found["default/oci"][1].startswith("OCIRepository 'default/app' cannot be read: spec.verify: signatures are")
+    assert found["default/git"][1].startswith("GitRepository 'default/other' does not exist")
+    assert found["default/nothing"][1].startswith("dependency 'default/nosuch' does not exist; add that HelmRelease")
 
 
 def test_a_suspended_repository_is_not_waited_for(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
@@ -121,8 +121,8 @@ def test_a_suspended_repository_is_not_waited_for(verify: Gitsync, fleet: Fleet,
 
 def test_an_object_that_nobody_gives_a_status_is_not_waited_for(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
     source = (
-        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: fleet, namespace: default}\n"
-        "spec: {interval: 1m, url: 'https://git.example/fleet.git'}\n"
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: fleet, namespace: default}\n"
+        "spec: {interval: 1m, chart: fleet, sourceRef: {kind: HelmRepository, name: charts}}\n"
     )
     files = {"charts.yaml": repository("default", charts_url), "app.yaml": release("default", "app")}
     fleet.commit({**files, "git.yaml": source}, "first")
@@ -131,12 +131,12 @@ def test_an_object_that_nobody_gives_a_status_is_not_waited_for(verify: Gitsync,
     assert results(said)["default/app"][0] == "ready"
 
 
-def test_kustomizations_are_named_where_they_keep_releases_away(verify: Gitsync, fleet: Fleet) -> None:
+def test_kustomizations_that_do_not_become_ready_are_named_with_their_place(verify: Gitsync, fleet: Fleet) -> None:
     fleet.commit({"apps.yaml": KUSTOMIZATION}, "apps")
     said = verify(*LONG)
     assert said.code == 1
-    assert "apps.yaml:1:1: gitsync does not serve Kustomization yet: " in said.out
-    assert "; no HelmRelease was found" in said.out
+    assert "Kustomization flux-system/apps (apps.yaml:1:1): " in said.out
+    assert "0 of 1 Kustomizations become ready" in said.out
 
 
 def test_a_repository_whose_login_is_missing_is_not_waited_for(verify: Gitsync, fleet: Fleet) -> None:
@@ -180,7 +180,7 @@ def test_problems_of_the_base_commit_are_told_apart(verify: Gitsync, fleet: Flee
     first, second = data["base"]["problems"]
     assert first.startswith("app.yaml:")
     assert "did you mean values?" in first
-    assert second == "other/lost: HelmRepository 'other/charts' does not exist"
+    assert second == "other/lost (lost.yaml:1:1): HelmRepository 'other/charts' does not exist"
     assert [problem["hint"] for problem in data["changeProblems"]] == ["in the older commit"] * 2
 
     text = verify("--base", "HEAD~1", *LONG)

@@ -140,7 +140,7 @@ def stream(*events: Json | bytes, then: str = "end", pause: float = 0.0) -> Answ
         await response.prepare(request)
         for event in events:
             await response.write(event if isinstance(event, bytes) else json.dumps(event).encode() + b"\n")
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # a slow server is the fault
         if then == "hang":
             await asyncio.Event().wait()
         if then == "reset":

@@ -8,18 +8,28 @@ from contextlib import asynccontextmanager, suppress
 
 
 class SilentProxy:
-    """Forwards to one address. After ``fall_silent`` the connections made so far pass nothing on; new ones work."""
+    """Forwards to one address. After ``fall_silent`` the connections made so far pass nothing on; new ones work.
+    While it is ``away`` all are cut, as of a server that is not there."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._generation = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.away = False
+
+    def go_away(self) -> None:
+        self.away = True
+        for task in self._tasks:
+            task.cancel()
 
     def fall_silent(self) -> None:
         self._generation += 1
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.away:
+            writer.close()
+            return
         onward_reader, onward_writer = await asyncio.open_connection(*self._target)
         generation = self._generation
         for source, sink in ((reader, onward_writer), (onward_reader, writer)):

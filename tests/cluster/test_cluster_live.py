@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from helm_python import Chart, Config
+from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import CONFINED, Cluster, Timings, connection, listing, retry_on_conflict
 from gitsync.cluster.credentials import InCluster
 from gitsync.errors import (
     AlreadyExists,
+    ClusterUnavailable,
     Conflict,
     Forbidden,
     Invalid,
@@ -28,7 +30,7 @@ from gitsync.errors import (
     Unauthorized,
 )
 from tests.clock import Clock
-from tests.cluster.silentproxy import silent_proxy
+from tests.cluster.silentproxy import SilentProxy, silent_proxy
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.until import until
 
@@ -278,29 +280,69 @@ async def test_metadata_alone_can_be_watched(live: Cluster, namespace: str) -> N
         assert "data" not in found
 
 
+def kubeconfig_through(proxy: SilentProxy, control_plane: ControlPlane, directory: Path) -> Path:
+    """A kubeconfig that leads to the API server by way of a proxy."""
+    config = {
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "clusters": [
+            {
+                "name": "x",
+                "cluster": {
+                    "server": f"https://127.0.0.1:{proxy.port}",
+                    # As data, which the library writes to a file that is gone by the time we reconnect.
+                    "certificate-authority-data": base64.b64encode(control_plane.ca_file.read_bytes()).decode(),
+                },
+            }
+        ],
+        "users": [{"name": "x", "user": {"token": control_plane.token}}],
+    }
+    path = directory / "config"
+    path.write_text(json.dumps(config))
+    return path
+
+
+async def test_an_api_server_that_is_away_is_said_once_and_its_return_once(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    server = urlsplit(control_plane.server)
+    timings = Timings(backoff=0.01, backoff_max=0.02, away=0.3)
+
+    def said() -> list[tuple[str, str]]:
+        return [(line["log_level"], line["event"]) for line in lines if "API server" in line["event"]]
+
+    async with silent_proxy(str(server.hostname), server.port or 443) as proxy:
+        config = kubeconfig_through(proxy, control_plane, tmp_path)
+        with capture_logs() as lines:
+            async with (
+                await Cluster.connect(kubeconfig=config, timings=timings) as through,
+                through.watch("", "ConfigMap", namespace=namespace),
+                through.watch("", "Secret", namespace=namespace),
+            ):
+                proxy.go_away()
+                await until(lambda: len(said()) == 1)
+                with pytest.raises(ClusterUnavailable):
+                    await through.get(key(namespace))
+                proxy.away = False
+                await until(lambda: len(said()) == 2)
+
+    assert said() == [
+        ("warning", "API server does not answer, it is asked again and again"),
+        ("info", "API server answers again"),
+    ]
+    told = [line for line in lines if "API server" in line["event"]]
+    assert {line["server"] for line in told} == {f"https://127.0.0.1:{proxy.port}"}
+    assert told[1]["after"].endswith("s")
+
+
 async def test_a_half_open_connection_is_noticed_and_nothing_is_missed(
     control_plane: ControlPlane, namespace: str, tmp_path: Path, live: Cluster
 ) -> None:
     server = urlsplit(control_plane.server)
     timings = Timings(silence=0.5, request=0.5, backoff=0.01)
     async with silent_proxy(str(server.hostname), server.port or 443) as proxy:
-        config = {
-            "current-context": "x",
-            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-            "clusters": [
-                {
-                    "name": "x",
-                    "cluster": {
-                        "server": f"https://127.0.0.1:{proxy.port}",
-                        # As data, which the library writes to a file that is gone by the time we reconnect.
-                        "certificate-authority-data": base64.b64encode(control_plane.ca_file.read_bytes()).decode(),
-                    },
-                }
-            ],
-            "users": [{"name": "x", "user": {"token": control_plane.token}}],
-        }
-        (tmp_path / "config").write_text(json.dumps(config))
-        async with await Cluster.connect(kubeconfig=tmp_path / "config", timings=timings) as through:
+        config = kubeconfig_through(proxy, control_plane, tmp_path)
+        async with await Cluster.connect(kubeconfig=config, timings=timings) as through:
             async with through.watch("", "ConfigMap", namespace=namespace) as watch:
                 await live.apply(configmap(namespace, "before"), manager=MANAGER)
                 await until(lambda: watch.get(key(namespace, "before")) is not None)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster import Cluster, retry_on_conflict, transport
+from gitsync.cluster import Cluster, KubeconfigAllowance, retry_on_conflict
+from gitsync.cluster.bounds import OWN
 from gitsync.errors import (
     AlreadyExists,
     ApiError,
@@ -25,6 +28,7 @@ from gitsync.errors import (
     NotFound,
     WebhookUnavailable,
 )
+from gitsync.weight import json_weight
 from tests.cluster.conftest import SHORT
 from tests.cluster.faulty import (
     CONFIGMAPS,
@@ -267,7 +271,7 @@ async def test_a_request_that_is_cancelled_leaves_nothing_behind(api: FaultyApi,
 async def test_a_page_too_large_to_be_read_is_asked_for_in_smaller_ones(
     api: FaultyApi, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 10_000)
+    monkeypatch.setattr(cluster._transport, "bounds", replace(OWN, answer=10_000))
 
     async def pages(request: web.Request) -> web.StreamResponse:
         start = int(request.query.get("continue", "0"))
@@ -284,13 +288,57 @@ async def test_an_object_too_large_to_be_read_is_an_error(
     api: FaultyApi, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await cluster.resource("", "ConfigMap")
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(cluster._transport, "bounds", replace(OWN, answer=1000))
     api.on("GET", PATH, answer(configmap("a", 7, x="y" * 2000)))
     with pytest.raises(ApiError, match="cannot get ConfigMap/default/a: the answer is larger than"):
         await cluster.get(KEY)
     api.on("GET", CONFIGMAPS, answer(a_list(configmap("a", 7, x="y" * 2000))))
     with pytest.raises(ApiError, match="cannot list ConfigMap in default: the answer is larger than"):
         await cluster.list("", "ConfigMap", namespace="default")
+
+
+async def test_an_answer_of_countless_small_values_is_refused_before_it_is_decoded(
+    api: FaultyApi, cluster: Cluster
+) -> None:
+    """A remote API server is whatever a tenant's kubeConfig names: 54 MB of it would come to 1.6 GB."""
+    bomb = b'{"items":[' + b",".join([b'{"a":0}'] * 1_500_000) + b"]}"
+    await cluster.resource("", "ConfigMap")
+
+    async def explode(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=bomb, content_type="application/json")
+
+    api.on("GET", CONFIGMAPS, explode)
+    tracemalloc.start()
+    with pytest.raises(ApiError, match="cannot list ConfigMap in default: the answer would take more than 192 MiB"):
+        await cluster.list("", "ConfigMap", namespace="default")
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+async def test_of_a_server_that_a_kube_config_names_less_is_taken_in(api: FaultyApi, tmp_path: Path) -> None:
+    """Anybody may name as many as he likes, and all may answer at once."""
+    kubeconfig, allowed = write_kubeconfig(tmp_path, api.url), KubeconfigAllowance(insecure_tls=True)
+    large = answer({"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "y" * (9 << 20)}})
+    api.on("GET", f"{CONFIGMAPS}/a", large)
+    async with await Cluster.remote(kubeconfig.read_text(), allowed) as remote:
+        with pytest.raises(ApiError, match="the answer is larger than 8 MiB"):
+            await remote.get(ObjectKey("", "ConfigMap", "default", "a"))
+
+
+@pytest.mark.parametrize("items", [0, 40])
+async def test_a_list_without_end_is_given_up(
+    api: FaultyApi, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, items: int
+) -> None:
+    monkeypatch.setattr(cluster._transport, "bounds", replace(OWN, whole=2 << 20))
+    page = [configmap(f"a{number}", 5, x="y" * 500) for number in range(items)]
+    api.on("GET", CONFIGMAPS, answer(a_list(*page, version=5, token="more")))
+    with pytest.raises(ApiError, match="cannot list ConfigMap in default: the list would take more than 2 MiB"):
+        await cluster.list("", "ConfigMap", namespace="default")
+
+
+def test_json_in_texts_weighs_little_more_than_its_length() -> None:
+    text = orjson.dumps({"data": {"dashboard.json": orjson.dumps([{"a": {"b": "c"}}] * 100_000).decode()}})
+    assert len(text) < json_weight(text) < 3 * len(text)
 
 
 async def test_closing_ends_requests_under_way_at_once(api: FaultyApi, tmp_path: Path) -> None:
@@ -316,3 +364,30 @@ async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> Non
     await cluster.close()
     with pytest.raises(ClusterUnavailable, match="closed"):
         await cluster.get(KEY)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [],
+        "text",
+        7,
+        None,
+        {},
+        {"metadata": None},
+        {"metadata": {"name": 7}},
+        {"metadata": {"name": "a", "labels": ["x"]}},
+    ],
+    ids=str,
+)
+async def test_what_is_no_object_is_said_and_not_tripped_over(api: FaultyApi, cluster: Cluster, odd: Any) -> None:
+    await cluster.resource("", "ConfigMap")
+    api.on("GET", PATH, answer(odd))
+    with pytest.raises(ClusterUnavailable):
+        await cluster.get(KEY)
+    for body in ({"metadata": {}, "items": [odd]}, {"metadata": {}, "items": odd}, odd):
+        if isinstance(body, dict) and not body.get("items"):
+            continue  # an empty list
+        api.on("GET", CONFIGMAPS, answer(body))
+        with pytest.raises(ClusterUnavailable):
+            await cluster.list("", "ConfigMap", namespace="default")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kubernetes.aio.config import ConfigException
 
-from gitsync.cluster import CONFINED, Cluster, Leave
+from gitsync.cluster import CONFINED, Cluster, KubeconfigAllowance
 from gitsync.cluster.secretconfig import confined
 from gitsync.errors import KubeConfigRefused
 
@@ -73,7 +73,7 @@ def test_what_reaches_beyond_the_secret_is_refused(cluster: Any, user: Any, comp
 
 
 def test_settings_can_allow_plugins_and_unverified_servers_but_never_files() -> None:
-    leave = Leave(exec=True, insecure_tls=True)
+    leave = KubeconfigAllowance(exec=True, insecure_tls=True)
     plugin = {"exec": {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}}
     found = confined(kubeconfig({**CLUSTER, "insecure-skip-tls-verify": True}, plugin), leave)
     assert found["users"][0]["user"] == plugin
@@ -120,7 +120,7 @@ async def test_a_plugin_that_is_allowed_is_run(tmp_path: Path) -> None:
     (tmp_path / "credential").write_text(json.dumps(answer))
     plugin = {"apiVersion": answer["apiVersion"], "command": "cat", "args": [str(tmp_path / "credential")]}
     text = json.dumps(kubeconfig({"server": "https://there.example"}, {"exec": plugin}))
-    async with await Cluster.remote(text, Leave(exec=True)) as cluster:
+    async with await Cluster.remote(text, KubeconfigAllowance(exec=True)) as cluster:
         assert cluster._connection.access.authorization == "Bearer from-the-plugin"
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
-from tests.controlplane.cluster import Cluster, _trusting
+from tests.controlplane.cluster import Cluster
 from tests.until import ask_until
 
 Json = dict[str, Any]
@@ -58,6 +57,11 @@ class Side:
         #: Whether managedFields are.
         self.owners = True
 
+    @property
+    def codes(self) -> list[int]:
+        """The status codes of the answers in ``told``, but for watches."""
+        return [answer["code"] for answer in self.told if isinstance(answer, dict) and "asked" in answer]
+
     def create(self, manifest: Json, **query: str) -> Json:
         return self.send("POST", self.collection(manifest), manifest, **query)
 
@@ -89,16 +93,13 @@ class Side:
     def watch(self, manifest: Json, events: int, accept: str = "application/json", **query: str) -> list[Json]:
         """The first ``events`` of a watch; they are part of the story."""
         asked = urllib.parse.urlencode({"watch": "1", "timeoutSeconds": "60", **query})
-        request = urllib.request.Request(
-            f"{self.cluster.server}/{self.collection(manifest)}?{asked}",
-            headers={"Authorization": f"Bearer {self.cluster.token}", "Accept": accept},
-        )
-        try:
-            with urllib.request.urlopen(request, context=_trusting(self.cluster.ca_file), timeout=90) as response:
-                found = [json.loads(response.readline()) for _ in range(events)]
-        except urllib.error.HTTPError as error:
-            with error:
-                found = [{"type": "ERROR", "object": json.loads(error.read())}]
+        path = f"/{self.collection(manifest)}?{asked}"
+        response = self.cluster.answer("GET", path, {"Accept": accept}, stream=True)
+        if response.status >= 400:
+            found = [{"type": "ERROR", "object": json.loads(response.read())}]
+        else:
+            found = [json.loads(line) for line in islice(response, events)]
+        response.close()
         self.told.append(self._comparable(found))
         return found
 
@@ -125,23 +126,14 @@ class Side:
         if method != "GET":
             query.setdefault("fieldManager", "contract")
         asked = "&".join(f"{name}={urllib.parse.quote(value)}" for name, value in query.items())
-        request = urllib.request.Request(
-            f"{self.cluster.server}/{path}" + (f"?{asked}" if asked else ""),
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self.cluster.token}",
-                "Content-Type": content_type,
-                "Accept": accept,
-            },
+        response = self.cluster.answer(
+            method,
+            f"/{path}" + (f"?{asked}" if asked else ""),
+            {"Content-Type": content_type, "Accept": accept},
+            None if body is None else json.dumps(body).encode(),
         )
-        try:
-            with urllib.request.urlopen(request, context=_trusting(self.cluster.ca_file), timeout=30) as response:
-                code, answer = response.status, json.loads(response.read())
-                warnings = response.headers.get_all("Warning") or []
-        except urllib.error.HTTPError as error:
-            with error:
-                code, answer, warnings = error.code, _parsed(error.read()), []
+        code, answer = response.status, _parsed(response.data)
+        warnings = response.headers.getlist("Warning") if code < 400 else []
         if not self.words and code >= 400:
             answer = {**answer, "message": "", "details": _wordless(answer.get("details") or {})}
         self.told.append(self._comparable({"asked": f"{method} {path}", "code": code, "answer": answer, "w": warnings}))

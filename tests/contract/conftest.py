@@ -14,6 +14,7 @@ from tests.contract.comparing import Side, differences
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.controlplane.fixtures import helm_on
 from tests.controlplane.world import has_service_account
 from tests.e2e.background import Background
 from tests.until import ask_until
@@ -34,7 +35,9 @@ def sandbox(background: Background, tmp_path_factory: pytest.TempPathFactory) ->
     """A sandbox in a thread of its own, as tests see a cluster."""
     running = Sandbox(delay=0.05, missing="nonexistent", history=HISTORY)
     background.run(running.__aenter__(), timeout=60)
-    yield ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), tmp_path_factory.mktemp("sandbox"))
+    found = ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), tmp_path_factory.mktemp("sandbox"))
+    yield found
+    found.disconnect()
     background.run(running.__aexit__(None, None, None), timeout=60)
 
 
@@ -52,9 +55,7 @@ def kubectl(control_plane: ControlPlane) -> Cli:
 
 @pytest.fixture(scope="session")
 def helm_cli(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    home = tmp_path_factory.mktemp("helm")
-    environment = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    return Cli(binaries.ensure(binaries.HELM), control_plane.kubeconfig, environment)
+    return helm_on(control_plane, tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture
@@ -64,23 +65,28 @@ async def live(control_plane: ControlPlane) -> AsyncIterator[Cluster]:
         yield connected
 
 
-Tell = Callable[[Callable[[Side], None]], None]
+#: A story, and the status codes of its answers: "201 409".
+Tell = Callable[[Callable[[Side], None], str], None]
 
 
 @pytest.fixture
 def tell(sandbox: ControlPlane, real_control_plane: ControlPlane) -> Iterator[Tell]:
-    """Tells a story to the sandbox and to a real API server, and compares their answers."""
+    """Tells a story to the sandbox and to a real API server, and compares their answers.
+
+    The story says what it expects, too: a request that both refuse for another reason than it is about shows nothing.
+    """
     sides = [Side(each, f"test-{uuid.uuid4().hex[:8]}") for each in (sandbox, real_control_plane)]
     for side in sides:
         side.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": side.namespace}})
     for side in sides:
         ask_until(partial(has_service_account, side.cluster, side.namespace), bool, "a namespace's service account")
 
-    def told(story: Callable[[Side], None]) -> None:
+    def told(story: Callable[[Side], None], codes: str) -> None:
         for side in sides:
             story(side)
         found = differences(sides[0].told, sides[1].told)
         assert not found, "\n".join(found)
+        assert " ".join(map(str, sides[1].codes)) == " ".join(codes.split())
 
     yield told
     for side in sides:

@@ -19,7 +19,7 @@ from gitsync.api.builtin import is_builtin
 from gitsync.cluster import Cluster
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import Request
-from gitsync.sandbox.catalog import RECORDING
+from gitsync.sandbox.kinds.catalog import RECORDING
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 #: What only a running cluster has a use for. Events are served as core/v1 knows them.
@@ -68,7 +68,7 @@ def write(recorded: dict[str, Any], path: Path = RECORDING) -> None:
 
 
 def messages(modules: Path, version: str, schemas: dict[str, Any]) -> dict[str, dict[str, tuple[str, str, str]]]:
-    """The protobuf messages of the recorded groups, as gitsync.sandbox.protobuf wants them."""
+    """The protobuf messages of the recorded groups, as gitsync.sandbox.kinds.protobuf wants them."""
     found: dict[str, dict[str, tuple[str, str, str]]] = {}
     for module in ("api", "apimachinery"):
         folder = modules / "k8s.io" / f"{module}@v0{version[2:]}"

@@ -21,7 +21,9 @@ def forgetful(background: Background, tmp_path_factory: pytest.TempPathFactory) 
     """A sandbox that knows little of what was."""
     running = Sandbox(history=REMEMBERED)
     background.run(running.__aenter__(), timeout=60)
-    yield ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), tmp_path_factory.mktemp("sandbox"))
+    found = ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), tmp_path_factory.mktemp("sandbox"))
+    yield found
+    found.disconnect()
     background.run(running.__aexit__(None, None, None), timeout=60)
 
 

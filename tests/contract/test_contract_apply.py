@@ -28,7 +28,7 @@ def test_fields_that_are_applied_have_an_owner(tell: Tell) -> None:
         side.apply({**settings(), "dota": {}})
         side.apply(settings(a=1))
 
-    tell(story)
+    tell(story, "201 200 200 409 200 200 200 200 200 200 200 200 200 200 409 422 500 500")
 
 
 def test_elements_of_lists_have_owners(tell: Tell) -> None:
@@ -58,4 +58,4 @@ def test_elements_of_lists_have_owners(tell: Tell) -> None:
         bad["spec"]["template"]["spec"]["containers"][0].pop("name")
         side.apply(bad)
 
-    tell(story)
+    tell(story, "201 200 200 409 200 409 200 200 500 422")

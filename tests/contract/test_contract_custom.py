@@ -93,8 +93,11 @@ def test_custom_resources_are_defaulted_pruned_and_checked(tell: Tell) -> None:
         side.create(crd)
         side.until(lambda: side.get(crd), is_established, "established")
         side.create({**definition(group), "metadata": {"name": f"gadgets.{group}"}})
-        side.send("GET", f"apis/{group}")
-        side.send("GET", f"apis/{group}/v1")
+        # An API server tells of a new kind a moment after it is established.
+        side.until(lambda: side.send("GET", f"apis/{group}"), lambda answer: "versions" in answer, "group is told")
+        side.until(
+            lambda: side.send("GET", f"apis/{group}/v1"), lambda answer: "resources" in answer, "kind is told of"
+        )
         side.until(lambda: side.list_all(widget(group)), lambda answer: "items" in answer, "served")
         side.create(widget(group))
         side.create(widget(group, "nulls", maybe=None, colour=None, name=None))
@@ -134,9 +137,16 @@ def test_custom_resources_are_defaulted_pruned_and_checked(tell: Tell) -> None:
         side.list_all(widget(group), TABLE)
         side.delete(crd)
         side.until(lambda: side.get(crd), lambda answer: answer.get("code") == 404, "gone")
-        side.send("GET", f"apis/{group}/v1/widgets")
+        # As with its coming, an API server goes on to serve it for a moment.
+        side.until(
+            lambda: side.send("GET", f"apis/{group}/v1/widgets"), lambda answer: "items" not in answer, "not served"
+        )
 
-    tell(story)
+    tell(
+        story,
+        "201 200 422 200 200 200 201 201 201 400 422 422 422 422 422 422 422 422 422 422 "
+        "422 422 422 422 400 201 200 200 422 200 200 415 200 200 200 200 404 404",
+    )
 
 
 def test_custom_resources_have_owners_too(tell: Tell) -> None:
@@ -172,4 +182,4 @@ def test_custom_resources_have_owners_too(tell: Tell) -> None:
         side.get(widget(group))
         side.delete(crd)
 
-    tell(story)
+    tell(story, "201 200 200 201 200 200 409 200 500 500 422 500 200 409 200 200 200 200")

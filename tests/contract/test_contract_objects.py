@@ -45,7 +45,10 @@ def test_objects_are_made_changed_and_deleted(tell: Tell) -> None:
         side.send("GET", "apis/nothing.example/v1/things")
         side.send("GET", "api/v1/nothings")
 
-    tell(story)
+    tell(
+        story,
+        "201 409 422 422 201 422 404 200 200 409 404 400 400 200 409 404 200 404 201 200 200 422 200 404 422 404 404",
+    )
 
 
 def test_a_generation_counts_changes_and_bad_fields_are_refused(tell: Tell) -> None:
@@ -66,7 +69,7 @@ def test_a_generation_counts_changes_and_bad_fields_are_refused(tell: Tell) -> N
         side.patch(deployment(), {"spec": {"selector": {"matchLabels": {"app": "other"}}}})
         side.send("PUT", side.path(deployment(), "scales"), deployment())
 
-    tell(story)
+    tell(story, "201 200 200 200 201 400 201 400 422 422 422 422 404")
 
 
 def test_every_kind_of_patch(tell: Tell) -> None:
@@ -107,7 +110,7 @@ def test_every_kind_of_patch(tell: Tell) -> None:
         side.patch(web, [{"op": "add"}], JSON_PATCH)
         side.list_all(settings(), limit="x")
 
-    tell(story)
+    tell(story, "201 200 200 200 200 422 422 200 200 200 200 200 200 415 409 404 400 422 400")
 
 
 def test_lists_are_selected_paged_and_shown(tell: Tell) -> None:
@@ -138,7 +141,11 @@ def test_lists_are_selected_paged_and_shown(tell: Tell) -> None:
         side.send("DELETE", side.collection(settings()), labelSelector="x")
         side.list_all(settings(), labelSelector="story")
 
-    tell(story)
+    tell(
+        story,
+        "201 201 201 201 200 200 200 200 200 200 200 200 400 400 200 200 200 400 400 200 "
+        "201 200 400 200 200 406 200 201 200 200 200",
+    )
 
 
 def test_watches_see_what_they_select(tell: Tell) -> None:
@@ -161,4 +168,4 @@ def test_watches_see_what_they_select(tell: Tell) -> None:
         initial = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
         side.watch(settings(), 2, labelSelector="story", **initial)
 
-    tell(story)
+    tell(story, "201 200 201 200 200 200 200")

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from gitsync.cluster import Cluster
-from gitsync.sandbox.catalog import RECORDING
+from gitsync.sandbox.kinds.catalog import RECORDING
 from tests.contract.recording import record
 from tests.controlplane.cluster import Cluster as ControlPlane
 

@@ -1,9 +1,9 @@
 """The programs of the control plane: where they are kept, and how the missing ones are built.
 
-Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok and
-Helm has its module, because their versions of shared libraries differ. kstatus is a library, so its module holds the
-one Go program of our own: a few lines around it. The binaries are kept outside the checkout, under a key of everything
-that makes them, so that a fresh clone builds nothing twice.
+Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok,
+Helm and the registry has its module, because their versions of shared libraries differ. kstatus and what Flux builds
+with are libraries, so their modules hold Go programs of our own: a few lines around them. The binaries are kept outside
+the checkout, under a key of everything that makes them, so that a fresh clone builds nothing twice.
 """
 
 from __future__ import annotations
@@ -97,7 +97,18 @@ HELM = Binary(
     ("helm.sh/helm/v4/internal/version.version=v{version}",),
 )
 KSTATUS = Binary("kstatus", "kstatus", ".", "github.com/fluxcd/cli-utils", minutes=0.5)
-ALL = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, HELM, KSTATUS)
+FLUXBUILD = Binary("fluxbuild", "fluxbuild", ".", "github.com/fluxcd/pkg/kustomize", minutes=1)
+REGISTRY = Binary(
+    "registry",
+    "distribution",
+    "github.com/distribution/distribution/v3/cmd/registry",
+    "github.com/distribution/distribution/v3",
+    ("github.com/distribution/distribution/v3/version.version=v{version}",),
+    minutes=2,
+)
+SOPS = Binary("sops", "sops", "github.com/getsops/sops/v3/cmd/sops", "github.com/getsops/sops/v3", minutes=3)
+AGE_KEYGEN = Binary("age-keygen", "sops", "filippo.io/age/cmd/age-keygen", "filippo.io/age", minutes=0.1)
+ALL = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, HELM, KSTATUS, FLUXBUILD, REGISTRY, SOPS, AGE_KEYGEN)
 
 
 def cache_directory() -> Path:

@@ -6,16 +6,16 @@ import base64
 import functools
 import json
 import os
-import ssl
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
 from tests.controlplane.errors import ApiError, CommandError, ControlPlaneError
+from tests.controlplane.processes import LESS_GARBAGE_COLLECTION
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,39 @@ class Cluster:
 
         Raises ApiError for an error status and OSError when the server is not there.
         """
-        request = urllib.request.Request(
-            f"{self.server}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        response = self.answer(
+            method,
+            path,
+            body=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
         )
-        try:
-            with urllib.request.urlopen(request, context=_trusting(self.ca_file), timeout=60) as response:
-                answer = response.read()
-                is_json = response.headers.get_content_type() == "application/json"
-        except urllib.error.HTTPError as error:
-            with error:
-                raise ApiError(method, path, error.code, error.read().decode(errors="replace")) from None
-        parsed: dict[str, Any] = json.loads(answer) if is_json else {}
+        if response.status >= 400:
+            raise ApiError(method, path, response.status, response.data.decode(errors="replace"))
+        is_json = response.headers.get("Content-Type", "").partition(";")[0] == "application/json"
+        parsed: dict[str, Any] = json.loads(response.data) if is_json else {}
         return parsed
+
+    def answer(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, *, stream: bool = False
+    ) -> urllib3.BaseHTTPResponse:
+        """One request; the answer as it is, an error's too. Of a ``stream`` the body is still to be read.
+
+        Raises OSError when the server is not there.
+        """
+        try:
+            return _pool(self.ca_file).request(
+                method,
+                f"{self.server}{path}",
+                body=body,
+                headers={"Authorization": f"Bearer {self.token}", **headers},
+                preload_content=not stream,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionError(f"{method} {self.server}{path}: {error}") from error
+
+    def disconnect(self) -> None:
+        """Close the connections that were kept; for a server in this process, which cannot end in order before."""
+        _pool(self.ca_file).clear()
 
     def is_ready(self) -> bool:
         """Whether the API server says that it is ready."""
@@ -84,7 +102,12 @@ class Cli:
         command = [str(self.binary), *(str(argument) for argument in arguments)]
         done = subprocess.run(
             command,
-            env={**os.environ, **(self.environment or {}), "KUBECONFIG": str(self.kubeconfig)},
+            env={
+                **os.environ,
+                **LESS_GARBAGE_COLLECTION,
+                **(self.environment or {}),
+                "KUBECONFIG": str(self.kubeconfig),
+            },
             input=stdin,
             capture_output=True,
             text=True,
@@ -97,8 +120,9 @@ class Cli:
 
 
 @functools.cache
-def _trusting(ca_file: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file))
+def _pool(ca_file: Path) -> urllib3.PoolManager:
+    """Connections that stay open: tests ask often, and a handshake takes longer than most answers."""
+    return urllib3.PoolManager(ca_certs=str(ca_file), maxsize=8, retries=False, timeout=90)
 
 
 def write_kubeconfig(path: Path, server: str, token: str, ca: bytes) -> None:

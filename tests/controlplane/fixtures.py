@@ -4,6 +4,7 @@
     namespace       str: a fresh namespace, deleted afterwards without waiting
     kubectl         Cli: kubectl("get", "pods", "-n", namespace), helm_cli likewise; they return standard output and
     helm_cli        raise CommandError
+    registry        Registry: a registry with TLS and a password; one for the whole session
 
 By default a session starts a control plane of its own (4 s) on free ports. GITSYNC_TEST_CLUSTER=reuse takes the one of
 `make cluster` when that runs; GITSYNC_TEST_KUBECONFIG takes any other cluster.
@@ -12,10 +13,10 @@ By default a session starts a control plane of its own (4 s) on free ports. GITS
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,19 +24,24 @@ import pytest
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.plane import ControlPlane
+from tests.controlplane.registry import Registry
 from tests.controlplane.resident import Resident
 from tests.controlplane.world import has_service_account
+from tests.until import ask_until
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Builds what is missing before the first test, because a first build takes longer than any test may."""
     planes = {"control_plane", "real_control_plane"}
-    wanted = any(planes.intersection(getattr(item, "fixturenames", ())) for item in session.items)
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    wanted = used & (planes | {"registry"})
     if not wanted or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
-        if _given_kubeconfig() is None:
+        if "registry" in wanted:
+            binaries.ensure(binaries.REGISTRY)
+        if wanted & planes and _given_kubeconfig() is None:
             binaries.ensure_all()
         else:
             binaries.ensure(binaries.HELM)
@@ -65,10 +71,7 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     """A fresh namespace in which pods are admitted."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    deadline = time.monotonic() + 60
-    while not has_service_account(control_plane, name):
-        assert time.monotonic() < deadline, f"namespace {name} got no service account"
-        time.sleep(0.01)
+    ask_until(partial(has_service_account, control_plane, name), bool, f"namespace {name} has its service account")
     yield name
     control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
 
@@ -82,9 +85,22 @@ def kubectl(control_plane: Cluster) -> Cli:
 @pytest.fixture(scope="session")
 def helm_cli(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """Helm's own program on the cluster, without the user's repositories and plugins."""
-    home = tmp_path_factory.mktemp("helm")
+    return helm_on(control_plane, tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A running registry, empty at first: who pushes takes a folder of his own."""
+    directory = tmp_path_factory.mktemp("registry")
+    registry = Registry(directory, binaries.ensure(binaries.REGISTRY), binaries.ensure(binaries.HELM))
+    yield registry.start()
+    registry.stop()
+
+
+def helm_on(cluster: Cluster, home: Path) -> Cli:
+    """The same for a folder whose ``control_plane`` is another: a fixture is made once a session, whoever asks."""
     environment = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    return Cli(binaries.ensure(binaries.HELM), control_plane.kubeconfig, environment)
+    return Cli(binaries.ensure(binaries.HELM), cluster.kubeconfig, environment)
 
 
 def _given_kubeconfig() -> Path | None:

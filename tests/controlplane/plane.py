@@ -11,7 +11,7 @@ from tests.controlplane import components
 from tests.controlplane.certificates import write_certificates
 from tests.controlplane.cluster import Cluster, write_kubeconfig
 from tests.controlplane.components import Layout, Ports
-from tests.controlplane.processes import Process, ProcessId, free_ports, listens
+from tests.controlplane.processes import LESS_GARBAGE_COLLECTION, Process, ProcessId, free_ports, listens
 from tests.controlplane.world import furnish, is_furnished
 
 
@@ -19,12 +19,21 @@ class ControlPlane:
     """A control plane in a directory of its own, on free ports.
 
     Its processes end with the process that started them, even if that is killed, unless `outlive_parent` is set.
+    `environment` is what they find beside that of this process.
     """
 
-    def __init__(self, directory: Path, binaries: Mapping[str, Path], *, outlive_parent: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        binaries: Mapping[str, Path],
+        *,
+        outlive_parent: bool = False,
+        environment: Mapping[str, str] = LESS_GARBAGE_COLLECTION,
+    ) -> None:
         self._directory = directory
         self._binaries = binaries
         self._outlive_parent = outlive_parent
+        self._environment = environment
         self._processes: list[Process] = []
         self._layout: Layout | None = None
         self._token = secrets.token_hex(16)
@@ -97,7 +106,8 @@ class ControlPlane:
         self, name: str, arguments: list[str], ready: Callable[[], bool] | None = None, deadline: float = 0
     ) -> None:
         command = [str(self._binaries[name]), *arguments]
-        process = Process(name, command, self._started.log(name), outlive_parent=self._outlive_parent)
+        log = self._started.log(name)
+        process = Process(name, command, log, outlive_parent=self._outlive_parent, environment=self._environment)
         self._processes.append(process)
         if ready is not None:
             process.wait_until(ready, deadline)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -18,6 +20,9 @@ from tests.controlplane.errors import StartError
 # Runs the command as a process that is killed when its parent is: PR_SET_PDEATHSIG (1), SIGKILL (9). Not a preexec_fn,
 # which Python warns of as soon as the parent has threads.
 _DIE_WITH_PARENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+# For programs in Go: memory instead of time, much of which goes into garbage collection otherwise. The limit is
+# for small machines with several control planes.
+LESS_GARBAGE_COLLECTION = {"GOGC": "200", "GOMEMLIMIT": "500MiB"}
 # Below the range from which systems take the ports of outgoing connections, so that none of those is in the way.
 _PORTS = range(20_000, 32_000)
 
@@ -42,7 +47,15 @@ class ProcessId:
 class Process:
     """A child process with its log."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, *, outlive_parent: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        outlive_parent: bool,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("wb") as out:
@@ -51,6 +64,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
                 start_new_session=True,  # Ctrl-C is for the tests; they end the control plane in its own order
             )
         self.id = ProcessId(self._child.pid, psutil.Process(self._child.pid).create_time())

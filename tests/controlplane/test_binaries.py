@@ -22,6 +22,10 @@ def test_versions_are_those_of_the_modules() -> None:
         "kwok": "0.8.0",
         "helm": "4.2.3",
         "kstatus": "1.2.2",
+        "fluxbuild": "1.41.0",
+        "registry": "3.1.2",
+        "sops": "3.13.3",
+        "age-keygen": "1.3.1",
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.controlplane.errors import StartError
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Process, ProcessId, free_ports, stop_found
+from tests.until import ask_until
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 _START_AND_REPORT = """
@@ -38,9 +39,9 @@ def start_parent(log: Path, how: str) -> tuple[subprocess.Popen[str], ProcessId]
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
 def test_a_child_dies_with_its_killed_parent(tmp_path: Path) -> None:
     parent, child = start_parent(tmp_path / "log", "die")
-    time.sleep(0.2)  # for the launcher to have asked for the signal
     process = child.find()
     assert process is not None
+    ask_until(process.cmdline, lambda line: line == _SLEEP, "the launcher has asked for the signal")
     parent.kill()
     parent.wait()
     process.wait(timeout=5)

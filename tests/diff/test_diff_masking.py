@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -15,10 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.diff import changes, diff_text, mask, render_diff
+from gitsync.diff import DiffLine, changes, mask, render_diff
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KEY = ObjectKey("", "Secret", "default", "login")
+
+
+def diff_text(lines: Iterable[DiffLine]) -> str:
+    """As ``diff -u`` would print them."""
+    return "".join(f"{line}\n" for line in lines)
 
 
 def secret(**fields: Any) -> Manifest:
@@ -109,3 +115,19 @@ def test_a_changed_value_is_one_changed_line() -> None:
     changed = [line for line in render_diff(before, after, KEY) if line.kind in "+-"]
     assert [re.sub("[0-9a-f]{10}", "...", str(line)) for line in changed] == ["-  a: masked:...", "+  a: masked:..."]
     assert changed[0].text != changed[1].text
+
+
+def test_of_an_object_that_was_encrypted_no_value_is_shown_whatever_its_kind() -> None:
+    def config(port: int, note: str) -> Manifest:
+        metadata = {"name": "a", "namespace": "default", "annotations": {"note": note}}
+        data = {"url": "redis://:hunter2@db", "ports": [port]}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+    key = ObjectKey("", "ConfigMap", "default", "a")
+    text = diff_text(render_diff(config(6379, "hunter3"), config(6380, "hunter3"), key, secret=True))
+    assert "ConfigMap/default/a changed" in text
+    assert len([line for line in text.splitlines() if line.startswith(("-", "+"))]) == 2
+    for value in ("hunter", "6379", "6380", "redis"):
+        assert value not in text
+    assert not render_diff(config(1, ""), config(1, ""), key, secret=True)
+    assert diff_text(render_diff(None, secret(stringData={"a": "hunter2"}), KEY, secret=True)).count("masked:") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import helm_python
@@ -12,9 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.diff import DiffLine, diff_text, render_diff, yaml_lines
+from gitsync.diff import DiffLine, render_diff, yaml_lines
 
 KEY = ObjectKey("", "ConfigMap", "default", "settings")
+
+
+def diff_text(lines: Iterable[DiffLine]) -> str:
+    """As ``diff -u`` would print them."""
+    return "".join(f"{line}\n" for line in lines)
 
 
 def config_map(**data: Any) -> Manifest:

@@ -20,7 +20,7 @@ from tests.docs.markdown import PAGES, ROOT, prose, section, spans
 
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 #: Options of other programs that the documentation names on their own.
-FOREIGN_OPTIONS = {"--runs", "--quick", "--case", "--set", "--crashloop", "--ready-after", "--unready"}
+FOREIGN_OPTIONS = {"--runs", "--quick", "--case", "--set", "--crashloop", "--ready-after", "--unready", "--replicas"}
 
 
 @pytest.fixture(autouse=True)

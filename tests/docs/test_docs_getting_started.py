@@ -18,8 +18,9 @@ def script(directory: Path) -> str:
     blocks = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 8
     steps = [f"echo '=== {number}'\n{block}" for number, block in enumerate(blocks)]
-    # The sandbox and the agent in the background end with the shell.
-    text = "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n" + "\n".join(steps)
+    # The page ends what it has started, and its jobs are asked for at the end; those of a step that fails end here.
+    text = "set -euo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n" + "\n".join(steps)
+    text += '\necho "left: $(jobs -pr)"\n'
     started = f"{PLACE}/kubeconfig &\n"
     waited = f"timeout 60 bash -c 'until [ -s {PLACE}/kubeconfig ]; do sleep 0.1; done'\n"
     text = text.replace(started, started + waited)
@@ -54,3 +55,5 @@ def test_every_command_of_the_page_does_what_the_page_says(tmp_path: Path) -> No
     assert "condition met" in fixed
     assert "Revert" in fixed
     assert "no backend any more" in away
+    assert done.stdout.endswith("left: \n"), "the agent and the sandbox have ended"
+    assert not (tmp_path / "trial").exists()

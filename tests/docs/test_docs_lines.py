@@ -77,3 +77,9 @@ def test_every_reason_of_a_condition_that_is_written_is_explained() -> None:
     }
     assert len(reasons) > 5
     assert not [reason for reason in reasons if reason not in text]
+
+
+def test_every_line_of_the_agent_is_explained_with_its_level() -> None:
+    levels = {line: row[1] for row in rows(PAGE) for line in spans(row[0])}
+    said = {event for event, _ in events()}
+    assert not [event for event in said if levels[event] not in ("info", "warning", "error")]

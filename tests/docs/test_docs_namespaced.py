@@ -131,7 +131,7 @@ def installed(control_plane: Cluster, kubectl: Cli, directory: Path) -> Path:
     kubeconfig = of_account(TEAM, control_plane, kubectl, directory)
     own = told(kubeconfig, "check", f"--watch-namespace={TEAM}")
     assert own.returncode == 0, own.stdout
-    assert "HelmReleases and HelmRepositories are served" in own.stdout
+    assert "HelmReleases and all kinds of sources are served" in own.stdout
     others = told(kubeconfig, "check", "--pre", f"--watch-namespace={OTHERS}")
     assert re.search(rf"rights: you may not get, list, .* in namespace {OTHERS}$", others.stdout, re.MULTILINE)
     assert "flux: you may not look" in others.stdout

@@ -1,7 +1,9 @@
-"""The pages for contributors name the rooms of the package as they are, and files that exist."""
+"""The pages for contributors, and the packages' own words, name rooms, modules and files as they are."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from tests.docs.markdown import PAGES, ROOT, prose, rows, section, spans
 PACKAGE = ROOT / "gitsync"
 #: What a path in the documentation begins with, when it is one of this repository.
 PLACES = ("gitsync/", "tests/", "bench/", "docs/", ".ci/")
+_NAME = re.compile(r"``([a-z_][\w.]*)/?``")
+_LISTED = re.compile(r"^ {4}([a-z][a-z_, /]*?)  +\S", re.MULTILINE)
 _PATH = re.compile(r"[a-z0-9_.][a-z0-9_./-]*")
 
 
@@ -39,3 +43,23 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     modules = [span for span in named if span.endswith(".py") and span not in paths]
     missing += [span for span in modules if not ((ROOT / span).exists() or any(PACKAGE.glob(f"**/{span}")))]
     assert missing == []
+
+
+def resolves(name: str, package: str) -> bool:
+    """Whether a dotted name is that of a module, or of something in one, below a package or below gitsync's own."""
+    whole = name if name.startswith("gitsync") else f"{package}.{name}"
+    try:
+        importlib.import_module(whole)
+    except ImportError:
+        above, _, last = whole.rpartition(".")
+        return hasattr(importlib.import_module(above), last)
+    return True
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_a_package_says_what_it_is_and_names_modules_that_exist(path: Path) -> None:
+    said = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert len(said.split()) > 3
+    package = ".".join(path.parent.relative_to(ROOT).parts)
+    listed = [name.strip(" /") for line in _LISTED.findall(said) for name in line.split(",")]
+    assert [name for name in [*_NAME.findall(said), *listed] if not resolves(name, package)] == []

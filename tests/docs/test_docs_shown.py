@@ -16,13 +16,17 @@ from pathlib import Path
 import pytest
 
 from gitsync import logs
+from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
 from gitsync.cluster import Cluster
 from gitsync.sandbox import Sandbox
+from tests.controlplane import binaries
+from tests.controlplane.registry import Registry
 from tests.docs.markdown import PAGES, ROOT, code_lines
 from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.git.git_world import Repository, http_git
 
 GITSYNC = Path(sys.executable).with_name("gitsync")
 #: The page whose commands belong together has a test of its own (test_docs_getting_started.py), and so has the command
@@ -75,6 +79,34 @@ def charts(background: Background) -> Iterator[str]:
     background.run(server.__aexit__(None, None, None))
 
 
+@pytest.fixture(scope="module")
+def oci(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The chart podinfo in a registry that everybody may read; its authority is one that this machine trusts."""
+    directory = tmp_path_factory.mktemp("oci")
+    helm = binaries.ensure(binaries.HELM)
+    registry = Registry(directory, binaries.ensure(binaries.REGISTRY), helm, login=False).start()
+    packaging = [helm, "package", ROOT / "sample-repo" / "charts" / "podinfo", "-d", directory]
+    subprocess.run(list(map(str, packaging)), check=True, capture_output=True)
+    (archive,) = directory.glob("podinfo-*.tgz")
+    registry.push(archive, "charts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(registry.certificates.ca))
+        yield registry.url("charts/podinfo")
+    registry.stop()
+
+
+@pytest.fixture(scope="module")
+def podinfo(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Git repository with a tag of a version, behind a server."""
+    origin = Repository.make(tmp_path_factory.mktemp("git") / "podinfo")
+    origin.commit({"charts/podinfo/Chart.yaml": "apiVersion: v2\nname: podinfo\nversion: 6.0.0\n"})
+    origin.git("tag", "6.0.0")
+    serving = http_git(origin.path.parent)
+    server = background.run(serving.__aenter__())
+    yield f"{server.url}/podinfo"
+    background.run(serving.__aexit__(None, None, None))
+
+
 @contextmanager
 def sandbox(background: Background, directory: Path) -> Iterator[Path]:
     """Its kubeconfig."""
@@ -117,7 +149,7 @@ def git(directory: Path, *words: str) -> str:
 class World:
     """Runs lines in the directory of ``fleet``, with ``kubeconfig``; their example addresses become local ones."""
 
-    def __init__(self, fleet: Fleet, charts: str, kubeconfig: Path, scratch: Path) -> None:
+    def __init__(self, fleet: Fleet, charts: str, oci: str, git: str, kubeconfig: Path, scratch: Path) -> None:
         self.fleet = fleet
         self.scratch = scratch
         self._kubeconfig = kubeconfig
@@ -125,6 +157,8 @@ class World:
         settings.write_text(f"repo: {fleet.path}\npath: clusters/prod\n")
         self._local = {
             "https://charts.bitnami.com/bitnami": f"{charts}/bitnami",
+            "oci://registry.example/charts/podinfo": oci,
+            "https://github.com/stefanprodan/podinfo": git,
             "/etc/gitsync/gitsync.yaml": str(settings),
             ".cluster/kubeconfig": str(kubeconfig),
             "fd5c342": fleet.head[:7],
@@ -197,6 +231,16 @@ async def create_namespace(kubeconfig: Path, name: str) -> None:
         await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
 
 
+async def create_kustomization(kubeconfig: Path) -> None:
+    """``apps``, which names what the agent syncs anyway, and so is ready."""
+    spec = {"interval": "1h", "path": "./clusters/prod", "prune": True}
+    spec["sourceRef"] = {"kind": "GitRepository", "name": "flux-system"}
+    head = {"apiVersion": f"{KUSTOMIZE_GROUP}/v1", "kind": "Kustomization"}
+    async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
+        manifest = {**head, "metadata": {"name": "apps", "namespace": "flux-system"}, "spec": spec}
+        await cluster.create(manifest, manager="test")
+
+
 def failures(world: World, lines: dict[str, list[str]]) -> str:
     told = []
     for place, words in lines.items():
@@ -214,22 +258,31 @@ def chosen(*commands: str) -> dict[str, list[str]]:
     return {place: words for place, words in SHOWN.items() if words[0] in commands}
 
 
-def test_the_lines_about_what_is_synced(background: Background, fleet: Fleet, charts: str, tmp_path: Path) -> None:
+def test_the_lines_about_what_is_synced(
+    background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, tmp_path: Path
+) -> None:
     lines = {place: words for place, words in SHOWN.items() if words[0] not in (*APART, AGENT)}
     assert len(lines) > 30
     with sandbox(background, tmp_path) as kubeconfig:
-        world = World(fleet, charts, kubeconfig, tmp_path)
+        world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path)
         for commit in ("v1.2.0", "HEAD~1", "HEAD"):  # three revisions, to have one to go back to
             once = ["run", "--once", "--repo", str(fleet.path), "--path", "clusters/prod"]
             fine, said = world.run([*once, "--commit", git(fleet.path, "rev-parse", commit)])
             assert fine, said
         with agent(kubeconfig, tmp_path, f"--repo={fleet.path}", "--path=clusters/prod"):
+            background.run(create_namespace(kubeconfig, "flux-system"))
+            background.run(create_kustomization(kubeconfig))
+            for kind, url in (("oci", oci), ("git", podinfo)):
+                fine, said = world.run(["create", "source", kind, "podinfo", "--url", url, "--tag-semver", "6.x"])
+                assert fine, said
             assert failures(world, lines) == ""
 
 
-def test_the_lines_that_change_what_there_is(background: Background, fleet: Fleet, charts: str, tmp_path: Path) -> None:
+def test_the_lines_that_change_what_there_is(
+    background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, tmp_path: Path
+) -> None:
     with sandbox(background, tmp_path) as kubeconfig:
-        world = World(fleet, charts, kubeconfig, tmp_path)
+        world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path)
         with agent(kubeconfig, tmp_path):
             for words in (
                 ["create", "source", "helm", "podinfo", "--url", f"{charts}/podinfo"],
@@ -238,6 +291,8 @@ def test_the_lines_that_change_what_there_is(background: Background, fleet: Flee
             ):
                 fine, said = world.run(words)
                 assert fine, said
+            background.run(create_namespace(kubeconfig, "flux-system"))
+            background.run(create_kustomization(kubeconfig))
             assert failures(world, chosen("create")) == ""
             assert failures(world, chosen("delete")) == ""
         background.run(create_namespace(kubeconfig, "team-a"))
@@ -249,7 +304,7 @@ def test_the_lines_that_change_what_there_is(background: Background, fleet: Flee
 
 @pytest.mark.parametrize("place", chosen(AGENT), ids=str)
 def test_a_line_that_brings_its_own_agent(
-    place: str, background: Background, fleet: Fleet, charts: str, tmp_path: Path
+    place: str, background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, tmp_path: Path
 ) -> None:
     with sandbox(background, tmp_path) as kubeconfig:
-        assert failures(World(fleet, charts, kubeconfig, tmp_path), {place: SHOWN[place]}) == ""
+        assert failures(World(fleet, charts, oci, podinfo, kubeconfig, tmp_path), {place: SHOWN[place]}) == ""

@@ -1,4 +1,6 @@
-"""Fixtures of the end-to-end tests. They have a control plane of their own: an agent serves all of a cluster."""
+"""Fixtures of the end-to-end tests. Their control plane is theirs alone, for an agent serves all of a cluster, and it
+ends with them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import pytest
 from gitsync.charts.serve import ChartServer
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.fixtures import helm_on
 from tests.controlplane.plane import ControlPlane
 from tests.e2e import clearing
 from tests.e2e.background import Background
@@ -22,23 +25,21 @@ _numbers = itertools.count(1)
 NewAgent = Callable[..., AgentProcess]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     plane = ControlPlane(tmp_path_factory.mktemp("e2e-plane"), binaries.ensure_all())
     yield plane.start()
     plane.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubectl(control_plane: Cluster) -> Cli:
     return Cli(binaries.kubectl(), control_plane.kubeconfig)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def helm_cli(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    home = tmp_path_factory.mktemp("helm")
-    environment = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    return Cli(binaries.ensure(binaries.HELM), control_plane.kubeconfig, environment)
+    return helm_on(control_plane, tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session")

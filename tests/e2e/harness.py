@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.forked import Forked, run
 from tests.git.git_world import Repository
 
 GITSYNC = Path(sys.executable).with_name("gitsync")
@@ -85,20 +86,14 @@ class AgentProcess:
 
     def __post_init__(self) -> None:
         self._news = threading.Condition()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
         self._reader: threading.Thread | None = None
 
     def start(self, *more: str) -> AgentProcess:
         """Begin."""
         assert self._process is None
-        command = [str(GITSYNC), "run", *self._flags(), *self.arguments, *more]
-        self._process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self._environment(),
-        )
+        arguments = ["run", *self._flags(), *self.arguments, *more]
+        self._process = Forked(arguments, self._environment(), merged=True)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         return self
@@ -116,10 +111,10 @@ class AgentProcess:
         self._signal(signal.SIGKILL)
         self.wait()
 
-    def stop(self) -> int:
+    def stop(self, timeout: float = 120.0) -> int:
         """SIGTERM; the exit code."""
         self._signal(signal.SIGTERM)
-        return self.wait()
+        return self.wait(timeout)
 
     def wait(self, timeout: float = 120.0) -> int:
         """Wait for its end; the exit code."""
@@ -138,11 +133,17 @@ class AgentProcess:
 
     def told(self, *arguments: str) -> Any:
         """What another command of gitsync says of the same cluster, as JSON."""
-        command = [str(GITSYNC), *arguments, f"--kubeconfig={self.kubeconfig}"]
-        environment = self._environment()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(self.command(*arguments))
+
+    def command(self, *arguments: str) -> str:
+        """What another command of gitsync prints, which has to succeed on the same cluster."""
+        code, output, errors = self.ended(*arguments)
+        assert code == 0, errors
+        return output
+
+    def ended(self, *arguments: str) -> tuple[int, str, str]:
+        """How another command of gitsync ends: its exit code, standard output and standard error."""
+        return run([*arguments, f"--kubeconfig={self.kubeconfig}"], self._environment())
 
     @property
     def is_running(self) -> bool:
@@ -195,8 +196,7 @@ class AgentProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
+    def _read(self, process: Forked) -> None:
         with process.stdout:
             for text in process.stdout:
                 with self._news:

@@ -109,7 +109,7 @@ def test_a_dependency_that_does_not_exist_is_said_at_once_and_its_coming_is_noti
     missing = f"dependency '{namespace}/database' does not exist"
     assert agent.wait_for(missing, release=f"{namespace}/app").fields["level"] == "warning"
     until_reason(releases, namespace, "DependencyMissing", "app")
-    assert condition(releases.get(f"{namespace}/app"), "Ready")["message"] == missing
+    assert condition(releases.get(f"{namespace}/app"), "Ready")["message"].startswith(f"{missing}; add ")
 
     fleet.commit({"database.yaml": release(namespace, "database")}, "the database")
     until_ready(releases, namespace, "database", "app")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
+
 from gitsync.charts.serve import ChartServer
+from gitsync.cli import main
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import helm
 from tests.e2e.conftest import NewAgent
@@ -170,7 +173,7 @@ stringData: {{token: {hidden[1]}}}
 
 
 def test_the_journal_survives_a_restart_and_is_told_newest_first(
-    agent: AgentProcess, fleet: Fleet, namespace: str, sync_name: str
+    agent: AgentProcess, fleet: Fleet, namespace: str, sync_name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = fleet.commit({"a.yaml": config_map(namespace, "a"), "b.yaml": config_map(namespace, "b")}, "two")
     agent.start().wait_for("sync finished")
@@ -181,6 +184,15 @@ def test_the_journal_survives_a_restart_and_is_told_newest_first(
     third = fleet.commit({"c.yaml": config_map(namespace, "c")}, "after the restart")
     agent.wait_for("sync finished", commit=third[:7])
 
+    where = (f"--kubeconfig={agent.kubeconfig}", f"--name={sync_name}")
+    assert main(["log", "nope", *where]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"error: sync {sync_name} in namespace gitsync-system has recorded no commit nope\n"
+        "hint: it has 3 commits: gitsync log -n 3\n",
+    )
+    assert main(["log", first[:5], *where]) == 0
+    assert capsys.readouterr().out.startswith(f"commit {first[:7]} ")
     entries = agent.told("log", f"--name={sync_name}", "-o", "json")
     assert [entry["commit"] for entry in entries] == [third, second, first]
     assert [entry["result"] for entry in entries] == ["succeeded"] * 3

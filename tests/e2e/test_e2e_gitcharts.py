@@ -144,6 +144,8 @@ def test_a_release_that_no_commit_brought_follows_the_charts_of_the_commits_that
     agent.wait_for("release upgraded", release=f"{namespace}/by-hand")
     assert helm.history(helm_cli, namespace, "by-hand") == [(1, "superseded"), (2, "deployed")]
     assert containers(kubectl, namespace, "by-hand") == ["renamed"]
+    # There is no GitRepository that could be asked, and that is no reason to do nothing.
+    agent.command("reconcile", "helmrelease", "by-hand", "-n", namespace, "--with-source")
 
 
 def chart_yaml(name: str, more: str = "") -> str:

@@ -3,111 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
-
-#: A chart that holds what its values say: ConfigMaps and PersistentVolumeClaims by name.
-CHART = {
-    "charts/box/Chart.yaml": "apiVersion: v2\nname: box\nversion: 1.0.0\n",
-    "charts/box/templates/all.yaml": """\
-{{- range .Values.maps }}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: {{ . }}}
-data: {from: {{ $.Release.Name }}}
-{{- end }}
-{{- range .Values.claims }}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: {{ . }}}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
-{{- end }}
-""",
-}
-PLACES = ("git", "a", "b")
-
-
-@dataclass(frozen=True)
-class Moved:
-    """The object that moves, in a namespace."""
-
-    kind: str
-    namespace: str
-    name: str = "moves"
-
-    def plain(self) -> str:
-        """As a manifest in Git."""
-        metadata = f"metadata: {{name: {self.name}, namespace: {self.namespace}}}"
-        if self.kind == "configmap":
-            return f"apiVersion: v1\nkind: ConfigMap\n{metadata}\ndata: {{from: git}}\n"
-        spec = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}"
-        return f"apiVersion: v1\nkind: PersistentVolumeClaim\n{metadata}\n{spec}\n"
-
-    def live(self, kubectl: Cli) -> dict[str, str]:
-        """Its uid, what it says of its origin, and whose marks it has."""
-        found = json.loads(kubectl("get", self.kind, self.name, "-n", self.namespace, "-o", "json"))
-        metadata = found["metadata"]
-        annotations = metadata.get("annotations") or {}
-        assert "deletionTimestamp" not in metadata
-        return {
-            "uid": metadata["uid"],
-            "from": (found.get("data") or {}).get("from", ""),
-            "release": annotations.get("meta.helm.sh/release-name", ""),
-            "sync": (metadata.get("labels") or {}).get("gitsync.dev/sync", ""),
-        }
-
-
-def box(namespace: str, name: str, holds: Sequence[Moved] = (), needs: str = "", release_name: str = "") -> str:
-    """A HelmRelease of the chart, in the synced repository itself."""
-    maps = [f"{name}-own", *(item.name for item in holds if item.kind == "configmap")]
-    claims = [item.name for item in holds if item.kind != "configmap"]
-    more = f"  dependsOn: [{{name: {needs}}}]\n" if needs else ""
-    more += f"  releaseName: {release_name}\n" if release_name else ""
-    return f"""\
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  interval: 1h
-  timeout: 1m
-{more}  chart: {{spec: {{chart: ./charts/box, sourceRef: {{kind: GitRepository, name: flux-system}}}}}}
-  values: {json.dumps({"maps": maps, "claims": claims})}
-"""
-
-
-def fleet_files(moved: Sequence[Moved], place: str, namespace: str, first: str) -> dict[str, str | None]:
-    """The repository with the objects at a place; of the releases, ``first`` acts before the other."""
-    files: dict[str, str | None] = {}
-    for name, other in (("a", "b"), ("b", "a")):
-        holds = moved if place == name else ()
-        files[f"fleet/{name}.yaml"] = box(namespace, name, holds, needs=other if first == other else "")
-    for item in moved:
-        files[f"fleet/{item.kind}.yaml"] = item.plain() if place == "git" else "# elsewhere\n"
-    return files
-
-
-def both(namespace: str) -> tuple[Moved, Moved]:
-    return Moved("configmap", namespace), Moved("persistentvolumeclaim", namespace)
+from tests.e2e.moving import CHART, PLACES, both, box, finished, fleet_files
 
 
 @pytest.fixture
 def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=fleet")
-
-
-def finished(agent: AgentProcess, commit: str) -> None:
-    agent.until(
-        lambda line: line.msg.startswith("sync finished") and line.fields.get("commit") == commit[:7], "sync finished"
-    )
 
 
 @pytest.mark.parametrize("first", ["", "a", "b"])
@@ -222,7 +129,7 @@ def test_two_releases_that_want_an_object_for_good_do_not_fight_over_it(
     finished(agent, fleet.commit({"fleet/b.yaml": box(namespace, "b", [moved])}, "in b, too"))
 
     status = kubectl("get", "helmrelease", "b", "-n", namespace, "-o", "jsonpath={.status.conditions}")
-    assert f"ConfigMap/{namespace}/moves is already managed by HelmRelease {namespace}/a" in status
+    assert f"ConfigMap/{namespace}/moves is already managed by HelmRelease/{namespace}/a" in status
     assert moved.live(kubectl)["release"] == "a"
     after = agent.count
     fleet.commit({"fleet/a.yaml": box(namespace, "a")}, "a lets go")

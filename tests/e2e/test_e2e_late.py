@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 from gitsync.api.identity import Manifest
 from gitsync.charts.serve import ChartServer
@@ -13,6 +13,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map, release, repository
 from tests.e2e.watching import Watch, condition, is_ready
+from tests.until import ask_until
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
@@ -81,10 +82,7 @@ def test_an_object_whose_webhook_does_not_serve_yet_holds_nothing_else_up(
     )
     fleet.commit({"held.yaml": service, "free.yaml": config_map(namespace, "free")}, "two objects")
     try:
-        deadline = time.monotonic() + 60
-        while not _asked(control_plane, namespace):
-            assert time.monotonic() < deadline, "the webhook is never asked"
-            time.sleep(0.1)
+        ask_until(partial(_asked, control_plane, namespace), bool, "the webhook is asked")
         first = new_agent(fleet, "--name=late", "--once").start()
         assert first.wait() == 1
     finally:

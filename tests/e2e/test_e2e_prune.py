@@ -118,7 +118,7 @@ def test_an_object_of_another_sync_is_neither_applied_nor_pruned(
     ours = new_agent(fleet, "--name=ours", "--once").start()
     assert ours.wait() == 1
     failed = ours.wait_for("object failed", object=f"ConfigMap/{namespace}/shared")
-    assert "belongs to sync 'theirs'" in failed.fields["error"]
+    assert "belongs to sync 'gitsync-system/theirs'" in failed.fields["error"]
     assert failed.fields["origin"].startswith("shared.yaml:1")
 
     fleet.commit({"shared.yaml": None}, "not ours")
@@ -177,3 +177,19 @@ def test_a_release_goes_before_the_chart_repository_and_the_namespace_that_it_ne
     assert len(agent.said("release uninstalled")) == 1
     assert deleted == [f"HelmRelease/{inside}/app", f"HelmRepository/{inside}/charts", f"Namespace/{inside}"]
     assert not is_there(kubectl, "namespace", inside)
+
+
+def test_a_namespace_stays_with_an_object_that_is_not_to_be_pruned(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    inside = f"{namespace}-inside"
+    stays = config_map(inside, "stays", annotations="{gitsync.dev/prune: disabled}")
+    files = {"ns.yaml": f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {inside}}}\n", "stays.yaml": stays}
+    fleet.commit({**files, "other.yaml": config_map(namespace, "other")}, "all")
+    agent.start().wait_for("sync finished", commit=fleet.head[:7])
+    fleet.commit({"ns.yaml": "# gone\n", "stays.yaml": "# gone\n"}, "both leave")
+    kept = agent.wait_for("object kept", object=f"Namespace/{inside}")
+    assert f"ConfigMap/{inside}/stays" in kept.fields["why"]
+    agent.wait_for("sync finished", commit=fleet.head[:7])
+    assert "deletionTimestamp" not in kubectl("get", "configmap", "stays", "-n", inside, "-o", "json")
+    kubectl("delete", "namespace", inside, "--wait=false")

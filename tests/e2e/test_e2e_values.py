@@ -7,6 +7,7 @@ import json
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli
 from tests.e2e import helm
+from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import release, repository
 from tests.e2e.watching import Watch, is_ready
@@ -46,11 +47,33 @@ def test_a_commit_to_the_values_alone_upgrades_and_one_to_both_upgrades_once(
     assert message(kubectl, namespace) == "one"
 
     fleet.commit({"values.yaml": values(namespace, "two")}, "other values")
-    agent.wait_for("release upgraded", release=f"{namespace}/app")
+    agent.wait_for("sync finished", commit=fleet.head[:7])
+    agent.wait_for("release upgraded", release=f"{namespace}/app", commit=fleet.head[:7])
     assert message(kubectl, namespace) == "two"
+    assert f"commit {fleet.head[:7]}" in helm_cli("history", "app", "-n", namespace)
 
     both = {"values.yaml": values(namespace, "three"), "app.yaml": referring(namespace, "registry.example/app:2.0")}
     fleet.commit(both, "values and image")
     agent.wait_for("sync finished", commit=fleet.head[:7])
     assert message(kubectl, namespace) == "three"
     assert helm.history(helm_cli, namespace, "app") == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+
+
+def test_a_commit_whose_values_make_a_release_fail_is_the_one_that_failed(
+    new_agent: NewAgent, fleet: Fleet, charts: ChartServer, namespace: str
+) -> None:
+    app = release(namespace, "app", timeout="2s") + "  valuesFrom: [{kind: ConfigMap, name: values}]\n"
+    good = values(namespace, "one")
+    bad = good.replace('"message: one"', '"image: registry.example/app:nonexistent"')
+    fleet.commit(
+        {"charts.yaml": repository(namespace, charts.url), "app.yaml": app, "values.yaml": good}, "all is well"
+    )
+    assert new_agent(fleet, "--once").start().wait() == 0
+
+    fleet.commit({"values.yaml": bad}, "a bad image")
+    agent = new_agent(fleet, "--once").start()
+    assert agent.wait() == 1
+    failed = agent.wait_for("sync finished with failures", commit=fleet.head[:7])
+    assert failed.fields["failed"] == 1
+    fleet.commit({"values.yaml": good}, "the good image")
+    assert new_agent(fleet, "--once").start().wait() == 0

@@ -227,3 +227,47 @@ metadata: {{name: {namespace}-new}}
     assert is_there(kubectl, f"gadgets.{group}", "one", "-n", namespace)
     assert is_there(kubectl, "configmap", "inside", "-n", f"{namespace}-new")
     control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}-new")
+
+
+def test_a_helmrelease_in_a_namespace_that_nobody_brings_fails_once_the_others_have_settled(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    nowhere = f"{namespace}-nowhere"
+    behind = box(namespace, "behind", "").replace(
+        "interval", f"dependsOn: [{{name: lost, namespace: {nowhere}}}]\n  interval"
+    )
+    files = {"fleet/lost.yaml": box(nowhere, "lost", ""), "fleet/fine.yaml": box(namespace, "fine", "")}
+    fleet.commit({**CHART, **files, "fleet/behind.yaml": behind}, "one is lost")
+    agent = new_agent(fleet, "--path=fleet", "--once").start()
+
+    assert agent.wait() == 1
+    failed = agent.wait_for("object failed", object=f"HelmRelease/{nowhere}/lost")
+    assert f'namespaces "{nowhere}" not found' in failed.fields["error"]
+    finished = agent.wait_for("sync finished with failures").fields
+    assert (finished["failed"], finished["waiting"]) == (1, 1)
+
+
+def database(namespace: str, image: str) -> str:
+    """A StatefulSet of one pod, as plain manifest."""
+    return f"""\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: db, namespace: {namespace}}}
+spec:
+  serviceName: db
+  selector: {{matchLabels: {{app: db}}}}
+  template:
+    metadata: {{labels: {{app: db}}}}
+    spec: {{containers: [{{name: db, image: "{image}"}}]}}
+"""
+
+
+def test_the_fix_of_a_plain_stateful_set_reaches_it_although_its_broken_pod_is_in_the_way(
+    agent: AgentProcess, fleet: Fleet, namespace: str
+) -> None:
+    fleet.commit({"fleet/db.yaml": database(namespace, "db:nonexistent")}, "a typo")
+    agent.start().until(lambda line: line.msg == "waiting" and "ImagePullBackOff" in line.fields["for"], "waiting")
+    fixed = fleet.commit({"fleet/db.yaml": database(namespace, "db:1")}, "the typo is corrected")
+    agent.wait_for("deleting a pod that blocks the update", object=f"Pod/{namespace}/db-0")
+    done = agent.wait_for("sync finished", commit=fixed[:7])
+    assert done.fields["failed"] == 0

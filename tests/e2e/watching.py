@@ -23,6 +23,9 @@ Now = Mapping[str, Manifest]
 
 HELM_RELEASES = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases"
 HELM_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/helmrepositories"
+OCI_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/ocirepositories"
+GIT_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories"
+KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 STATEFUL_SETS = "/apis/apps/v1/statefulsets"
 

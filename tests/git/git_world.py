@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime
+import ipaddress
 import os
 import ssl
 import subprocess
@@ -13,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 IDENTITY = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -81,8 +86,9 @@ class HttpGit:
     status: int = 0
     #: Send whoever is let in to the same path below this URL.
     redirect: str = ""
-    #: Hold every answer back until this is set.
+    #: Hold every answer back until this is set, or those below a path.
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    held: str = "/"
     seen: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -91,7 +97,8 @@ class HttpGit:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         authorization = request.headers.get("Authorization", "")
         self.seen.append((request.method, request.path_qs, authorization))
-        await self.gate.wait()
+        if request.path.startswith(self.held):
+            await self.gate.wait()
         if self.status:
             return web.Response(status=self.status, text="remote: told to\n")
         if self.accepted is not None and authorization not in self.accepted:
@@ -120,6 +127,35 @@ class HttpGit:
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         status = int(headers.pop("Status", "200 OK").split()[0])
         return web.Response(status=status, body=body, headers=headers)
+
+
+def authority(directory: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server context with a certificate of its own making, and the file that vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "git.example")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / "ca with blank.crt"
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    whole = directory / "server.pem"
+    whole.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + file.read_bytes()
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(whole)
+    return context, file
 
 
 def basic(username: str, password: str) -> str:

@@ -111,7 +111,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 async def test_damage_met_while_reading_is_mended(
     mirror: Mirror, damage: Callable[[Path], object], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gitsync.git.store.FEW", few)
+    monkeypatch.setattr("gitsync.git.barerepository.FEW", few)
     commit = await mirror.fetch(await mirror.head())
     tree = await mirror.artifact(commit.id)
     entries = await tree.entries()
@@ -269,7 +269,7 @@ async def test_a_mirror_held_by_another_process_is_waited_for_and_then_named(
         with pytest.raises(GitUnavailable, match="another gitsync holds the mirror"):
             await mirror.fetch(head)
         waiting = asyncio.create_task(mirror.fetch(head))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # time in which it finds the lock taken
     assert (await waiting).id == head
     await mirror.close()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable
+from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable, StateUnwritable
 from gitsync.git import GitCredentials, GitSource
-from gitsync.git.failures import Damaged, Unadvertised, clean, remote_failure
+from gitsync.git.failures import Damaged, Unadvertised, clean, local_failure, remote_failure
 
 URL = "https://git.example/tls/connection.git"
 SOURCE = GitSource(URL, credentials=GitCredentials("ada", "p@ss/word", "t0ken"))
@@ -44,7 +46,11 @@ FAILURES: list[tuple[str, type[GitsyncError], str]] = [
     ("fatal: couldn't find remote ref refs/heads/x", GitRefMissing, "does not have it"),
     (f"fatal: remote error: upload-pack: not our ref {'1' * 40}", GitRefMissing, "does not have it"),
     ("fatal: transport 'file' not allowed", GitRefused, "leads to a transport that is not allowed"),
-    ("error: file write error: No space left on device\nfatal: unable to write", GitUnavailable, "no room for the git"),
+    (
+        "error: file write error: No space left on device\nfatal: unable to write",
+        StateUnwritable,
+        "mirror cannot be written",
+    ),
 ]
 
 
@@ -83,6 +89,15 @@ def test_not_the_remotes_fault(stderr: str) -> None:
 )
 def test_a_server_that_gives_out_tips_only(stderr: str) -> None:
     assert isinstance(remote_failure(SOURCE, stderr), Unadvertised)
+
+
+def test_a_mirror_that_cannot_be_written_is_not_a_damaged_one() -> None:
+    path = Path("/var/lib/gitsync/git/fleet.git")
+    full = local_failure("init", path, "error: unable to write symref for HEAD: No space left on device")
+    assert isinstance(full, StateUnwritable)
+    assert str(path) in full.message
+    assert "make room" in full.hint
+    assert isinstance(local_failure("ls-tree", path, "fatal: not a tree object"), Damaged)
 
 
 def test_no_secret_and_no_control_character_gets_through() -> None:

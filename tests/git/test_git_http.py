@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -12,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
-from gitsync.git import GitCredentials, GitSource, Mirror
-from tests.git.git_world import HttpGit, Repository, basic, command_lines, http_git, silent_port
+from gitsync.git import GitCredentials, GitSource, GitTexts, Mirror
+from tests.git.git_world import HttpGit, Repository, authority, basic, command_lines, http_git, silent_port
 from tests.until import until
 
 PASSWORD = "p@ss/w:rd 'quoted' $(id) ü%41"
@@ -341,35 +336,6 @@ async def test_a_far_commit_is_found_in_the_whole_history(
     assert await synced(reader(f"{server.url}/fleet", commit=old)) == {"a": b"1"}
 
 
-def authority(directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server context with a certificate of its own making, and the file that vouches for it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "git.example")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    file = directory / "ca with blank.crt"
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    whole = directory / "server.pem"
-    whole.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + file.read_bytes()
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(whole)
-    return context, file
-
-
 async def test_https_with_a_private_authority(
     origin: Repository, reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,3 +356,47 @@ async def test_https_with_a_private_authority(
             with pytest.raises(GitUnavailable):
                 await reader(url, credentials=GitCredentials(token="t0ken", ca_file=ca_file)).head()
             assert plain.seen == []  # nothing is sent unencrypted that was to be encrypted
+
+
+async def test_a_bearer_token_that_is_one_is_never_sent_as_a_password(
+    origin: Repository, server: HttpGit, reader: Reader
+) -> None:
+    origin.commit({"a": "1"})
+    server.accepted, server.challenge = {basic("git", "t0ken")}, "Bearer"
+    with pytest.raises(GitAuthRefused):
+        await reader(f"{server.url}/fleet", credentials=GitCredentials(token="t0ken", bearer=True)).head()
+    assert {authorization for _, _, authorization in server.seen} == {"Bearer t0ken"}
+
+
+async def test_a_proxy_is_asked_with_its_login(origin: Repository, server: HttpGit, reader: Reader) -> None:
+    origin.commit({"a": "1"})
+    host = server.url.removeprefix("http://")
+    credentials = GitCredentials(proxy=f"http://me:pr0xy-pw@{host}")  # a server can be its own proxy
+    assert await synced(reader("http://no-such-host.invalid/fleet", credentials=credentials)) == {"a": b"1"}
+    assert "pr0xy-pw" not in repr(credentials)
+    with pytest.raises(GitUnavailable) as caught:
+        await reader(
+            "http://no-such-host.invalid/x", credentials=GitCredentials(proxy="http://me:pr0xy-pw@[::1]:1")
+        ).head()
+    assert "pr0xy-pw" not in str(caught.value)
+
+
+async def test_a_clients_certificate_out_of_texts_is_shown_and_leaves_no_file(
+    origin: Repository, reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    origin.commit({"a": "1"})
+    context, ca_file = authority(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca_file)
+    whole = (tmp_path / "server.pem").read_text()
+    key, _, certificate = whole.partition("-----BEGIN CERTIFICATE-----")
+    texts = GitTexts(ca_file.read_text(), "-----BEGIN CERTIFICATE-----" + certificate, key)
+    async with http_git(origin.path.parent, context) as server:
+        url = f"{server.url}/fleet"
+        assert await synced(reader(url, credentials=GitCredentials(texts=texts))) == {"a": b"1"}
+        with pytest.raises(GitUnavailable):
+            await reader(url, credentials=GitCredentials(texts=GitTexts(ca=texts.ca))).head()
+    assert list(scratch.iterdir()) == []

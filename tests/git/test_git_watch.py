@@ -37,7 +37,7 @@ class Listener:
         """Nothing more is to come of what has happened so far."""
         while True:
             self.count = 0
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.3)  # that there is nothing more has no event
             if not self.count:
                 return
 
@@ -117,7 +117,7 @@ async def test_work_that_moves_no_branch_is_not_heard_of(repository: Repository)
         repository.git("add", "b")
         repository.git("hash-object", "-w", "--stdin", stdin=b"an object")
         repository.git("update-ref", "refs/remotes/upstream/main", other)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.4)  # time in which it could be heard of
         assert watch.count == 0
 
 
@@ -125,7 +125,7 @@ async def test_a_repository_that_is_made_later_or_anew_is_waited_for(tmp_path: P
     path = tmp_path / "later"
     listener = Listener(path)
     listening = asyncio.create_task(listener.listen())
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # time in which it could take something for a repository
     assert listener.count == 0
     Repository.make(path).commit({"a": "1"})
     await listener.hears()

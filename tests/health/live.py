@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 
 from gitsync.api.identity import Manifest
 from gitsync.health import Health, assess, pods_of
 from tests.controlplane.cluster import Cli
+from tests.until import ask_until
 
 WORKLOADS = """
 apiVersion: apps/v1
@@ -81,13 +81,7 @@ def look(kubectl: Cli, namespace: str) -> dict[str, Health]:
 
 
 def until(seen: Callable[[], dict[str, Health]], name: str, status: str) -> dict[str, Health]:
-    deadline = time.monotonic() + 60
-    while True:
-        found = seen()
-        if name in found and found[name].status == status:
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
+    return ask_until(seen, lambda found: name in found and found[name].status == status, f"{name} is {status}")
 
 
 def history(kubectl: Cli, path: str, version: str) -> list[Manifest]:

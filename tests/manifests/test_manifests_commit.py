@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gitsync.api.identity import Origin
+from gitsync.manifests import reader, select
 from gitsync.manifests.ignore import IgnoreRules
 from tests.manifests.commits import Repository, config_map, errors, names
 
@@ -140,10 +141,7 @@ async def test_a_directory_for_kustomize_is_held_as_a_whole(name: str) -> None:
     )
     desired = await repository.desired()
     assert names(desired) == ["a"]
-    assert [error.origin for error in desired.errors] == [Origin(f"apps/shop/{name}")]
-    assert "not built yet" in errors(desired)[0]
-    assert "kubectl kustomize" in desired.errors[0].hint
-    assert ".sourceignore" not in desired.errors[0].hint, "it would apply patches as objects"
+    assert (desired.kustomized, desired.errors) == (("apps/shop",), ())
     assert desired.bad_paths == {path for path in repository.files if path.startswith("apps/shop")}
     assert (await repository.desired(root="apps/shop/base")).objects == {}
 
@@ -281,3 +279,23 @@ async def test_a_repository_that_is_too_large_is_refused_without_being_read() ->
     assert (desired.objects, desired.files, repository.asked()) == ({}, 0, [])
     assert errors(desired)[0].startswith(".: the manifests are 68 MiB in all, over the limit of 64 MiB; none is read")
     assert len(desired.bad_paths) == 10
+
+
+async def test_too_many_manifests_are_refused_without_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(select, "MAX_FILES", 3)
+    repository = Repository({f"{number}.yaml": config_map(f"m-{number}") for number in range(4)})
+    desired = await repository.desired()
+    assert (desired.objects, repository.asked()) == ({}, [])
+    assert errors(desired)[0].startswith(".: there are 4 manifests, over the limit of 3; none is read")
+    assert len(desired.bad_paths) == 5
+
+
+async def test_too_many_objects_are_refused_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MAX_OBJECTS", 100)
+    many = "---\n".join(config_map(f"m-{number}") for number in range(60))
+    desired = await Repository({"a.yaml": many, "b.yaml": config_map("b")}).desired()
+    assert len(desired.objects) == 61
+    more = Repository({"a.yaml": many, "b.yaml": many.replace("m-", "n-"), "c.yaml": config_map("c")})
+    desired = await more.desired()
+    assert (desired.objects, len(desired.bad_paths)) == ({}, 4)
+    assert errors(desired)[0].startswith(".: there are more than 100 objects, which is the limit; none is read")

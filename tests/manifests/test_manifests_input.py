@@ -187,7 +187,7 @@ def test_a_file_of_exported_objects_is_warned_of_a_hundred_times_and_read_in_tim
     assert (content.warnings[-1].origin, content.warnings[-1].key) == (Origin("fleet/all.yaml"), None)
 
 
-ENCRYPTED = "encrypted with SOPS, which gitsync cannot decrypt yet"
+ENCRYPTED = "encrypted with SOPS, and nothing decrypts it here"
 SECRET = """\
 apiVersion: v1
 kind: Secret
@@ -252,8 +252,8 @@ def test_a_sops_field_elsewhere_means_nothing() -> None:
 
 def variable(name: str, field: str) -> str:
     return (
-        f"{field}: `${{{name}}}` is a variable of Flux's postBuild substitution, which gitsync does not do yet"
-        " (write the value itself)"
+        f"{field}: `${{{name}}}` is a variable of Flux's postBuild substitution, which nothing here replaces"
+        " (write the value itself, or give the Kustomization a postBuild)"
     )
 
 

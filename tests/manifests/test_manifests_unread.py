@@ -162,7 +162,8 @@ async def test_a_kustomization_that_is_a_link_to_nowhere_still_holds_its_directo
     repository.unreadable = {f"apps/{name}": LEADS_OUT}
     desired = await repository.desired()
     assert names(desired) == []
-    assert [error.origin for error in desired.errors] == [Origin(f"apps/{name}")]
+    assert desired.kustomized == ("apps",)
+    assert "apps/patch.yaml" in desired.bad_paths
 
 
 async def test_a_chart_whose_chart_file_is_a_link_to_nowhere_is_still_no_manifests() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.controlplane.world import has_service_account
 from tests.parity.ahead import NewWorld
 from tests.parity.serving import Serving
 from tests.parity.world import HELM_RELEASES, World, archives
+from tests.until import ask_until
 
 
 @pytest.fixture(scope="package")
@@ -41,7 +42,7 @@ def serving(
         _remove_all(control_plane)
     defects = [line for line in running.lines if "a defect in" in line["event"]]
     if defects:
-        pytest.fail("\n".join(f"{line['key']}: {line['exception']}" for line in defects[:3]), pytrace=False)
+        pytest.fail("\n".join(f"{line['task']}: {line.get('exc_info')!r}" for line in defects[:3]), pytrace=False)
 
 
 @pytest.fixture(scope="package")
@@ -92,14 +93,16 @@ def _add_repository(cluster: Cluster, namespace: str, url: str) -> None:
 
 def _remove_all(cluster: Cluster) -> None:
     """Nothing with a finalizer may outlive the agent, or its namespace could never go."""
-    deadline = time.monotonic() + 120
-    while left := cluster.request("GET", f"{HELM_RELEASES}/helmreleases")["items"]:
-        assert time.monotonic() < deadline, [(item["metadata"], item.get("status")) for item in left]
-        for item in left:
+
+    def left() -> list[tuple[Any, Any]]:
+        found = cluster.request("GET", f"{HELM_RELEASES}/helmreleases")["items"]
+        for item in found:
             metadata = item["metadata"]
             if "deletionTimestamp" not in metadata:
                 _delete(cluster, f"{HELM_RELEASES}/namespaces/{metadata['namespace']}/helmreleases/{metadata['name']}")
-        time.sleep(0.1)
+        return [(item["metadata"], item.get("status")) for item in found]
+
+    ask_until(left, lambda found: not found, "no HelmRelease is left", 120)
 
 
 def _delete(cluster: Cluster, path: str) -> None:

@@ -10,11 +10,11 @@ import base64
 import gzip
 import json
 import re
-import time
 from typing import Any
 
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.errors import ApiError
+from tests.until import ask_until
 
 Normal = dict[str, Any]
 
@@ -60,17 +60,19 @@ def objects(cluster: Cluster, namespace: str) -> dict[str, Normal]:
 
 
 def _list(cluster: Cluster, path: str) -> list[dict[str, Any]]:
-    try:
-        answer = cluster.request("GET", path)
-    except ApiError as error:
-        if error.status == 404:  # a kind that no chart has brought yet
-            return []
-        if error.status == 429:  # a CRD that has just changed
-            time.sleep(0.2)
-            return _list(cluster, path)
-        raise
-    kind = answer["kind"].removesuffix("List")
-    return [{**item, "kind": kind} for item in answer["items"]]
+    def ask() -> list[dict[str, Any]] | None:
+        try:
+            answer = cluster.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:  # a kind that no chart has brought yet
+                return []
+            if error.status == 429:  # a CRD that has just changed
+                return None
+            raise
+        kind = answer["kind"].removesuffix("List")
+        return [{**item, "kind": kind} for item in answer["items"]]
+
+    return ask_until(ask, lambda found: found is not None, f"{path} is served") or []
 
 
 def normal(manifest: dict[str, Any], namespace: str) -> Normal:

@@ -39,8 +39,14 @@ def conditions(world: World) -> dict[str, dict[str, Any]]:
 
 
 def lines(world: World, event: str) -> list[Mapping[str, Any]]:
-    """gitsync's log lines of an event, about this world's release."""
+    """gitsync's log lines of an event so far, about this world's release."""
     return [line for line in world.serving.lines if line["event"] == event and world.ours in str(line["release"])]
+
+
+def logged(world: World, event: str, count: int = 1) -> list[Mapping[str, Any]]:
+    """The same, once there are so many: a line may come after the status that it is about."""
+    world.until(lambda: len(lines(world, event)) >= count, f"gitsync has said {event!r} {count} times")
+    return lines(world, event)
 
 
 def events(world: World, kind: str = "HelmRelease") -> list[dict[str, Any]]:

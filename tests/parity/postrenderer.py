@@ -6,7 +6,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from gitsync.charts.kustomize import find_kubectl
+from gitsync.kustomize import find_kubectl
 from tests.controlplane.cluster import Cli
 
 _PLUGIN = """\

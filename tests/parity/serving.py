@@ -11,12 +11,14 @@ from typing import Any
 
 import structlog
 
-from gitsync.agent.crds import ensure_crds
+from gitsync.agent.ownkinds import ensure_crds
 from gitsync.charts.serve import ChartServer
 from gitsync.cluster import Cluster
 from gitsync.release.controller import Releases
+from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.sources.artifacts import Artifacts
+from gitsync.sources.controller import Sources
 from gitsync.sources.helm import ChartRepositories
 from tests.e2e.background import Background
 
@@ -72,7 +74,10 @@ class Serving:
             schedule = Schedule()
             schedule.start()
             stack.callback(schedule.stop)
-            releases = Releases(cluster, charts, Artifacts(), schedule, holder="gitsync/parity", concurrency=8)
+            events = await stack.enter_async_context(EventRecorder(cluster, "gitsync/parity").running())
+            sources = Sources(cluster, charts, Artifacts(), events, schedule)
+            releases = Releases(cluster, sources, events, schedule, holder="gitsync/parity", concurrency=8)
+            await stack.enter_async_context(sources.serving())
             await stack.enter_async_context(releases.serving())
             started.set_result(None)
             await self._stop.wait()

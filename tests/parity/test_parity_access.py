@@ -17,7 +17,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
 from tests.controlplane.plane import ControlPlane
 from tests.parity import live
-from tests.parity.looking import lines, set_text, with_repository
+from tests.parity.looking import lines, logged, set_text, with_repository
 from tests.parity.world import World
 
 CORE = "/api/v1"
@@ -139,7 +139,7 @@ def test_drift_is_put_back_by_the_service_account_and_one_that_is_gone_holds_not
 
     world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/serviceaccounts/{ACCOUNT}")
     world.remove()()
-    (line,) = lines(world, "release is let go without being uninstalled")
+    (line,) = logged(world, "release is let go without being uninstalled")
     assert line["why"] == f"ServiceAccount {world.ours}/{ACCOUNT} does not exist"
     assert exists(world.cluster, f"{CORE}/namespaces/{world.ours}/configmaps/demo-settings")
 
@@ -296,13 +296,13 @@ def test_a_kubeconfig_that_goes_with_its_namespace_does_not_keep_the_release(wor
     world.deploy("raw", {"objects": []}, kubeConfig={"secretRef": {"name": "remote"}})
     settled(world, "RESTClientError", "does not exist")
     world.remove()()
-    assert lines(world, "release is let go without being uninstalled")
+    assert logged(world, "release is let go without being uninstalled")
 
     kubeconfigs.with_user(**{"auth-provider": {"name": "oidc"}})
     world.deploy("raw", {"objects": []}, kubeConfig={"secretRef": {"name": "remote"}})
     settled(world, "RESTClientError", "user.auth-provider is refused")
     world.remove()()
-    assert len(lines(world, "release is let go without being uninstalled")) == 2
+    assert len(logged(world, "release is let go without being uninstalled", count=2)) == 2
 
 
 def test_a_namespace_goes_with_releases_account_and_kubeconfig(world: World, remote: Cluster, kubectl: Cli) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.parity.looking import conditions, data, lines
+from tests.parity.looking import conditions, data, logged
 from tests.parity.world import World
 
 
@@ -25,7 +25,7 @@ def test_the_second_is_refused_and_its_end_harms_nobody(world: World) -> None:
     two.remove()()
     assert data(world)["text"] == "one"
     assert world.revisions() == [(1, "deployed")]
-    assert [str(line["other"]) for line in lines(world, "release is left to another HelmRelease")] == [
+    assert [str(line["other"]) for line in logged(world, "release is left to another HelmRelease")] == [
         f"HelmRelease/{world.ours}/one"
     ]
 
@@ -46,6 +46,7 @@ def test_a_helm_release_that_is_renamed_takes_its_release_along(world: World) ->
     assert world.object("/api/v1", "configmaps", "demo-settings") == before
     assert world.revisions() == [(1, "deployed")], "taken over as it is"
     assert [item["version"] for item in status["history"]] == [1]
+    assert len(logged(two, "release is ready again")) == 1
 
 
 def test_one_that_lets_go_by_another_name_leaves_the_release_to_who_waits_for_it(world: World) -> None:

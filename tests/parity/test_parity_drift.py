@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
-from tests.parity.looking import CORE, change, data, events, lines, reasons, set_text
+from tests.parity.looking import CORE, change, data, events, lines, logged, reasons, set_text
 from tests.parity.world import World
 
 
@@ -24,7 +23,7 @@ def test_a_change_is_put_back_at_once(world: World) -> None:
     world.until(lambda: data(world) == wanted, "it is put back", lambda: json.dumps(data(world)))
 
     world.until(lambda: reasons(world)[-1] == "DriftCorrected", "it is told", lambda: str(reasons(world)))
-    (line,) = lines(world, "drift corrected")
+    (line,) = logged(world, "drift corrected")
     assert f"ConfigMap/{world.ours}/demo-settings (data.text" in line["objects"]
     assert "private" not in str(line) + str(events(world)), "values are nobody's business"
     assert world.revisions() == [(1, "deployed")], "correcting is no new revision"
@@ -35,8 +34,7 @@ def test_a_deleted_object_comes_back(world: World) -> None:
     world.cluster.request("DELETE", f"{CORE}/namespaces/{world.ours}/configmaps/demo-settings")
 
     world.until(lambda: data(world) == wanted, "it is back")
-    world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
-    assert f"ConfigMap/{world.ours}/demo-settings (deleted)" in lines(world, "drift corrected")[0]["objects"]
+    assert f"ConfigMap/{world.ours}/demo-settings (deleted)" in logged(world, "drift corrected")[0]["objects"]
 
 
 def test_a_warning_changes_nothing_and_goes_with_the_drift(world: World) -> None:
@@ -78,18 +76,19 @@ def test_an_object_may_opt_out(world: World) -> None:
         manifest["data"]["text"] = "by hand"
 
     change(world, edit)
-    time.sleep(1)
+    world.look()
     assert data(world)["text"] == "by hand"
 
 
 def test_what_others_add_is_no_drift_and_nothing_is_written(world: World) -> None:
     drifting(world, "enabled")
-    version = world.helm_release()["metadata"]["resourceVersion"]
+    before = world.look()
     change(world, lambda manifest: manifest["data"].update(more="by hand"))
-    time.sleep(1)
 
+    after = world.look()
     assert data(world)["more"] == "by hand"
-    assert world.helm_release()["metadata"]["resourceVersion"] == version
+    assert before.pop("lastHandledReconcileAt") != after.pop("lastHandledReconcileAt")
+    assert after == before
     assert not lines(world, "drift corrected")
 
 
@@ -101,10 +100,10 @@ def test_a_fight_is_reported_once_and_given_up(world: World) -> None:
     for number in range(2):
         set_text(world, f"once more {number}")
         world.until(lambda: bool(lines(world, "drift comes back")), "it is reported")
-    time.sleep(0.5)
+    world.look()
 
     assert data(world)["text"] == "once more 1"
-    (line,) = lines(world, "drift comes back")
+    (line,) = logged(world, "drift comes back")
     assert "data.text" in line["object"]
     world.until(lambda: reasons(world)[-1] == "DriftDetected", "it is told", lambda: str(reasons(world)))
 
@@ -115,7 +114,7 @@ def test_an_upgrade_is_no_drift(world: World) -> None:
     world.ready()
     wanted = data(world)
     assert wanted["text"] == "after"
-    time.sleep(0.5)
+    world.look()
     assert not lines(world, "drift corrected")
 
     set_text(world, "by hand")
@@ -127,7 +126,7 @@ def test_without_the_mode_nobody_looks(world: World) -> None:
     set_text(world, "by hand")
     world.patch_spec(interval="2h")
     world.ready()
-    time.sleep(0.5)
+    world.look()
 
     assert data(world)["text"] == "by hand"
 
@@ -156,8 +155,7 @@ def test_a_crd_of_the_chart_is_put_back_where_upgrades_would_replace_it(world: W
 
     unsize()
     world.until(sized, "it is put back")
-    world.until(lambda: bool(lines(world, "drift corrected")), "it is logged")
-    assert "CustomResourceDefinition/widgets.charts.example (spec." in lines(world, "drift corrected")[0]["objects"]
+    assert "CustomResourceDefinition/widgets.charts.example (spec." in logged(world, "drift corrected")[0]["objects"]
 
     before = uid()
     world.cluster.request("DELETE", place)  # and with it every object of its kind

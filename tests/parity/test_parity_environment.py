@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.controlplane.errors import ApiError
-from tests.parity.looking import ROLLBACK, conditions, lines
+from tests.parity.looking import ROLLBACK, conditions, logged
 from tests.parity.world import Status, World
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -76,7 +76,7 @@ def test_a_webhook_that_does_not_serve_yet_holds_an_install_and_spends_no_retry(
     with webhook_that_nobody_serves(world) as name:
         world.deploy("plain", install=NO_RETRY)
         held(world, f'admission webhook "{name}" does not answer: ')
-        (line,) = lines(world, "release will be tried again")
+        (line,) = logged(world, "release will be tried again")
         assert 'service "nosuch" not found' in line["error"]
         assert line["hint"] == "wait for what serves it; if nothing ever will, delete its WebhookConfiguration"
 

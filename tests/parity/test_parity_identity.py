@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from tests.parity.looking import lines
+from tests.parity.looking import logged
 from tests.parity.manifests import Manifest
 from tests.parity.world import World
 
@@ -28,8 +28,9 @@ def test_a_long_name_is_cut_short_and_another_name_or_namespace_is_another_relea
     assert world.revisions() == [(1, "deployed")]
     assert (has_settings("demo"), has_settings(short)) == (True, False)
     assert replace(world, name=short).revisions() == []
-    (line,) = lines(world, "release has another name or namespace, uninstalling it under the old one")
-    assert line["old"] == f"{world.ours}/{short}"
+    (line,) = logged(world, "release is to be another one, uninstalling what it was")
+    assert line["helm_release"] == f"{world.ours}/{short}"
+    assert line["why"] == f"its name was {short} and is demo"
 
     source.patch_spec(targetNamespace=world.theirs)  # its records stay where the HelmRelease is
     source.ready()

@@ -57,5 +57,5 @@ def test_a_release_whose_namespace_and_kinds_are_gone_goes_too(world: World, els
         removal()
     assert world.revisions() == []
     left_out = [line for line in world.serving.lines if line["event"] == "hooks cannot run any more, left out"]
-    mine = [line["hooks"] for line in left_out if line["release"] == f"{elsewhere}/demo"]
+    mine = [line["hooks"] for line in left_out if line.get("helm_release") == f"{elsewhere}/demo"]
     assert mine == ["pre-delete", "post-delete"]

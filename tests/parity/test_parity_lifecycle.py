@@ -13,7 +13,7 @@ import pytest
 from tests.controlplane.errors import ApiError, CommandError
 from tests.parity import live
 from tests.parity.ahead import NewWorld, ahead
-from tests.parity.looking import CRDS, lines
+from tests.parity.looking import CRDS, logged
 from tests.parity.world import World
 
 #: chart, values before, values after
@@ -172,9 +172,9 @@ def test_a_template_that_fails_is_said_once_and_fixing_it_heals(world: World) ->
     world.deploy("raw", {"objects": [{"kind": "ConfigMap"}]}, interval="1s")
     world.condition("Stalled", "True", containing="raw/templates/objects.yaml: renders a document without apiVersion")
     before = world.helm_release()["metadata"]["resourceVersion"]
-    time.sleep(3)  # in which it is looked at a few times
+    time.sleep(3)  # in which it is looked at a few times: what says nothing new has no event
     assert world.helm_release()["metadata"]["resourceVersion"] == before, "there is nothing new to say"
-    assert len(lines(world, "release failed")) == 1
+    assert len(logged(world, "release failed")) == 1
 
     world.deploy("raw", {"objects": []})
     world.ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gitsync.charts.objects import sourced_objects
+from gitsync.helm.manifest import sourced_objects
 from tests.parity.postrenderer import with_kustomize
 from tests.parity.world import World
 

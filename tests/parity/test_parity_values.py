@@ -54,7 +54,7 @@ def test_a_missing_reference_is_named_and_its_coming_heals_at_once(world: World)
     status = world.condition("Ready", "False", f"Secret '{world.ours}/late' key 'values.yaml' does not exist")
     assert [item["reason"] for item in status["conditions"] if item["type"] == "Ready"] == ["ValuesError"]
     put(world, "Secret", "late", {"other": "replicas: 2"})
-    time.sleep(0.2)
+    time.sleep(0.2)  # time in which it could be installed: a pass that is held back again says nothing
     assert world.revisions() == []
     started = time.monotonic()
     put(world, "Secret", "late", {"values.yaml": f"text: {SECRET}"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
 from tests.parity import live
 from tests.parity.serving import Serving
+from tests.until import ask_until
 
 HELM_RELEASES = "/apis/helm.toolkit.fluxcd.io/v2"
 #: Seconds after which a HelmRelease that has not come to where a test wants it is given up.
@@ -143,10 +143,25 @@ class World:
 
     def until(self, condition: Callable[[], bool], what: str, state: Callable[[], str] = lambda: "") -> None:
         """Wait for anything."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {PATIENCE:g}s: {what}\n{state()}"
-            time.sleep(0.05)
+        try:
+            ask_until(condition, bool, what, PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{state()}") from None
+
+    def look(self) -> Status:
+        """Have the HelmRelease looked at, and wait until that is over: what would come of it has come. Its status."""
+        asked = f"look {next(_numbers)}"
+        existing = self.helm_release()
+        existing["metadata"].setdefault("annotations", {})["reconcile.fluxcd.io/requestedAt"] = asked
+        self._put(existing)
+        release = ask_until(
+            self.helm_release,
+            lambda found: found["status"].get("lastHandledReconcileAt") == asked,
+            "the HelmRelease has been looked at",
+            PATIENCE,
+        )
+        status: Status = release["status"]
+        return status
 
     def install(self, chart: str, values: Mapping[str, Any] | None = None, *flags: str, namespace: str = "") -> None:
         """``helm install``, waiting for everything as gitsync does."""
@@ -212,12 +227,14 @@ class World:
         }
 
     def _put(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """gitsync writes the status and the finalizer meanwhile; the spec is nobody's but ours."""
+        """gitsync writes the status and the finalizer meanwhile; spec and annotations are nobody's but ours."""
         for _ in range(20):
             try:
                 return self.cluster.request("PUT", f"{self._place()}/{self.name}", manifest)
             except ApiError as error:
                 if error.status != 409:
                     raise
-                manifest = {**self.helm_release(), "spec": manifest["spec"]}
+                now = self.helm_release()
+                metadata = {**now["metadata"], "annotations": manifest["metadata"].get("annotations", {})}
+                manifest = {**now, "metadata": metadata, "spec": manifest["spec"]}
         raise AssertionError("the HelmRelease changes all the time")

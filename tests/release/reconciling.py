@@ -3,22 +3,21 @@ HelmReleases, no repository; a record store that can be made to fail, and a cloc
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from gitsync.agent.crds import ensure_crds
+from gitsync.agent.ownkinds import ensure_crds
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, HELM_GROUP, HELM_RELEASE
-from gitsync.apply.claims import ObjectClaims
 from gitsync.cel.expressions import Expressions
 from gitsync.charts import Chart, Charts
 from gitsync.cluster import Cluster
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.release.access import PLAIN
+from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.desired import DesiredRelease, desired_release
@@ -28,14 +27,16 @@ from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
-from gitsync.release.status.observed import StatusData
+from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.storage.record import Digests, Record
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.recorder import EventRecorder
+from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.chart import ChartArtifact
+from tests.charts.build import from_files
 from tests.controlplane.cluster import Cluster as ControlPlane
 
 CHART = {
@@ -106,13 +107,20 @@ class OneChart:
 
     def __init__(self, charts: Charts) -> None:
         self._charts = charts
+        #: Where a commit has to be carried out first, if anywhere.
+        self.artifacts: Artifacts | None = None
+        #: Files that the chart has beside its own.
+        self.more: dict[str, str] = {}
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
+        if self.artifacts is not None:
+            self.artifacts.artifact_of(release)
         return ChartArtifact("app", "1.0.0", "sha256:app", self._load)
 
     async def _load(self) -> Chart:
-        return await self._charts.from_files({name: text.encode() for name, text in CHART.items()}, "sha256:app")
+        files = {name: text.encode() for name, text in (CHART | self.more).items()}
+        return await from_files(self._charts, files, f"sha256:app{''.join(self.more)}")
 
 
 @dataclass
@@ -128,7 +136,6 @@ class Place:
     engines: Engines
     store: FaultyStore
     now: float = 1_800_000_000.0
-    statuses: list[StatusData] = field(default_factory=list)
 
     @property
     def key(self) -> ObjectKey:
@@ -227,7 +234,7 @@ async def a_place(control_plane: ControlPlane, namespace: str) -> AsyncIterator[
         index, renderer = ReleaseIndex(), Renderer(charts)
         store = clusters.own.records
         assert isinstance(store, FaultyStore)
-        wanted = WantedObjects(index, ObjectClaims(), _renders_nothing, lambda _: None)
+        wanted = WantedObjects(index, ObjectClaims(), renders_nothing, finds_nothing, lambda _: None)
         engines = Engines(renderer, StatusWriter(cluster, index, events), expressions, wanted)
         reconciler = Reconciler(
             cluster,
@@ -248,9 +255,13 @@ async def a_place(control_plane: ControlPlane, namespace: str) -> AsyncIterator[
         await _end(place)
 
 
-async def _renders_nothing(release: HelmRelease) -> frozenset[ObjectKey]:
+async def renders_nothing(release: HelmRelease) -> RevisionObjects:
     """Nobody else is there who could want anything."""
-    return frozenset()
+    return RevisionObjects()
+
+
+async def finds_nothing(release: ObjectKey, key: ObjectKey) -> Manifest | None:
+    return None
 
 
 async def _end(place: Place) -> None:
@@ -260,10 +271,3 @@ async def _end(place: Place) -> None:
         await place.cluster.delete(place.key)
     except NotFound:
         return
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a watch brings."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.01)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.cluster import Cluster
 from gitsync.errors import ClusterUnavailable, ReleaseNotAllowed, RenderError, Superseded, UninstallFailed
 from gitsync.release.reconcile.adopt import adopt, confirm
 from gitsync.release.reconcile.decide import NextAction
@@ -17,8 +20,10 @@ from gitsync.release.reconcile.remediation import roll_back
 from gitsync.release.reconcile.runner import run_action
 from gitsync.release.reconcile.uninstall import uninstall
 from gitsync.release.storage.record import TESTS, RecordError
+from tests.charts.processes import busy
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.release.reconciling import Place, a_place
+from tests.until import until
 
 AWAY = ClusterUnavailable("the API server is away")
 
@@ -102,11 +107,30 @@ async def test_an_action_without_rights_is_left_pending_and_spends_no_retry(plac
 async def test_a_newer_state_ends_an_action_and_its_revision_is_failed(place: Place) -> None:
     await place.wants({"slow": True})
     request = await place.request()
+    work = asyncio.ensure_future(
+        install_or_upgrade(place.engine(request), request, await place.desired(), NextAction.INSTALL)
+    )
+    await until(lambda: place.store.steps)
     request.interrupt.set("commit abc changes it")
     with pytest.raises(Superseded, match="commit abc changes it"):
-        await install_or_upgrade(place.engine(request), request, await place.desired(), NextAction.INSTALL)
+        await work
     assert place.store.steps == [("create", "pending-install"), ("update", "failed")]
     assert not place.manifest()["status"].get("failures")
+
+
+async def test_a_newer_state_ends_a_template_that_never_ends_and_nothing_was_changed(place: Place) -> None:
+    endless = "{{ range until 30000 }}{{ range until 30000 }}{{ $x := . | toString | sha256sum }}{{ end }}{{ end }}"
+    place.charts.more["templates/endless.yaml"] = endless
+    await place.wants({"text": "one"})
+    request = await place.request()
+    work = asyncio.ensure_future(
+        install_or_upgrade(place.engine(request), request, await place.desired(), NextAction.INSTALL)
+    )
+    await until(busy)
+    request.interrupt.set("commit abc changes it")
+    with pytest.raises(Superseded, match="commit abc changes it"):
+        await work
+    assert place.store.steps == []
 
 
 async def test_a_rollback_goes_past_a_revision_that_cannot_be_read(place: Place) -> None:
@@ -162,6 +186,43 @@ async def test_a_revision_that_is_ready_after_all_is_confirmed(place: Place) -> 
     request = await place.request()
     assert await confirm(place.engine(request), request, await place.desired())
     assert place.revisions() == [("1", "deployed")]
+
+
+async def test_the_objects_of_a_revision_that_is_confirmed_are_asked_for_together(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await install(place, {"text": "one"})
+    record = await place.store.read(place.namespace, "app", 1)
+    more = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"more-{number}", "namespace": place.namespace}}
+        for number in range(5)
+    ]
+    for manifest in more:
+        await place.cluster.apply(manifest, manager="test")
+    text = "".join(f"---\n{json.dumps(manifest)}\n" for manifest in more)
+    late = replace(
+        record,
+        status="failed",
+        manifest=record.manifest + text,
+        annotations={**record.annotations, "gitsync.dev/failure": "NotReadyInTime"},
+    )
+    await place.store.update(late, place.namespace)
+    asking, most = 0, 0
+    find = Cluster.find
+
+    async def counted(self: Cluster, key: ObjectKey, *, version: str = "") -> Manifest | None:
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        try:
+            return await find(self, key, version=version)
+        finally:
+            asking -= 1
+
+    monkeypatch.setattr(Cluster, "find", counted)
+    request = await place.request()
+    assert await confirm(place.engine(request), request, await place.desired())
+    assert most > len(more)
 
 
 async def test_the_chart_s_tests_leave_their_result_in_the_record_and_the_status(place: Place) -> None:

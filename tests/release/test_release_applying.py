@@ -49,14 +49,14 @@ def test_the_method_of_a_revision(
     ("status", "field"),
     [
         ("pending-install", ""),
-        ("pending-upgrade", "spec.upgrade.force"),
-        ("pending-rollback", "spec.rollback.force"),
+        ("pending-upgrade", "spec.upgrade.force: true"),
+        ("pending-rollback", "spec.rollback.force: true"),
     ],
 )
 def test_where_force_could_be_asked_for(status: str, field: str) -> None:
     manner = manner_of(record("ssa", status), [record("ssa")], ActionOptions(force=True, timeout=7))
 
-    assert (manner.force.asked, manner.force.field, manner.force.timeout) == (True, field, 7)
+    assert (manner.force.asked, manner.force.setting, manner.force.timeout) == (True, field, 7)
     assert not manner.client_side
     assert not manner.was_client_side
 

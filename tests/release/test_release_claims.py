@@ -6,7 +6,9 @@ from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.release.dependencies.release_owners import Claim, ReleaseOwners
+from gitsync.apply.claimant import Claimant
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.release_owners import ReleaseIdentity, ReleaseOwners
 
 
 def helm_release(
@@ -19,7 +21,11 @@ def helm_release(
         "creationTimestamp": f"2026-01-01T00:00:{created:02}Z",
         **({"deletionTimestamp": "2026-01-02T00:00:00Z"} if deleting else {}),
     }
-    snapshot = {"name": "shared", "namespace": "apps", "version": 1, "status": deployed}
+    snapshot = {
+        **{"name": "shared", "namespace": "apps", "version": 1, "status": deployed, "digest": "sha256:r"},
+        **{"chartName": "c", "chartVersion": "1.0.0", "configDigest": "sha256:v"},
+        **{"firstDeployed": "2026-01-01T00:00:00Z", "lastDeployed": "2026-01-01T00:00:00Z"},
+    }
     return HelmRelease.parse(
         {
             "apiVersion": "helm.toolkit.fluxcd.io/v2",
@@ -68,15 +74,31 @@ def test_one_that_is_suspended_or_leaving_or_elsewhere_is_in_nobody_s_way() -> N
         known = claims(other, wanted)
         assert known.winner(key("new")) is None
         assert known.winner(key("old")) is None
-        assert known.owner(Claim.of(wanted), but=key("new")) is None
+        assert known.owner(ReleaseIdentity.of(wanted), but=key("new")) is None
 
 
 def test_what_is_claimed_no_more_is_free() -> None:
     known = claims(helm_release("old", 1), helm_release("new", 2))
-    assert known.owner(Claim.of(helm_release("old")), but=key("old")) == key("new")
+    assert known.owner(ReleaseIdentity.of(helm_release("old")), but=key("old")) == key("new")
 
     known.update(key("old"), helm_release("old", 1, releaseName="other"))
     assert known.winner(key("new")) is None
 
     known.update(key("new"), None)
-    assert known.owner(Claim.of(helm_release("old")), but=key("old")) is None
+    assert known.owner(ReleaseIdentity.of(helm_release("old")), but=key("old")) is None
+
+
+def test_what_a_release_has_that_is_about_to_be_removed_is_free_and_those_who_wait_hear_of_it() -> None:
+    known, heard = ObjectClaims(), list[ObjectKey]()
+    known.on_release.append(lambda found, cluster: heard.append(found))
+    sync, old, thing = (
+        Claimant("sync", "fleet"),
+        Claimant.of_release(key("old")),
+        ObjectKey("", "ConfigMap", "apps", "a"),
+    )
+    known.set(old, "deployed", [thing])
+    assert known.claimants(thing) == [old]
+    known.set_leaving(sync, [old])
+    assert (known.claimants(thing), heard) == ([], [thing])
+    known.set_leaving(sync, ())
+    assert known.claimants(thing) == [old], "it was not removed after all"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from gitsync.cluster import Cluster
 from gitsync.errors import (
     ClusterUnavailable,
     CrossNamespaceRefused,
+    Forbidden,
     KubeConfigMissing,
     KubeConfigRefused,
     ServiceAccountMissing,
@@ -24,6 +25,7 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.values.references import References
 from tests.controlplane.cluster import Cluster as Plane
+from tests.until import until
 
 REMOTE: dict[str, Any] = {"kubeConfig": {"secretRef": {"name": "remote", "key": "config"}}}
 
@@ -83,6 +85,16 @@ async def test_a_release_that_asks_for_nothing_costs_nothing(
     assert cluster.requests.total() == before
 
 
+async def may_list_secrets(cluster: Cluster, namespace: str) -> bool:
+    """Whether the account `default` may, by now."""
+    async with cluster.impersonating(namespace, "default") as account:
+        try:
+            await account.list("", "Secret", namespace=namespace)
+        except Forbidden:
+            return False
+        return True
+
+
 async def test_releases_of_one_account_share_a_target_cluster(
     cluster: Cluster, clusters: TargetClusters, namespace: str
 ) -> None:
@@ -96,6 +108,7 @@ async def test_releases_of_one_account_share_a_target_cluster(
         "subjects": [bound],
     }
     await cluster.apply({**binding, "metadata": {"name": "all", "namespace": namespace}}, manager="test")
+    await until(partial(may_list_secrets, cluster, namespace))  # the authorizer hears of the binding a little later
 
     target = await clusters.of(one)
     before = cluster.requests.total()
@@ -125,8 +138,10 @@ async def test_another_kubeconfig_is_another_target_cluster(
     cluster: Cluster, control_plane: Plane, clusters: TargetClusters, namespace: str
 ) -> None:
     one, two = release(namespace, "one", **REMOTE), release(namespace, "two", **REMOTE)
-    with pytest.raises(KubeConfigMissing, match=f"Secret/{namespace}/remote with key config does not exist"):
+    wanted = f"Secret/{namespace}/remote with key config does not exist"
+    with pytest.raises(KubeConfigMissing, match=wanted) as missing:
         await clusters.of(one)
+    assert "create that Secret" in missing.value.hint
     await cluster.apply(secret(control_plane, namespace), manager="test")
     await watched(clusters, one)
     target = await clusters.of(one)
@@ -160,14 +175,14 @@ async def test_a_kubeconfig_that_is_refused_is_refused_until_it_is_another(
 
 async def watched(clusters: TargetClusters, of: HelmRelease, containing: str = "") -> None:
     """Wait until the watch of the Secret has brought a kubeconfig with this in it."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                if containing in await clusters._references.kubeconfig(of):
-                    return
-            except KubeConfigMissing:
-                pass
-            await asyncio.sleep(0.02)
+
+    async def brought() -> bool:
+        try:
+            return containing in await clusters._references.kubeconfig(of)
+        except KubeConfigMissing:
+            return False
+
+    await until(brought)
 
 
 def test_what_may_be_referred_to() -> None:
@@ -183,3 +198,11 @@ def test_what_may_be_referred_to() -> None:
     )
     with pytest.raises(CrossNamespaceRefused, match=r"spec\.dependsOn\[0\]\.readyExpr"):
         closed.check(release("shop", dependsOn=[{"name": "data/db", "readyExpr": "true"}]))
+
+
+async def test_a_kubeconfig_without_a_secret_is_refused_with_what_to_do(
+    clusters: TargetClusters, namespace: str
+) -> None:
+    with pytest.raises(KubeConfigRefused, match=r"^kubeConfig\.secretRef is missing$") as refused:
+        await clusters.of(release(namespace, kubeConfig={"configMapRef": {"name": "cloud"}}))
+    assert "name a Secret" in refused.value.hint

@@ -10,21 +10,20 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.rendering import CommonMetadata
 from gitsync.charts import (
     Chart,
-    Kustomizer,
-    ReleaseContext,
     Rendered,
     install_order,
     parse_objects,
     parts,
     reassembled,
 )
-from gitsync.charts.render import Renderer
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
+from gitsync.kustomize import Kustomizer
 from gitsync.release.desired import desired_release
 from gitsync.release.postrender.postrender import PostRendering, post_rendered
 from gitsync.sources.chart import ChartArtifact
 from tests.charts.cases import CASES
+from tests.charts.inprocess import rendered_here
 
 WANTED = CommonMetadata.model_validate(
     {
@@ -36,8 +35,7 @@ WANTED = CommonMetadata.model_validate(
 
 def rendered(case: str) -> Rendered:
     folder, values = CASES[case]
-    chart = Chart(archive_from_files(files_below(folder)), case)
-    return Renderer().render(chart, values, ReleaseContext("demo", "default"), None, None, True)
+    return rendered_here(archive_from_files(files_below(folder)), values)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gitsync.errors import DependencyCycle, FieldNotSupported, GitsyncError, SourceNotReady, ValuesError
-from gitsync.release.reconcile.decide import CHANGING, Decision, NextAction, Unknown, decide
+from gitsync.release.reconcile.decide import CHANGING, Decision, NextAction, Unknown, decide, made_by
 from gitsync.release.reconcile.facts import ActiveRemediation, Facts
 from gitsync.release.reconcile.state import State, state_of
 from gitsync.release.revision import ReleaseRef
@@ -26,7 +26,7 @@ def record(status: Status, digests: Digests | None = WANTED, **notes: str) -> Su
     return Summary("redis", "default", 3, status, "0", known | {names[name]: note for name, note in notes.items()})
 
 
-BASE = Facts(ref=REF, wanted=WANTED, holder="us", now=100.0, dependencies_ready=True, same_content=True)
+BASE = Facts(ref=REF, wanted=WANTED, holders=frozenset({"us"}), now=100.0, dependencies_ready=True, same_content=True)
 #: Facts that are in each state.
 IN_STATE: dict[State, Facts] = {
     State.ABSENT: BASE,
@@ -245,3 +245,19 @@ def test_a_failed_test_counts_or_not_as_the_release_says() -> None:
     assert action_of(tested) is NextAction.NOTHING
     assert action_of(replace(tested, tests="ignored")) is NextAction.NOTHING
     assert action_of(replace(tested, tests="counted")) is NextAction.STALL
+
+
+@pytest.mark.parametrize(
+    ("action", "newest", "by"),
+    [
+        (NextAction.INSTALL, record("failed"), "install"),
+        (NextAction.UPGRADE, None, "install"),
+        (NextAction.UPGRADE, record("deployed"), "upgrade"),
+        (NextAction.RETRY, record("failed"), "upgrade"),
+        (NextAction.RESUME, record("pending-install"), "install"),
+        (NextAction.RESUME, record("pending-upgrade"), "upgrade"),
+        (NextAction.UPGRADE, record("pending-install"), "upgrade"),
+    ],
+)
+def test_a_revision_is_made_by_an_install_or_an_upgrade(action: NextAction, newest: Summary | None, by: str) -> None:
+    assert made_by(action, newest) == by

@@ -5,22 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from gitsync.api.conditions import Said
 from gitsync.api.identity import CommitInfo
+from gitsync.api.status import HelmReleaseStatus
 from gitsync.release.revision import CountedAction
 from gitsync.release.status.builder import DeployedRevision, StatusBuilder
 from gitsync.release.status.events import HINDRANCE_DELAY, cause_of, news, uninstalled
 from gitsync.release.status.history import snapshot_of, succeeded
-from gitsync.release.status.observed import Attempt, StatusData
+from gitsync.release.status.observed import Attempt
 from gitsync.release.storage.record import Digests, Record
-from gitsync.runtime.events import Event
+from gitsync.runtime.event import Event
 
+NEW = HelmReleaseStatus()
 ATTEMPT = Attempt(generation=1, revision="1.0.0", digests=Digests("sha256:c", "sha256:v"))
 
 
-def writer(status: StatusData) -> StatusBuilder:
+def writer(status: HelmReleaseStatus) -> StatusBuilder:
     """For a HelmRelease with this status."""
     metadata = {"name": "redis", "namespace": "default", "generation": 1}
-    return StatusBuilder({"metadata": metadata, "status": status}, datetime(2026, 1, 1, tzinfo=UTC))
+    return StatusBuilder({"metadata": metadata, "status": status.patch_from(NEW)}, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def record(version: int) -> Record:
@@ -29,7 +32,7 @@ def record(version: int) -> Record:
     return Record("redis", "default", version, "deployed", chart=chart, config={}, manifest="")
 
 
-def released(status: StatusData, version: int) -> StatusData:
+def released(status: HelmReleaseStatus, version: int) -> HelmReleaseStatus:
     """The status after a revision was deployed."""
     made = record(version)
     action: CountedAction = "upgrade" if version > 1 else "install"
@@ -39,10 +42,10 @@ def released(status: StatusData, version: int) -> StatusData:
 
 
 def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
-    first = released({}, 1)
+    first = released(NEW, 1)
 
     message = "Helm install succeeded for release default/redis.v1 with chart redis@1.0.0"
-    assert news({}, first) == [Event("Normal", "InstallSucceeded", message)]
+    assert news(NEW, first) == [Event("Normal", "InstallSucceeded", message)]
     assert news(first, writer(first).in_sync("InstallSucceeded", "x")) == []
     assert news(first, released(first, 2)) == [
         Event(
@@ -52,7 +55,7 @@ def test_a_deployed_revision_is_told_once_with_revision_and_chart() -> None:
 
 
 def test_a_remediation_is_told_once_and_what_it_remediates_not_again() -> None:
-    failed = writer(released({}, 1)).failed("upgrade", "no such image", ATTEMPT, {}, exhausted=True)
+    failed = writer(released(NEW, 1)).failed("upgrade", "no such image", ATTEMPT, {}, exhausted=True)
     during = writer(failed).remediating("Running 'rollback' action")
     assert news(failed, during) == []
     done = writer(during).remediated(failed, True, "RollbackSucceeded", "it is back", {})
@@ -63,43 +66,43 @@ def test_a_remediation_is_told_once_and_what_it_remediates_not_again() -> None:
 
 
 def test_an_uninstall_that_fails_is_told_once() -> None:
-    before = released({}, 1)
+    before = released(NEW, 1)
     told = [Event("Warning", "UninstallFailed", "a hook failed")]
     for condition in ("Released", "Remediated"):
-        said = (condition, "False", "UninstallFailed", "a hook failed")
+        said: Said = (condition, "False", "UninstallFailed", "a hook failed")
         status = writer(before).retrying("UninstallFailed", "a hook failed", said)
         assert news(before, status) == told
         assert news(status, writer(status).retrying("UninstallFailed", "a hook failed", said)) == []
 
 
 def test_progress_is_no_news() -> None:
-    first = writer({}).progressing("Running 'install' action with timeout of 5m0s", ATTEMPT, "install")
+    first = writer(NEW).progressing("Running 'install' action with timeout of 5m0s", ATTEMPT, "install")
 
-    assert news({}, first) == []
+    assert news(NEW, first) == []
     assert news(first, writer(first).progressing("waiting for something else")) == []
 
 
 def test_the_same_failure_again_has_the_same_words_until_it_is_the_last() -> None:
-    first = writer({}).failed("install", "no such image", ATTEMPT, {}, exhausted=False)
+    first = writer(NEW).failed("install", "no such image", ATTEMPT, {}, exhausted=False)
     second = writer(first).failed("install", "no such image", ATTEMPT, {}, exhausted=False)
     third = writer(second).failed("install", "no such image", ATTEMPT, {}, exhausted=True)
 
     failure = Event("Warning", "InstallFailed", "no such image")
-    assert news({}, first) == news(first, second) == [failure]
+    assert news(NEW, first) == news(first, second) == [failure]
     assert news(second, third) == [Event("Warning", "InstallFailed", "install retries exhausted: no such image")]
 
 
 def test_waiting_for_others_is_news_only_when_it_lasts() -> None:
-    both = writer({}).blocked("DependencyNotReady", "dependency 'default/a' is not ready; 'default/b' is not ready")
+    both = writer(NEW).blocked("DependencyNotReady", "dependency 'default/a' is not ready; 'default/b' is not ready")
     one = writer(both).blocked("DependencyNotReady", "dependency 'default/b' is not ready")
 
-    (event,) = news({}, both)
+    (event,) = news(NEW, both)
     assert (event.kind, event.reason, event.delay) == ("Normal", "DependencyNotReady", HINDRANCE_DELAY)
     assert news(both, one) == [], "one dependency less is no news"
 
 
 def test_what_needs_somebody_is_told_at_once() -> None:
-    waiting = writer({}).blocked("DependencyNotReady", "dependency 'default/a' is not ready")
+    waiting = writer(NEW).blocked("DependencyNotReady", "dependency 'default/a' is not ready")
     cycle = writer(waiting).blocked("DependencyCycle", "dependency cycle: a -> b -> a")
     other = writer(cycle).blocked("DependencyCycle", "dependency cycle: a -> c -> a")
     values = writer(cycle).stalled("ValuesError", "replicas: expected integer")
@@ -112,9 +115,9 @@ def test_what_needs_somebody_is_told_at_once() -> None:
 
 def test_an_uninstall_names_what_was_deployed_last() -> None:
     assert (
-        uninstalled(released({}, 3)) == "Helm uninstall succeeded for release default/redis.v3 with chart redis@1.0.0"
+        uninstalled(released(NEW, 3)) == "Helm uninstall succeeded for release default/redis.v3 with chart redis@1.0.0"
     )
-    assert uninstalled({}) == ""
+    assert uninstalled(NEW) == ""
 
 
 def test_the_commit_is_named_as_people_write_it() -> None:

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.apply.readiness import check_expressions
 from gitsync.cel.expressions import LONGEST, Expressions
 from gitsync.errors import FieldErrors, RetryableError
+from gitsync.release.readiness import check_expressions
 
 READY = [{"type": "Ready", "status": "True"}]
 DEP = {"metadata": {"generation": 3}, "status": {"observedGeneration": 3, "conditions": READY}}
@@ -35,7 +35,7 @@ async def expressions() -> AsyncIterator[Expressions]:
 def evaluators() -> list[psutil.Process]:
     """The processes that evaluate, of this one."""
     children = psutil.Process().children()
-    return [child for child in children if any("evaluator.py" in part for part in child.cmdline())]
+    return [child for child in children if any("gitsync.cel.evaluator" in part for part in child.cmdline())]
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest
+from gitsync.api.status import HelmReleaseStatus
 from gitsync.release.reconcile.decide import Decision, NextAction, decide
 from gitsync.release.reconcile.facts import Facts, active_remediation, install_retries_exhausted, policy_of_tests
 from gitsync.release.reconcile.foresee import Content, Foresight, foresee
 from gitsync.release.reconcile.remediation import candidates
 from gitsync.release.revision import CountedAction, ReleaseRef
 from gitsync.release.status.builder import DeployedRevision, StatusBuilder
+from gitsync.release.status.history import snapshot_of
 from gitsync.release.status.observed import Attempt
 from gitsync.release.storage.record import (
     CHART_DIGEST,
@@ -28,6 +30,7 @@ from gitsync.release.storage.record import (
     TESTS,
     VALUES_DIGEST,
     Digests,
+    Record,
     Status,
     Summary,
     digests_of,
@@ -37,6 +40,8 @@ REF = ReleaseRef("redis", "default", "default")
 WANTED, OTHER = Digests("chart", "values"), Digests("chart", "other")
 ATTEMPT = Attempt(1, "1.0.0", WANTED)
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
+_CHART: dict[str, Any] = {"metadata": {"name": "redis", "version": "1.0.0"}}
+RECORD = Record("redis", "default", 1, "deployed", chart=_CHART, config={}, manifest="")
 
 
 def helm_release(spec: dict[str, Any]) -> Manifest:
@@ -86,7 +91,7 @@ class World:
             wanted=WANTED,
             newest=self.newest,
             same_content=False,
-            holder="us",
+            holders=frozenset({"us"}),
             now=1000.0,
             remediation=remediation,
             install_retries_exhausted=install_retries_exhausted(self.release, self.status, ATTEMPT),
@@ -141,7 +146,7 @@ class World:
         else:
             self._add(notes(WANTED))
         self.content, self.replaced = Content.DESIRED, False
-        snapshot = {"version": self.records[-1].version, "status": "deployed"}
+        snapshot = snapshot_of(replace(RECORD, version=self.records[-1].version))
         self._write(self.status.released(DeployedRevision("", snapshot, "default", ATTEMPT, action)))
 
     def _uninstall(self) -> None:
@@ -170,8 +175,8 @@ class World:
     def _end(self, status: Any) -> None:
         self.records[-1] = replace(self.records[-1], status=status)
 
-    def _write(self, status: dict[str, Any]) -> None:
-        self.manifest = {**self.manifest, "status": status}
+    def _write(self, status: HelmReleaseStatus) -> None:
+        self.manifest = {**self.manifest, "status": status.patch_from(HelmReleaseStatus())}
 
 
 retries = st.integers(-1, 2)

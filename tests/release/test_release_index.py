@@ -15,7 +15,8 @@ from gitsync.api.names import (
     HELM_GROUP,
 )
 from gitsync.errors import DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import is_current
 
 
 def key(name: str, namespace: str = "default") -> ObjectKey:
@@ -80,6 +81,9 @@ def test_a_dependency_beyond_the_one_namespace_that_is_watched_is_not_said_to_be
         "dependency 'elsewhere/a' cannot be seen: only HelmReleases of namespace 'default' are (watch_namespace); "
         "dependency 'default/nosuch' does not exist"
     )
+    blocked = index.blocked(key("b"))
+    assert blocked is not None
+    assert "correct dependsOn" in blocked.error.hint
 
 
 def test_every_unready_dependency_is_named_and_waited_for() -> None:
@@ -333,5 +337,9 @@ def test_the_commit_behind_a_release_is_the_one_that_removes_it_once_there_is_on
     assert index.commit_of(key("b")) is None
 
     removal = CommitInfo("2" * 40, "Bob", "no more redis")
-    index.removed_by(key("a"), removal)
+    index.set_remover(key("a"), removal)
+    assert index.commit_of(key("a")) == CommitInfo("1" * 40, "Ann", "redis: new"), "it is not being deleted"
+    going = release("a", version=2, annotations=notes)
+    going["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    index.update(key("a"), going)
     assert index.commit_of(key("a")) == removal

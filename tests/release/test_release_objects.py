@@ -63,15 +63,17 @@ def test_a_keep_policy_is_read_as_helm_reads_it(policy: str | None, stays: bool)
     assert kept(config_map("a", policy)) is stays
 
 
-def test_a_delta_names_what_comes_changes_stays_goes_and_is_kept() -> None:
+def test_a_delta_names_what_comes_changes_goes_and_is_kept() -> None:
     before = [config_map("stays"), config_map("changes", text="1"), config_map("goes"), config_map("kept", "keep")]
     after = [config_map("comes"), config_map("stays"), config_map("changes", text="2")]
 
     found = delta(before, after)
 
     assert found.created == (key("comes"),)
+    assert found.having_created({key("comes")}) == found
+    taken = found.having_created(set())
+    assert (taken.created, taken.taken_over) == ((), (key("comes"),))
     assert found.changed == (key("changes"),)
-    assert found.unchanged == (key("stays"),)
     assert found.removed == (config_map("goes"),)
     assert found.kept == (key("kept"),)
 

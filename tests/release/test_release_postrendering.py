@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.charts import Chart, Kustomizer, ReleaseContext, Rendered, Sourced, install_order, parts
-from gitsync.charts.archive import ArchiveFile, build
-from gitsync.charts.objects import sourced_objects
-from gitsync.charts.render import Renderer
+from gitsync.charts import Chart, Rendered, Sourced, install_order, parts
 from gitsync.charts.serve import files_below
 from gitsync.charts.source import archive_from_files
 from gitsync.errors import PostRenderError
+from gitsync.helm.archive import ArchiveFile, build
+from gitsync.helm.manifest import sourced_objects
+from gitsync.kustomize import Kustomizer
 from gitsync.release.desired import desired_release
 from gitsync.release.postrender.postrender import PostRendering, post_rendered
 from gitsync.sources.chart import ChartArtifact
 from tests.charts.cases import CASES
+from tests.charts.inprocess import rendered_here
 from tests.controlplane.cluster import Cli
 from tests.parity.postrenderer import with_kustomize
 
@@ -43,18 +44,18 @@ def helm_release(**spec: Any) -> HelmRelease:
     )
 
 
-def chart(**templates: str) -> Chart:
+def chart(**templates: str) -> bytes:
     files = [ArchiveFile("Chart.yaml", b"apiVersion: v2\nname: app\nversion: 1.0.0\n")]
     files += [ArchiveFile(f"templates/{name}.yaml", text.encode()) for name, text in templates.items()]
-    return Chart(build(files, "app"), "sha256:app")
+    return build(files, "app")
 
 
-def case(name: str) -> Chart:
-    return Chart(archive_from_files(files_below(CASES[name][0])), name)
+def case(name: str) -> bytes:
+    return archive_from_files(files_below(CASES[name][0]))
 
 
-def rendered(chart: Chart, values: Any = None) -> Rendered:
-    return Renderer().render(chart, values or {}, ReleaseContext("demo", "default"), None, None, True)
+def rendered(chart: bytes, values: Any = None) -> Rendered:
+    return rendered_here(chart, values)
 
 
 async def changed(before: Rendered, *kustomize: dict[str, Any], **spec: Any) -> Rendered:

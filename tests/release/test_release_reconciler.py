@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
+from gitsync.api.names import SYNC_LABEL, SYNC_NAMESPACE_LABEL
 from gitsync.errors import ClusterUnavailable
 from gitsync.release.storage.record import HOLDER, Record, encode
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.storage.recordstore import RecordStore
+from gitsync.sources.artifacts import Artifacts, Head
 from tests.controlplane.cluster import Cluster as ControlPlane
-from tests.release.reconciling import Place, Step, a_place, until
+from tests.release.reconciling import Place, Step, a_place
+from tests.until import until
 
 AWAY = ClusterUnavailable("the API server is away")
 #: A pause is a second or more, with jitter.
@@ -35,6 +39,18 @@ async def test_an_install_writes_its_record_before_and_after_and_a_second_pass_n
     assert await place.pass_once() is None
     assert place.store.steps == [("create", "pending-install"), ("update", "deployed")]
     assert place.manifest()["metadata"]["resourceVersion"] == version, "nothing is written when nothing is done"
+
+
+async def test_a_status_that_was_not_written_when_the_install_was_done_is_made_up_for(place: Place) -> None:
+    await place.wants({"text": "one"})
+    await place.passes()
+    newest, *_ = place.manifest()["status"]["history"]
+    body = {"status": {"history": [{**newest, "status": "pending-install", "digest": ""}]}}
+    place.index.update(place.key, await place.cluster.patch(place.key, body, manager="test", subresource="status"))
+
+    await place.passes()
+    assert place.manifest()["status"]["history"] == [newest]
+    assert place.revisions() == [("1", "deployed")]
 
 
 @pytest.mark.parametrize("fault", [("create", "pending-install"), ("update", "deployed")])
@@ -192,6 +208,35 @@ async def test_our_own_action_that_was_cut_short_is_taken_up_again_at_once(place
     assert place.store.steps == [("update", "deployed")]
 
 
+@pytest.mark.parametrize(
+    ("labels", "ours"),
+    [
+        ({SYNC_LABEL: "fleet"}, True),  # as gitsync 0.1 has left it
+        ({SYNC_LABEL: "fleet", SYNC_NAMESPACE_LABEL: "gitsync-system"}, True),
+        ({SYNC_LABEL: "fleet", SYNC_NAMESPACE_LABEL: "elsewhere"}, False),
+        ({SYNC_LABEL: "other"}, False),
+        ({}, False),
+    ],
+)
+async def test_an_action_of_gitsync_0_1_is_taken_up_at_once_where_the_release_is_of_this_agent_s_sync(
+    labels: dict[str, str], ours: bool, place: Place
+) -> None:
+    """As when gitsync is upgraded in the middle of a release."""
+    place.store.holder = "gitsync/fleet"
+    place.store.faults["update", "deployed"] = AWAY
+    await place.wants({"text": "one"})
+    await place.pass_once()
+    place.store.holder = "gitsync/gitsync-system/fleet"
+    labelled = await place.cluster.patch(place.key, {"metadata": {"labels": labels}}, manager="test")
+    place.index.update(place.key, labelled)
+
+    newest = place.store.latest(place.namespace, "app")
+    assert newest is not None
+    place.now = float(newest.modified)
+    await place.pass_once()
+    assert place.revisions() == [("1", "deployed" if ours else "pending-install")]
+
+
 async def test_what_is_wanted_now_comes_after_the_end_of_what_was_cut_short(place: Place) -> None:
     place.store.faults["update", "deployed"] = AWAY
     await place.wants({"text": "one"})
@@ -264,5 +309,68 @@ async def test_a_release_that_is_refused_says_so_once_and_the_next_spec_heals_it
     assert place.message() == "not supported yet: spec.kubeConfig.configMapRef; remove it"
     await place.cluster.patch(place.key, {"spec": {"kubeConfig": None}}, manager="test")
     await place.wants({"text": "one"})
+    await place.passes()
+    assert place.conditions()["Ready"] == ("True", "InstallSucceeded")
+
+
+async def test_each_change_of_suspend_is_one_line_and_what_is_waited_for_is_said_again(place: Place) -> None:
+    with capture_logs() as lines:
+        for _ in range(2):
+            await place.wants({"text": "one"}, dependsOn=[{"name": "nosuch"}])
+            await place.passes()
+            await place.wants({"text": "one"}, dependsOn=[{"name": "nosuch"}], suspend=True)
+            await place.passes()
+            await place.passes()
+    missing = f"dependency '{place.namespace}/nosuch' does not exist"
+    said = [line["event"] for line in lines if line["log_level"] != "debug"]
+    assert said == [missing, "release is suspended", "release is resumed", missing, "release is suspended"]
+
+
+async def test_what_is_mended_without_a_new_revision_is_said_once_with_how_long_it_lasted(place: Place) -> None:
+    await place.wants({"text": "one"})
+    await place.passes()
+    with capture_logs() as lines:
+        await place.wants({"text": "one", "fail": True})
+        await place.passes()
+        assert place.conditions()["Ready"] == ("False", "ArtifactFailed")
+        await place.wants({"text": "one"})
+        await place.passes()
+        missing = [{"kind": "ConfigMap", "name": "nosuch"}]
+        await place.wants({"text": "one"}, valuesFrom=missing)
+        await place.passes()
+        await place.wants({"text": "one"}, valuesFrom=[{**missing[0], "optional": True}])
+        await place.passes()
+    assert place.revisions() == [("1", "deployed")]
+    said = [line["event"] for line in lines if line["log_level"] != "debug"]
+    assert said[0] == "release failed"
+    assert said[2].endswith("does not exist")
+    assert said[1::2] == ["release is ready again"] * 2
+    assert all(line["after"].endswith("s") for line in lines if line["event"] == "release is ready again")
+
+
+async def test_no_retry_is_left_until_anything_that_the_release_is_made_of_changes(place: Place) -> None:
+    with capture_logs() as lines:
+        await place.wants({"broken": True})
+        await place.passes()
+    (failed,) = [line for line in lines if line["event"] == "install retries exhausted"]
+    assert failed["hint"] == "the next change of this release, its chart or its values tries again"
+
+
+async def test_a_release_that_waits_for_the_first_commit_says_so_in_its_status_and_not_in_the_log(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.wants({"text": "one"})
+    place.charts.artifacts = artifacts = Artifacts()
+    artifacts.add("fleet", Head("https://git.example/fleet"))
+    with capture_logs() as lines:
+        pause = await place.pass_once()
+        assert pause is not None
+        assert "Ready" not in place.conditions(), "it is too early for a word"
+        monkeypatch.setattr(artifacts, "_since", -1e9)
+        assert await place.pass_once() is None, "the commit wakes it"
+    assert place.message() == "no commit of the repository has been carried out yet"
+    assert not [line for line in lines if line["log_level"] != "debug"]
+
+    place.charts.artifacts = None
     await place.passes()
     assert place.conditions()["Ready"] == ("True", "InstallSucceeded")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.runtime import recorder
-from gitsync.runtime.events import Event
+from gitsync.runtime.event import Event
 from gitsync.runtime.recorder import BURST, EventRecorder
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.until import until
 
 FAILED = Event("Warning", "InstallFailed", "no such image")
 
@@ -38,13 +38,6 @@ async def events(cluster: Cluster, namespace: str) -> list[Manifest]:
     """What was written."""
     found = await cluster.list("", "Event", namespace=namespace)
     return [item for item in found if item["involvedObject"]["kind"] == "HelmRelease"]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for anything, at most a minute."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.01)
 
 
 async def test_an_event_says_who_what_and_about_what(cluster: Cluster, namespace: str, kubectl: Cli) -> None:
@@ -85,10 +78,8 @@ async def test_an_event_that_somebody_deleted_is_written_anew(cluster: Cluster, 
     events_of = EventRecorder(cluster, "gitsync/test")
     async with events_of.running():
         events_of.record(about(namespace), FAILED)
-        async with asyncio.timeout(60):
-            while not (written := await events(cluster, namespace)):  # noqa: ASYNC110 - who writes it tells nobody
-                await asyncio.sleep(0.05)
-        (event,) = written
+        await until(lambda: events(cluster, namespace))
+        (event,) = await events(cluster, namespace)
         assert await cluster.delete(ObjectKey.of({**event, "apiVersion": "v1", "kind": "Event"}))
         events_of.record(about(namespace), FAILED)
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import base64
+import copy
 import gzip
 import json
+from contextlib import suppress
+from dataclasses import replace
+from functools import reduce
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gitsync.errors import GitsyncError
+from gitsync.release.action.inventory import crds_of
+from gitsync.release.revision import content_of, objects_of
+from gitsync.release.status.history import snapshot_of
 from gitsync.release.storage.record import (
     MAX_RECORD,
     Record,
@@ -101,3 +112,74 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds() -> None:
     secret = {**encode(RECORD), "data": {"release": base64.b64encode(base64.b64encode(bomb)).decode()}}
     with pytest.raises(RecordError, match="more than"):
         decode(secret)
+
+
+def test_what_a_record_comes_to_in_memory_is_bounded() -> None:
+    """30 MiB as text, a gigabyte once it is decoded."""
+    bomb = b'{"name":"x","config":{"a":[' + b",".join([b'{"a":0}'] * 3_500_000) + b"]}}"
+    assert len(bomb) < MAX_RECORD
+    with pytest.raises(RecordError, match="more than 32 MiB, or 128 MiB of memory"):
+        decode(_secret_of(bomb))
+
+
+@pytest.mark.parametrize("text", [b'{"version": 1e999}', b"[" * 2000, b'"x"', b"{", b"nope", b"\xff"])
+def test_json_that_is_out_of_the_ordinary_is_no_record(text: bytes) -> None:
+    with pytest.raises(RecordError, match="is not a readable Helm release record"):
+        decode(_secret_of(text))
+
+
+def _secret_of(body: bytes) -> dict[str, Any]:
+    data = base64.b64encode(base64.b64encode(gzip.compress(body))).decode()
+    return {**encode(RECORD), "data": {"release": data}}
+
+
+WHOLE = replace(
+    RECORD,
+    chart={
+        "metadata": {"name": "redis", "version": "17.3.14", "appVersion": "7"},
+        "values": {"a": 1},
+        "files": [{"name": "crds/a.yaml", "data": base64.b64encode(b"kind: CustomResourceDefinition\n").decode()}],
+    },
+    hooks=[
+        {
+            **{"name": "h", "kind": "Job", "path": "h.yaml", "manifest": "kind: Job\n", "weight": 1},
+            **{"events": ["test"], "delete_policies": ["hook-succeeded"]},
+            "last_run": {"started_at": "2026-11-23T06:00:00Z", "completed_at": "", "phase": "Succeeded"},
+        }
+    ],
+)
+_ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in _places(item, (*path, key)))]
+
+
+BODY = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(encode(WHOLE)["data"]["release"]))))
+
+
+@given(place=st.sampled_from(_places(BODY)[1:]), value=_ANYTHING)
+def test_whatever_somebody_writes_into_a_record_it_is_one_or_it_is_refused(place: tuple[Any, ...], value: Any) -> None:
+    body = copy.deepcopy(BODY)
+    *way, last = place
+    reduce(lambda found, key: found[key], way, body)[last] = value
+    try:
+        record = decode(_secret_of(json.dumps(body).encode()))
+    except RecordError:
+        return
+    snapshot_of(record)
+    assert isinstance(f"{record.chart_name} {record.chart_version} {record.description}", str)
+    assert all(isinstance(event, str) for hook in record.hooks for event in hook.get("events", ()))
+    for read in (objects_of, content_of, crds_of):
+        with suppress(GitsyncError):
+            read(record)
+    assert encode(record)["data"]

@@ -15,6 +15,7 @@ from gitsync.cluster.timings import Timings
 from gitsync.errors import ValuesMissing
 from gitsync.release.values.references import References
 from tests.controlplane.cluster import Cluster as Plane
+from tests.until import until
 
 
 def release(namespace: str, name: str, *references: dict[str, Any]) -> HelmRelease:
@@ -109,17 +110,18 @@ async def test_passes_without_news_cost_no_request_and_watches_are_shared(cluste
 
 
 async def test_a_watch_ends_when_nobody_refers_to_it_any_more(cluster: Cluster, namespace: str) -> None:
-    references = References(cluster, Woken())
+    woken = Woken()
+    references = References(cluster, woken)
     await apply(cluster, namespace, "base", **{"values.yaml": "a: 1"})
     await references.values(release(namespace, "one", BASE))
     await references.values(release(namespace, "two", BASE))
     assert watching(namespace) == 1
     assert await references.values(release(namespace, "one")) == {}
-    await asyncio.sleep(0.3)
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 2"})
+    assert (await woken.wait())[0] == "two", "the other one goes on to hear of it"
     assert watching(namespace) == 1
     await references.forget(release(namespace, "two").key)
-    await asyncio.sleep(0.3)
-    assert watching(namespace) == 0
+    await until(lambda: watching(namespace) == 0)
 
 
 def watching(namespace: str) -> int:

@@ -57,7 +57,7 @@ def summary(status: Status, content: Digests | None, holder: str = "", age: floa
 
 
 def state(latest: Summary | None, timeout: float = 60.0) -> State:
-    return state_of(Facts(newest=latest, wanted=WANTED, holder=US, now=NOW, timeout=timeout))
+    return state_of(Facts(newest=latest, wanted=WANTED, holders=frozenset({US}), now=NOW, timeout=timeout))
 
 
 def matches(patterns: Sequence[Pattern], facts: Sequence[str]) -> bool:
@@ -92,5 +92,5 @@ def test_a_lock_without_a_time_is_stale() -> None:
 def test_a_record_of_somebody_else_is_out_of_sync_when_its_payload_is_another(
     same: bool | None, expected: State
 ) -> None:
-    facts = Facts(newest=summary("deployed", None), wanted=WANTED, holder=US, now=NOW, same_content=same)
+    facts = Facts(newest=summary("deployed", None), wanted=WANTED, holders=frozenset({US}), now=NOW, same_content=same)
     assert state_of(facts) is expected

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from gitsync.api.conditions import get_condition, is_ready
+from gitsync.api.conditions import find_condition, is_ready
 from gitsync.api.identity import Manifest
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
@@ -20,11 +19,13 @@ from gitsync.api.names import (
     RESET_AT_ANNOTATION,
     STALLED,
 )
+from gitsync.api.status import Condition, HelmReleaseStatus, Snapshot
 from gitsync.release.status.builder import DeployedRevision, StatusBuilder
 from gitsync.release.status.history import MAX_SNAPSHOTS, history, running, snapshot_of, succeeded
-from gitsync.release.status.observed import Attempt, StatusData
-from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record
+from gitsync.release.status.observed import Attempt
+from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record, Status
 
+NEW = HelmReleaseStatus()
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 ATTEMPT = Attempt(1, "17.3.14", Digests("sha256:chart", "sha256:values"))
 RECORD = Record(
@@ -43,7 +44,7 @@ REVISION = DeployedRevision(succeeded("install", RECORD), snapshot_of(RECORD), "
 
 
 def writer(
-    status: StatusData | None = None,
+    status: HelmReleaseStatus | None = None,
     notes: dict[str, str] | None = None,
     *,
     generation: int = 1,
@@ -51,26 +52,38 @@ def writer(
 ) -> StatusBuilder:
     """On a HelmRelease with this status, ``later`` seconds after NOW."""
     metadata: Manifest = {"name": "redis", "namespace": "default", "generation": generation, "annotations": notes or {}}
-    return StatusBuilder({"metadata": metadata, "status": status or {}}, NOW + timedelta(seconds=later))
+    return StatusBuilder(
+        {"metadata": metadata, "status": status.patch_from(NEW) if status else {}}, NOW + timedelta(seconds=later)
+    )
 
 
-def said(status: StatusData) -> dict[str, tuple[str, str]]:
+def said(status: HelmReleaseStatus) -> dict[str, tuple[str, str]]:
     """Condition -> status and reason."""
-    return {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    return {item.type: (item.status, item.reason) for item in status.conditions}
 
 
-def message(status: StatusData, kind: str = READY) -> str:
-    condition = get_condition(status["conditions"], kind)
-    assert condition is not None
-    return str(condition["message"])
+def message(status: HelmReleaseStatus, kind: str = READY) -> str:
+    return condition(status, kind).message
 
 
-def deployed(status: StatusData | None = None) -> StatusData:
+def condition(status: HelmReleaseStatus, kind: str) -> Condition:
+    found = find_condition(status.conditions, kind)
+    assert found is not None
+    return found
+
+
+def snapshot(version: int, status: Status) -> Snapshot:
+    return snapshot_of(replace(RECORD, version=version, status=status))
+
+
+def deployed(status: HelmReleaseStatus | None = None) -> HelmReleaseStatus:
     """After an install that went well."""
     return writer(status).released(REVISION)
 
 
-def failed(status: StatusData | None = None, *, exhausted: bool = False, attempt: Attempt = ATTEMPT) -> StatusData:
+def failed(
+    status: HelmReleaseStatus | None = None, *, exhausted: bool = False, attempt: Attempt = ATTEMPT
+) -> HelmReleaseStatus:
     return writer(status).failed("install", "Job failed", attempt, {}, exhausted=exhausted)
 
 
@@ -81,8 +94,8 @@ def test_an_action_under_way_is_progressing_and_neither_ready_nor_not() -> None:
     assert said(status)[RECONCILING] == ("True", "Progressing")
     assert STALLED not in said(status)
     assert message(status) == "Running 'install' action with timeout of 5m0s"
-    assert status["lastAttemptedRevision"] == "17.3.14"
-    assert status["lastAttemptedReleaseAction"] == "install"
+    assert status.last_attempted_revision == "17.3.14"
+    assert status.last_attempted_release_action == "install"
 
 
 def test_a_deployed_release_is_ready_in_flux_s_words() -> None:
@@ -92,12 +105,12 @@ def test_a_deployed_release_is_ready_in_flux_s_words() -> None:
     words = "Helm install succeeded for release default/redis.v1 with chart redis@17.3.14"
     assert message(status) == f"Release reconciliation succeeded: {words}"
     assert message(status, RELEASED) == words
-    assert is_ready({"metadata": {"generation": 1}, "status": status})
+    assert is_ready({"metadata": {"generation": 1}, "status": status.patch_from(NEW)})
 
 
 def test_history_tells_of_each_revision_newest_first_and_forgets_the_oldest() -> None:
     status = deployed()
-    assert status["history"][0] | {"digest": ""} == {
+    assert status.patch_from(NEW)["history"][0] | {"digest": ""} == {
         "apiVersion": "gitsync.dev/v1",
         "name": "redis",
         "namespace": "default",
@@ -112,24 +125,24 @@ def test_history_tells_of_each_revision_newest_first_and_forgets_the_oldest() ->
         "lastDeployed": "2026-11-23T06:30:00Z",
     }
 
-    snapshots: list[dict[str, Any]] = []
+    snapshots: tuple[Snapshot, ...] = ()
     for version in range(1, MAX_SNAPSHOTS + 3):
-        snapshots = history(snapshots, {"version": version, "status": "deployed"})
-    assert [item["version"] for item in snapshots] == [7, 6, 5, 4, 3]
-    assert [item["status"] for item in snapshots] == ["deployed", *["superseded"] * 4]
+        snapshots = history(snapshots, snapshot(version, "deployed"))
+    assert [item.version for item in snapshots] == [7, 6, 5, 4, 3]
+    assert [item.status for item in snapshots] == ["deployed", *["superseded"] * 4]
 
 
 def test_a_failed_revision_supersedes_nothing_and_the_last_good_one_is_never_forgotten() -> None:
-    snapshots: list[dict[str, Any]] = [{"version": 1, "status": "deployed"}]
+    snapshots: tuple[Snapshot, ...] = (snapshot(1, "deployed"),)
     for version in range(2, MAX_SNAPSHOTS + 4):
-        snapshots = history(snapshots, {"version": version, "status": "failed"})
-    assert [item["version"] for item in snapshots] == [8, 7, 6, 5, 1]
-    assert snapshots[-1] == {"version": 1, "status": "deployed"}
+        snapshots = history(snapshots, snapshot(version, "failed"))
+    assert [item.version for item in snapshots] == [8, 7, 6, 5, 1]
+    assert snapshots[-1] == snapshot(1, "deployed")
 
 
 def test_a_release_that_is_installed_anew_has_no_history() -> None:
-    old = {"history": [{"version": 3, "status": "uninstalled", "name": "redis", "namespace": "default"}]}
-    assert [item["version"] for item in writer(old).with_revision(snapshot_of(RECORD), "default")["history"]] == [1]
+    old = HelmReleaseStatus(history=(snapshot(3, "uninstalled"),))
+    assert [item.version for item in writer(old).with_revision(snapshot_of(RECORD), "default")["history"]] == [1]
 
 
 def test_a_remediated_failure_goes_on_being_one_and_says_how_it_was_remediated() -> None:
@@ -139,13 +152,13 @@ def test_a_remediated_failure_goes_on_being_one_and_says_how_it_was_remediated()
     assert said(during)[READY] == ("False", "InstallFailed")
     assert STALLED not in said(during)
 
-    done = writer(during).remediated(before, True, "RollbackSucceeded", "it is back", {"history": []})
+    done = writer(during).remediated(before, True, "RollbackSucceeded", "it is back", {"history": ()})
     assert said(done) == said(before) | {"Remediated": ("True", "RollbackSucceeded")}
-    assert (done["failures"], done["history"]) == (1, [])
+    assert (done.failures, done.history) == (1, ())
 
     not_done = writer(during).remediated(before, False, "RollbackFailed", "no good revision", {})
     assert said(not_done)["Remediated"] == ("False", "RollbackFailed")
-    assert (not_done["failures"], not_done["installFailures"]) == (2, 1), "no retry is spent on a rollback"
+    assert (not_done.failures, not_done.install_failures) == (2, 1), "no retry is spent on a rollback"
     assert writer(not_done).remediation_failed("RollbackFailed")
     assert not writer(done).remediation_failed("RollbackFailed")
 
@@ -178,10 +191,9 @@ def test_an_uninstall_that_fails_is_said_by_its_condition_too() -> None:
 
 
 def test_a_revision_written_again_replaces_its_snapshot() -> None:
-    assert history([{"version": 2, "status": "failed"}, {"version": 1, "status": "superseded"}], {"version": 2}) == [
-        {"version": 2},
-        {"version": 1, "status": "superseded"},
-    ]
+    first = snapshot(1, "superseded")
+    again = snapshot(2, "failed")
+    assert history([snapshot(2, "pending-upgrade"), first], again) == (again, first)
 
 
 def test_failures_are_counted_and_the_last_one_stalls() -> None:
@@ -199,7 +211,7 @@ def test_failures_are_counted_and_the_last_one_stalls() -> None:
     }
     assert message(last) == "install retries exhausted: Job failed"
     assert message(last, STALLED) == "Failed to install after 2 attempt(s)"
-    assert (last["failures"], last["installFailures"]) == (2, 2)
+    assert (last.failures, last.install_failures) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +229,8 @@ def test_failures_count_from_nothing_again_when_anything_changed(changed: Attemp
 
     assert writer(status, generation=changed.generation).failures("install", changed) == 0
     begun = writer(status, generation=changed.generation).progressing("x", changed, "install")
-    assert (begun["failures"], begun["installFailures"], begun["upgradeFailures"]) == (0, 0, 0)
-    assert failed(begun, attempt=changed)["installFailures"] == 1
+    assert (begun.failures, begun.install_failures, begun.upgrade_failures) == (0, 0, 0)
+    assert failed(begun, attempt=changed).install_failures == 1
 
 
 def test_failures_of_one_action_are_none_of_the_other() -> None:
@@ -227,7 +239,7 @@ def test_failures_of_one_action_are_none_of_the_other() -> None:
 
 def test_success_forgets_failures() -> None:
     status = deployed(failed(failed()))
-    assert not {"failures", "installFailures", "upgradeFailures"} & status.keys()
+    assert (status.failures, status.install_failures, status.upgrade_failures) == (0, 0, 0)
     assert writer(status).failures("install", ATTEMPT) == 0
 
 
@@ -271,31 +283,29 @@ def test_a_release_back_in_sync_is_ready_again_and_says_since_when() -> None:
 
     assert said(status)[READY] == ("True", "InstallSucceeded")
     assert RECONCILING not in said(status)
-    ready = get_condition(status["conditions"], READY)
-    assert ready is not None
-    assert ready["lastTransitionTime"] == "2026-11-23T07:01:00Z"
+    assert condition(status, READY).last_transition_time == "2026-11-23T07:01:00Z"
     assert message(status) == "Release reconciliation succeeded: Helm install succeeded"
 
 
 def test_each_turn_names_the_generation_it_saw() -> None:
     status = writer(deployed(), generation=2).in_sync("InstallSucceeded", "x")
-    assert status["observedGeneration"] == 2
-    assert {item["observedGeneration"] for item in status["conditions"] if item["type"] == READY} == {2}
+    assert status.observed_generation == 2
+    assert condition(status, READY).observed_generation == 2
 
 
 def test_only_a_turn_that_ends_notes_the_commit_and_the_request_as_handled() -> None:
     notes = {COMMIT_ANNOTATION: "c2", REQUESTED_AT_ANNOTATION: "now"}
-    assert "lastHandledCommit" not in writer({}, notes).progressing("x")
-    assert "lastHandledCommit" not in writer({}, notes).blocked("DependencyNotReady", "x")
-    assert "lastHandledReconcileAt" not in writer({}, notes).retrying("x", "x")
+    assert not writer(NEW, notes).progressing("x").last_handled_commit
+    assert not writer(NEW, notes).blocked("DependencyNotReady", "x").last_handled_commit
+    assert not writer(NEW, notes).retrying("x", "x").last_handled_reconcile_at
 
     for status in (
-        writer({}, notes).in_sync("x", "x"),
-        writer({}, notes).stalled("x", "x"),
-        writer({}, notes).failed("install", "x", ATTEMPT, {}, exhausted=True),
-        writer({}, notes).released(REVISION),
+        writer(NEW, notes).in_sync("x", "x"),
+        writer(NEW, notes).stalled("x", "x"),
+        writer(NEW, notes).failed("install", "x", ATTEMPT, {}, exhausted=True),
+        writer(NEW, notes).released(REVISION),
     ):
-        assert (status["lastHandledCommit"], status["lastHandledReconcileAt"]) == ("c2", "now")
+        assert (status.last_handled_commit, status.last_handled_reconcile_at) == ("c2", "now")
 
 
 def test_a_reset_forgets_failures_once_and_counts_only_together_with_a_request() -> None:
@@ -306,14 +316,14 @@ def test_a_reset_forgets_failures_once_and_counts_only_together_with_a_request()
     asked = writer(status, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert asked.failures("install", ATTEMPT) == 0
     answered = asked.still_stalled("install", ATTEMPT)
-    assert answered["lastHandledResetAt"] == "t"
+    assert answered.last_handled_reset_at == "t"
     again = writer(answered, {RESET_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert not again.reset_requested
 
 
 def test_force_counts_once_and_only_together_with_a_request() -> None:
-    assert not writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "u"}).force_requested
-    asked = writer({}, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
+    assert not writer(NEW, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "u"}).force_requested
+    asked = writer(NEW, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"})
     assert asked.force_requested
     answered = asked.still_stalled("install", ATTEMPT)
     assert not writer(answered, {FORCE_AT_ANNOTATION: "t", REQUESTED_AT_ANNOTATION: "t"}).force_requested
@@ -321,7 +331,7 @@ def test_force_counts_once_and_only_together_with_a_request() -> None:
 
 def test_a_status_built_from_another_leaves_that_one_alone() -> None:
     before = failed()
-    copy = {**before, "conditions": [dict(item) for item in before["conditions"]]}
+    copy = before.model_copy(deep=True)
 
     deployed(before)
 

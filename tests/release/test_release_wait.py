@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import HealthCheck
@@ -24,6 +25,8 @@ from gitsync.health import Health, helm_waits_for, stuck_pods
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import SILENCE, reporting
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.release.late import LateWatch
+from tests.until import until
 
 MANAGER = "gitsync-test"
 LABELS = {"app": "waited-for"}
@@ -67,6 +70,17 @@ def config_map(namespace: str, name: str = "settings", **metadata: Any) -> Manif
 
 async def applied(live: Cluster, *manifests: Manifest) -> dict[ObjectKey, Manifest]:
     return await Applier(live, MANAGER).apply_all(manifests)
+
+
+async def watched(live: Cluster, watches: int = 1) -> None:
+    """A wait has seen what there is: so many of its watches have got beyond their list."""
+    await until(lambda: live.requests["watch"] >= watches)
+
+
+async def pulls_in_vain(live: Cluster, namespace: str) -> bool:
+    """A pod is there and says why it does not run."""
+    pods = await live.list("", "Pod", namespace=namespace)
+    return any("waiting" in item["state"] for pod in pods for item in pod["status"].get("containerStatuses", ()))
 
 
 def wanting(objects: dict[ObjectKey, Manifest], timeout: float = 60.0, **more: Any) -> WaitFor:
@@ -175,7 +189,7 @@ async def test_a_deadline_names_the_object_and_its_pod_s_reason(live: Cluster, n
 
 async def test_a_deadline_shorter_than_the_silence_still_knows_the_pods(live: Cluster, namespace: str) -> None:
     objects = await applied(live, workload(namespace, image="registry.example/app:nonexistent"))
-    await asyncio.sleep(1)  # the pod is there
+    await until(lambda: pulls_in_vain(live, namespace))
 
     with pytest.raises(NotReadyInTime, match="ImagePullBackOff"):
         await wait_ready(live, wanting(objects, SILENCE / 2), Interrupt())
@@ -185,7 +199,7 @@ async def test_an_interrupt_ends_a_wait_at_once_and_leaves_nothing_behind(live: 
     objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
     interrupt = Interrupt()
     waiting = asyncio.create_task(wait_ready(live, wanting(objects, 60), interrupt))
-    await asyncio.sleep(0.5)
+    await watched(live)
     before = asyncio.all_tasks() - {waiting}
 
     interrupt.set("commit 3f2a91c changes it")
@@ -202,7 +216,7 @@ async def test_an_interrupt_ends_a_wait_at_once_and_leaves_nothing_behind(live: 
 async def test_a_cancelled_wait_leaves_nothing_behind(live: Cluster, namespace: str) -> None:
     objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
     waiting = asyncio.create_task(wait_ready(live, wanting(objects, 60), Interrupt()))
-    await asyncio.sleep(SILENCE + 0.5)  # pods are watched by now
+    await watched(live, 2)  # pods, too: somebody wants to know what it is about
     before = asyncio.all_tasks() - {waiting}
 
     waiting.cancel()
@@ -216,7 +230,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(live: Cluster, namespace: 
 async def test_an_object_deleted_while_waited_for_is_said_to_be(live: Cluster, namespace: str) -> None:
     objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
     waiting = asyncio.create_task(wait_ready(live, wanting(objects, 2), Interrupt()))
-    await asyncio.sleep(0.3)
+    await watched(live)
 
     await live.delete(next(iter(objects)))
 
@@ -227,7 +241,7 @@ async def test_an_object_deleted_while_waited_for_is_said_to_be(live: Cluster, n
 async def test_an_object_put_back_by_somebody_else_ends_the_wait(live: Cluster, namespace: str) -> None:
     objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
     waiting = asyncio.create_task(wait_ready(live, wanting(objects), Interrupt()))
-    await asyncio.sleep(0.3)
+    await watched(live)
 
     await live.delete(next(iter(objects)))
     await applied(live, workload(namespace))
@@ -258,6 +272,31 @@ async def test_an_object_that_had_failed_before_says_so_at_once(live: Cluster, n
         await wait_ready(live, wanting(again, 60), Interrupt())
 
 
+@pytest.mark.parametrize("heard", [0, -1], ids=["of all", "of its end alone"])
+async def test_what_has_failed_has_also_when_it_is_gone_before_anybody_looks(
+    live: Cluster, namespace: str, heard: int
+) -> None:
+    """As a Job whose time to live after its end is nothing."""
+    late = LateWatch(live)
+    objects = await applied(live, workload(namespace, "Deployment", "web", IMAGE, "--unready"))
+    (key,) = objects
+
+    def judge(manifest: Manifest, pods: Sequence[Manifest]) -> Health:
+        failed = "failed" in (manifest["metadata"].get("annotations") or {})
+        return Health("failed", "Failed", "has failed") if failed else Health("progressing", "Runs", "runs")
+
+    want = wanting(objects, 10, judge=judge)
+    waiting = asyncio.create_task(wait_ready(late, want, Interrupt()))  # type: ignore[arg-type]
+    await until(lambda: late.heard)
+    await live.patch(key, {"metadata": {"annotations": {"failed": "yes"}}}, manager=MANAGER)
+    await live.delete(key)
+    await until(lambda: any(event.key == key and event.type == "DELETED" for event in late.held))
+    late.deliver(*late.held[heard:])
+
+    with pytest.raises(ObjectFailed, match="has failed"):
+        await waiting
+
+
 async def test_reasons_are_told_once_a_second_at_most(live: Cluster, namespace: str) -> None:
     objects = await applied(live, workload(namespace))
     key = next(iter(objects))
@@ -274,7 +313,7 @@ async def test_reasons_are_told_once_a_second_at_most(live: Cluster, namespace: 
     waiting = asyncio.create_task(wait_ready(live, wanting(objects, judge=judge, on_reason=listen), Interrupt()))
     for step in [*range(30), "done"]:
         await live.patch(key, {"metadata": {"annotations": {"step": str(step)}}}, manager=MANAGER)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the rate of the changes is what this is about
     await waiting
 
     moments = [moment for moment, _ in told]
@@ -320,17 +359,44 @@ async def test_a_statefulset_stuck_on_a_broken_pod_is_freed_by_the_fix(live: Clu
     broken = await applied(live, workload(namespace, "StatefulSet", "db", "registry.example/app:nonexistent"))
     with pytest.raises(NotReadyInTime, match="ImagePullBackOff"):
         await wait_ready(live, wanting(broken, 2), Interrupt())
-    deleted: list[str] = []
-
-    async def unstick(stateful_set: Manifest, pods: list[Manifest]) -> None:
-        for pod, reason in stuck_pods(stateful_set, pods):
-            deleted.append(f"{pod['metadata']['name']}: {reason}")
-            await live.delete(ObjectKey("", "Pod", namespace, pod["metadata"]["name"]), uid=pod["metadata"]["uid"])
+    pod = ObjectKey("", "Pod", namespace, "db-0")
+    stuck = await live.get(pod)
 
     fixed = await applied(live, workload(namespace, "StatefulSet", "db"))
-    await wait_ready(live, wanting(fixed, on_pods=unstick), Interrupt())
+    await wait_ready(live, wanting(fixed), Interrupt())
 
-    assert deleted == ["db-0: ImagePullBackOff"]
+    assert (await live.get(pod))["metadata"]["uid"] != stuck["metadata"]["uid"]
+
+
+async def test_a_pod_that_may_not_be_deleted_is_said_once_and_waited_for(live: Cluster, namespace: str) -> None:
+    """Somebody who may delete it can still do that."""
+    looks = ["get", "list", "watch"]
+    rules = [
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": looks},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": looks},
+    ]
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "few", "namespace": namespace}}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "few"}
+    subjects = [{"kind": "ServiceAccount", "name": "few", "namespace": namespace}]
+    await live.apply({**config_map(namespace, "few"), "kind": "ServiceAccount"}, manager=MANAGER)
+    await live.apply({**rbac, "kind": "Role", "rules": rules}, manager=MANAGER)
+    await live.apply({**rbac, "kind": "RoleBinding", "roleRef": role, "subjects": subjects}, manager=MANAGER)
+    await applied(live, workload(namespace, "StatefulSet", "db", "registry.example/app:nonexistent"))
+    await until(lambda: pulls_in_vain(live, namespace))
+    fixed = await applied(live, workload(namespace, "StatefulSet", "db"))
+    with capture_logs() as lines:
+        waiting = asyncio.create_task(wait_ready(live.impersonating(namespace, "few"), wanting(fixed), Interrupt()))
+        refused = "a pod that blocks the update stays"
+        await until(lambda: any(line["event"] == refused for line in lines) or waiting.done())
+        for number in range(2):  # news of the pod, so that it is looked at again
+            note = {"metadata": {"annotations": {"number": str(number)}}}
+            await live.patch(ObjectKey("", "Pod", namespace, "db-0"), note, manager=MANAGER)
+            await asyncio.sleep(1.5 * SILENCE)
+        await live.delete(ObjectKey("", "Pod", namespace, "db-0"))
+        await waiting
+
+    said = [(line["event"], line["log_level"]) for line in lines if line.get("object") == f"Pod/{namespace}/db-0"]
+    assert said == [("deleting a pod that blocks the update", "info"), (refused, "warning")]
 
 
 def stateful_set(**spec: Any) -> Manifest:
@@ -342,7 +408,7 @@ def pod(revision: str = "db-old", reason: str = "ImagePullBackOff", **metadata: 
     state = {"waiting": {"reason": reason}} if reason else {"running": {}}
     labels = {"controller-revision-hash": revision}
     return {
-        "metadata": {"name": "db-0", "labels": labels, **metadata},
+        "metadata": {"name": "db-0", "labels": labels} | metadata,
         "status": {"containerStatuses": [{"state": state}]},
     }
 
@@ -358,6 +424,12 @@ def test_pods_are_left_alone_where_kubernetes_replaces_them_or_was_told_not_to()
     assert stuck_pods(stateful_set(podManagementPolicy="Parallel"), [pod()]) == []
     assert stuck_pods(stateful_set(updateStrategy={"type": "OnDelete"}), [pod()]) == []
     assert stuck_pods({**stateful_set(), "kind": "Deployment"}, [pod()]) == []
+
+
+def test_a_pod_below_the_partition_is_left_alone_for_it_would_come_again_as_it_is() -> None:
+    parted = stateful_set(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 1}})
+    first, second = pod(), pod(name="db-1")
+    assert stuck_pods(parted, [first, second]) == [(second, "ImagePullBackOff")]
 
 
 def test_pods_are_left_alone_while_the_update_revision_is_not_known() -> None:
@@ -433,8 +505,9 @@ async def test_what_is_being_deleted_is_waited_out_and_made_anew(live: Cluster, 
     key = ObjectKey.of(before)
     await live.delete(key)
 
+    watches = live.requests["watch"]
     task = asyncio.create_task(applied(live, config_map(namespace)))
-    await asyncio.sleep(0.3)
+    await until(lambda: live.requests["watch"] > watches)
     assert not task.done()
     await live.patch(key, {"metadata": {"finalizers": None}}, manager=MANAGER)
     after = (await task)[key]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.errors import ArtifactPending, GitUnavailable, SourceNotReady
+from gitsync.api.sources import GitRepository
+from gitsync.errors import ArtifactPending, SourceNotReady
+from gitsync.git import GitReference
 from gitsync.sources import artifacts as module
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, Head, SyncedRepository
 from gitsync.tree import Tree
 
 FLEET = "https://git.example/fleet.git"
@@ -22,8 +25,19 @@ async def nothing(blob_ids: Sequence[str]) -> dict[str, bytes]:
 
 
 def artifact(commit: str, **git_repositories: str) -> Artifact:
-    keys = {source(name): url for name, url in git_repositories.items()}
-    return Artifact(CommitInfo(commit), Tree(commit, (), nothing), keys)
+    declared = {source(name): git_repository(name, url) for name, url in git_repositories.items()}
+    return Artifact(CommitInfo(commit), Tree(commit, (), nothing), declared)
+
+
+def git_repository(name: str, url: str, **spec: Any) -> GitRepository:
+    return GitRepository.parse(
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"interval": "5m", "url": url, **spec},
+        }
+    )
 
 
 def source(name: str, kind: str = "GitRepository") -> ObjectKey:
@@ -38,7 +52,7 @@ def release(name: str = "app", *, ref: str = "flux-system", sync: str = "", stam
             "metadata": {
                 "name": name,
                 "namespace": "default",
-                "labels": {"gitsync.dev/sync": sync},
+                "labels": {"gitsync.dev/sync": sync, "gitsync.dev/sync-namespace": "gitsync-system"},
                 "annotations": {"gitsync.dev/commit": stamp},
             },
             "spec": {
@@ -60,7 +74,7 @@ def artifacts() -> Artifacts:
 
 @pytest.fixture
 def fleet(artifacts: Artifacts) -> SyncedRepository:
-    return artifacts.add("fleet", FLEET)
+    return artifacts.add("gitsync-system/fleet", Head(FLEET))
 
 
 def test_a_release_that_a_commit_changes_gets_its_chart_together_with_its_own_change(
@@ -97,8 +111,9 @@ def test_after_a_start_a_release_waits_for_the_first_commit_and_is_woken_by_it(
         artifacts.artifact_of(known[0])
     assert pending.value.retry_after == pytest.approx(module.FIRST_COMMIT, abs=1.0)
     monkeypatch.setattr(artifacts, "_since", -1e9)
-    with pytest.raises(GitUnavailable, match="no commit of the repository has been carried out yet"):
+    with pytest.raises(ArtifactPending, match="no commit of the repository has been carried out yet") as pending:
         artifacts.artifact_of(known[0])
+    assert pending.value.retry_after is None, "the commit wakes it"
     fleet.carry_out(artifact("c1"), ())
     assert woken == ["asked", "foreign"]
     assert commit_of(artifacts, known[0]) == "c1"
@@ -119,7 +134,7 @@ def test_a_release_that_the_first_commit_changes_waits_until_the_commit_has_reac
 def test_two_repositories_are_told_apart_by_url_then_by_name_then_by_who_brought_the_release(
     artifacts: Artifacts, fleet: SyncedRepository
 ) -> None:
-    apps = artifacts.add("apps", APPS)
+    apps = artifacts.add("gitsync-system/apps", Head(APPS))
     fleet.carry_out(artifact("f1", charts="https://git.example/apps", **{"apps": FLEET}), ())
     with pytest.raises(ArtifactPending):
         artifacts.artifact_of(release(ref="charts"))
@@ -139,9 +154,12 @@ def test_a_source_that_is_no_synced_repository_is_refused_once_all_have_said_wha
 ) -> None:
     with pytest.raises(ArtifactPending):  # the first commit may bring a GitRepository of that name
         artifacts.artifact_of(release(ref="elsewhere"))
-    fleet.carry_out(artifact("c1", elsewhere="https://git.example/other.git"), ())
-    with pytest.raises(SourceNotReady, match="GitRepository 'default/elsewhere' is not the repository that is being"):
+    fleet.carry_out(artifact("c1"), ())
+    with pytest.raises(SourceNotReady, match="GitRepository 'default/elsewhere' does not exist"):
         artifacts.artifact_of(release(ref="elsewhere"))
+    fleet.carry_out(artifact("c1", elsewhere="https://git.example/other.git"), ())
+    assert artifacts.find(source("elsewhere")) is None
+    assert artifacts.declared(source("elsewhere")) is not None, "it is a repository of its own"
     fleet.carry_out(artifact("c2", elsewhere=FLEET), ())
     assert commit_of(artifacts, release(ref="elsewhere")) == "c2"
 
@@ -149,3 +167,39 @@ def test_a_source_that_is_no_synced_repository_is_refused_once_all_have_said_wha
 def test_without_a_repository_nothing_is_waited_for(artifacts: Artifacts) -> None:
     with pytest.raises(SourceNotReady):
         artifacts.artifact_of(release())
+
+
+@pytest.mark.parametrize(
+    ("url", "spec", "reference", "branch", "same"),
+    [
+        (FLEET, {}, GitReference(), "", True),
+        (FLEET, {}, GitReference(), "main", False),
+        (FLEET, {"ref": {"branch": "main"}}, GitReference(), "main", True),
+        (FLEET, {"ref": {"name": "refs/heads/main"}}, GitReference(branch="main"), "", True),
+        (FLEET, {"ref": {"branch": "main"}}, GitReference(branch="prod"), "main", False),
+        (FLEET, {"ref": {"branch": "main", "tag": "v1"}}, GitReference(branch="main"), "", False),
+        (FLEET, {"ref": {"tag": "v1"}}, GitReference(tag="v1"), "", True),
+        (FLEET, {"ref": {"semver": "1.x", "branch": "main"}}, GitReference(branch="main"), "", False),
+        (FLEET, {"ref": {"commit": "a" * 40, "branch": "main"}}, GitReference(branch="main"), "", False),
+        (FLEET, {"ref": {"commit": "a" * 40}}, GitReference(commit="a" * 40), "", True),
+        ("ssh://git@GIT.example:22/fleet/", {}, GitReference(), "", True),
+        ("ssh://git@git.example:2222/fleet", {}, GitReference(), "", False),
+        ("https://git.example/fleet2", {}, GitReference(), "", False),
+        (FLEET, {"ignore": "docs/"}, GitReference(), "", False),
+        (FLEET, {"include": [{"repository": {"name": "other"}}]}, GitReference(), "", False),
+        (FLEET, {"verify": {"mode": "HEAD", "secretRef": {"name": "keys"}}}, GitReference(), "", False),
+    ],
+)
+def test_a_git_repository_is_the_synced_one_when_it_asks_for_the_same_and_nothing_else(
+    url: str, spec: dict[str, Any], reference: GitReference, branch: str, same: bool
+) -> None:
+    head = Head(FLEET, reference, branch)
+    assert head.is_meant_by(source("any"), git_repository("any", url, **spec), brought=True) is same
+
+
+def test_what_a_repository_of_flux_bootstrap_brings_as_itself_is_itself_under_whatever_address() -> None:
+    head = Head("/srv/fleet")
+    declared = git_repository("flux-system", "ssh://git@git.example/fleet", ref={"branch": "main"})
+    assert head.is_meant_by(BOOTSTRAP, declared, brought=True)
+    assert not head.is_meant_by(BOOTSTRAP, declared, brought=False)
+    assert not head.is_meant_by(source("flux-system"), declared, brought=True), "in another namespace it is any other"

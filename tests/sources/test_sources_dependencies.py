@@ -281,13 +281,6 @@ async def test_a_helmrepository_with_the_url_is_what_is_asked_however_the_url_is
         ("name: lib, version: 1.x", {}, ChartError, "it names no repository", "commit charts/"),
         ('name: lib, version: 1.x, repository: "@libs"', {}, ChartError, "write its URL", "commit charts/"),
         (
-            'name: lib, version: 1.x, repository: "oci://registry.example/libs"',
-            {},
-            ChartError,
-            "OCI registries are not supported yet",
-            "commit charts/",
-        ),
-        (
             'name: lib, version: 1.x, repository: "file://../lib"',
             lib(more=needs('name: app, version: 1.x, repository: "file://../app"')),
             ChartError,

@@ -92,8 +92,9 @@ async def test_a_link_that_helmignore_leaves_out_is_nobodys_business(world: Worl
 async def test_a_chart_path_that_is_a_link_to_nowhere_says_so(world: World) -> None:
     world.link("charts/gone", "../elsewhere")
     await world.commit(APP)
-    with pytest.raises(ChartNotFound, match=r"there is no folder 'charts/gone' in commit .*leads to nothing"):
+    with pytest.raises(ChartNotFound, match=r"there is no folder 'charts/gone' in commit .*leads to nothing") as gone:
         await world.render("charts/gone")
+    assert "correct spec.chart.spec.chart" in gone.value.hint
     with pytest.raises(ChartNotFound, match=r"'shared/values.yaml' in commit .*is a file"):
         await world.render("shared/values.yaml")
 
@@ -101,5 +102,8 @@ async def test_a_chart_path_that_is_a_link_to_nowhere_says_so(world: World) -> N
 async def test_a_values_file_that_is_a_link_to_nowhere_says_so(world: World) -> None:
     world.link("env/prod.yaml", "../../secret.yaml")
     await world.commit(APP)
-    with pytest.raises(ChartError, match=r"values file 'env/prod.yaml' is a symbolic link to '../../secret\.yaml'"):
+    with pytest.raises(
+        ChartError, match=r"values file 'env/prod.yaml' is a symbolic link to '../../secret\.yaml'"
+    ) as found:
         await world.render("charts/app", valuesFiles=["env/prod.yaml"])
+    assert "correct valuesFiles" in found.value.hint

@@ -93,7 +93,10 @@ async def test_a_file_that_changes_is_another_chart_and_nothing_else_is(world: W
     assert (await values(world, wanted))[0] == digest
     third = await world.commit({"env/prod.yaml": "b: changed"})
     assert await values(world, wanted) == ((await world.locate(wanted)).digest, {"b": "changed"})
-    ids = [await content_id(wanted, artifact.tree, LocalDependencies()) for artifact in (first, second, third)]
+    ids = [
+        await content_id(wanted, artifact.tree, LocalDependencies(world.fetched.charts.workers))
+        for artifact in (first, second, third)
+    ]
     assert ids[0] == ids[1] != ids[2]
     assert (await world.locate(wanted)).digest != digest
 

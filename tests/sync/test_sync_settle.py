@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.claimant import Claimant
+from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import state_of
 from gitsync.sync.outcome import Outcomes, Settling
 
 COMMIT = "c" * 40
@@ -119,6 +122,40 @@ def test_settling_looks_only_at_what_changed_and_ends_when_nothing_moves() -> No
     assert settling.open == set()  # backend waits for what has failed
 
 
+def test_settling_hears_of_those_that_it_does_not_follow_and_of_those_that_have_gone() -> None:
+    found = index(release("redis"), release("backend", "redis"), release("frontend", "backend"))
+    settling = Settling(found, [key("frontend")])
+    found.update(key("redis"), release("redis", version=2, **STALLED))
+    settling.look([key("redis")])
+    assert settling.open == set(), "who is behind redis waits for what has failed"
+
+    found = index(release("redis"), release("backend", "redis"), release("other"))
+    settling = Settling(found, [key("redis"), key("backend"), key("other")])
+    found.forget(key("redis"))
+    settling.look([key("redis")])
+    assert settling.open == {key("redis"), key("other")}
+
+
+def test_settling_hears_of_one_that_becomes_ready_while_another_has_failed() -> None:
+    found = index(release("a"), release("b", **STALLED), release("c", "a", "b"))
+    settling = Settling(found, [key("a"), key("c")])
+    assert settling.open == {key("a"), key("c")}
+    found.update(key("a"), release("a", version=2, **READY))
+    settling.look([key("a")])
+    assert settling.open == set(), "c waits for b alone, which has failed"
+
+
+def test_a_failure_does_not_count_while_the_agent_goes_on_acting_on_the_release() -> None:
+    found = index(release("a"), release("b", "a"))
+    found.set_at_work(key("a"), at_work=True)
+    found.update(key("a"), release("a", version=2, **STALLED))
+    assert phases(found) == {"a": "moving", "b": "moving"}, "it is about to be rolled back"
+    heard: list[ObjectKey] = []
+    found.subscribe(lambda changed, before, after: heard.append(changed))
+    found.set_at_work(key("a"), at_work=False)
+    assert (heard, phases(found)) == ([key("a")], {"a": "failed", "b": "waiting"})
+
+
 def test_a_release_that_was_just_applied_and_not_seen_yet_is_moving() -> None:
     settling = Settling(ReleaseIndex(), [key("a")])
     assert settling.open == {key("a")}
@@ -139,3 +176,61 @@ def test_a_release_whose_ready_expr_says_no_of_a_ready_dependency_waits() -> Non
     assert not settling.open
     releases.update(key("redis"), release("redis", version=2))
     assert Outcomes(releases).of(key("backend")).phase == "moving"
+
+
+TAKEN: dict[str, Any] = {
+    "observedGeneration": 2,
+    "conditions": [{"type": "Ready", "status": "False", "reason": "OwnedByAnother", "message": "is a's"}],
+}
+OBJECT = ObjectKey("", "ConfigMap", "default", "moves")
+
+
+def hold_by(found: ReleaseIndex, owner: str, doubt: str = "") -> None:
+    """Note that ``b`` was told that ``owner`` has an object of it."""
+    manifest, asker = found.manifest(key(owner)), found.manifest(key("b"))
+    assert manifest is not None
+    assert asker is not None
+    claimant = Claimant.of_release(key(owner))._replace(doubt=doubt)
+    found.set_hold(key("b"), Hold(OBJECT, "", claimant, state_of(manifest), state_of(asker)))
+
+
+def test_a_release_whose_object_another_one_goes_on_wanting_waits() -> None:
+    found = index(release("a", **READY), release("b", **TAKEN))
+    assert phases(found)["b"] == "moving", "nobody has looked since the start"
+    assert Outcomes(found, at_rest=True).of(key("b")).phase == "waiting"
+    hold_by(found, "a")
+    assert phases(found)["b"] == "waiting"
+
+    with found.expecting([key("a")]) as arrived:
+        assert phases(found)["b"] == "moving", "a commit has yet to change a"
+        arrived(key("a"))
+        assert phases(found)["b"] == "waiting", "it did not"
+    changed = release("a", version=2, **READY)
+    changed["metadata"]["generation"] = 3
+    found.update(key("a"), changed)
+    assert phases(found)["b"] == "moving", "it has changed a since"
+    hold_by(found, "a")
+    assert phases(found)["b"] == "waiting"
+    found.forget(key("a"))
+    assert phases(found)["b"] == "moving"
+
+
+def test_a_release_moves_while_nobody_can_tell_what_the_holder_of_its_object_wants_and_that_moves() -> None:
+    found = index(release("a"), release("b", **TAKEN))
+    hold_by(found, "a", "its Secret does not exist")
+    assert phases(found) == {"a": "moving", "b": "moving"}
+    found.update(key("a"), release("a", version=2, **STALLED))
+    assert phases(found) == {"a": "failed", "b": "waiting"}
+
+
+def test_a_release_whose_object_a_sync_has_waits_until_it_asks_anew() -> None:
+    found = index(release("b", **TAKEN))
+    manifest = found.manifest(key("b"))
+    assert manifest is not None
+    found.set_hold(key("b"), Hold(OBJECT, "", Claimant("sync", "fleet"), asked=state_of(manifest)))
+    settling = Settling(found, [key("b")])
+    assert not settling.open
+    heard: list[ObjectKey] = []
+    found.subscribe(lambda changed, before, after: heard.append(changed))
+    found.set_hold(key("b"), None)
+    assert (heard, phases(found)) == ([key("b")], {"b": "moving"})

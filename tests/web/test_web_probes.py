@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import pytest
 
 from gitsync.errors import SettingsError
 from gitsync.web import Probes
+from gitsync.web import probes as probes_module
 
 
 @pytest.fixture
@@ -33,6 +37,22 @@ async def test_they_tell_life_from_readiness(port: int) -> None:
         assert (await asked(port, "/"))[0] == 404
     with pytest.raises(aiohttp.ClientConnectorError):
         await asked(port, "/healthz")
+
+
+async def test_life_ends_when_no_thread_is_free_any_more(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes_module, "STUCK", 0.2)
+    loop, held = asyncio.get_running_loop(), threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        loop.set_default_executor(threads)
+        async with Probes().serving(port):
+            assert (await asked(port, "/healthz"))[0] == 200
+            hanging = asyncio.ensure_future(asyncio.to_thread(held.wait))
+            status, text = await asked(port, "/healthz")
+            assert status == 503
+            assert text.startswith("no thread has been free for")
+            held.set()
+            await hanging
+            assert (await asked(port, "/healthz"))[0] == 200
 
 
 async def test_a_port_that_is_taken_is_said() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, colours, one_line, write
 from gitsync.errors import GitsyncError
@@ -29,6 +29,7 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, o
 _ACCESS_ELSEWHERE = (
     "default_service_account",
     "cross_namespace_refs",
+    "sops_age_secret",
     "insecure_kubeconfig_exec",
     "insecure_kubeconfig_tls",
 )

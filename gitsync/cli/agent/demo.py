@@ -14,10 +14,11 @@ import typer
 
 import gitsync
 from gitsync.cli.common.kinds import RELEASE
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import colours, one_line, table, write
 from gitsync.errors import SettingsError
+from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,14 +117,9 @@ def _ways_to_play(settings: Settings, fleet: Fleet) -> None:
 async def _unless_ended(step: Coroutine[None, None, None], agent: asyncio.Task[int]) -> None:
     """Wait for a step to be done, but not for an agent that is gone. Raises: typer.Exit when it was told to stop."""
     waiting = asyncio.create_task(step)
-    try:
-        await asyncio.wait({waiting, agent}, return_when=asyncio.FIRST_COMPLETED)
-        if agent.done() and not waiting.done():
-            agent.result()
-            raise typer.Exit(_INTERRUPTED)  # Ctrl-C, which the agent takes for itself
-        await waiting
-    finally:
-        waiting.cancel()
+    await until_one_ends(waiting, asyncio.shield(agent))
+    if waiting.cancelled():
+        raise typer.Exit(_INTERRUPTED)  # Ctrl-C, which the agent takes for itself
 
 
 def _sample_repository() -> Path:

@@ -9,7 +9,7 @@ import typer
 
 from gitsync.api.duration import format_duration
 from gitsync.cli.common.durations import Timeout, seconds
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.errors import SettingsError

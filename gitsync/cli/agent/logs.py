@@ -11,7 +11,7 @@ import typer
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cli.common.durations import seconds
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import colours, one_line, write
 from gitsync.errors import ReleaseError

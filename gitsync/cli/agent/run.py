@@ -10,6 +10,9 @@ import typer
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.settings import Settings
 
+#: Seconds after a signal in which the process ends, whatever hangs; a Deployment gives 30.
+LEAVE_AFTER = 25.0
+
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 
@@ -30,4 +33,4 @@ async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | N
 
     load, file = reload
     config = agent.ConfigFile(file, load) if file is not None else None
-    return await agent.run(settings, config)
+    return await agent.run(settings, config, LEAVE_AFTER)

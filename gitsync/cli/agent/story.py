@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitsync.api.conditions import get_condition
+from gitsync.api.conditions import condition_of, ready_of
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import COMMIT_ANNOTATION, DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, READY, STALLED
+from gitsync.api.names import COMMIT_ANNOTATION, DEPENDENCY_CYCLE, HELM_GROUP, HELM_RELEASE, STALLED
 from gitsync.errors import NotReadyInTime
-from gitsync.release.dependencies.index import is_current
+from gitsync.release.dependencies.states import is_current
 from gitsync.runtime.until import until
 
 if TYPE_CHECKING:
@@ -65,19 +65,14 @@ def _ready(seen: Seen) -> bool:
     return all(name in seen and is_current(seen[name]) for name in ("redis", "backend"))
 
 
-def _condition(manifest: Manifest | None, kind: str) -> Mapping[str, str]:
-    status = (manifest or {}).get("status") or {}
-    return get_condition(status.get("conditions"), kind) or {}
-
-
 def _redis_failed(seen: Seen) -> bool:
-    stalled = _condition(seen.get("redis"), STALLED)
-    waits = "is not ready" in _condition(seen.get("backend"), READY).get("message", "")
+    stalled = condition_of(seen.get("redis"), STALLED)
+    waits = "is not ready" in ready_of(seen.get("backend")).get("message", "")
     return stalled.get("status") == "True" and waits
 
 
 def _cycle_named(seen: Seen) -> bool:
-    return all(_condition(seen.get(name), READY).get("reason") == DEPENDENCY_CYCLE for name in ("redis", "backend"))
+    return all(ready_of(seen.get(name)).get("reason") == DEPENDENCY_CYCLE for name in ("redis", "backend"))
 
 
 _TAG = ("    auth:\n      enabled: false", '    auth:\n      enabled: false\n    image:\n      tag: "nonexistent"')

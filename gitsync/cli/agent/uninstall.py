@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import write
 from gitsync.settings import Settings
-from gitsync.text import listed
+from gitsync.text import counted, listed
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -63,10 +63,9 @@ async def _uninstall(settings: Settings, crds: bool, keep_namespace: bool) -> No
         write(f"namespace {settings.namespace} stays: {left.namespace}\n")
     write("what releases installed stays, with Helm's records of it: helm list --all-namespaces\n")
     if left.definitions:
-        write(
-            f"{left.definitions} definitions stay, with {left.releases} HelmReleases and {left.repositories} "
-            f"HelmRepositories; {_why(crds, listed(left.flux))}\n"
-        )
+        objects = listed([counted(count, kind) for kind, count in left.objects.items()], len(left.objects))
+        with_them = f", with {objects}" if objects else ""
+        write(f"{left.definitions} definitions stay{with_them}; {_why(crds, listed(left.flux))}\n")
 
 
 def _why(crds: bool, controllers: str) -> str:

@@ -1,4 +1,5 @@
-"""``gitsync create``: a release or a source from flags, into the cluster or (``--export``) onto standard output."""
+"""``gitsync create``: a release, a Kustomization or a source from flags, into the cluster, or (``--export``) onto
+standard output."""
 
 from __future__ import annotations
 
@@ -9,11 +10,17 @@ import typer
 
 from gitsync.api.check import check
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER, HELM_API_VERSION, REQUESTED_AT_ANNOTATION, SOURCE_API_VERSION
+from gitsync.api.names import (
+    CLI_FIELD_MANAGER,
+    HELM_API_VERSION,
+    KUSTOMIZE_API_VERSION,
+    REQUESTED_AT_ANNOTATION,
+    SOURCE_API_VERSION,
+)
 from gitsync.cli.cluster.values import read_files
 from gitsync.cli.common.durations import Timeout, Wait, seconds
-from gitsync.cli.common.kinds import RELEASE, REPOSITORY, Kind
-from gitsync.cli.common.objects import LiveObject, connected, is_suspended, new_token, origin_of, warn
+from gitsync.cli.common.kinds import GIT, KUSTOMIZATION, OCI, RELEASE, REPOSITORY, Kind
+from gitsync.cli.common.liveobject import LiveObject, connected, is_suspended, new_token, origin_of, warn
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Name, Verb
 from gitsync.cli.common.waiting import answered
@@ -23,10 +30,10 @@ from gitsync.settings import Settings
 
 verb = Verb(
     "create",
-    """Create or change a release or a source; or print YAML for a repository.
+    """Create or change a release, a Kustomization or a source; or print YAML for a repository.
 
     Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --export""",
-    """Create or change a chart repository.
+    """Create or change a source.
 
     Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m""",
 )
@@ -45,9 +52,63 @@ PassCredentials = Annotated[
     bool, typer.Option("--pass-credentials", help="Send the credentials to wherever the index leads, too.")
 ]
 
+#: What helm calls the layer of a chart that it pushes.
+CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+OciUrl = Annotated[str, typer.Option("--url", metavar="URL", help="The repository in its registry: oci://...")]
+Tag = Annotated[str, typer.Option("--tag", metavar="TAG", help="The tag; latest when nothing is said.")]
+TagSemver = Annotated[
+    str, typer.Option("--tag-semver", metavar="RANGE", help="The highest tag in a range of versions.")
+]
+TagSemverFilter = Annotated[
+    str, typer.Option("--tag-semver-filter", metavar="REGEX", help="Only tags that this finds count for the range.")
+]
+Digest = Annotated[str, typer.Option("--digest", metavar="SHA256", help="The digest, whatever tags say.")]
+MediaType = Annotated[
+    str, typer.Option("--layer-selector-media-type", metavar="TYPE", help='The layer; "" for the first one.')
+]
+Operation = Annotated[
+    Literal["extract", "copy"], typer.Option("--layer-selector-operation", help="What is done with the layer.")
+]
+DockerSecretRef = Annotated[
+    str, typer.Option("--secret-ref", metavar="NAME", help="A Secret of type kubernetes.io/dockerconfigjson.")
+]
+PullAccount = Annotated[
+    str, typer.Option("--service-account", metavar="NAME", help="A ServiceAccount, for its imagePullSecrets.")
+]
+ProxySecretRef = Annotated[
+    str, typer.Option("--proxy-secret-ref", metavar="NAME", help="A Secret with a proxy's address.")
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the registry.")]
+
+GitUrl = Annotated[str, typer.Option("--url", metavar="URL", help="The repository: https://, http:// or ssh://.")]
+Branch = Annotated[str, typer.Option("--branch", metavar="NAME", help="The branch; master when nothing is said.")]
+GitTag = Annotated[str, typer.Option("--tag", metavar="NAME", help="The tag; wins over a branch.")]
+RefName = Annotated[
+    str, typer.Option("--ref-name", metavar="REF", help="A full reference, as refs/pull/1/head; wins over tags.")
+]
+Commit = Annotated[str, typer.Option("--commit", metavar="ID", help="The one commit to stay at.")]
+GitSecretRef = Annotated[
+    str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with a login, or identity and known_hosts.")
+]
+RecurseSubmodules = Annotated[bool, typer.Option("--recurse-submodules", help="Read submodules, too.")]
+Sparse = Annotated[
+    list[str] | None,
+    typer.Option("--sparse-checkout-paths", metavar="PATH", help="A directory to read; may be repeated."),
+]
+IgnorePaths = Annotated[
+    list[str] | None,
+    typer.Option("--ignore-paths", metavar="PATTERN", help="What to leave out, as in .gitignore; may be repeated."),
+]
+
 Source = Annotated[
     str,
     typer.Option("--source", metavar="KIND/NAME[.NAMESPACE]", help="Where the chart is, as HelmRepository/bitnami."),
+]
+ChartRef = Annotated[
+    str,
+    typer.Option(
+        "--chart-ref", metavar="KIND/NAME[.NAMESPACE]", help="What stands for the chart, as OCIRepository/app."
+    ),
 ]
 Chart = Annotated[str, typer.Option("--chart", metavar="NAME", help="The chart's name.")]
 ChartVersion = Annotated[str, typer.Option("--chart-version", metavar="RANGE", help="Its version, or a range.")]
@@ -77,6 +138,47 @@ Crds = Annotated[
     Policy | None, typer.Option("--crds", help="What becomes of the chart's definitions, in installs and upgrades.")
 ]
 CreateTarget = Annotated[bool, typer.Option("--create-target-namespace", help="Create that namespace.")]
+
+TreeSource = Annotated[
+    str,
+    typer.Option("--source", metavar="KIND/NAME[.NAMESPACE]", help="Where the files are, as GitRepository/fleet."),
+]
+TreePath = Annotated[str, typer.Option("--path", metavar="PATH", help="The directory of the source to apply.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete what left the source.")]
+HealthChecks = Annotated[
+    list[str] | None,
+    typer.Option("--health-check", metavar="KIND/NAME.NAMESPACE", help="An object to wait for; may be repeated."),
+]
+HealthCheckTimeout = Annotated[
+    str, typer.Option("--health-check-timeout", metavar="DURATION", help="How long applying and waiting may take.")
+]
+WaitForAll = Annotated[bool, typer.Option("--wait", help="It is ready when all that it applies is.")]
+NeedsTree = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--depends-on", metavar="[NAMESPACE/]NAME", help="A Kustomization to be ready first; may be repeated."
+    ),
+]
+IntoNamespace = Annotated[
+    str, typer.Option("--target-namespace", metavar="NAME", help="The namespace to put all objects into.")
+]
+RetryInterval = Annotated[
+    str, typer.Option("--retry-interval", metavar="DURATION", help="When to try again what failed.")
+]
+ApplyAs = Annotated[str, typer.Option("--service-account", metavar="NAME", help="The ServiceAccount to apply it as.")]
+DeletionPolicy = Annotated[
+    Literal["MirrorPrune", "Delete", "WaitForTermination", "Orphan"] | None,
+    typer.Option("--deletion-policy", help="What becomes of the objects when it is deleted."),
+]
+#: Kinds by the words that --health-check takes, as in Flux's own command; any other kind has to come with its group.
+_HEALTH_CHECKED = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Job": "batch/v1",
+    "HelmRelease": HELM_API_VERSION,
+    "Kustomization": KUSTOMIZE_API_VERSION,
+}
 
 
 @verb.of(REPOSITORY)
@@ -117,13 +219,105 @@ async def helm_repository(
     return await _create(settings, manifest, export, seconds(patience) if wait else None, login)
 
 
+@verb.of(OCI)
+async def oci_repository(
+    settings: Settings,
+    kind: Kind,
+    name: Name,
+    url: OciUrl,
+    tag: Tag = "",
+    tag_semver: TagSemver = "",
+    tag_semver_filter: TagSemverFilter = "",
+    digest: Digest = "",
+    layer_selector_media_type: MediaType = CHART_LAYER,
+    layer_selector_operation: Operation = "copy",
+    interval: Interval = "1m",
+    namespace: Namespace = "default",
+    secret_ref: DockerSecretRef = "",
+    service_account: PullAccount = "",
+    cert_secret_ref: CertSecretRef = "",
+    proxy_secret_ref: ProxySecretRef = "",
+    insecure: Insecure = False,
+    export: Export = False,
+    wait: Wait = True,
+    patience: Timeout = "5m",
+) -> int:
+    """Create or change an OCIRepository, and wait until its artifact is there.
+
+    Example: gitsync create source oci podinfo --url oci://registry.example/charts/podinfo --tag-semver 6.x
+    """
+    selector = {"mediaType": layer_selector_media_type, "operation": layer_selector_operation}
+    spec = {
+        "interval": interval,
+        "url": url,
+        "ref": _stated({"tag": tag, "semver": tag_semver, "semverFilter": tag_semver_filter, "digest": digest}),
+        "layerSelector": selector if layer_selector_media_type else {},
+        "secretRef": _reference(secret_ref),
+        "serviceAccountName": service_account,
+        "certSecretRef": _reference(cert_secret_ref),
+        "proxySecretRef": _reference(proxy_secret_ref),
+        "insecure": insecure,
+    }
+    manifest = _manifest(SOURCE_API_VERSION, kind, namespace, name, spec)
+    return await _create(settings, manifest, export, seconds(patience) if wait else None)
+
+
+@verb.of(GIT)
+async def git_repository(
+    settings: Settings,
+    kind: Kind,
+    name: Name,
+    url: GitUrl,
+    branch: Branch = "",
+    tag: GitTag = "",
+    tag_semver: TagSemver = "",
+    ref_name: RefName = "",
+    commit: Commit = "",
+    interval: Interval = "1m",
+    namespace: Namespace = "default",
+    secret_ref: GitSecretRef = "",
+    username: Username = "",
+    password: Password = "",
+    proxy_secret_ref: ProxySecretRef = "",
+    recurse_submodules: RecurseSubmodules = False,
+    sparse_checkout_paths: Sparse = None,
+    ignore_paths: IgnorePaths = None,
+    export: Export = False,
+    wait: Wait = True,
+    patience: Timeout = "5m",
+) -> int:
+    """Create or change a GitRepository, and wait until its artifact is there.
+
+    With --username and --password, a Secret of its name holds the login; it is not part of what --export prints.
+
+    Example: gitsync create source git podinfo --url https://github.com/stefanprodan/podinfo --tag-semver 6.x
+    """
+    login = _login(namespace, name, username, password)
+    if login and secret_ref:
+        raise typer.BadParameter("either a Secret or a login", param_hint="--secret-ref")
+    ref = {"branch": branch, "tag": tag, "semver": tag_semver, "name": ref_name, "commit": commit}
+    spec = {
+        "interval": interval,
+        "url": url,
+        "ref": _stated(ref),
+        "secretRef": _reference(secret_ref or (name if login else "")),
+        "proxySecretRef": _reference(proxy_secret_ref),
+        "recurseSubmodules": recurse_submodules,
+        "sparseCheckout": _listed(sparse_checkout_paths),
+        "ignore": "\n".join(_listed(ignore_paths)),
+    }
+    manifest = _manifest(SOURCE_API_VERSION, kind, namespace, name, spec)
+    return await _create(settings, manifest, export, seconds(patience) if wait else None, login)
+
+
 @verb.of(RELEASE)
 async def helm_release(
     settings: Settings,
     kind: Kind,
     name: Name,
-    source: Source,
-    chart: Chart,
+    source: Source = "",
+    chart: Chart = "",
+    chart_ref: ChartRef = "",
     chart_version: ChartVersion = "",
     depends_on: DependsOn = None,
     values: ValuesFiles = None,
@@ -146,7 +340,7 @@ async def helm_release(
     spec = {
         "interval": interval,
         "dependsOn": [_dependency(item) for item in _listed(depends_on)],
-        "chart": {"spec": _stated({"chart": chart, "version": chart_version, "sourceRef": _source(source)})},
+        **_chart(source, chart, chart_version, chart_ref),
         "releaseName": release_name,
         "targetNamespace": target_namespace,
         "serviceAccountName": service_account,
@@ -157,6 +351,52 @@ async def helm_release(
     }
     manifest = _manifest(HELM_API_VERSION, kind, namespace, name, spec)
     return await _create(settings, manifest, export, seconds(patience) if wait else None)
+
+
+@verb.of(KUSTOMIZATION)
+async def kustomization(
+    settings: Settings,
+    kind: Kind,
+    name: Name,
+    source: TreeSource,
+    path: TreePath = "./",
+    prune: Prune = False,
+    depends_on: NeedsTree = None,
+    wait_for_all: WaitForAll = False,
+    health_check: HealthChecks = None,
+    health_check_timeout: HealthCheckTimeout = "",
+    interval: Interval = "1m",
+    retry_interval: RetryInterval = "",
+    namespace: Namespace = "default",
+    target_namespace: IntoNamespace = "",
+    service_account: ApplyAs = "",
+    deletion_policy: DeletionPolicy = None,
+    export: Export = False,
+    patience: Timeout = "5m",
+) -> int:
+    """Create or change a Kustomization, and wait until it is applied.
+
+    Example: gitsync create kustomization apps --source GitRepository/fleet --path ./apps --prune --wait --export
+    """
+    checks = [_health_check(item, namespace) for item in _listed(health_check)]
+    if checks and wait_for_all:
+        raise typer.BadParameter("either --wait, which is for all objects, or some", param_hint="--health-check")
+    spec = {
+        "interval": interval,
+        "retryInterval": retry_interval,
+        "timeout": health_check_timeout,
+        "dependsOn": [_dependency(item) for item in _listed(depends_on)],
+        "sourceRef": _stated(_source(source)),
+        "path": path,
+        "targetNamespace": target_namespace,
+        "serviceAccountName": service_account,
+        "wait": wait_for_all,
+        "healthChecks": checks,
+        "deletionPolicy": deletion_policy,
+    }
+    manifest = _manifest(KUSTOMIZE_API_VERSION, kind, namespace, name, spec)
+    manifest["spec"]["prune"] = prune  # it has to be said
+    return await _create(settings, manifest, export, seconds(patience))
 
 
 async def _create(
@@ -229,11 +469,33 @@ def _dependency(text: str) -> dict[str, str]:
     return _stated({"name": name, "namespace": namespace})
 
 
-def _source(text: str) -> dict[str, str]:
+def _source(text: str, option: str = "--source") -> dict[str, str]:
     """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. A namespace holds no dot, so the last one decides."""
-    reference = _kind_and_name(text, "--source")
+    reference = _kind_and_name(text, option)
     name, _, namespace = reference["name"].rpartition(".")
     return {**reference, "name": name, "namespace": namespace} if name else reference
+
+
+def _health_check(text: str, namespace: str) -> dict[str, str]:
+    """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. Raises: typer.BadParameter."""
+    option = "--health-check"
+    found = _source(text, option)
+    api_version = _HEALTH_CHECKED.get(found["kind"])
+    if api_version is None:
+        known = ", ".join(_HEALTH_CHECKED)
+        raise typer.BadParameter(f"{found['kind']} is none of {known}: write others into the YAML", param_hint=option)
+    return {"apiVersion": api_version, **found, "namespace": found.get("namespace") or namespace}
+
+
+def _chart(source: str, chart: str, version: str, reference: str) -> dict[str, Any]:
+    """``chart``, or ``chartRef``. Raises: typer.BadParameter."""
+    if reference:
+        if source or chart or version:
+            raise typer.BadParameter("either that, or a source and a chart", param_hint="--chart-ref")
+        return {"chartRef": _stated(_source(reference, "--chart-ref"))}
+    if not (source and chart):
+        raise typer.BadParameter("a source and a chart are needed, or --chart-ref", param_hint="--source, --chart")
+    return {"chart": {"spec": _stated({"chart": chart, "version": version, "sourceRef": _source(source)})}}
 
 
 def _kind_and_name(text: str, option: str) -> dict[str, str]:

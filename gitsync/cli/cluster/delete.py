@@ -10,7 +10,7 @@ import typer
 from gitsync.api.identity import ObjectKey
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import KINDS, RELEASE, Kind
-from gitsync.cli.common.objects import LiveObject, connected, find, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, connected, find, origin_of, warn
 from gitsync.cli.common.output import write
 from gitsync.cli.common.verbs import Name, Namespace, Verb
 from gitsync.cli.common.waiting import until_gone
@@ -21,7 +21,7 @@ verb = Verb(
     """Delete a release or a source from the cluster; asks first.
 
     Example: gitsync delete helmrelease backend""",
-    """Delete a chart repository.
+    """Delete a source.
 
     Example: gitsync delete source helm podinfo""",
 )
@@ -51,7 +51,9 @@ async def _look(settings: Settings, key: ObjectKey) -> LiveObject:
     async with connected(settings) as cluster:
         live = await find(cluster, key)
     if origin := origin_of(live.manifest):
-        warn(f"{key} comes from Git and will be put back: remove it from {origin}")
+        # Every commit looks at all HelmReleases; at a source, one that changes it and the full comparison.
+        when = "with the next commit, or " if key.kind == RELEASE.kind else ""
+        warn(f"{key} comes from Git and will be put back {when}within ten minutes: remove it from {origin}")
     if key.kind == RELEASE.kind and live.is_suspended:
         warn(f"{key} is suspended: what it installed stays in the cluster")
     return live

@@ -10,7 +10,7 @@ import typer
 
 from gitsync.api.identity import Manifest, group_of
 from gitsync.cli.common.kinds import KINDS, kind_of
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT
 from gitsync.cli.common.output import as_json, one_line, table, write
 from gitsync.cli.common.rows import human_duration

@@ -13,9 +13,10 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
     SYNC_LABEL,
+    SYNC_NAMESPACE_LABEL,
 )
 from gitsync.cli.common.kinds import KINDS
-from gitsync.cli.common.objects import LiveObject
+from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.diff import normalised
@@ -25,7 +26,7 @@ verb = Verb(
     """Print releases or sources as YAML that can be committed.
 
     Example: gitsync export helmrelease --all""",
-    """Print chart repositories as YAML that can be committed.
+    """Print sources as YAML that can be committed.
 
     Example: gitsync export source helm --all""",
 )
@@ -47,7 +48,7 @@ def bare(manifest: Manifest) -> Manifest:
     metadata: dict[str, Any] = dict(left["metadata"])
     marks = {OWNER_ANNOTATION, REQUESTED_AT_ANNOTATION, FORCE_AT_ANNOTATION, RESET_AT_ANNOTATION}
     metadata["annotations"] = _without(metadata.get("annotations"), marks)
-    metadata["labels"] = _without(metadata.get("labels"), {SYNC_LABEL})
+    metadata["labels"] = _without(metadata.get("labels"), {SYNC_LABEL, SYNC_NAMESPACE_LABEL})
     metadata["finalizers"] = [item for item in metadata.get("finalizers") or () if item != FINALIZER]
     return {**left, "metadata": {name: value for name, value in metadata.items() if value}}
 

@@ -9,13 +9,13 @@ import typer
 from gitsync.cli.cluster.listing import show, watch_changes
 from gitsync.cli.cluster.query import Format, Query
 from gitsync.cli.common.kinds import KINDS, SOURCES, Kind
-from gitsync.cli.common.objects import connected
+from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.verbs import Namespace, Verb, bound, cluster_settings
 from gitsync.settings import Settings
 
 verb = Verb(
     "get",
-    """Show releases and chart repositories of the cluster, and whether they are ready.
+    """Show releases and sources of the cluster, and whether they are ready.
 
     Example: gitsync get helmreleases -A""",
     """Show where charts come from.
@@ -38,7 +38,7 @@ NoHeader = Annotated[bool, typer.Option("--no-header", help="Tables without thei
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on printing what changes, until interrupted.")]
 
 
-_EVERYTHING = """Show HelmRepositories and HelmReleases.
+_EVERYTHING = """Show all sources and HelmReleases.
 
     Example: gitsync get all -A --status-selector ready=false"""
 

@@ -10,7 +10,7 @@ import typer
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.cli.cluster.revisions import read_records
 from gitsync.cli.common.kinds import RELEASE
-from gitsync.cli.common.objects import LiveObject
+from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.output import as_json, one_line, print_error, table, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.release.desired import ref_of

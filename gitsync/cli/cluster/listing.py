@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cli.common.objects import find
+from gitsync.cli.common.liveobject import find
 from gitsync.cli.common.output import as_json, as_yaml, format_row, one_line, widths, write
 
 if TYPE_CHECKING:

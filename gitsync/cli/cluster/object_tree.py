@@ -1,4 +1,4 @@
-"""The objects of a release as a tree, with what they own and how healthy each is. Pure."""
+"""Objects as a tree, with what they bring, what they own and how healthy each is. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,33 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.health import assess, pods_of
 
 
+@dataclass(frozen=True)
+class Part:
+    """An object as it was found, None when it is not there, and what it has brought (``inside``), None of one that
+    brings nothing by itself. ``source`` is where that comes from."""
+
+    key: ObjectKey
+    live: Manifest | None
+    inside: tuple[Part, ...] | None = None
+    source: str = ""
+
+    def namespaces(self) -> set[str]:
+        """The namespaces of all objects in it that may own others."""
+        if self.inside is None:
+            return {self.key.namespace} if self.live is not None and self.key.namespace else set()
+        return set().union(*(part.namespaces() for part in self.inside))
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectNode:
-    """One object, how it is (``missing`` is a status of its own), and what belongs to it."""
+    """One object, how it is (``missing`` is a status of its own), and what belongs to it. ``source`` is where what it
+    brings comes from."""
 
     key: ObjectKey
     status: str
     message: str = ""
     children: tuple[ObjectNode, ...] = ()
+    source: str = ""
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -28,6 +47,7 @@ class ObjectNode:
             "name": self.key.name,
             "status": self.status,
             "message": self.message,
+            "source": self.source,
             "children": [child.data() for child in self.children],
         }
 
@@ -44,12 +64,21 @@ class TreeBuilder:
             for owner in manifest["metadata"].get("ownerReferences") or ():
                 self._children.setdefault(owner.get("uid", ""), []).append(manifest)
 
-    def build(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
-        """The node of an object with all below it; ``live`` is None when it is not there."""
+    def build(self, part: Part) -> ObjectNode:
+        """The node of an object with all below it."""
+        if part.inside is None:
+            return self._object(part.key, part.live)
+        children = tuple(self.build(inner) for inner in part.inside)
+        if part.live is None:  # a sync is no object
+            return ObjectNode(part.key, "", "", children)
+        health = assess(part.live)
+        return ObjectNode(part.key, health.status, health.message, children, part.source)
+
+    def _object(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
         if live is None:
             return ObjectNode(key, "missing", "is not in the cluster")
         health = assess(live, pods_of(live, self._pods))
-        children = tuple(self.build(ObjectKey.of(child), child) for child in self._below(live))
+        children = tuple(self._object(ObjectKey.of(child), child) for child in self._below(live))
         return ObjectNode(key, health.status, health.message, children)
 
     def _below(self, live: Manifest) -> Sequence[Manifest]:
@@ -60,16 +89,21 @@ class TreeBuilder:
 
 
 def draw(node: ObjectNode) -> list[list[str]]:
-    """Rows of name, status and message, the names with the lines of a tree."""
-    return [[f"{node.key.kind}/{node.key.name}", node.status, node.message], *_draw(node.children, "")]
+    """Rows of name, status and message, the names with the lines of a tree. Of what is in a tree it says where its
+    content comes from, as long as there is nothing else to say."""
+    return [[_name(node), node.status, node.message], *_draw(node.children, "")]
 
 
 def _draw(nodes: Sequence[ObjectNode], indent: str) -> Iterable[list[str]]:
     for number, node in enumerate(nodes, 1):
         last = number == len(nodes)
-        name = f"{node.key.kind}/{node.key.name}"
-        yield [f"{indent}{'└── ' if last else '├── '}{name}", node.status, node.message]
+        message = node.message or (f"from {node.source}" if node.source else "")
+        yield [f"{indent}{'└── ' if last else '├── '}{_name(node)}", node.status, message]
         yield from _draw(node.children, indent + ("    " if last else "│   "))
+
+
+def _name(node: ObjectNode) -> str:
+    return f"{node.key.kind}/{node.key.name}"
 
 
 def _scaled_to_nothing(manifest: Manifest) -> bool:

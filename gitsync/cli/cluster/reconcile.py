@@ -7,9 +7,13 @@ from typing import Annotated
 import typer
 
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import GIT_REPOSITORY
+from gitsync.cli.cluster.suspension import resume_command
 from gitsync.cli.common.durations import Timeout, seconds
-from gitsync.cli.common.kinds import RELEASE, SOURCES, kind_of
-from gitsync.cli.common.objects import LiveObject, ask, find, warn
+from gitsync.cli.common.kinds import KUSTOMIZATION, RELEASE, SOURCES, kind_of
+from gitsync.cli.common.liveobject import LiveObject, ask, find, warn
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
 from gitsync.errors import ReleaseError
@@ -19,7 +23,7 @@ verb = Verb(
     """Reconcile a release or a source now, and wait for what comes of it.
 
     Example: gitsync reconcile helmrelease redis""",
-    """Read a chart repository now.
+    """Read a source now.
 
     Example: gitsync reconcile source helm bitnami""",
 )
@@ -27,7 +31,7 @@ app = verb.app
 
 Force = Annotated[bool, typer.Option("--force", help="Install or upgrade once more, also when nothing differs.")]
 Reset = Annotated[bool, typer.Option("--reset", help="Forget the failures so far, so that it is tried again.")]
-WithSource = Annotated[bool, typer.Option("--with-source", help="Read its chart repository first.")]
+WithSource = Annotated[bool, typer.Option("--with-source", help="Read its source first.")]
 
 
 @verb.one(RELEASE)
@@ -44,11 +48,19 @@ async def release(
     """
     _refuse_suspended(live)
     wanted = HelmRelease.parse(live.manifest).source if with_source else None
-    if wanted is not None and kind_of(wanted.group, wanted.kind) not in SOURCES:
-        warn(f"{wanted} cannot be asked for: the agent looks at what it syncs by itself")
-    elif wanted is not None and await source(await find(live.cluster, wanted), patience):
+    if not await _is_read(live, wanted, patience):
         return 1
     return 0 if await answered(live, await ask(live, force=force, reset=reset), seconds(patience)) else 1
+
+
+@verb.one(KUSTOMIZATION)
+async def kustomization(live: LiveObject, with_source: WithSource = False, patience: Timeout = "5m") -> int:
+    """Have a Kustomization built and applied now."""
+    _refuse_suspended(live)
+    wanted = Kustomization.parse(live.manifest).source if with_source else None
+    if not await _is_read(live, wanted, patience):
+        return 1
+    return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 
 @verb.one(*SOURCES)
@@ -58,9 +70,24 @@ async def source(live: LiveObject, patience: Timeout = "5m") -> int:
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 
+async def _can_be_asked(live: LiveObject, source: ObjectKey) -> bool:
+    """Not so the synced repository, where no GitRepository names it."""
+    if kind_of(source.group, source.kind) not in SOURCES:
+        return False
+    return source.kind != GIT_REPOSITORY or await live.cluster.find(source) is not None
+
+
+async def _is_read(live: LiveObject, wanted: ObjectKey | None, patience: str) -> bool:
+    """Have a source read; False when that failed."""
+    if wanted is None:
+        return True
+    if not await _can_be_asked(live, wanted):
+        warn(f"{wanted} cannot be asked for: the agent looks at what it syncs by itself")
+        return True
+    return not await source(await find(live.cluster, wanted), patience)
+
+
 def _refuse_suspended(live: LiveObject) -> None:
     """Nobody would answer. Raises: ReleaseError."""
-    key, kind = live.key, kind_of(live.key.group, live.key.kind)
-    if live.is_suspended and kind is not None:
-        hint = f"gitsync resume {kind.words} {key.name} -n {key.namespace}"
-        raise ReleaseError(f"{key} is suspended", key=key, hint=hint)
+    if live.is_suspended:
+        raise ReleaseError(f"{live.key} is suspended", key=live.key, hint=resume_command(live.key))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gitsync.cli.cluster.suspension import warn_of_git
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import KINDS
-from gitsync.cli.common.objects import LiveObject, ask
+from gitsync.cli.common.liveobject import LiveObject, ask
 from gitsync.cli.common.output import print_error, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
@@ -19,7 +19,7 @@ verb = Verb(
     """Resume releases or sources that were suspended, and wait for them.
 
     Example: gitsync resume helmrelease redis""",
-    """Resume chart repositories.
+    """Resume sources.
 
     Example: gitsync resume source helm bitnami""",
 )

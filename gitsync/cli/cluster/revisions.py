@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gitsync.agent.parts import present_wishes
+from gitsync.api.names import HELM_RECORD_TYPE
 from gitsync.cel.expressions import Expressions
 from gitsync.cli.common.output import one_line
 from gitsync.errors import NotReadyInTime, ReleaseError
@@ -19,19 +21,19 @@ from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, cont
 from gitsync.release.status.history import DIGEST_VERSION
 from gitsync.release.storage.record import (
     OWNER_SELECTOR,
-    SECRET_TYPE,
     TESTS,
     Record,
     Summary,
     decode,
 )
+from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.progress import reporting
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.api.identity import Manifest
     from gitsync.cluster import Cluster
-    from gitsync.release.storage.store import RecordStore
+    from gitsync.release.storage.recordstore import RecordStore
     from gitsync.runtime.interrupt import Interrupt
 
 #: Statuses of a revision that was once good.
@@ -42,7 +44,7 @@ _NO_WAY_BACK = ("uninstalled", "uninstalling", "unknown")
 async def read_records(cluster: Cluster, ref: ReleaseRef) -> list[Record]:
     """Every stored revision, oldest first. Raises: RecordError for one that is damaged, Forbidden."""
     labels = f"{OWNER_SELECTOR},name={ref.name}"
-    found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={SECRET_TYPE}")
+    found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={HELM_RECORD_TYPE}")
     return sorted(map(decode, found), key=lambda record: record.version)
 
 
@@ -103,8 +105,9 @@ async def bring_back(
 ) -> Deployed:
     """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
 
-    ``limit`` is in seconds, None for what spec.rollback says. Raises: ReleaseError, Superseded when interrupted, with
-    the new revision failed; RetryableError.
+    ``limit`` is in seconds, None for what spec.rollback says. Raises: ObjectTaken when the old revision had an object
+    that somebody else has by now; ReleaseError, Superseded when interrupted, with the new revision failed;
+    RetryableError, Forbidden.
     """
     ref = ref_of(release)
     content = await asyncio.to_thread(content_of, past)
@@ -112,10 +115,11 @@ async def bring_back(
     async def render(number: int) -> RevisionContent:
         return content
 
-    deployer = Deployer(cluster, store, asyncio.Semaphore(1))
+    claims = (await present_wishes(cluster)).of(release)
+    deployer = Deployer(cluster, store, FairSlots(1, "releases"))
     try:
         async with Expressions() as expressions:
-            options = deploy_options(release, "rollback", "by hand", expressions)
+            options = deploy_options(release, "rollback", "by hand", expressions, claims.others, claims.claim)
             options = replace(options, timeout=limit) if limit else options
             with reporting(_tell):
                 return await deployer.deploy(ref, "rollback", render, options, interrupt)

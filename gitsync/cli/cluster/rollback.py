@@ -11,17 +11,18 @@ import typer
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.cli.cluster.revisions import bring_back, choose, read_unchanged
-from gitsync.cli.cluster.suspension import suspend_one
+from gitsync.cli.cluster.suspension import resume_command, suspend_one
 from gitsync.cli.common.durations import Limit, seconds
 from gitsync.cli.common.kinds import RELEASE
-from gitsync.cli.common.objects import LiveObject, origin_of
+from gitsync.cli.common.liveobject import LiveObject, origin_of
 from gitsync.cli.common.output import one_line, print_error, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.errors import FieldNotSupported, ReleaseError, Superseded
 from gitsync.release.desired import ref_of
 from gitsync.release.revision import Deployed
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.storage.recordstore import RecordStore
 from gitsync.runtime.interrupt import Interrupt
+from gitsync.text import listed
 
 verb = Verb(
     "rollback",
@@ -80,10 +81,11 @@ def _refusal(key: ObjectKey) -> ReleaseError:
 def _report(live: LiveObject, past: int, deployed: Deployed) -> None:
     key, record, delta = live.key, deployed.record, deployed.delta
     chart = f"{record.chart_name}-{record.chart_version}"
-    counts = f"created={len(delta.created)} changed={len(delta.changed)} deleted={len(delta.removed)}"
+    taken = f" taken_over={len(delta.taken_over)}" if delta.taken_over else ""
+    counts = f"created={len(delta.created)}{taken} changed={len(delta.changed)} deleted={len(delta.removed)}"
+    counts += f" kept={listed(delta.kept)}" if delta.kept else ""
     write(one_line(f"{key} is back at revision {past} ({chart}), as revision {record.version}: {counts}") + "\n")
     where = origin_of(live.manifest)
     change = f"change {where}" if where else "change the HelmRelease"
-    resume = f"gitsync resume helmrelease {key.name} -n {key.namespace}"
-    write(one_line(f"It stays suspended. To go on, {change}, then: {resume}") + "\n")
+    write(one_line(f"It stays suspended. To go on, {change}, then: {resume_command(key)}") + "\n")
     write("Resuming it unchanged upgrades it again.\n")

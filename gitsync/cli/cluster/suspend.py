@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gitsync.cli.cluster.suspension import suspend_one
 from gitsync.cli.common.kinds import KINDS
-from gitsync.cli.common.objects import LiveObject
+from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.verbs import Verb
 
 verb = Verb(
@@ -14,7 +14,7 @@ verb = Verb(
     """Suspend releases or sources: the agent leaves them alone until resumed.
 
     Example: gitsync suspend helmrelease redis""",
-    """Suspend chart repositories.
+    """Suspend sources.
 
     Example: gitsync suspend source helm bitnami""",
 )

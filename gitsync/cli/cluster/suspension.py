@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from gitsync.api.identity import ObjectKey
 from gitsync.api.names import CLI_FIELD_MANAGER
-from gitsync.cli.common.objects import LiveObject, git_names, origin_of, warn
+from gitsync.cli.common.kinds import kind_of
+from gitsync.cli.common.liveobject import LiveObject, git_names, origin_of, warn
 from gitsync.cli.common.output import write
 
 
@@ -23,4 +25,10 @@ def warn_of_git(live: LiveObject, wording: str) -> None:
     if origin and git_names(live.manifest, "suspend"):
         warn(f"Git says spec.{wording} and will put it back: change {origin}")
     elif origin and not live.is_suspended:
-        warn(f"{live.key} comes from {origin}: commits still change it, but nothing comes of it meanwhile")
+        warn(f"{live.key} comes from {origin}: commits still reach it, and take effect on: {resume_command(live.key)}")
+
+
+def resume_command(key: ObjectKey) -> str:
+    """What ends a suspension."""
+    kind = kind_of(key.group, key.kind)
+    return f"gitsync resume {kind.words if kind else key.kind} {key.name} -n {key.namespace}"

@@ -5,9 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gitsync.api import names
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
-from gitsync.cli.common.rows import Columns, age, chart, commit, release_revision, repository_revision, url
+from gitsync.api.names import (
+    GIT_REPOSITORY,
+    HELM_GROUP,
+    HELM_RELEASE,
+    HELM_REPOSITORY,
+    KUSTOMIZE_GROUP,
+    OCI_REPOSITORY,
+    SOURCE_GROUP,
+)
+from gitsync.cli.common.rows import (
+    Columns,
+    age,
+    applied_revision,
+    artifact_revision,
+    chart,
+    commit,
+    path,
+    release_revision,
+    repository_revision,
+    url,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +87,37 @@ RELEASE = Kind(
     },
 )
 
+KUSTOMIZATION = Kind(
+    KUSTOMIZE_GROUP,
+    names.KUSTOMIZATION,
+    word="kustomization",
+    plural="kustomizations",
+    aliases=("ks",),
+    columns=Columns(applied_revision, (("PATH", path), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Kustomizations (also: ks, kustomization).
+
+            Example: gitsync get kustomizations -A""",
+        "reconcile": """Build and apply a Kustomization now: exit code 0 when it is ready, else 1.
+
+            Example: gitsync reconcile kustomization apps -n flux-system --with-source""",
+        "suspend": """Suspend Kustomizations: nothing is applied or deleted for them, also when one is deleted.
+
+            Example: gitsync suspend kustomization apps -n flux-system""",
+        "resume": """Resume Kustomizations, and wait until they are ready: exit code 0 when all are, else 1.
+
+            Example: gitsync resume kustomization apps -n flux-system""",
+        "delete": """Delete a Kustomization; the agent deletes what it has applied, as prune and deletionPolicy say.
+
+            What comes from Git is put back by the agent: remove it there.
+
+            Example: gitsync delete kustomization apps -n flux-system --silent""",
+        "export": """Print Kustomizations as YAML that can be committed.
+
+            Example: gitsync export kustomization apps -n flux-system""",
+    },
+)
+
 REPOSITORY = Kind(
     SOURCE_GROUP,
     HELM_REPOSITORY,
@@ -97,7 +148,71 @@ REPOSITORY = Kind(
     },
 )
 
-KINDS = (RELEASE, REPOSITORY)
+OCI = Kind(
+    SOURCE_GROUP,
+    OCI_REPOSITORY,
+    word="oci",
+    plural="ocirepositories",
+    aliases=("ocirepo", "ocirepos"),
+    is_source=True,
+    columns=Columns(artifact_revision, (("URL", url), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show OCIRepositories (also: ocirepo, ocirepository, sources oci).
+
+            Example: gitsync get ocirepositories -n default -o wide""",
+        "reconcile": """Ask the registry of an OCIRepository now: exit code 0 when its artifact is there, else 1.
+
+            Example: gitsync reconcile source oci podinfo -n default""",
+        "suspend": """Suspend OCIRepositories: their registries are not asked again.
+
+            Example: gitsync suspend source oci podinfo -n default""",
+        "resume": """Resume OCIRepositories, and wait for their artifacts: exit code 0 when all are ready, else 1.
+
+            Example: gitsync resume source oci podinfo -n default""",
+        "delete": """Delete an OCIRepository; releases that were installed from it stay.
+
+            Example: gitsync delete source oci podinfo -n default --silent""",
+        "export": """Print OCIRepositories as YAML that can be committed.
+
+            Example: gitsync export source oci podinfo -n default""",
+    },
+)
+
+GIT = Kind(
+    SOURCE_GROUP,
+    GIT_REPOSITORY,
+    word="git",
+    plural="gitrepositories",
+    aliases=("gitrepo", "gitrepos"),
+    is_source=True,
+    columns=Columns(artifact_revision, (("URL", url), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show GitRepositories (also: gitrepo, gitrepository, sources git).
+
+            Example: gitsync get gitrepositories -n default -o wide""",
+        "reconcile": """Ask the server of a GitRepository now: exit code 0 when its artifact is there, else 1.
+
+            One that names the synced repository has that polled.
+
+            Example: gitsync reconcile source git podinfo -n default""",
+        "suspend": """Suspend GitRepositories: their servers are not asked again.
+
+            The synced repository is polled all the same, whichever GitRepository names it.
+
+            Example: gitsync suspend source git podinfo -n default""",
+        "resume": """Resume GitRepositories, and wait for their artifacts: exit code 0 when all are ready, else 1.
+
+            Example: gitsync resume source git podinfo -n default""",
+        "delete": """Delete a GitRepository; releases that were installed from it stay.
+
+            Example: gitsync delete source git podinfo -n default --silent""",
+        "export": """Print GitRepositories as YAML that can be committed.
+
+            Example: gitsync export source git podinfo -n default""",
+    },
+)
+
+KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
+import structlog
 import typer
 
 from gitsync import logs
 from gitsync.settings import SettingInfo, config_file, load, settings_infos
+
+log = structlog.get_logger(__name__)
 
 #: ``-h`` as kubectl has it.
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -44,6 +48,7 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
             if wants_reload:
                 arguments["reload"] = functools.partial(load, flags, config), config_file(config)
             logs.configure(settings.log_format, settings.log_level if "log_level" in flags else "warning")
+            _warn_of_visible_password(flags)
             try:
                 code = function(settings=settings, **arguments)
                 code = asyncio.run(code) if inspect.iscoroutine(code) else code
@@ -61,6 +66,16 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
         return command
 
     return decorate
+
+
+def _warn_of_visible_password(flags: Mapping[str, Any]) -> None:
+    """Of one in ``--repo``: whoever may list processes reads it, and shells remember it."""
+    if urlsplit(flags.get("repo") or "").password:
+        log.warning(
+            "a password in --repo shows in the process list",
+            hint="leave it out of the URL, and give it by the environment (GITSYNC_GIT_PASSWORD) or a file "
+            "(--git-password-file), with --git-username",
+        )
 
 
 def _config() -> inspect.Parameter:

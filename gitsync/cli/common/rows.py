@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gitsync.api.conditions import get_condition
+from gitsync.api.conditions import condition_of, ready_of
 from gitsync.api.identity import Manifest
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     DRIFTED,
-    READY,
     TRUE,
 )
 
@@ -39,10 +38,10 @@ class Columns:
 
 
 def _readiness(manifest: Manifest) -> tuple[str, str]:
-    condition = get_condition((manifest.get("status") or {}).get("conditions"), READY)
-    if condition is None:
+    condition = ready_of(manifest)
+    if not condition:
         return "Unknown", "waiting to be reconciled"
-    drift = get_condition(manifest["status"]["conditions"], DRIFTED) or {}
+    drift = condition_of(manifest, DRIFTED)
     also = f"; {drift.get('message')}" if drift.get("status") == TRUE else ""
     return str(condition.get("status", "")), f"{condition.get('message', '')}{also}"
 
@@ -56,11 +55,30 @@ def release_revision(manifest: Manifest) -> str:
     )
 
 
+def applied_revision(manifest: Manifest) -> str:
+    """The revision last applied, with the commit's first digits: ``main@sha1:3f2a91c4``."""
+    revision = str((manifest.get("status") or {}).get("lastAppliedRevision", ""))
+    name, colon, commit_id = revision.rpartition(":")
+    return f"{name}{colon}{commit_id[:8]}"
+
+
+def path(manifest: Manifest) -> str:
+    """The directory that a Kustomization builds."""
+    return str((manifest.get("spec") or {}).get("path", ""))
+
+
 def repository_revision(manifest: Manifest) -> str:
     """``sha256:`` and the first eight digits, as ``flux get sources helm``."""
     revision = str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", ""))
     algorithm, colon, digest = revision.rpartition(":")
     return f"{algorithm}{colon}{digest[:8]}"
+
+
+def artifact_revision(manifest: Manifest) -> str:
+    """``6.5.4@sha256:`` and the first eight digits, as ``flux get sources oci`` and ``flux get sources git``."""
+    tag, at, digest = str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", "")).rpartition("@")
+    algorithm, colon, digits = digest.rpartition(":")
+    return f"{tag}{at}{algorithm}{colon}{digits[:8]}"
 
 
 def chart(manifest: Manifest) -> str:

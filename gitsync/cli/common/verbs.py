@@ -21,7 +21,7 @@ import typer
 
 from gitsync.cli.common.kinds import KINDS, SOURCES, Kind
 from gitsync.cli.common.lazy import AliasGroup
-from gitsync.cli.common.objects import connected, find, find_all
+from gitsync.cli.common.liveobject import connected, find, find_all
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.settings import Settings
 

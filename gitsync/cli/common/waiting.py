@@ -7,16 +7,17 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gitsync.api.conditions import get_condition, is_ready
+from gitsync.api.conditions import is_ready, ready_of
 from gitsync.api.duration import format_duration
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import READY, TRUE
+from gitsync.api.names import TRUE
 from gitsync.cli.common.output import one_line, print_error, write
 from gitsync.errors import NotReadyInTime, ReleaseError
+from gitsync.health.helmrepository import is_mere_configuration
 from gitsync.runtime.until import until
 
 if TYPE_CHECKING:
-    from gitsync.cli.common.objects import LiveObject
+    from gitsync.cli.common.liveobject import LiveObject
     from gitsync.cluster import Cluster
 
 
@@ -35,6 +36,8 @@ async def answered(live: LiveObject, token: str, patience: float) -> bool:
         if manifest is None:
             raise ReleaseError(f"{key} was deleted while being waited for", key=key)
         last = manifest
+        if is_mere_configuration(manifest):
+            return True
         if (manifest.get("status") or {}).get("lastHandledReconcileAt") == token:
             return True
         status, message = readiness(manifest)
@@ -76,13 +79,16 @@ async def _until_object(
 
 def readiness(manifest: Manifest) -> tuple[str, str]:
     """Status and message of the Ready condition; both "" when there is none."""
-    condition = get_condition((manifest.get("status") or {}).get("conditions"), READY) or {}
+    condition = ready_of(manifest)
     return str(condition.get("status", "")), str(condition.get("message", ""))
 
 
 def report(manifest: Manifest) -> bool:
     """Print whether an object is ready and what its condition says; True when it is."""
     key, (_, message) = ObjectKey.of(manifest), readiness(manifest)
+    if is_mere_configuration(manifest):
+        write(f"{key} says how a registry is reached: there is nothing to read\n")
+        return True
     if is_ready(manifest):
         write(one_line(f"{key} is ready: {message}") + "\n")
         return True

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gitsync.cli.common.output import colours, one_line, write
 
 if TYPE_CHECKING:
-    from gitsync.preview.objects import ObjectPreview
+    from gitsync.preview.dryrun import ObjectPreview
 
 _COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
-_MARKS = {"create": "+", "change": "~", "delete": "-", "unknown": "?"}
+_MARKS = {"create": "+", "change": "~", "delete": "-", "hand over": ">", "keep": "=", "unknown": "?"}
 
 
 def write_changes(objects: Iterable[ObjectPreview]) -> None:
@@ -32,9 +32,11 @@ def changes_text(objects: Iterable[ObjectPreview], *, colour: bool) -> str:
 
 
 def _heading(item: ObjectPreview, colour: bool) -> str:
-    notes = [f"release {item.release}"] if item.release else []
+    notes = [f"kustomization {item.kustomization}"] if item.kustomization else []
+    notes += [f"release {item.release}"] if item.release else []
     notes += [note for note in (item.origin, item.why) if note]
-    text = f"{_MARKS[item.verb]} {item.verb} {item.key}" + (f"  ({', '.join(notes)})" if notes else "")
+    to = f" to {item.to}" if item.to else ""
+    text = f"{_MARKS[item.verb]} {item.verb} {item.key}{to}" + (f"  ({', '.join(notes)})" if notes else "")
     return _painted(one_line(text), "1" if colour else "")
 
 
@@ -50,6 +52,8 @@ def change_data(item: ObjectPreview) -> dict[str, Any]:
         "namespace": item.key.namespace,
         "name": item.key.name,
         "action": item.verb,
+        "to": item.to,
+        "kustomization": item.kustomization,
         "release": item.release,
         "origin": item.origin,
         "why": item.why,

@@ -8,8 +8,9 @@ import stat
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shutil import which
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Origin
@@ -17,11 +18,12 @@ from gitsync.cli.common.output import progress
 from gitsync.errors import GitRefused
 from gitsync.git.links import expand
 from gitsync.git.listing import Item, Kind
-from gitsync.manifests import Desired, ManifestReader
+from gitsync.manifests import Desired
 from gitsync.tree import Tree as FileTree
 from gitsync.tree import TreeEntry
 
 if TYPE_CHECKING:
+    from gitsync.preview.kustomizations import WholeCommit
     from gitsync.settings import Settings
 
 _LISTING_TIMEOUT = 30.0
@@ -40,11 +42,14 @@ class Tree:
     path: str
     shown: Callable[[str], str]
 
-    async def desired(self, settings: Settings) -> Desired:
-        """What the files want."""
-        reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-        desired = await reader.read(self.commit, await self.files.entries(), self.files.read, root=self.path)
-        return replace(desired, tree=self.files)
+    async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
+        """What the files want, those of Kustomizations included, and what is known of these."""
+        from gitsync.agent.parts import directories
+        from gitsync.preview.kustomizations import WholeCommit
+
+        reader = directories(settings)
+        whole = WholeCommit(reader.builder, self.path)
+        return await whole.read(await reader.read(self.commit, self.files, self.path)), whole
 
     def place(self, origin: Origin) -> str:
         """``file:line:column`` for people."""
@@ -73,6 +78,20 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
             commit = await mirror.fetch(await mirror.head())
             files = await mirror.artifact(commit.id)
         yield Tree(commit, files, settings.path, lambda path: path)
+
+
+def with_own_repository(settings: Settings) -> Settings:
+    """Settings that name no repository, with that of the present directory. Raises: GitRefused when it is in none."""
+    if settings.repo:
+        return settings
+    here = Path.cwd()
+    top = _git(here, "rev-parse", "--show-toplevel")
+    if top is None and _git(here, "rev-parse", "--git-dir") is None and which("git"):
+        raise GitRefused(
+            f"{here} is in no Git repository", hint="run this in a checkout, or name a repository with --repo"
+        )
+    # A bare repository has no top; without git, whoever needs it says so.
+    return settings.model_copy(update={"repo": os.fsdecode(top).removesuffix("\n") if top else "."})
 
 
 def resolved(target: str, revision: str) -> str | None:

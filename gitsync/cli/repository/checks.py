@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gitsync.api import GitRepository, HelmRelease, HelmRepository
+from gitsync.api.builtin import is_builtin
 from gitsync.api.fields import dotted
-from gitsync.apply.readiness import check_expressions
+from gitsync.api.kinds import is_own_kind, is_unserved
+from gitsync.api.kustomization import Kustomization
 from gitsync.cel.expressions import Expressions
-from gitsync.cli.repository.order import missing_edges
 from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
 from gitsync.logs import redact
 from gitsync.preview.unserved import unserved
-from gitsync.release.dependencies.release_owners import Claim
+from gitsync.release.dependencies.release_owners import ReleaseIdentity
+from gitsync.release.drift.ignore import selects
+from gitsync.release.readiness import check_expressions
 from gitsync.release.unsupported import refused
 from gitsync.sources.artifacts import Artifact, Artifacts
-from gitsync.sources.helm import RepositorySpec
 from gitsync.sources.helmchart import chart_path
-from gitsync.sync.apply import release_graph
+from gitsync.sources.ociartifact import needs_secrets, plain_artifact_spec
+from gitsync.sources.repositories import plain_spec
+from gitsync.sync.plan import brings
+from gitsync.text import counted
 
 if TYPE_CHECKING:
-    from gitsync.api import HelmRelease, HelmRepository, ObjectKey, Origin
+    from gitsync.api import FieldPath, Manifest, ObjectKey, OCIRepository, Origin
+    from gitsync.api.fields import Selector
     from gitsync.cli.repository.checkout import Tree
     from gitsync.manifests import Desired
+    from gitsync.preview.order import CommitOrder
     from gitsync.release.access import AccessRules
     from gitsync.sources.helm import ChartRepositories
     from gitsync.sources.locator import ChartLocator
@@ -34,10 +42,11 @@ Severity = Literal["error", "warning"]
 _AT_ONCE = 8
 _CHART = ("spec", "chart", "spec", "chart")
 _SOURCE = ("spec", "chart", "spec", "sourceRef")
+_REFERENCE = ("spec", "chartRef")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ManifestProblem:
     """Something wrong. A ``warning`` is what could not be checked, or may be right in a larger whole."""
 
     origin: Origin
@@ -59,93 +68,151 @@ class Problem:
         return {**place, "severity": self.severity, **about}
 
 
-def manifest_problems(desired: Desired) -> Iterator[Problem]:
+def manifest_problems(desired: Desired) -> Iterator[ManifestProblem]:
     """Files, documents and fields that cannot be used, and what is not served."""
     for error in desired.errors:
         about = str(error.key) if error.key else ""
-        yield Problem(error.origin, error.message, error.hint, object=about, field=error.field)
+        yield ManifestProblem(error.origin, error.message, error.hint, object=about, field=error.field)
     for warning in desired.warnings:
         about = str(warning.key) if warning.key else ""
-        yield Problem(warning.origin, warning.message, warning.hint, "warning", object=about)
+        yield ManifestProblem(warning.origin, warning.message, warning.hint, "warning", object=about)
     for part in desired.unread:
         if part.suspect:
             hint = "an object that came from here before is an error in a sync, and is not deleted"
-            yield Problem(part.origin, f"not read: {part.reason}", hint, "warning")
+            yield ManifestProblem(part.origin, f"not read: {part.reason}", hint, "warning")
     for key, release in desired.helm_releases.items():
         for field in refused(release):
             path = field.partition(":")[0].replace("[]", "").split(".")
             origin = desired.objects[key].field_origin(path)
-            yield Problem(origin, f"{field} is not supported yet", "remove it", object=str(key), field=field)
+            yield ManifestProblem(origin, f"{field} is not supported yet", "remove it", object=str(key), field=field)
     for item in unserved(desired):
-        yield Problem(item.origin, item.message, item.hint, item.severity, str(item.key), item.field)
+        yield ManifestProblem(item.origin, item.message, item.hint, item.severity, str(item.key), item.field)
 
 
-async def expression_problems(desired: Desired) -> list[Problem]:
+def kind_problems(desired: Desired) -> Iterator[ManifestProblem]:
+    """Kinds that neither Kubernetes nor the repository defines, each where it is first used: a sync applies objects of
+    such a kind once a release, or somebody else, has brought it."""
+    found: dict[tuple[str, str], list[ObjectKey]] = {}
+    for key in desired.objects:
+        own = is_own_kind(key) or is_unserved(key)
+        if not (own or is_builtin(key.group) or brings(desired, key, "kind")):
+            found.setdefault((key.kind, key.group), []).append(key)
+    for (kind, group), keys in found.items():
+        first, *others = keys
+        waiting = f"{first} and {counted(len(others), 'other')} of it wait" if others else f"{first} waits"
+        message = f"{kind}.{group} is defined neither by Kubernetes nor in the repository: {waiting} until it is"
+        hint = "a release that brings its CustomResourceDefinition will do"
+        yield ManifestProblem(desired.objects[first].origin, message, hint, "warning", object=str(first))
+
+
+async def expression_problems(desired: Desired) -> list[ManifestProblem]:
     """CEL that does not compile. Raises: RetryableError."""
     problems = []
     async with Expressions() as expressions:
-        for key, release in desired.helm_releases.items():
+        for key, item in desired.objects.items():
+            if not isinstance(item.model, HelmRelease | Kustomization):
+                continue
             try:
-                await check_expressions(release, expressions)
+                await check_expressions(item.model, expressions)
             except FieldErrors as found:
-                item = desired.objects[key]
                 problems += [
-                    Problem(item.field_origin(error.path), str(error), object=str(key), field=dotted(error.path))
+                    ManifestProblem(
+                        item.field_origin(error.path), str(error), object=str(key), field=dotted(error.path)
+                    )
                     for error in found.errors
                 ]
     return problems
 
 
-def access_problems(desired: Desired, rules: AccessRules) -> Iterator[Problem]:
+def access_problems(desired: Desired, rules: AccessRules) -> Iterator[ManifestProblem]:
     """References that the settings do not allow."""
     for key, release in desired.helm_releases.items():
         for field, wanted in rules.refused(release):
             parts = field.replace("[", ".").replace("]", "").split(".")
             origin = desired.objects[key].field_origin([int(part) if part.isdigit() else part for part in parts])
             message = f"cross-namespace references are not allowed: cannot access {wanted}"
-            yield Problem(origin, message, object=str(key), field=field)
+            yield ManifestProblem(origin, message, object=str(key), field=field)
 
 
-def graph_problems(desired: Desired) -> Iterator[Problem]:
+def graph_problems(order: CommitOrder) -> Iterator[ManifestProblem]:
     """Cycles, and dependencies that are not there."""
-    graph = release_graph(desired)
-    for cycle in graph.cycles():
+    desired = order.desired
+    for cycle in order.graph.cycles():
         first = cycle.edges[0]
         origin = first.origin or desired.objects[first.dependent].origin
-        yield Problem(
+        yield ManifestProblem(
             origin,
             f"dependency cycle: {cycle}",
             f"take one of these away: {cycle.explain()}",
             object=str(first.dependent),
             field="spec.dependsOn",
         )
-    for edge in missing_edges(graph, desired):
+    for edge in order.missing():
         origin = edge.origin or desired.objects[edge.dependent].origin
-        name = f"{edge.dependency.namespace}/{edge.dependency.name}"
-        yield Problem(
+        name = f"{edge.dependency.kind} '{edge.dependency.namespaced_name}'"
+        yield ManifestProblem(
             origin,
-            f"depends on HelmRelease '{name}', which is not in the repository",
-            _elsewhere(edge.dependency, desired),
+            f"depends on {name}, which is not in the repository",
+            _elsewhere(edge.dependency, order),
             object=str(edge.dependent),
             field="spec.dependsOn",
         )
 
 
-def _elsewhere(wanted: ObjectKey, desired: Desired) -> str:
-    """The most frequent mistake: the right name in another namespace."""
-    named = [key for key in desired.helm_releases if key.name == wanted.name]
-    return f"did you mean '{named[0].namespace}/{named[0].name}'?" if named else ""
+def _elsewhere(wanted: ObjectKey, order: CommitOrder) -> str:
+    """The most frequent mistake: the right name in another namespace, or of another kind."""
+    named = sorted((key.kind != wanted.kind, key) for key in order.nodes if key.name == wanted.name)
+    if not named:
+        return ""
+    is_another, key = named[0]
+    return f"did you mean {key.kind + ' ' if is_another else ''}'{key.namespaced_name}'?"
 
 
-def claim_problems(desired: Desired) -> Iterator[Problem]:
+def patch_problems(order: CommitOrder) -> Iterator[ManifestProblem]:
+    """Patches of Kustomizations of which no object is the target: kustomize says nothing of these."""
+    for key, kustomization in order.kustomizations.items():
+        objects = [item.manifest for other, item in order.desired.objects.items() if order.brought_by.get(other) == key]
+        if not objects:
+            continue  # it is not known, or said already
+        item = order.desired.objects[key]
+        if item.field_origin(("spec", "patches")) == item.field_origin(("spec",)):
+            continue  # they come by a patch of its own, which gives the same to many
+        for number, patch in enumerate(kustomization.spec.patches):
+            if patch.target is None or "$patch: delete" in patch.patch:
+                continue
+            target = _comparable(patch.target, kustomization)
+            if not any(selects(target, _before(item, kustomization)) for item in objects):
+                path: FieldPath = ("spec", "patches", number, "target")
+                message = f"{dotted(path)}: no object that this Kustomization brings is meant by it"
+                origin = item.field_origin(path)
+                yield ManifestProblem(origin, message, severity="warning", object=str(key), field=dotted(path))
+
+
+def _comparable(target: Selector, kustomization: Kustomization) -> Selector:
+    """A patch's target without what cannot be told by the objects that came out: the namespace that they have been put
+    out of, and names that variables were in."""
+    spec = kustomization.spec
+    unknown = {"namespace": ""} if spec.target_namespace else {}
+    unknown |= {"name": ""} if spec.post_build is not None else {}
+    return target.model_copy(update=unknown)
+
+
+def _before(manifest: Manifest, kustomization: Kustomization) -> Manifest:
+    """An object by the name that it had when the patches were applied."""
+    spec, metadata = kustomization.spec, manifest["metadata"]
+    name = metadata["name"].removeprefix(spec.name_prefix).removesuffix(spec.name_suffix)
+    return {**manifest, "metadata": {**metadata, "name": name}}
+
+
+def claim_problems(desired: Desired) -> Iterator[ManifestProblem]:
     """HelmReleases about a Helm release that another one is about already."""
-    owners: dict[Claim, ObjectKey] = {}
+    owners: dict[ReleaseIdentity, ObjectKey] = {}
     for key, release in sorted(desired.helm_releases.items()):
-        owner = owners.setdefault(Claim.of(release), key)
+        owner = owners.setdefault(ReleaseIdentity.of(release), key)
         if owner != key:
-            yield Problem(
+            yield ManifestProblem(
                 desired.objects[key].field_origin(("spec", "releaseName")),
-                f"release {release.release_name} is already managed by HelmRelease {owner.namespace}/{owner.name}",
+                f"release {release.release_name} is already managed by HelmRelease {owner.namespaced_name}",
                 "give one of them another spec.releaseName",
                 object=str(key),
                 field="spec.releaseName",
@@ -161,13 +228,14 @@ class ChartChecks:
         self._locator = locator
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def problems(self) -> list[Problem]:
-        """Repositories first: one that cannot be read is one problem, not one for each of its charts.
-        ``manifest_problems`` has named what is not served."""
+    async def problems(self) -> list[ManifestProblem]:
+        """Sources first: one that cannot be read is one problem, not one for each of its charts. ``manifest_problems``
+        has named what is not served."""
         silent = {item.key for item in unserved(self._desired) if item.severity == "error"}
-        repositories = {key: item for key, item in self._desired.helm_repositories.items() if key not in silent}
+        all_sources = self._desired.chart_sources.items()
+        sources = {key: it for key, it in all_sources if key not in silent and not self._locator.is_synced(key)}
         async with asyncio.TaskGroup() as group:
-            read = {key: group.create_task(self._repository(key, item)) for key, item in repositories.items()}
+            read = {key: group.create_task(self._source(key, item)) for key, item in sources.items()}
         found = [problem for task in read.values() if (problem := task.result())]
         unread = silent | {key for key, task in read.items() if task.result()}
         async with asyncio.TaskGroup() as group:
@@ -178,19 +246,26 @@ class ChartChecks:
             ]
         return found + [problem for task in tasks if (problem := task.result())]
 
-    async def _repository(self, key: ObjectKey, repository: HelmRepository) -> Problem | None:
+    async def _source(
+        self, key: ObjectKey, source: HelmRepository | OCIRepository | GitRepository
+    ) -> ManifestProblem | None:
         origin = self._desired.objects[key].field_origin(("spec", "url"))
-        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
+        if needs_secrets(source):
             message = "not checked: this repository needs a Secret of the cluster"
-            return Problem(origin, message, severity="warning", object=str(key), field="spec.url")
+            return ManifestProblem(origin, message, severity="warning", object=str(key), field="spec.url")
         async with self._limit:
             try:
-                await self._repositories.refresh(_spec(repository))
+                if isinstance(source, HelmRepository):
+                    await self._repositories.refresh(plain_spec(source))
+                elif isinstance(source, GitRepository):
+                    await self._locator.git_repositories.artifact_of(key)
+                else:
+                    await self._repositories.artifacts.refresh(plain_artifact_spec(source))
             except GitsyncError as error:
-                return Problem(origin, error.message, error.hint, object=str(key), field="spec.url")
+                return ManifestProblem(origin, error.message, error.hint, object=str(key), field="spec.url")
         return None
 
-    async def _release(self, key: ObjectKey, release: HelmRelease) -> Problem | None:
+    async def _release(self, key: ObjectKey, release: HelmRelease) -> ManifestProblem | None:
         item = self._desired.objects[key]
         try:
             async with self._limit:
@@ -198,35 +273,30 @@ class ChartChecks:
         except SourceNotReady as error:
             return self._elsewhere(key, release, error)
         except GitsyncError as error:
-            origin = item.field_origin(_CHART)
-            return Problem(origin, error.message, error.hint, object=str(key), field=".".join(_CHART))
+            path = _CHART if release.spec.chart else _REFERENCE
+            return ManifestProblem(
+                item.field_origin(path), error.message, error.hint, object=str(key), field=".".join(path)
+            )
         return None
 
-    def _elsewhere(self, key: ObjectKey, release: HelmRelease, error: SourceNotReady) -> Problem:
-        """A chart from a source that is not in the repository, or from a GitRepository that means another one."""
-        source, origin = release.source, self._desired.objects[key].field_origin(_SOURCE)
-        name, field = f"{source.kind} '{source.namespace}/{source.name}'", ".".join(_SOURCE)
-        if source in self._desired.helm_repositories:  # it is there, and what it needs is not
+    def _elsewhere(self, key: ObjectKey, release: HelmRelease, error: SourceNotReady) -> ManifestProblem:
+        """A chart from a source that is not in the repository, or cannot be had without a cluster."""
+        path = _SOURCE if release.spec.chart else _REFERENCE
+        source, origin = release.source, self._desired.objects[key].field_origin(path)
+        name, field = f"{source.kind} '{source.namespaced_name}'", ".".join(path)
+        if source in self._desired.chart_sources:  # it is there, and what it needs is not
             message = f"chart not checked: {error.message}"
-            return Problem(origin, message, severity="warning", object=str(key), field=field)
-        if source in self._desired.objects:
-            only = f"gitsync does not serve {source.kind} yet, but for the repository that is synced"
-            message = f"{only}: {name} is another, or has no folder {chart_path(release)!r}"
-            return Problem(origin, message, object=str(key), field=field)
+            return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
         message = f"chart not checked: {name} is not in the repository"
-        return Problem(origin, message, severity="warning", object=str(key), field=field)
+        return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
 
 
 async def own_artifacts(desired: Desired, name: str) -> Artifacts:
     """The repository that is looked at, as the sync ``name`` would have it. Nobody says what its URL is, so a
     GitRepository of which a chart's folder is here counts as this one."""
-    artifact, urls = Artifact.of(desired), {}
+    artifact, assumed = Artifact.of(desired), set()
     for release in desired.helm_releases.values():
         path = chart_path(release)
         if path is not None and await artifact.tree.directory_digest(path) is not None:
-            urls[release.source] = ""
-    return Artifacts.of_commit(name, "", replace(artifact, git_repositories=urls))
-
-
-def _spec(repository: HelmRepository) -> RepositorySpec:
-    return RepositorySpec(url=repository.spec.url, timeout=repository.spec.timeout)
+            assumed.add(release.source)
+    return Artifacts.of_commit(name, "", artifact, assumed)

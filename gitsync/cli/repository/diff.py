@@ -25,13 +25,20 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Differences to r
 Old = Annotated[str, typer.Argument(metavar="OLD", help="A branch, tag or commit.", show_default=False)]
 New = Annotated[str, typer.Argument(metavar="NEW", help="Another; HEAD when left out.", show_default=False)]
 
+_DONE = {
+    "create": "created",
+    "change": "changed",
+    "delete": "deleted",
+    "hand over": "handed over",
+    "keep": "kept",
+}
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @app.command("diff")
 @with_settings("Repository", "Git credentials", "Sync", leave_out=("branch", "tag", "commit", "interval", "once"))
 async def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output = "text") -> int:
-    """Show what differs between two commits: manifests, and the objects of releases as they are rendered.
+    """Show what differs between two commits: manifests, what Kustomizations build of them, and releases rendered.
 
     Asks no cluster: charts see Helm's defaults where they ask for one, and values of ConfigMaps and Secrets that are
     not in the repository are left out. Without [bold]--repo[/] it reads the repository of this directory, where OLD and
@@ -42,9 +49,10 @@ async def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output =
 
         gitsync diff origin/main HEAD --path clusters/prod
     """
+    from gitsync.cli.repository.checkout import with_own_repository
     from gitsync.preview.compose import commit_difference
 
-    settings = settings.model_copy(update={"repo": settings.repo or "."})
+    settings = await asyncio.to_thread(with_own_repository, settings)
     before, after = await commit_id(settings, old), await commit_id(settings, new)
     with progress("rendering both commits"):
         result = await commit_difference(settings, before, after)
@@ -62,7 +70,7 @@ async def diff(settings: Settings, old: Old, new: New = "HEAD", output: Output =
 
 def _counts(result: Preview) -> str:
     verbs = Counter(item.verb for item in result.objects)
-    counts = [f"{count} {verb}d" for verb, count in sorted(verbs.items())]
+    counts = [f"{count} {_DONE.get(verb, verb)}" for verb, count in sorted(verbs.items())]
     return ", ".join([*counts, f"{result.unchanged} unchanged"])
 
 

@@ -24,7 +24,7 @@ _LEFT_OUT = ("repo", "interval")
 @app.command("graph")
 @with_settings("Repository", "Git credentials", leave_out=_LEFT_OUT)
 async def graph(settings: Settings, target: Target = "", output: Output = "table") -> int:
-    """Show in which order releases are installed, and cycles among them.
+    """Show in which order Kustomizations are applied and releases installed, and cycles among them.
 
     Reads the working tree of a directory, or with a URL, --branch, --tag or --commit that commit of a repository.
     Exit code 1 when there is a cycle.
@@ -36,19 +36,23 @@ async def graph(settings: Settings, target: Target = "", output: Output = "table
     from gitsync.cli.repository.checkout import open_tree
     from gitsync.cli.repository.drawing import dot, mermaid
     from gitsync.cli.repository.order import Order
+    from gitsync.preview.order import CommitOrder
 
     async with open_tree(target, settings) as tree:
-        desired = await tree.desired(settings)
-        order = Order(desired, tree.place)
+        desired, whole = await tree.whole(settings)
+        commit = CommitOrder(desired, whole.brought_by)
+        order = Order(commit, tree.place)
         if output == "json":
             write(as_json(order.data()))
         elif output == "table":
             write(order.table())
         else:
-            write(dot(order.graph) if output == "dot" else mermaid(order.graph))
+            write(dot(commit) if output == "dot" else mermaid(commit))
         for error in desired.errors:
             print_error(f"{tree.place(error.origin)}: {error.message}", error.hint)
         if output != "json":
             for line in order.problems():
                 print_error(line)
-        return 1 if order.graph.cycles() else 0
+            if why := whole.why_no_releases(desired):
+                print_error(why)
+        return 1 if commit.graph.cycles() else 0

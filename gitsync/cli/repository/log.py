@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, one_line, print_error, write
 from gitsync.settings import Settings
+from gitsync.text import counted
 
 if TYPE_CHECKING:
+    from gitsync.preview.compose import Journals
     from gitsync.sync.history import JournalEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
@@ -21,44 +24,114 @@ Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Text, or JSON.")]
 Most = Annotated[int, typer.Option("--max-count", "-n", min=1, help="How many commits to show, newest first.")]
 Name = Annotated[str, typer.Option("--name", help="The sync to show.", show_default="gitsync")]
+Through = Annotated[
+    str, typer.Option("--kustomization", metavar="NAMESPACE/NAME", help="Only what was done through this one.")
+]
 Commit = Annotated[str, typer.Argument(metavar="[COMMIT]", help="Only this commit, by its id or its beginning.")]
+
+
+@dataclass
+class _Recorded:
+    """What one commit did: itself, None where only Kustomizations did something, and through which of these."""
+
+    root: JournalEntry | None = None
+    through: dict[str, JournalEntry] = field(default_factory=dict)
+
+    @property
+    def first(self) -> JournalEntry:
+        """What has the commit's author and subject."""
+        return self.root or next(iter(self.through.values()))
+
+    @property
+    def time(self) -> float:
+        """When its last part ended."""
+        return max(entry.time for entry in (*self.through.values(), *filter(None, [self.root])))
 
 
 @app.command("log")
 @with_settings("Cluster")
 async def log(
-    settings: Settings, commit: Commit = "", most: Most = 10, name: Name = "", output: Output = "text"
-) -> None:
-    """Show commits and what they did to the cluster, newest first; the record is kept in the cluster.
+    settings: Settings,
+    commit: Commit = "",
+    most: Most = 10,
+    name: Name = "",
+    kustomization: Through = "",
+    output: Output = "text",
+) -> int:
+    """Show commits and what they did to the cluster, through which Kustomizations, newest first; the record is kept in
+    the cluster.
+
+    Exit code 1 when the record does not have the commit that is asked for.
 
     Example:
 
         gitsync log -n 3
     """
-    from gitsync.preview.compose import journal
+    from gitsync.preview.compose import read_journals
 
-    settings = settings.model_copy(update={"name": name}) if name else settings
-    entries = [entry for entry in await journal(settings) if entry.commit.startswith(commit)][:most]
+    settings = settings.model_copy(update={"name": name} if name else {})
+    recorded = _by_commit(await read_journals(settings), kustomization)
+    found = [item for item in recorded if item.first.commit.startswith(commit)][:most]
+    if commit and not found:
+        there = f"it has {counted(len(recorded), 'commit')}: gitsync log -n {len(recorded)}" if recorded else ""
+        print_error(f"error: {_who(settings, kustomization)} has recorded no commit {commit}", there)
+        return 1
     if output == "json":
-        write(as_json([asdict(entry) for entry in entries]))
-    elif entries:
-        write("\n".join(_text(entry) for entry in entries))
+        write(as_json([_data(item) for item in found]))
+    elif found:
+        write("\n".join("".join(f"{line}\n" for line in _lines(item)) for item in found))
     else:
-        asked = f"no commit {commit}" if commit else "no commit yet"
-        print_error(f"sync {settings.name} in namespace {settings.namespace} has recorded {asked}")
+        print_error(f"{_who(settings, kustomization)} has recorded no commit yet")
+    return 0
 
 
-def _text(entry: JournalEntry) -> str:
-    when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    counts = ", ".join(f"{number} {name}" for name, number in entry.counts.items() if number)
-    lines = [
-        f"commit {entry.commit[:7]}  {when}  {entry.result} in {entry.took:.1f}s",
-        "  " + one_line(f"{entry.author}: {entry.subject}"),
-        f"  {counts or 'nothing to do'}",
-    ]
+def _by_commit(journals: Journals, kustomization: str) -> Sequence[_Recorded]:
+    """Newest first; what was done through Kustomizations belongs to the commit that did it."""
+    found: dict[str, _Recorded] = {}
+    for entry in journals.root if not kustomization else ():
+        found.setdefault(entry.commit, _Recorded(entry))
+    wanted: Mapping[str, Sequence[JournalEntry]] = journals.kustomizations
+    if kustomization:
+        wanted = {kustomization: wanted.get(kustomization, ())}
+    for name, entries in sorted(wanted.items()):
+        for entry in entries:
+            found.setdefault(entry.commit, _Recorded()).through.setdefault(name, entry)
+    return sorted(found.values(), key=lambda item: item.time, reverse=True)
+
+
+def _who(settings: Settings, kustomization: str) -> str:
+    who = f"sync {settings.name} in namespace {settings.namespace}"
+    return f"{who}, through Kustomization {kustomization}," if kustomization else who
+
+
+def _data(item: _Recorded) -> dict[str, Any]:
+    through = {name: asdict(entry) for name, entry in item.through.items()}
+    if item.root is not None:
+        return {**asdict(item.root), "kustomizations": through}
+    first = item.first
+    return {"commit": first.commit, "author": first.author, "subject": first.subject, "kustomizations": through}
+
+
+def _lines(item: _Recorded) -> Iterator[str]:
+    first, root = item.first, item.root
+    when = datetime.fromtimestamp(first.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    yield f"commit {first.commit[:7]}  {when}" + (f"  {root.result} in {root.took:.1f}s" if root is not None else "")
+    yield "  " + one_line(f"{first.author}: {first.subject}")
+    if root is not None:
+        yield f"  {_counts(root)}"
+        yield from _changes(root)
+    for name, entry in item.through.items():
+        yield f"  through kustomization {name}: {entry.result} in {entry.took:.1f}s, {_counts(entry)}"
+        yield from _changes(entry)
+
+
+def _counts(entry: JournalEntry) -> str:
+    return ", ".join(f"{number} {name}" for name, number in entry.counts.items() if number) or "nothing to do"
+
+
+def _changes(entry: JournalEntry) -> Iterator[str]:
     for change in entry.changes:
         notes = ", ".join(note for note in (change.origin, change.why) if note)
-        lines.append(f"    {change.verb:<8} " + one_line(change.object + (f"  ({notes})" if notes else "")))
+        yield f"    {change.verb:<8} " + one_line(change.object + (f"  ({notes})" if notes else ""))
     if entry.more:
-        lines.append(f"    and {entry.more} more")
-    return "\n".join(lines) + "\n"
+        yield f"    and {entry.more} more"

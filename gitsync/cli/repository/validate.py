@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,8 +14,9 @@ from gitsync.settings import Settings
 
 if TYPE_CHECKING:
     from gitsync.cli.repository.checkout import Tree
-    from gitsync.cli.repository.checks import Problem
+    from gitsync.cli.repository.checks import ManifestProblem
     from gitsync.manifests import Desired
+    from gitsync.preview.order import CommitOrder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
@@ -29,6 +31,7 @@ _LEFT_OUT = (
     "repo",
     "interval",
     "default_service_account",
+    "sops_age_secret",
     "insecure_kubeconfig_exec",
     "insecure_kubeconfig_tls",
 )
@@ -57,47 +60,56 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
         claim_problems,
         expression_problems,
         graph_problems,
+        kind_problems,
         manifest_problems,
+        patch_problems,
     )
+    from gitsync.preview.order import CommitOrder
     from gitsync.release.access import AccessRules
 
     async with open_tree(target, settings) as tree:
-        desired = await tree.desired(settings)
+        desired, whole = await tree.whole(settings)
+        order = CommitOrder(desired, whole.brought_by)
         rules = AccessRules(cross_namespace_refs=settings.cross_namespace_refs)
-        problems = [*manifest_problems(desired), *graph_problems(desired), *access_problems(desired, rules)]
-        problems += [*claim_problems(desired), *await expression_problems(desired)]
+        problems = [*manifest_problems(desired), *graph_problems(order), *access_problems(desired, rules)]
+        problems += patch_problems(order)
+        problems += [*claim_problems(desired), *kind_problems(desired), *await expression_problems(desired)]
         if with_charts:
             problems += await _chart_problems(settings, desired)
     problems.sort(key=lambda problem: (problem.origin.path, problem.origin.line, problem.origin.column))
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":
-        _print_json(problems, errors, desired, tree)
+        _print_json(problems, errors, order, tree)
     else:
-        _print_text(problems, errors, desired, tree)
+        _print_text(problems, errors, order, tree)
+        if why := whole.why_no_releases(desired):
+            print(why, file=sys.stderr)
     return 1 if errors else 0
 
 
-async def _chart_problems(settings: Settings, desired: Desired) -> list[Problem]:
+async def _chart_problems(settings: Settings, desired: Desired) -> list[ManifestProblem]:
     from gitsync.cli.common.output import progress
     from gitsync.cli.repository.checks import ChartChecks, own_artifacts
     from gitsync.sources.helm import ChartRepositories
     from gitsync.sources.locator import ChartLocator
-    from gitsync.sources.repositories import CommitHelmRepositories
+    from gitsync.text import counted
 
-    repositories = ChartRepositories(settings.state_dir / "charts")
+    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit)
     try:
-        with progress(f"checking the charts of {len(desired.helm_releases)} releases"):
+        with progress(f"checking the charts of {counted(len(desired.helm_releases), 'release')}"):
             artifacts = await own_artifacts(desired, settings.name)
-            found = CommitHelmRepositories(repositories, desired.helm_repositories)
-            return await ChartChecks(desired, repositories, ChartLocator(found, artifacts, repositories)).problems()
+            locator = ChartLocator.of_commit(desired.chart_sources, artifacts, repositories)
+            return await ChartChecks(desired, repositories, locator).problems()
     finally:
         await repositories.close()
 
 
-def _print_json(problems: list[Problem], errors: int, desired: Desired, tree: Tree) -> None:
+def _print_json(problems: list[ManifestProblem], errors: int, order: CommitOrder, tree: Tree) -> None:
     from gitsync.cli.common.output import as_json, write
 
-    counts = {"files": desired.files, "objects": len(desired.objects), "releases": len(desired.helm_releases)}
+    desired = order.desired
+    counts = {"files": desired.files, "objects": len(desired.objects)}
+    counts |= {"kustomizations": len(order.kustomizations), "releases": len(desired.helm_releases)}
     write(
         as_json(
             {
@@ -110,20 +122,16 @@ def _print_json(problems: list[Problem], errors: int, desired: Desired, tree: Tr
     )
 
 
-def _print_text(problems: list[Problem], errors: int, desired: Desired, tree: Tree) -> None:
+def _print_text(problems: list[ManifestProblem], errors: int, order: CommitOrder, tree: Tree) -> None:
     from gitsync.cli.common.output import one_line, write
+    from gitsync.text import counted
 
-    write("".join(one_line(problem.line(tree)) + "\n" for problem in problems))
-    found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
-    looked_at = ", ".join(
-        [
-            _count(desired.files, "file"),
-            _count(len(desired.objects), "object"),
-            _count(len(desired.helm_releases), "release"),
-        ]
-    )
-    print(f"{looked_at}: {found}", file=sys.stderr)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    # A base or a component is in many Kustomizations, and wrong in each in the same way.
+    lines = Counter(one_line(problem.line(tree)) for problem in problems)
+    write("".join(f"{line} [{number} times]\n" if number > 1 else f"{line}\n" for line, number in lines.items()))
+    found = f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}"
+    desired, kustomizations = order.desired, len(order.kustomizations)
+    looked_at = [counted(desired.files, "file"), counted(len(desired.objects), "object")]
+    looked_at += [counted(kustomizations, "Kustomization")] if kustomizations else []
+    looked_at.append(counted(len(desired.helm_releases), "release"))
+    print(f"{', '.join(looked_at)}: {found}", file=sys.stderr)

@@ -48,12 +48,13 @@ async def verify(
 
         gitsync verify HEAD --base origin/main --path clusters/prod -o markdown
     """
+    from gitsync.cli.repository.checkout import with_own_repository
     from gitsync.preview import verify as verification
     from gitsync.preview.compose import commit_difference
 
     if junit is not None and not junit.parent.is_dir():
         raise _unwritable(junit, "there is no such directory")
-    settings = settings.model_copy(update={"repo": settings.repo or "."})
+    settings = await asyncio.to_thread(with_own_repository, settings)
     new = await commit_id(settings, commit)
     old = await commit_id(settings, base) if base else ""
     with progress(f"syncing {new[:7]} to a sandbox"):

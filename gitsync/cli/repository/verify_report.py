@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -12,12 +12,14 @@ from gitsync.api.duration import format_duration
 from gitsync.cli.common.output import one_line, table
 from gitsync.cli.repository.changes import change_data, changes_text
 from gitsync.logs import redact
+from gitsync.text import counted
 
 if TYPE_CHECKING:
     from gitsync.preview.plan import Preview
-    from gitsync.preview.verify import ReleaseResult, Verification
+    from gitsync.preview.verify import Result, Verification
 
 _HEADERS = ["#", "RELEASE", "CHART", "RESULT", "AFTER", "OBJECTS"]
+_KUSTOMIZATIONS = ["#", "KUSTOMIZATION", "PATH", "RESULT", "AFTER", "OBJECTS"]
 #: How many characters of differences a comment holds; GitHub takes 65,536 in all.
 _COMMENT = 50_000
 #: How many problems a comment names.
@@ -28,9 +30,11 @@ _NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
 def as_text(result: Verification, changes: Preview | None, *, colour: bool = False) -> str:
-    """Changes, then a table of the releases in the order in which they became ready, then what went wrong."""
+    """Changes, then tables of Kustomizations and releases in the order in which they became ready, then what went
+    wrong."""
     parts = [changes_text(changes.objects, colour=colour)] if changes is not None else []
-    parts += [table([_HEADERS, *(_row(item) for item in result.releases)])] if result.releases else []
+    tables = [table([headers, *map(_row, items)]) for headers, items in _results(result)]
+    parts.append("\n".join(tables))
     parts += [f"{line}\n" for line in ("", *_wrong(result))] if not result.passed else []
     parts += [f"\n{_ASSUMED} {', '.join(result.assumed)}\n"] if result.assumed else []
     if before := _wrong_before(result):
@@ -43,16 +47,16 @@ def as_markdown(result: Verification, changes: Preview | None) -> str:
     there, links nowhere and mentions nobody."""
     mark = "✅" if result.passed else "❌"
     lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
-    if result.releases:
-        lines += [_md_row(_HEADERS), _md_row(["---"] * len(_HEADERS))]
-        lines += [_md_row(_md_cells(_row(item))) for item in result.releases]
+    for headers, items in _results(result):
+        lines += [_md_row(headers), _md_row(["---"] * len(headers))]
+        lines += [_md_row(_md_cells(_row(item))) for item in items]
         lines.append("")
     lines += _md_list(_wrong(result))
     if before := _wrong_before(result):
         lines += ["", before[0], "", *_md_list(before[1:])]
     lines += ["", f"{_ASSUMED} {', '.join(map(_code, result.assumed))}"] if result.assumed else []
     if changes is not None and changes.objects:
-        lines += ["", f"<details><summary>{len(changes.objects)} objects change</summary>", ""]
+        lines += ["", f"<details><summary>{len(changes.changing)} objects change</summary>", ""]
         lines += [*_fenced(changes_text(changes.objects, colour=False)), "", "</details>"]
     return "\n".join([*lines, ""])
 
@@ -63,16 +67,12 @@ def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
         "passed": result.passed,
         "commit": result.commit,
         "took": round(result.took, 3),
+        "kustomizations": [
+            {"kustomization": item.key.namespaced_name, "path": item.content, **_result_data(item)}
+            for item in result.kustomizations
+        ],
         "releases": [
-            {
-                "release": _name(item),
-                "result": item.phase,
-                "message": redact(item.message),
-                "order": item.order or None,
-                "after": round(item.after, 3) if item.order else None,
-                "chart": item.chart,
-                "objects": list(map(str, item.objects)),
-            }
+            {"release": item.key.namespaced_name, "chart": item.content, **_result_data(item)}
             for item in result.releases
         ],
         "problems": list(map(redact, result.problems)),
@@ -83,12 +83,30 @@ def as_data(result: Verification, changes: Preview | None) -> dict[str, Any]:
     }
 
 
+def _result_data(item: Result) -> dict[str, Any]:
+    return {
+        "result": item.phase,
+        "message": redact(item.message),
+        "order": item.order or None,
+        "after": round(item.after, 3) if item.order else None,
+        "origin": item.origin,
+        "objects": list(map(str, item.objects)),
+    }
+
+
+def _results(result: Verification) -> Iterator[tuple[list[str], tuple[Result, ...]]]:
+    """The tables that are not empty: their headers, and what is in them."""
+    for headers, items in ((_KUSTOMIZATIONS, result.kustomizations), (_HEADERS, result.releases)):
+        if items:
+            yield headers, items
+
+
 def as_junit(result: Verification) -> str:
-    """A test suite with a case for each release, and one for everything else."""
+    """A test suite with a case for each Kustomization and each release, and one for everything else."""
     suite = ElementTree.Element("testsuite", name="gitsync verify", time=f"{result.took:.3f}")
-    for item in result.releases:
+    for item in (*result.kustomizations, *result.releases):
         case = ElementTree.SubElement(
-            suite, "testcase", classname="HelmRelease", name=_name(item), time=f"{item.after:.3f}"
+            suite, "testcase", classname=item.key.kind, name=item.key.namespaced_name, time=f"{item.after:.3f}"
         )
         if item.phase == "suspended":
             ElementTree.SubElement(case, "skipped")
@@ -107,14 +125,11 @@ def as_junit(result: Verification) -> str:
     return f"<?xml version='1.0' encoding='utf-8'?>\n{ElementTree.tostring(suite, encoding='unicode')}\n"
 
 
-def _row(item: ReleaseResult) -> list[str]:
+def _row(item: Result) -> list[str]:
     after = format_duration(round(item.after, 1)) if item.order else ""
-    cells = [str(item.order or ""), _name(item), item.chart, item.phase, after, str(len(item.objects) or "")]
+    name, objects = item.key.namespaced_name, str(len(item.objects) or "")
+    cells = [str(item.order or ""), name, item.content, item.phase, after, objects]
     return [one_line(cell) for cell in cells]
-
-
-def _name(item: ReleaseResult) -> str:
-    return f"{item.key.namespace}/{item.key.name}"
 
 
 def _wrong(result: Verification) -> list[str]:
@@ -129,10 +144,12 @@ def _wrong_before(result: Verification) -> list[str]:
 
 
 def _summary(result: Verification) -> str:
-    ready = sum(item.phase == "ready" for item in result.releases)
     number = len(result.problems)
-    others = [f"{number} problem{'' if number == 1 else 's'}"] if number else []
-    counts = ", ".join([f"{ready} of {len(result.releases)} releases become ready", *others])
+    others = [counted(number, "problem")] if number else []
+    named = [("Kustomizations", result.kustomizations)] if result.kustomizations else []
+    named += [("releases", result.releases)] if result.releases or not named else []
+    ready = [f"{sum(item.phase == 'ready' for item in items)} of {len(items)} {name}" for name, items in named]
+    counts = ", ".join([f"{' and '.join(ready)} become ready", *others])
     return f"commit {result.commit[:7]}: {counts} ({format_duration(round(result.took, 1))})"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +18,9 @@ from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.ownership import belongs_to, kept, owned
 from gitsync.apply.recreate import Force, Put, Recreating
 from gitsync.errors import GitsyncError
+from gitsync.release.action.takeover import History, Predecessors, why_kept
 from gitsync.release.flux import marked
+from gitsync.release.revision import release_fields
 from gitsync.release.storage.record import Record
 from gitsync.text import listed
 
@@ -32,25 +35,34 @@ log = structlog.get_logger(__name__)
 class ApplyManner:
     """``client_side``: by three-way merge patches rather than server-side apply; ``was_client_side``: a revision whose
     objects may be in the cluster was applied so. ``cleanup``: what is created is noted, to be deleted again.
-    ``wanted_by`` says who else wants what would be deleted.
+    ``release`` is the HelmRelease, ``wanted_by`` says who else wants what would be deleted. ``good`` is the last
+    revision that was, 0 for none; ``resumed``: the process that has begun this one may have applied some of it.
     """
 
     client_side: bool
     was_client_side: bool
     cleanup: bool
     force: Force
+    release: ObjectKey | None = None
     wanted_by: WantedBy = nobody
+    good: int = 0
+    resumed: bool = False
 
 
-def manner_of(pending: Record, before: Sequence[Record], options: ActionOptions) -> ApplyManner:
+def manner_of(
+    pending: Record, before: Sequence[Record], options: ActionOptions, *, good: int = 0, resumed: bool = False
+) -> ApplyManner:
     """The manner of a revision that has begun. Pure."""
     verb = pending.status.removeprefix("pending-")
     return ApplyManner(
         client_side=pending.client_side,
         was_client_side=any(record.client_side for record in before),
         cleanup=options.cleanup_on_fail,
-        force=Force(options.force, "" if verb == "install" else f"spec.{verb}.force", options.timeout),
+        force=Force(options.force, "" if verb == "install" else f"spec.{verb}.force: true", options.timeout),
+        release=options.release,
         wanted_by=options.wanted_by,
+        good=good,
+        resumed=resumed,
     )
 
 
@@ -60,16 +72,17 @@ class RevisionApplier:
     Of an action that is taken up again, what it had created before the interruption is not known, and never cleaned up.
     """
 
-    def __init__(self, cluster: Cluster, ref: ReleaseRef, manner: ApplyManner) -> None:
+    def __init__(self, cluster: Cluster, ref: ReleaseRef, revision: int, manner: ApplyManner) -> None:
         self._cluster = cluster
         self._applier = Applier(cluster, HELM_FIELD_MANAGER, OWNERS)
         self._ref = ref
+        self._revision = revision
         self._manner = manner
         self._created: list[Manifest] = []
+        #: What its applies have created.
+        self.created: set[ObjectKey] = set()
 
-    async def apply(
-        self, objects: Sequence[Manifest], earlier: Mapping[ObjectKey, Sequence[Manifest]]
-    ) -> dict[ObjectKey, Manifest]:
+    async def apply(self, objects: Sequence[Manifest], earlier: History) -> dict[ObjectKey, Manifest]:
         """Apply objects that are in install order, marked as the release's. ``earlier`` is what revisions whose objects
         may be in the cluster held of each. Returns the API server's answers.
 
@@ -82,26 +95,44 @@ class RevisionApplier:
         ours = [owned(item, self._ref.name, self._ref.namespace) for item in objects]
         return await self._applier.apply_all(ours, recreating.apply)
 
-    def _put(self, earlier: Mapping[ObjectKey, Sequence[Manifest]]) -> Put:
-        if self._manner.client_side:
-            return ClientSide(self._cluster, HELM_FIELD_MANAGER, earlier).apply
-        foreign = self._manner.was_client_side or marked(item for versions in earlier.values() for item in versions)
-        return self._look_first if foreign else self._applier.apply
+    def _put(self, earlier: History) -> Put:
+        manner = self._manner
+        found = Predecessors(self._ref, self._revision, earlier.first, manner.good, resumed=manner.resumed)
+        if manner.client_side:
+            client_side = ClientSide(self._cluster, HELM_FIELD_MANAGER, earlier.versions, found.noted)
+            self.created = client_side.created
+            return client_side.apply
+        foreign = manner.was_client_side or marked(item for versions in earlier.versions.values() for item in versions)
 
-    async def _look_first(self, manifest: Manifest) -> Manifest:
-        """Where another tool's fields are to be expected: so they go in the same change, not in one after it."""
-        live = await self._cluster.find(ObjectKey.of(manifest))
-        return (await self._applier.apply_over(manifest, live)).object
+        async def put(manifest: Manifest) -> Manifest:
+            key = ObjectKey.of(manifest)
+            if not found.succeeded_with(key):
+                applied = await self._applier.apply_new(manifest, found.noted, expected=found.attempted(key))
+            else:
+                # Where another tool's fields are to be expected, look first: so they go in the same change.
+                live = await self._cluster.find(key) if foreign else None
+                applied = await self._applier.apply_over(manifest, live)
+            if applied.created:
+                self.created.add(key)
+            return applied.object
 
-    async def remove(self, manifests: Sequence[Manifest]) -> Deletion:
-        """Delete objects, the last one first, as far as they are there, the release's, and nobody else's to be.
+        return put
+
+    async def remove(self, manifests: Sequence[Manifest], stay: Collection[ObjectKey] = ()) -> Deletion:
+        """Delete objects, the last one first, as far as they are there, the release's, nobody else's to be, not older
+        than the failed revisions that took them over, and nothing that is to ``stay`` would go with them.
 
         Raises: ApiError, ClusterUnavailable.
         """
         keys = [ObjectKey.of(manifest) for manifest in reversed(manifests)]
-        deletion = await delete_objects(self._cluster, keys, self._is_ours, self._manner.wanted_by)
-        deletion.log(log.bind(release=str(self._ref)))
+        keeps = partial(why_kept, ref=self._ref, good=self._manner.good, stay=stay)
+        deletion = await delete_objects(self._cluster, keys, self._is_ours, self._manner.wanted_by, why_kept=keeps)
+        self.tell(deletion)
         return deletion
+
+    def tell(self, deletion: Deletion) -> None:
+        """A line for each object that is not deleted."""
+        deletion.log(log.bind(**release_fields(self._manner.release, self._ref)))
 
     def _is_ours(self, live: Manifest) -> bool:
         return belongs_to(live, self._ref.name, self._ref.namespace)
@@ -113,10 +144,13 @@ class RevisionApplier:
         created = [item for item in self._created if not kept(item)]
         if not created:
             return
-        said = {"release": str(self._ref), "objects": listed(map(ObjectKey.of, created))}
+        said = release_fields(self._manner.release, self._ref)
         try:
-            await self.remove(created)
+            deletion = await self.remove(created)
         except GitsyncError as error:
-            log.warning("objects created by the failed action were not deleted", **said, error=error)
+            objects = listed(map(ObjectKey.of, created))
+            log.warning("objects created by the failed action were not deleted", **said, objects=objects, error=error)
         else:
-            log.info("objects created by the failed action were deleted", **said)
+            if deletion.deleted:
+                objects = listed(deletion.deleted)
+                log.info("objects created by the failed action were deleted", **said, objects=objects)

@@ -12,16 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-import structlog
-
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
-from gitsync.apply.crds import apply_crds
-from gitsync.apply.delete import find_all
-from gitsync.apply.fieldmanagers import OTHER_TOOLS
+from gitsync.apply.crds import apply_crds, create_crds
+from gitsync.apply.delete import Deletion, find_all, give_up
+from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.namespaces import fill_namespaces, served, served_keys
-from gitsync.apply.ownership import HELM_OBJECTS
+from gitsync.apply.ownership import HELM_OBJECTS, belongs_to, is_marked
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.diff import subset_differs
 from gitsync.errors import (
@@ -37,11 +35,11 @@ from gitsync.errors import (
     Superseded,
     TerminalError,
 )
-from gitsync.health import stuck_pods
-from gitsync.release.action.adopt import Adoption
 from gitsync.release.action.apply_revision import RevisionApplier, manner_of
-from gitsync.release.action.hooks import HookFailed, HookRun, Hooks
+from gitsync.release.action.hooks import HookFailed, HookRun, Hooks, events_of, hook_objects
 from gitsync.release.action.inventory import crds_of, inventory
+from gitsync.release.action.resource_conflicts import refuse_conflicts
+from gitsync.release.action.takeover import History
 from gitsync.release.delta import Delta, delta
 from gitsync.release.revision import (
     ActionOptions,
@@ -60,13 +58,12 @@ from gitsync.release.storage.record import (
     Status,
     timestamp,
 )
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.storage.recordstore import RecordStore
+from gitsync.runtime.fairslots import FairSlots
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.runtime.interrupt import Interrupt
-
-log = structlog.get_logger(__name__)
 
 _PENDING: dict[DeployAction, Status] = {
     "install": "pending-install",
@@ -77,13 +74,13 @@ _BEGUN: dict[DeployAction, str] = {"install": "Initial install underway", "upgra
 
 
 class Deployer:
-    """Carries out actions. ``slots`` bounds how many releases are rendered and applied at once; waiting takes none."""
+    """Carries out actions. ``slots`` bounds how many releases are applied at once; waiting takes none."""
 
-    def __init__(self, cluster: Cluster, records: RecordStore, slots: asyncio.Semaphore) -> None:
+    def __init__(self, cluster: Cluster, records: RecordStore, slots: FairSlots) -> None:
         self._cluster = cluster
         self._records = records
         self._slots = slots
-        self._applier = Applier(cluster, HELM_FIELD_MANAGER, OTHER_TOOLS)
+        self._applier = Applier(cluster, HELM_FIELD_MANAGER, OWNERS)
         self._hooks = Hooks(cluster, self._applier)
 
     async def deploy(
@@ -96,25 +93,31 @@ class Deployer:
     ) -> Deployed:
         """Begin a new revision and bring it to its end. ``render(revision)`` makes its content.
 
-        Raises: a RetryableError with the record left pending, to be resumed; any other error with the record failed.
+        Raises: Superseded before anything was changed; a RetryableError with the record left pending, to be resumed;
+        any other error with the record failed.
         """
-        async with self._slots:
-            latest = self._records.latest(ref.storage, ref.name)
-            revision = latest.version + 1 if latest else 1
-            content = await render(revision)
+        # Templates are anybody's: while one is waited for, no slot is held.
+        revision = self._next_revision(ref)
+        content = await interrupt.guard(render(revision))
+        async with self._slots.held(ref.storage):
+            if self._next_revision(ref) != revision:
+                raise RetryableError(f"release {ref} got another revision while it was rendered")
             before = await self._records.in_cluster(ref.storage, ref.name)
-            await options.claim(await served_keys(self._cluster, content.objects, ref.namespace))
+            await self._claim(ref, verb, content, options)
             if not options.take_ownership:
                 past = [item for record in before for item in await asyncio.to_thread(objects_of, record)]
-                adoption = Adoption(self._cluster, ref.name, ref.namespace)
-                await adoption.refuse_foreign(content.objects, past, verb)
+                await refuse_conflicts(self._cluster, ref, content.objects, past, verb)
             method = apply_method(options.server_side, content, before)
             pending = replace(_pending_record(ref, verb, revision, content, before), apply_method=method)
             if options.create_namespace:
                 await self._create_namespace(ref.namespace)
             pending = await self._records.create(pending, ref.storage)
             await self._trim(ref, options.max_history)
-        return await self._carry_out(ref, pending, content, before, options, interrupt)
+        return await self._carry_out(ref, pending, content, before, options, interrupt, resumed=False)
+
+    def _next_revision(self, ref: ReleaseRef) -> int:
+        latest = self._records.latest(ref.storage, ref.name)
+        return latest.version + 1 if latest else 1
 
     async def resume(
         self,
@@ -128,16 +131,18 @@ class Deployer:
         if latest is None:
             raise RetryableError(f"the pending record of {ref} has gone meanwhile")
         *before, pending = await self._records.in_cluster(ref.storage, ref.name)
-        content = await render(latest.version)
-        await options.claim(await served_keys(self._cluster, content.objects, ref.namespace))
-        return await self._carry_out(ref, pending, content, before, options, interrupt)
+        content = await interrupt.guard(render(latest.version))
+        await self._claim(ref, pending.status.removeprefix("pending-"), content, options)
+        return await self._carry_out(ref, pending, content, before, options, interrupt, resumed=True)
 
     async def confirm(self, ref: ReleaseRef, verb: DeployAction, options: ActionOptions) -> Record | None:
         """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
         *before, failed = await self._records.in_cluster(ref.storage, ref.name)
         objects = await asyncio.to_thread(objects_of, failed)
-        for manifest in await fill_namespaces(self._cluster, objects, ref.namespace):
-            live = await self._cluster.find(ObjectKey.of(manifest))
+        objects = await fill_namespaces(self._cluster, objects, ref.namespace)
+        found = await find_all(self._cluster, map(ObjectKey.of, objects))
+        for manifest in objects:
+            live = found.get(ObjectKey.of(manifest))
             if live is None or subset_differs(manifest, live):
                 return None
             if (await options.readiness.health(live)).status != "ready":
@@ -150,8 +155,8 @@ class Deployer:
         """A revision that is deployed already, as if it had just been. Changes nothing."""
         objects = await asyncio.to_thread(objects_of, record)
         crds = await asyncio.to_thread(crds_of, record)
-        settled = await served(self._cluster, objects, ref.namespace)
-        return Deployed(record, delta(settled, settled), inventory([*crds, *settled]))
+        present = await served(self._cluster, objects, ref.namespace)
+        return Deployed(record, delta(present, present), inventory([*crds, *present]))
 
     async def unlock(self, ref: ReleaseRef, why: str) -> None:
         """Mark a pending revision that nobody works on as failed."""
@@ -159,6 +164,12 @@ class Deployer:
         if latest is not None and latest.pending:
             record = await self._records.read(ref.storage, ref.name, latest.version)
             await self._records.update(record.now("failed", why), ref.storage)
+
+    async def _claim(self, ref: ReleaseRef, verb: str, content: RevisionContent, options: ActionOptions) -> None:
+        """Raises: ObjectTaken."""
+        hooks = await hook_objects(content.hooks, events_of(verb)) if options.hooks else ()
+        objects = await served_keys(self._cluster, content.objects, ref.namespace)
+        await options.claim(objects, await served_keys(self._cluster, hooks, ref.namespace))
 
     async def _carry_out(
         self,
@@ -168,20 +179,20 @@ class Deployer:
         before: Sequence[Record],
         options: ActionOptions,
         interrupt: Interrupt,
+        *,
+        resumed: bool,
     ) -> Deployed:
-        revision_applier = RevisionApplier(self._cluster, ref, manner_of(pending, before, options))
+        good = self._records.last_good(ref.storage, ref.name)
+        manner = manner_of(pending, before, options, good=good, resumed=resumed)
+        revision_applier = RevisionApplier(self._cluster, ref, pending.version, manner)
         try:
-            await self._apply_crds(content.crds, options, interrupt)
+            crds = await self._apply_crds(ref, content, options, interrupt)
             pending = await self._run_hooks("pre", ref, pending, options, interrupt)
-            objects, change = await self._apply(revision_applier, ref, content, before)
+            objects, change = await self._apply(revision_applier, ref, pending, content, before, options)
+            if not resumed:  # what it had created before it was interrupted is there as well
+                change = change.having_created(revision_applier.created)
             if options.wait:
-                want = WaitFor(
-                    objects,
-                    HELM_OBJECTS,
-                    options.timeout,
-                    readiness=options.readiness,
-                    on_pods=self._unstick,
-                )
+                want = WaitFor(objects, HELM_OBJECTS, options.timeout, readiness=options.readiness)
                 await wait_ready(self._cluster, want, interrupt)
             pending = await self._run_hooks("post", ref, pending, options, interrupt)
         except (MissingRight, QuotaExceeded, NamespaceTerminating) as error:
@@ -199,7 +210,8 @@ class Deployer:
             if not isinstance(error, Superseded):
                 await revision_applier.clean_up()
             raise
-        held = inventory([*(content.crds if options.crds != "Skip" else ()), *objects.values()])
+        await options.leftovers.forget(objects)
+        held = inventory([*crds, *objects.values()])
         return Deployed(await self._finish(ref, pending, before, options), change, held)
 
     async def _run_hooks(
@@ -213,38 +225,72 @@ class Deployer:
         event = f"{when}-{pending.status.removeprefix('pending-')}"
         if not options.hooks or not any(event in hook.get("events", ()) for hook in pending.hooks):
             return pending
-        run = HookRun(event, ref, options.timeout, pending.client_side, options.wanted_by)
+        run = HookRun(event, ref, options.timeout, pending.client_side, options.wanted_by, options.release)
         return replace(pending, hooks=await self._hooks.run(pending.hooks, run, interrupt))
 
     async def _apply(
-        self, revision_applier: RevisionApplier, ref: ReleaseRef, content: RevisionContent, before: Sequence[Record]
+        self,
+        revision_applier: RevisionApplier,
+        ref: ReleaseRef,
+        pending: Record,
+        content: RevisionContent,
+        before: Sequence[Record],
+        options: ActionOptions,
     ) -> tuple[dict[ObjectKey, Manifest], Delta]:
-        async with self._slots:
+        async with self._slots.held(ref.storage):
             objects = await fill_namespaces(self._cluster, content.objects, ref.namespace)
             earlier = await self._history(before, ref.namespace)
-            change = delta([versions[-1] for versions in earlier.values()], objects)
+            hooks = await served_keys(self._cluster, await hook_objects(content.hooks), ref.namespace)
+            change = delta([versions[-1] for versions in earlier.versions.values()], objects, content.crds, hooks)
             applied = await revision_applier.apply(objects, earlier)
-            deletion = await revision_applier.remove(change.removed)
+            if pending.status != "pending-rollback":  # which gives back what it can, and decides nothing anew
+                left = await options.leftovers.delete(self._cluster, held={*applied, *hooks})
+                revision_applier.tell(left)
+                change = change.without(left.handed_over)
+            deletion = await revision_applier.remove(change.removed, applied)
+            become_hooks = await options.leftovers.add(self._cluster, str(ref), deletion, change.hooks)
+            revision_applier.tell(
+                Deletion(kept=dict.fromkeys(become_hooks, f"is a hook of revision {pending.version}"))
+            )
         removed = tuple(item for item in change.removed if ObjectKey.of(item) in deletion.deleted)
-        return applied, replace(change, removed=removed)
+        return applied, replace(change, removed=removed, kept=(*change.kept, *deletion.kept, *become_hooks))
 
-    async def _history(self, records: Sequence[Record], namespace: str) -> dict[ObjectKey, list[Manifest]]:
-        """The objects of several revisions, each as every one of them had it, the newest last."""
-        found: dict[ObjectKey, list[Manifest]] = {}
+    async def _history(self, records: Sequence[Record], namespace: str) -> History:
+        found = History()
         for record in records:
             objects = await asyncio.to_thread(objects_of, record)
             # What an earlier revision held of a kind that is not served any more is gone with its kind.
             for item in await served(self._cluster, objects, namespace):
-                found.setdefault(ObjectKey.of(item), []).append(item)
+                found.add(record.version, item)
         return found
 
-    async def _apply_crds(self, crds: Sequence[Manifest], options: ActionOptions, interrupt: Interrupt) -> None:
-        if not crds or options.crds == "Skip":
-            return
-        if options.crds == "Create":
-            present = await find_all(self._cluster, map(ObjectKey.of, crds))
-            crds = [crd for crd in crds if ObjectKey.of(crd) not in present]
-        await apply_crds(self._cluster, self._applier, crds, interrupt)
+    async def _apply_crds(
+        self, ref: ReleaseRef, content: RevisionContent, options: ActionOptions, interrupt: Interrupt
+    ) -> Sequence[Manifest]:
+        """Returns those that are there in the end."""
+        if not content.crds:
+            return ()
+        rendered = set(map(ObjectKey.of, content.objects))
+        crds = [crd for crd in content.crds if ObjectKey.of(crd) not in rendered]  # those are the release's own
+
+        def is_ours(live: Manifest) -> bool:
+            return belongs_to(live, ref.name, ref.namespace)
+
+        # What was in the templates is nobody's from now on. Others take their marks off when they let go themselves.
+        present = await find_all(self._cluster, map(ObjectKey.of, crds))
+        await give_up(self._cluster, [key for key, live in present.items() if is_ours(live)], is_ours)
+        if options.crds == "Skip":
+            return [crd for crd in content.crds if ObjectKey.of(crd) in present or ObjectKey.of(crd) in rendered]
+        absent = [crd for crd in crds if ObjectKey.of(crd) not in present]
+        await create_crds(self._cluster, HELM_FIELD_MANAGER, absent, interrupt)
+        if options.crds == "CreateReplace":
+            # Many charts bring the same: it is taken from nobody who is the owner, and goes on wanting it.
+            marked = [key for key, live in present.items() if is_marked(live) and not is_ours(live)]
+            others = await options.wanted_by(marked) if marked else {}
+            owned = {key for key, other in others.items() if not other.why_kept}
+            replaced = [crd for crd in crds if (key := ObjectKey.of(crd)) in present and key not in owned]
+            await apply_crds(self._cluster, self._applier, replaced, interrupt)
+        return content.crds
 
     async def _create_namespace(self, namespace: str) -> None:
         """As ``helm install --create-namespace`` does, label included (action/install.go)."""
@@ -269,16 +315,6 @@ class Deployer:
         surplus = max(0, len(known) - most) if most > 0 else 0
         past = [item.version for item in known if item.status != "deployed" and not item.pending]
         await self._records.delete_all(ref.storage, ref.name, past[:surplus])
-
-    async def _unstick(self, workload: Manifest, pods: list[Manifest]) -> None:
-        for pod, reason in stuck_pods(workload, pods):
-            key = ObjectKey.of({"apiVersion": "v1", "kind": "Pod", **pod})
-            log.info(
-                "deleting a pod that blocks the update",
-                object=str(key),
-                why=f"{reason}; it is of the revision before, and {ObjectKey.of(workload)} waits for it",
-            )
-            await self._cluster.delete(key, uid=pod["metadata"]["uid"])
 
 
 def _pending_record(

@@ -7,7 +7,7 @@ has run to its end (Jobs, Pods) or exists (anything else). An action taken up ag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import parse_objects
 from gitsync.errors import PASSING, KindUnknown, NotFound, NotReadyInTime, ObjectFailed, ReleaseError, TerminalError
 from gitsync.health import finished
-from gitsync.release.revision import ReleaseRef
+from gitsync.release.revision import ReleaseRef, release_fields
 from gitsync.release.storage.record import timestamp
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class HookRun:
     """Which hooks of a release's record to run: those for ``event`` (``pre-install``, ...).
 
     ``timeout`` is in seconds and holds for each hook; ``client_side`` is the record's; ``wanted_by`` says who else
-    wants an object that a delete policy would take away.
+    wants an object that a delete policy would take away, ``release`` is the HelmRelease.
     """
 
     event: str
@@ -53,6 +53,7 @@ class HookRun:
     timeout: float
     client_side: bool = False
     wanted_by: WantedBy = nobody
+    release: ObjectKey | None = None
 
 
 class HookFailed(ReleaseError):
@@ -63,8 +64,23 @@ class HookFailed(ReleaseError):
         self.hooks = list(hooks)
 
 
+async def hook_objects(hooks: Sequence[HookData], events: Collection[str] | None = None) -> list[Manifest]:
+    """The objects of the hooks that run at one of these events (None: at any); namespaces are as the templates left
+    them. Raises: RenderError for a hook of a record that cannot be read."""
+    chosen = [
+        hook["manifest"] for hook in hooks if events is None or not set(events).isdisjoint(hook.get("events", ()))
+    ]
+    # The text of a record may be anybody's: parsing it goes through the same bounds as any other manifest.
+    return [item for text in chosen for item in await asyncio.to_thread(parse_objects, text)]
+
+
+def events_of(verb: str) -> tuple[str, str]:
+    """The events of an install, upgrade or rollback."""
+    return f"pre-{verb}", f"post-{verb}"
+
+
 class Hooks:
-    """Runs hooks."""
+    """Runs hooks. ``applier`` says whose fields are taken over from an object that is there already."""
 
     def __init__(self, cluster: Cluster, applier: Applier) -> None:
         self._cluster = cluster
@@ -123,7 +139,7 @@ class Hooks:
             return not is_marked(live) or belongs_to(live, run.ref.name, run.ref.namespace)
 
         deletion = await delete_objects(self._cluster, [key], is_ours, run.wanted_by)
-        deletion.log(log.bind(release=str(run.ref)))
+        deletion.log(log.bind(**release_fields(run.release, run.ref)))
         await wait_deleted(self._cluster, deletion.deleted, GONE_TIMEOUT)
 
     async def _object(self, hook: HookData, namespace: str) -> Manifest:
@@ -131,8 +147,8 @@ class Hooks:
         found = await asyncio.to_thread(parse_objects, hook["manifest"])
         if len(found) != 1:
             raise ReleaseError(f"hook {hook.get('path')} does not hold one object")
-        (settled,) = await fill_namespaces(self._cluster, found, namespace)
-        return settled
+        (manifest,) = await fill_namespaces(self._cluster, found, namespace)
+        return manifest
 
 
 def _last_run(started: str, phase: str) -> dict[str, str]:

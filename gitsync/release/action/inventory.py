@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import inventory_id
+from gitsync.api.status import ResourceInventory, ResourceRef
 from gitsync.charts import parse_objects
 from gitsync.release.storage.record import Record, RecordError, secret_name
 
 CRD = "CustomResourceDefinition"
 
 
-def inventory(objects: Iterable[Manifest]) -> dict[str, Any]:
+def inventory(objects: Iterable[Manifest]) -> ResourceInventory:
     """``namespace_name_group_kind`` and version of every object, in the order given, each once."""
     entries = {}
     for manifest in objects:
         key = ObjectKey.of(manifest)
         entries[inventory_id(key)] = manifest["apiVersion"].rpartition("/")[2]
-    return {"entries": [{"id": name, "v": version} for name, version in entries.items()]}
+    return ResourceInventory(entries=tuple(ResourceRef(id=name, v=version) for name, version in entries.items()))
 
 
 def crds_of(record: Record) -> list[Manifest]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.apply.delete import Propagation, WantedBy, nobody
-from gitsync.apply.readiness import readiness_of
 from gitsync.cel.expressions import Expressions
 from gitsync.release.action.uninstall import UninstallOptions
+from gitsync.release.leftovers import Leftovers
+from gitsync.release.readiness import readiness_of
 from gitsync.release.revision import ActionOptions, Claim, DeployAction, everything_is_free
 
 _PROPAGATION: dict[str, Propagation] = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
@@ -20,6 +21,7 @@ def deploy_options(
     expressions: Expressions,
     wanted_by: WantedBy = nobody,
     claim: Claim = everything_is_free,
+    leftovers: Leftovers | None = None,
 ) -> ActionOptions:
     """Options of an install, upgrade or rollback. ``cause`` is what the record's description adds: the commit;
     ``expressions`` evaluate the health checks."""
@@ -42,8 +44,10 @@ def deploy_options(
         crds=crds.get(verb, "Skip"),
         max_history=spec.max_history,
         cause=cause,
+        release=release.key,
         wanted_by=wanted_by,
         claim=claim,
+        leftovers=leftovers or Leftovers(),
     )
 
 
@@ -53,8 +57,15 @@ def _server_side(action: Install | Upgrade | Rollback) -> ServerSideApply:
     return action.server_side_apply
 
 
-def uninstall_options(release: HelmRelease, wanted_by: WantedBy = nobody) -> UninstallOptions:
-    """Options of an uninstall, whatever the reason for it; ``wanted_by`` says who else wants the objects."""
+def uninstall_options(
+    release: HelmRelease,
+    wanted_by: WantedBy = nobody,
+    leftovers: Leftovers | None = None,
+    *,
+    for_good: bool = False,
+) -> UninstallOptions:
+    """Options of an uninstall, whatever the reason for it; ``wanted_by`` says who else wants the objects, and
+    ``for_good`` that the HelmRelease goes, too."""
     spec = release.spec.uninstall
     return UninstallOptions(
         timeout=release.spec.timeout_of("uninstall"),
@@ -62,5 +73,8 @@ def uninstall_options(release: HelmRelease, wanted_by: WantedBy = nobody) -> Uni
         hooks=not spec.disable_hooks,
         keep_history=spec.keep_history,
         propagation=_PROPAGATION[spec.deletion_propagation],
+        release=release.key,
         wanted_by=wanted_by,
+        leftovers=leftovers or Leftovers(),
+        for_good=for_good,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,15 +12,17 @@ import structlog
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
-from gitsync.apply.delete import Propagation, WantedBy, delete_objects, nobody, wait_deleted
-from gitsync.apply.namespaces import served
+from gitsync.apply.delete import Deletion, Propagation, WantedBy, WhyKept, delete_objects, nobody, wait_deleted
+from gitsync.apply.namespaces import served, served_keys
 from gitsync.apply.ownership import belongs_to, kept
 from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
-from gitsync.release.action.hooks import HookRun, Hooks
-from gitsync.release.revision import ReleaseRef, objects_of
-from gitsync.release.storage.record import Record, timestamp
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.action.hooks import HookRun, Hooks, hook_objects
+from gitsync.release.action.takeover import why_kept
+from gitsync.release.leftovers import Leftovers
+from gitsync.release.revision import ReleaseRef, objects_of, release_fields
+from gitsync.release.storage.record import FAILURE, Record, timestamp
+from gitsync.release.storage.recordstore import RecordStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -28,24 +30,30 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_EVENTS = ("pre-delete", "post-delete")
+
 
 @dataclass(frozen=True, slots=True)
 class UninstallOptions:
     """HelmRelease's uninstall: ``timeout`` in seconds for the objects to be gone, when ``wait`` is asked for;
-    ``wanted_by`` says who else wants what would be deleted."""
+    ``release`` is the HelmRelease, ``wanted_by`` says who else wants what would be deleted. ``leftovers`` are what
+    earlier revisions have left in the cluster; ``for_good``: they go too, for the HelmRelease does."""
 
     timeout: float = 300.0
     wait: bool = True
     hooks: bool = True
     keep_history: bool = False
     propagation: Propagation = "Background"
+    release: ObjectKey | None = None
     wanted_by: WantedBy = nobody
+    leftovers: Leftovers = field(default_factory=Leftovers)
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Uninstalled:
-    """What came of it: what was deleted, what stays in the cluster by a keep policy or because it is not ours, and what
-    has gone to somebody else who wants it."""
+    """What came of it: what was deleted, what stays in the cluster by a keep policy, because it is not ours or because
+    only failed revisions took it over, and what has gone to somebody else who wants it."""
 
     deleted: tuple[ObjectKey, ...] = ()
     kept: tuple[ObjectKey, ...] = ()
@@ -69,40 +77,77 @@ class Uninstaller:
         """
         records = await self._records.in_cluster(ref.storage, ref.name)
         if not records:
-            return Uninstalled()
+            left = await self._delete_leftovers(ref, (), options)
+            if options.wait:
+                await interrupt.guard(wait_deleted(self._cluster, left.deleted, options.timeout))
+            return Uninstalled(left.deleted, handed_over=tuple(left.handed_over))
         if records[-1].status not in ("uninstalling", "uninstalled"):
             last = records[-1].now("uninstalling", "Deletion in progress (or silently failed)", deleted=timestamp())
+            if records[-1].status not in ("deployed", "superseded"):
+                last = replace(last, annotations={FAILURE: records[-1].status, **last.annotations})
             await self._records.update(last, ref.storage)
             records[-1] = last
         await self._run_hooks("pre-delete", ref, records[-1], options, interrupt)
-        objects = await self._objects(ref, records)
-        doomed = [item for item in objects if not kept(item)]
-        keys = [ObjectKey.of(item) for item in doomed]
-        result = await delete_objects(
-            self._cluster,
-            keys,
-            lambda live: belongs_to(live, ref.name, ref.namespace),
-            options.wanted_by,
-            options.propagation,
-        )
-        result.log(log.bind(release=str(ref)))
+        result = await self._delete(ref, records, options)
         if options.wait:
             await interrupt.guard(wait_deleted(self._cluster, result.deleted, options.timeout))
         await self._run_hooks("post-delete", ref, records[-1], options, interrupt)
         await self._forget(ref, records[-1], options.keep_history)
-        stays = (*result.foreign, *(ObjectKey.of(item) for item in objects if kept(item)))
-        return Uninstalled(result.deleted, stays, tuple(result.handed_over))
+        return result
+
+    async def _delete(self, ref: ReleaseRef, records: Sequence[Record], options: UninstallOptions) -> Uninstalled:
+        """The objects of the release, and its leftovers when it goes for good; else what stays is left over from now
+        on."""
+        left = await self._delete_leftovers(ref, records, options)
+        objects = await self._objects(ref, records)
+        keys = [ObjectKey.of(item) for item in objects if not kept(item)]
+        result = await delete_objects(
+            self._cluster,
+            [key for key in keys if key not in left.handed_over],
+            lambda live: belongs_to(live, ref.name, ref.namespace),
+            options.wanted_by,
+            options.propagation,
+            self._why_kept(ref, options),
+        )
+        result.log(log.bind(**release_fields(options.release, ref)))
+        if not options.for_good:
+            await options.leftovers.add(self._cluster, str(ref), result)
+        stays = (*result.foreign, *result.kept, *(ObjectKey.of(item) for item in objects if kept(item)))
+        return Uninstalled((*left.deleted, *result.deleted), stays, (*left.handed_over, *result.handed_over))
+
+    async def _delete_leftovers(
+        self, ref: ReleaseRef, records: Sequence[Record], options: UninstallOptions
+    ) -> Deletion:
+        if not options.for_good:
+            return Deletion()
+        # What is a hook of the uninstall itself is for its delete policy.
+        hooks = await hook_objects(records[-1].hooks, _EVENTS) if records and options.hooks else ()
+        held = await served_keys(self._cluster, hooks, ref.namespace)
+        deletion = await options.leftovers.delete(self._cluster, held=held, propagation=options.propagation)
+        deletion.log(log.bind(**release_fields(options.release, ref)))
+        return deletion
+
+    def _why_kept(self, ref: ReleaseRef, options: UninstallOptions) -> WhyKept:
+        good = self._records.last_good(ref.storage, ref.name)
+
+        def why(live: Manifest) -> str:
+            # What came from another release goes with the one that took it: nobody else has it any more.
+            goes = options.for_good and options.leftovers.is_of_release(live)
+            return "" if goes else why_kept(live, ref=ref, good=good)
+
+        return why
 
     async def _run_hooks(
         self, event: str, ref: ReleaseRef, record: Record, options: UninstallOptions, interrupt: Interrupt
     ) -> None:
         if options.hooks:
-            run = HookRun(event, ref, options.timeout, record.client_side, options.wanted_by)
+            run = HookRun(event, ref, options.timeout, record.client_side, options.wanted_by, options.release)
             try:
                 await self._hooks.run(record.hooks, run, interrupt)
             except (KindUnknown, NotFound, NamespaceTerminating) as error:
                 # Their kind or namespace is gone, or going: waiting for it would be waiting for ever.
-                log.warning("hooks cannot run any more, left out", release=str(ref), hooks=event, why=error.message)
+                said = {**release_fields(options.release, ref), "hooks": event}
+                log.warning("hooks cannot run any more, left out", **said, why=error.message)
 
     async def _objects(self, ref: ReleaseRef, records: Sequence[Record]) -> list[Manifest]:
         """Every object that one of the records names, once, in the order to delete them in."""

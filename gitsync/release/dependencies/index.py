@@ -1,30 +1,37 @@
-"""Every HelmRelease of the cluster, typed, with the graph of what waits for what. State only; no I/O."""
+"""Every HelmRelease of the cluster, typed, with what waits for what. State only; no I/O."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from gitsync.api.conditions import is_ready
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.api.names import (
-    COMMIT_ANNOTATION,
-    COMMIT_AUTHOR_ANNOTATION,
-    COMMIT_SUBJECT_ANNOTATION,
-    DEPENDS_ON_ORIGIN_ANNOTATION,
-)
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import is_release
+from gitsync.apply.ownership import release_of
 from gitsync.apply.wait import version
-from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady, FieldErrors
-from gitsync.graph import Edge, Graph, Held
+from gitsync.errors import (
+    BlockedError,
+    DependencyMissing,
+    DependencyNotReady,
+    FieldErrors,
+    KindUnknown,
+)
+from gitsync.graph import Graph, Held
+from gitsync.release.dependencies.holds import Hold
+from gitsync.release.dependencies.order import Order, cycle_error, shown
+from gitsync.release.dependencies.others import NoOthers, Others
 from gitsync.release.dependencies.release_owners import ReleaseOwners
+from gitsync.release.dependencies.states import commit_of, is_current
 
 Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
 #: What a release depends on, with its readyExpr about it ("" without).
 Need = tuple[ObjectKey, str]
+#: HelmReleases may be out of charts of HelmReleases that are out of charts, and so on: as far as anybody is asked.
+MAX_NESTING = 5
 
 
 class ReleaseIndex:
@@ -39,17 +46,36 @@ class ReleaseIndex:
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         self._needs: dict[ObjectKey, tuple[Need, ...]] = {}
+        # By ``namespace/name`` of a Helm release, as its objects are marked, those that ask for it.
+        self._by_helm_name: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
         self._gone: dict[ObjectKey, str] = {}
         # By sync that is under way, the HelmReleases that it has yet to apply.
         self._expected: list[set[ObjectKey]] = []
         self._nothing_expected = asyncio.Event()
         self._nothing_expected.set()
-        self._graph: tuple[Graph[ObjectKey], dict[ObjectKey, Held[ObjectKey]]] | None = None
+        #: Kustomizations that were applied, and are yet to be heard of.
+        self._brought: set[ObjectKey] = set()
+        self._order: Order | None = None
+        #: The Kustomizations.
+        self.others: Others = NoOthers()
+        #: Called with a Kustomization that may stand otherwise than before.
+        self.on_other_change: list[Callable[[ObjectKey], None]] = []
         self._listeners: list[Listener] = []
-        self._blamed: dict[ObjectKey, CommitInfo] = {}
+        #: Called when a sync has applied a commit, and what that changed is ready or has failed.
+        self.on_commit_applied: list[Callable[[], None]] = []
+        # By release, the commit that is about to delete it, or has.
+        self._removers: dict[ObjectKey, CommitInfo] = {}
         # By release, then dependency and expression, the answer.
         self._answers: dict[ObjectKey, dict[tuple[ObjectKey, str], _Answer]] = {}
+        #: Whether a sync is about to remove a release.
+        self.is_leaving: Callable[[ObjectKey], bool] = lambda key: False
+        #: By release, the kind of an object of it that the API server did not serve when it was last looked at.
+        self.unserved: dict[ObjectKey, KindUnknown] = {}
+        #: By release, what keeps it from an object that it wants.
+        self.holds: dict[ObjectKey, Hold] = {}
+        #: Releases on which the agent acts, or goes on acting at once: their statuses do not have the last word.
+        self._at_work: set[ObjectKey] = set()
 
     def set_answer(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
         """Note the answer to one of ``key``'s readyExprs about ``dependency`` as it was then; it stands until the next.
@@ -63,23 +89,99 @@ class ReleaseIndex:
             self._answers[key] = {item: found for item, found in before.items() if item in asked} | {about: answer}
             self._tell(key, manifest, manifest)
 
+    def set_unserved(self, key: ObjectKey, error: KindUnknown | None) -> None:
+        """Note which kind a release needs and does not find; None when it was something else that went wrong."""
+        if error is None:
+            self.unserved.pop(key, None)
+        else:
+            self.unserved[key] = error
+
+    def set_hold(self, key: ObjectKey, hold: Hold | None) -> None:
+        """Note what keeps a release from an object that it wants; None when nothing does any more."""
+        before, manifest = self.holds.pop(key, None), self._manifests.get(key)
+        if hold is not None:
+            self.holds[key] = hold
+        if manifest is not None and before != hold:
+            self._tell(key, manifest, manifest)
+
+    def set_at_work(self, key: ObjectKey, *, at_work: bool) -> None:
+        """Note that an action on a release has begun, or that nothing more follows at once: what it has come to
+        counts from then on. A failure is Stalled, as in Flux, before the rollback that follows it has begun."""
+        manifest = self._manifests.get(key)
+        if at_work and manifest is not None:
+            self._at_work.add(key)
+        elif key in self._at_work:
+            self._at_work.discard(key)
+            if manifest is not None:
+                self._tell(key, manifest, manifest)
+
+    def at_work(self, key: ObjectKey) -> bool:
+        """Whether the agent acts on a release, or goes on acting on it at once."""
+        return key in self._at_work
+
+    def concerned_by(self, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
+        """These releases, and all that wait for one of them, be it through others: by dependsOn, or since it has an
+        object that they want."""
+        held_by: dict[ObjectKey, list[ObjectKey]] = {}
+        for key, hold in self.holds.items():
+            if hold.owner is not None:
+                held_by.setdefault(hold.owner, []).append(key)
+        for edge in self.graph.missing():
+            held_by.setdefault(edge.dependency, []).append(edge.dependent)
+        found: set[ObjectKey] = set()
+        open_ends = list(keys)
+        while open_ends:
+            key = open_ends.pop()
+            if key not in found:
+                found.add(key)
+                open_ends += held_by.get(key, ())
+                open_ends += self.graph.dependents(key) if key in self.graph else ()
+        return found
+
     def answered(self, key: ObjectKey, dependency: ObjectKey) -> bool:
         """Whether ``key`` is held back by its readyExprs about ``dependency``, and that as it is now."""
-        present = version(self._manifests[dependency]) if dependency in self._manifests else 0
+        manifest = self.dependency(dependency)
+        present = version(manifest) if manifest is not None else 0
         answers = [self._answer(key, *item) for item in self._dependencies(key) if item[0] == dependency]
         return any(found.why_not and found.version >= present > 0 for found in answers)
 
     def _answer(self, key: ObjectKey, dependency: ObjectKey, expression: str) -> _Answer:
         return self._answers.get(key, {}).get((dependency, expression)) or _UNANSWERED
 
-    def removed_by(self, key: ObjectKey, commit: CommitInfo) -> None:
-        """``commit`` is about to remove a release: what happens to it from now on is its doing."""
-        self._blamed[key] = commit
+    def set_remover(self, key: ObjectKey, commit: CommitInfo | None) -> None:
+        """``commit`` is about to delete a HelmRelease, or a Kustomization; None: it could not, or does not."""
+        if commit is None:
+            self._removers.pop(key, None)
+        else:
+            self._removers[key] = commit
+
+    def remover_of(self, key: ObjectKey) -> CommitInfo | None:
+        """The commit that deletes an object."""
+        return self._removers.get(key)
 
     def commit_of(self, key: ObjectKey) -> CommitInfo | None:
-        """The commit behind a release's present state: the one that removes it, else the one that last changed it."""
+        """The commit behind a release's present state: of one that is being deleted the one that does so, else the one
+        that last changed it, by the stamp on it or on the one whose chart it is out of."""
         manifest = self._manifests.get(key)
-        return self._blamed.get(key) or (commit_of(manifest) if manifest else None)
+        if manifest is None:
+            return None
+        if "deletionTimestamp" in manifest["metadata"] and (remover := self._removers.get(key)) is not None:
+            return remover
+        stamps = (commit_of(self._manifests[above]) for above in self.lineage(key))
+        return next((commit for commit in stamps if commit is not None), None)
+
+    def lineage(self, key: ObjectKey) -> list[ObjectKey]:
+        """A HelmRelease, the one whose chart it is out of, the one whose chart that is out of, and so on."""
+        found = [key]
+        while len(found) < MAX_NESTING and (above := self.parent(found[-1])) is not None and above not in found:
+            found.append(above)
+        return found
+
+    def parent(self, key: ObjectKey) -> ObjectKey | None:
+        """The HelmRelease whose chart this one is out of; None when it is out of none, or that is not here."""
+        manifest = self._manifests.get(key)
+        of = release_of(manifest) if manifest is not None else ""
+        return min(self._by_helm_name[of], default=None) if of in self._by_helm_name else None
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have ``listener(key, before, after)`` called for every change, None standing for "not there". Ends with the
@@ -102,26 +204,46 @@ class ReleaseIndex:
         if before is None and uid and self._gone.get(key) == uid:
             return
         self._manifests[key] = manifest
-        self._releases[key] = release = _parse(manifest)
+        release = _parse(manifest)
+        self._set_release(key, release)
         self.owners.update(key, release if isinstance(release, HelmRelease) else None)
         needs = _needs(release)
         if before is None or needs != self._needs[key]:
-            self._graph = None
+            self._order = None
         self._needs[key] = needs
+        self._update_expected()
         self._tell(key, before, manifest)
 
-    def forget(self, key: ObjectKey) -> None:
-        """The object is gone."""
+    def forget(self, key: ObjectKey, uid: str = "") -> None:
+        """The object is gone. With a ``uid`` only that one: another of its name may be there by now."""
+        if uid and (known := self._manifests.get(key)) is not None and known["metadata"].get("uid") != uid:
+            return
         before = self._manifests.pop(key, None)
-        self._releases.pop(key, None)
+        self._set_release(key, None)
         self._needs.pop(key, None)
         self.owners.update(key, None)
-        self._blamed.pop(key, None)
+        self._removers.pop(key, None)
         self._answers.pop(key, None)
-        self._graph = None
+        self.holds.pop(key, None)
+        self.unserved.pop(key, None)
+        self._at_work.discard(key)
+        self._order = None
         if before is not None:
             self._gone[key] = before["metadata"].get("uid", "")
+            self._update_expected()
             self._tell(key, before, None)
+
+    def _set_release(self, key: ObjectKey, release: HelmRelease | FieldErrors | None) -> None:
+        before = self._releases.pop(key, None)
+        if isinstance(before, HelmRelease):
+            others = self._by_helm_name[_helm_name(before)]
+            others.discard(key)
+            if not others:
+                del self._by_helm_name[_helm_name(before)]
+        if release is not None:
+            self._releases[key] = release
+        if isinstance(release, HelmRelease):
+            self._by_helm_name[_helm_name(release)].add(key)
 
     def _tell(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
         for listener in list(self._listeners):
@@ -139,28 +261,54 @@ class ReleaseIndex:
         def arrived(key: ObjectKey) -> None:
             expected.discard(key)
             self._update_expected()
+            if not is_release(key):
+                self._tell_of_other(key)
+                return
+            manifest = self._manifests.get(key)  # None: it could not be applied, and who depends on it is told that
+            self._tell(key, manifest, manifest)
 
         try:
             yield arrived
         finally:
             self._expected = [other for other in self._expected if other is not expected]
-            for key in expected - self._manifests.keys():
+            for key in filter(is_release, expected - self._manifests.keys()):
                 self._tell(key, None, None)
             self._update_expected()
+        for listener in self.on_commit_applied:
+            listener()
 
     def _update_expected(self) -> None:
-        if any(self._expected):
-            self._nothing_expected.clear()
-        else:
+        manifests = (self._manifests.get(key) for expected in self._expected for key in filter(is_release, expected))
+        # One that is being deleted is applied when it is gone: who may be what keeps it must not wait for that.
+        if all(manifest is not None and "deletionTimestamp" in manifest["metadata"] for manifest in manifests):
             self._nothing_expected.set()
+        else:
+            self._nothing_expected.clear()
 
     async def commits_applied(self) -> None:
         """Return when no sync is about to apply a HelmRelease: what is known here is what the commits say."""
         await self._nothing_expected.wait()
 
     def expects(self, key: ObjectKey) -> bool:
-        """Whether a commit is about to apply this release."""
-        return any(key in expected for expected in self._expected)
+        """Whether a commit is about to apply this release or Kustomization, or just has."""
+        return key in self._brought or any(key in expected for expected in self._expected)
+
+    def brought(self, key: ObjectKey) -> None:
+        """A Kustomization was applied; that it is there may be heard of later."""
+        if self.others.manifest(key) is None:
+            self._brought.add(key)
+
+    def may_let_go(self, key: ObjectKey) -> bool:
+        """Whether a release is about to be removed or changed, or the one whose chart it is out of is, or has yet to
+        become what it is to be."""
+        lineage = self.lineage(key)
+        if any(map(self.is_leaving, lineage)) or self.is_coming(key):
+            return True
+        return not all(is_current(self._manifests[above]) for above in lineage[1:])
+
+    def is_coming(self, key: ObjectKey) -> bool:
+        """Whether a commit is about to apply this release, or one whose chart it is out of."""
+        return any(self._expected) and any(map(self.expects, self.lineage(key)))
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""
@@ -183,36 +331,45 @@ class ReleaseIndex:
     @property
     def graph(self) -> Graph[ObjectKey]:
         """The graph over all of them."""
-        return self._structure()[0]
+        return self._whole_order().graph
 
     @property
-    def held(self) -> dict[ObjectKey, Held[ObjectKey]]:
-        """Releases in or behind a cycle."""
-        return self._structure()[1]
+    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+        """Those in or behind a cycle."""
+        return self._whole_order().held
 
     def cycle_of(self, key: ObjectKey) -> BlockedError | None:
         """The dependency cycle that a release is a member of; None when it is not, though it may be behind one."""
         held = self.held.get(key)
-        return _cycle_error(held) if held is not None and held.via is None else None
+        return cycle_error(held, self.graph) if held is not None and held.via is None else None
 
-    def _structure(self) -> tuple[Graph[ObjectKey], dict[ObjectKey, Held[ObjectKey]]]:
-        """The graph, and the releases in or behind a cycle; made anew when a dependsOn changed or a release came or
-        went."""
-        if self._graph is None:
-            edges = []
-            # Sorted, so that a cycle has the same name whoever of its members came first.
-            keys = sorted(self._releases)
-            for key in keys:
-                release = self._releases[key]
-                if isinstance(release, HelmRelease):
-                    origins = _edge_origins(release)
-                    edges += [
-                        Edge(key, dependency, origins.get(number))
-                        for number, (dependency, _) in enumerate(release.dependencies())
-                    ]
-            graph = Graph(keys, edges)
-            self._graph = graph, graph.held()
-        return self._graph
+    def _whole_order(self) -> Order:
+        """Made anew when a dependsOn changed, or somebody came or went."""
+        if self._order is None:
+            found = {key: it if isinstance(it, HelmRelease) else None for key, it in self._releases.items()}
+            self._order = Order.of(found, self.others)
+        return self._order
+
+    def others_ordered(self) -> None:
+        """Kustomizations depend on others than before."""
+        self._order = None
+
+    def other_changed(self, key: ObjectKey) -> None:
+        """What is known of a Kustomization is another by now, or it is gone: those that wait for it look again."""
+        self._brought.discard(key)
+        self._tell_of_other(key)
+
+    def _tell_of_other(self, key: ObjectKey) -> None:
+        if key in self.graph:
+            for dependent in self.graph.dependents(key):
+                if (manifest := self._manifests.get(dependent)) is not None:
+                    self._tell(dependent, manifest, manifest)
+        for listener in self.on_other_change:
+            listener(key)
+
+    def dependency(self, key: ObjectKey) -> Manifest | None:
+        """What a release may depend on, as JSON: a HelmRelease or a Kustomization; None when there is none."""
+        return self._manifests.get(key) if is_release(key) else self.others.manifest(key)
 
     def blocked(self, key: ObjectKey) -> Blocked | None:
         """What holds ``key`` back: a cycle, or dependencies that are missing or not ready; None when nothing does.
@@ -222,27 +379,30 @@ class ReleaseIndex:
         ready when that says so, at whatever commit, and nothing beyond it counts.
         """
         if (held := self.held.get(key)) is not None:
-            return Blocked(_cycle_error(held), frozenset(held.cycle.members))
+            return Blocked(cycle_error(held, self.graph), frozenset(held.cycle.members))
         missing, unready = self._unready(key)
         if not missing and not unready:
             return None
-        texts = [f"dependency '{_short(item)}' {self._why_missing(item)}" for item in missing]
-        texts += [f"dependency '{_short(item)}' is not ready{more}" for item, more in unready.items()]
-        error = (DependencyMissing if missing else DependencyNotReady)("; ".join(texts))
-        return Blocked(error, frozenset({*missing, *unready}))
+        texts = [f"dependency '{shown(item)}' {self._why_missing(item)}" for item in missing]
+        texts += [f"dependency '{shown(item)}' is not ready{more}" for item, more in unready.items()]
+        on, message = frozenset({*missing, *unready}), "; ".join(texts)
+        if not missing:
+            return Blocked(DependencyNotReady(message), on)
+        hint = f"add that {missing[0].kind} to the repository, or correct dependsOn"
+        return Blocked(DependencyMissing(message, hint=hint), on)
 
     def _why_missing(self, key: ObjectKey) -> str:
         if self._namespace in ("", key.namespace):
             return "does not exist"
-        return f"cannot be seen: only HelmReleases of namespace '{self._namespace}' are (watch_namespace)"
+        return f"cannot be seen: only {key.kind}s of namespace '{self._namespace}' are (watch_namespace)"
 
     def dependents_being_deleted(self, key: ObjectKey) -> frozenset[ObjectKey]:
-        """The releases that depend on ``key`` and are being deleted as well: they go first. Those in a cycle with it
-        do not count, or none could ever go."""
-        if key in self.held:
+        """Those that depend on a release or Kustomization and are being deleted as well: they go first. Those in a
+        cycle with it do not count, or none could ever go."""
+        if key in self.held or key not in self.graph:
             return frozenset()
-        dependents = self.graph.dependents(key) if key in self._manifests else []
-        return frozenset(item for item in dependents if "deletionTimestamp" in self._manifests[item]["metadata"])
+        dependents = {item: self.dependency(item) for item in self.graph.dependents(key)}
+        return frozenset(item for item, found in dependents.items() if found and _is_deleted(found))
 
     def _unready(self, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, str]]:
         """Missing dependencies, and unready ones with what there is to add: the ready one that leads there, or what the
@@ -256,7 +416,7 @@ class ReleaseIndex:
             if (item, expression) in seen:
                 continue  # layers of releases lead to each other by very many ways
             seen.add((item, expression))
-            manifest = self._manifests.get(item)
+            manifest = self.dependency(item)
             if manifest is None:
                 if self.expects(item):
                     unready[item] = via
@@ -265,10 +425,13 @@ class ReleaseIndex:
             elif expression:
                 if why_not := self._answer(key, item, expression).why_not:
                     unready[item] = f": {why_not}"
+            elif not is_release(item):
+                if (why_not_ready := self.others.why_not_ready(item)) is not None:
+                    unready.setdefault(item, via + why_not_ready)
             elif not is_current(manifest):
                 unready.setdefault(item, via)
             else:
-                via = via or f" (through '{_short(item)}')"
+                via = via or f" (through '{shown(item)}')"
                 open_ends += [(found, "", via) for found, other in self._dependencies(item) if not other]
         return missing, unready
 
@@ -294,28 +457,12 @@ class Blocked:
         self.on = on
 
 
-def is_current(manifest: Manifest) -> bool:
-    """Ready, at its present generation, and at the commit that last changed it.
-
-    The commit counts because a chart in the repository changes without a change of the HelmRelease.
-    """
-    if not is_ready(manifest) or "deletionTimestamp" in manifest["metadata"]:
-        return False
-    stamp = (manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION)
-    handled = (manifest.get("status") or {}).get("lastHandledCommit")
-    return not stamp or not handled or stamp == handled
+def _is_deleted(manifest: Manifest) -> bool:
+    return "deletionTimestamp" in manifest["metadata"]
 
 
-def commit_of(manifest: Manifest) -> CommitInfo | None:
-    """The commit that last changed an object, from the stamp that sync left on it."""
-    annotations = manifest["metadata"].get("annotations") or {}
-    if COMMIT_ANNOTATION not in annotations:
-        return None
-    return CommitInfo(
-        id=annotations[COMMIT_ANNOTATION],
-        author=annotations.get(COMMIT_AUTHOR_ANNOTATION, ""),
-        subject=annotations.get(COMMIT_SUBJECT_ANNOTATION, ""),
-    )
+def _helm_name(release: HelmRelease) -> str:
+    return f"{release.release_namespace}/{release.release_name}"
 
 
 def _parse(manifest: Manifest) -> HelmRelease | FieldErrors:
@@ -330,29 +477,3 @@ def _needs(release: HelmRelease | FieldErrors) -> tuple[Need, ...]:
         return ()
     own = release.metadata.namespace
     return tuple((item.key(own), item.ready_expr) for item in release.spec.depends_on)
-
-
-def _edge_origins(release: HelmRelease) -> dict[int, Origin]:
-    """Where each dependsOn entry is written: ``path:line`` lines, in the entries' order, as sync stamped them."""
-    text = release.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
-    origins = {}
-    for number, place in enumerate(text.splitlines()):
-        path, _, line = place.rpartition(":")
-        if path and line.isdigit():
-            origins[number] = Origin(path, int(line))
-    return origins
-
-
-def _short(key: ObjectKey) -> str:
-    return f"{key.namespace}/{key.name}"
-
-
-def _cycle_error(held: Held[ObjectKey]) -> BlockedError:
-    if held.via is None:
-        return DependencyCycle(
-            f"dependency cycle: {held.cycle} ({held.cycle.explain()})",
-            hint="remove one of these dependsOn entries",
-        )
-    return DependencyNotReady(
-        f"dependency '{_short(held.via)}' is not ready: it is held by the dependency cycle {held.cycle}"
-    )

@@ -19,12 +19,17 @@ async def evaluate_ready_exprs(release: HelmRelease, index: ReleaseIndex, expres
     """Put the answers to the release's readyExprs into the index. Raises: RetryableError."""
     own = index.manifest(release.key)
     for dependency in release.spec.depends_on:
-        live = index.manifest(dependency.key(release.metadata.namespace))
+        live = index.dependency(dependency.key(release.metadata.namespace))
         if not dependency.ready_expr or own is None or live is None:
             continue
-        variables = {"self": _with_status(own), "dep": _with_status(live)}
-        answer = await expressions.evaluate(dependency.ready_expr, variables)
-        index.set_answer(release.key, live, dependency.ready_expr, _why_not(dependency.ready_expr, answer))
+        why_not = await answer_about(dependency.ready_expr, own, live, expressions)
+        index.set_answer(release.key, live, dependency.ready_expr, why_not)
+
+
+async def answer_about(text: str, own: Manifest, dependency: Manifest, expressions: Expressions) -> str:
+    """Why a readyExpr of ``own`` holds it back, "" when it does not. Raises: RetryableError."""
+    variables = {"self": _with_status(own), "dep": _with_status(dependency)}
+    return _why_not(text, await expressions.evaluate(text, variables))
 
 
 def _with_status(manifest: Manifest) -> Manifest:

@@ -15,51 +15,57 @@ from gitsync.api.identity import ObjectKey
 from gitsync.release.status.observed import ObservedStatus
 
 
-class Claim(NamedTuple):
-    """One Helm release: its name, the namespace of its records, and the kubeconfig of the cluster that it is in."""
+class ReleaseIdentity(NamedTuple):
+    """Which Helm release: its name, the namespace of its records, and the kubeconfig of the cluster that it is in."""
 
     name: str
     storage: str
     kubeconfig: ObjectKey | None
 
     @staticmethod
-    def of(release: HelmRelease) -> Claim:
+    def of(release: HelmRelease) -> ReleaseIdentity:
         """What a HelmRelease is about."""
-        return Claim(release.release_name, release.storage_namespace, release.kubeconfig_secret)
+        return ReleaseIdentity(release.release_name, release.storage_namespace, release.kubeconfig_secret)
 
 
 class ReleaseOwners:
     """The claims of all HelmReleases. One that is suspended or being deleted makes none."""
 
     def __init__(self) -> None:
-        self._by_claim: dict[Claim, dict[ObjectKey, HelmRelease]] = {}
-        self._by_key: dict[ObjectKey, Claim] = {}
+        self._by_identity: dict[ReleaseIdentity, dict[ObjectKey, HelmRelease]] = {}
+        self._by_key: dict[ObjectKey, ReleaseIdentity] = {}
 
     def update(self, key: ObjectKey, release: HelmRelease | None) -> None:
         """Take a HelmRelease in as it is now; None when it is gone, or cannot be read."""
         before = self._by_key.pop(key, None)
         if before is not None:
-            others = self._by_claim[before]
+            others = self._by_identity[before]
             del others[key]
             if not others:
-                del self._by_claim[before]
+                del self._by_identity[before]
         if release is not None and not release.spec.suspend and not release.metadata.deletion_timestamp:
-            self._by_key[key] = claim = Claim.of(release)
-            self._by_claim.setdefault(claim, {})[key] = release
+            self._by_key[key] = identity = ReleaseIdentity.of(release)
+            self._by_identity.setdefault(identity, {})[key] = release
 
-    def owner(self, claim: Claim, but: ObjectKey) -> ObjectKey | None:
+    def owner(self, identity: ReleaseIdentity, but: ObjectKey) -> ObjectKey | None:
         """Whose a Helm release is, ``but`` left out; None when nobody else claims it."""
-        others = {key: release for key, release in self._by_claim.get(claim, {}).items() if key != but}
+        others = {key: release for key, release in self._by_identity.get(identity, {}).items() if key != but}
         return min(others, key=_rank(others), default=None)
 
     def winner(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease that has the Helm release which ``key`` claims as well; None when that is its own."""
-        claim = self._by_key.get(key)
-        all_of_them = self._by_claim.get(claim, {}) if claim is not None else {}
+        identity = self._by_key.get(key)
+        all_of_them = self._by_identity.get(identity, {}) if identity is not None else {}
         if len(all_of_them) < 2:
             return None
         first = min(all_of_them, key=_rank(all_of_them))
         return first if first != key else None
+
+    def losers(self, key: ObjectKey) -> list[ObjectKey]:
+        """The HelmReleases that claim the Helm release which ``key`` has."""
+        identity = self._by_key.get(key)
+        claimants = self._by_identity.get(identity, {}) if identity is not None else {}
+        return [other for other in claimants if self.winner(other) == key]
 
 
 def _rank(releases: dict[ObjectKey, HelmRelease]) -> Callable[[ObjectKey], tuple[bool, str, ObjectKey]]:
@@ -69,7 +75,8 @@ def _rank(releases: dict[ObjectKey, HelmRelease]) -> Callable[[ObjectKey], tuple
         release = releases[key]
         status = ObservedStatus(release.manifest)
         last = status.last_ref
-        has = last is not None and (last.name, last.storage) == Claim.of(release)[:2] and not status.is_uninstalled
+        same = last is not None and (last.name, last.storage) == ReleaseIdentity.of(release)[:2]
+        has = same and not status.is_uninstalled
         return not has, release.metadata.creation_timestamp, key
 
     return rank

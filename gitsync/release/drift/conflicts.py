@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from gitsync.backoff import Backoff
+
 K = TypeVar("K", bound=Hashable)
 
 #: Corrections of one field within WINDOW seconds; one more is a conflict.
@@ -19,7 +21,6 @@ PAUSE, LONGEST = 300.0, 3600.0
 @dataclass(slots=True)
 class _Conflict:
     corrections: dict[str, deque[float]] = field(default_factory=dict)
-    pauses: int = 0
     until: float = 0.0
 
 
@@ -29,17 +30,17 @@ class DriftConflicts(Generic[K]):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._conflicts: dict[K, _Conflict] = {}
+        self._pauses: Backoff[K] = Backoff(PAUSE, most=LONGEST, jitter=0)
 
     def corrects(self, key: K, fields: set[str]) -> bool:
         """Whether these fields may be corrected once more; if not, a pause has begun."""
         now = self._clock()
         conflict = self._conflicts.setdefault(key, _Conflict())
-        if conflict.pauses and now - conflict.until > LONGEST:
-            conflict.pauses = 0  # it was quiet for long
+        if now - conflict.until > LONGEST:
+            self._pauses.reset(key)  # it was quiet for long
         recent = {name: conflict.corrections.setdefault(name, deque(maxlen=MOST)) for name in fields}
         if any(len(times) == MOST and now - times[0] < WINDOW for times in recent.values()):
-            conflict.until = now + min(LONGEST, PAUSE * 2 ** min(conflict.pauses, 16))
-            conflict.pauses += 1
+            conflict.until = now + self._pauses.next(key)
             conflict.corrections.clear()
             return False
         for times in recent.values():
@@ -53,10 +54,10 @@ class DriftConflicts(Generic[K]):
 
     def is_first(self, key: K) -> bool:
         """Whether the pause is the first of its conflict, and so worth telling."""
-        conflict = self._conflicts.get(key)
-        return conflict is not None and conflict.pauses == 1
+        return self._pauses.tries(key) == 1
 
     def forget(self, over: Callable[[K], bool]) -> None:
         """Forget those that ``over`` says are over."""
         for key in [key for key in self._conflicts if over(key)]:
             del self._conflicts[key]
+            self._pauses.reset(key)

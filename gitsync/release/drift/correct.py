@@ -142,14 +142,11 @@ class Drift:
     async def _drifted(self, followed: FollowedRevision, key: ObjectKey, before: Sequence[Drifted]) -> Drifted | None:
         """Whether an object that looks so has drifted; ``before`` are those found until now."""
         try:
-            found = await _confirmed(followed, followed.desired[key])
+            return await _confirmed(followed, followed.desired[key])
         except KindUnknown:
             if not any(item.key.kind == CRD for item in before):
                 return None  # nothing of the release brings its kind back: it counts as gone with its kind
             return Drifted(key, followed.desired[key], missing=True)
-        if found is None:
-            followed.is_good(key)
-        return found
 
     async def _correct(
         self, cluster: Cluster, release: ObjectKey, drifted: Sequence[Drifted], interrupt: Interrupt
@@ -176,13 +173,17 @@ async def _confirmed(followed: FollowedRevision, desired: Manifest) -> Drifted |
     key, release, cluster = ObjectKey.of(desired), followed.release, followed.cluster
     live = await cluster.find(key, version=desired["apiVersion"].rpartition("/")[2])
     if not differs(release, desired, live):
+        followed.is_good(key, live)
         return None
     if live is None:
         return Drifted(key, desired, missing=True)
     tolerant = tolerating(desired, live, release.spec.drift_detection.ignore)
     after = await Applier(cluster, HELM_FIELD_MANAGER).dry_run(tolerant)
-    found = changes(normalised(live), normalised(after))
-    return Drifted(key, tolerant, tuple(found), by=_last_writer(live)) if found else None
+    found = changes(normalised(live, bookkeeping=True), normalised(after, bookkeeping=True))
+    if not found:
+        followed.is_good(key, live)
+        return None
+    return Drifted(key, tolerant, tuple(found), by=_last_writer(live))
 
 
 def _last_writer(live: Manifest) -> str:

@@ -73,23 +73,24 @@ class FollowedRevision:
     def differs(self, key: ObjectKey) -> bool:
         """Whether an object may have drifted, as far as the watches tell."""
         if key in self._crds:
-            return self._generation(key) != self._crds[key]
+            return _generation(self._watches[_CRDS].get(key)) != self._crds[key]
         return differs(self.release, self.desired[key], self._watches[self.cluster.scope_of(key)].get(key))
 
-    def is_good(self, key: ObjectKey) -> None:
-        """The API server says that applying an object would change nothing."""
+    def is_good(self, key: ObjectKey, live: Manifest | None) -> None:
+        """The API server says of an object, as it was read, that applying it would change nothing. It may be another by
+        now: then the watch shows, or will show, a later generation."""
         if key in self._crds:
-            self._crds[key] = self._generation(key)
-
-    def _generation(self, key: ObjectKey) -> int:
-        """Of a CRD; -1 when there is none."""
-        live = self._watches[_CRDS].get(key)
-        return live["metadata"].get("generation", 0) if live else -1
+            self._crds[key] = _generation(live)
 
     def _on_event(self, event: WatchEvent) -> None:
         """Of all changes, most are of a status; only drift is worth a pass, and the end of some."""
         if event.key in self.desired and (event.key in self.suspects or self.differs(event.key)):
             self._on_drift()
+
+
+def _generation(live: Manifest | None) -> int:
+    """Of a CRD; -1 when there is none."""
+    return live["metadata"].get("generation", 0) if live else -1
 
 
 def differs(release: HelmRelease, desired: Manifest, live: Manifest | None) -> bool:

@@ -8,14 +8,16 @@ kustomize gets the objects as Kubernetes reads them, not the templates' text, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gitsync import kubeyaml
-from gitsync.charts import KUSTOMIZATION, Kustomizer, Rendered, Sourced, parse_objects, parts, reassembled
+from gitsync.charts import Rendered, Sourced, parse_objects, parts, reassembled
 from gitsync.diff import yaml_lines
 from gitsync.errors import KustomizeError, PostRenderError, YamlError
+from gitsync.kustomize import KUSTOMIZATION, Kustomizer
 from gitsync.release.postrender.commonmetadata import with_common_metadata
 from gitsync.release.postrender.kustomization import MANIFEST, Step, kustomization, steps
 from gitsync.text import MASK, leaves
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
     from gitsync.api.rendering import CommonMetadata, PostRenderStrategy
 
+#: What kustomize makes of files.
+Kustomize = Callable[[Mapping[str, str]], Awaitable[str]]
 #: Helm's annotation for the path of the template.
 TEMPLATE = "postrenderer.helm.sh/postrender-filename"
 _HINTS = {
@@ -54,56 +58,56 @@ class PostRendering:
         return cls(renderers, spec.common_metadata, spec.post_render_strategy)
 
 
-async def post_rendered(rendered: Rendered, wanted: PostRendering, kustomizer: Kustomizer) -> Rendered:
-    """What was rendered, after ``wanted``. Hooks go with the objects, by themselves, or stay as they are.
+async def post_rendered(rendered: Rendered, wanted: PostRendering, kustomizer: Kustomizer, owner: str = "") -> Rendered:
+    """What was rendered, after ``wanted``, on behalf of ``owner``. Hooks go with the objects, by themselves, or stay as
+    they are.
 
     Raises: PostRenderError, KustomizeUnavailable.
     """
     objects, hooks = await asyncio.to_thread(parts, rendered)
+    build = partial(kustomizer.build, owner=owner)
     match wanted.strategy:
         case "combined":
-            done = await _changed([*objects, *hooks], wanted, kustomizer, "")
+            done = await _changed([*objects, *hooks], wanted, build, "")
         case "separate":
-            done = await _changed(hooks, wanted, kustomizer, "hooks-")
-            done += await _changed(objects, wanted, kustomizer, "manifests-")
+            done = await _changed(hooks, wanted, build, "hooks-")
+            done += await _changed(objects, wanted, build, "manifests-")
         case "nohooks":
-            done = [*hooks, *await _changed(objects, wanted, kustomizer, "manifests-")]
+            done = [*hooks, *await _changed(objects, wanted, build, "manifests-")]
     return await asyncio.to_thread(reassembled, rendered, done)
 
 
-async def _changed(
-    objects: Sequence[Sourced], wanted: PostRendering, kustomizer: Kustomizer, group: str
-) -> list[Sourced]:
+async def _changed(objects: Sequence[Sourced], wanted: PostRendering, build: Kustomize, group: str) -> list[Sourced]:
     if objects and wanted.renderers:
         text = await asyncio.to_thread(_annotated, objects)
         for changes in wanted.renderers:
             if text:  # kustomize takes no empty file, and a patch may have deleted the last object
-                text = await _kustomized(text, changes, kustomizer)
+                text = await _kustomized(text, changes, build)
         objects = await asyncio.to_thread(_by_template, text, group)
     if (metadata := wanted.common_metadata) is not None:
         return [(path, with_common_metadata(item, metadata)) for path, item in objects]
     return list(objects)
 
 
-async def _kustomized(text: str, changes: Sequence[Step], kustomizer: Kustomizer) -> str:
+async def _kustomized(text: str, changes: Sequence[Step], build: Kustomize) -> str:
     try:
-        return await _build(text, changes, kustomizer)
+        return await _build(text, changes, build)
     except KustomizeError as error:
-        raise await _blamed(text, changes, kustomizer, error) from None
+        raise await _blamed(text, changes, build, error) from None
 
 
-async def _build(text: str, changes: Sequence[Step], kustomizer: Kustomizer) -> str:
-    return await kustomizer.build({KUSTOMIZATION: kustomization(changes), MANIFEST: text})
+async def _build(text: str, changes: Sequence[Step], build: Kustomize) -> str:
+    return await build({KUSTOMIZATION: kustomization(changes), MANIFEST: text})
 
 
-async def _blamed(text: str, changes: Sequence[Step], kustomizer: Kustomizer, error: KustomizeError) -> PostRenderError:
+async def _blamed(text: str, changes: Sequence[Step], build: Kustomize, error: KustomizeError) -> PostRenderError:
     """The error, with the change that is at fault: kustomize does not say which. It is the last of the fewest changes
     that fail, to be found by halves."""
     working, failing = -1, len(changes)
     while failing - working > 1:
         middle = (working + failing) // 2
         try:
-            await _build(text, changes[:middle], kustomizer)
+            await _build(text, changes[:middle], build)
             working = middle
         except KustomizeError as found:
             failing, error = middle, found

@@ -12,7 +12,8 @@ from enum import StrEnum
 from gitsync.errors import BlockedError, GitsyncError
 from gitsync.release.reconcile.facts import Facts
 from gitsync.release.reconcile.state import State, state_of
-from gitsync.release.revision import ReleaseRef
+from gitsync.release.revision import CountedAction, ReleaseRef
+from gitsync.release.storage.record import Summary
 
 
 class Unknown(StrEnum):
@@ -83,6 +84,9 @@ _PLAIN = {
 }
 
 
+_BLOCKED = Decision(NextAction.BLOCK, "a dependency is not ready")
+
+
 def decide(facts: Facts) -> Decision | Unknown:
     """The next action, or what has to be found out first."""
     if facts.suspended:
@@ -92,6 +96,8 @@ def decide(facts: Facts) -> Decision | Unknown:
         action = NextAction.BLOCK if blocked else NextAction.REFUSE
         return Decision(action, facts.hindrance.message, error=facts.hindrance)
     if facts.wanted is None:
+        if facts.dependencies_ready is False:  # it is to be installed, whatever it is to be
+            return _BLOCKED
         return Unknown.DESIRED
     state = state_of(facts)
     if state is State.UNMANAGED and facts.same_content is None:
@@ -103,8 +109,15 @@ def decide(facts: Facts) -> Decision | Unknown:
         if facts.dependencies_ready is None:
             return Unknown.DEPENDENCIES
         if not facts.dependencies_ready:
-            return Decision(NextAction.BLOCK, "a dependency is not ready")
+            return _BLOCKED
     return Decision(action, why, uninstall_first=facts.replaced if action in (*CHANGING, NextAction.RESUME) else None)
+
+
+def made_by(action: NextAction, newest: Summary | None) -> CountedAction:
+    """What a revision is made by: an install where there is none, or where the one under way is an install."""
+    if action is NextAction.INSTALL or newest is None:
+        return "install"
+    return "install" if action is NextAction.RESUME and newest.status == "pending-install" else "upgrade"
 
 
 def _by_state(facts: Facts, state: State) -> tuple[NextAction, str]:
@@ -136,7 +149,10 @@ def _by_state(facts: Facts, state: State) -> tuple[NextAction, str]:
 
 
 def _forced(facts: Facts, state: State, action: NextAction, why: str) -> tuple[NextAction, str]:
-    """forceAt asks for one more attempt where nothing would be done."""
+    """forceAt asks for one more attempt where nothing would be done. Where another release has taken objects, and is
+    not to have them any more, they are to be marked as this one's again."""
+    if facts.objects_taken and state is State.IN_SYNC and action is NextAction.NOTHING:
+        return NextAction.UPGRADE, "another release, which is not to have them any more, has taken objects of it"
     if not facts.force_requested or action not in (NextAction.NOTHING, NextAction.STALL):
         return action, why
     return (NextAction.INSTALL if state is State.ABSENT else NextAction.UPGRADE), "forceAt asks for it"

@@ -6,7 +6,7 @@ from gitsync.api.names import DRIFT_CORRECTED, DRIFT_DETECTED, DRIFTED
 from gitsync.release.drift.correct import Drift, named_drift
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.writer import StatusWriter
-from gitsync.runtime.events import Event
+from gitsync.runtime.event import Event
 
 
 async def look_for_drift(drift: Drift, writer: StatusWriter, request: ReconcileRequest) -> float | None:
@@ -16,7 +16,8 @@ async def look_for_drift(drift: Drift, writer: StatusWriter, request: ReconcileR
     """
     report = await drift.check(request.target, request.release, request.interrupt)
     text = f"the cluster differs from the release: {named_drift(report.left)}" if report.left else ""
-    if text and (request.status.condition(DRIFTED) or {}).get("message") != text:
+    said = request.status.condition(DRIFTED)
+    if text and (said is None or said.message != text):
         request.log.warning("release has drifted", objects=named_drift(report.left))
         writer.tell(request, Event("Warning", DRIFT_DETECTED, text))
     await writer.write(request, request.status.drifted(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.cel.expressions import Expressions
@@ -13,21 +14,24 @@ from gitsync.release.action.options import deploy_options, uninstall_options
 from gitsync.release.action.uninstall import Uninstaller, UninstallOptions
 from gitsync.release.clusters import TargetCluster
 from gitsync.release.desired import DesiredRelease
+from gitsync.release.leftovers import Leftovers, leftovers_of
 from gitsync.release.reconcile.facts import policy_of
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
 from gitsync.release.revision import ActionOptions, CountedAction, DeployAction, Deployed
-from gitsync.release.status.builder import DeployedRevision
+from gitsync.release.status.builder import DeployedRevision, RevisionFields
 from gitsync.release.status.events import cause_of
 from gitsync.release.status.history import running, snapshot_of, succeeded
-from gitsync.release.status.observed import StatusData
 from gitsync.release.storage.record import Record
 from gitsync.release.wanted import WantedObjects
 
 if TYPE_CHECKING:
     from gitsync.release.revision import ReleaseRef
-    from gitsync.release.storage.store import RecordStore
+    from gitsync.release.storage.recordstore import RecordStore
+
+#: What to do where no try is left.
+NEXT_TRY = "the next change of this release, its chart or its values tries again"
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,27 @@ class Engine:
         """How an action is to behave; ``cause`` is the commit's words unless given."""
         claims = self.wanted.of(request.release)
         cause = cause or cause_of(request.commit)
-        return deploy_options(request.release, action, cause, self.expressions, claims.others, claims.claim)
+        leftovers = self.leftovers(request)
+        return deploy_options(request.release, action, cause, self.expressions, claims.others, claims.claim, leftovers)
 
-    def uninstall_options(self, request: ReconcileRequest, *, replaced: bool = False) -> UninstallOptions:
+    def uninstall_options(
+        self, request: ReconcileRequest, *, replaced: bool = False, for_good: bool = False
+    ) -> UninstallOptions:
         """How an uninstall is to behave. ``replaced``: the HelmRelease is another release from now on, and what that
-        has as well is not deleted."""
-        claims = self.wanted.of(request.release)
-        return uninstall_options(request.release, claims.renamed if replaced else claims.others)
+        has as well is not deleted; ``for_good``: it is removed."""
+        claims, leftovers = self.wanted.of(request.release), self.leftovers(request)
+        wanted_by = claims.renamed if replaced else claims.others
+        return uninstall_options(request.release, wanted_by, leftovers, for_good=for_good)
+
+    def leftovers(self, request: ReconcileRequest) -> Leftovers:
+        """What earlier revisions have left in the cluster."""
+        claims, records = self.wanted.of(request.release), self.target.records
+        return Leftovers(
+            leftovers_of(request.manifest),
+            claims.others_ever,
+            partial(self.writer.note_leftovers, request),
+            lambda release: self.wanted.is_managed(release) or not records.has(release),
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +138,7 @@ async def write_failed(
     status = request.status.failed(
         action, error.told, desired.attempt, past, exhausted=exhausted, tests=tested is not None
     )
-    hint = error.hint or ("the next commit that changes this release tries again" if exhausted else "")
+    hint = error.hint or (NEXT_TRY if exhausted else "")
     request.log.error(
         f"{action} retries exhausted" if exhausted else f"{action} failed, will be tried again",
         error=error,
@@ -133,7 +151,7 @@ async def write_failed(
     return None if exhausted and not policy.remediation.remediates_last_failure() else 0.0
 
 
-async def revision_fields(request: ReconcileRequest, record: Record, ref: ReleaseRef) -> StatusData:
+async def revision_fields(request: ReconcileRequest, record: Record, ref: ReleaseRef) -> RevisionFields:
     """The status' fields about a release and its revisions, after one more."""
     return request.status.with_revision(await asyncio.to_thread(snapshot_of, record), ref.storage)
 

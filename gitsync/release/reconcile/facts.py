@@ -10,7 +10,7 @@ from typing import Literal
 
 from gitsync.api.actions import Install, Upgrade
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.names import ROLLBACK_FAILED
+from gitsync.api.names import ROLLBACK_FAILED, sync_of
 from gitsync.errors import GitsyncError
 from gitsync.release.revision import CountedAction, ReleaseRef
 from gitsync.release.status.observed import Attempt, ObservedStatus
@@ -57,10 +57,11 @@ class Facts:
       the HelmRelease asks for.
     - ``ref``, ``wanted``: what the release is called, and the digests of what it is to be.
     - ``newest``: what the newest record's metadata says; ``same_content``: whether its payload is what is wanted.
-    - ``holder``: this agent's mark on pending records; ``now``: seconds since the epoch; ``timeout``: seconds that an
+    - ``holders``: this agent's marks on pending records; ``now``: seconds since the epoch; ``timeout``: seconds that an
       action of somebody else may take.
     - ``remediation``, ``install_retries_exhausted``: what failed before; ``tests``: what the chart's tests count for.
     - ``force_requested``: one more install or upgrade was asked for, whatever failed before.
+    - ``objects_taken``: another release has taken objects of what is deployed, and had yet to let go of them.
     - ``replaced``: what the release is deployed as and is to be no longer.
     - ``dependencies_ready``: nothing that the release depends on holds it back.
     """
@@ -71,15 +72,26 @@ class Facts:
     wanted: Digests | None = None
     newest: Summary | None = None
     same_content: bool | None = None
-    holder: str = ""
+    holders: frozenset[str] = frozenset()
     now: float = 0.0
     timeout: float = 300.0
     remediation: ActiveRemediation = ActiveRemediation()
     install_retries_exhausted: bool = False
     tests: ChartTestPolicy = "off"
     force_requested: bool = False
+    objects_taken: bool = False
     replaced: ReleaseRef | None = None
     dependencies_ready: bool | None = None
+
+
+def holders_of(release: HelmRelease, holder: str) -> frozenset[str]:
+    """The marks by which an agent knows a release's pending records as its own: ``holder``, which is
+    ``gitsync/NAMESPACE/NAME``, and what gitsync 0.1 wrote: ``gitsync/NAME``, if the agent's own sync applies the
+    HelmRelease. An agent of the same name in another namespace wrote that too.
+    """
+    agent, _, sync = holder.partition("/")
+    name = sync.rpartition("/")[2]
+    return frozenset({holder, f"{agent}/{name}"} if sync_of(release.metadata.labels) in (sync, name) else {holder})
 
 
 def policy_of(release: HelmRelease, status: ObservedStatus, action: CountedAction) -> Install | Upgrade:

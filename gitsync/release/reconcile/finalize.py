@@ -7,8 +7,10 @@ of a hook, no Event. What can still be uninstalled is, where the release's objec
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import ObjectKey
@@ -24,21 +26,27 @@ from gitsync.errors import (
     TerminalError,
     WebhookUnavailable,
 )
+from gitsync.logs import Once
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.dependencies.release_owners import Claim
+from gitsync.release.dependencies.release_owners import ReleaseIdentity
 from gitsync.release.dependencies.waiters import Waiters
 from gitsync.release.desired import ref_of
-from gitsync.release.reconcile.engine import Engines
-from gitsync.release.reconcile.request import ReconcileRequest
+from gitsync.release.leftovers import leftovers_of
+from gitsync.release.reconcile.engine import Engine, Engines
+from gitsync.release.reconcile.request import ReconcileRequest, Subject
 from gitsync.release.reconcile.uninstall import uninstall
-from gitsync.runtime.events import Event
-from gitsync.runtime.once import Once
+from gitsync.release.revision import ReleaseRef
+from gitsync.runtime.event import Event
 from gitsync.runtime.progress import SILENCE
 from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+
+#: Seconds that an uninstall waits, at a start, for the commit that may want what is uninstalled; and between two looks.
+FIRST_COMMIT_TIMEOUT = 120.0
+LOOK_AGAIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Finalizer:
     engines: Engines
     waiters: Waiters
     once: Once
+    #: Until when, in seconds of the monotonic clock, uninstalls wait for the first commit since the start.
+    patience_ends: float = field(default_factory=lambda: time.monotonic() + FIRST_COMMIT_TIMEOUT)
 
     async def add(self, request: ReconcileRequest) -> None:
         """Put the finalizer on a HelmRelease, unless it has it."""
@@ -74,14 +84,44 @@ class Finalizer:
             await writer.write(request, request.status.progressing(f"waiting to be uninstalled after {text}"))
             return None
         self.waiters.remove(request.key)
-        if not release.spec.suspend:
-            other = self.index.owners.owner(Claim.of(release), but=request.key)
-            if other is not None:  # it goes on to be that one's
-                say_given_up(self.once, request, other)
-            else:
-                await uninstall_or_let_go(self.clusters, self.engines, request)
+        if not release.spec.suspend and (refs := await self._own_refs(request)):
+            if self._may_be_wanted(request):
+                return LOOK_AGAIN
+            await uninstall_or_let_go(self.clusters, self.engines, request, refs)
         await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
         return None
+
+    def _may_be_wanted(self, request: ReconcileRequest) -> bool:
+        """Whether it is worth to wait for the first commit since the start, which may want what the release has."""
+        if self.engines.wanted.claims.has_read or time.monotonic() > self.patience_ends:
+            return False
+        why = "the first commit since the start to be read"
+        self.once(request.key, request.log, "waiting to be uninstalled", **{"for": why})
+        return True
+
+    async def _own_refs(self, request: ReconcileRequest) -> list[ReleaseRef]:
+        """The releases to uninstall: what the HelmRelease asks for, and what it still is, when that is another one. One
+        that goes on to be another HelmRelease's is left out, and that is said."""
+        release, status = request.release, request.status
+        refs = {ref_of(release)}
+        if status.last_ref is not None and not status.is_uninstalled:
+            refs.add(status.last_ref)
+        own = []
+        for ref in sorted(refs):
+            claim = ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_secret)
+            if (other := self.index.owners.owner(claim, but=request.key)) is not None:
+                say_given_up(self.once, request, other)
+                await self._hand_on_leftovers(request, other)
+            else:
+                own.append(ref)
+        return own
+
+    async def _hand_on_leftovers(self, request: ReconcileRequest, other: ObjectKey) -> None:
+        """Who has the release now has its leftovers, too."""
+        mine, manifest = leftovers_of(request.manifest), self.index.manifest(other)
+        if mine and manifest is not None:
+            subject = Subject.of(manifest, request.commit)
+            await self.engines.writer.note_leftovers(subject, {*leftovers_of(manifest), *mine})
 
     async def _write(self, request: ReconcileRequest, finalizers: list[str], version: str = "") -> None:
         """``version`` is the resourceVersion that the HelmRelease must still have, "" for any."""
@@ -90,7 +130,7 @@ class Finalizer:
         if finalizers:
             self.index.update(request.key, answer)
         else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
-            self.index.forget(request.key)
+            self.index.forget(request.key, request.release.metadata.uid)
 
 
 def say_given_up(once: Once, request: ReconcileRequest, other: ObjectKey) -> None:
@@ -98,15 +138,18 @@ def say_given_up(once: Once, request: ReconcileRequest, other: ObjectKey) -> Non
     once(request.key, request.log, "release is left to another HelmRelease", other=str(other))
 
 
-async def uninstall_or_let_go(clusters: TargetClusters, engines: Engines, request: ReconcileRequest) -> None:
-    """Uninstall, unless nobody ever can: what was needed to get there is gone, or nothing was ever attempted there
-    (both as Flux).
+async def uninstall_or_let_go(
+    clusters: TargetClusters, engines: Engines, request: ReconcileRequest, refs: Iterable[ReleaseRef]
+) -> None:
+    """Uninstall these, unless nobody ever can: what was needed to get there is gone, or nothing was ever attempted
+    there (both as Flux).
 
     Raises: as ``uninstall`` and ``TargetClusters.of``.
     """
     try:
         request.target = await clusters.of(request.release)
-        await _uninstall(clusters.own.cluster, engines, request)
+        for ref in refs:
+            await _uninstall(clusters.own.cluster, engines(request.target), request, ref)
     except GitsyncError as error:
         if isinstance(error, MissingRight):
             try:
@@ -128,9 +171,8 @@ def _never_possible(error: GitsyncError, request: ReconcileRequest) -> bool:
     return isinstance(error, never_there) and not request.status.was_attempted
 
 
-async def _uninstall(cluster: Cluster, engines: Engines, request: ReconcileRequest) -> None:
+async def _uninstall(cluster: Cluster, engine: Engine, request: ReconcileRequest, ref: ReleaseRef) -> None:
     """``cluster`` is the HelmRelease's; where its namespace goes, what hinders that no longer counts."""
-    engine, ref = engines(request.target), ref_of(request.release)
     try:
         await uninstall(engine, request, ref)
     except (TerminalError, WebhookUnavailable) as error:

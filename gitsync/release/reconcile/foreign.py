@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 from gitsync.api.names import RELEASE_CHANGED
-from gitsync.release.reconcile.facts import Facts
+from gitsync.logs import Once
+from gitsync.release.reconcile.facts import Facts, holders_of
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.state import State, state_of
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.storage.record import HOLDER, Record, checksum
-from gitsync.runtime.events import Event
-from gitsync.runtime.once import Once
+from gitsync.runtime.event import Event
 
 
 class ForeignChanges:
@@ -30,6 +30,19 @@ class ForeignChanges:
         if compared is not None:
             await self._look_for_change(request, compared)
 
+    async def look_at_suspended(self, request: ReconcileRequest) -> None:
+        """Say of a suspended release that somebody has made a revision of it by hand; it is left as it is. What is in
+        another cluster is not looked at: nobody connects to one for a release that is to be left alone."""
+        last, records = request.status.last_ref, request.target.records
+        if last is None or request.release.spec.kube_config is not None:
+            return
+        newest = records.latest(last.storage, last.name)
+        if newest is None or newest.pending or newest.version <= request.status.last_revision:
+            return
+        ours = holders_of(request.release, records.holder)
+        if newest.annotations.get(HOLDER) not in ours:  # else this agent was suspended in the middle of it
+            self._say_revision(request, await records.read(last.storage, last.name, newest.version))
+
     def _look_for_uninstall(self, request: ReconcileRequest, facts: Facts) -> None:
         status = request.status
         if not request.changed_cluster and status.is_deployed and status.last_ref == facts.ref:
@@ -41,8 +54,11 @@ class ForeignChanges:
         known, ours = status.digest_of(record.version), HOLDER in record.annotations
         is_new = bool(status.last_revision) and not status.knows(record.version) and not ours
         if is_new or (known and known != await asyncio.to_thread(checksum, record)):
-            said = {"revision": record.version, "status": record.status, "description": record.description}
-            self._say(request, f"revision {record.version} is {record.status} ({record.description})", **said)
+            self._say_revision(request, record)
+
+    def _say_revision(self, request: ReconcileRequest, record: Record) -> None:
+        said = {"revision": record.version, "status": record.status, "description": record.description}
+        self._say(request, f"revision {record.version} is {record.status} ({record.description})", **said)
 
     def _say(self, request: ReconcileRequest, what: str, **fields: Any) -> None:
         event = "release was changed by somebody else"

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.apply.readiness import check_expressions
 from gitsync.errors import (
     BlockedError,
     ChartError,
@@ -23,6 +22,7 @@ from gitsync.errors import (
     FieldNotSupported,
     GitsyncError,
     KubeConfigRefused,
+    ReleaseNameLeft,
     ReleaseNameTaken,
     RenderError,
     ValuesError,
@@ -30,12 +30,14 @@ from gitsync.errors import (
 from gitsync.release.access import AccessRules
 from gitsync.release.clusters import TargetCluster
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.dependencies.release_owners import Claim, ReleaseOwners
+from gitsync.release.dependencies.release_owners import ReleaseIdentity, ReleaseOwners
 from gitsync.release.desired import DesiredRelease, desired_release, ref_of, replaced_release
+from gitsync.release.readiness import check_expressions
 from gitsync.release.reconcile.decide import Decision, Unknown, decide
 from gitsync.release.reconcile.facts import (
     Facts,
     active_remediation,
+    holders_of,
     install_retries_exhausted,
     policy_of_tests,
 )
@@ -79,6 +81,8 @@ class FactFinder:
     renderer: Renderer
     owners: ReleaseOwners
     clock: Callable[[], float] = time.time
+    #: Another release has taken objects of it.
+    objects_taken: bool = False
     desired: DesiredRelease | None = None
     target: TargetCluster | None = None
     compared: Record | None = field(default=None, repr=False)
@@ -105,6 +109,11 @@ class FactFinder:
     async def _find_desired(self, facts: Facts) -> Facts:
         try:
             self.target = target = await self.lookups.target(self.release)
+            ref = ref_of(self.release)
+            is_new = target.records.latest(ref.storage, ref.name) is None
+            # What waits for others says so at once, while its chart may have yet to be fetched.
+            if is_new and not await self.lookups.dependencies_ready(self.release):
+                return replace(facts, dependencies_ready=False)
             chart = await self.lookups.chart(self.release)
             values, secrets = await self.lookups.values(self.release)
         except _HINDRANCES as error:
@@ -121,13 +130,14 @@ class FactFinder:
             ref=ref,
             wanted=desired.digests,
             newest=records.latest(ref.storage, ref.name),
-            holder=records.holder,
+            holders=holders_of(release, records.holder),
             now=self.clock(),
             timeout=release.spec.timeout_of("upgrade"),
             remediation=remediation,
             install_retries_exhausted=install_retries_exhausted(release, status, desired.attempt),
             tests=policy_of_tests(release, remediation.action),
             force_requested=status.force_requested,
+            objects_taken=self.objects_taken,
             replaced=self._replaced(desired, target),
         )
 
@@ -139,8 +149,8 @@ class FactFinder:
         if last is None or newest is None or newest.status == "uninstalled":
             return None
         replaced = replaced_release(self.release, desired, last, self.status.last_chart)
-        was = Claim(last.name, last.storage, self.release.kubeconfig_secret)
-        if replaced is not None and was != Claim.of(self.release):
+        was = ReleaseIdentity(last.name, last.storage, self.release.kubeconfig_secret)
+        if replaced is not None and was != ReleaseIdentity.of(self.release):
             self.given_up_to = self.owners.owner(was, but=self.release.key)
         return replaced if self.given_up_to is None else None
 
@@ -181,8 +191,13 @@ async def _hindrance(
     if (cycle := index.cycle_of(release.key)) is not None:  # a member of one says so, whatever else is true of it
         return cycle
     if (other := index.owners.winner(release.key)) is not None:
+        managed = f"release {ref_of(release)} is already managed by HelmRelease {other.namespaced_name}"
+        if any(map(index.is_leaving, index.lineage(other))):
+            return ReleaseNameLeft(f"{managed}, which is about to be removed and leaves it to this one")
+        if index.may_let_go(other):
+            return ReleaseNameLeft(f"{managed}, which the commit has yet to change")
         return ReleaseNameTaken(
-            f"release {ref_of(release)} is already managed by HelmRelease {other.namespace}/{other.name}",
+            managed,
             hint="give one of them another spec.releaseName, or delete one: the other takes the release over as it is",
         )
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import Any
 
 from gitsync.errors import (
     PASSING,
@@ -18,12 +20,13 @@ from gitsync.errors import (
 )
 from gitsync.release.desired import DesiredRelease
 from gitsync.release.masking import without_secrets
-from gitsync.release.reconcile.decide import NextAction
+from gitsync.release.reconcile.decide import NextAction, made_by
 from gitsync.release.reconcile.engine import Engine, write_deployed, write_failed
 from gitsync.release.reconcile.request import ReconcileRequest
-from gitsync.release.revision import CountedAction, Deployed
+from gitsync.release.render import MakeContent
+from gitsync.release.revision import CountedAction, Deployed, RevisionContent
 from gitsync.release.status.history import running
-from gitsync.runtime.alongside import alongside
+from gitsync.runtime.together import alongside
 from gitsync.text import listed
 
 
@@ -35,22 +38,25 @@ async def install_or_upgrade(
     Raises: ChartError (ValuesError, RenderError) before anything was changed; RetryableError, with the record left
     pending (ReleaseNotAllowed for want of a right); Superseded.
     """
-    action = _action(engine, desired, next_action)
-    underway = request.status.progressing(
-        running(action, request.release.spec.timeout_of(action)), desired.attempt, action
-    )
+    newest = engine.records.latest(desired.ref.storage, desired.ref.name)
+    action, resume = made_by(next_action, newest), next_action is NextAction.RESUME
+    revision = (0 if newest is None else newest.version) + (0 if resume else 1)
+    chart = desired.chart.name, desired.chart.version
+    begun = request.status.begun(desired.ref, revision, action, chart)
+    message = running(action, request.release.spec.timeout_of(action))
+    underway = request.status.progressing(message, desired.attempt, action, begun)
     started = time.monotonic()
+    render = engine.renderer.content(request.target, desired, action)
     if request.status.is_stalled:  # by a template that fails, and will again: nothing is said as long as it does
-        revisions = engine.records.revisions(desired.ref.storage, desired.ref.name)
-        render = engine.renderer.content(request.target, desired, action)
-        await render(1 + max((item.version for item in revisions), default=0))
-    if next_action is NextAction.RESUME and not request.status.is_retrying:  # else it was said why it is done again
+        await render(revision)
+    if resume and not request.status.is_retrying:  # else it was said why it is done again
         request.log.info("taking up what was interrupted", action=action)
     try:
         # Said while the first steps are taken already.
-        async with alongside(engine.writer.write(request, underway)):
+        async with alongside(engine.writer.write(request, underway)) as said:
             with engine.writer.progress(request, action):
-                deployed = await _deploy(engine, request, desired, action, resume=next_action is NextAction.RESUME)
+                content = _after(said, render)
+                deployed = await _deploy(engine, request, desired, action, content, resume=resume)
     except (MissingRight, QuotaExceeded, NamespaceTerminating) as error:
         raise ReleaseNotAllowed(error.message, action=action, hint=error.hint) from error
     except (ChartError, KindUnknown, NotFound, *PASSING):
@@ -63,25 +69,33 @@ async def install_or_upgrade(
     return again if request.release.spec.drift_detection.mode == "disabled" else 0.0
 
 
+def _after(said: asyncio.Future[Any], render: MakeContent) -> MakeContent:
+    """Renders, and lets nothing be changed before the status has said what is begun."""
+
+    async def make(revision: int) -> RevisionContent:
+        content = await render(revision)
+        await asyncio.shield(said)
+        return content
+
+    return make
+
+
 async def _deploy(
-    engine: Engine, request: ReconcileRequest, desired: DesiredRelease, action: CountedAction, *, resume: bool
+    engine: Engine,
+    request: ReconcileRequest,
+    desired: DesiredRelease,
+    action: CountedAction,
+    content: MakeContent,
+    *,
+    resume: bool,
 ) -> Deployed:
     options = engine.options(request, action)
-    content = engine.renderer.content(request.target, desired, action)
     try:
         if resume:
             return await engine.deployer.resume(desired.ref, content, options, request.interrupt)
         return await engine.deployer.deploy(desired.ref, action, content, options, request.interrupt)
     except GitsyncError as error:
         raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
-
-
-def _action(engine: Engine, desired: DesiredRelease, next_action: NextAction) -> CountedAction:
-    """What the revision is made by: an install where there is none, or where the one under way is an install."""
-    newest = engine.records.latest(desired.ref.storage, desired.ref.name)
-    if next_action is NextAction.INSTALL or newest is None:
-        return "install"
-    return "install" if next_action is NextAction.RESUME and newest.status == "pending-install" else "upgrade"
 
 
 def _log_success(request: ReconcileRequest, action: CountedAction, deployed: Deployed, took: float) -> None:
@@ -92,6 +106,7 @@ def _log_success(request: ReconcileRequest, action: CountedAction, deployed: Dep
         revision=record.version,
         chart=f"{record.chart_name}-{record.chart_version}",
         created=len(delta.created),
+        **({"taken_over": len(delta.taken_over)} if delta.taken_over else {}),
         changed=len(delta.changed),
         deleted=len(delta.removed),
         **({"kept": listed(delta.kept)} if delta.kept else {}),

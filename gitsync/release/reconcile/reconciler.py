@@ -9,20 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from gitsync.api.conditions import Said, held_for
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
     FALSE,
     INSTALL_FAILED,
     INVALID,
+    KIND_NOT_SERVED,
+    READY,
     RECONCILIATION_FAILED,
     RELEASED,
     SOURCE_NOT_READY,
     UNINSTALL_FAILED,
     UPGRADE_FAILED,
 )
+from gitsync.backoff import Backoff
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import (
     ArtifactPending,
@@ -30,6 +35,7 @@ from gitsync.errors import (
     ChartRepositoryUnavailable,
     FieldErrors,
     GitsyncError,
+    KindUnknown,
     MissingRight,
     NotFound,
     ObjectTaken,
@@ -38,8 +44,10 @@ from gitsync.errors import (
     Superseded,
     UninstallFailed,
 )
+from gitsync.logs import Once, keep_secret, keeping_secrets
 from gitsync.release.clusters import TargetClusters
-from gitsync.release.dependencies.index import ReleaseIndex, is_current
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.states import is_current
 from gitsync.release.desired import DesiredRelease
 from gitsync.release.drift.correct import Drift
 from gitsync.release.reconcile.adopt import adopt, note_revision
@@ -52,17 +60,16 @@ from gitsync.release.reconcile.foreign import ForeignChanges
 from gitsync.release.reconcile.gather import FactFinder, Lookups, facts_of_spec
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
 from gitsync.release.reconcile.runner import run_action
-from gitsync.release.reconcile.uninstall import uninstall_replaced
+from gitsync.release.reconcile.uninstall import delete_leftovers, uninstall_replaced
 from gitsync.release.reconcile.waiting import Waiting
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
-from gitsync.release.status.builder import Said
+from gitsync.release.revision import release_fields
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.unsupported import without_effect
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
-from gitsync.runtime.backoff import Backoff
-from gitsync.runtime.once import Once
+from gitsync.runtime.progress import reporting
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.chart import ChartSource
 
@@ -117,7 +124,15 @@ class Reconciler:
         if release is None:
             return None
         request = ReconcileRequest(manifest, subject.commit, subject.log, release, self.clusters.at(key), interrupt)
-        return await self._guarded(request, self._pass(request))
+        again: float | None = None
+        try:
+            with keeping_secrets():
+                keep_secret(self.references.secrets(key))
+                again = await self._guarded(request, self._pass(request))
+        finally:
+            if again != 0.0:
+                self.index.set_at_work(key, at_work=False)
+        return again
 
     def changed(self, key: ObjectKey) -> None:
         """A HelmRelease changed, came or went: wake those that wait for it."""
@@ -130,9 +145,15 @@ class Reconciler:
             self.wake(waiting)
 
     async def _guarded(self, subject: Subject, work: Awaitable[float | None]) -> float | None:
-        """Do the work of a pass; what goes wrong is said, and done again later."""
+        """Do the work of a pass; what it waits for before an action begins is said, and so is what goes wrong, which is
+        done again later."""
+
+        async def say(reason: str) -> None:
+            subject.log.info("waiting", **{"for": reason})
+
         try:
-            again = await work
+            with reporting(say):
+                again = await work
         except NotFound as error:
             if error.key == subject.key:
                 return None  # the HelmRelease itself went away meanwhile; its deletion wakes us
@@ -141,11 +162,17 @@ class Reconciler:
             subject.log.info("release interrupted", why=error.message)
             return 0.0
         except ArtifactPending as error:
-            return error.retry_after  # mostly over at once, and nothing that anybody wants to read
+            return await self._wait_for_commit(subject, error)
         except GitsyncError as error:
             return await self._retry(subject, error)
         self._backoff.reset(subject.key)
         return again
+
+    async def _wait_for_commit(self, subject: Subject, error: ArtifactPending) -> float | None:
+        """Mostly over at once; when not, the sync says in the log what keeps it, and not each of its releases."""
+        if error.retry_after is None and not is_current(subject.manifest):
+            await self._writer.write(subject, subject.status.retrying(SOURCE_NOT_READY, error.told))
+        return error.retry_after
 
     async def _say_invalid(self, subject: Subject, error: FieldErrors) -> None:
         status = subject.status.stalled(INVALID, error.message)
@@ -154,13 +181,24 @@ class Reconciler:
     async def _pass(self, request: ReconcileRequest) -> float | None:
         release = request.release
         if release.metadata.deletion_timestamp:
-            return await self._finalizer.finalize(request)
+            again = await self._finalizer.finalize(request)
+            now = self.index.manifest(request.key)
+            if now is None or now["metadata"].get("uid") != request.release.metadata.uid:
+                await self._forget(request.key)
+            return again
+        self._say_suspension(request)
         if not release.spec.suspend:
             await self._finalizer.add(request)
         facts = await facts_of_spec(release, self.index, self.clusters.rules, self.expressions)
         self._warn_of_fields(request, facts)
         finder = FactFinder(release, request.status, self._lookups, self.renderer, self.index.owners, self.clock)
-        facts, decision = await finder.decision(facts)
+        finder.objects_taken = self.wanted.objects_taken(release.key)
+        try:
+            # What is only looked at may be cut short: a chart whose server does not answer, a template without end.
+            facts, decision = await request.interrupt.guard(finder.decision(facts))
+        except Superseded as error:
+            request.log.debug("release is looked at anew", why=error.message)
+            return 0.0
         if finder.target is not None:
             request.changed_cluster = finder.target is not request.target
             request.target = finder.target
@@ -170,21 +208,19 @@ class Reconciler:
         except ObjectTaken as error:
             return await self._waiting.block(request, error)
         except ChartError as error:  # ValuesError and RenderError among them
-            await self._waiting.refuse(request, error)
-            return None
+            return await self._waiting.refuse(request, error)
 
     async def _act(self, request: ReconcileRequest, finder: FactFinder, decision: Decision) -> float | None:
         """Do what was decided. Returns seconds until the next pass, None for when woken."""
         match decision.action:
             case NextAction.SUSPEND:
-                self._once(request.key, request.log, "release is suspended")
+                await self._foreign.look_at_suspended(request)
                 await self._writer.write(request, request.status.suspended())
                 return None
             case NextAction.BLOCK:
                 return await self._waiting.block(request, decision.error)
             case NextAction.REFUSE if decision.error is not None:
-                await self._waiting.refuse(request, decision.error)
-                return None
+                return await self._waiting.refuse(request, decision.error)
         desired = finder.desired
         if desired is None:
             raise ValueError(f"{decision.action} was decided of a release of which it is not known what it is to be")
@@ -193,23 +229,45 @@ class Reconciler:
         if finder.given_up_to is not None:
             say_given_up(self._once, request, finder.given_up_to)
         if decision.uninstall_first is not None:
-            await uninstall_replaced(engine, request, decision.uninstall_first)
+            await self.wanted.objects_of(request.release)  # nothing is uninstalled for what cannot be rendered
+            await uninstall_replaced(engine, request, desired, decision.uninstall_first)
         match decision.action:
             case NextAction.NOTHING:
                 await self._in_sync(request, desired)
+                if self.index.is_leaving(request.key):
+                    return None  # others have what it held by now, and that is no drift
+                if self.wanted.leftovers_may_go(request.key):
+                    await delete_leftovers(engine, request, desired.ref)
                 return await look_for_drift(self.drift, self._writer, request)
             case NextAction.ADOPT if finder.compared is not None:
                 await adopt(engine, request, desired, finder.compared)
                 return 0.0
             case NextAction.WAIT:
                 return await self._wait_for_other(request, desired)
+        self.index.set_at_work(request.key, at_work=True)
         return await run_action(engine, request, desired, decision.action)
 
+    def _say_suspension(self, request: ReconcileRequest) -> None:
+        """Each change of ``spec.suspend`` is one line."""
+        topic = "suspend"
+        if request.release.spec.suspend:
+            if self._once(request.key, request.log, "release is suspended", topic=topic):
+                self._once.over(request.key)  # what it waits for is news again once it is resumed
+        elif self._once.over(request.key, topic):
+            request.log.info("release is resumed")
+
     async def _in_sync(self, request: ReconcileRequest, desired: DesiredRelease) -> None:
+        before = request.status.condition(READY)
+        await self._write_in_sync(request, desired)
+        if before is not None and before.status == FALSE:  # else nothing is said of what went well without an action
+            lasted = held_for(before, datetime.fromtimestamp(self.clock(), UTC))
+            request.log.info("release is ready again", **({} if lasted is None else {"after": f"{lasted:.0f}s"}))
+
+    async def _write_in_sync(self, request: ReconcileRequest, desired: DesiredRelease) -> None:
         newest = request.target.records.latest(desired.ref.storage, desired.ref.name)
         if newest is None:
             raise RetryableError(f"release {desired.ref} has gone meanwhile")
-        if request.status.last_revision != newest.version:
+        if request.status.last_revision != newest.version or not request.status.is_deployed:
             await note_revision(self._engines(request.target), request, desired)
             return
         action = "install" if newest.version == 1 else request.status.last_action
@@ -219,7 +277,9 @@ class Reconciler:
 
     async def _wait_for_other(self, request: ReconcileRequest, desired: DesiredRelease) -> float:
         """Somebody else's action is under way, or was left so."""
-        self._once(request.key, request.log, "another operation is in progress", release=str(desired.ref))
+        self._once(
+            request.key, request.log, "another operation is in progress", **release_fields(request.key, desired.ref)
+        )
         if not is_current(request.manifest):  # else it runs as it should, and somebody works on it by hand
             message = f"another operation is in progress on {desired.ref}"
             await self._writer.write(request, request.status.progressing(message))
@@ -240,7 +300,10 @@ class Reconciler:
         self._once(subject.key, subject.log, event, error=error.message, level="warning", hint=error.hint)
         if is_current(subject.manifest):
             return delay  # it runs as it should; that is still true while something else is away
-        reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else RECONCILIATION_FAILED
+        unserved = next((cause for cause in (error, error.__cause__) if isinstance(cause, KindUnknown)), None)
+        self.index.set_unserved(subject.key, unserved)
+        reason = KIND_NOT_SERVED if unserved is not None else RECONCILIATION_FAILED
+        reason = SOURCE_NOT_READY if isinstance(error, ChartRepositoryUnavailable) else reason
         reason = UNINSTALL_FAILED if uninstall else reason
         try:
             await self._writer.write(
@@ -252,7 +315,9 @@ class Reconciler:
 
     async def _values(self, release: HelmRelease) -> tuple[dict[str, Any], frozenset[str]]:
         values = await self.references.values(release)
-        return values, self.references.secrets(release.key)
+        secrets = self.references.secrets(release.key)
+        keep_secret(secrets)
+        return values, secrets
 
     async def _forget(self, key: ObjectKey) -> None:
         await self.references.forget(key)

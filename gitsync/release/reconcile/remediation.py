@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
     REMEDIATED,
     ROLLBACK_FAILED,
@@ -19,20 +20,22 @@ from gitsync.api.names import (
     UNINSTALL_FAILED,
     UNINSTALL_SUCCEEDED,
 )
-from gitsync.errors import PASSING, GitsyncError, NotFound, ReleaseError, TerminalError, UninstallFailed
+from gitsync.api.status import HelmReleaseStatus
+from gitsync.errors import PASSING, GitsyncError, NotFound, ObjectTaken, ReleaseError, TerminalError, UninstallFailed
 from gitsync.release.desired import DesiredRelease
 from gitsync.release.masking import without_secrets
-from gitsync.release.reconcile.engine import Engine, revision_fields
+from gitsync.release.reconcile.engine import NEXT_TRY, Engine, revision_fields
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of
-from gitsync.release.status.builder import StatusBuilder
+from gitsync.release.status.builder import RevisionFields, StatusBuilder
 from gitsync.release.status.events import named
 from gitsync.release.status.history import described, running, succeeded
-from gitsync.release.status.observed import ObservedStatus, StatusData
+from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import TESTS, Record, RecordError, Summary, checksum
+from gitsync.text import listed
 
 if TYPE_CHECKING:
-    from gitsync.release.storage.store import RecordStore
+    from gitsync.release.storage.recordstore import RecordStore
 
 
 async def uninstall_failed(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> None:
@@ -49,12 +52,13 @@ async def uninstall_failed(engine: Engine, request: ReconcileRequest, desired: D
     try:
         with engine.writer.progress(request, "uninstall", StatusBuilder.remediating):
             options = engine.uninstall_options(request)
-            await engine.uninstaller.uninstall(desired.ref, options, request.interrupt)
+            result = await engine.uninstaller.uninstall(desired.ref, options, request.interrupt)
     except PASSING:
         raise
     except TerminalError as error:
         text = f"Helm uninstall remediation for release {what} failed: {error.message}"
         raise UninstallFailed(text, hint=error.hint, condition=REMEDIATED) from error
+    request.log.info("failed release uninstalled", deleted=len(result.deleted), **_named("objects", result.deleted))
     text = f"Helm uninstall remediation for release {what} succeeded"
     past = request.status.without_revision()
     await engine.writer.write(request, request.status.remediated(before, True, UNINSTALL_SUCCEEDED, text, past))
@@ -74,11 +78,18 @@ async def roll_back(engine: Engine, request: ReconcileRequest, desired: DesiredR
             deployed = await _deploy(engine, request, ref, past)
     except PASSING:
         raise
-    except TerminalError as error:
+    except (TerminalError, ObjectTaken) as error:
         await _write_failed(engine, request, ref, before, past, without_secrets(error, desired.secrets))
         return
     record = deployed.record
-    request.log.info("failed upgrade rolled back", revision=record.version, to_revision=_goal(past))
+    removed = [ObjectKey.of(item) for item in deployed.delta.removed]
+    request.log.info(
+        "failed upgrade rolled back",
+        revision=record.version,
+        to_revision=_goal(past),
+        deleted=len(removed),
+        **_named("objects", removed),
+    )
     text = f"Helm rollback to previous release {described(past, _goal(past))} succeeded"
     await _write_succeeded(engine, request, record, ref, before, text)
 
@@ -124,7 +135,8 @@ async def _good(records: RecordStore, request: ReconcileRequest, ref: ReleaseRef
         return found
     reasons = "; ".join(f"revision {revision}: {why}" for revision, why in refused.items())
     text = "there is no good revision to roll back to"
-    raise ReleaseError(f"{text} ({reasons})" if reasons else text, action="rollback")
+    hint = "push a commit that corrects the release, or let it be uninstalled (remediation.strategy: uninstall)"
+    raise ReleaseError(f"{text} ({reasons})" if reasons else text, action="rollback", hint=hint)
 
 
 async def _deploy(engine: Engine, request: ReconcileRequest, ref: ReleaseRef, past: Record) -> Deployed:
@@ -140,10 +152,10 @@ async def _deploy(engine: Engine, request: ReconcileRequest, ref: ReleaseRef, pa
 
 
 async def _write_succeeded(
-    engine: Engine, request: ReconcileRequest, record: Record, ref: ReleaseRef, before: StatusData, text: str
+    engine: Engine, request: ReconcileRequest, record: Record, ref: ReleaseRef, before: HelmReleaseStatus, text: str
 ) -> None:
     fields = await revision_fields(request, record, ref)
-    fields |= {"inventory": (await engine.deployer.found(ref, record)).inventory}
+    fields["inventory"] = (await engine.deployer.found(ref, record)).inventory
     await engine.writer.write(request, request.status.remediated(before, True, ROLLBACK_SUCCEEDED, text, fields))
 
 
@@ -151,19 +163,19 @@ async def _write_failed(
     engine: Engine,
     request: ReconcileRequest,
     ref: ReleaseRef,
-    before: StatusData,
+    before: HelmReleaseStatus,
     past: Record | None,
     error: GitsyncError,
 ) -> None:
     newest = engine.records.latest(ref.storage, ref.name)
-    fields: StatusData = {}
+    fields: RevisionFields = {}
     if newest is not None and newest.version > request.status.last_revision:
         failed = await engine.records.read(ref.storage, ref.name, newest.version)
         fields = await revision_fields(request, failed, ref)
     goal = f" to previous release {described(past, _goal(past))}" if past else ""
-    last = request.release.spec.upgrade.remediation.exhausted(before.get("upgradeFailures", 0))
+    last = request.release.spec.upgrade.remediation.exhausted(before.upgrade_failures)
     then = "nothing more is tried" if last else "the upgrade is tried again"
-    hint = error.hint or "the next commit that changes this release tries again"
+    hint = error.hint or NEXT_TRY
     request.log.error("rollback failed", error=error, hint=hint, then=then)
     text = f"Helm rollback{goal} failed: {error.message}"
     await engine.writer.write(request, request.status.remediated(before, False, ROLLBACK_FAILED, text, fields))
@@ -185,6 +197,10 @@ def mismatch(record: Record, digest: str) -> str:
     if not digest:
         return "the HelmRelease's history does not have it"
     return "" if checksum(record) == digest else "its record was changed since"
+
+
+def _named(field: str, keys: Sequence[ObjectKey]) -> dict[str, str]:
+    return {field: listed(keys)} if keys else {}
 
 
 def _goal(past: Record) -> str:

@@ -51,7 +51,7 @@ def state_of(facts: Facts) -> State:
 
 def _pending(newest: Summary, facts: Facts) -> State:
     known = digests_of(newest)
-    if newest.annotations.get(HOLDER) != facts.holder:
+    if newest.annotations.get(HOLDER) not in facts.holders:
         age = facts.now - float(newest.modified) if newest.modified.isdigit() else facts.now
         return State.STALE_LOCK if age > max(FOREIGN_LOCK, facts.timeout) else State.LOCKED
     if newest.status == "pending-rollback" and known is not None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 from gitsync.api.names import RELEASED, UNINSTALL_SUCCEEDED
+from gitsync.apply.namespaces import served_keys
 from gitsync.errors import PASSING, NotFound, TerminalError, UninstallFailed
-from gitsync.release.reconcile.engine import Engine
+from gitsync.release.action.hooks import hook_objects
+from gitsync.release.desired import DesiredRelease, changed_identity
+from gitsync.release.reconcile.engine import Engine, newest_record
 from gitsync.release.reconcile.request import ReconcileRequest
-from gitsync.release.revision import ReleaseRef
+from gitsync.release.revision import ReleaseRef, objects_of, release_fields
 from gitsync.release.status.events import named, uninstalled
-from gitsync.runtime.events import Event
+from gitsync.runtime.event import Event
 from gitsync.text import listed
 
 
@@ -24,7 +28,7 @@ async def uninstall(
     Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; NotFound, Superseded.
     """
     started, status = time.monotonic(), request.status.old
-    options = engine.uninstall_options(request, replaced=replaced)
+    options = engine.uninstall_options(request, replaced=replaced, for_good=not replaced)
     if without_waiting:
         options = replace(options, hooks=False, wait=False)
     try:
@@ -39,14 +43,32 @@ async def uninstall(
         engine.writer.tell(request, Event("Normal", UNINSTALL_SUCCEEDED, text))
     request.log.info(
         "release uninstalled",
+        **release_fields(request.key, ref),
         deleted=len(result.deleted),
         **({"kept": listed(result.kept)} if result.kept else {}),
         took=time.monotonic() - started,
     )
 
 
-async def uninstall_replaced(engine: Engine, request: ReconcileRequest, old: ReleaseRef) -> None:
+async def delete_leftovers(engine: Engine, request: ReconcileRequest, ref: ReleaseRef) -> None:
+    """Delete what earlier revisions of a release that is in sync have left, as far as nobody may want it any more.
+
+    Raises: ApiError, ClusterUnavailable, NotFound when the release has gone meanwhile.
+    """
+    cluster, record = engine.target.cluster, await newest_record(engine, ref)
+    objects = [*await asyncio.to_thread(objects_of, record), *await hook_objects(record.hooks)]
+    held = await served_keys(cluster, objects, ref.namespace)
+    deletion = await engine.leftovers(request).delete(cluster, held=held)
+    if deletion.deleted:
+        fields = {"deleted": len(deletion.deleted), "objects": listed(deletion.deleted)}
+        request.log.info("what earlier revisions had left is deleted", **release_fields(request.key, ref), **fields)
+
+
+async def uninstall_replaced(
+    engine: Engine, request: ReconcileRequest, desired: DesiredRelease, old: ReleaseRef
+) -> None:
     """The release has another name, namespace or chart now: uninstall what it was before, as Flux does."""
-    request.log.warning("release has another name or namespace, uninstalling it under the old one", old=str(old))
+    why = changed_identity(old, desired.ref, request.status.last_chart, desired.chart.name)
+    request.log.warning("release is to be another one, uninstalling what it was", why=why, helm_release=str(old))
     await uninstall(engine, request, old, replaced=True)
-    await engine.writer.write(request, request.status.old | request.status.without_revision())
+    await engine.writer.write(request, request.status.uninstalled())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.api.status import HelmReleaseStatus
 from gitsync.errors import (
     BlockedError,
     DependencyCycle,
@@ -13,16 +14,17 @@ from gitsync.errors import (
     GitsyncError,
     KubeConfigMissing,
     ObjectTaken,
+    ReleaseNameLeft,
+    ReleaseNameTaken,
     ValuesMissing,
 )
+from gitsync.logs import Once
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.readyexpr import evaluate_ready_exprs, with_ready_expr
 from gitsync.release.dependencies.waiters import Waiters
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
 from gitsync.release.reconcile.writer import StatusWriter
-from gitsync.release.status.observed import StatusData
 from gitsync.release.status.reasons import blocked_reason, stalled_reason
-from gitsync.runtime.once import Once
 
 if TYPE_CHECKING:
     from gitsync.cel.expressions import Expressions
@@ -40,6 +42,8 @@ class Waiting:
         self._expressions = expressions
         self._once = once
         self.waiters = Waiters()
+        #: Those that wait for another HelmRelease which has what they want, rather than for one to be ready.
+        self._for_owner: set[ObjectKey] = set()
 
     async def dependencies_ready(self, release: HelmRelease) -> bool:
         """Whether all that a release depends on is ready, its readyExprs asked anew. Raises: RetryableError."""
@@ -53,8 +57,12 @@ class Waiting:
         dependencies. Returns seconds until that is said again, None when it has been.
         """
         blocked = self._index.blocked(request.key) if not isinstance(error, ObjectTaken) else None
-        if isinstance(error, ObjectTaken) and error.owner is not None:
-            self._wait_for(request.key, error.owner)
+        self._for_owner.discard(request.key)
+        owner = error.owner if isinstance(error, ObjectTaken) else self._index.owners.winner(request.key)
+        if owner is not None:
+            self._wait_for(request.key, owner)
+        if isinstance(error, ReleaseNameLeft) and (owner is None or not self._index.may_let_go(owner)):
+            return 0.0  # it has let go since that was decided, when nobody was registered yet to be told
         if blocked is not None:
             error = blocked.error
             if pause := self.waiters.add(request.key, blocked.on):
@@ -62,25 +70,35 @@ class Waiting:
         if not isinstance(error, BlockedError):
             return 0.0  # what held it back has just become ready
         await self._writer.write(request, request.status.blocked(blocked_reason(error), error.told))
-        level = "warning" if isinstance(error, _NEEDS_SOMEBODY) else "info"
+        passing = isinstance(error, ObjectTaken) and error.passing
+        level = "warning" if isinstance(error, _NEEDS_SOMEBODY) and not passing else "info"
         self._once(request.key, request.log, error.message, level=level, hint=error.hint)
         return None
 
     def unblock(self, request: ReconcileRequest, *, silent: bool) -> None:
         """Nothing holds the release back any more; ``silent`` when it has nothing to do."""
-        was_said = self.waiters.remove(request.key) and self._once.over(request.key)
+        waited = self.waiters.remove(request.key)
+        if request.key in self._for_owner and not silent:
+            return  # whether it may have what it waits for is found out only when it asks for that
+        self._for_owner.discard(request.key)
+        was_said = waited and self._once.over(request.key)
         if was_said and not silent:
             request.log.info("all dependencies are ready, proceeding with release")
 
-    async def refuse(self, subject: Subject, error: GitsyncError) -> None:
-        """The same input fails again: say so and wait for another."""
+    async def refuse(self, subject: Subject, error: GitsyncError) -> float | None:
+        """The same input fails again: say so and wait for another. Returns seconds until the next pass, if any."""
         self.waiters.remove(subject.key)
+        self._for_owner.discard(subject.key)
+        other = self._index.owners.winner(subject.key)
+        if other is not None:
+            self._wait_for(subject.key, other)
+        elif isinstance(error, ReleaseNameTaken):
+            return 0.0  # it has let go of the release since
         status = subject.status.stalled(stalled_reason(error), error.told)
         await self.say(subject, status, "release failed", error)
-        if (other := self._index.owners.winner(subject.key)) is not None:
-            self._wait_for(subject.key, other)
+        return None
 
-    async def say(self, subject: Subject, status: StatusData, event: str, error: GitsyncError) -> None:
+    async def say(self, subject: Subject, status: HelmReleaseStatus, event: str, error: GitsyncError) -> None:
         """Write a status, and log why when that is news."""
         if await self._writer.write(subject, status):
             subject.log.error(event, error=error)
@@ -88,8 +106,10 @@ class Waiting:
     def forget(self, key: ObjectKey) -> None:
         """The release is gone."""
         self.waiters.forget(key)
+        self._for_owner.discard(key)
 
     def _wait_for(self, key: ObjectKey, other: ObjectKey) -> None:
         """Look again when the HelmRelease changes that has the Helm release."""
+        self._for_owner.add(key)
         self.waiters.add(key, frozenset({other}))
-        self.waiters.watch(key, frozenset({other}))
+        self.waiters.watch(key, frozenset(self._index.lineage(other)))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import ActionName
-from gitsync.api.names import FIELD_MANAGER
+from gitsync.api.identity import Manifest
+from gitsync.api.names import FIELD_MANAGER, LEFTOVERS_ANNOTATION, NOTES_FIELD_MANAGER
+from gitsync.api.status import HelmReleaseStatus
+from gitsync.apply.wait import version
+from gitsync.logs import redact
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.leftovers import Leftover, noted
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
 from gitsync.release.status.builder import StatusBuilder
 from gitsync.release.status.events import cause_of, news
 from gitsync.release.status.history import running
-from gitsync.release.status.observed import StatusData
-from gitsync.runtime.events import Event
+from gitsync.runtime.event import Event
 from gitsync.runtime.progress import reporting
 
 if TYPE_CHECKING:
@@ -35,23 +39,33 @@ class StatusWriter:
     index: ReleaseIndex
     events: EventRecorder
 
-    async def write(self, subject: Subject, status: StatusData) -> bool:
+    async def write(self, subject: Subject, status: HelmReleaseStatus) -> bool:
         """Write the status unless it says what it said before, and Events for what is news. True when it was written.
 
         Raises: NotFound.
         """
-        old: dict[str, Any] = subject.manifest.get("status") or {}
-        changed = {name: value for name, value in status.items() if old.get(name) != value}
-        changed |= {name: None for name in old if name not in status}
+        old = subject.status.old
+        status = _redacted(status)
+        changed = status.patch_from(old)
         if not changed:
             return False
-        subject.manifest = await self.cluster.patch(
-            subject.key, {"status": changed}, manager=FIELD_MANAGER, subresource="status"
+        self._take_in(
+            subject,
+            await self.cluster.patch(subject.key, {"status": changed}, manager=FIELD_MANAGER, subresource="status"),
         )
-        self.index.update(subject.key, subject.manifest)
         for event in news(old, status):
             self.tell(subject, event)
         return True
+
+    async def note_leftovers(self, subject: Subject, leftovers: Collection[Leftover]) -> None:
+        """Note on the HelmRelease what it has left in the cluster. Raises: NotFound."""
+        body = {"metadata": {"annotations": {LEFTOVERS_ANNOTATION: noted(leftovers)}}}
+        self._take_in(subject, await self.cluster.patch(subject.key, body, manager=NOTES_FIELD_MANAGER))
+
+    def _take_in(self, subject: Subject, answer: Manifest) -> None:
+        if version(answer) > version(subject.manifest):  # a status is written beside an action's first steps
+            subject.manifest = answer
+        self.index.update(subject.key, answer)
 
     def tell(self, subject: Subject, event: Event) -> None:
         """Have an Event written about the HelmRelease, the commit added to its words."""
@@ -63,7 +77,7 @@ class StatusWriter:
         self,
         request: ReconcileRequest,
         action: ActionName,
-        say: Callable[[StatusBuilder, str], StatusData] = StatusBuilder.progressing,
+        say: Callable[[StatusBuilder, str], HelmReleaseStatus] = StatusBuilder.progressing,
     ) -> AbstractContextManager[None]:
         """Inside, the log gets each new reason to wait, and the status at intervals the newest, as ``say`` puts it."""
         message = running(action, request.release.spec.timeout_of(action))
@@ -81,3 +95,9 @@ class StatusWriter:
             return False
 
         return reporting(report)
+
+
+def _redacted(status: HelmReleaseStatus) -> HelmReleaseStatus:
+    """The same, without secrets in the words of its conditions."""
+    said = tuple(item.model_copy(update={"message": redact(item.message)}) for item in status.conditions)
+    return status.model_copy(update={"conditions": said})

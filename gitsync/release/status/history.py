@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitsync.api.duration import format_duration
-from gitsync.release.storage.record import VALUES_DIGEST, Record, checksum
+from gitsync.api.status import HookRun, Snapshot
+from gitsync.release.revision import CountedAction, ReleaseRef
+from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, Status, checksum
 
-#: One revision, as status.history has it.
-Snapshot = dict[str, Any]
 #: Snapshots kept in status.history.
 MAX_SNAPSHOTS = 5
 #: ``apiVersion`` of a snapshot, which is there to say how its digest was calculated; Flux's have none.
 DIGEST_VERSION = "gitsync.dev/v1"
 #: For a record of somebody else that does not say when it was deployed.
 _NEVER = "1970-01-01T00:00:00Z"
+#: As Kubernetes writes times.
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def running(action: str, timeout: float) -> str:
@@ -36,54 +38,83 @@ def described(record: Record, revision: int | str) -> str:
 
 def snapshot_of(record: Record) -> Snapshot:
     """One revision for status.history. Takes time that grows with the record: call it in a thread."""
-    data = {
-        "apiVersion": DIGEST_VERSION,
-        "name": record.name,
-        "namespace": record.namespace,
-        "version": record.version,
-        "status": record.status,
-        "digest": checksum(record),
-        "configDigest": record.annotations.get(VALUES_DIGEST, ""),
-        "chartName": record.chart_name,
-        "chartVersion": record.chart_version,
-        "firstDeployed": _seconds(record.first_deployed) or _NEVER,
-        "lastDeployed": _seconds(record.last_deployed) or _NEVER,
-    }
-    if tests := _test_hooks(record):
-        data["testHooks"] = tests
     app_version = (record.chart.get("metadata") or {}).get("appVersion")
-    return {**data, "appVersion": str(app_version)} if app_version else data
+    return Snapshot(
+        api_version=DIGEST_VERSION,
+        digest=checksum(record),
+        name=record.name,
+        namespace=record.namespace,
+        version=record.version,
+        status=record.status,
+        chart_name=record.chart_name,
+        chart_version=record.chart_version,
+        app_version=str(app_version) if app_version else "",
+        config_digest=record.annotations.get(VALUES_DIGEST, ""),
+        oci_digest=_oci_digest(record),
+        first_deployed=_seconds(record.first_deployed) or _NEVER,
+        last_deployed=_seconds(record.last_deployed) or _NEVER,
+        test_hooks=_test_hooks(record) or None,
+    )
 
 
-def history(old: Sequence[Snapshot], new: Snapshot) -> list[Snapshot]:
+def begun(ref: ReleaseRef, revision: int, action: CountedAction, chart: tuple[str, str], now: datetime) -> Snapshot:
+    """A revision that has no record yet; ``chart`` are its name and version."""
+    time = now.strftime(_TIME)
+    return Snapshot(
+        api_version=DIGEST_VERSION,
+        digest="",
+        name=ref.name,
+        namespace=ref.namespace,
+        version=revision,
+        status=f"pending-{action}",
+        chart_name=chart[0],
+        chart_version=chart[1],
+        config_digest="",
+        first_deployed=time,
+        last_deployed=time,
+    )
+
+
+def _oci_digest(record: Record) -> str:
+    """The digest of the artifact that the chart came in, which its own begins with; "" for a chart from elsewhere."""
+    manifest, plus, _ = record.annotations.get(CHART_DIGEST, "").partition("+")
+    return manifest if plus else ""
+
+
+def history(old: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:
     """Newest first; what was deployed before is superseded once the new one is. However many attempts have failed
     since, the last good revision stays among them: a rollback's record is compared with its snapshot.
     """
-    rest = [item for item in old if item.get("version") != new["version"]]
-    if new.get("status") == "deployed":
-        rest = [{**item, "status": "superseded"} if item.get("status") == "deployed" else item for item in rest]
-    snapshots = [new, *rest]
-    good = next((item for item in snapshots if item.get("status") in ("deployed", "superseded")), new)
+    rest = [item for item in old if item.version != new.version]
+    if new.status == "deployed":
+        rest = [with_status(item, "superseded") if item.status == "deployed" else item for item in rest]
+    snapshots = (new, *rest)
+    good = next((item for item in snapshots if item.status in ("deployed", "superseded")), new)
     newest = snapshots[:MAX_SNAPSHOTS]
-    return newest if good in newest else [*newest[:-1], good]
+    return newest if good in newest else (*newest[:-1], good)
 
 
-def _test_hooks(record: Record) -> dict[str, Any]:
+def with_status(snapshot: Snapshot, status: Status) -> Snapshot:
+    """The snapshot of the same revision, which is in another of Helm's statuses now."""
+    return snapshot.model_copy(update={"status": status})
+
+
+def _test_hooks(record: Record) -> dict[str, HookRun]:
     """How the tests of a revision went, those that ran."""
     tests = [hook for hook in record.hooks if "test" in hook.get("events", ())]
     runs = {str(hook.get("name", "")): hook.get("last_run") or {} for hook in tests}
     return {name: _hook_run(run) for name, run in runs.items() if run.get("phase")}
 
 
-def _hook_run(run: dict[str, Any]) -> dict[str, str]:
-    times = {"lastStarted": run.get("started_at", ""), "lastCompleted": run.get("completed_at", "")}
-    return {name: time for name, text in times.items() if (time := _seconds(text))} | {"phase": run["phase"]}
+def _hook_run(run: dict[str, Any]) -> HookRun:
+    started, completed = _seconds(run.get("started_at", "")), _seconds(run.get("completed_at", ""))
+    return HookRun(last_started=started, last_completed=completed, phase=run["phase"])
 
 
 def _seconds(time: str) -> str:
     """An RFC 3339 time without its fraction, as Kubernetes' own times are; "" for what is none, which the API server
     would refuse the whole status for."""
     try:
-        return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (TypeError, ValueError):
+        return datetime.fromisoformat(time).astimezone(UTC).strftime(_TIME)
+    except (TypeError, ValueError, OverflowError):
         return ""

@@ -1,3 +1,3 @@
-"""Helm's release records: ``record`` packs and unpacks one, ``store`` keeps them in the cluster, ``canonical`` makes
-the digests by which they are compared.
+"""Helm's release records: ``record`` packs and unpacks one, ``recordstore`` keeps them in the cluster, ``canonical``
+makes the digests by which they are compared.
 """

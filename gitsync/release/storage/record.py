@@ -20,8 +20,11 @@ from typing import Any, Literal, cast
 import orjson
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_RECORD_TYPE
 from gitsync.errors import TerminalError
 from gitsync.release.storage.canonical import digest, with_floats
+from gitsync.release.storage.shape import fault_of
+from gitsync.weight import json_weight
 
 Status = Literal[
     "deployed",
@@ -40,17 +43,19 @@ ApplyMethod = Literal["ssa", "csa", ""]
 SERVER_SIDE: ApplyMethod = "ssa"
 CLIENT_SIDE: ApplyMethod = "csa"
 
-SECRET_TYPE = "helm.sh/release.v1"  # noqa: S105 - a Secret's type, not a secret
 OWNER_SELECTOR = "owner=helm"
 CHART_DIGEST = "gitsync.dev/chart-digest"
 VALUES_DIGEST = "gitsync.dev/values-digest"
 HOLDER = "gitsync.dev/holder"
 #: On a deployed record: how its tests went, "Succeeded" or "Failed".
 TESTS = "gitsync.dev/tests"
-#: On a failed record: the class of the error. One that merely was not ready in time may become ready later.
+#: On a failed record: the class of the error. One that merely was not ready in time may become ready later. On one that
+#: is uninstalled, and was not deployed: the class, or the status that it had.
 FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
-MAX_RECORD = 64 * 1024 * 1024
+MAX_RECORD = 32 * 1024 * 1024
+#: What it may come to in memory once it is decoded, in bytes.
+MAX_WEIGHT = 128 * 1024 * 1024
 #: The API server refuses an object much larger than this (etcd's request limit).
 MAX_SECRET = 1024 * 1024
 
@@ -90,12 +95,12 @@ class Record:
     @property
     def chart_name(self) -> str:
         """The chart's name from its metadata."""
-        return str((self.chart.get("metadata") or {}).get("name", ""))
+        return str((self.chart.get("metadata") or {}).get("name") or "")
 
     @property
     def chart_version(self) -> str:
         """The chart's version from its metadata."""
-        return str((self.chart.get("metadata") or {}).get("version", ""))
+        return str((self.chart.get("metadata") or {}).get("version") or "")
 
     @property
     def client_side(self) -> bool:
@@ -138,6 +143,11 @@ class Digests:
 
     chart: str
     values: str
+
+    @property
+    def artifact(self) -> str:
+        """The digest of the artifact that the chart came in, which the chart's begins with; else the chart's own."""
+        return self.chart.partition("+")[0]
 
 
 def digests_of(summary: Summary) -> Digests | None:
@@ -204,7 +214,7 @@ def encode(record: Record, *, storage_namespace: str = "", created: str = "", mo
             "labels": labels,
             "annotations": dict(record.annotations),
         },
-        "type": SECRET_TYPE,
+        "type": HELM_RECORD_TYPE,
         "data": {"release": packed},
     }
 
@@ -219,13 +229,16 @@ def decode(secret: Manifest) -> Record:
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"], validate=True), validate=True)
         body = orjson.loads(_unpack(packed, name))
-        return _from_helm(body, metadata)
+        fault = fault_of(body)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, zlib.error) as error:
+        fault = type(error).__name__
+    if fault:
         raise RecordError(
-            f"Secret {metadata.get('namespace')}/{name} is not a readable Helm release record ({type(error).__name__})",
+            f"Secret {metadata.get('namespace')}/{name} is not a readable Helm release record ({fault})",
             secret=name,
             hint="restore it from a backup, or delete it to let the release be installed anew",
-        ) from error
+        )
+    return _from_helm(body, metadata)
 
 
 #: What a rollback takes over of a hook; how its last run went is another matter.
@@ -272,8 +285,9 @@ def _unpack(packed: bytes, name: str) -> bytes:
         return packed
     unpacker = zlib.decompressobj(wbits=31)
     body = unpacker.decompress(packed, MAX_RECORD)
-    if unpacker.unconsumed_tail:
-        raise RecordError(f"the release record {name} unpacks to more than {MAX_RECORD} bytes", secret=name)
+    if unpacker.unconsumed_tail or json_weight(body) > MAX_WEIGHT:
+        limit = f"{MAX_RECORD >> 20} MiB, or {MAX_WEIGHT >> 20} MiB of memory"
+        raise RecordError(f"the release record {name} unpacks to more than {limit}", secret=name)
     return body
 
 
@@ -312,11 +326,11 @@ def _from_helm(body: dict[str, Any], metadata: dict[str, Any]) -> Record:
         name=body["name"],
         namespace=body.get("namespace") or metadata["namespace"],
         version=int(body["version"]),
-        status=info.get("status", "unknown"),
+        status=info.get("status") or "unknown",
         chart=body.get("chart") or {},
         config=body.get("config") or {},
         manifest=body.get("manifest") or "",
-        hooks=body.get("hooks") or [],
+        hooks=[{key: value for key, value in hook.items() if value is not None} for hook in body.get("hooks") or ()],
         notes=info.get("notes") or "",
         description=info.get("description") or "",
         first_deployed=info.get("first_deployed") or "",

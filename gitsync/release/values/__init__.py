@@ -1,1 +1,3 @@
-"""."""
+"""The values of a release: ``references`` watches the ConfigMaps and Secrets that they come from, ``compose`` puts them
+together, ``reuse`` keeps those of the last revision, where that is asked for.
+"""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,12 +50,14 @@ def compose(release: HelmRelease, texts: Sequence[str | None]) -> dict[str, Any]
 
 
 def secrets_in(release: HelmRelease, texts: Sequence[str | None]) -> frozenset[str]:
-    """What of the values comes out of Secrets, scalar by scalar. Blocks. Raises: ValuesError."""
+    """What of the values comes out of Secrets, scalar by scalar. What the HelmRelease itself shows is not among it: its
+    name, or its chart's, is a user's name often enough. Blocks. Raises: ValuesError."""
     found: set[str] = set()
     for reference, text in zip(release.spec.values_from, texts, strict=True):
         if reference.kind == "Secret" and text is not None:
             found.update(leaves(text if reference.target_path else read_values(text)))
-    return frozenset(found)
+    shown = json.dumps([release.key.namespaced_name, release.manifest.get("spec")], ensure_ascii=False) if found else ""
+    return frozenset(secret for secret in found if secret not in shown)
 
 
 def _added(
@@ -79,7 +82,7 @@ def _added(
 
 
 def _place(reference: ValuesReference, key: ObjectKey) -> str:
-    return f"valuesFrom: {key.kind} '{key.namespace}/{key.name}' key '{reference.values_key}'"
+    return f"valuesFrom: {key.kind} '{key.namespaced_name}' key '{reference.values_key}'"
 
 
 def text_in(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
@@ -96,4 +99,7 @@ def text_in(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
         # What is no UTF-8 becomes what Go's JSON makes of it.
         return base64.b64decode(found).decode("utf-8", "replace")
     except (binascii.Error, TypeError, ValueError):
-        raise ValuesError(f"valuesFrom: Secret '{key.namespace}/{key.name}' key '{name}' is no base64") from None
+        raise ValuesError(
+            f"valuesFrom: Secret '{key.namespaced_name}' key '{name}' is no base64",
+            hint="write plain text under stringData, or its base64 under data",
+        ) from None

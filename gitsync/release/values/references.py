@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import KubeConfigMissing
-from gitsync.release.storage.record import SECRET_TYPE
 from gitsync.release.values.compose import Texts, compose, secrets_in, text_in, texts_of
+from gitsync.sources.datawatch import DataWatches
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer, WatchEvent
+    from gitsync.cluster import Cluster, WatchEvent
 
-#: Helm's own records are Secrets too, many and large; nobody takes values from them.
-_FIELDS = {"Secret": f"type!={SECRET_TYPE}", "ConfigMap": ""}
 #: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
 _KUBECONFIG_KEYS = ("value", "value.yaml")
 
@@ -85,11 +82,9 @@ class _Followed:
     """What one release refers to: the watches that it shares, and the values that were last made of it."""
 
     def __init__(self, cluster: Cluster, release: HelmRelease, changed: Callable[[ObjectKey, str], None]) -> None:
-        self._cluster = cluster
         self._release = release
         self._changed = changed
-        self._stack = AsyncExitStack()
-        self._watches: dict[str, Informer] = {}
+        self._watches = DataWatches(cluster, release.metadata.namespace, self._on_event)
         self._seen: Texts | None = None
         self._kubeconfig: str | None = None
         self._made_of: object = None
@@ -98,24 +93,13 @@ class _Followed:
 
     @property
     def kinds(self) -> set[str]:
-        return set(self._watches)
+        return self._watches.kinds
 
     async def begin(self, kinds: set[str]) -> None:
-        try:
-            for kind in sorted(kinds):
-                watch = await self._stack.enter_async_context(
-                    self._cluster.watch(
-                        "", kind, namespace=self._release.metadata.namespace, fields=_FIELDS[kind], keep=_data_only
-                    )
-                )
-                self._watches[kind] = watch
-                self._stack.callback(watch.subscribe(self._on_event))
-        except BaseException:
-            await self.end()
-            raise
+        await self._watches.begin(kinds)
 
     async def end(self) -> None:
-        await self._stack.aclose()
+        await self._watches.end()
 
     async def values(self, release: HelmRelease) -> dict[str, Any]:
         self._release = release
@@ -132,11 +116,14 @@ class _Followed:
         self._kubeconfig = kubeconfig_in(release, self._find)
         if self._kubeconfig is None:
             keys = " or ".join(kubeconfig_keys(release))
-            raise KubeConfigMissing(f"kubeConfig: {release.kubeconfig_secret} with key {keys} does not exist")
+            raise KubeConfigMissing(
+                f"kubeConfig: {release.kubeconfig_secret} with key {keys} does not exist",
+                hint="create that Secret, with a kubeconfig under the key, or correct kubeConfig.secretRef",
+            )
         return self._kubeconfig
 
     def _find(self, key: ObjectKey) -> Manifest | None:
-        return self._watches[key.kind].get(key)
+        return self._watches.find(key)
 
     def _on_event(self, event: WatchEvent) -> None:
         """Of all that happens in the namespace, only another text behind a reference is news."""
@@ -151,13 +138,6 @@ class _Followed:
         if texts != self._seen:
             self._seen = texts
             self._changed(self._release.key, f"{event.key} was changed")
-
-
-def _data_only(manifest: Manifest) -> Manifest:
-    """All that is of use, so that a namespace full of annotations costs nothing."""
-    metadata = manifest["metadata"]
-    kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
-    return {"metadata": kept, "data": manifest.get("data") or {}}
 
 
 def kubeconfig_keys(release: HelmRelease) -> tuple[str, ...]:

@@ -11,28 +11,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitsync.charts import Chart, over_defaults, with_values
+from gitsync.charts import Chart, Charts
 from gitsync.release.desired import DesiredRelease
 from gitsync.release.storage.canonical import digest
-from gitsync.release.storage.store import RecordStore
+from gitsync.release.storage.recordstore import RecordStore
 
 
-async def with_preserved_values(records: RecordStore, desired: DesiredRelease) -> DesiredRelease:
+async def with_preserved_values(charts: Charts, records: RecordStore, desired: DesiredRelease) -> DesiredRelease:
     """``desired`` with the values of the revision that is deployed (else the newest) below its own; as it is when there
     is none. Its digests stay, for they say what is asked for.
 
-    Raises: NotFound, RecordError, ValuesError.
+    Raises: NotFound, RecordError, ValuesError, ChartError; WorkerLost.
     """
     known = records.revisions(desired.ref.storage, desired.ref.name)
     deployed = [item for item in known if item.status == "deployed"] or known
     if not deployed:
         return desired
+    owner = desired.ref.namespace
     record = await records.read(desired.ref.storage, desired.ref.name, deployed[-1].version)
-    defaults = await asyncio.to_thread(over_defaults, record.config, record.chart.get("values") or {})
+    defaults = await charts.over_defaults(record.config, record.chart.get("values") or {}, owner)
     identity = await asyncio.to_thread(digest, [desired.chart.digest, defaults])
 
     async def load() -> Chart:
-        return await asyncio.to_thread(with_values, await desired.chart.load(), defaults, identity)
+        return await charts.with_values(await desired.chart.load(), defaults, identity, owner)
 
     chart = replace(desired.chart, digest=identity, load=load)
     return replace(desired, chart=chart, values=coalesce(desired.values, record.config))

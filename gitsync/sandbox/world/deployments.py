@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.sandbox.metadata import now
-from gitsync.sandbox.store import Key
+from gitsync.sandbox.objects.metadata import now
+from gitsync.sandbox.objects.objectstore import Key
 from gitsync.sandbox.world.replicas import PODS, template_hash
 from gitsync.sandbox.world.world import World
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitsync.sandbox.metadata import FOREGROUND, ORPHAN
-from gitsync.sandbox.store import Event, Key
+from gitsync.sandbox.objects.metadata import FOREGROUND, ORPHAN
+from gitsync.sandbox.objects.objectstore import Event, Key
 from gitsync.sandbox.world.world import World
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitsync.sandbox.metadata import now
-from gitsync.sandbox.store import Key
+from gitsync.sandbox.objects.metadata import now
+from gitsync.sandbox.objects.objectstore import Key
 from gitsync.sandbox.world.replicas import PODS, create_pod, is_active, is_ready
 from gitsync.sandbox.world.world import World
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gitsync.sandbox import crds
 from gitsync.sandbox.api import CRDS
-from gitsync.sandbox.metadata import now
-from gitsync.sandbox.store import Event, Key
+from gitsync.sandbox.kinds import customkinds
+from gitsync.sandbox.objects.metadata import now
+from gitsync.sandbox.objects.objectstore import Event, Key
 from gitsync.sandbox.world.world import World
 
 ROOT_CA = "kube-root-ca.crt"
@@ -37,7 +37,7 @@ def follow(world: World, event: Event) -> None:
             world.look_at(Key("namespaces.", "", event.key.namespace))
         world.look_at(Key(CRDS, "", event.key.collection))
     if event.key.collection == CRDS:
-        served = [] if event.type == "DELETED" else crds.resources(event.new, world.api.catalog)
+        served = [] if event.type == "DELETED" else customkinds.resources(event.new, world.api.catalog)
         world.api.catalog.replace_custom(event.key.name, served)
 
 
@@ -47,9 +47,9 @@ def definition(world: World, key: Key) -> None:
     if manifest is None:
         return
     if "deletionTimestamp" not in manifest["metadata"]:
-        world.change(key, status=crds.established(manifest, now()))
+        world.change(key, status=customkinds.established(manifest, now()))
         return
     for held, _ in world.store.items(key.name):
         world.delete(held)
     if not world.store.items(key.name):
-        world.drop_finalizer(key, crds.CLEANUP)
+        world.drop_finalizer(key, customkinds.CLEANUP)

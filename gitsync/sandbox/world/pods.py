@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from gitsync.sandbox.metadata import now
-from gitsync.sandbox.store import Key
+from gitsync.sandbox.objects.metadata import now
+from gitsync.sandbox.objects.objectstore import Key
 from gitsync.sandbox.world.world import World, controller_of
 
 if TYPE_CHECKING:

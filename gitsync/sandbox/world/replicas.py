@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
-from gitsync.sandbox.metadata import suffix
-from gitsync.sandbox.store import Key
+from gitsync.sandbox.objects.metadata import suffix
+from gitsync.sandbox.objects.objectstore import Key
 from gitsync.sandbox.world.world import World
 
 if TYPE_CHECKING:

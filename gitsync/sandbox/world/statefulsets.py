@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gitsync.sandbox.store import Key
+from gitsync.sandbox.objects.objectstore import Key
 from gitsync.sandbox.world.replicas import PODS, create_pod, is_active, is_ready, template_hash
 from gitsync.sandbox.world.world import World
 

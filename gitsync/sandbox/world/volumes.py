@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from gitsync.sandbox.store import Key
+from gitsync.sandbox.objects.objectstore import Key
 from gitsync.sandbox.world.world import World
 
 VOLUMES: Final = "persistentvolumes."

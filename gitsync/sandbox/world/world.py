@@ -14,8 +14,8 @@ import structlog
 
 from gitsync.sandbox.api import Api
 from gitsync.sandbox.failures import Failure
-from gitsync.sandbox.store import Event, Key
-from gitsync.sandbox.writing import Options, Target
+from gitsync.sandbox.objects.objectstore import Event, Key
+from gitsync.sandbox.objects.writing import Options, Target
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest

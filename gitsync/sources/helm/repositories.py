@@ -5,67 +5,104 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
 from gitsync.charts import Chart, Charts
-from gitsync.charts.cache import Cache
-from gitsync.charts.dependencies import head_of_archive
 from gitsync.errors import ChartError, ChartRepositoryUnavailable
+from gitsync.http import TIMEOUT_LIMIT, HttpClient, redacted
+from gitsync.oci import Registry
+from gitsync.runtime.cache import Cache
 from gitsync.runtime.singleflight import SingleFlight
+from gitsync.sources.git import GitArtifacts
+from gitsync.sources.helm import cache
 from gitsync.sources.helm import index as indexes
-from gitsync.sources.helm.cache import Store
-from gitsync.sources.helm.http import HttpClient, Known
+from gitsync.sources.helm.http import ChartDownloads, Known, Response
 from gitsync.sources.helm.index import Index
-from gitsync.sources.helm.model import IndexEntry, IndexInfo, RepositorySpec
+from gitsync.sources.helm.registry import RegistryCharts
+from gitsync.sources.helm.spec import IndexEntry, IndexInfo, RepositorySpec
+from gitsync.sources.oci import OciArtifacts
+from gitsync.sources.store import Store
+from gitsync.sources.turns import Turns
+from gitsync.spool import Body, Spool
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: Flux's bound for a chart's archive (source-controller), in bytes.
 MAX_CHART = 10 * 1024 * 1024
 #: Downloaded charts whose digest their index does not name, and which are therefore remembered by their place.
 _MOST_PLACES = 4096
+#: Versions of charts, out of all indexes, that are kept because they were asked for last: half a KiB each.
+_MOST_VERSIONS = 50_000
 
 
 class ChartRepositories:
-    """Indexes are refreshed, charts looked up in them and fetched, each downloaded once and verified.
+    """Indexes are refreshed, charts looked up in them and fetched, each downloaded once and verified. Where there is no
+    index, in registries, tags are in its place.
 
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
-    ``charts`` loads what was fetched, and renders it.
+    ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
+    may be, in seconds. ``artifacts`` has the artifacts of registries, whatever they are, ``git`` those of Git
+    repositories. A server that does not answer
+    holds up those alone who ask it on behalf of the same namespace.
     """
 
-    def __init__(self, cache_dir: Path) -> None:
-        self.charts = Charts()
+    def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT) -> None:
+        self._spool = Spool(cache_dir)
+        self.charts = Charts(self._spool)
         self._store = Store(cache_dir)
-        self._http = HttpClient()
+        self._http = HttpClient(timeout_limit, self._spool)
+        self._downloads = ChartDownloads(self._http)
+        self._turns = Turns()
+        registry = Registry(self._http)
+        self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
+        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts)
+        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit)
         self._indexes: dict[str, Index] = {}
+        self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
         self._digests: Cache[str] = Cache(_MOST_PLACES)
         self._refreshing: SingleFlight[IndexInfo] = SingleFlight()
         self._loading: SingleFlight[Chart] = SingleFlight()
+        self._fetching: SingleFlight[Body] = SingleFlight()
 
     async def close(self) -> None:
         """Ends what is under way and frees everything. Charts handed out must not be used afterwards."""
-        await self._refreshing.close()
-        await self._loading.close()
+        await self._turns.close()
+        await self._registries.close()
+        await self.artifacts.close()
+        await self.git.close()
+        flights: tuple[SingleFlight[Any], ...] = (self._refreshing, self._loading, self._fetching)
+        for flight in flights:
+            await flight.close()
         await self._http.close()
         await self.charts.close()
 
     async def refresh(self, spec: RepositorySpec) -> IndexInfo:
-        """Reads the repository's index, asking the server only whether it has changed where we have it already.
+        """Reads the repository's index, asking the server only whether it has changed where we have it already; of a
+        registry, the tags that were asked for.
 
         Concurrent calls for one repository are one. What was read before stays in use when this fails.
         Raises: ChartRepositoryUnavailable, ChartError.
         """
-        _refuse_oci(spec.url)
-        return await self._refreshing.run(spec.id, functools.partial(self._refresh, spec))
+        if spec.is_registry:
+            changed, charts = await self._registries.refresh(spec)
+            return IndexInfo("", spec.shown, changed, charts)
+        return await self._shared(spec, self._refreshing, spec.id, functools.partial(self._refresh, spec))
 
     async def resolve(self, spec: RepositorySpec, chart: str, version: str) -> IndexEntry:
         """The entry that a version or range ("" is ``*``) means, in the index as it was last read.
 
         Raises: ChartNotFound, and what ``refresh`` raises when the index was never read.
         """
-        return (await self._index(spec)).choose(chart, version)
+        if spec.is_registry:
+            return await self._registries.resolve(spec, chart, version)
+        index = await self._index(spec)
+        return index.choose(await self._versions(spec, index, chart), chart, version)
 
     async def fetch(self, spec: RepositorySpec, chart: str, version: str) -> Chart:
         """The chart that a version or range means, in the index as it was last read; downloaded once and verified.
@@ -73,34 +110,39 @@ class ChartRepositories:
         Works without the repository for what was fetched before.
         Raises: ChartNotFound, ChartError (digest differs, too large, cannot be loaded), ChartRepositoryUnavailable.
         """
-        _refuse_oci(spec.url)
-        index = await self._index(spec)
-        entry = index.choose(chart, version)
+        entry = await self.resolve(spec, chart, version)
         place = _place(spec, chart, entry)
         digest = entry.digest or self._digests.get(place)
         loaded = self.charts.loaded_archive(digest) if digest else None
         if loaded is None:
-            load = functools.partial(self._load, spec, index, chart, entry, place)
-            loaded = await self._loading.run(digest or place, load)
+            load = functools.partial(self._load, spec, chart, entry, place)
+            # By its place, not its digest: an index may claim any, and who waits would wait for another's server.
+            loaded = await self._shared(spec, self._loading, place, load)
         _refuse_other_name(loaded.name, chart, entry)
         return loaded
 
-    async def archive(self, spec: RepositorySpec, chart: str, version: str) -> bytes:
+    async def archive(self, spec: RepositorySpec, chart: str, version: str) -> Body:
         """The same as the archive that it is, whether or not it can be installed: what another chart depends on.
 
         Raises: as ``fetch``.
         """
-        _refuse_oci(spec.url)
-        index = await self._index(spec)
-        entry = index.choose(chart, version)
-        data, _ = await self._archive(spec, index, chart, entry, _place(spec, chart, entry))
-        head = await asyncio.to_thread(head_of_archive, data, chart)
+        entry = await self.resolve(spec, chart, version)
+        place = _place(spec, chart, entry)
+        load = functools.partial(self._archive, spec, chart, entry, place)
+        body = await self._shared(spec, self._fetching, place, load)
+        head = await self.charts.workers.describe_archive(body, chart, spec.owner)
         _refuse_other_name(head.name, chart, entry)
-        return data
+        return body
 
     def forget(self, spec: RepositorySpec) -> None:
         """Drops the index of a repository that nobody refers to any more."""
         self._indexes.pop(spec.id, None)
+        self._registries.forget(spec)
+
+    async def _shared(
+        self, spec: RepositorySpec, flight: SingleFlight[T], key: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        return await self._turns.shared(spec.owner, spec.host, spec.shown, flight, key, work, spec.secrets)
 
     async def _index(self, spec: RepositorySpec) -> Index:
         known = await self._known_index(spec)
@@ -112,69 +154,86 @@ class ChartRepositories:
     async def _known_index(self, spec: RepositorySpec) -> Index | None:
         index = self._indexes.get(spec.id)
         if index is None:
-            index = await asyncio.to_thread(self._store.index, spec.id, spec.url)
+            index = await asyncio.to_thread(cache.read_index, self._store, spec.id, spec.url)
             if index is not None:
                 self._indexes[spec.id] = index
         return index
+
+    async def _versions(self, spec: RepositorySpec, index: Index, chart: str) -> tuple[IndexEntry, ...]:
+        key = "\0".join((spec.id, index.revision, chart))
+        entries = self._entries.get(key)
+        if entries is None:
+            entries = await asyncio.to_thread(index.entries, chart)
+            self._entries.put(key, entries, len(entries) + 1)
+        return entries
 
     async def _refresh(self, spec: RepositorySpec) -> IndexInfo:
         known = await self._known_index(spec)
         validators = Known(known.etag, known.modified) if known else None
         url = indexes.index_url(spec.url)
-        answer = await self._http.get(spec, url, limit=indexes.MAX_INDEX, known=validators, compressed=True)
-        if answer.unchanged and known is not None:
+        answer = await self._downloads.get(spec, url, limit=indexes.MAX_INDEX, known=validators, compressed=True)
+        if answer.body is None and known is not None:
             return _info(known, changed=False)
-        index = await asyncio.to_thread(indexes.parse, answer.body, spec.url, answer.etag, answer.modified)
+        index = await self._read(spec, answer)
         self._indexes[spec.id] = index
-        await asyncio.to_thread(self._store.keep_index, spec.id, index)
+        await asyncio.to_thread(cache.keep_index, self._store, spec.id, index)
         changed = known is None or known.revision != index.revision
-        log.debug("chart index read", revision=index.revision, charts=len(index.charts), changed=changed)
+        log.debug("chart index read", revision=index.revision, charts=index.count, changed=changed)
         return _info(index, changed=changed)
 
-    async def _load(self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry, place: str) -> Chart:
-        return await self.charts.from_archive(*await self._archive(spec, index, name, entry, place))
+    async def _read(self, spec: RepositorySpec, answer: Response) -> Index:
+        body = answer.body or Body.of(b"")  # a server that says that we have what we have not
+        count, lines = await self.charts.workers.read_index(body, redacted(spec.url), spec.owner)
+        kept = await self._spool.of(lines)
+        return Index(spec.url, f"sha256:{body.sha256}", kept, count, answer.etag, answer.modified)
 
-    async def _archive(
-        self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry, place: str
-    ) -> tuple[bytes, str]:
-        """The archive, from the disk when it was there before, and its sha256 (hex)."""
+    async def _load(self, spec: RepositorySpec, name: str, entry: IndexEntry, place: str) -> Chart:
+        return await self.charts.from_archive(await self._archive(spec, name, entry, place), spec.owner)
+
+    async def _archive(self, spec: RepositorySpec, name: str, entry: IndexEntry, place: str) -> Body:
+        """The archive, from the disk when it was there before."""
         digest = entry.digest or self._digests.get(place) or ""
-        data = await asyncio.to_thread(self._store.archive, digest) if digest else None
-        if data is None:
-            data = await self._download(spec, index, name, entry)
-            digest = await asyncio.to_thread(_verified, data, name, entry)
-            await asyncio.to_thread(self._store.keep_archive, digest, data)
-            self._digests.put(place, digest)
-        return data, digest
+        body = await asyncio.to_thread(self._store.archive, digest) if digest else None
+        if body is None:
+            body = await self._download(spec, name, entry)
+            _verify(body.sha256, name, entry)
+            await asyncio.to_thread(self._store.keep_archive, body)
+            self._digests.put(place, body.sha256)
+        return body
 
-    async def _download(self, spec: RepositorySpec, index: Index, name: str, entry: IndexEntry) -> bytes:
+    async def _download(self, spec: RepositorySpec, name: str, entry: IndexEntry) -> Body:
+        if spec.is_registry:
+            return await self._registries.download(spec, name, entry)
         failure: Exception = ChartError(
             f"chart {name} {entry.version} has no URL in its repository's index", chart=name, version=entry.version
         )
-        for url in index.archive_urls(entry):
+        for url in (await self._index(spec)).archive_urls(entry):
             try:
                 _refuse_oci(url)
-                answer = await self._http.get(spec, url, limit=MAX_CHART)
+                answer = await self._downloads.get(spec, url, limit=MAX_CHART)
             except (ChartError, ChartRepositoryUnavailable) as error:
                 failure = error
             else:
-                return bytes(answer.body)
+                return answer.body or Body.of(b"")
         if isinstance(failure, ChartError):
             failure.chart, failure.version = name, entry.version
         raise failure
 
 
 def _info(index: Index, *, changed: bool) -> IndexInfo:
-    return IndexInfo(index.revision, index.public_url, changed, len(index.charts))
+    return IndexInfo(index.revision, index.public_url, changed, index.count)
 
 
 def _refuse_oci(url: str) -> None:
+    """Of a chart's URL in an index; with that of a whole repository a HelmRepository is one of type oci."""
     if url.lower().startswith("oci://"):
-        raise ChartError("OCI registries are not supported yet", hint="use an http(s) chart repository")
+        raise ChartError(
+            "charts in a registry that an index names are not supported yet",
+            hint="use a HelmRepository of type oci, or an OCIRepository",
+        )
 
 
-def _verified(data: bytes, name: str, entry: IndexEntry) -> str:
-    digest = hashlib.sha256(data).hexdigest()
+def _verify(digest: str, name: str, entry: IndexEntry) -> None:
     if entry.digest and digest != entry.digest:
         raise ChartError(
             f"chart {name} {entry.version} is not what its index says: sha256 {digest}, not {entry.digest}",
@@ -182,7 +241,6 @@ def _verified(data: bytes, name: str, entry: IndexEntry) -> str:
             version=entry.version,
             hint="the repository is inconsistent or was tampered with; publish the chart and its index again",
         )
-    return digest
 
 
 def _place(spec: RepositorySpec, chart: str, entry: IndexEntry) -> str:

@@ -1,0 +1,18 @@
+"""A tree into desired objects, as Flux's kustomize-controller does it: kustomize, decryption, variables. No
+cluster.
+
+directories   a directory as a sync reads it: what a kustomization.yaml is for is built, the rest read
+builder       a commit's tree and a spec -> desired objects; what is remembered
+spec          what a build is told to do
+follow        which files a build reads: generated, overlay, references, kustomization, files, heads, known
+opening       what is encrypted with SOPS, before kustomize and after it
+objects       kustomize's output -> objects with their places: origins, substitute, envsubst, glob
+blame         kustomize's complaints -> errors with file and line
+limits        bounds
+"""
+
+from gitsync.build.builder import Builder
+from gitsync.build.directories import Directories, KeysOf
+from gitsync.build.spec import BuildSpec
+
+__all__ = ["BuildSpec", "Builder", "Directories", "KeysOf"]

@@ -1,0 +1,189 @@
+"""Builds directories of trees, and remembers what came out of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from gitsync.api.identity import CommitInfo, Origin
+from gitsync.build.blame import blamed
+from gitsync.build.files import Files
+from gitsync.build.follow import Plan, follow, plan_of
+from gitsync.build.heads import Head
+from gitsync.build.known import Known
+from gitsync.build.limits import REMEMBERED_OBJECTS, REMEMBERED_OUTPUT
+from gitsync.build.objects import Built, objects_of
+from gitsync.build.opening import Opened, Opening, is_encrypted_file, told
+from gitsync.build.spec import BuildSpec
+from gitsync.errors import EncryptedError, KustomizeError, ManifestError
+from gitsync.kustomize import Kustomizer
+from gitsync.manifests import (
+    ENCRYPTED,
+    LFS_POINTER,
+    Desired,
+    RulesReader,
+    Selection,
+    assemble,
+    is_lfs_pointer,
+)
+from gitsync.runtime.cache import Cache
+from gitsync.runtime.singleflight import SingleFlight
+from gitsync.runtime.together import finish_all
+from gitsync.sops import Sops
+from gitsync.tree import Tree
+
+_NEVER_HINT: Final = "Flux decrypts the files of secretGenerator and of patches, and whole objects"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What kustomize has written, or what is wrong; the documents of the files that it read, and what was decrypted
+    for it, None when nothing is to be."""
+
+    text: str = ""
+    heads: Mapping[str, tuple[Head, ...]] | None = None
+    errors: tuple[ManifestError, ...] = ()
+    opened: Opened | None = None
+
+    @property
+    def weight(self) -> int:
+        """What it comes to in memory, about."""
+        heads = (self.heads or {}).values()
+        opened = self.opened.weight if self.opened is not None else 0
+        return 1000 + opened + len(self.text) + sum(len(head.text) for items in heads for head in items)
+
+
+class Builder:
+    """Builds for any number of Kustomizations, a few at once. What a build reads is its key: a commit that changes none
+    of it costs no kustomize, and one that changes variables only neither.
+
+    Kinds of our own that name no namespace get ``default_namespace``. ``sops`` decrypts, where a spec asks for it.
+    """
+
+    def __init__(self, kustomizer: Kustomizer, default_namespace: str = "default", sops: Sops | None = None) -> None:
+        self._kustomizer = kustomizer
+        self._sops = sops or Sops()
+        self._default_namespace = default_namespace
+        self._known = Known()
+        self._rules = RulesReader()
+        self._files: WeakKeyDictionary[Tree, Files] = WeakKeyDictionary()
+        self._listing = asyncio.Lock()
+        self._made: Cache[_Made] = Cache(REMEMBERED_OUTPUT)
+        self._built: Cache[Built] = Cache(REMEMBERED_OBJECTS)
+        self._making: SingleFlight[_Made] = SingleFlight()
+
+    async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec) -> Desired:
+        """What a directory of a tree comes to. What the user wrote and cannot be built is among the errors, and then
+        there are no objects.
+
+        Raises: what ``tree.read`` raises; KustomizeUnavailable and SopsUnavailable when a program cannot be run or
+        takes too long.
+        """
+        plan = await follow(spec, await self._files_of(tree), tree.read, self._known)
+        if plan.errors:
+            return _desired(commit, tree, plan, [Built(errors=tuple(plan.errors))])
+        return await self._built_plan(commit, tree, plan, spec)
+
+    async def _built_plan(self, commit: CommitInfo, tree: Tree, plan: Plan, spec: BuildSpec) -> Desired:
+        plans = await asyncio.to_thread(plan.parts)
+        parts = await finish_all(self._build(part, tree, spec) for part in plans)
+        return await asyncio.to_thread(_desired, commit, tree, plan, parts)
+
+    async def build_files(self, commit: CommitInfo, tree: Tree, paths: Collection[str], spec: BuildSpec) -> Desired:
+        """What the objects of some files come to, as ``build``; of ``spec`` only how they are decrypted counts."""
+        files = [entry for entry in await tree.entries() if entry.path in paths]
+        return await self._built_plan(commit, tree, plan_of(files), spec)
+
+    async def _build(self, plan: Plan, tree: Tree, spec: BuildSpec) -> Built:
+        digest = await asyncio.to_thread(plan.digest)
+        if spec.decrypts:
+            digest = f"{digest} {spec.keys.digest if spec.keys is not None else 'sealed'}"
+        made = self._made.get(digest)
+        if made is None:
+            # For each owner by himself: nobody waits in the place of another one, who may be far behind.
+            made = await self._making.run((spec.owner, digest), lambda: self._make(digest, plan, tree, spec))
+        if made.errors:
+            return Built(errors=made.errors)
+        key = f"{digest} {spec.digest}"
+        built = self._built.get(key)
+        if built is None:
+            heads, opened = made.heads or {}, made.opened
+            built = await asyncio.to_thread(objects_of, made.text, plan, heads, spec, self._default_namespace, opened)
+            self._built.put(key, built, len(made.text) + 1000)
+        return built
+
+    async def _files_of(self, tree: Tree) -> Files:
+        async with self._listing:  # a hundred Kustomizations ask about a new commit at once
+            known = self._files.get(tree)
+            if known is None:
+                entries = await tree.entries()
+                rules = await self._rules.read(entries, tree.read)
+                known = self._files[tree] = await asyncio.to_thread(Files, entries, rules)
+            return known
+
+    async def _make(self, digest: str, plan: Plan, tree: Tree, spec: BuildSpec) -> _Made:
+        blobs = await tree.read(list({entry.blob_id for entry in plan.files.values()})) if plan.files else {}
+        contents = {path: blobs[entry.blob_id] for path, entry in plan.files.items()}
+        opening = Opening(self._sops, spec.keys, plan) if spec.keys is not None else None
+        faults = [*_pointers(plan, contents), *_encrypted(plan, contents, plan.opens if spec.decrypts else ())]
+        if faults:
+            return _Made(errors=tuple(faults))
+        files: dict[str, bytes] = {}
+        if opening is not None:
+            files, faults = await opening.files(contents)
+        if not faults:
+            made = await self._kustomized(contents, files, plan, tree, spec.owner)
+            if made.text and spec.decrypts:
+                opened = await opening.objects(made.text, contents, files) if opening else Opened(sealed=True)
+                made = replace(made, opened=opened)
+        else:
+            made = _Made(errors=tuple(faults))
+        self._made.put(digest, made, made.weight)
+        return made
+
+    async def _kustomized(
+        self, contents: Mapping[str, bytes], files: Mapping[str, bytes], plan: Plan, tree: Tree, owner: str
+    ) -> _Made:
+        """``files`` are those of ``contents`` that were decrypted."""
+        try:
+            given: dict[str, str | bytes] = {**contents, **files, **plan.written}
+            text = await self._kustomizer.build(given, plan.directory, owner, secret=bool(files))
+        except KustomizeError as error:
+            errors = await asyncio.to_thread(blamed, error, plan, {**contents, **files})
+            return _Made(errors=tuple(told(error, files) for error in errors) if files else tuple(errors))
+        return _Made(text, await self._heads(plan, tree))
+
+    async def _heads(self, plan: Plan, tree: Tree) -> dict[str, tuple[Head, ...]]:
+        """The documents of the files with objects, by the user's paths."""
+        resources = [entry for path, entry in plan.files.items() if path not in plan.secret]
+        found = await self._known.heads(resources, tree.read)
+        return {path: item for path, item in found.items() if not isinstance(item, ManifestError)}
+
+
+def _desired(commit: CommitInfo, tree: Tree, plan: Plan, parts: Sequence[Built]) -> Desired:
+    errors = [error for part in parts for error in part.errors]
+    contents = [content for part in parts for content in part.contents] if not errors else []
+    desired = assemble(commit, contents, Selection(errors=errors, unread=list(plan.unread)))
+    warnings = (*plan.warnings, *desired.warnings)
+    return replace(desired, files=len(plan.files) + len(plan.kustomizations), warnings=warnings, tree=tree)
+
+
+def _pointers(plan: Plan, contents: Mapping[str, bytes]) -> list[ManifestError]:
+    return [
+        ManifestError(LFS_POINTER, origin=Origin(plan.place(path), 1), hint="commit the file itself")
+        for path, data in contents.items()
+        if is_lfs_pointer(data)
+    ]
+
+
+def _encrypted(plan: Plan, contents: Mapping[str, bytes], opens: Container[str]) -> list[EncryptedError]:
+    """Files that would come into an object as they are, encrypted: those of generators and patches, but for ``opens``,
+    which are decrypted."""
+    return [
+        EncryptedError(ENCRYPTED, origin=Origin(plan.place(path), 1), hint=f"it is read by {named}; {_NEVER_HINT}")
+        for path, named in plan.secret.items()
+        if path not in opens and is_encrypted_file(contents[path])
+    ]

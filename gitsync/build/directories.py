@@ -1,0 +1,113 @@
+"""A directory of a tree as a sync reads it: what a kustomization.yaml is for is built, the rest read file by file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gitsync.api.identity import CommitInfo, Origin
+from gitsync.build.builder import Builder
+from gitsync.build.spec import BuildSpec
+from gitsync.errors import ApiError, EncryptedError, GitsyncError, ManifestError, SopsUnavailable, ValuesMissing
+from gitsync.manifests import Desired, FileContent, ManifestReader, Selection, assemble
+from gitsync.runtime.together import finish_all
+from gitsync.sops import Keys
+from gitsync.tree import Tree
+
+#: The keys for what is encrypted, given what can be read without; None for none at all. Raises: ValuesMissing, and
+#: what reading the cluster raises.
+KeysOf = Callable[[Desired], Awaitable[Keys | None]]
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Reads as Flux does a directory without a kustomization.yaml, with one difference: what is wrong with a file, or
+    with a directory that is built, keeps the others from nothing."""
+
+    reader: ManifestReader
+    builder: Builder
+
+    async def read(self, commit: CommitInfo, tree: Tree, path: str = "", keys_of: KeysOf | None = None) -> Desired:
+        """What a directory of a tree wants. Raises: what ``tree.read`` raises; KustomizeUnavailable;
+        ClusterUnavailable."""
+        desired = await self.reader.read(commit, await tree.entries(), tree.read, root=path)
+        desired = replace(desired, tree=tree)
+        builds = (self.builder.build(commit, tree, BuildSpec(directory)) for directory in desired.kustomized)
+        built = await finish_all(builds)
+        merged = await asyncio.to_thread(_merged, desired, built) if built else desired
+        if keys_of is None or not any(map(_is_encrypted, merged.errors)):
+            return merged
+        try:
+            keys = await keys_of(merged)
+        except (ValuesMissing, ApiError) as error:
+            return replace(merged, errors=tuple(_because(item, error) for item in merged.errors))
+        return merged if keys is None else await self._opened(desired, built, keys)
+
+    async def _opened(self, desired: Desired, built: Sequence[Desired], keys: Keys) -> Desired:
+        """The same with what is encrypted decrypted: in files, and in each directory that is built."""
+        spec = BuildSpec(decrypts=True, keys=keys)
+        known = zip(desired.kustomized, built, strict=True)
+        built = await finish_all(self._again(desired, directory, part, spec) for directory, part in known)
+        closed = sorted({error.origin.path for error in desired.errors if _is_encrypted(error)})
+        files = await self._files(desired, closed, spec)
+        opened = set(closed) - {error.origin.path for part in files for error in part.errors}
+        rest = replace(
+            desired,
+            errors=tuple(error for error in desired.errors if not _is_encrypted(error)),
+            objects={key: item for key, item in desired.objects.items() if item.origin.path not in opened},
+        )
+        return await asyncio.to_thread(_merged, rest, [*built, *files])
+
+    async def _again(self, desired: Desired, directory: str, before: Desired, spec: BuildSpec) -> Desired:
+        if desired.tree is None or not any(map(_is_encrypted, before.errors)):
+            return before
+        try:
+            return await self.builder.build(desired.commit, desired.tree, replace(spec, path=directory))
+        except SopsUnavailable as error:
+            return _failed(desired, directory, error)
+
+    async def _files(self, desired: Desired, paths: Sequence[str], spec: BuildSpec) -> list[Desired]:
+        """The objects of files: together, or else each file by itself, so that none keeps others from anything."""
+        if desired.tree is None or not paths:
+            return []
+        try:
+            built = await self.builder.build_files(desired.commit, desired.tree, frozenset(paths), spec)
+        except SopsUnavailable as error:
+            return [_failed(desired, path, error) for path in paths]
+        if not built.errors or len(paths) == 1:
+            return [built]
+        singly = await finish_all(self._files(desired, [path], spec) for path in paths)
+        return [part for parts in singly for part in parts]
+
+
+def _is_encrypted(error: ManifestError) -> bool:
+    return isinstance(error, EncryptedError)
+
+
+def _because(error: ManifestError, why: GitsyncError) -> ManifestError:
+    """What is encrypted, with why it cannot be decrypted."""
+    if not _is_encrypted(error):
+        return error
+    return EncryptedError(f"encrypted with SOPS; {why.message}", origin=error.origin, key=error.key, hint=why.hint)
+
+
+def _failed(desired: Desired, path: str, error: SopsUnavailable) -> Desired:
+    """Nothing keeps the other files of the directory from being applied."""
+    problem = ManifestError(error.message, origin=Origin(path), hint=error.hint)
+    return Desired(desired.commit, {}, (problem,))
+
+
+def _merged(desired: Desired, built: Sequence[Desired]) -> Desired:
+    """All of it; ``built`` begins with the directories that are. An object that is in several is held to what holds for
+    one that is in several files."""
+    parts = [desired, *built]
+    contents = [FileContent(tuple(part.objects.values()), part.errors, part.warnings, part.unread) for part in parts]
+    known = [directory for directory, part in zip(desired.kustomized, built, strict=False) if not part.errors]
+    held = {path for path in desired.held if not _is_below(path, known)}
+    merged = assemble(desired.commit, contents, Selection(held=held))
+    return replace(merged, files=sum(part.files for part in parts), tree=desired.tree)
+
+
+def _is_below(path: str, directories: Sequence[str]) -> bool:
+    return any(not directory or path.startswith(f"{directory}/") for directory in directories)

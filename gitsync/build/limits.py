@@ -1,0 +1,25 @@
+"""Bounds of one build. What kustomize may take on top of them is in ``gitsync.kustomize``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gitsync.kustomize import MAX_TEXT
+
+#: Files that one run of kustomize may read, and their bytes together.
+MAX_FILES: Final = 5_000
+MAX_BYTES: Final = MAX_TEXT
+#: What a part of a directory of plain manifests has, about. kustomize needs the square of the number of objects (0.2 s
+#: for 100, 7 s for 1,500), and a commit that changes one file is to cost one part. All parts together may be as much as
+#: manifests that are read without kustomize.
+PART_FILES: Final = 64
+PART_BYTES: Final = 2 << 20
+#: Kustomizations that one build may come to: the directory's own, its bases and components.
+MAX_KUSTOMIZATIONS: Final = 500
+#: Errors that are reported of one build.
+MAX_ERRORS: Final = 100
+#: What is remembered of builds, in bytes: of kustomize's output with the files it came from, and of the output that
+#: objects were made of, which take some ten times that. Then of kustomizations, and of the documents of other files.
+REMEMBERED_OUTPUT: Final = 48 << 20
+REMEMBERED_OBJECTS: Final = 16 << 20
+REMEMBERED_BYTES: Final = 16 << 20

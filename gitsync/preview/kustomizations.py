@@ -1,0 +1,162 @@
+"""What a commit wants once its Kustomizations are built: those that take their files from the same repository."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import GIT_REPOSITORY
+from gitsync.build import Builder
+from gitsync.errors import ManifestError
+from gitsync.manifests import Desired, DesiredObject, ManifestWarning
+from gitsync.sources.artifacts import WELL_KNOWN
+from gitsync.sync.kustomization.building import build_spec
+from gitsync.sync.kustomization.coming import MAX_NESTING
+from gitsync.text import counted
+
+_NOT_CHECKED = "what is in it is not checked"
+
+
+@dataclass(frozen=True)
+class WholeCommit:
+    """Builds all that a commit's Kustomizations lead to; ``path`` is the directory that the commit was read from.
+    ``brought_by`` says by which Kustomization an object comes, of those that do not come by the directory itself;
+    ``unbuilt`` are those of which it is not known what they hold, and why.
+
+    Nobody says what the URL of the repository is: a GitRepository counts as this one by the name that ``flux
+    bootstrap`` gives it, where the commit declares no other of its name, and where the Kustomization's directory is
+    here.
+    """
+
+    builder: Builder
+    path: str = ""
+    brought_by: dict[ObjectKey, ObjectKey] = field(default_factory=dict)
+    unbuilt: dict[ObjectKey, str] = field(default_factory=dict)
+    _done: set[ObjectKey] = field(default_factory=set)
+
+    async def read(self, desired: Desired) -> Desired:
+        """The same with the objects of all of them. Of an object that several have the first counts. One that takes
+        variables from what another brings is built after that, wherever it stands."""
+        while new := [item for item in desired.objects.values() if self._is_new(item)]:
+            ready = [item for item in new if not _lacks_variables(item, desired)] or new[:1]
+            self._done.update(item.key for item in ready)
+            found = await asyncio.gather(*(self._built(item, desired) for item in ready))
+            for item, built in zip(ready, found, strict=True):
+                desired = self._with(desired, item, built)
+        return desired
+
+    def _is_new(self, item: DesiredObject) -> bool:
+        if item.key in self._done or not _is_kustomization(item):
+            return False
+        above, depth = self.brought_by.get(item.key), 0
+        while above is not None and depth < MAX_NESTING:
+            above, depth = self.brought_by.get(above), depth + 1
+        return depth < MAX_NESTING
+
+    def why_no_releases(self, desired: Desired) -> str:
+        """Why there is no HelmRelease although there are Kustomizations, in words; "" when there is one, or none of
+        either."""
+        return why_no_releases(desired, sum(map(_is_kustomization, desired.objects.values())), self.unbuilt)
+
+    async def _built(self, item: DesiredObject, desired: Desired) -> Desired | None:
+        """What one comes to; None for what was read already. What keeps it from being built is a warning, and what is
+        wrong where not all variables are known may be right with them."""
+        assert isinstance(item.model, Kustomization)
+        kustomization = item.model
+        nothing = Desired(desired.commit, {})
+        is_own = await _is_own(kustomization, desired)
+        if kustomization.path == self.path and is_own:
+            return None
+        why = "" if is_own else f"{kustomization.source} is not this repository: {_NOT_CHECKED}"
+        if why or desired.tree is None:
+            self.unbuilt[item.key] = why
+            return replace(nothing, warnings=(_warning(item, why),))
+        variables, unknown = _variables(kustomization, desired)
+        spec = replace(build_spec(kustomization, variables), strict_substitution=not unknown)
+        built = await self.builder.build(desired.commit, desired.tree, spec)
+        if sealed := sum(bool(found.sops) for found in built.objects.values()):
+            why = f"{counted(sealed, 'object')} in it encrypted with SOPS: only kinds and names are checked"
+            built = replace(built, warnings=(*built.warnings, _warning(item, why)))
+        if built.errors:
+            self.unbuilt[item.key] = built.errors[0].message
+        if not unknown:
+            return replace(built, errors=tuple(named(item, error) for error in built.errors))
+        lacking = _warning(item, f"{unknown[0]} is not in the repository: its variables are not known")
+        doubtful = (ManifestWarning(error.origin, error.key, error.message, error.hint) for error in built.errors)
+        return replace(built, errors=(), warnings=(*built.warnings, lacking, *doubtful))
+
+    def _with(self, desired: Desired, item: DesiredObject, built: Desired | None) -> Desired:
+        if built is None:
+            return desired
+        self.brought_by.update((key, item.key) for key in built.objects if key not in desired.objects)
+        return replace(
+            desired,
+            objects={**built.objects, **desired.objects},
+            errors=(*desired.errors, *built.errors),
+            warnings=(*desired.warnings, *built.warnings),
+            files=desired.files + built.files,
+            unread=(*desired.unread, *built.unread),
+        )
+
+
+def why_no_releases(desired: Desired, kustomizations: int, unknown: Mapping[ObjectKey, str]) -> str:
+    """Why there is no HelmRelease in ``desired`` although there are so many Kustomizations, in words; "" when there is
+    one, or no Kustomization. ``unknown`` are those of which it is not known what they hold, and why. Pure."""
+    if desired.helm_releases or not kustomizations:
+        return ""
+    if not unknown:
+        verb = "brings" if kustomizations == 1 else "bring"
+        return f"no HelmRelease: {counted(kustomizations, 'Kustomization')} {verb} none"
+    key, why = next(iter(unknown.items()))
+    more = f"; and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+    number = f"{len(unknown)} of {counted(kustomizations, 'Kustomization')}"
+    return f"no HelmRelease: what is in {number} is not known ({key.namespaced_name}: {why}{more})"
+
+
+def _variables(kustomization: Kustomization, desired: Desired) -> tuple[dict[str, str] | None, list[ObjectKey]]:
+    """The variables, as far as the commit has them, and the objects that it does not have."""
+    post_build = kustomization.spec.post_build
+    if post_build is None:
+        return None, []
+    found: dict[str, str] = {}
+    unknown = []
+    for key in kustomization.value_sources():
+        item = desired.objects.get(key)
+        if item is None or key.kind != "ConfigMap":
+            unknown.append(key)
+        else:
+            found |= {name: str(value) for name, value in (item.manifest.get("data") or {}).items()}
+    return found | post_build.substitute, unknown
+
+
+def _lacks_variables(item: DesiredObject, desired: Desired) -> bool:
+    return isinstance(item.model, Kustomization) and bool(_variables(item.model, desired)[1])
+
+
+def _is_kustomization(item: DesiredObject) -> bool:
+    return isinstance(item.model, Kustomization)
+
+
+def _warning(item: DesiredObject, message: str) -> ManifestWarning:
+    return ManifestWarning(item.origin, item.key, message)
+
+
+def named(item: DesiredObject, error: ManifestError) -> ManifestError:
+    """An error of a build says by which Kustomization, as far as it does not say which object; for a directory that is
+    not there it is the field that is wrong."""
+    if error.key is not None:
+        return error
+    origin = error.origin if error.origin.line else item.field_origin(("spec", "path"))
+    return ManifestError(error.message, origin=origin, key=item.key, hint=error.hint)
+
+
+async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:
+    source = kustomization.source
+    if source.kind != GIT_REPOSITORY or desired.tree is None:
+        return False
+    if source.name == WELL_KNOWN or source not in desired.objects:
+        return True
+    return bool(kustomization.path) and await desired.tree.directory_digest(kustomization.path) is not None

@@ -1,0 +1,80 @@
+"""In which order a commit's Kustomizations and HelmReleases have their turn, and what never has one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey, Origin
+from gitsync.api.kustomization import Kustomization
+from gitsync.graph import Edge, Graph
+from gitsync.manifests import Desired
+
+
+@dataclass(frozen=True)
+class CommitOrder:
+    """The Kustomizations and HelmReleases of a commit; ``brought_by`` says which Kustomization an object comes by."""
+
+    desired: Desired
+    brought_by: Mapping[ObjectKey, ObjectKey]
+
+    @cached_property
+    def kustomizations(self) -> Mapping[ObjectKey, Kustomization]:
+        """The Kustomizations, typed."""
+        models = {key: item.model for key, item in self.desired.objects.items()}
+        return {key: model for key, model in models.items() if isinstance(model, Kustomization)}
+
+    @property
+    def nodes(self) -> Mapping[ObjectKey, Kustomization | HelmRelease]:
+        """Both."""
+        return {**self.kustomizations, **self.desired.helm_releases}
+
+    @cached_property
+    def dependencies(self) -> Graph[ObjectKey]:
+        """What they say themselves: each edge is an entry of ``dependsOn``, with its file and line."""
+        return Graph(self.nodes, [edge for key in self.nodes for edge in self._own(key)])
+
+    @cached_property
+    def graph(self) -> Graph[ObjectKey]:
+        """All that waits for each other: what a Kustomization brings waits for what that depends on, and one that waits
+        for what it brings is ready after that."""
+        edges = [edge for key in self.nodes for edge in self._own(key)]
+        for key in self.nodes:
+            for above in self.lineage(key):
+                edges += [Edge(key, edge.dependency, edge.origin) for edge in self._own(above)]
+        for key, kustomization in self.kustomizations.items():
+            edges += [Edge(key, other, origin) for other, origin in self._waits_for(key, kustomization)]
+        return Graph(self.nodes, edges)
+
+    def lineage(self, key: ObjectKey) -> Iterator[ObjectKey]:
+        """The Kustomization that brings an object, the one that brings this, and so on."""
+        above = self.brought_by.get(key)
+        while above is not None:
+            yield above
+            above = self.brought_by.get(above)
+
+    def source(self, key: ObjectKey) -> ObjectKey:
+        """Where a Kustomization has its files from, or a release its chart."""
+        return self.nodes[key].source
+
+    def missing(self) -> list[Edge[ObjectKey]]:
+        """The dependencies that are nowhere in the repository; one that has errors is there."""
+        faulty = {error.key for error in self.desired.errors}
+        return [edge for edge in self.dependencies.missing() if edge.dependency not in faulty]
+
+    def _own(self, key: ObjectKey) -> Iterator[Edge[ObjectKey]]:
+        item = self.desired.objects[key]
+        for dependency, path in self.nodes[key].dependencies():
+            yield Edge(key, dependency, item.field_origin(path))
+
+    def _waits_for(self, key: ObjectKey, kustomization: Kustomization) -> Iterator[tuple[ObjectKey, Origin]]:
+        item, spec = self.desired.objects[key], kustomization.spec
+        if spec.wait:
+            origin = item.field_origin(("spec", "wait"))
+            yield from ((other, origin) for other in self.nodes if self.brought_by.get(other) == key)
+            return
+        for number, check in enumerate(spec.health_checks):
+            if check.key in self.nodes:
+                yield check.key, item.field_origin(("spec", "healthChecks", number))

@@ -1,0 +1,211 @@
+"""The syncs of a cluster once a commit is carried out there, each with its plan: that of the settings, Kustomizations,
+and those that are removed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.kinds import is_kustomization
+from gitsync.api.kustomization import Kustomization
+from gitsync.errors import ApiError, GitsyncError, ManifestError, ServiceAccountMissing
+from gitsync.manifests import Desired
+from gitsync.preview.dryrun import ObjectPreview
+from gitsync.preview.kustomizations import named, why_no_releases
+from gitsync.preview.releases import Problem
+from gitsync.preview.unfold import Unfolded, Unfolding
+from gitsync.preview.unserved import refused_fields
+from gitsync.release.wanted import ComingSync, SyncClaims, WantedObjects
+from gitsync.sync.apply import Syncer
+from gitsync.sync.inventory import Entry
+from gitsync.sync.kustomization.coming import claimant_of
+from gitsync.sync.kustomization.finalize import nothing, why_left
+from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.plan import SyncPlan
+from gitsync.sync.prune import Pruner
+
+
+@dataclass
+class Part:
+    """One sync that is looked at: that of the settings (``name`` ""), a Kustomization, or one that is removed, which
+    then wants nothing. ``secrets`` are kept out of what is shown, and of one that ``decrypts`` all of what is deleted:
+    nobody remembers what of it was encrypted in Git."""
+
+    name: str
+    syncer: Syncer
+    desired: Desired
+    secrets: frozenset[str] = frozenset()
+    decrypts: bool = False
+    plan: SyncPlan = field(init=False)
+
+    async def make_plan(self) -> None:
+        """What it would do now. Writes nothing."""
+        self.plan = await self.syncer.plan(self.desired, full=True)
+
+    def shown(self, items: Iterable[ObjectPreview]) -> list[ObjectPreview]:
+        """As this sync's, fit to be shown."""
+        return [replace(self._masked(item), kustomization=self.name) for item in items]
+
+    def _masked(self, item: ObjectPreview) -> ObjectPreview:
+        return replace(item, diff=()) if self.decrypts and item.verb == "delete" else item.without(self.secrets)
+
+
+@dataclass
+class Syncs:
+    """Plans them by the agent's own code. ``root`` is the sync of the settings; ``unfolding`` says which Kustomizations
+    there will be, ``syncers`` makes the sync of each, ``own_syncers`` of one whose account comes with the commit.
+    """
+
+    wanted: WantedObjects
+    root: Syncer
+    syncers: Syncers
+    own_syncers: Syncers
+    unfolding: Unfolding
+    root_decrypts: bool = False
+
+    def __post_init__(self) -> None:
+        #: What keeps Kustomizations from being applied.
+        self.problems: list[Problem] = []
+        #: Why Kustomizations leave their objects that are removed.
+        self.left: dict[ObjectKey, str] = {}
+        self._looked_at: Sequence[Unfolded] = ()
+        self._coming: list[ComingSync] = []
+        #: Those that are removed: from then on they want nothing.
+        self._gone: list[ComingSync] = []
+
+    async def plan(self, desired: Desired) -> list[Part]:
+        """The syncs, each with its plan: at first each for itself, then those again that want what others have, who may
+        be about to let go of it."""
+        prunes = self.root.spec.prune and not desired.bad_paths
+        unfolded = await self.unfolding.run(desired, [self.root.owner.full_name] if prunes else [])
+        self._looked_at = unfolded
+        self._coming = await self.unfolding.coming()
+        self.wanted.coming_syncs = self.coming
+        parts = [Part("", self.root, desired, _encrypted(desired), self.root_decrypts)]
+        for item in unfolded:
+            self.problems += problems_of(item)
+            if item.desired is None:
+                continue
+            try:
+                syncer = await self._syncer(item, item.desired)
+            except GitsyncError as error:
+                self.problems += problems_of(replace(item, problems=(error,)))
+                continue
+            secrets = self.unfolding.secrets(item.key) | _encrypted(item.desired)
+            decrypts = item.kustomization.spec.decryption is not None
+            parts.append(Part(item.key.namespaced_name, syncer, item.desired, secrets, decrypts))
+        await asyncio.gather(*(part.make_plan() for part in parts))
+        for part in parts:
+            part.syncer.claim(part.plan)
+        parts += await self._removed(parts, desired.commit)
+        for part in parts:
+            if any(step.verdict == "foreign" for step in part.plan.steps):
+                await part.make_plan()
+                part.syncer.claim(part.plan)
+        return parts
+
+    async def _syncer(self, item: Unfolded, wanted: Desired) -> Syncer:
+        """The sync of a Kustomization, as its account; as ourselves when that comes with the commit.
+
+        Raises: ServiceAccountMissing.
+        """
+        kustomization = item.kustomization
+        try:
+            return await self.syncers.of(kustomization, item.url, wanted)
+        except ServiceAccountMissing:
+            account = self.syncers.rules.service_account(kustomization)
+            if ObjectKey("", "ServiceAccount", kustomization.key.namespace, account) not in self.unfolding.objects:
+                raise
+            spec = kustomization.spec.model_copy(update={"service_account_name": None})
+            return await self.own_syncers.of(kustomization.model_copy(update={"spec": spec}), item.url, wanted)
+
+    async def coming(self) -> list[ComingSync]:
+        """What syncs will want that are on their way, and those that are to be no more."""
+        return [*self._coming, *self._gone]
+
+    async def _removed(self, parts: Sequence[Part], commit: CommitInfo) -> list[Part]:
+        """Those that are pruned, and those that are pruned with them."""
+        found: list[Part] = []
+        waiting = list(parts)
+        while waiting:
+            part = waiting.pop(0)
+            for entry in part.plan.prune:
+                live = self.unfolding.live.get(entry.key) if is_kustomization(entry.key) else None
+                if live is not None and await self._is_deleted(part, entry.dropped_by(commit.id)):
+                    removed = await self._without(Kustomization.parse(live), commit)
+                    found += removed
+                    waiting += removed
+        return found
+
+    async def _is_deleted(self, part: Part, entry: Entry) -> bool:
+        try:
+            return (await self.pruner(part, part.syncer.wanted).foresee(entry, ())).verb == "deleted"
+        except ApiError:
+            return False
+
+    async def _without(self, kustomization: Kustomization, commit: CommitInfo) -> list[Part]:
+        """What the removal of a Kustomization does to what it has applied; nothing, where that stays."""
+        self._gone.append(ComingSync(claimant_of(kustomization.key), commit.id, frozenset(), ()))
+        if self.unfolding.is_root(kustomization):
+            self.left[kustomization.key] = "they are those of the repository's own sync"
+            return []
+        if why := why_left(kustomization):
+            self.left[kustomization.key] = why
+            return []
+        wanted = nothing(commit)
+        try:
+            syncer = await self.syncers.of(kustomization, "", wanted)
+        except ServiceAccountMissing:
+            self.left[kustomization.key] = "its account is gone"
+            return []
+        syncer.spec = replace(syncer.spec, prune=True, waits=False)
+        decrypts = kustomization.spec.decryption is not None
+        part = Part(kustomization.key.namespaced_name, syncer, wanted, decrypts=decrypts)
+        await part.make_plan()
+        syncer.claim(part.plan)
+        return [part]
+
+    def pruner(self, part: Part, wanted: SyncClaims) -> Pruner:
+        """What decides about the entries of a sync; ``wanted`` says who else wants an object."""
+        return Pruner(part.syncer.cluster, part.syncer.owner, self.wanted.index, wanted)
+
+    def why_no_releases(self, whole: Desired) -> str:
+        """Why there is no HelmRelease in all that the commit wants, although there are Kustomizations."""
+        unknown = {item.key: item.why_unknown for item in self._looked_at if not item.applies}
+        return why_no_releases(whole, len(self._looked_at), unknown)
+
+
+def _encrypted(desired: Desired) -> frozenset[str]:
+    """What was encrypted in Git."""
+    return frozenset[str]().union(*(item.secrets for item in desired.objects.values()))
+
+
+def whole_of(desired: Desired, parts: Sequence[Part]) -> Desired:
+    """All that the commit wants, of whatever sync; of an object that several want the first counts."""
+    return replace(
+        desired, objects={key: item for part in reversed(parts) for key, item in part.desired.objects.items()}
+    )
+
+
+def problems_of(found: Unfolded) -> list[Problem]:
+    """What keeps a Kustomization from being applied, each with its place."""
+    item, key = found.item, found.key
+    if item is None:
+        return [Problem(str(key), error.message, error.hint) for error in found.problems]
+    problems = []
+    for error in found.problems:
+        fields = [Problem(str(it.origin), it.message, it.hint) for it in refused_fields(item, found.kustomization)]
+        if any(field.message == error.message for field in fields):
+            problems += fields
+        elif isinstance(error, ManifestError):
+            problems.append(problem_of(named(item, error)))
+        else:
+            problems.append(Problem(str(item.origin), f"{key}: {error.message}", error.hint))
+    return problems
+
+
+def problem_of(error: ManifestError) -> Problem:
+    """What is wrong with a file, with its place."""
+    return Problem(str(error.origin), error.message, error.hint)

@@ -1,0 +1,157 @@
+"""Who wants which objects: syncs the objects of their commits, releases those of their revisions. State only; no I/O.
+
+An object belongs to one sync or one release. What it says of its owner is written on it (``apply/ownership``); here is
+what those say who want it. Both are asked before an object is deleted, and before one is taken from somebody.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from gitsync.api.identity import ObjectKey
+from gitsync.apply.claimant import Claimant
+
+#: Why a release wants an object: for the revision that is deployed, the one that is on its way, or the hooks that run
+#: then. Why a sync does: for its commit, or for that as soon as somebody, who has the object, lets go of it. What is
+#: kept is nobody's wish: it is there until it is known who wants it, and must not go with its Namespace meanwhile.
+Why = Literal["deployed", "underway", "hooks", "commit", "let go", "kept"]
+#: What is no claim against others who are to have the object for good.
+_NOT_FOR_GOOD = ("hooks", "let go")
+
+
+class ObjectClaims:
+    """The claims of all syncs and releases. ``cluster`` names the cluster that the objects are in: "" for the one that
+    the agent serves, else the Secret with its kubeconfig."""
+
+    def __init__(self) -> None:
+        #: Called with each object that somebody no longer wants, and the cluster that it is in.
+        self.on_release: list[Callable[[ObjectKey, str], None]] = []
+        self._claims: dict[tuple[Claimant, Why], tuple[str, frozenset[ObjectKey]]] = {}
+        self._claimants: defaultdict[tuple[str, ObjectKey], set[tuple[Claimant, Why]]] = defaultdict(set)
+        #: By sync whose commit cannot be read in whole: the commit, and why nobody can tell all that it wants.
+        self.unread: dict[Claimant, tuple[str, str]] = {}
+        #: By sync, the commit that it is at.
+        self.commits: dict[Claimant, str] = {}
+        #: Whether the syncs that there are have said what they want, since the start.
+        self.has_read = True
+        #: By sync, the releases that it is about to remove.
+        self._leaving: dict[Claimant, frozenset[Claimant]] = {}
+
+    def set(self, claimant: Claimant, why: Why, keys: Iterable[ObjectKey], *, cluster: str = "") -> None:
+        """``claimant`` wants exactly these, as far as ``why`` goes."""
+        claim, wanted = (claimant, why), frozenset(keys)
+        old_cluster, old = self._claims.get(claim, (cluster, frozenset()))
+        moved = old_cluster != cluster
+        dropped = old if moved else old - wanted
+        for key in dropped:
+            self._remove((old_cluster, key), claim)
+        for key in wanted if moved else wanted - old:
+            self._claimants[cluster, key].add(claim)
+        if wanted:
+            self._claims[claim] = (cluster, wanted)
+        else:
+            self._claims.pop(claim, None)
+        self._tell(dropped, old_cluster)
+
+    def drop(self, claimant: Claimant, why: Why, key: ObjectKey) -> None:
+        """``claimant`` does not want this one any more, as far as ``why`` goes."""
+        cluster, keys = self._claims.get((claimant, why), ("", frozenset()))
+        self.set(claimant, why, keys - {key}, cluster=cluster)
+
+    def forget(self, claimant: Claimant) -> None:
+        """``claimant`` wants nothing any more."""
+        for claim in [claim for claim in self._claims if claim[0] == claimant]:
+            self.set(claimant, claim[1], ())
+
+    def set_commit(self, sync: Claimant, commit: str, why: str) -> None:
+        """``sync`` is at a commit from now on; ``why`` says what of it cannot be read, "" when all of it can."""
+        self.commits[sync] = commit
+        if why:
+            self.unread[sync] = (commit, why)
+        else:
+            self.unread.pop(sync, None)
+
+    def set_leaving(self, sync: Claimant, releases: Iterable[Claimant]) -> None:
+        """``sync`` is about to remove exactly these releases: what they have is free for others already."""
+        before, leaving = self._leaving.get(sync, frozenset()), frozenset(releases)
+        self._leaving[sync] = leaving
+        for (claimant, _), (cluster, keys) in list(self._claims.items()):
+            if claimant in leaving - before:
+                self._tell(keys, cluster)
+
+    @property
+    def leaving(self) -> frozenset[Claimant]:
+        """The releases that some sync is about to remove."""
+        return frozenset[Claimant]().union(*self._leaving.values())
+
+    def claimants(
+        self, key: ObjectKey, *, cluster: str = "", but: Claimant | None = None, for_good: bool = False
+    ) -> list[Claimant]:
+        """Who wants an object, without ``but`` and releases that are about to be removed; syncs first, then by name.
+        ``for_good``: also without those that only run it as a hook, or wait until it is let go of."""
+        claims = self._claimants.get((cluster, key), ())
+        wanting = {claimant for claimant, why in claims if why != "kept" and not (for_good and why in _NOT_FOR_GOOD)}
+        found = wanting - {but} - self.leaving
+        return sorted(found, key=lambda item: (item.kind != "sync", item))
+
+    def holders(self, key: ObjectKey, *, cluster: str = "") -> frozenset[Claimant]:
+        """The releases that are deployed with an object, whatever is to become of them."""
+        claims = self._claimants.get((cluster, key), ())
+        return frozenset(claimant for claimant, why in claims if why == "deployed")
+
+    def let_go(self, key: ObjectKey) -> list[Claimant]:
+        """The syncs that wait until an object is let go of."""
+        return [claimant for claimant, why in self._claimants.get(("", key), ()) if why == "let go"]
+
+    def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Claimant | None:
+        """Who wants an object that would go with a Namespace or a definition; ``holds`` says which would. Of ``but``
+        only what it wants as a sync, whose commit may have an object and not the Namespace that it is in."""
+        out = self.leaving
+        return next(
+            (
+                claimant._replace(inside=min(inside))
+                for (claimant, why), (where, keys) in sorted(self._claims.items())
+                if where == cluster and why not in ("hooks", "kept") and claimant not in out
+                if claimant != but or why == "commit"
+                if (inside := [key for key in keys if holds(key)])
+            ),
+            None,
+        )
+
+    def kept_inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Claimant | None:
+        """Who else keeps an object that would go, for whom that is to have it: nobody can tell yet."""
+        kept = [claim for claim in self._claims if claim[1] == "kept" and claim[0] != but]
+        for claim in sorted(kept):
+            where, keys = self._claims[claim]
+            if where == cluster and (inside := [key for key in keys if holds(key)]):
+                return claim[0]._replace(inside=min(inside), doubt="nobody can tell yet who is to have it")
+        return None
+
+    def keys(self, claimant: Claimant, why: Why) -> frozenset[ObjectKey]:
+        """What ``claimant`` wants for a reason."""
+        return self._claims.get((claimant, why), ("", frozenset[ObjectKey]()))[1]
+
+    def held_by(self, claimant: Claimant) -> dict[str, frozenset[ObjectKey]]:
+        """The objects that ``claimant`` wants, by cluster."""
+        found: dict[str, frozenset[ObjectKey]] = {}
+        for (owner, why), (cluster, keys) in self._claims.items():
+            if owner == claimant and why != "kept":
+                found[cluster] = found.get(cluster, frozenset()) | keys
+        return found
+
+    def knows(self, claimant: Claimant) -> bool:
+        """Whether ``claimant`` wants anything: that it is one of this agent's."""
+        return any(known == claimant for known, _ in self._claims)
+
+    def _tell(self, keys: Iterable[ObjectKey], cluster: str) -> None:
+        for listener in list(self.on_release):
+            for key in keys:
+                listener(key, cluster)
+
+    def _remove(self, place: tuple[str, ObjectKey], claim: tuple[Claimant, Why]) -> None:
+        claims = self._claimants[place]
+        claims.discard(claim)
+        if not claims:
+            del self._claimants[place]

@@ -1,0 +1,135 @@
+"""Leftovers: objects that a HelmRelease no longer holds, and that are in the cluster as its own all the same.
+
+A release leaves what it no longer holds where it is when somebody else may want it, when it becomes a hook of its own,
+or when a revision that failed had only taken it over from another release. Helm's records forget such objects with the
+next revision. So they are noted on the HelmRelease, which outlives revisions, other names and the process, and looked
+at again: by the next revision, when it is no longer in doubt who wants them, and when the HelmRelease is removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.inventory import inventory_id, parse_inventory_id
+from gitsync.api.names import LEFTOVERS_ANNOTATION
+from gitsync.apply.delete import Deletion, Propagation, WantedBy, delete_objects, find_all, nobody
+from gitsync.apply.ownership import KEPT_BY_POLICY, former_release, kept, release_of
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+
+class Leftover(NamedTuple):
+    """An object, and the release that it is marked with, as ``namespace/name``: the HelmRelease may have had another
+    name then."""
+
+    key: ObjectKey
+    release: str
+
+
+#: Notes on the HelmRelease that these are all its leftovers.
+Note = Callable[[Collection[Leftover]], Awaitable[None]]
+
+
+async def note_nowhere(leftovers: Collection[Leftover]) -> None:
+    """For actions without a HelmRelease."""
+
+
+def is_let_go(release: str) -> bool:
+    """For actions that know no other releases."""
+    return False
+
+
+class Leftovers:
+    """Those of one HelmRelease. ``wanted_by`` says who else may want some of them, ``lets_go`` of another release
+    whether what others took from it is no longer its own."""
+
+    def __init__(
+        self,
+        known: Iterable[Leftover] = (),
+        wanted_by: WantedBy = nobody,
+        note: Note = note_nowhere,
+        lets_go: Callable[[str], bool] = is_let_go,
+    ) -> None:
+        self._known = {item.key: item for item in known}
+        self._wanted_by = wanted_by
+        self._note = note
+        self._lets_go = lets_go
+
+    async def delete(
+        self,
+        cluster: Cluster,
+        *,
+        held: Collection[ObjectKey] = (),
+        propagation: Propagation = "Background",
+        dry_run: bool = False,
+    ) -> Deletion:
+        """Delete those that are still the HelmRelease's, and that nobody else may want; what is ``held`` by now is left
+        alone. ``dry_run``: only say what would come of it. Raises: ApiError, ClusterUnavailable."""
+        keys = sorted(key for key in self._known if key not in held)
+
+        def is_ours(live: Manifest) -> bool:
+            return release_of(live) == self._known[ObjectKey.of(live)].release
+
+        deletion = await delete_objects(
+            cluster, keys, is_ours, self._wanted_by, propagation, _why_kept, dry_run=dry_run
+        )
+        if not dry_run:
+            stay = {key for key, claimant in deletion.handed_over.items() if not claimant.unowned}
+            await self.forget(key for key in keys if key not in stay)
+        return deletion
+
+    async def add(
+        self, cluster: Cluster, release: str, deletion: Deletion, hooks: Iterable[ObjectKey] = ()
+    ) -> frozenset[ObjectKey]:
+        """Note what ``deletion`` has left of a release, and what became its ``hooks``, as far as it is there and marked
+        as the release's. Returns what is there of the hooks."""
+        # What somebody is known to want is theirs to take: nothing is noted of that.
+        others = [key for key, claimant in deletion.handed_over.items() if claimant.doubt and not claimant.unowned]
+        hooks = frozenset(hooks)
+        present = await find_all(cluster, {*others, *deletion.kept, *hooks})
+        ours = {key: live for key, live in present.items() if release_of(live) == release}
+        new = [key for key, live in ours.items() if key not in deletion.kept or self.is_of_release(live)]
+        await self._write({**self._known, **{key: Leftover(key, release) for key in new}})
+        return hooks & ours.keys()
+
+    async def forget(self, keys: Iterable[ObjectKey]) -> None:
+        """These are gone, or held again."""
+        gone = set(keys)
+        await self._write({key: item for key, item in self._known.items() if key not in gone})
+
+    def is_of_release(self, live: Manifest) -> bool:
+        """Whether an object that a revision has only taken over was a release's own, and is that no longer."""
+        former = former_release(live)
+        return bool(former) and self._lets_go(former)
+
+    async def _write(self, known: dict[ObjectKey, Leftover]) -> None:
+        if known != self._known:
+            await self._note(list(known.values()))
+            self._known = known
+
+
+def _why_kept(live: Manifest) -> str:
+    return KEPT_BY_POLICY if kept(live) else ""
+
+
+def leftovers_of(manifest: Manifest) -> list[Leftover]:
+    """What is noted on a HelmRelease; nothing when that cannot be read, for anybody may write there. Pure."""
+    text = (manifest["metadata"].get("annotations") or {}).get(LEFTOVERS_ANNOTATION)
+    try:
+        found = json.loads(text) if text else {}
+        items = [(key, release) for release, ids in found.items() for key in map(parse_inventory_id, ids)]
+    except (AttributeError, TypeError, ValueError):
+        return []
+    return [Leftover(key, release) for key, release in items if key is not None]
+
+
+def noted(leftovers: Iterable[Leftover]) -> str | None:
+    """The note for a HelmRelease, None for none. Pure."""
+    found: dict[str, list[str]] = {}
+    for item in sorted(leftovers):
+        found.setdefault(item.release, []).append(inventory_id(item.key))
+    return json.dumps(found) if found else None

@@ -1,0 +1,79 @@
+"""The objects of the revision that a HelmRelease asks for, before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from gitsync.api.actions import Install, Upgrade
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_release
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.namespaces import served
+from gitsync.errors import FieldErrors
+from gitsync.release.action.hooks import events_of, hook_objects
+from gitsync.release.clusters import TargetCluster
+from gitsync.release.desired import DesiredRelease
+from gitsync.release.render import Renderer
+from gitsync.release.revision import CountedAction, RevisionContent
+
+#: Of the newest revision: what comes next, or is under way, is an install.
+_BEFORE_AN_INSTALL = ("pending-install", "uninstalling", "uninstalled")
+
+
+class RevisionObjects(NamedTuple):
+    """The objects of the revision that a HelmRelease asks for, those of the hooks that run on the way there among them;
+    ``crds`` are those in the chart's ``crds/``, of which nobody is the owner. ``releases`` are the HelmReleases among
+    the objects."""
+
+    owned: frozenset[ObjectKey] = frozenset()
+    crds: frozenset[ObjectKey] = frozenset()
+    releases: tuple[HelmRelease, ...] = ()
+
+    def claimant(self, release: ObjectKey, key: ObjectKey) -> Claimant | None:
+        """``release``, when its revision has an object, else None."""
+        if key in self.owned:
+            return Claimant.of_release(release)
+        return Claimant.of_release(release)._replace(unowned=True) if key in self.crds else None
+
+
+def coming_action(target: TargetCluster, desired: DesiredRelease) -> CountedAction:
+    """What the revision that ``desired`` comes to is, or would be, made by."""
+    newest = target.records.latest(desired.ref.storage, desired.ref.name)
+    return "install" if newest is None or newest.status in _BEFORE_AN_INSTALL else "upgrade"
+
+
+async def hooks_on_the_way(release: HelmRelease, action: CountedAction, content: RevisionContent) -> list[Manifest]:
+    """The objects of the hooks that run when a revision is made."""
+    if _spec_of(release, action).disable_hooks:
+        return []
+    return await hook_objects(content.hooks, events_of(action))
+
+
+def _spec_of(release: HelmRelease, action: CountedAction) -> Install | Upgrade:
+    return release.spec.install if action == "install" else release.spec.upgrade
+
+
+async def revision_objects(
+    renderer: Renderer, target: TargetCluster, release: HelmRelease, desired: DesiredRelease
+) -> RevisionObjects:
+    """What the revision has that ``desired`` comes to at ``target``. Raises: what keeps it from being rendered."""
+    newest = target.records.latest(desired.ref.storage, desired.ref.name)
+    action = coming_action(target, desired)
+    content = await renderer.content(target, desired, action)(newest.version + 1 if newest else 1)
+    hooks = await hooks_on_the_way(release, action, content)
+    owned = await served(target.cluster, [*content.objects, *hooks], desired.ref.namespace)
+    keys = frozenset(map(ObjectKey.of, owned))
+    return RevisionObjects(keys, frozenset(map(ObjectKey.of, content.crds)), _releases_among(owned))
+
+
+def _releases_among(objects: Iterable[Manifest]) -> tuple[HelmRelease, ...]:
+    """The HelmReleases that can be read; one that cannot is refused when it is applied, and never holds anything."""
+    found = []
+    for manifest in objects:
+        with suppress(FieldErrors):
+            if is_release(ObjectKey.of(manifest)):
+                found.append(HelmRelease.parse(manifest))
+    return tuple(found)

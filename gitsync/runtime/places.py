@@ -1,0 +1,163 @@
+"""A few places for processes in which foreign input is worked on, and who gets one of them next.
+
+Whoever keeps a place for longer than a slice of time while others wait may lose it. From then on this work counts as
+slow, and all slow work shares what is left when one place is kept for the quick. So a template that never ends holds
+up others for one slice, once, and not at all when it comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from cachetools import LRUCache
+
+from gitsync.errors import WorkerLost
+from gitsync.runtime.progress import telling
+
+#: Seconds for which one may be worked on while others wait.
+SLICE: Final = 5.0
+#: Seconds for who has asked to hear that nobody has a place any more.
+_FAREWELL = 5.0
+_REMEMBERED = 1024
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """Somebody who waits for a place or has one. ``slow``: known to take longer than a slice. ``end`` ends what is done
+    there at once, once that has begun."""
+
+    owner: str
+    slow: bool
+    number: int
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = 0.0
+    end: Callable[[], None] | None = None
+    preempted: bool = False
+
+
+class Places:
+    """``size`` of them, for everything in this process that is done by processes of its own: what these may take
+    together is known then. ``close`` it."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._numbers = itertools.count()
+        self._waiting: list[Ticket] = []
+        self._running: list[Ticket] = []
+        self._slow: LRUCache[str, bool] = LRUCache(_REMEMBERED)
+        self._alarm: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._freed = asyncio.Event()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has a place."""
+        return not self._running
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody gets a place any more."""
+        return self._closed
+
+    def number(self) -> int:
+        """When somebody came: who is tried again does not have to wait behind those who came meanwhile."""
+        return next(self._numbers)
+
+    def ticket(self, owner: str, subject: str, number: int, *, slow: bool = False) -> Ticket:
+        """For work of this ``owner``; owners take turns. ``subject`` identifies it, "" what is not to be remembered."""
+        return Ticket(owner, slow or subject in self._slow, number)
+
+    async def take(self, ticket: Ticket) -> None:
+        """Wait until it is this one's turn; from a second on that is said. ``leave`` it. Raises: WorkerLost."""
+        if self._closed:
+            raise closed()
+        self._waiting.append(ticket)
+        self._dispatch()
+        try:
+            if not ticket.turn.is_set():
+                async with telling(lambda: f"a worker process: all {self.size} are at work for others"):
+                    await ticket.turn.wait()
+        except BaseException:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            else:
+                self.leave(ticket)
+            raise
+
+    def leave(self, ticket: Ticket) -> None:
+        """A place is free again."""
+        self._running.remove(ticket)
+        self._freed.set()
+        self._dispatch()
+
+    def is_slow(self, subject: str) -> None:
+        """This work has lost its place to others."""
+        if subject:
+            self._slow[subject] = True
+
+    async def close(self) -> None:
+        """End what is done in them."""
+        self._closed = True
+        for ticket in self._waiting:
+            ticket.turn.set()
+        self._running += self._waiting
+        self._waiting.clear()
+        for ticket in self._running:
+            if ticket.end is not None:
+                ticket.end()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                while self._running:
+                    self._freed.clear()
+                    await self._freed.wait()
+
+    def _dispatch(self) -> None:
+        """Give out the places that are free, and see to it that one becomes free."""
+        while len(self._running) < self.size and not self._closed:
+            ticket = chosen(self._waiting, self._running, self.size)
+            if ticket is None:
+                break
+            self._waiting.remove(ticket)
+            self._running.append(ticket)
+            ticket.since = time.monotonic()
+            ticket.turn.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self.size > 1 and len(self._running) == self.size and any(not item.slow for item in self._waiting):
+            self._preempt()
+
+    def _preempt(self) -> None:
+        """Take a place from whoever had more than a slice, unless a place is left for what is quick."""
+        now = time.monotonic()
+        quick = [item for item in self._running if not item.slow and now - item.since < SLICE]
+        if quick:
+            due = min(item.since for item in quick) + SLICE - now
+            self._alarm = asyncio.get_running_loop().call_later(max(due, 0.01), self._dispatch)
+            return
+        victim = max((item for item in self._running if not item.slow), key=lambda item: item.since, default=None)
+        if victim is not None and victim.end is not None and not victim.preempted:
+            victim.preempted = True
+            victim.end()
+
+
+def closed() -> WorkerLost:
+    """Of who wants a place when all is over."""
+    return WorkerLost("the worker processes have been ended")
+
+
+def chosen(waiting: Iterable[Ticket], running: Sequence[Ticket], size: int) -> Ticket | None:
+    """Who is next: quick work before slow, then the owner who has fewest places now, then who came first. Slow work
+    never has the last place, where there are several. Pure."""
+    room_for_slow = sum(item.slow for item in running) < max(1, size - 1)
+    owners = [item.owner for item in running]
+    able = [item for item in waiting if room_for_slow or not item.slow]
+    return min(able, key=lambda item: (item.slow, owners.count(item.owner), item.number), default=None)

@@ -1,0 +1,188 @@
+"""A few bounded child processes for work that foreign input drives. Who gets one next is for ``places`` to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cachetools import TTLCache
+
+from gitsync.errors import LimitExceeded, WorkerLost
+from gitsync.runtime.bounded import Bounds, Child, Ended
+from gitsync.runtime.places import Places, Ticket, closed
+from gitsync.spool import Body
+
+Answer = tuple[Any, list[bytes]]
+
+#: Seconds that a process has to end what nobody wants any more, before it is killed for it.
+MOMENT: Final = 0.5
+#: Seconds for which the same work is not tried again after it ran into a limit.
+CONDEMNED: Final = 600.0
+_REMEMBERED = 1024
+#: How often work is begun whose process was ended by somebody else.
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A question for a child. ``subject`` identifies it: work with the same subject runs into the same limits, which is
+    remembered unless it is "".
+    ``owner`` is on whose behalf it is done: owners take turns. ``deadline`` is in seconds, once it is begun."""
+
+    call: str
+    content: Any = field(repr=False)
+    blobs: Sequence[bytes | Body] = field(default=(), repr=False)
+    subject: str = ""
+    owner: str = ""
+    deadline: float = 60.0
+
+
+class Pool:
+    """A process in each of ``places`` at most, started when it is needed first. ``close`` it, which closes those."""
+
+    def __init__(
+        self, places: Places, bounds: Bounds, modules: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._places = places
+        self._bounds = bounds
+        self._modules = tuple(modules)
+        self._environment = environment
+        self._idle: list[Child] = []
+        self._condemned: TTLCache[str, tuple[str, str]] = TTLCache(_REMEMBERED, CONDEMNED)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def warm(self) -> None:
+        """Start a process before anybody asks for it, if that can be done."""
+        if not self._idle and self._places.is_idle:
+            with suppress(WorkerLost):  # who needs one will hear of it
+                self._idle.append(await self._started())
+
+    async def ask(self, work: Work) -> Answer:
+        """The answer of a child.
+
+        Raises: LimitExceeded; WorkerLost; what the child's function raises.
+        """
+        if (known := self._condemned.get(work.subject)) is not None:
+            raise LimitExceeded(known[0], limit=known[1])
+        number, lost, slow = self._places.number(), 0, False
+        while lost < _TRIES:
+            ticket = self._places.ticket(work.owner, work.subject, number, slow=slow)
+            answer = await self._tried(work, ticket, anew=lost > 0)
+            if answer is not None:
+                return answer
+            if not ticket.preempted:
+                lost += 1
+                continue
+            slow = True
+            self._places.is_slow(work.subject)
+        raise WorkerLost("a worker process was ended from outside again and again", hint="is there enough memory?")
+
+    async def close(self) -> None:
+        """End all processes and what they are asked."""
+        for child in self._idle:
+            child.kill()
+        await self._places.close()
+        await asyncio.gather(*self._tasks, *(child.close() for child in self._idle), return_exceptions=True)
+        self._idle.clear()
+
+    async def _tried(self, work: Work, ticket: Ticket, *, anew: bool) -> Answer | None:
+        """One try, in a new process when ``anew``; None when its process was lost, not through its fault."""
+        await self._places.take(ticket)
+        try:
+            child = await self._child(anew)
+        except BaseException:
+            self._places.leave(ticket)
+            raise
+        ticket.end, fresh = child.kill, not child.answered
+        task = asyncio.ensure_future(child.ask(work.call, work.content, work.blobs))
+        try:
+            await asyncio.wait({task}, timeout=work.deadline)
+        except asyncio.CancelledError:
+            self._do(self._left(ticket, child, task))
+            raise
+        if not task.done():
+            await self._killed(ticket, child, task)
+            raise self._condemn(work, f"was not done within {work.deadline:g} s", "time")
+        self._over(ticket, child)
+        return self._outcome(work, ticket, task, fresh)
+
+    def _outcome(self, work: Work, ticket: Ticket, task: asyncio.Task[Answer], fresh: bool) -> Answer | None:
+        try:
+            answer = task.result()
+        except Ended as end:
+            # What a process held for others is not this work's fault: it gets another one, of its own.
+            if ticket.preempted or end.limit == "" or (not fresh and end.limit != "time"):
+                return None
+            raise self._condemn(work, self._said(end.limit), end.limit) from None
+        except LimitExceeded as error:
+            raise self._condemn(work, error.message, error.limit) from None
+        ticket.preempted = False  # it was done before the signal came
+        return answer
+
+    def _said(self, limit: str) -> str:
+        if limit == "memory":
+            return f"needs more than {self._bounds.memory >> 20} MiB of memory"
+        if limit == "time":
+            return f"takes more than {self._bounds.cpu:g} s of processor time"
+        # Native code that does not look whether it got memory ends like this.
+        return f"crashes the process that does it, mostly for want of memory ({self._bounds.memory >> 20} MiB)"
+
+    def _condemn(self, work: Work, message: str, limit: str) -> LimitExceeded:
+        if work.subject:
+            self._condemned[work.subject] = (message, limit)
+        return LimitExceeded(message, limit=limit)
+
+    async def _child(self, anew: bool) -> Child:
+        """One that is there, the one used last first, or a new one in its place. Raises: WorkerLost."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.is_alive and not anew:
+                return child
+            await child.close()
+            if anew:
+                break
+        if self._places.is_closed:
+            raise closed()
+        return await self._started()
+
+    async def _started(self) -> Child:
+        child = Child(self._bounds, self._modules, self._environment)
+        try:
+            await child.start()
+        except OSError as error:
+            raise WorkerLost(f"a worker process cannot be started: {error.strerror}") from None
+        return child
+
+    def _over(self, ticket: Ticket, child: Child) -> None:
+        """A place is free again; ``child`` is what was asked there, and may be asked again if it has not grown."""
+        if child.is_alive and child.memory < self._bounds.memory // 2:
+            self._idle.append(child)
+        else:
+            self._do(child.close())
+        self._places.leave(ticket)
+
+    async def _left(self, ticket: Ticket, child: Child, task: asyncio.Task[Answer]) -> None:
+        """Nobody waits for the answer any more. A moment is mostly enough to end it in peace."""
+        await asyncio.wait({task}, timeout=MOMENT)
+        if task.done():
+            task.exception()
+            self._over(ticket, child)
+        else:
+            await self._killed(ticket, child, task)
+
+    async def _killed(self, ticket: Ticket, child: Child, task: asyncio.Task[Answer]) -> None:
+        child.kill()
+        try:
+            await asyncio.wait({task})
+        finally:
+            if task.done() and not task.cancelled():
+                task.exception()
+            self._over(ticket, child)
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

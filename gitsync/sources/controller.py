@@ -1,0 +1,205 @@
+"""The sources of a cluster: watched, queued, reconciled, and those that use them told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gitsync.api.duration import interval_of
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    GIT_REPOSITORY,
+    HELM_REPOSITORY,
+    OCI_REPOSITORY,
+    REQUESTED_AT_ANNOTATION,
+    SOURCE_GROUP,
+)
+from gitsync.api.sources import DEFAULT_INTERVAL
+from gitsync.runtime.schedule import Schedule
+from gitsync.runtime.workqueue import WorkQueue
+from gitsync.sources.artifacts import Artifacts, SyncedRepository
+from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.gitrepository import GitRepositories
+from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.helmrepository import HelmRepositories
+from gitsync.sources.locator import ChartLocator
+from gitsync.sources.ocirepository import OCIRepositories
+from gitsync.sources.secretwatch import SecretWatches
+from gitsync.sources.trees import Trees
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer, WatchEvent
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.runtime.recorder import EventRecorder
+
+#: Seconds for what is under way to end when the agent stops: nothing is lost with a fetch that is cut short.
+GRACE = 1.0
+
+#: Seconds between two looks for mirrors that nobody has used for long.
+SWEEP_INTERVAL = 24 * 3600.0
+_SWEEP = "unused git mirrors"
+
+#: Looks at a source that came, changed, went or is due. Returns seconds until another try before it is due, or None.
+Reconcile = Callable[[ObjectKey, "Interrupt"], Awaitable[float | None]]
+#: Whether a release has to look again because of what changed.
+Concerns = Callable[[HelmRelease], bool]
+
+
+class SourceController:
+    """Has each object of one kind of source reconciled, while ``serving``: when it changes, and at its interval."""
+
+    def __init__(
+        self, kind: str, watch: Informer, reconcile: Reconcile, schedule: Schedule, secrets: SecretWatches
+    ) -> None:
+        self.kind = kind
+        self._secrets = secrets
+        self.watch = watch
+        self._schedule = schedule
+        self._queue: WorkQueue[ObjectKey] = WorkQueue(reconcile, kind.lower())
+        self._seen: dict[ObjectKey, object] = {}
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Watch and reconcile."""
+        async with self.watch:
+            self.watch.subscribe(self._on_event)
+            for key, manifest in self.watch.items():
+                self._look(key, manifest)
+            try:
+                yield
+            finally:
+                await self._queue.stop(GRACE)
+                for key in self._seen:
+                    self._schedule.cancel(_job(key))
+
+    def wake(self, key: ObjectKey, interrupt: str = "") -> None:
+        """Have one reconciled soon; for the reason ``interrupt`` what is under way ends first."""
+        self._queue.wake(key, interrupt)
+
+    def _on_event(self, event: WatchEvent) -> None:
+        if event.type != "DELETED":
+            self._look(event.key, event.manifest)
+            return
+        self._seen.pop(event.key, None)
+        self._secrets.follow(event.key, None)
+        self._schedule.cancel(_job(event.key))
+        self._queue.wake(event.key, interrupt="it was deleted")
+
+    def _look(self, key: ObjectKey, manifest: Manifest) -> None:
+        """Our own status writes change the object too, and are no reason to look again."""
+        metadata, spec = manifest["metadata"], manifest.get("spec") or {}
+        state = metadata.get("generation"), (metadata.get("annotations") or {}).get(REQUESTED_AT_ANNOTATION)
+        if self._seen.get(key) == state:
+            return
+        self._seen[key] = state
+        self._secrets.follow(key, manifest)
+        if spec.get("suspend"):
+            self._schedule.cancel(_job(key))
+        else:
+            self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._queue.wake, key)
+        self._queue.wake(key, interrupt="it was changed")
+
+
+class Sources:
+    """All sources: those that are objects of a cluster, or of the one namespace of it that is to be served, and the
+    ``artifacts`` of synced repositories. Objects are kept current while ``serving``. ``fetched`` has what chart
+    repositories hold."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        fetched: ChartRepositories,
+        artifacts: Artifacts,
+        events: EventRecorder,
+        schedule: Schedule,
+    ) -> None:
+        self.artifacts = artifacts
+        self.fetched = fetched
+        self._schedule = schedule
+        self._sweeping: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[Concerns], None]] = []
+        self._tree_listeners: list[Callable[[Callable[[ObjectKey], bool]], None]] = []
+        helm, oci, git = (
+            cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace)
+            for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
+        )
+        self._repositories = HelmRepositories(cluster, fetched, helm, events, self._on_repository_change)
+        self._oci = OCIRepositories(cluster, fetched.artifacts, oci, events, self._on_change)
+        self._git = GitRepositories(cluster, fetched.git, artifacts, git, events, self._on_change)
+        self._locator = ChartLocator(self._repositories, artifacts, fetched, self._oci, self._git)
+        #: What Kustomizations are built from.
+        self.trees = Trees(artifacts, self._git, self._oci)
+        self._secrets = SecretWatches(cluster, self._on_secret_change)
+        kinds = ((helm, self._repositories.reconcile), (oci, self._oci.reconcile), (git, self._git.reconcile))
+        self._controllers = [
+            SourceController(kind, watch, reconcile, schedule, self._secrets)
+            for kind, (watch, reconcile) in zip((HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY), kinds, strict=True)
+        ]
+        self._git.wake = self._controllers[-1].wake
+        artifacts.served = cluster.namespace
+        artifacts.subscribe(self._on_artifact_change)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
+        """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._secrets.serving())
+            self._schedule.every(_SWEEP, SWEEP_INTERVAL, self._sweep)
+            stack.callback(self._schedule.cancel, _SWEEP)
+            for controller in self._controllers:
+                await stack.enter_async_context(controller.serving())
+            yield {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
+
+    def subscribe(self, listener: Callable[[Concerns], None]) -> None:
+        """Have ``listener`` called whenever a source holds something else than before; with what says of a release
+        whether that concerns it."""
+        self._listeners.append(listener)
+
+    def subscribe_to_trees(self, listener: Callable[[Callable[[ObjectKey], bool]], None]) -> None:
+        """Have ``listener`` called whenever sources have another tree; with what says of one whether it has."""
+        self._tree_listeners.append(listener)
+
+    async def locate(self, release: HelmRelease) -> ChartArtifact:
+        """See ChartSource."""
+        return await self._locator.locate(release)
+
+    def _sweep(self) -> None:
+        """Once a day, when all GitRepositories have long been looked at."""
+        self._sweeping = asyncio.get_running_loop().create_task(self.fetched.git.mirrors.sweep(), name=_SWEEP)
+
+    def _on_secret_change(self, source: ObjectKey, why: str) -> None:
+        for controller in self._controllers:
+            if controller.kind == source.kind:
+                controller.wake(source, interrupt=why)
+
+    def _on_repository_change(self, repository: ObjectKey) -> None:
+        """Another index: releases from it, or with dependencies in it, may have another version to go to."""
+        url = self._repositories.url_of(repository)
+        self._tell(lambda release: self._locator.needs(release, repository, url))
+
+    def _on_change(self, repository: ObjectKey) -> None:
+        """Another artifact, or none any more: who uses it has another chart or tree, or another reason to wait."""
+        self._tell(lambda release: release.source == repository)
+        self._tell_of_trees(lambda source: source == repository)
+
+    def _on_artifact_change(self, repository: SyncedRepository) -> None:
+        """A commit is carried out: releases that no commit of this repository changes may have another chart by it."""
+        self._git.carried_out(repository)
+        self._tell(lambda release: self.artifacts.wakes(repository, release))
+        self._tell_of_trees(lambda source: self.artifacts.find(source) is repository)
+
+    def _tell_of_trees(self, concerns: Callable[[ObjectKey], bool]) -> None:
+        for listener in self._tree_listeners:
+            listener(concerns)
+
+    def _tell(self, concerns: Concerns) -> None:
+        for listener in self._listeners:
+            listener(concerns)
+
+
+def _job(key: ObjectKey) -> str:
+    """The name of a source's interval in the schedule."""
+    return f"source {key}"

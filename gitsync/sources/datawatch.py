@@ -1,0 +1,59 @@
+"""ConfigMaps and Secrets that somebody takes something from, watched for as long as he does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_RECORD_TYPE
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer, WatchEvent
+
+#: Helm's own records are Secrets too, many and large; nobody takes logins or values from them.
+FIELDS: Final = {"Secret": f"type!={HELM_RECORD_TYPE}", "ConfigMap": ""}
+
+
+class DataWatches:
+    """The data of a namespace's ConfigMaps and Secrets. There is one watch for each kind and namespace, shared by all
+    who refer to something there; ``on_event`` hears of everything that happens in it."""
+
+    def __init__(self, cluster: Cluster, namespace: str, on_event: Callable[[WatchEvent], None]) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._on_event = on_event
+        self._stack = AsyncExitStack()
+        self._watches: dict[str, Informer] = {}
+
+    @property
+    def kinds(self) -> set[str]:
+        """What is watched."""
+        return set(self._watches)
+
+    async def begin(self, kinds: Iterable[str]) -> None:
+        """Watch objects of these kinds. Raises: Forbidden, ClusterUnavailable."""
+        try:
+            for kind in sorted(kinds):
+                shared = self._cluster.watch("", kind, namespace=self._namespace, fields=FIELDS[kind], keep=data_only)
+                self._watches[kind] = watch = await self._stack.enter_async_context(shared)
+                self._stack.callback(watch.subscribe(self._on_event))
+        except BaseException:
+            await self.end()
+            raise
+
+    async def end(self) -> None:
+        """Watch nothing any more."""
+        await self._stack.aclose()
+
+    def find(self, key: ObjectKey) -> Manifest | None:
+        """An object of a kind that is watched; None when there is none."""
+        return self._watches[key.kind].get(key)
+
+
+def data_only(manifest: Manifest) -> Manifest:
+    """All that is of use of a Secret or ConfigMap, so that a namespace full of annotations costs nothing."""
+    metadata = manifest["metadata"]
+    kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
+    return {"metadata": kept, "data": manifest.get("data") or {}}

@@ -1,0 +1,183 @@
+"""Artifacts of Git repositories: resolved, fetched into shared mirrors, and read in place."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cachetools import LRUCache
+
+from gitsync.errors import ArtifactError, GitRefused
+from gitsync.git import MAX_PATHS, GitCredentials, GitReference
+from gitsync.sources.git.compose import composed, same_site, submodule_url
+from gitsync.sources.git.mirrors import GitMirrors
+from gitsync.sources.git.spec import Content, GitArtifact, GitPlace, GitSpec, Part, content_id
+from gitsync.sources.store import Store
+from gitsync.sources.turns import Turns
+from gitsync.tree import Tree
+
+_FOLDER = "git-artifacts"
+_MOST_KNOWN = 4096
+#: How deep submodules may lie in each other, and how many a repository may have with theirs.
+MAX_DEPTH = 8
+MAX_SUBMODULES = 100
+#: Files of the artifacts that are kept in memory, together.
+_MOST_FILES = 2 * MAX_PATHS
+
+#: Commits by the ids of their places.
+_Needed = dict[str, frozenset[str]]
+
+
+class GitArtifacts:
+    """Asks Git servers. Mirrors are kept below ``directory``, what is known of artifacts in ``store``."""
+
+    def __init__(self, directory: Path, store: Store, turns: Turns, timeout_limit: float) -> None:
+        self.mirrors = GitMirrors(directory, turns, timeout_limit)
+        self.mirrors.removed = self._on_removed
+        self._store = store
+        self._known: LRUCache[str, GitArtifact] = LRUCache(_MOST_KNOWN)
+        #: By an artifact's content, the commits that it needs.
+        self._used: LRUCache[str, _Needed] = LRUCache(_MOST_KNOWN)
+        #: By place and content: a tree reads from the mirror of its place.
+        self._trees: LRUCache[tuple[str, str], Tree] = LRUCache(_MOST_FILES, _weight)
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self.mirrors.close()
+
+    async def known(self, spec: GitSpec, parts: Sequence[Part] = ()) -> GitArtifact | None:
+        """What was found last, in an earlier life too; None before that, and when it holds something else by now. Asks
+        nobody."""
+        found = self._known.get(spec.id)
+        if found is None:
+            found = GitArtifact.read(await asyncio.to_thread(self._store.data, _FOLDER, spec.id))
+        if found is None or found.content != content_id(found.commit, spec.content, parts):
+            return None
+        self._known[spec.id] = found
+        return found
+
+    async def refresh(
+        self, holder: Hashable, spec: GitSpec, parts: Sequence[Part] = (), not_before: float | None = None
+    ) -> GitArtifact:
+        """What the repository has now, with ``parts`` for what it includes, in this order; by an answer of the server
+        that was asked for at ``not_before`` (of ``time.monotonic``) or later, at this moment by default.
+
+        What was found before stays in use when this fails. ``holder`` keeps what it needs until it asks for something
+        else, or lets go.
+        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused, ArtifactError.
+        """
+        mirror = self.mirrors.of(spec.place, spec.timeout)
+        moment = time.monotonic() if not_before is None else not_before
+        found = await mirror.resolve(holder, spec, moment)
+        await mirror.fetch(spec, found.commit)
+        known = await self.known(spec, parts)
+        if known is None or known.commit != found.commit:
+            artifact = await self._made(spec, found.commit, parts, found.revision)
+        else:
+            artifact = replace(known, revision=found.revision)
+        if artifact != known:
+            await asyncio.to_thread(self._store.keep_data, _FOLDER, spec.id, artifact.data())
+            self._known[spec.id] = artifact
+        if artifact.content not in self._used:
+            self._used[artifact.content] = await self._commits(spec, artifact.commit, parts)
+        self.mirrors.settle(holder, self._used[artifact.content])
+        return artifact
+
+    def needed(self, artifact: GitArtifact) -> Mapping[str, frozenset[str]]:
+        """The commits that an artifact is made of, by the ids of their places, as far as that is known."""
+        return self._used.get(artifact.content, {})
+
+    def resume(self, holder: Hashable, spec: GitSpec, artifact: GitArtifact) -> None:
+        """Have kept what an artifact needs that was found before."""
+        self.mirrors.of(spec.place, spec.timeout)
+        self.mirrors.settle(holder, {spec.place.id: {artifact.commit}})
+
+    def forget(self, holder: Hashable, spec: GitSpec | None) -> None:
+        """``holder`` is gone."""
+        if spec is not None:
+            self._known.pop(spec.id, None)
+        self.mirrors.settle(holder, {})
+
+    async def tree(self, spec: GitSpec, artifact: GitArtifact, parts: Sequence[Part] = ()) -> Tree:
+        """The files of an artifact. Costs no request as long as its commits are in their mirrors.
+
+        Raises: as ``refresh``.
+        """
+        key = spec.place.id, artifact.content
+        tree = self._trees.get(key)
+        if tree is None:
+            tree = self._trees[key] = await self._composed(spec, artifact.commit, parts)
+        return tree
+
+    async def _made(self, spec: GitSpec, commit: str, parts: Sequence[Part], revision: str) -> GitArtifact:
+        content = content_id(commit, spec.content, parts)
+        tree = await self.tree(spec, GitArtifact(revision, commit, content, ""), parts)
+        digest = hashlib.sha256(str(await tree.directory_digest()).encode()).hexdigest()
+        return GitArtifact(revision, commit, content, f"sha256:{digest}", tree.files)
+
+    async def _composed(self, spec: GitSpec, commit: str, parts: Sequence[Part]) -> Tree:
+        tree = await self.mirrors.of(spec.place, spec.timeout).mirror.artifact(commit)
+        submodules: dict[str, Tree] = {}
+        if spec.content.submodules:
+            submodules = await self._submodules(spec, commit, {}, 1)
+        trees = [await part.tree() for part in parts]
+        return await composed(tree, spec.content, submodules, list(zip(spec.content.include, trees, strict=True)))
+
+    async def _commits(self, spec: GitSpec, commit: str, parts: Sequence[Part]) -> _Needed:
+        needed: dict[str, set[str]] = {spec.place.id: {commit}}
+        if spec.content.submodules:
+            await self._submodules(spec, commit, needed, 1)
+        for part in parts:
+            for place, commits in part.needs.items():
+                needed.setdefault(place, set()).update(commits)
+        return {place: frozenset(commits) for place, commits in needed.items()}
+
+    def _on_removed(self, place: str) -> None:
+        for key in [key for key in self._trees if key[0] == place]:
+            del self._trees[key]
+
+    async def _submodules(self, spec: GitSpec, commit: str, needed: dict[str, set[str]], depth: int) -> dict[str, Tree]:
+        """The trees of a commit's submodules, with those in them, by path; their commits are added to ``needed``."""
+        found: dict[str, Tree] = {}
+        mirror = self.mirrors.of(spec.place, spec.timeout).mirror
+        for path, submodule in (await mirror.submodules(commit)).items():
+            if depth > MAX_DEPTH or sum(map(len, needed.values())) > MAX_SUBMODULES:
+                raise ArtifactError(
+                    f"submodules lie more than {MAX_DEPTH} deep, or are more than {MAX_SUBMODULES}", url=spec.place.url
+                )
+            if not submodule.url:
+                raise ArtifactError(
+                    f".gitmodules names no URL for the submodule {path!r}", url=spec.place.url, hint="correct it"
+                )
+            inner = _submodule_spec(spec, path, submodule.url)
+            shared = self.mirrors.of(inner.place, inner.timeout)
+            inner = replace(inner, reference=GitReference(commit=submodule.commit))
+            await shared.fetch(inner, submodule.commit)
+            needed.setdefault(inner.place.id, set()).add(submodule.commit)
+            deeper = await self._submodules(inner, submodule.commit, needed, depth + 1)
+            found[path] = await shared.mirror.artifact(submodule.commit)
+            found |= {f"{path}/{below}": tree for below, tree in deeper.items()}
+        return found
+
+
+def _weight(tree: Tree) -> int:
+    return min(tree.files, _MOST_FILES // 2)
+
+
+def _submodule_spec(spec: GitSpec, path: str, url: str) -> GitSpec:
+    """Where a submodule is: what opens the repository is shown to the same server only.
+
+    Raises: GitRefused for an address that is of another kind than those of GitRepositories.
+    """
+    place = submodule_url(spec.place.url, url)
+    if not place.startswith(("https://", "http://", "ssh://")):
+        raise GitRefused(f"the submodule {path!r} has an address that is not read: https, http and ssh are")
+    opens = same_site(spec.place.url, place)
+    credentials = spec.place.credentials if opens else GitCredentials(proxy=spec.place.credentials.proxy)
+    if place.startswith("ssh://") and not opens:
+        raise GitRefused(f"the submodule {path!r} is on another ssh server, for which there is no key")
+    return GitSpec(GitPlace(place, credentials), spec.reference, Content(), spec.owner, spec.timeout)

@@ -1,0 +1,69 @@
+"""The tree of an artifact: of a commit, its submodules and what it includes, without what is left out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from urllib.parse import urljoin, urlsplit
+
+from gitsync.errors import ArtifactError, ArtifactPathMissing
+from gitsync.git import clean_path
+from gitsync.sources.composition import Composition
+from gitsync.sources.git.spec import Content, Include
+from gitsync.tree import Tree, TreeEntry
+
+
+async def composed(
+    tree: Tree, content: Content, submodules: Mapping[str, Tree], included: Sequence[tuple[Include, Tree]]
+) -> Tree:
+    """The files that an artifact holds: those of ``tree``, with ``submodules`` by their paths.
+
+    Raises: ArtifactError; what the trees raise.
+    """
+    whole = Composition(tree, await tree.entries())
+    for path, other in sorted(submodules.items()):
+        whole.mount(other, await other.entries(), "", path)
+    if content.sparse:
+        whole.only(await _sparse(whole.tree(), content.sparse))
+    for include, other in included:
+        where = clean_path(include.to_path or include.name)
+        cut = clean_path(include.from_path)
+        whole.mount(other, await _taken(other, cut, include), cut, where)
+    await whole.ignoring(content.ignore)
+    return await asyncio.to_thread(whole.tree)
+
+
+async def _sparse(tree: Tree, directories: Sequence[str]) -> list[TreeEntry]:
+    found: dict[str, TreeEntry] = {}
+    for directory in directories:
+        try:
+            found |= {entry.path: entry for entry in await tree.entries(clean_path(directory))}
+        except ArtifactPathMissing as error:
+            raise ArtifactError(f"sparseCheckout: {error.message}", hint="correct spec.sparseCheckout") from None
+    return list(found.values())
+
+
+async def _taken(tree: Tree, path: str, include: Include) -> list[TreeEntry]:
+    file = await tree.file(path) if path else None
+    if file is not None and not file.unreadable:
+        return [file]
+    try:
+        return await tree.entries(path)
+    except ArtifactPathMissing as error:
+        message = f"include of GitRepository {include.name!r}: {error.message}"
+        raise ArtifactError(message, hint="correct fromPath") from None
+
+
+def submodule_url(parent: str, url: str) -> str:
+    """The URL of a submodule, as git reads it: ``../other`` is counted from the URL of the repository it is in."""
+    if not url.startswith(("./", "../")):
+        return url
+    base = parent.rstrip("/") + "/"
+    scheme, separator, rest = base.partition("://")
+    return f"{scheme}{separator}{urljoin(f'http://{rest}', url).removeprefix('http://')}".rstrip("/")
+
+
+def same_site(one: str, other: str) -> bool:
+    """Whether what opens one URL may be shown to the other: transport, user, host and port are the same."""
+    first, second = urlsplit(one), urlsplit(other)
+    return (first.scheme, first.netloc.lower()) == (second.scheme, second.netloc.lower())

@@ -1,0 +1,258 @@
+"""Mirrors that GitRepositories share: one for each repository and login, one question for all who have one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+from cachetools import LRUCache
+
+from gitsync.api.identity import CommitInfo
+from gitsync.errors import GitRefused, GitsyncError
+from gitsync.git import (
+    MAX_KEPT_FILES,
+    GitReference,
+    GitSource,
+    Mirror,
+    Resolved,
+    Trees,
+    claim_mirror,
+    mirror_name,
+    remove_mirror,
+    resolve,
+    size_on_disk,
+    tree_weight,
+)
+from gitsync.runtime.singleflight import SingleFlight
+from gitsync.sources.git.spec import GitPlace, GitSpec
+from gitsync.sources.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+#: All mirrors together, in bytes: a volume that is full would end the agent, and whoever may write GitRepositories
+#: may name any repository.
+MAX_MIRRORS = 1 << 30
+#: Seconds after which a mirror on disk that nobody has used is removed: who may still want it is not known.
+UNUSED = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the remote has said of ``names`` when it was asked at ``started``, or why nothing."""
+
+    started: float
+    names: frozenset[str]
+    refs: Mapping[str, str] = field(default_factory=dict)
+    error: GitsyncError | None = None
+
+    def will_do(self, reference: GitReference, not_before: float) -> bool:
+        """Whether it is about this reference, and not too old."""
+        return self.started >= not_before and reference.names <= self.names
+
+
+class SharedMirror:
+    """A mirror, and what those who share it want of it. ``news(holder)`` is told to those whose reference has come to
+    mean something else by an answer that another one has asked for."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        turns: Turns,
+        timeout_limit: float,
+        news: Callable[[Hashable], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.mirror = mirror
+        self._claim = claim_mirror(mirror.path)
+        self._turns = turns
+        self._limit = timeout_limit
+        self._news = news
+        self._clock = clock
+        self._wanted: dict[Hashable, GitReference] = {}
+        self._commits: dict[Hashable, frozenset[str]] = {}
+        self._timeouts: dict[Hashable, float] = {}
+        #: Those who wait for an answer.
+        self._asking: dict[Hashable, GitReference] = {}
+        self._answer: _Answer | None = None
+        self._questions: SingleFlight[None] = SingleFlight()
+        self._fetches: SingleFlight[CommitInfo] = SingleFlight()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody wants anything of it."""
+        return bool(self._wanted or self._commits)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._questions.close()
+        await self._fetches.close()
+        await self.mirror.close()
+        if self._claim is not None:
+            self._claim.close()
+
+    async def resolve(self, holder: Hashable, spec: GitSpec, not_before: float) -> Resolved:
+        """What a reference means, by an answer that was asked for at ``not_before`` or later (of the clock).
+
+        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused.
+        """
+        self._wanted[holder] = spec.reference
+        self._allow(holder, spec.timeout)
+        if not spec.reference.names:
+            return await self.mirror.resolve(spec.reference, {})
+        answer = await self._ask(holder, spec, not_before)
+        if answer.error is not None:
+            raise answer.error
+        return await self.mirror.resolve(spec.reference, answer.refs)
+
+    async def fetch(self, spec: GitSpec, commit: str) -> CommitInfo:
+        """Bring a commit; nothing to do when it is there. Raises: as ``resolve``."""
+        work = partial(self.mirror.fetch, commit, spec.reference)
+        source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
+        host = source.endpoint.site or source.url
+        return await self._turns.shared(spec.owner, host, source.url, self._fetches, commit, work, secrets)
+
+    def keep(self, holder: Hashable, commits: Collection[str]) -> None:
+        """These are the commits that ``holder`` needs from now on."""
+        for old in self._commits.pop(holder, frozenset()) - set(commits):
+            self.mirror.hold((holder, old), "")
+        if commits:
+            self._commits[holder] = frozenset(commits)
+        for commit in commits:
+            self.mirror.hold((holder, commit), commit)
+
+    def leave(self, holder: Hashable) -> bool:
+        """``holder`` wants nothing of it any more. Returns whether he wanted something."""
+        was = holder in self._wanted or holder in self._commits
+        self.keep(holder, ())
+        self._wanted.pop(holder, None)
+        self._timeouts.pop(holder, None)
+        return was
+
+    def _allow(self, holder: Hashable, timeout: float) -> None:
+        self._timeouts[holder] = timeout
+        self.mirror.allow(min(max(self._timeouts.values()), self._limit))
+
+    async def _ask(self, holder: Hashable, spec: GitSpec, not_before: float) -> _Answer:
+        """Each comes to the question in a turn of his own: nobody waits behind one who has to wait for his."""
+        source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
+        host = source.endpoint.site or source.url
+        moment = min(not_before, self._clock())
+        work = partial(self._question, spec.reference, moment)
+        self._asking[holder] = spec.reference
+        try:
+            # A question that is under way may have been begun too early, or for others alone; the next one is not.
+            while (answer := self._answer) is None or not answer.will_do(spec.reference, moment):
+                await self._turns.shared(spec.owner, host, source.url, self._questions, "refs", work, secrets)
+            return answer
+        finally:
+            self._asking.pop(holder, None)
+
+    async def _question(self, reference: GitReference, not_before: float) -> None:
+        """Ask for all that anybody wants, unless somebody has done so meanwhile, and tell those whose reference has
+        moved and who do not wait for this."""
+        old, started = self._answer, self._clock()
+        if old is not None and old.will_do(reference, not_before):
+            return
+        wanted = [*self._wanted.values(), *self._asking.values()]
+        names = frozenset().union(*(item.names for item in wanted))
+        try:
+            answer = _Answer(started, names, await self.mirror.refs(names))
+        except GitsyncError as error:
+            answer = _Answer(started, names, error=error)
+        self._answer = answer
+        self._tell(old, answer)
+
+    def _tell(self, old: _Answer | None, new: _Answer) -> None:
+        if old is None or new.error is not None or (old.error is None and old.refs == new.refs):
+            return
+        for holder, reference in self._wanted.items():
+            # What a range of versions means by now, out of thousands of tags, is for its holder to find out.
+            same = old.error is None and reference.ref and _same(reference, old.refs, new.refs)
+            if holder not in self._asking and not same:
+                self._news(holder)
+
+
+def _same(reference: GitReference, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    return resolve(reference, old) == resolve(reference, new)
+
+
+class GitMirrors:
+    """All of them, below ``directory``. ``timeout_limit`` is the longest that a question may take, in seconds."""
+
+    def __init__(
+        self, directory: Path, turns: Turns, timeout_limit: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._directory = directory
+        self._turns = turns
+        self._limit = timeout_limit
+        self._clock = clock
+        self._mirrors: dict[str, SharedMirror] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        #: Is told of each holder whose reference has come to mean something else.
+        self.news: Callable[[Hashable], None] = lambda _: None
+        #: Is told of each place whose mirror is removed.
+        self.removed: Callable[[str], None] = lambda _: None
+        self._trees: Trees = LRUCache(MAX_KEPT_FILES, tree_weight)
+
+    def of(self, place: GitPlace, timeout: float = 60.0) -> SharedMirror:
+        """The mirror of a repository. Raises: GitRefused for a place that cannot be used."""
+        key = place.id
+        if key not in self._mirrors:
+            source = GitSource(place.url, credentials=place.credentials, timeout=min(timeout, self._limit))
+            mirror = Mirror(source, self._directory, name=self._name(place), trees=self._trees, room=self._room)
+            self._mirrors[key] = SharedMirror(
+                mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
+            )
+        return self._mirrors[key]
+
+    def _room(self) -> None:
+        """Called in threads. Raises: GitRefused."""
+        if size_on_disk(self._directory) > MAX_MIRRORS:
+            raise GitRefused(
+                f"the repositories of all GitRepositories together are larger than {MAX_MIRRORS >> 20} MiB",
+                hint="remove GitRepositories that nobody needs, or keep large files out of theirs",
+            )
+
+    def settle(self, holder: Hashable, used: Mapping[str, Collection[str]]) -> None:
+        """These commits are what ``holder`` needs, by the ids of their places; nothing, once it is gone. A mirror that
+        nobody needs any more is removed."""
+        for key, mirror in list(self._mirrors.items()):
+            if key in used:
+                mirror.keep(holder, used[key])
+            elif mirror.leave(holder) and not mirror.is_used:
+                del self._mirrors[key]
+                self.removed(key)
+                task = asyncio.get_running_loop().create_task(_remove(mirror), name="remove git mirror")
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def sweep(self) -> None:
+        """Remove the mirrors on disk that no GitRepository has named for a week, from earlier lives."""
+        known = {mirror.mirror.path for mirror in self._mirrors.values()}
+        await asyncio.to_thread(_sweep, self._directory, known)
+
+    async def close(self) -> None:
+        """End what is under way. The mirrors stay on disk."""
+        await asyncio.gather(*self._closing, *(mirror.close() for mirror in self._mirrors.values()))
+        self._mirrors.clear()
+
+    def _name(self, place: GitPlace) -> str:
+        return f"{mirror_name(place.url).removesuffix('.git')}-{place.id[:12]}.git"
+
+
+async def _remove(mirror: SharedMirror) -> None:
+    await mirror.close()
+    if await asyncio.to_thread(remove_mirror, mirror.mirror.path):
+        log.debug("git mirror removed: no GitRepository names it any more", mirror=str(mirror.mirror.path))
+
+
+def _sweep(directory: Path, known: Collection[Path]) -> None:
+    for lock in directory.glob("*.lock"):
+        path = lock.with_suffix(".git")
+        if path not in known:
+            remove_mirror(path, UNUSED)

@@ -1,0 +1,164 @@
+"""What GitRepositories stand for: live ones, and those that a commit brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from gitsync.api.identity import ObjectKey
+from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
+from gitsync.api.sources import GitRepository
+from gitsync.errors import GitsyncError, SourceNotReady
+from gitsync.git import GitCredentials, Resolved
+from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
+from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part
+from gitsync.sources.ociartifact import needs_secrets
+from gitsync.sources.repositories import missing
+from gitsync.sources.secrets import git_credentials, git_login
+from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.unsupported import check_supported
+from gitsync.tree import Tree
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+
+
+class GitLookup(Protocol):
+    """Knows the GitRepositories that are no synced repository: those of a cluster as they were last read, or as a
+    commit would have them."""
+
+    async def artifact_of(self, key: ObjectKey) -> Artifact:
+        """What a GitRepository stands for.
+
+        Raises: SourceNotReady when there is none, or nothing could be had from it as it is now; GitUnavailable when
+        what it stands for has to be fetched again.
+        """
+
+
+def plain_git_spec(repository: GitRepository) -> GitSpec:
+    """What it asks for, without what its Secrets hold. Raises: GitRefused."""
+    spec = repository.spec
+    include = tuple(Include(item.repository.name, item.from_path, item.to_path) for item in spec.include)
+    content = Content(spec.ignore, spec.sparse_checkout, spec.recurse_submodules, include)
+    place, owner = GitPlace(spec.url), repository.metadata.namespace
+    return GitSpec(place, reference_of(spec.ref), content, owner, spec.timeout)
+
+
+async def git_spec(cluster: Cluster, repository: GitRepository, plain: GitSpec) -> GitSpec:
+    """The same with what its Secrets hold. Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable."""
+    spec, namespace = repository.spec, repository.metadata.namespace
+    secret, proxy = (item.name if item else "" for item in (spec.secret_ref, spec.proxy_secret_ref))
+    credentials = await git_login(cluster, namespace, secret, proxy, spec.url)
+    return replace(plain, place=replace(plain.place, credentials=credentials))
+
+
+def without_login(spec: GitSpec) -> GitSpec:
+    """As ``plain_git_spec`` has it."""
+    return replace(spec, place=replace(spec.place, credentials=GitCredentials()))
+
+
+def included(repository: ObjectKey, name: str) -> ObjectKey:
+    """The GitRepository that another one includes by this name."""
+    return ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, repository.namespace, name)
+
+
+def synced_part(repository: SyncedRepository) -> Part | None:
+    """A synced repository as something that is included; None before its first commit."""
+    artifact = repository.current
+    if artifact is None:
+        return None
+
+    async def tree() -> Tree:
+        return artifact.tree
+
+    revision = Resolved(artifact.commit.id, repository.head.reference.branch or repository.head.branch).revision
+    return Part(revision, artifact.commit.id, "", tree)
+
+
+class CommitGitRepositories:
+    """The GitRepositories as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count. Each is asked for once, when needed.
+    """
+
+    def __init__(
+        self,
+        git: GitArtifacts,
+        desired: Mapping[ObjectKey, GitRepository],
+        artifacts: Artifacts,
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._git = git
+        self._desired = desired
+        self._artifacts = artifacts
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+        self._found: dict[ObjectKey, tuple[GitSpec, GitArtifact, tuple[Part, ...]]] = {}
+        artifacts.live = self._get
+
+    async def artifact_of(self, key: ObjectKey) -> Artifact:
+        """See GitLookup. Raises: SourceNotReady."""
+        spec, artifact, parts = await self._find(key, ())
+        return Artifact(artifact.info, await self._git.tree(spec, artifact, parts))
+
+    async def tree_of(self, key: ObjectKey) -> TreeArtifact:
+        """The tree that a GitRepository stands for. Raises: SourceNotReady."""
+        spec, artifact, parts = await self._find(key, ())
+        tree = await self._git.tree(spec, artifact, parts)
+        return TreeArtifact(artifact.revision, artifact.info, spec.place.url, tree)
+
+    async def _find(
+        self, key: ObjectKey, around: tuple[ObjectKey, ...]
+    ) -> tuple[GitSpec, GitArtifact, tuple[Part, ...]]:
+        if key not in self._found:
+            repository = self._get(key)
+            if repository is None:
+                raise missing(key, self._served)
+            if key in around:
+                raise not_ready(key, f"it includes itself: {' -> '.join(it.name for it in (*around, key))}")
+            try:
+                spec = await self._spec(repository)
+                parts = tuple([await self._part(key, it.name, (*around, key)) for it in spec.content.include])
+                self._found[key] = spec, await self._git.refresh(key, spec, parts), parts
+            except SourceNotReady:
+                raise
+            except GitsyncError as error:
+                raise not_ready(key, error.message, error.hint) from error
+        return self._found[key]
+
+    async def _part(self, repository: ObjectKey, name: str, around: tuple[ObjectKey, ...]) -> Part:
+        key = included(repository, name)
+        synced = self._artifacts.meant_by(key)
+        if synced is not None and (part := synced_part(synced)) is not None:
+            return part
+        spec, artifact, parts = await self._find(key, around)
+        return Part(
+            artifact.revision, artifact.content, artifact.digest, partial(self._git.tree, spec, artifact, parts)
+        )
+
+    def _get(self, key: ObjectKey) -> GitRepository | None:
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        return self._live(key)
+
+    def _live(self, key: ObjectKey) -> GitRepository | None:
+        live = self._watch.get(key) if self._watch is not None else None
+        return GitRepository.parse(live) if live is not None else None
+
+    async def _spec(self, repository: GitRepository) -> GitSpec:
+        check_supported(repository)
+        plain = plain_git_spec(repository)
+        if self._cluster is not None:
+            return await git_spec(self._cluster, repository, plain)
+        if needs_secrets(repository):
+            raise SourceNotReady(
+                f"GitRepository '{repository.key.namespaced_name}' needs a Secret of the cluster",
+                hint="no cluster is asked here; gitsync plan asks one",
+            )
+        git_credentials({}, repository.spec.url, "")  # ssh needs a key
+        return plain

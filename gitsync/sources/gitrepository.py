@@ -1,0 +1,290 @@
+"""GitRepositories of a cluster: their artifacts kept current, their status written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    AUTHENTICATION_FAILED,
+    FETCH_FAILED,
+    GIT_OPERATION_FAILED,
+    INCLUDE_UNAVAILABLE,
+    NO_ARTIFACT,
+    REQUESTED_AT_ANNOTATION,
+)
+from gitsync.api.sources import GitRepository
+from gitsync.api.status import Artifact as StatusArtifact
+from gitsync.api.status import GitRepositoryStatus
+from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, SourceNotReady
+from gitsync.git import Resolved
+from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
+from gitsync.sources.artifactsource import ArtifactSources, not_ready
+from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part
+from gitsync.sources.gitartifact import git_spec, included, plain_git_spec, synced_part, without_login
+from gitsync.sources.reconciler import Outcome, Words
+from gitsync.sources.treeartifact import TreeArtifact
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+    from gitsync.runtime.recorder import EventRecorder
+
+#: An answer that another GitRepository of the same place has had in this part of the interval will do: one question is
+#: asked for all of them.
+_FRESH = 0.9
+#: Seconds by which an answer may be older than the first look at a GitRepository: many come at once.
+_AT_ONCE = 1.0
+#: Digits of a commit that log lines show.
+_SHOWN = 7
+
+
+class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
+    """See ArtifactSources. One that names a synced repository follows what its sync carries out; nothing is asked or
+    fetched for it."""
+
+    status = GitRepositoryStatus
+    words = Words("git repository cannot be read", "git repository can be read again", "git repository read")
+    unreachable = GIT_OPERATION_FAILED
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        git: GitArtifacts,
+        synced: Artifacts,
+        watch: Informer,
+        events: EventRecorder,
+        on_change: Callable[[ObjectKey], None],
+    ) -> None:
+        super().__init__(cluster, watch, events, self._changed)
+        self._tell = on_change
+        self._git = git
+        self._synced = synced
+        #: Has one reconciled.
+        self.wake: Callable[[ObjectKey], None] = lambda _: None
+        self._parts: dict[ObjectKey, tuple[Part, ...]] = {}
+        #: By those that follow a synced repository, the commit that was told of last, "" for none.
+        self._followed: dict[ObjectKey, str] = {}
+        #: Requests that a synced repository was asked for, with how often it had been polled before.
+        self._requests: dict[ObjectKey, tuple[str, int]] = {}
+        synced.live = self.declared
+        git.mirrors.news = self._on_news
+
+    def declared(self, key: ObjectKey) -> GitRepository | None:
+        """One as the cluster has it; None without one that can be read."""
+        manifest = self._watch.get(key)
+        try:
+            return GitRepository.parse(manifest) if manifest is not None else None
+        except FieldErrors:
+            return None
+
+    async def artifact_of(self, key: ObjectKey) -> Artifact:
+        """See GitLookup. Raises: SourceNotReady, ArtifactPending, GitUnavailable."""
+        spec, artifact = self.found(key)
+        return Artifact(artifact.info, await self._git.tree(spec, artifact, self._parts.get(key, ())))
+
+    async def tree_of(self, key: ObjectKey) -> TreeArtifact:
+        """See TreesOfKind. Raises: also GitUnavailable."""
+        spec, found = self.found(key)
+        artifact = await self.artifact_of(key)
+        return TreeArtifact(found.revision, artifact.commit, spec.place.url, artifact.tree)
+
+    def revision_of(self, key: ObjectKey) -> str:
+        """See TreesOfKind."""
+        return self.found(key)[1].revision
+
+    def carried_out(self, repository: SyncedRepository) -> None:
+        """A synced repository has another commit, or was asked: those that name it say so, and those that have done so
+        find out what they are by now."""
+        for key, _ in self._watch.items():
+            if key in self._followed or self._synced.meant_by(key) is repository:
+                self.wake(key)
+
+    def _changed(self, key: ObjectKey) -> None:
+        self._tell(key)
+        for other in self._including(key):
+            self.wake(other)
+
+    def _on_news(self, holder: object) -> None:
+        if isinstance(holder, ObjectKey):
+            self.wake(holder)
+
+    def _including(self, key: ObjectKey) -> Iterator[ObjectKey]:
+        for other, manifest in self._watch.items():
+            if other.namespace == key.namespace and key.name in _includes(manifest):
+                yield other
+
+    def _parse(self, manifest: Manifest) -> GitRepository:
+        return GitRepository.parse(manifest)
+
+    def _plain(self, source: GitRepository) -> GitSpec:
+        return plain_git_spec(source)
+
+    async def _opened(self, source: GitRepository, plain: GitSpec) -> GitSpec:
+        return await git_spec(self._cluster, source, plain)
+
+    def _without_secrets(self, spec: GitSpec) -> GitSpec:
+        return without_login(spec)
+
+    async def _fetch(self, key: ObjectKey, source: GitRepository) -> Outcome | None:
+        repository = self._synced.meant_by(key)
+        if repository is not None:
+            return await self._follow(key, source, repository)
+        self._followed.pop(key, None)
+        return await super()._fetch(key, source)
+
+    async def _known(self, key: ObjectKey, source: GitRepository, spec: GitSpec) -> GitArtifact | None:
+        try:
+            parts = self._included(key, spec)
+        except (SourceNotReady, ArtifactPending):
+            return None
+        artifact = await self._git.known(spec, parts)
+        if artifact is not None:
+            self._parts[key] = parts
+            self._git.resume(key, spec, artifact)
+        return artifact
+
+    async def _asked(self, key: ObjectKey, source: GitRepository, spec: GitSpec) -> GitArtifact:
+        state, parts = self._state(key), self._included(key, spec)
+        try:
+            artifact = await self._git.refresh(key, spec, parts, self._not_before(key, source))
+        finally:
+            state.asked = self._clock()
+        self._parts[key] = parts
+        return artifact
+
+    def _not_before(self, key: ObjectKey, source: GitRepository) -> float:
+        state = self._state(key)
+        requested = source.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
+        return oldest_answer(
+            self._clock(),
+            source.spec.interval,
+            requested=bool(requested) and requested != source.status.last_handled_reconcile_at,
+            changed=state.generation != source.metadata.generation,
+            failed=state.asked if state.error is not None else 0.0,
+        )
+
+    def _included(self, key: ObjectKey, spec: GitSpec) -> tuple[Part, ...]:
+        """The artifacts of what it includes. Raises: SourceNotReady, ArtifactPending."""
+        self._check_circle(key, ())
+        return tuple(self._part(included(key, item.name)) for item in spec.content.include)
+
+    def _part(self, key: ObjectKey) -> Part:
+        repository = self._synced.meant_by(key)
+        part = synced_part(repository) if repository is not None else None
+        if part is not None:
+            return part
+        spec, artifact = self.found(key)
+        tree = partial(self._git.tree, spec, artifact, self._parts.get(key, ()))
+        return Part(artifact.revision, artifact.content, artifact.digest, tree, self._git.needed(artifact))
+
+    def _check_circle(self, key: ObjectKey, around: tuple[ObjectKey, ...]) -> None:
+        if key in around:
+            circle = " -> ".join(item.name for item in (*around[around.index(key) :], key))
+            raise not_ready(around[0], f"GitRepositories include each other in a circle: {circle}")
+        for name in _includes(self._watch.get(key) or {}):
+            self._check_circle(included(key, name), (*around, key))
+
+    def _outcome(
+        self, key: ObjectKey, source: GitRepository, found: tuple[GitSpec, GitArtifact], changed: bool
+    ) -> Outcome:
+        _, artifact = found
+        resolved = Resolved(artifact.commit, artifact.revision.rpartition("@")[0])
+        parts = self._parts.get(key, ())
+        return _outcome(key, source, resolved, artifact.digest, parts, changed)
+
+    async def _follow(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> Outcome | None:
+        """Say what a synced repository has: the commit that is carried out."""
+        state = self._state(key)
+        was_another = key not in self._followed and state.generation > 0
+        if state.found is not None:
+            self._git.forget(key, state.found[0])
+        state.found, state.error, state.generation = None, None, source.metadata.generation
+        state.reason = self.unreachable
+        told = self._followed.setdefault(key, "")
+        if self._awaits_poll(key, source, repository):
+            return None
+        if repository.error is not None:
+            raise repository.error
+        artifact = repository.current
+        if artifact is None:
+            return None
+        if told != artifact.commit.id:
+            self._followed[key] = artifact.commit.id
+            for other in self._including(key):
+                self.wake(other)
+        reference = reference_of(source.spec.ref)
+        resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
+        digest = hashlib.sha256(str(await artifact.tree.directory_digest()).encode()).hexdigest()
+        return _outcome(key, source, resolved, f"sha256:{digest}", (), was_another)
+
+    def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:
+        """Whether it is asked for, and the synced repository has yet to be: its own poll answers that."""
+        requested = source.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
+        if not requested or requested == source.status.last_handled_reconcile_at:
+            return False
+        asked = self._requests.get(key)
+        if asked is None or asked[0] != requested:
+            self._requests[key] = requested, repository.polls
+            return repository.ask()
+        return asked[1] == repository.polls
+
+    def _dropped(self, key: ObjectKey, found: tuple[GitSpec, GitArtifact] | None) -> None:
+        self._git.forget(key, found[0] if found is not None else None)
+        self._parts.pop(key, None)
+        self._followed.pop(key, None)
+        self._requests.pop(key, None)
+        for other in self._including(key):
+            self.wake(other)
+
+    def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        if isinstance(error, GitAuthRefused):
+            return AUTHENTICATION_FAILED
+        return NO_ARTIFACT if isinstance(error, SourceNotReady | ArtifactPending) else super()._reason(key, error)
+
+    def _condition(self, error: GitsyncError) -> str:
+        return INCLUDE_UNAVAILABLE if isinstance(error, SourceNotReady | ArtifactPending) else FETCH_FAILED
+
+
+def oldest_answer(now: float, interval: float, *, requested: bool, changed: bool, failed: float) -> float:
+    """When the server must have been asked at the earliest for an answer to count that somebody else has had: one
+    question is asked for all GitRepositories of a place. ``failed`` is when this one has failed last, 0 if it has not.
+    """
+    if requested:
+        return now
+    if changed:
+        return now - _AT_ONCE
+    return max(failed, now - _FRESH * interval)
+
+
+def _outcome(
+    key: ObjectKey, source: GitRepository, found: Resolved, digest: str, parts: tuple[Part, ...], changed: bool
+) -> Outcome:
+    artifact = StatusArtifact(
+        path=f"gitrepository/{key.namespaced_name}/{found.commit}.tar.gz",
+        url=source.spec.url,
+        revision=found.revision,
+        digest=digest,
+    )
+    shown = found.revision.removesuffix(found.commit[_SHOWN:])
+    message = f"stored artifact for revision '{found.revision}'"
+    return Outcome(message, artifact, {"revision": shown}, changed, True, _observed(source, parts))
+
+
+def _observed(source: GitRepository, parts: tuple[Part, ...]) -> dict[str, Any]:
+    spec = source.spec
+    return {
+        "included_artifacts": tuple(StatusArtifact(revision=part.revision, digest=part.digest) for part in parts),
+        "observed_ignore": spec.ignore,
+        "observed_recurse_submodules": spec.recurse_submodules,
+        "observed_include": tuple(item.model_dump(by_alias=True, exclude_defaults=True) for item in spec.include),
+        "observed_sparse_checkout": spec.sparse_checkout,
+    }
+
+
+def _includes(manifest: Manifest) -> list[str]:
+    """The names of what a GitRepository includes, whatever else is wrong with it."""
+    found = (manifest.get("spec") or {}).get("include") or ()
+    return [str((item.get("repository") or {}).get("name", "")) for item in found if isinstance(item, dict)]

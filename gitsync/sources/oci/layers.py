@@ -1,0 +1,94 @@
+"""The files of layers, as trees: unpacked once by a worker process, kept on disk, and checked when they are read."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from cachetools import LRUCache
+
+from gitsync.charts.workers import FileOfArchive, Workers
+from gitsync.sources.composition import Composition
+from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
+from gitsync.sources.store import Store
+from gitsync.spool import Body
+from gitsync.tree import Tree, TreeEntry
+
+#: Files of the trees that are kept in memory, together.
+_MOST_FILES = 100_000
+
+#: Gives a layer, from disk or once more from the registry.
+Pull = Callable[[], Awaitable[Body]]
+
+
+class LayerTrees:
+    """Has layers unpacked. ``store`` keeps their files."""
+
+    def __init__(self, store: Store, workers: Workers) -> None:
+        self._store = store
+        self._workers = workers
+        #: By layer, and by what is left out of it.
+        self._trees: LRUCache[tuple[str, str | None], Tree] = LRUCache(_MOST_FILES, _weight)
+
+    def known(self, spec: ArtifactSpec, artifact: OciArtifact) -> Tree | None:
+        """What ``of`` has found before, as long as it is remembered."""
+        return self._trees.get((artifact.digest, spec.ignore))
+
+    async def of(self, spec: ArtifactSpec, artifact: OciArtifact, pull: Pull) -> Tree:
+        """The files of an artifact's layer, without what is to be left out.
+
+        Raises: ArtifactError for a layer that holds no files, or patterns that cannot be read; what ``pull`` raises.
+        """
+        layer = _Layer(self._store, self._workers, artifact.digest.removeprefix("sha256:"), spec, pull)
+        listing, _ = await layer.unpack()
+        entries = [TreeEntry(item.path, item.sha256, item.size) for item in listing]
+        whole = Composition(Tree(artifact.manifest, entries, layer.read), entries)
+        if not spec.copies:
+            await whole.ignoring(spec.ignore)
+        tree = await asyncio.to_thread(whole.tree)
+        self._trees[artifact.digest, spec.ignore] = tree
+        return tree
+
+
+@dataclass
+class _Layer:
+    """A layer (by its sha256 in hex) that is read piece by piece."""
+
+    store: Store
+    workers: Workers
+    digest: str
+    spec: ArtifactSpec
+    pull: Pull
+    _places: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    async def unpack(self) -> tuple[list[FileOfArchive], bytes]:
+        """Its files, and the contents of all of them one after the other."""
+        repository = self.spec.repository
+        listing, contents = await self.workers.untar(await self.pull(), str(repository), repository.owner)
+        await asyncio.to_thread(self.store.keep_unpacked, self.digest, contents)
+        begins = accumulate((item.size for item in listing), initial=0)
+        self._places = {item.sha256: (begin, item.size) for item, begin in zip(listing, begins, strict=False)}
+        return listing, contents
+
+    async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
+        """See ReadBlobs. What is gone from disk, or is another by now, is unpacked once more."""
+        found = await asyncio.to_thread(self._read, blob_ids)
+        if found is not None:
+            return found
+        _, contents = await self.unpack()
+        places = {blob_id: self._places[blob_id] for blob_id in blob_ids}
+        return {blob_id: contents[begin : begin + size] for blob_id, (begin, size) in places.items()}
+
+    def _read(self, blob_ids: Sequence[str]) -> dict[str, bytes] | None:
+        parts = self.store.unpacked(self.digest, [self._places[blob_id] for blob_id in blob_ids])
+        if parts is None:
+            return None
+        found = dict(zip(blob_ids, parts, strict=True))
+        return found if all(hashlib.sha256(data).hexdigest() == blob_id for blob_id, data in found.items()) else None
+
+
+def _weight(tree: Tree) -> int:
+    return tree.files + 1

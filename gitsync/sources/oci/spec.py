@@ -1,0 +1,89 @@
+"""What of a registry is wanted, and what was found: plain data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gitsync.oci import Repository
+
+_LATEST = "latest"
+#: Hexadecimal digits of a digest that a chart's version shows.
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactSpec:
+    """An artifact of a repository, by digest, else by the highest tag in a semver range, of those that
+    ``semver_filter`` (a regular expression) finds, else by tag; and its layer, by media type, else the first.
+
+    Of a layer that is read as files ``ignore`` (as .sourceignore has it) is left out, unless it ``copies`` the layer as
+    it is."""
+
+    repository: Repository
+    tag: str = ""
+    semver: str = ""
+    semver_filter: str = ""
+    digest: str = ""
+    media_type: str = ""
+    ignore: str | None = None
+    copies: bool = False
+
+    @property
+    def plain_tag(self) -> str:
+        """The tag that is asked for where no range is."""
+        return self.tag or _LATEST
+
+    @property
+    def id(self) -> str:
+        """Names it in caches."""
+        parts = (self.repository.id, self.tag, self.semver, self.semver_filter, self.digest, self.media_type)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class OciArtifact:
+    """An artifact that was fetched. ``revision`` is ``TAG@DIGEST`` of its manifest, or the digest alone, as Flux writes
+    it; ``digest`` is the ``sha256:...`` of the layer's bytes, ``metadata`` the manifest's annotations."""
+
+    revision: str
+    digest: str
+    size: int
+    media_type: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def manifest(self) -> str:
+        """The manifest's digest."""
+        return self.revision.rpartition("@")[2]
+
+    @property
+    def build(self) -> str:
+        """What the version of a chart shows of it, as Flux has it."""
+        return self.manifest.rpartition(":")[2][:_SHOWN]
+
+    @property
+    def content(self) -> str:
+        """What identifies a chart made of it. As with Flux the manifest's digest, with the layer's, since one manifest
+        may have several."""
+        return f"{self.manifest}+{self.digest}"
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "metadata": dict(self.metadata)}
+
+    @classmethod
+    def read(cls, data: Any) -> OciArtifact | None:
+        """From ``data``; None for what is none."""
+        try:
+            return cls(
+                str(data["revision"]),
+                str(data["digest"]),
+                int(data["size"]),
+                str(data["media_type"]),
+                {str(key): str(value) for key, value in data["metadata"].items()},
+            )
+        except (TypeError, KeyError, ValueError, AttributeError):
+            return None

@@ -1,0 +1,171 @@
+"""What OCIRepositories stand for: live ones, and those that a commit brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
+from gitsync.errors import GitsyncError, SourceError, SourceNotReady
+from gitsync.http import Connection
+from gitsync.oci import Login, Repository
+from gitsync.oci.digest import is_digest
+from gitsync.oci.repository import split_url
+from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
+from gitsync.sources.repositories import missing
+from gitsync.sources.secrets import connection, registry_login
+from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.unsupported import check_supported
+from gitsync.text import shorten
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+
+#: The annotation with the Git revision that an artifact was made of (`flux push artifact --revision`).
+_REVISION = "org.opencontainers.image.revision"
+_LONGEST_ORIGIN = 200
+#: Digits of a commit that log lines show.
+_SHOWN = 7
+#: An artifact, and where it was had from, should it have to be fetched again.
+Found = tuple[ArtifactSpec, OciArtifact]
+
+
+class ArtifactLookup(Protocol):
+    """Knows the OCIRepositories: those of a cluster as they were last read, or as a commit would have them."""
+
+    async def artifact_of(self, key: ObjectKey) -> Found:
+        """What an OCIRepository stands for.
+
+        Raises: SourceNotReady when there is none, or nothing could be had from it as it is now.
+        """
+
+
+def plain_artifact_spec(repository: OCIRepository) -> ArtifactSpec:
+    """What it asks for, without what its Secrets hold. Raises: SourceError."""
+    spec, ref = repository.spec, repository.spec.ref
+    host, name = split_url(spec.url)
+    owner = repository.metadata.namespace
+    where = Repository(host, name, insecure=spec.insecure, timeout=spec.timeout, owner=owner)
+    selector = spec.layer_selector
+    media_type = selector.media_type if selector else ""
+    copies = selector is not None and selector.operation == "copy"
+    plain = ArtifactSpec(where, media_type=media_type, ignore=spec.ignore, copies=copies)
+    if ref is None:
+        return plain
+    if ref.digest and not is_digest(ref.digest):
+        raise SourceError(
+            f"{where}: ref.digest is no digest", url=str(where), hint="write it as sha256:<64 hex digits>"
+        )
+    return replace(plain, tag=ref.tag, semver=ref.semver, semver_filter=ref.semver_filter, digest=ref.digest)
+
+
+async def artifact_spec(cluster: Cluster, repository: OCIRepository, plain: ArtifactSpec) -> ArtifactSpec:
+    """The same with what its Secrets hold. Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable."""
+    spec, namespace, where = repository.spec, repository.metadata.namespace, plain.repository
+    secret, certs, proxy = (
+        reference.name if reference else ""
+        for reference in (spec.secret_ref, spec.cert_secret_ref, spec.proxy_secret_ref)
+    )
+    account = spec.service_account_name or ""
+    login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
+    reached = await connection(cluster, namespace, certs, proxy, spec.url)
+    return replace(plain, repository=replace(where, login=login, connection=reached))
+
+
+def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
+    """As ``plain_artifact_spec`` has it."""
+    return replace(spec, repository=replace(spec.repository, login=Login(), connection=Connection()))
+
+
+def needs_secrets(source: HelmRepository | OCIRepository | GitRepository) -> bool:
+    """Whether a source can be read only with what a cluster holds."""
+    return bool(
+        source.spec.secrets or (isinstance(source.spec, OCIRepositorySpec) and source.spec.service_account_name)
+    )
+
+
+async def tree_artifact(artifacts: OciArtifacts, spec: ArtifactSpec, artifact: OciArtifact) -> TreeArtifact:
+    """The files of an artifact. Raises: ArtifactError, SourceError, SourceUnavailable."""
+    tree = await artifacts.tree(spec, artifact)
+    origin = artifact.metadata.get(_REVISION, "")
+    return TreeArtifact(artifact.revision, _commit(artifact, origin), str(spec.repository), tree, origin)
+
+
+def _commit(artifact: OciArtifact, origin: str) -> CommitInfo:
+    """What stands for a commit in lines and records: the artifact's digest, and what it says it was made of."""
+    name, colon, commit = shorten(origin, _LONGEST_ORIGIN).rpartition(":")
+    made_of = f", made of {name}{colon}{commit[:_SHOWN]}" if commit else ""
+    return CommitInfo(
+        artifact.manifest.rpartition(":")[2], subject=f"artifact {short_revision(artifact.revision)}{made_of}"
+    )
+
+
+def short_revision(revision: str) -> str:
+    """A revision with the first digits of its digest."""
+    tag, at, digest = revision.rpartition("@")
+    return f"{tag}{at}{digest[:19]}"
+
+
+class CommitOCIRepositories:
+    """The OCIRepositories as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count. Each is asked for once, when needed.
+    """
+
+    def __init__(
+        self,
+        artifacts: OciArtifacts,
+        desired: Mapping[ObjectKey, OCIRepository],
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._artifacts = artifacts
+        self._desired = desired
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+        self._found: dict[ObjectKey, Found] = {}
+
+    async def artifact_of(self, key: ObjectKey) -> Found:
+        """See ArtifactLookup. Raises: SourceNotReady."""
+        if key not in self._found:
+            repository = self._get(key)
+            if repository is None:
+                raise missing(key, self._served)
+            try:
+                spec = await self._spec(repository)
+                self._found[key] = spec, (await self._artifacts.refresh(spec))[0]
+            except SourceNotReady:
+                raise
+            except GitsyncError as error:
+                raise not_ready(key, error.message, error.hint) from error
+        return self._found[key]
+
+    async def tree_of(self, key: ObjectKey) -> TreeArtifact:
+        """The tree that an OCIRepository stands for. Raises: SourceNotReady."""
+        spec, artifact = await self.artifact_of(key)
+        try:
+            return await tree_artifact(self._artifacts, spec, artifact)
+        except GitsyncError as error:
+            raise not_ready(key, error.message, error.hint) from error
+
+    def _get(self, key: ObjectKey) -> OCIRepository | None:
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        live = self._watch.get(key) if self._watch is not None else None
+        return OCIRepository.parse(live) if live is not None else None
+
+    async def _spec(self, repository: OCIRepository) -> ArtifactSpec:
+        check_supported(repository)
+        plain = plain_artifact_spec(repository)
+        if self._cluster is not None:
+            return await artifact_spec(self._cluster, repository, plain)
+        if needs_secrets(repository):
+            raise SourceNotReady(
+                f"OCIRepository '{repository.key.namespaced_name}' needs a Secret of the cluster",
+                hint="no cluster is asked here; gitsync plan asks one",
+            )
+        return plain

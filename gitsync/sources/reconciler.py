@@ -1,0 +1,223 @@
+"""What reconciling a source is, whatever its kind: read it, ask its server, say how that went, tell who uses it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import structlog
+
+from gitsync.api.conditions import Said, rfc3339, set_condition
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    ARTIFACT_IN_STORAGE,
+    FALSE,
+    FETCH_FAILED,
+    FIELD_MANAGER,
+    FINALIZER,
+    INVALID,
+    READY,
+    REQUESTED_AT_ANNOTATION,
+    SUCCEEDED,
+    TRUE,
+)
+from gitsync.api.resource import Resource
+from gitsync.api.status import Artifact, HelmRepositoryStatus
+from gitsync.backoff import Backoff
+from gitsync.errors import FieldErrors, GitsyncError, NotFound, Superseded, TerminalError
+from gitsync.logs import Once, keeping_secrets, redact
+from gitsync.runtime.event import Event
+from gitsync.runtime.progress import reporting
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+    from gitsync.runtime.interrupt import Interrupt
+    from gitsync.runtime.recorder import EventRecorder
+
+log = structlog.get_logger(__name__)
+
+R = TypeVar("R", bound=Resource)
+#: Of an Event: a source has another artifact than before, as Flux calls it.
+_NEW_ARTIFACT = "NewArtifact"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How log lines speak of a kind."""
+
+    failed: str
+    back: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a source has. ``message`` is that of its conditions; ``artifact`` is complete but for its time, None for a
+    kind that has none, and no status either. ``line`` is for the log line about a new artifact, ``event`` whether an
+    Event says so, too; ``changed`` tells that who uses it has to look again; ``fields`` are further ones of its status.
+    """
+
+    message: str = ""
+    artifact: Artifact | None = None
+    line: Mapping[str, object] = field(default_factory=dict)
+    changed: bool = False
+    event: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SourceReconciler(ABC, Generic[R]):
+    """Every source of one kind in the cluster. ``on_change(key)`` is told when one has something else than before."""
+
+    status: ClassVar[type[HelmRepositoryStatus]] = HelmRepositoryStatus
+    words: ClassVar[Words]
+
+    def __init__(
+        self, cluster: Cluster, watch: Informer, events: EventRecorder, on_change: Callable[[ObjectKey], None]
+    ) -> None:
+        self._cluster = cluster
+        self._watch = watch
+        self._events = events
+        self._on_change = on_change
+        self._backoff: Backoff[ObjectKey] = Backoff()
+        self._once = Once()
+
+    async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
+        """Look for news, and say how that went. Returns seconds until the next try, when this one failed."""
+        with keeping_secrets():
+            return await self._pass(key, interrupt)
+
+    async def _pass(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
+        manifest = self._watch.get(key)
+        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+            self._backoff.reset(key)
+            self._once.forget(key)
+            self._gone(key)
+            return await self._let_go(key, manifest) if manifest is not None else None
+        try:
+            source = self._parse(manifest)
+        except FieldErrors as error:
+            await self._failed(key, manifest, INVALID, error)
+            return None
+
+        async def say(reason: str) -> None:
+            log.info("waiting", repository=key, **{"for": reason})
+
+        try:
+            with reporting(say):
+                outcome = await interrupt.guard(self._fetch(key, source))
+        except Superseded:
+            return 0.0
+        except GitsyncError as error:
+            await self._failed(key, manifest, self._reason(key, error), error)
+            return self._backoff.next(key) if self._passes(error) else None
+        self._backoff.reset(key)
+        if outcome is None:
+            return None
+        if self._once.over(key):
+            log.info(self.words.back, repository=key)
+        await self._ready(key, manifest, outcome)
+        if outcome.changed:
+            self._on_change(key)
+        return None
+
+    @abstractmethod
+    def _parse(self, manifest: Manifest) -> R:
+        """The source, typed. Raises: FieldErrors."""
+
+    @abstractmethod
+    async def _fetch(self, key: ObjectKey, source: R) -> Outcome | None:
+        """Ask for what the source has now; None when it is not to be asked. Raises: GitsyncError."""
+
+    @abstractmethod
+    def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        """The reason of the conditions, in Flux's words."""
+
+    def _passes(self, error: GitsyncError) -> bool:
+        """Whether it is worth another try before the source is due."""
+        return not isinstance(error, TerminalError)
+
+    def _gone(self, key: ObjectKey) -> None:
+        """The source is no more."""
+
+    async def _let_go(self, key: ObjectKey, manifest: Manifest) -> float | None:
+        """Nothing is left behind that has to go first: Flux's source-controller, which has put its finalizer on every
+        source that it served, would remove its artifacts."""
+        metadata = manifest["metadata"]
+        finalizers = metadata.get("finalizers") or ()
+        if FINALIZER not in finalizers:
+            return None
+        left = {"finalizers": [name for name in finalizers if name != FINALIZER]}
+        body = {"metadata": {**left, "resourceVersion": metadata["resourceVersion"]}}
+        try:
+            await self._cluster.patch(key, body, manager=FIELD_MANAGER)
+        except NotFound:
+            return None
+        except GitsyncError as error:
+            log.debug("finalizer of a source could not be removed", repository=key, error=error.message)
+            return self._backoff.next(key)
+        return None
+
+    async def _ready(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
+        old = self.status.read(manifest.get("status"))
+        if outcome.artifact is None:
+            await self._write(key, old, old.model_copy(update={"conditions": (), "artifact": None, "url": ""}))
+            return
+        said: list[Said] = [
+            (READY, TRUE, SUCCEEDED, outcome.message),
+            (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, outcome.message),
+        ]
+        since = old.artifact.last_update_time if old.artifact is not None else ""
+        if old.artifact is None or _known(old.artifact) != _known(outcome.artifact):
+            since = rfc3339(datetime.now(UTC))
+            log.info(self.words.found, repository=key, **outcome.line)
+            if outcome.event:
+                self._events.record(manifest, Event("Normal", _NEW_ARTIFACT, outcome.message))
+        artifact = outcome.artifact.model_copy(update={"last_update_time": since})
+        fields = {"url": artifact.url, "artifact": artifact, **outcome.fields}
+        await self._say(key, manifest, said, **fields)
+
+    async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        self._complain(key, manifest, reason, error)
+        condition = self._condition(error)
+        said: list[Said] = [(READY, FALSE, reason, error.message), (condition, TRUE, reason, error.message)]
+        await self._say(key, manifest, said)
+
+    def _condition(self, error: GitsyncError) -> str:
+        """The condition that says, beside Ready, what is wrong."""
+        return FETCH_FAILED
+
+    def _complain(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        effect = "installed releases stay as they are"
+        if self._once(key, log, self.words.failed, level="warning", repository=key, error=error, effect=effect):
+            self._events.record(manifest, Event("Warning", reason, error.message))
+
+    async def _say(self, key: ObjectKey, manifest: Manifest, said: list[Said], **fields: Any) -> None:
+        old = self.status.read(manifest.get("status"))
+        generation = manifest["metadata"].get("generation", 0)
+        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE}
+        conditions = tuple(item for item in old.conditions if item.type in kept)
+        for kind, status, reason, message in said:
+            now = datetime.now(UTC)
+            conditions = set_condition(conditions, kind, status, reason, redact(message), generation, now)
+        if requested := (manifest["metadata"].get("annotations") or {}).get(REQUESTED_AT_ANNOTATION):
+            fields["last_handled_reconcile_at"] = requested
+        new = old.model_copy(update={**fields, "observed_generation": generation, "conditions": conditions})
+        await self._write(key, old, new)
+
+    async def _write(self, key: ObjectKey, old: HelmRepositoryStatus, new: HelmRepositoryStatus) -> None:
+        changed = new.patch_from(old)
+        if not changed:
+            return
+        try:
+            await self._cluster.patch(key, {"status": changed}, manager=FIELD_MANAGER, subresource="status")
+        except NotFound:
+            return  # deleted meanwhile; the watch will say so
+        except GitsyncError as error:
+            log.debug("status of a source could not be written", repository=key, error=error.message)
+
+
+def _known(artifact: Artifact) -> tuple[str, str]:
+    return artifact.revision, artifact.digest

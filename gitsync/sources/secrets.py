@@ -1,0 +1,178 @@
+"""What the Secrets say that sources name: logins, certificates, proxies."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from yarl import URL
+
+from gitsync.api.identity import ObjectKey
+from gitsync.errors import NotFound, SourceError, SourceUnavailable
+from gitsync.git import GitCredentials, GitTexts
+from gitsync.http import Connection, redacted
+from gitsync.logs import keep_secret
+from gitsync.oci import DockerConfig, Login
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+#: The keys of Secrets with docker configurations, and whether each is in the old form.
+_DOCKER_KEYS = {".dockerconfigjson": False, ".dockercfg": True}
+#: The keys whose content may be said.
+_NO_SECRETS = frozenset(
+    {"username", "address", "ca.crt", "caFile", "tls.crt", "certFile", "known_hosts", "identity.pub"}
+)
+#: With SOCKS for git alone, which speaks through curl.
+_GIT_PROXIES = ("http", "https", "socks5")
+_GITHUB_APP = "githubAppID"
+
+
+async def read_secret(cluster: Cluster, namespace: str, name: str, url: str) -> dict[str, str]:
+    """What a Secret holds, as text, kept out of what is said meanwhile. ``url`` is what it is needed for.
+
+    Raises: SourceUnavailable when it is missing or holds no text; ApiError, ClusterUnavailable.
+    """
+    key = ObjectKey("", "Secret", namespace, name)
+    try:
+        data = (await cluster.get(key)).get("data") or {}
+        found = {field: base64.b64decode(value).decode() for field, value in data.items()}
+    except NotFound as error:
+        message = f"Secret '{key.namespaced_name}' does not exist"
+        raise SourceUnavailable(message, url=redacted(url), hint="create it") from error
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise SourceUnavailable(f"Secret '{key.namespaced_name}' holds what is no text", url=redacted(url)) from error
+    keep_secret(frozenset(text.strip() for field, text in found.items() if field not in _NO_SECRETS))
+    return found
+
+
+def docker_config(secret: dict[str, str], namespace: str, name: str) -> DockerConfig | None:
+    """The logins in a Secret of type ``kubernetes.io/dockerconfigjson`` (or ``dockercfg``); None for another one.
+
+    Raises: SourceError, which names no content.
+    """
+    for key, old in _DOCKER_KEYS.items():
+        if key in secret:
+            try:
+                return DockerConfig.parse(secret[key].encode(), old=old)
+            except SourceError as error:
+                raise SourceError(f"Secret '{namespace}/{name}', {key}: {error.message}", hint=error.hint) from None
+    return None
+
+
+async def registry_login(
+    cluster: Cluster, namespace: str, host: str, name: str, secret: str, account: str, url: str
+) -> Login:
+    """Who we are to a repository of a registry: by the Secret ``secret``, with a docker configuration or with username
+    and password, then by the imagePullSecrets of the ServiceAccount ``account``, "" for none of them; nobody, where
+    none of them names the registry.
+
+    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    """
+    config = DockerConfig()
+    if secret:
+        data = await read_secret(cluster, namespace, secret, url)
+        found = docker_config(data, namespace, secret)
+        if found is None and ("username" in data or "password" in data):
+            return Login(data.get("username", ""), data.get("password", ""))
+        if found is None:
+            raise SourceError(
+                f"Secret '{namespace}/{secret}' holds no login for a registry",
+                hint="it needs .dockerconfigjson (type kubernetes.io/dockerconfigjson), or username and password",
+            )
+        config = found
+    for pull_secret in await _pull_secrets(cluster, namespace, account, url) if account else ():
+        data = await read_secret(cluster, namespace, pull_secret, url)
+        config = config.merged(docker_config(data, namespace, pull_secret) or DockerConfig())
+    login = config.login(host, name) or Login()
+    keep_secret(login.secrets)
+    return login
+
+
+async def _pull_secrets(cluster: Cluster, namespace: str, account: str, url: str) -> list[str]:
+    key = ObjectKey("", "ServiceAccount", namespace, account)
+    try:
+        manifest = await cluster.get(key)
+    except NotFound as error:
+        message = f"ServiceAccount '{key.namespaced_name}' does not exist"
+        raise SourceUnavailable(message, url=redacted(url), hint="create it") from error
+    return [str(item["name"]) for item in manifest.get("imagePullSecrets") or () if item.get("name")]
+
+
+async def connection(cluster: Cluster, namespace: str, certs: str, proxy: str, url: str) -> Connection:
+    """How a server is reached: with the certificates in the Secret ``certs`` and through the proxy of the Secret
+    ``proxy``, "" for none.
+
+    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    """
+    tls = await read_secret(cluster, namespace, certs, url) if certs else {}
+    address = proxy_url(await read_secret(cluster, namespace, proxy, url), namespace, proxy) if proxy else ""
+    return Connection(tls.get("ca.crt", ""), tls.get("tls.crt", ""), tls.get("tls.key", ""), address)
+
+
+async def git_login(cluster: Cluster, namespace: str, name: str, proxy: str, url: str) -> GitCredentials:
+    """Who we are to a Git server: by the Secret ``name`` and through the proxy of the Secret ``proxy``, "" for none.
+
+    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    """
+    secret = await read_secret(cluster, namespace, name, url) if name else {}
+    address = ""
+    if proxy:
+        address = proxy_url(await read_secret(cluster, namespace, proxy, url), namespace, proxy, _GIT_PROXIES)
+    return git_credentials(secret, url, f"{namespace}/{name}" if name else "", address)
+
+
+def git_credentials(secret: dict[str, str], url: str, name: str, proxy: str = "") -> GitCredentials:
+    """The same out of what the Secret ``name`` holds, with the keys that Flux reads. Raises: SourceError."""
+
+    def wrong(why: str, hint: str) -> SourceError:
+        return SourceError(f"Secret '{name}' {why}" if name else why, url=redacted(url), hint=hint)
+
+    if _GITHUB_APP in secret:
+        raise wrong("is of a GitHub App, which is not supported yet", "use username and password, or an ssh key")
+    if url.startswith("ssh://"):
+        needs = "ssh needs a Secret with identity (the private key) and known_hosts"
+        if not name:
+            raise wrong(f"there is no secretRef, and {needs}", "add spec.secretRef")
+        if not secret.get("identity") or not secret.get("known_hosts"):
+            raise wrong(f"holds no ssh login: {needs}", "add them to the Secret")
+        texts = GitTexts(ssh_key=secret["identity"], known_hosts=secret["known_hosts"])
+        return GitCredentials(passphrase=secret.get("password", "").strip(), texts=texts)
+    cert, key = secret.get("tls.crt", secret.get("certFile", "")), secret.get("tls.key", secret.get("keyFile", ""))
+    if bool(cert) != bool(key):
+        raise wrong("has one of tls.crt and tls.key without the other", "add what is missing")
+    password, bearer = secret.get("password", "").strip(), secret.get("bearerToken", "").strip()
+    if password and bearer:
+        raise wrong("has both a password and a bearerToken", "remove one of them")
+    if bool(password) != bool(secret.get("username", "").strip()):
+        raise wrong("has one of username and password without the other", "add what is missing")
+    texts = GitTexts(secret.get("ca.crt") or secret.get("caFile", ""), cert, key)
+    has_texts = texts != GitTexts()
+    return GitCredentials(
+        username=secret.get("username", "").strip(),
+        password=password,
+        token=bearer,
+        bearer=bool(bearer),
+        proxy=proxy,
+        texts=texts if has_texts else None,
+    )
+
+
+def proxy_url(secret: dict[str, str], namespace: str, name: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
+    """The URL of the proxy that a Secret describes, with its credentials; of one of these ``schemes``.
+
+    Raises: SourceError.
+    """
+    try:
+        url = URL(secret.get("address", "").strip(), encoded=True)
+        if url.scheme not in schemes or not url.host:
+            raise ValueError
+        if secret.get("username"):
+            url = url.with_user(secret["username"]).with_password(secret.get("password") or None)
+        return str(url)
+    except ValueError:
+        raise SourceError(
+            f"Secret '{namespace}/{name}' names no proxy that can be used",
+            hint="it needs address (http://HOST:PORT), and may have username and password",
+        ) from None

@@ -1,0 +1,157 @@
+"""Files below the cache directory: archives by digest, and what is known of sources, for a restart without network."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gitsync.logs import Once
+from gitsync.spool import Body
+
+log = structlog.get_logger(__name__)
+
+#: Total size of the kept archives, and of the files of those that were unpacked, in bytes; the ones unused for longest
+#: go first.
+MAX_ARCHIVES = 512 * 1024 * 1024
+MAX_UNPACKED = 256 * 1024 * 1024
+
+#: Files of ``keep_data`` in one folder.
+MAX_NOTES = 8192
+
+
+class Store:
+    """Blocking reads and atomic writes. What cannot be read counts as absent, since all of it can be fetched again.
+    What cannot be written (a full disk, a read-only volume) is said once, and missed only after a restart.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._once = Once()
+        self._archives = directory / "charts"
+        self._unpacked = directory / "unpacked"
+
+    def archive(self, digest: str) -> Body | None:
+        """The archive with this sha256 (hex); a damaged file is dropped. Other text than a sha256 names no file."""
+        if re.fullmatch(r"[0-9a-f]{64}", digest) is None:
+            return None
+        path = self._archives / f"{digest}.tgz"
+        try:
+            body = Body.opened(path)
+        except OSError:
+            return None
+        if body.sha256 != digest:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return body
+
+    def keep_archive(self, body: Body) -> None:
+        """Writes it under its sha256."""
+        with self._writing():
+            _write(self._archives / f"{body.sha256}.tgz", body.pieces())
+            _make_room(self._archives, "*.tgz", MAX_ARCHIVES)
+
+    def keep_unpacked(self, digest: str, contents: bytes) -> None:
+        """Writes the contents of files, one after the other; ``digest`` (hex) is that of the archive."""
+        with self._writing():
+            _write(self._unpacked / digest, [contents])
+            _make_room(self._unpacked, "*", MAX_UNPACKED)
+
+    def unpacked(self, digest: str, places: Iterable[tuple[int, int]]) -> list[bytes] | None:
+        """Parts of what ``keep_unpacked`` wrote, by where they begin and their sizes in bytes; None when it is not
+        there any more, or shorter. Who asks knows what they must be."""
+        try:
+            with (self._unpacked / digest).open("rb") as file:
+                os.utime(file.fileno())
+                return [os.pread(file.fileno(), size, begin) for begin, size in places]
+        except OSError:
+            return None
+
+    def text(self, folder: str, name: str) -> Body | None:
+        """What ``keep_text`` wrote."""
+        try:
+            return Body.opened(self._directory / folder / name)
+        except OSError:
+            return None
+
+    def keep_text(self, folder: str, name: str, text: Iterable[bytes]) -> None:
+        """Writes what is known of something, in pieces. ``name`` is made by us, of a digest."""
+        with self._writing():
+            _write(self._directory / folder / name, text)
+
+    def data(self, folder: str, name: str) -> Any:
+        """What ``keep_data`` wrote; None when that cannot be read."""
+        try:
+            kept = self.text(folder, f"{name}.json")
+            return json.loads(kept.read()) if kept is not None else None
+        except (OSError, ValueError):
+            return None
+
+    def keep_data(self, folder: str, name: str, data: Any) -> None:
+        """The same of what JSON can hold."""
+        self.keep_text(folder, f"{name}.json", [json.dumps(data).encode()])
+        with self._writing():
+            _drop_oldest(self._directory / folder, MAX_NOTES)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A write that may fail: once that is said, not again until one has gone well."""
+        try:
+            yield
+        except OSError as error:
+            if self._once.is_news(self._directory):
+                log.warning(
+                    "charts cannot be kept on disk, going on without",
+                    directory=str(self._directory),
+                    why=error.strerror or str(error),
+                    hint="make room there, or mount a writable volume; until then a restart fetches all charts again",
+                )
+        else:
+            if self._once.over(self._directory):
+                log.info("charts can be kept on disk again", directory=str(self._directory))
+
+
+def _make_room(folder: Path, pattern: str, most: int) -> None:
+    """Removes what was unused for longest, until it is ``most`` bytes at most."""
+    found = []
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= most:
+            return
+        path.unlink(missing_ok=True)
+        total -= size
+
+
+def _drop_oldest(folder: Path, most: int) -> None:
+    """What was written longest ago goes first: names change with credentials, which rotate."""
+    found = list(folder.glob("*.json"))
+    if len(found) > most:
+        for path in sorted(found, key=lambda path: path.stat().st_mtime)[: len(found) - most]:
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(pieces)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

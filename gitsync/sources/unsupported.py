@@ -1,0 +1,58 @@
+"""Fields of sources that gitsync does not honour yet, and may not pass over. Pure.
+
+A signature that nobody has checked never counts as checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.errors import FieldNotSupported
+
+#: A field, why it is refused, and what to do.
+Refusal = tuple[str, str, str]
+
+
+def refused(source: HelmRepository | OCIRepository | GitRepository) -> Iterator[Refusal]:
+    """The fields that keep a source from being read."""
+    if isinstance(source, GitRepository):
+        yield from _refused_of_git(source)
+        return
+    spec = source.spec
+    is_registry = spec.url.startswith("oci://")
+    if is_registry and spec.provider != "generic":
+        hint = "use provider generic, with a secretRef that is kept current"
+        yield "spec.provider", f"{spec.provider} is not supported yet: nobody logs in to a cloud", hint
+    if isinstance(source, OCIRepository):
+        yield from _refused_of_artifact(source)
+
+
+def _refused_of_artifact(source: OCIRepository) -> Iterator[Refusal]:
+    if source.spec.verify is not None:
+        yield (
+            "spec.verify",
+            "signatures are not checked yet, and what was not checked is not used",
+            "remove spec.verify, if the artifact may be used without",
+        )
+
+
+def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
+    spec = source.spec
+    if spec.provider != "generic":
+        hint = "use provider generic, with a secretRef that is kept current"
+        yield "spec.provider", f"{spec.provider} is not supported yet: nobody logs in there", hint
+    if spec.verify is not None:
+        yield (
+            "spec.verify",
+            "signatures are not checked yet, and what was not checked is not used",
+            "remove spec.verify, if the repository may be used without",
+        )
+    if spec.proxy_secret_ref is not None and spec.url.startswith("ssh://"):
+        yield "spec.proxySecretRef", "is not supported for ssh", "use an https URL, or remove spec.proxySecretRef"
+
+
+def check_supported(source: HelmRepository | OCIRepository | GitRepository) -> None:
+    """Raises: FieldNotSupported, for the first of them."""
+    for field, why, hint in refused(source):
+        raise FieldNotSupported(f"{field}: {why}", hint=hint)

@@ -1,0 +1,117 @@
+"""What Kustomizations will want that have yet to take up a revision: asked before somebody else deletes an object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from gitsync.api.conditions import is_ready
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.apply.claimant import Claimant
+from gitsync.build import Builder
+from gitsync.errors import GitsyncError
+from gitsync.manifests import Desired
+from gitsync.release.dependencies.states import commit_of
+from gitsync.release.wanted import ComingSync
+from gitsync.runtime.together import in_time
+from gitsync.sources.treeartifact import TreeSource
+from gitsync.sync.default_namespace import with_default_namespace
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.inputs import BuildSpecs
+from gitsync.sync.owner import Owner
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+#: Kustomizations in Kustomizations, so deep.
+MAX_NESTING = 8
+#: Seconds that whoever deletes something waits for what another one wants to be fetched and built.
+BUILD_TIMEOUT = 60.0
+
+
+def claimant_of(key: ObjectKey) -> Claimant:
+    """A Kustomization among those who want objects."""
+    return Owner(key.name, key.namespace, "").claimant
+
+
+class ComingSyncs:
+    """Builds them, without applying anything. ``all`` gives the Kustomizations of the cluster, ``is_root`` says for
+    which of them the sync of the settings stands."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        trees: TreeSource,
+        builder: Builder,
+        inputs: BuildSpecs,
+        all: Callable[[], Mapping[ObjectKey, Kustomization]],  # noqa: A002
+        is_root: Callable[[Kustomization], bool],
+    ) -> None:
+        self._cluster = cluster
+        self._trees = trees
+        self._builder = builder
+        self._inputs = inputs
+        self._all = all
+        self._is_root = is_root
+        #: What was built of each, and of which revision and generation that was.
+        self._built: dict[ObjectKey, tuple[object, ComingSync, tuple[Kustomization, ...]]] = {}
+
+    async def __call__(self) -> list[ComingSync]:
+        """Those that are on their way, and those in what they build."""
+        known = self._all()
+        open_ends = [item for item in known.values() if self._is_coming(item)]
+        found: dict[ObjectKey, ComingSync] = {}
+        for _ in range(MAX_NESTING):
+            answers = await asyncio.gather(*map(self._coming, open_ends))
+            found |= {item.key: answer for item, (answer, _) in zip(open_ends, answers, strict=True)}
+            inner = {item.key: item for _, items in answers for item in items if item.key not in found}
+            if not (open_ends := list(inner.values())):
+                break
+        return list(found.values())
+
+    def forget(self, keys: Iterable[ObjectKey]) -> None:
+        """These are gone."""
+        for key in keys:
+            self._built.pop(key, None)
+
+    def _is_coming(self, kustomization: Kustomization) -> bool:
+        if kustomization.metadata.deletion_timestamp or self._is_root(kustomization):
+            return False
+        wanted = self._trees.revision_of(kustomization.source)
+        return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
+
+    async def _coming(self, kustomization: Kustomization) -> tuple[ComingSync, tuple[Kustomization, ...]]:
+        key = kustomization.key
+        state = (self._trees.revision_of(kustomization.source), kustomization.manifest.get("spec"))
+        if (known := self._built.get(key)) is not None and known[0] == state:
+            return known[1], known[2]
+        claimant, commit = claimant_of(key), commit_of(kustomization.manifest)
+        try:
+            desired = await self._in_time(kustomization)
+        except GitsyncError as error:
+            by = "" if commit is None else commit.id
+            return ComingSync(claimant._replace(doubt=error.message), by, frozenset(), ()), ()
+        if desired.errors:
+            claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
+        releases = tuple(desired.helm_releases.values())
+        coming = ComingSync(claimant, desired.commit.id, frozenset(desired.objects), releases)
+        inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
+        self._built[key] = state, coming, inner
+        return coming, inner
+
+    async def _in_time(self, kustomization: Kustomization) -> Desired:
+        """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
+        name = kustomization.key.namespaced_name
+        return await in_time(self.desired(kustomization), BUILD_TIMEOUT, f"kustomization {name} has not been built")
+
+    async def desired(self, kustomization: Kustomization) -> Desired:
+        """What one comes to at what its source has now; what cannot be built is among the errors.
+
+        Raises: SourceNotReady, ValuesMissing; what building raises.
+        """
+        artifact = await self._trees.tree_of(kustomization.source)
+        spec = await self._inputs.spec_of(kustomization)
+        desired = await self._builder.build(artifact.commit, artifact.tree, spec)
+        return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)

@@ -1,0 +1,158 @@
+"""How a Kustomization says how it stands: its conditions, the revisions, an Event for what is news."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gitsync.api.conditions import Said, find_condition, remove_condition, set_condition
+from gitsync.api.identity import Manifest
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import (
+    FALSE,
+    FIELD_MANAGER,
+    HEALTHY,
+    PROGRESSING,
+    READY,
+    RECONCILIATION_SUCCEEDED,
+    RECONCILING,
+    REQUESTED_AT_ANNOTATION,
+    STALLED,
+    TRUE,
+    UNKNOWN,
+)
+from gitsync.api.status import KustomizationStatus
+from gitsync.errors import GitsyncError, NotFound
+from gitsync.logs import redact
+from gitsync.runtime.event import Event
+from gitsync.sources.treeartifact import TreeArtifact
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import ObjectKey
+    from gitsync.cluster import Cluster
+    from gitsync.runtime.recorder import EventRecorder
+
+log = structlog.get_logger(__name__)
+
+#: Reasons to wait that are mostly over before anybody reads of them.
+_PASSING_DELAY = 5.0
+
+
+class StatusWriter:
+    """Writes statuses, and only what of them has changed. ``find`` is what is known of an object in the cluster."""
+
+    def __init__(self, cluster: Cluster, events: EventRecorder, find: Callable[[ObjectKey], Manifest | None]) -> None:
+        self._cluster = cluster
+        self._events = events
+        self._find = find
+        #: What the API server last answered, which the watch may have yet to say.
+        self._answers: dict[ObjectKey, Manifest] = {}
+
+    async def progressing(self, kustomization: Kustomization, reason: str) -> None:
+        """It waits, for this reason: most passes are over before that is worth telling."""
+        said: list[Said] = [
+            (READY, UNKNOWN, PROGRESSING, reason),
+            (RECONCILING, TRUE, PROGRESSING, reason),
+        ]
+        await self._write(kustomization, said, (STALLED,))
+
+    async def succeeded(
+        self, kustomization: Kustomization, artifact: TreeArtifact, digest: str, *, checked: bool
+    ) -> None:
+        """An artifact has been applied, with objects of this digest; ``checked``: and its health looked at."""
+        revision = artifact.revision
+        said: list[Said] = [(READY, TRUE, RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}")]
+        gone: tuple[str, ...] = (RECONCILING, STALLED)
+        if checked:
+            said.append((HEALTHY, TRUE, RECONCILIATION_SUCCEEDED, "Health check passed"))
+        else:
+            gone = (*gone, HEALTHY)
+        await self._write(
+            kustomization,
+            said,
+            gone,
+            last_attempted_revision=revision,
+            last_applied_revision=revision,
+            last_applied_origin_revision=artifact.origin,
+            last_applied_digest=digest,
+        )
+
+    async def failed(
+        self, kustomization: Kustomization, reason: str, message: str, *, stalled: bool = False, passing: bool = False
+    ) -> None:
+        """It could not be applied. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
+        something that mostly comes at once."""
+        said: list[Said] = [(READY, FALSE, reason, message)]
+        if stalled:
+            said.append((STALLED, TRUE, reason, message))
+        gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
+        await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0)
+
+    async def _write(
+        self,
+        kustomization: Kustomization,
+        said: list[Said],
+        gone: tuple[str, ...],
+        *,
+        delay: float = 0.0,
+        **more: str,
+    ) -> None:
+        key, fields = kustomization.key, dict[str, Any](more)
+        manifest = self._newest(key)
+        if manifest is None:
+            return
+        old, now = KustomizationStatus.read(manifest.get("status")), datetime.now(UTC)
+        generation = kustomization.metadata.generation
+        conditions = remove_condition(old.conditions, *gone)
+        for kind, status, reason, message in said:
+            conditions = set_condition(conditions, kind, status, reason, redact(message), generation, now)
+        if said[0][1] != UNKNOWN:
+            fields["observed_generation"] = generation
+            if requested := kustomization.metadata.annotations.get(REQUESTED_AT_ANNOTATION):
+                fields["last_handled_reconcile_at"] = requested
+        new = old.model_copy(update={**fields, "conditions": conditions})
+        changed = new.patch_from(old)
+        if not changed:
+            return
+        self._tell(manifest, old, new, delay)
+        try:
+            body = {"status": changed}
+            self._answers[key] = await self._cluster.patch(key, body, manager=FIELD_MANAGER, subresource="status")
+        except NotFound:
+            return  # deleted meanwhile; the watch will say so
+        except GitsyncError as error:
+            log.debug(
+                "status of a Kustomization could not be written",
+                kustomization=str(kustomization.key),
+                error=error.message,
+            )
+
+    def _newest(self, key: ObjectKey) -> Manifest | None:
+        seen = self._find(key)
+        if seen is None:
+            self._answers.pop(key, None)
+            return None
+        answer = self._answers.get(key)
+        return answer if answer is not None and _version(answer) > _version(seen) else seen
+
+    def _tell(self, manifest: Manifest, old: KustomizationStatus, new: KustomizationStatus, delay: float) -> None:
+        """What is news: another revision was applied, or something else keeps it from that."""
+        ready, before = find_condition(new.conditions, READY), find_condition(old.conditions, READY)
+        assert ready is not None
+        if ready.status == UNKNOWN:
+            return
+        if before is not None and (before.status, before.message) == (ready.status, ready.message):
+            return
+        is_same = old.last_applied_digest == new.last_applied_digest != ""
+        if before is not None and before.status == ready.status == TRUE and is_same:
+            return  # the commit changes nothing of it
+        self._events.record(
+            manifest, Event("Normal" if ready.status == TRUE else "Warning", ready.reason, ready.message, delay)
+        )
+
+
+def _version(manifest: Manifest) -> int:
+    return int(manifest["metadata"]["resourceVersion"])

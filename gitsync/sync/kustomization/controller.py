@@ -1,0 +1,356 @@
+"""Kustomizations of the cluster, whoever applied them: watched, queued, reconciled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitsync.api.conditions import is_ready, ready_of
+from gitsync.api.duration import interval_of
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_kustomization, is_release
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, REQUESTED_AT_ANNOTATION
+from gitsync.apply.live import LiveReader
+from gitsync.build import Builder
+from gitsync.cel.expressions import Expressions
+from gitsync.errors import FieldErrors
+from gitsync.graph import Held
+from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.controller import GATHER
+from gitsync.release.dependencies.others import NoOthers
+from gitsync.release.dependencies.states import is_current
+from gitsync.release.wanted import WantedObjects, no_syncs
+from gitsync.runtime.fairslots import FairSlots
+from gitsync.runtime.recorder import EventRecorder
+from gitsync.runtime.schedule import Schedule
+from gitsync.runtime.workqueue import WorkQueue
+from gitsync.sources.treeartifact import TreeSource
+from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
+from gitsync.sync.kustomization.conditions import StatusWriter
+from gitsync.sync.kustomization.inputs import Inputs
+from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.judging import Judging
+from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
+from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
+from gitsync.sync.kustomization.reconciler import KustomizationReconciler, Surroundings
+from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.lacking import Lacking
+from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
+from gitsync.sync.spec import SETTLE_TIMEOUT
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer, WatchEvent
+
+#: Seconds between two looks at a Kustomization whose interval cannot be read.
+DEFAULT_INTERVAL = 300.0
+#: Seconds for what is under way to end when the agent stops: it can be cut short anywhere.
+GRACE = 1.0
+
+
+@dataclass(frozen=True)
+class Root:
+    """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has."""
+
+    is_root: Callable[[Kustomization], bool]
+    commit: Callable[[], str]
+    objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
+
+
+async def _nothing() -> Iterable[ObjectKey]:
+    return ()
+
+
+#: Where the settings name no repository.
+NO_ROOT = Root(lambda _: False, lambda: "", _nothing)
+
+
+class Kustomizations:
+    """Serves every Kustomization of a cluster, or of the one namespace that is to be served, while entered."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        trees: TreeSource,
+        builder: Builder,
+        wanted: WantedObjects,
+        watches: dict[tuple[str, str], Informer],
+        slots: FairSlots,
+        events: EventRecorder,
+        schedule: Schedule,
+        root: Root,
+        rules: AccessRules = PLAIN,
+        default_keys: ObjectKey | None = None,
+        hopeless: Hopeless | None = None,
+        journal: KustomizationJournal | None = None,
+    ) -> None:
+        self._wanted = wanted
+        self._schedule = schedule
+        self._watch = cluster.watch(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace)
+        self._expressions = Expressions()
+        self._inputs = Inputs(cluster, self._on_input, default_keys)
+        self._is_watching = False
+        self._seen: dict[ObjectKey, Seen] = {}
+        #: Those in or behind a cycle when that was last looked at, and when that is to be done again.
+        self._held: frozenset[ObjectKey] = frozenset()
+        self._gathering: asyncio.TimerHandle | None = None
+        #: What each was read as, None for one that cannot be read.
+        self._read: dict[ObjectKey, tuple[Manifest, Kustomization | None]] = {}
+        self._trees = trees
+        self._root = root
+        self._hopeless = hopeless or Lacking(cluster).hopeless
+        #: Set whenever one may stand otherwise than before.
+        self._news = asyncio.Event()
+        surroundings = Surroundings(self._find, self.held, root.is_root, root.commit, rules)
+        status = StatusWriter(cluster, events, self._watch.get)
+        self._journal = journal
+        self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
+        self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root)
+        self._reconciler = KustomizationReconciler(
+            surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
+        )
+        self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "kustomization")
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Know what they have and want, before anybody deletes an object."""
+        async with self._watch:
+            for key, manifest in self._watch.items():
+                self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+            self._wanted.coming_syncs, self._is_watching = self._coming, True
+            index = self._wanted.index
+            index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
+            index.others_ordered()
+            try:
+                yield
+            finally:
+                self._wanted.coming_syncs, self._is_watching = no_syncs, False
+                index.others = NoOthers()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
+        """Reconcile, while ``watching``. Yields the watch, by group and kind, for whoever can use it too."""
+        async with self._journal.writing() if self._journal is not None else nullcontext():
+            self._watch.subscribe(self._on_event)
+            unsubscribe = self._wanted.index.subscribe(self._on_release)
+            self._wanted.claims.on_release.append(self._on_claim_dropped)
+            for key, manifest in self._watch.items():
+                self._look(key, manifest)
+            try:
+                yield {(KUSTOMIZE_GROUP, KUSTOMIZATION): self._watch}
+            finally:
+                unsubscribe()
+                self._wanted.claims.on_release.remove(self._on_claim_dropped)
+                if self._gathering is not None:
+                    self._gathering.cancel()
+                await self.queue.stop(GRACE)
+                await self._inputs.close()
+                await self._syncers.close()
+                await self._expressions.close()
+
+    def all(self) -> dict[ObjectKey, Kustomization]:
+        """Every one that can be read, typed."""
+        if not self._is_watching:
+            return {}
+        found = {key: self._typed(key, manifest) for key, manifest in self._watch.items()}
+        return {key: kustomization for key, kustomization in found.items() if kustomization is not None}
+
+    def _typed(self, key: ObjectKey, manifest: Manifest) -> Kustomization | None:
+        known = self._read.get(key)
+        if known is not None and known[0] is manifest:
+            return known[1]
+        try:
+            kustomization = Kustomization.parse(manifest)
+        except FieldErrors:
+            kustomization = None  # its own pass says so
+        self._read[key] = manifest, kustomization
+        return kustomization
+
+    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+        """Those in a cycle of dependencies, or behind one."""
+        return self._wanted.index.held
+
+    def root_done(self) -> None:
+        """The sync of the settings has come to an end."""
+        for key, kustomization in self.all().items():
+            if self._root.is_root(kustomization):
+                self.queue.wake(key)
+
+    def source_changed(self, concerns: Callable[[ObjectKey], bool]) -> None:
+        """Some sources have another tree, or another reason to have none; ``concerns`` says which."""
+        self._news.set()
+        for key, kustomization in self.all().items():
+            if concerns(kustomization.source):
+                self.queue.wake(key, interrupt="its source has another revision")
+
+    async def settle(self) -> dict[ObjectKey, Outcome]:
+        """Wait until none that the root has brought, and none that those have brought, is on its way any more, nor any
+        HelmRelease of theirs, at most SETTLE_TIMEOUT seconds. Returns how all of these stand."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_TIMEOUT):
+                await self._until_settled()
+        return await self.outcomes()
+
+    async def outcomes(self) -> dict[ObjectKey, Outcome]:
+        """How the Kustomizations and HelmReleases stand that the root has brought, and those that they have brought."""
+        return self._outcomes(await self._brought())
+
+    async def _until_settled(self) -> None:
+        before: set[ObjectKey] = set()
+        while True:
+            self._news.clear()
+            outcomes = self._outcomes(await self._brought())
+            if any(outcome.phase == "moving" for key, outcome in outcomes.items() if is_kustomization(key)):
+                await self._news.wait()
+                continue
+            releases = {key for key in outcomes if is_release(key)} - set(await self._root.objects())
+            if releases == before:
+                return
+            await ReleasesSettling(self._wanted.index, releases).follow(SETTLE_TIMEOUT, self._hopeless)
+            before = releases
+
+    async def _brought(self) -> list[ObjectKey]:
+        """The Kustomizations and HelmReleases of the root, and of all below it."""
+        found: dict[ObjectKey, None] = {}
+        waiting = [key for key in await self._root.objects() if is_kustomization(key) or is_release(key)]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found[key] = None
+                if is_kustomization(key):
+                    inside = inventory_of(self._watch.get(key)).wanted
+                    waiting += [item for item in inside if is_kustomization(item) or is_release(item)]
+        return sorted(found)
+
+    def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
+        releases = Outcomes(self._wanted.index)
+        facts = Facts(self.all(), releases.of, self._trees.revision_of, self._trees.is_coming)
+        kustomizations = KustomizationOutcomes(facts)
+        return {key: kustomizations.of(key) if is_kustomization(key) else releases.of(key) for key in keys}
+
+    def _outcome(self, key: ObjectKey) -> Outcome:
+        return self._outcomes([key])[key]
+
+    def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
+        """Somebody wants an object no more: wake the Kustomizations that wait for it."""
+        for claimant in self._wanted.claims.let_go(key):
+            namespace, _, name = claimant.name.partition("/")
+            self._on_interval(ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name))
+
+    def _find(self, key: ObjectKey) -> Manifest | None:
+        return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
+
+    def _on_event(self, event: WatchEvent) -> None:
+        self._news.set()
+        if event.type != "DELETED":
+            self._look(event.key, event.manifest)
+            return
+        self._seen.pop(event.key, None)
+        self._read.pop(event.key, None)
+        self._coming.forget([event.key])
+        self._schedule.cancel(_job(event.key))
+        self._graph_changed()
+        self.queue.wake(event.key)
+        self._wake_waiting(event.key)
+
+    def _look(self, key: ObjectKey, manifest: Manifest) -> None:
+        """Our own status writes change the object too: they are news to those that wait for it."""
+        self._wake_judging(key)
+        before, seen = self._seen.get(key), seen_of(manifest, self._typed(key, manifest))
+        if before == seen:
+            return
+        self._seen[key] = seen
+        if before is None or (before.asked, before.inside) != (seen.asked, seen.inside):
+            self._graph_changed()
+        self._wake_waiting(key)
+        if before is not None and before.asked == seen.asked:
+            return
+        if before is not None:
+            self._reconciler.full.add(key)
+        self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._on_interval, key)
+        self.queue.wake(key, interrupt="it was changed")
+
+    def _on_interval(self, key: ObjectKey) -> None:
+        if self._watch.get(key) is None:
+            return
+        self._reconciler.full.add(key)
+        self.queue.wake(key)
+
+    def _on_input(self, key: ObjectKey, why: str) -> None:
+        self.queue.wake(key, interrupt=why)
+
+    def _on_release(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
+        self._news.set()
+        self._wake_judging(key)
+        is_gone_or_new = before is None or after is None
+        if is_gone_or_new or is_current(before or {}) != is_current(after or {}):
+            self._wake_waiting(key)
+        if is_gone_or_new or _depends_on(before) != _depends_on(after):
+            self._gather()
+
+    def _wake_judging(self, key: ObjectKey) -> None:
+        """An object changed in any way: wake those whose readyExprs are about it."""
+        for judging, about in self._reconciler.judging.about.items():
+            if key in about and judging in self._reconciler.waiting:
+                self.queue.wake(judging)
+
+    def _wake_waiting(self, key: ObjectKey) -> None:
+        for waiting, on in self._reconciler.waiting.items():
+            if key in on:
+                self.queue.wake(waiting)
+        if is_kustomization(key):
+            self._wanted.index.other_changed(key)
+
+    def _graph_changed(self) -> None:
+        """One depends on others than before."""
+        self._wanted.index.others_ordered()
+        self._gather()
+
+    def _gather(self) -> None:
+        """A cycle may have been closed or broken; many changes are looked at together."""
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER, self._wake_held)
+
+    def _wake_held(self) -> None:
+        self._gathering = None
+        held = frozenset(filter(is_kustomization, self.held()))
+        for key in held ^ self._held:
+            self.queue.wake(key)
+        self._held = held
+
+
+class Seen(NamedTuple):
+    """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
+    ``inside`` that it waits for, to those that wait for it all of it."""
+
+    asked: tuple[object, ...]
+    inside: tuple[ObjectKey, ...]
+    is_ready: bool
+    reason: tuple[object, ...]
+    revision: object
+
+
+def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
+    """The same of one, typed unless it cannot be read. Pure."""
+    metadata, ready = manifest["metadata"], ready_of(manifest)
+    notes = metadata.get("annotations") or {}
+    return Seen(
+        (metadata.get("generation"), metadata.get("deletionTimestamp"), notes.get(REQUESTED_AT_ANNOTATION)),
+        tuple(waits_inside(kustomization)) if kustomization is not None else (),
+        is_ready(manifest),
+        (ready.get("status"), ready.get("reason")),
+        (manifest.get("status") or {}).get("lastAppliedRevision"),
+    )
+
+
+def _depends_on(manifest: Manifest | None) -> object:
+    return ((manifest or {}).get("spec") or {}).get("dependsOn")
+
+
+def _job(key: ObjectKey) -> str:
+    """The name of a Kustomization's interval in the schedule."""
+    return f"kustomization {key}"

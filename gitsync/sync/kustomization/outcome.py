@@ -1,0 +1,80 @@
+"""How Kustomizations stand: each is ready, has failed, waits for what does not come, or is on its way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gitsync.api.conditions import ready_of
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import is_kustomization
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import (
+    ARTIFACT_FAILED,
+    DEPENDENCY_CYCLE,
+    DEPENDENCY_MISSING,
+    DEPENDENCY_NOT_READY,
+    FALSE,
+    TRUE,
+)
+from gitsync.sync.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``release`` is how a HelmRelease stands; ``revision_of`` what a source has now, ``is_coming`` whether that is
+    there and yet to say so."""
+
+    kustomizations: Mapping[ObjectKey, Kustomization]
+    release: Callable[[ObjectKey], Outcome]
+    revision_of: Callable[[ObjectKey], str]
+    is_coming: Callable[[ObjectKey], bool]
+
+
+class KustomizationOutcomes:
+    """Outcomes at one moment; each is worked out once."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._known: dict[ObjectKey, Outcome] = {}
+
+    def of(self, key: ObjectKey) -> Outcome:
+        """How ``key`` stands; what waits for itself is said to move, until its cycle is named."""
+        if key not in self._known:
+            self._known[key] = Outcome("moving")
+            self._known[key] = self._judge(key)
+        return self._known[key]
+
+    def _judge(self, key: ObjectKey) -> Outcome:
+        found = self._facts.kustomizations.get(key)
+        if found is None:
+            return Outcome("failed", "does not exist, or cannot be read")
+        ready = ready_of(found.manifest)
+        message, reason = str(ready.get("message", "has not been looked at yet")), ready.get("reason")
+        if found.spec.suspend:
+            return Outcome("suspended", message)
+        if found.status.observed_generation != found.metadata.generation:
+            return Outcome("moving", message)
+        if ready.get("status") == TRUE:
+            wanted = self._facts.revision_of(found.source)
+            is_current = not wanted or found.status.last_applied_revision == wanted
+            return Outcome("ready" if is_current else "moving", message)
+        if ready.get("status") != FALSE:
+            return Outcome("moving", message)
+        if reason == DEPENDENCY_CYCLE:
+            return Outcome("failed", message)
+        if reason == ARTIFACT_FAILED:
+            source = found.source
+            is_on_its_way = bool(self._facts.revision_of(source)) or self._facts.is_coming(source)
+            return Outcome("moving" if is_on_its_way else "waiting", message)
+        if reason in (DEPENDENCY_NOT_READY, DEPENDENCY_MISSING):
+            return Outcome("moving" if self._may_go_on(found) else "waiting", message)
+        return Outcome("failed", message)
+
+    def _may_go_on(self, found: Kustomization) -> bool:
+        """Whether what it waits for is on its way, or there: then it is about to hear of that."""
+        phases = [self._dependency(reference.key).phase for reference in found.dependencies()]
+        return all(phase in ("ready", "moving") for phase in phases)
+
+    def _dependency(self, key: ObjectKey) -> Outcome:
+        return self.of(key) if is_kustomization(key) else self._facts.release(key)

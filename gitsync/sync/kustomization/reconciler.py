@@ -1,0 +1,349 @@
+"""One Kustomization: dependencies, source, build, sync, health, status; or its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import (
+    ACCESS_DENIED,
+    ARTIFACT_FAILED,
+    BUILD_FAILED,
+    DEPENDENCY_CYCLE,
+    DEPENDENCY_MISSING,
+    DEPENDENCY_NOT_READY,
+    HEALTH_CHECK_FAILED,
+    INVALID,
+    NOT_SUPPORTED,
+    RECONCILIATION_FAILED,
+)
+from gitsync.backoff import Backoff
+from gitsync.build import Builder
+from gitsync.errors import (
+    BlockedError,
+    CrossNamespaceRefused,
+    DependencyCycle,
+    DependencyMissing,
+    DependencyNotReady,
+    FieldErrors,
+    FieldNotSupported,
+    GitsyncError,
+    NotReadyInTime,
+    ObjectFailed,
+    RetryableError,
+    ServiceAccountMissing,
+    SopsUnavailable,
+    SourceNotReady,
+    Superseded,
+    ValuesMissing,
+)
+from gitsync.graph import Held
+from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
+from gitsync.manifests import Desired
+from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.dependencies.states import commit_of
+from gitsync.runtime.progress import SILENCE, reporting
+from gitsync.sources.treeartifact import TreeArtifact, TreeSource
+from gitsync.sync.apply import Syncer, SyncResult
+from gitsync.sync.default_namespace import with_default_namespace
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.conditions import StatusWriter
+from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked
+from gitsync.sync.kustomization.finalize import Finalizer, nothing, why_left
+from gitsync.sync.kustomization.health import Health
+from gitsync.sync.kustomization.inputs import Inputs
+from gitsync.sync.kustomization.judging import Judging
+from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
+from gitsync.text import listed
+
+if TYPE_CHECKING:
+    from gitsync.runtime.interrupt import Interrupt
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two words about dependencies of which ever fewer are not ready.
+BETWEEN_WORDS = 5.0
+#: Seconds between two tries of what failed, at first; they grow up to the Kustomization's retryInterval.
+FIRST_RETRY = 5.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
+    behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
+    done once; ``root_commit`` is the commit that this has come to the end of. ``rules`` are what settings say about
+    access.
+    """
+
+    find: Callable[[ObjectKey], Manifest | None]
+    held: Callable[[], Mapping[ObjectKey, Held[ObjectKey]]]
+    is_root: Callable[[Kustomization], bool]
+    root_commit: Callable[[], str]
+    rules: AccessRules = PLAIN
+
+
+class KustomizationReconciler:
+    """Every Kustomization of a cluster."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        trees: TreeSource,
+        builder: Builder,
+        syncers: Syncers,
+        inputs: Inputs,
+        status: StatusWriter,
+        judging: Judging,
+    ) -> None:
+        self.judging = judging
+        self._syncers = syncers
+        self._around = surroundings
+        self._trees = trees
+        self._builder = builder
+        self._inputs = inputs
+        self._status = status
+        self._finalizer = Finalizer(syncers.cluster)
+        self._backoff: Backoff[ObjectKey] = Backoff(FIRST_RETRY)
+        self._once = Once()
+        #: For whom each waited when that was last looked at to be told, and until when, by the monotonic clock, it is
+        #: no news that it waits for fewer.
+        self._waits: dict[ObjectKey, tuple[frozenset[ObjectKey], float]] = {}
+        #: What each waits for, as far as it waits for others.
+        self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        #: Those that compare everything with the cluster the next time.
+        self.full: set[ObjectKey] = set()
+
+    async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
+        """One pass. Returns seconds until the next one when that is due by itself."""
+        with keeping_secrets():
+            manifest = self._around.find(key)
+            if manifest is None:
+                await self._forget(key)
+                return None
+            try:
+                kustomization = Kustomization.parse(manifest)
+            except FieldErrors as error:
+                log.error("kustomization cannot be read", kustomization=key.namespaced_name, error=error)
+                return None
+            return await self._pass(kustomization, interrupt)
+
+    async def _pass(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
+        async def say(reason: str) -> None:
+            await self._status.progressing(kustomization, reason)
+
+        try:
+            with reporting(say):
+                if kustomization.metadata.deletion_timestamp:
+                    return await self._finalize(kustomization, interrupt)
+                if kustomization.spec.suspend:
+                    return None
+                return await self._reconcile(kustomization, interrupt)
+        except Superseded:
+            return None  # who interrupted has woken it, too
+        except GitsyncError as error:
+            return await self._failed(kustomization, error)
+
+    async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
+        key = kustomization.key
+        if self._around.is_root(kustomization):
+            await self._root(kustomization, await self._trees.tree_of(kustomization.source))
+            return None
+        refuse_unsupported(kustomization)
+        check_access(kustomization, self._around.rules)
+        await self.judging.check(kustomization)
+        await self._finalizer.add(kustomization)
+        self.waiting.pop(key, None)
+        answers = await self.judging.answers(kustomization)
+        if (block := self._blocked(kustomization, answers)) is not None:
+            self.waiting[key] = block.on
+            raise block.error
+        if self._once.over(key, "dependencies"):
+            log.info("all dependencies are ready, proceeding with kustomization", kustomization=key.namespaced_name)
+        artifact = await interrupt.guard(self._trees.tree_of(kustomization.source))
+        spec = await self._inputs.spec_of(kustomization)
+        desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
+        keep_secret(desired.opened_values)
+        if desired.errors:
+            return await self._not_built(kustomization, artifact.commit, desired)
+        return await self._sync(kustomization, artifact, desired, interrupt)
+
+    async def _root(self, kustomization: Kustomization, artifact: TreeArtifact) -> None:
+        """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit."""
+        self._waits.pop(kustomization.key, None)
+        if self._around.root_commit() == artifact.commit.id:
+            await self._status.succeeded(kustomization, artifact, "", checked=False)
+
+    def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
+        held = self._around.held().get(kustomization.key)
+        return blocked(kustomization, held, self._around.find, self._trees.revision_of, answers)
+
+    async def _sync(
+        self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
+    ) -> float | None:
+        key, spec = kustomization.key, kustomization.spec
+        desired = await with_default_namespace(desired, self._syncers.cluster, DEFAULT_NAMESPACE)
+        syncer = await self._syncer(kustomization, artifact.url, desired)
+        full = key in self.full
+        result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
+        if result.result == "superseded":
+            self.full.add(key)
+            return None
+        problem = _problem(result)
+        if problem is None and not spec.wait and spec.health_checks:
+            problem = await self._unhealthy(kustomization, syncer, interrupt)
+        if problem is not None:
+            self.full.add(key)
+            reason, message = problem
+            await self._status.failed(kustomization, reason, message)
+            return self._retry(kustomization)
+        self.full.discard(key)
+        self._backoff.reset(key)
+        self._once.forget(key)
+        self._waits.pop(key, None)
+        checked = spec.wait or bool(spec.health_checks)
+        await self._status.succeeded(kustomization, artifact, desired.digest, checked=checked)
+        return None
+
+    async def _unhealthy(
+        self, kustomization: Kustomization, syncer: Syncer, interrupt: Interrupt
+    ) -> tuple[str, str] | None:
+        try:
+            await Health(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
+        except (NotReadyInTime, ObjectFailed) as error:
+            log.error("not ready", kustomization=kustomization.key.namespaced_name, error=error)
+            return HEALTH_CHECK_FAILED, error.message
+        return None
+
+    async def _not_built(self, kustomization: Kustomization, commit: CommitInfo, desired: Desired) -> float:
+        """Nothing is known of what it wants: what is there stays as it is."""
+        first, key = desired.errors[0], kustomization.key
+        for problem in desired.errors:
+            self._once(
+                key,
+                log,
+                "kustomization cannot be built",
+                topic=f"build {problem.origin}",
+                level="error",
+                kustomization=key.namespaced_name,
+                file=str(problem.origin),
+                error=problem.message,
+                hint=problem.hint,
+                **commit_context(commit),
+            )
+        more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
+        await self._status.failed(kustomization, BUILD_FAILED, f"{first.origin}: {first.message}{more}")
+        return self._retry(kustomization)
+
+    async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
+        """It cannot be gone on with. What it waits for wakes it; what only time mends is tried again."""
+        key = kustomization.key
+        waits = isinstance(error, BlockedError)
+        stalls = isinstance(error, FieldNotSupported | FieldErrors | DependencyCycle | CrossNamespaceRefused)
+        if waits and not stalls and (left := self._silence(key)) > 0:
+            return left
+        event, level = ("kustomization has to wait", "info") if waits else ("kustomization failed", "warning")
+        level = "error" if stalls else level
+        said = {"kustomization": key.namespaced_name, "why": error.message, "hint": error.hint}
+        topic = "dependencies" if isinstance(error, DependencyNotReady | DependencyMissing) else "state"
+        self._once(key, log, event, topic=topic, level=level, **said)
+        await self._status.failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits)
+        return self._retry(kustomization) if not (waits or stalls) else None
+
+    def _silence(self, key: ObjectKey) -> float:
+        """Seconds until it is worth a word that one waits: mostly that is over when others have the same commit. Of
+        many dependencies one after the other becomes ready, and each time is not worth a write."""
+        now, on = time.monotonic(), self.waiting.get(key, frozenset())
+        before, due = self._waits.setdefault(key, (on, now + SILENCE))
+        if now < due and on <= before:
+            return due - now
+        self._waits[key] = on, now + BETWEEN_WORDS
+        return 0.0
+
+    def _retry(self, kustomization: Kustomization) -> float:
+        """Seconds until the next try: growing, up to the Kustomization's own interval for it."""
+        return min(self._backoff.next(kustomization.key), max(kustomization.retry_after, FIRST_RETRY))
+
+    async def _finalize(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
+        key = kustomization.key
+        commit = self._syncers.wanted.index.remover_of(key) or commit_of(kustomization.manifest) or CommitInfo("")
+        wanted = nothing(commit)
+        if dependents := self._syncers.wanted.index.dependents_being_deleted(key):
+            self.waiting[key] = dependents
+            raise BlockedError(f"it is removed after what depends on it: {listed(sorted(dependents))}")
+        self.waiting.pop(key, None)
+        removes = not why_left(kustomization) and not self._around.is_root(kustomization)
+        syncer = await self._last_syncer(kustomization, wanted) if removes else None
+        if syncer is not None and len(await syncer.inventory()):
+            syncer.spec = replace(syncer.spec, prune=True, waits=False)
+            result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
+            if result.result == "superseded":
+                return None
+            if len(await syncer.inventory()):
+                reason, message = _problem(result) or (RECONCILIATION_FAILED, "not all of its objects are gone yet")
+                await self._status.failed(kustomization, reason, message)
+                return self._retry(kustomization)
+        await self._finalizer.remove(kustomization)
+        return None
+
+    async def _last_syncer(self, kustomization: Kustomization, wanted: Desired) -> Syncer | None:
+        """Its sync; None when its account is gone, mostly with its namespace: as with Flux its objects stay."""
+        try:
+            return await self._syncer(kustomization, "", wanted)
+        except ServiceAccountMissing as error:
+            log.warning(
+                "objects of a kustomization stay: its account is gone",
+                kustomization=kustomization.key.namespaced_name,
+                objects=len(kustomization.status.inventory.entries if kustomization.status.inventory else ()),
+                why=error.message,
+            )
+            return None
+
+    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired) -> Syncer:
+        """Its sync; a new one compares everything with the cluster first."""
+        if kustomization.key not in self._syncers:
+            self.full.add(kustomization.key)
+        return await self._syncers.of(kustomization, url, desired, self.judging.readiness(kustomization))
+
+    async def _forget(self, key: ObjectKey) -> None:
+        await self._syncers.forget(key)
+        self.waiting.pop(key, None)
+        self.full.discard(key)
+        self._waits.pop(key, None)
+        self._backoff.reset(key)
+        self._once.forget(key)
+        self.judging.forget(key)
+        await self._inputs.forget(key)
+
+
+def _problem(result: SyncResult) -> tuple[str, str] | None:
+    """Reason and message of what went wrong with a sync; None when nothing did."""
+    if result.result == "succeeded":
+        return None
+    if result.problems:
+        return RECONCILIATION_FAILED, listed((error.message for error in result.problems), 3)
+    if result.unready:
+        return HEALTH_CHECK_FAILED, listed((error.message for error in result.unready), 3)
+    return HEALTH_CHECK_FAILED, "not all of its objects have become ready"
+
+
+def _reason(error: GitsyncError) -> str:
+    reasons: dict[type[GitsyncError], str] = {
+        DependencyCycle: DEPENDENCY_CYCLE,
+        DependencyMissing: DEPENDENCY_MISSING,
+        SourceNotReady: ARTIFACT_FAILED,
+        ValuesMissing: BUILD_FAILED,
+        SopsUnavailable: BUILD_FAILED,
+        FieldNotSupported: NOT_SUPPORTED,
+        FieldErrors: INVALID,
+        CrossNamespaceRefused: ACCESS_DENIED,
+        RetryableError: RECONCILIATION_FAILED,
+        BlockedError: DEPENDENCY_NOT_READY,
+    }
+    return next((reason for kind, reason in reasons.items() if isinstance(error, kind)), RECONCILIATION_FAILED)

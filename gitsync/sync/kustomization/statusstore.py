@@ -1,0 +1,135 @@
+"""The inventory of a Kustomization, kept in its status as Flux does: either can take over from the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey, group_of
+from gitsync.api.inventory import inventory_id, parse_inventory_id
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL, SYNC_NAMESPACE_LABEL
+from gitsync.api.status import KustomizationStatus, ResourceRef
+from gitsync.errors import InventoryError, NotFound
+from gitsync.manifests import Desired
+from gitsync.sync.history import JournalEntry
+from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
+from gitsync.sync.kustomization.journal import KustomizationJournal
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+#: Entries that fit into an object of the API server, with names of the longest.
+MAX_ENTRIES = 4000
+
+
+class StatusStore:
+    """Reads and writes ``status.inventory`` of one Kustomization. ``find`` is what is known of it in the cluster.
+
+    Flux's inventory names objects and their versions, and no more. What gitsync knows beyond that is known until the
+    agent ends; the first sync after a start compares everything anyway. What commits did is in the journal of all.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        key: ObjectKey,
+        find: Callable[[ObjectKey], Manifest | None],
+        journal: KustomizationJournal | None,
+    ) -> None:
+        self.inventory_key = key
+        self._cluster = cluster
+        self._find = find
+        self._written: tuple[ResourceRef, ...] | None = None
+        #: What was last applied, where that is known.
+        self._applied: Desired | None = None
+        self._journal = journal
+
+    async def inventory(self) -> Inventory:
+        """What the status says; nothing when there is none."""
+        inventory = inventory_of(self._find(self.inventory_key))
+        if self._applied is None:
+            return inventory
+        wanted = self._applied.objects
+        known = [replace(entry, digest=wanted[entry.key].digest) for entry in inventory if entry.key in wanted]
+        return inventory.with_entries(known)
+
+    def trust(self, desired: Desired) -> None:
+        """These are what was last applied, if the status says so: then nothing of it has to be applied anew after a
+        restart, as long as the cluster has it."""
+        if _status(self._find(self.inventory_key)).last_applied_digest == desired.digest:
+            self._applied = desired
+
+    async def confirmed(self, commit: str) -> bool:
+        """Nobody has to confirm anything: a Kustomization says itself whether it prunes."""
+        return True
+
+    async def check_size(self, inventory: Inventory) -> None:
+        """Whether an inventory can be saved. Raises: InventoryError."""
+        if len(inventory) > MAX_ENTRIES:
+            raise InventoryError(
+                f"{len(inventory)} objects are more than the {MAX_ENTRIES} that a Kustomization may have",
+                hint="split the directory into several Kustomizations",
+            )
+
+    async def save_inventory(self, inventory: Inventory) -> None:
+        """Write the inventory, unless it is as it was."""
+        entries = tuple(sorted(map(_reference, inventory), key=lambda item: item.id))
+        if self._written is None:
+            self._written = _entries(self._find(self.inventory_key))
+        if entries == self._written:
+            return
+        body = {"status": {"inventory": {"entries": [item.model_dump(by_alias=True) for item in entries]}}}
+        try:
+            await self._cluster.patch(self.inventory_key, body, manager=FIELD_MANAGER, subresource="status")
+        except NotFound:
+            return  # deleted, and let go by somebody
+        self._written = entries
+
+    async def journal(self) -> tuple[JournalEntry, ...]:
+        """What commits did; nothing where none is kept."""
+        return await self._journal.of(self.inventory_key) if self._journal is not None else ()
+
+    async def save_journal(self, entries: tuple[JournalEntry, ...]) -> None:
+        """Have it written, with others'."""
+        if self._journal is not None:
+            await self._journal.record(self.inventory_key, entries)
+
+
+def inventory_of(manifest: Manifest | None) -> Inventory:
+    """The inventory in the status of a Kustomization."""
+    revision = _status(manifest).last_applied_revision
+    commit = revision.rpartition("sha1:")[2] if "sha1:" in revision else ""
+    return Inventory(commit, {entry.key: entry for entry in _parsed(manifest)})
+
+
+def root_of(kustomization: Kustomization) -> ObjectKey | None:
+    """The sync of the settings that stands for a Kustomization, by namespace and name, and keeps the inventory itself;
+    None for one that is applied by itself. Pure."""
+    status, labels = kustomization.status, kustomization.metadata.labels
+    if status.inventory is not None or status.last_applied_digest or not status.last_applied_revision:
+        return None
+    namespace, name = labels.get(SYNC_NAMESPACE_LABEL, ""), labels.get(SYNC_LABEL, "")
+    return ObjectKey("", "sync", namespace, name) if namespace and name else None
+
+
+def _parsed(manifest: Manifest | None) -> Iterator[Entry]:
+    for item in _entries(manifest):
+        if (key := parse_inventory_id(item.id)) is not None:
+            version = f"{key.group}/{item.v}" if key.group else item.v
+            yield Entry(key, version, digest=UNKNOWN, commit="", origin="")
+
+
+def _entries(manifest: Manifest | None) -> tuple[ResourceRef, ...]:
+    inventory = _status(manifest).inventory
+    return inventory.entries if inventory is not None else ()
+
+
+def _status(manifest: Manifest | None) -> KustomizationStatus:
+    return KustomizationStatus.read((manifest or {}).get("status"))
+
+
+def _reference(entry: Entry) -> ResourceRef:
+    version = entry.api_version.removeprefix(f"{group_of(entry.api_version)}/")
+    return ResourceRef(id=inventory_id(entry.key), v=version)

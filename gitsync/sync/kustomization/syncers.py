@@ -1,0 +1,109 @@
+"""The sync of each Kustomization: made once, and as its spec has it at each moment.
+
+It reads, writes and prunes as the ServiceAccount that the Kustomization names, if it names one. What is the agent's own
+(status, finalizer, the Secrets with variables) is done as the agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.apply.live import LiveReader
+from gitsync.apply.readiness import KSTATUS, Readiness
+from gitsync.cluster.targets import Targets
+from gitsync.manifests import Desired
+from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.wanted import WantedObjects
+from gitsync.runtime.fairslots import FairSlots
+from gitsync.sources.artifacts import Head, SyncedRepository
+from gitsync.sync.apply import Syncer
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.dependencies import Find
+from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.statusstore import StatusStore
+from gitsync.sync.owner import Owner
+from gitsync.sync.spec import SyncSpec
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+
+@dataclass
+class Syncers:
+    """Makes them of what all syncs of a cluster share: ``live`` reads as the agent. ``find`` is what is known of a
+    Kustomization there; ``journal`` keeps what they do, where it is kept. ``close`` ends what was watched as others."""
+
+    cluster: Cluster
+    wanted: WantedObjects
+    live: LiveReader
+    slots: FairSlots
+    find: Find
+    rules: AccessRules = PLAIN
+    journal: KustomizationJournal | None = None
+    _made: dict[ObjectKey, Syncer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._targets = Targets(self.cluster, self.rules.kubeconfig, _nothing_follows)
+
+    def __contains__(self, key: ObjectKey) -> bool:
+        return key in self._made
+
+    async def of(
+        self, kustomization: Kustomization, url: str, desired: Desired, readiness: Readiness = KSTATUS
+    ) -> Syncer:
+        """That of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``readiness``
+        says when its objects are ready.
+
+        Raises: ServiceAccountMissing, ClusterUnavailable.
+        """
+        key, account = kustomization.key, self.rules.service_account(kustomization)
+        target = await self._targets.acquire(key, "", account)
+        if account:
+            await self._targets.check_account(key.namespace, account)
+        spec = replace(spec_of(kustomization, url), readiness=readiness)
+        found = self._made.get(key)
+        if found is None:
+            owner = spec.owner
+            repository = SyncedRepository(owner.full_name, Head(url), lambda _: None)
+            store = StatusStore(self.cluster, key, self.find, self.journal)
+            store.trust(desired)
+            claims = self.wanted.for_sync(owner.claimant)
+            found = Syncer(self.cluster, self.wanted.index, claims, spec, store, self.live, repository, self.slots)
+            self._made[key] = found
+        if found.cluster is not target.cluster:
+            # What the agent knows of objects is not for everybody: they are read as the account, one by one.
+            found.live = LiveReader(target.cluster, {}) if account else self.live
+        found.cluster, found.spec = target.cluster, spec
+        return found
+
+    async def forget(self, key: ObjectKey) -> None:
+        """The Kustomization is gone: nobody wants for it what it has left behind."""
+        await self._targets.release(key)
+        self._made.pop(key, None)
+        self.wanted.claims.forget(Owner(key.name, key.namespace, "").claimant)
+        self.wanted.index.set_remover(key, None)
+
+    async def close(self) -> None:
+        """End what was watched as others."""
+        await self._targets.close()
+
+
+async def _nothing_follows(_: ObjectKey) -> None:
+    """A sync keeps nothing of a Kustomization in its target."""
+
+
+def spec_of(kustomization: Kustomization, url: str) -> SyncSpec:
+    """What the sync of a Kustomization is told to do. Pure."""
+    key, spec = kustomization.key, kustomization.spec
+    return SyncSpec(
+        Owner(key.name, key.namespace, url, kustomization.path),
+        prune=spec.prune,
+        allow_mass_prune=True,
+        default_namespace=DEFAULT_NAMESPACE,
+        settle_timeout=kustomization.timeout,
+        waits=spec.wait,
+        force=spec.force,
+    )

@@ -1,0 +1,123 @@
+"""Releases that wait for an object that is not there, and that nobody who is at work brings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from gitsync.api.conditions import ready_of
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import FALSE, KIND_NOT_SERVED, OWNED_BY_ANOTHER, REST_CLIENT_ERROR, VALUES_ERROR
+from gitsync.apply.served import JUST_BROUGHT, await_kind
+from gitsync.errors import ApiError, FieldErrors, GitsyncError, KindUnknown
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.values.compose import text_in
+from gitsync.sync.outcome import Outcomes
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+
+class Lacking:
+    """Finds releases that wait in vain, for an object or for the kind of one. ``waiting`` are those that were found:
+    why each did, "" for one that waited for another of them."""
+
+    #: What Ready says of a release that waits for an object, rather than for a release or for what it has applied.
+    reasons: Collection[str] = (VALUES_ERROR, REST_CLIENT_ERROR, KIND_NOT_SERVED)
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.waiting: dict[ObjectKey, str] = {}
+
+    async def hopeless(
+        self, index: ReleaseIndex, keys: Collection[ObjectKey], unapplied: Collection[ObjectKey] = ()
+    ) -> bool:
+        """Whether none of these releases, all that have not settled, can go on by itself: each lacks an object that is
+        not there, or waits for one that does. While a single one is at work all may change: its chart may bring what
+        another lacks. The ``unapplied`` lack what they need to be applied themselves: their namespace.
+        """
+        held_by = {key: _held_by(index, key) for key in keys}
+        first = [key for key in keys if not held_by[key]]
+        asked = [key for key in first if key not in unapplied]
+        if not first or not all(self._says_it_waits(index.manifest(key)) for key in asked):
+            return False
+        whys = await asyncio.gather(*(self._why(index, key) for key in asked))
+        if not all(whys):
+            return False
+        outcomes = Outcomes(index)
+        others = [key for key in keys if key not in first]
+        for item in {item for key in others for item in held_by[key]}:
+            if item not in keys and outcomes.of(item).phase in ("ready", "moving"):
+                return False
+        self.waiting |= dict(zip(asked, whys, strict=True)) | dict.fromkeys([*others, *unapplied], "")
+        return True
+
+    def _says_it_waits(self, manifest: Manifest | None) -> bool:
+        """Whether the agent has looked at the release as it is now, and found that it waits for an object."""
+        if manifest is None:
+            return False
+        seen = (manifest.get("status") or {}).get("observedGeneration") == manifest["metadata"].get("generation")
+        ready = ready_of(manifest)
+        return seen and ready.get("status") == FALSE and ready.get("reason") in self.reasons
+
+    async def _why(self, index: ReleaseIndex, key: ObjectKey) -> str:
+        try:
+            release = index.get(key)
+        except FieldErrors:
+            return ""
+        if release is None:
+            return ""
+        if ready_of(index.manifest(key)).get("reason") == KIND_NOT_SERVED:
+            return await self._lacks_kind(release, index.unserved.get(key))
+        return await self.why(release)
+
+    async def _lacks_kind(self, release: HelmRelease, missing: KindUnknown | None) -> str:
+        if missing is None or release.kubeconfig_secret is not None:
+            return ""
+        try:
+            # Who brought it may not have waited for that, and discovery says it a little later.
+            await await_kind(self._cluster, missing.group, missing.kind, missing.version, JUST_BROUGHT)
+            await self._cluster.resource(missing.group, missing.kind, missing.version)
+        except KindUnknown as error:
+            return error.message
+        except GitsyncError:
+            return ""  # it cannot be told
+        return ""
+
+    async def why(self, release: HelmRelease) -> str:
+        """What a release lacks, in words; "" when everything is there, or cannot be told."""
+        kubeconfig = [release.kubeconfig_secret] if release.kubeconfig_secret is not None else []
+        return await self.first_missing(kubeconfig) or await self._lacks_values(release)
+
+    async def first_missing(self, wanted: Collection[ObjectKey]) -> str:
+        """The first of these objects that is not there, in words; "" when all are."""
+        for key in wanted:
+            try:
+                found = await self._cluster.find(key)
+            except ApiError:
+                continue
+            if found is None:
+                return f"{key.kind} '{key.namespaced_name}' does not exist"
+        return ""
+
+    async def _lacks_values(self, release: HelmRelease) -> str:
+        for reference, key in zip(release.spec.values_from, release.value_sources(), strict=True):
+            try:
+                found = await self._cluster.find(key)
+            except ApiError:
+                continue
+            if not reference.optional and text_in(key, found, reference.values_key) is None:
+                return f"{key.kind} '{key.namespaced_name}' key '{reference.values_key}' does not exist"
+        return ""
+
+
+def _held_by(index: ReleaseIndex, key: ObjectKey) -> frozenset[ObjectKey]:
+    """The releases that one waits for: its dependencies, or who has an object that it wants."""
+    blocked, hold = index.blocked(key), index.holds.get(key)
+    if blocked is not None:
+        return blocked.on
+    if hold is None or hold.owner is None or ready_of(index.manifest(key)).get("reason") != OWNED_BY_ANOTHER:
+        return frozenset()
+    return frozenset({hold.owner})

@@ -1,0 +1,79 @@
+"""``gitsync diff`` goes into the Kustomizations of both commits, with no cluster anywhere."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Gitsync
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.test_e2e_handover_broken import CHART, GONE, release
+from tests.e2e.test_e2e_kustomization import kustomization
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    made = Fleet(tmp_path / "fleet")
+    made.commit(
+        {
+            **CHART,
+            "clusters/top.yaml": kustomization("apps", "top", "./top"),
+            "clusters/other.yaml": kustomization("apps", "other", "./other"),
+            "top/apps.yaml": kustomization("apps", "apps", "./apps", postBuild={"substitute": {"color": "red"}}),
+            "apps/plain.yaml": config_map("apps", "plain", "${color}"),
+            "apps/same.yaml": config_map("apps", "same"),
+            "apps/release.yaml": release("apps", "a", "one"),
+            "other/stays.yaml": config_map("apps", "stays"),
+        },
+        "first",
+    )
+    return made
+
+
+@pytest.fixture
+def diff(without_cluster: Gitsync) -> Gitsync:
+    return partial(without_cluster, "diff", "HEAD~1", "--path=clusters", "--name=fleet")
+
+
+def test_what_is_in_kustomizations_is_compared_down_to_releases(diff: Gitsync, fleet: Fleet) -> None:
+    blue = kustomization("apps", "apps", "./apps", postBuild={"substitute": {"color": "blue"}})
+    fleet.commit({"top/apps.yaml": blue, "apps/release.yaml": release("apps", "a", "two")}, "blue")
+    said = diff()
+    assert said.code == 2, said.err
+    assert "~ change Kustomization/apps/apps (kustomization apps/top, top/apps.yaml:1:1)\n" in said.out
+    assert "~ change ConfigMap/apps/plain (kustomization apps/apps, apps/plain.yaml:1:1)\n" in said.out
+    assert "-  text: red\n+  text: blue\n" in said.out
+    assert "+ create ConfigMap/apps/two (kustomization apps/apps, release apps/a)\n" in said.out
+    assert "- delete ConfigMap/apps/one (kustomization apps/apps, release apps/a)\n" in said.out
+    assert "ConfigMap/apps/same" not in said.out
+
+
+def test_an_object_that_moves_to_another_is_no_deletion(diff: Gitsync, fleet: Fleet) -> None:
+    fleet.commit({"apps/plain.yaml": GONE, "other/plain.yaml": config_map("apps", "plain", "red")}, "moved")
+    said = diff()
+    assert said.code == 2, said.err
+    text = "> hand over ConfigMap/apps/plain to sync/apps/other (kustomization apps/apps, other/plain.yaml:1:1)\n"
+    assert text in said.out
+    assert "delete" not in said.out
+    assert "create" not in said.out
+
+
+def test_what_a_removed_one_leaves_is_kept_and_what_cannot_be_built_is_not_compared(
+    diff: Gitsync, fleet: Fleet
+) -> None:
+    orphan = kustomization("apps", "other", "./other", deletionPolicy="Orphan")
+    fleet.commit({"clusters/other.yaml": orphan}, "orphan")
+    fleet.commit({"clusters/other.yaml": None, "top/apps.yaml": "a: ["}, "removed, and broken")
+    said = diff("-o", "json")
+    assert said.code == 1
+    data = json.loads(said.out)
+    done = {f"{item['action']} {item['kind']}/{item['name']}": item["why"] for item in data["objects"]}
+    assert done == {
+        "delete Kustomization/other": "",
+        "keep ConfigMap/stays": "Kustomization/apps/other leaves its objects, for its deletionPolicy is Orphan",
+    }
+    assert [problem["place"].partition(":")[0] for problem in data["problems"]] == ["top/apps.yaml"]

@@ -1,0 +1,189 @@
+"""``gitsync graph`` and ``gitsync validate`` on a working tree with Kustomizations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitsync.cli import main
+from tests.cli.test_cli_repository import git, place, release, write
+from tests.e2e.test_e2e_kustomization import kustomization as in_namespace
+
+__all__ = ["place"]
+
+TREE = "clusters/top.yaml"
+
+
+def kustomization(name: str, *needs: str, path: str = "", **spec: Any) -> str:
+    depends = [{"name": need} if "/" not in need else _kind_and_name(need) for need in needs]
+    return in_namespace("default", name, path or f"./{name}", dependsOn=depends, **spec)
+
+
+def _kind_and_name(text: str) -> dict[str, str]:
+    kind, _, name = text.partition("/")
+    return {"kind": kind, "name": name}
+
+
+@pytest.fixture
+def here(place: Path) -> Path:
+    git(place, "init", "--quiet")
+    return place
+
+
+def test_the_graph_orders_kustomizations_and_what_they_bring(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(
+        here,
+        {
+            "clusters/infra.yaml": kustomization("infra", wait=True),
+            "clusters/apps.yaml": kustomization("apps", "infra"),
+            "infra/db.yaml": release("db", kind="GitRepository"),
+            "apps/web.yaml": release("web", kind="GitRepository"),
+        },
+    )
+    assert main(["graph", "clusters"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    git_repository = "GitRepository/default/flux-system"
+    assert lines == [
+        ["ORDER", "OBJECT", "AFTER", "KUSTOMIZATION", "SOURCE", "FILE"],
+        ["1", "HelmRelease/default/db", "default/infra", git_repository, "infra/db.yaml:1:1"],
+        ["2", "Kustomization/default/infra", git_repository, "clusters/infra.yaml:1:1"],
+        ["3", "Kustomization/default/apps", "Kustomization/default/infra", git_repository, "clusters/apps.yaml:1:1"],
+        ["3", "HelmRelease/default/web", "default/apps", git_repository, "apps/web.yaml:1:1"],
+    ]
+    assert main(["graph", "clusters", "-o", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["layers"] == [["default/db"], ["default/web"]]
+    assert data["order"][1] == ["Kustomization/default/infra"]
+    assert data["kustomizations"][0]["name"] == "default/apps"
+    assert data["kustomizations"][0]["dependsOn"] == ["Kustomization/default/infra"]
+    (web,) = [item for item in data["releases"] if item["name"] == "default/web"]
+    assert (web["kustomization"], web["source"]) == ("default/apps", git_repository)
+
+
+def test_pictures_have_what_kustomizations_bring_inside_of_them(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here, {"clusters/apps.yaml": kustomization("apps"), "apps/web.yaml": release("web", kind="GitRepository")})
+    assert main(["graph", "clusters", "-o", "dot"]) == 0
+    assert capsys.readouterr().out.splitlines()[3:-1] == [
+        '  subgraph "cluster Kustomization/default/apps" {',
+        '    "Kustomization/default/apps";',
+        '    "HelmRelease/default/web";',
+        "  }",
+        '  "GitRepository/default/flux-system" [shape=ellipse];',
+        '  "Kustomization/default/apps" -> "GitRepository/default/flux-system" [style=dotted];',
+        '  "HelmRelease/default/web" -> "GitRepository/default/flux-system" [style=dotted];',
+    ]
+    assert main(["graph", "clusters", "-o", "mermaid"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "flowchart BT",
+        '  subgraph in_n0[" "]',
+        '    n0["Kustomization/default/apps"]',
+        '    n1["HelmRelease/default/web"]',
+        "  end",
+        '  n2(["GitRepository/default/flux-system"])',
+        "  n0 -.-> n2",
+        "  n1 -.-> n2",
+    ]
+
+
+CYCLES: dict[str, tuple[dict[str, str], str]] = {
+    "among Kustomizations": (
+        {"clusters/a.yaml": kustomization("a", "b"), "clusters/b.yaml": kustomization("b", "a")},
+        "dependency cycle: default/a -> default/b -> default/a",
+    ),
+    "with what it brings itself": (
+        {
+            "clusters/a.yaml": kustomization("a", "HelmRelease/web"),
+            "a/web.yaml": release("web", kind="GitRepository"),
+        },
+        "dependency cycle: default/web -> default/web",
+    ),
+    "across kinds": (
+        {
+            "clusters/a.yaml": kustomization("a", "HelmRelease/web"),
+            "clusters/b.yaml": kustomization("b", "a"),
+            "b/web.yaml": release("web", kind="GitRepository"),
+        },
+        "dependency cycle: Kustomization/default/a -> HelmRelease/default/web -> Kustomization/default/a",
+    ),
+}
+
+
+@pytest.mark.parametrize("cycle", CYCLES)
+def test_cycles_across_kustomizations_are_named_with_their_places(
+    here: Path, capsys: pytest.CaptureFixture[str], cycle: str
+) -> None:
+    files, said = CYCLES[cycle]
+    plain = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"
+    write(here, {f"{name}/plain.yaml": plain.replace("plain}", f"{name}}}") for name in ("a", "b")} | files)
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "cycle" in line]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("clusters/")
+    assert f"error: {said} (take one of these away: " in lines[0]
+    assert main(["graph", "clusters"]) == 1
+    capsys.readouterr()
+
+
+def test_dependencies_that_are_not_there_and_patches_without_a_target_are_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch = '[{"op": "add", "path": "/metadata/labels", "value": {}}]'
+    patches = [
+        {"patch": patch, "target": {"kind": "ConfigMap", "name": "plain"}},
+        {"patch": patch, "target": {"kind": "Deployment"}},
+    ]
+    web = release("web", kind="GitRepository")
+    write(
+        here,
+        {
+            "clusters/a.yaml": kustomization("a", "nosuch", "HelmRelease/a", patches=patches, namePrefix="x-"),
+            "a/plain.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n",
+            "clusters/web.yaml": web,
+        },
+    )
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    lines = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(lines) == [
+        "error: depends on HelmRelease 'default/a', which is not in the repository "
+        "(did you mean Kustomization 'default/a'?)",
+        "error: depends on Kustomization 'default/nosuch', which is not in the repository",
+        "warning: spec.patches[1].target: no object that this Kustomization brings is meant by it",
+    ]
+
+
+def test_a_run_that_reads_no_release_says_why(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere = json.loads(kustomization("apps"))
+    elsewhere["spec"]["sourceRef"] = {"kind": "OCIRepository", "name": "other"}
+    write(here, {"clusters/apps.yaml": json.dumps(elsewhere)})
+    for command in (["validate", "--no-charts"], ["graph"]):
+        main([*command[:1], "clusters", *command[1:]])
+        err = capsys.readouterr().err
+        assert "no HelmRelease: what is in 1 of 1 Kustomization is not known (default/apps: OCIRepository/" in err
+    plain = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"
+    write(here, {"clusters/apps.yaml": kustomization("apps"), "apps/plain.yaml": plain})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert "no HelmRelease: 1 Kustomization brings none" in capsys.readouterr().err
+
+
+def test_variables_that_another_kustomization_brings_are_known_wherever_it_stands(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"substituteFrom": [{"kind": "ConfigMap", "name": "settings"}]}
+    settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {name: web}\n"
+    write(
+        here,
+        {
+            "clusters/a.yaml": kustomization("a", postBuild=variables),
+            "clusters/b.yaml": kustomization("b", path="./b"),
+            "a/web.yaml": release("${name}", kind="GitRepository"),
+            "b/inner.yaml": kustomization("inner"),
+            "inner/settings.yaml": settings,
+        },
+    )
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["graph", "clusters", "-o", "json"]) == 0
+    assert [item["name"] for item in json.loads(capsys.readouterr().out)["releases"]] == ["default/web"]

@@ -1,0 +1,67 @@
+"""``gitsync verify`` of a whole tree: a repository of Flux, with infrastructure and applications, in the sandbox."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.cli.conftest import Gitsync
+from tests.e2e.harness import Fleet
+from tests.e2e.test_e2e_fluxrepo import repository
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    made = Fleet(tmp_path / "fleet")
+    made.commit(repository("web"), "as it is")
+    return made
+
+
+@pytest.fixture
+def verify(without_cluster: Gitsync) -> Gitsync:
+    return partial(without_cluster, "verify", "--path", "clusters/prod")
+
+
+def results(data: dict[str, Any]) -> dict[str, str]:
+    """By Kustomization and release, the result."""
+    found = [(item["kustomization"], item["result"]) for item in data["kustomizations"]]
+    return dict([*found, *((item["release"], item["result"]) for item in data["releases"])])
+
+
+def test_a_repository_of_flux_becomes_ready_in_its_order(verify: Gitsync, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    said = verify("-o", "json", "--junit", str(report))
+    assert said.code == 0, said.out + said.err
+    data = json.loads(said.out)
+    assert results(data) == dict.fromkeys(
+        ("flux-system/flux-system", "flux-system/infra", "flux-system/apps", "web/web"), "ready"
+    )
+    found = {item["kustomization"]: item for item in data["kustomizations"]}
+    assert found["flux-system/infra"]["order"] < found["flux-system/apps"]["order"]
+    assert found["flux-system/apps"]["objects"] == ["HelmRelease/web/web"]
+    assert found["flux-system/apps"]["path"] == "apps/prod"
+    assert data["assumedNamespaces"] == ["web"]
+    assert len(ElementTree.parse(report).getroot().findall("testcase")) == 5
+
+
+def test_what_fails_in_a_kustomization_is_named_with_file_and_line(verify: Gitsync, fleet: Fleet) -> None:
+    fleet.edit("infra/zone.yaml", "zone ${zone:=none}", "zone ${nowhere}", "no such variable")
+    said = verify("--timeout", "10m")
+    assert said.code == 1
+    assert "Kustomization flux-system/infra (clusters/prod/infra.yaml:1:1): infra/zone.yaml:1:" in said.out
+    assert "Kustomization flux-system/apps (clusters/prod/apps.yaml:1:1): dependency 'flux-system/infra'" in said.out
+    assert "1 of 3 Kustomizations become ready" in said.out
+
+
+def test_a_change_is_shown_with_what_it_changes_inside(verify: Gitsync, fleet: Fleet) -> None:
+    fleet.edit("clusters/prod/settings.yaml", '"green"', '"blue"', "another color")
+    said = verify("HEAD", "--base", "HEAD~1")
+    assert said.code == 0, said.out + said.err
+    assert "~ change HelmRelease/web/web (kustomization flux-system/apps, apps/base/release.yaml:1:1)" in said.out
+    assert "~ change ConfigMap/web/web (kustomization flux-system/apps, release web/web)" in said.out
+    assert "3 of 3 Kustomizations and 1 of 1 releases become ready" in said.out

@@ -1,0 +1,52 @@
+"""docs/sources.md names every field of the sources that it is about, and says which are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gitsync.api.sources import GitRepository, OCIRepository
+from gitsync.sources.unsupported import refused
+from tests.docs.markdown import ROOT, rows, section, spans
+from tests.docs.test_docs_helmrelease import WORDS, leaves
+
+PAGE = ROOT / "docs" / "sources.md"
+MODELS: dict[str, type[GitRepository] | type[OCIRepository]] = {
+    "OCIRepository": OCIRepository,
+    "GitRepository": GitRepository,
+}
+URLS = {"OCIRepository": "oci://registry.example/app", "GitRepository": "https://git.example/app"}
+SAMPLES: list[tuple[str, str, Any]] = [
+    ("OCIRepository", "verify", {"provider": "notation"}),
+    ("OCIRepository", "provider", "azure"),
+    ("GitRepository", "verify", {"mode": "HEAD", "secretRef": {"name": "keys"}}),
+    ("GitRepository", "provider", "github"),
+]
+
+
+def documented(kind: str) -> dict[str, str]:
+    text = section(PAGE, f"## {kind}")
+    listed = [row for row in rows(PAGE) if len(row) == 3 and row[1] in WORDS and " | ".join(row) in text]
+    return {field: row[1] for row in listed for field in spans(row[0])}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_field_is_on_the_page_and_every_field_on_the_page_exists(kind: str) -> None:
+    named = documented(kind)
+    fields = leaves(kind)
+    assert [field for field in fields if not any(field == it or field.startswith(f"{it}.") for it in named)] == []
+    assert [it for it in named if not any(field == it or field.startswith(f"{it}.") for field in fields)] == []
+
+
+@pytest.mark.parametrize(("kind", "field", "sample"), SAMPLES)
+def test_what_the_page_says_is_refused_is_refused(kind: str, field: str, sample: object) -> None:
+    manifest = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": kind,
+        "metadata": {"name": "app", "namespace": "default"},
+        "spec": {"interval": "5m", "url": URLS[kind], field: sample},
+    }
+    assert [name for name, _, _ in refused(MODELS[kind].parse(manifest))] == [f"spec.{field}"]
+    refused_words = [it for it, word in documented(kind).items() if word == "refused"]
+    assert field in refused_words or field == "provider"  # one value of which is served

@@ -1,0 +1,135 @@
+"""The agent with the memory that config/ gives it, by the strongest means that this machine has.
+
+- a control group of its own (cgroup v2): the kernel ends the agent when it and its children come to more;
+- else RLIMIT_DATA for each process, and whoever looks at their sum twenty times a second ends them instead.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+
+from tests.docs.markdown import ROOT
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_LOOK = 0.05
+_UNIT = "gitsync-test"
+
+
+def memory_limit() -> int:
+    """What config/ gives the agent's container, in bytes."""
+    for document in YAML(typ="safe").load_all((ROOT / "config/deployment.yaml").read_text()):
+        if document["kind"] == "Deployment":
+            limit = document["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+            return int(limit.removesuffix("Mi")) << 20
+    raise AssertionError("config/deployment.yaml has no Deployment")
+
+
+@dataclass
+class Memory:
+    """What a process and those that it started have together, each shared page counted once: now at most ``limit``."""
+
+    limit: int
+    peak: int = 0
+    ended: bool = False
+
+    def check(self) -> None:
+        """The limit was kept without anybody's being ended for it."""
+        print(f"at most {self.peak >> 20} of {self.limit >> 20} MiB")
+        assert not self.ended, f"ended at {self.peak >> 20} MiB"
+        assert 0 < self.peak < self.limit
+
+
+@contextmanager
+def limited(pid: int) -> Iterator[Memory]:
+    """Inside, a process and its children have no more memory than config/ gives them. It may have begun already."""
+    memory, over = Memory(memory_limit()), threading.Event()
+    group = _own_group(pid, memory.limit) or _systemd_group(pid, memory.limit)
+    if group is None:
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory.limit, memory.limit))
+    how = f"the control group {group}" if group else "RLIMIT_DATA for each process, and their sum looked at"
+    print(f"memory limited to {memory.limit >> 20} MiB by {how}")
+
+    def look() -> None:
+        while not over.wait(_LOOK):
+            memory.peak = max(memory.peak, _together(pid))
+            if group is None and memory.peak > memory.limit and not memory.ended:
+                memory.ended = True
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        thread.join()
+        if group is not None:
+            memory.ended = "oom_kill 0" not in (group / "memory.events").read_text()
+
+
+def _together(pid: int) -> int:
+    """Proportional set sizes, as the kernel sums them up."""
+    total = 0
+    with suppress(psutil.Error):
+        agent = psutil.Process(pid)
+        for process in [agent, *agent.children(recursive=True)]:
+            with suppress(OSError):
+                rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+                total += next(
+                    (int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss:")), 0
+                )
+    return total
+
+
+def _own_group(pid: int, limit: int) -> Path | None:
+    """A group made below the nearest one above us where that is allowed, with the process in it."""
+    ours = _group_of(os.getpid())
+    for above in [ours, *ours.parents] if ours is not None else []:
+        group = above / f"{_UNIT}-{pid}"
+        with suppress(OSError):
+            if above.is_relative_to(_CGROUPS) and "memory" in (above / "cgroup.subtree_control").read_text().split():
+                group.mkdir()
+                (group / "memory.max").write_text(str(limit))
+                (group / "cgroup.procs").write_text(str(pid))
+                return _if_limited(pid, limit)
+    return None
+
+
+def _systemd_group(pid: int, limit: int) -> Path | None:
+    """A scope that the user's own systemd makes around the process."""
+    call = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+    properties = ["2", "PIDs", "au", "1", str(pid), "MemoryMax", "t", str(limit)]
+    start = ["StartTransientUnit", "ssa(sv)a(sa(sv))", f"{_UNIT}-{pid}.scope", "fail", *properties, "0"]
+    with suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(["busctl", "--user", "call", *call, *start], check=True, capture_output=True, timeout=10)
+        return _if_limited(pid, limit)
+    return None
+
+
+def _if_limited(pid: int, limit: int) -> Path | None:
+    """The group that a process is in, if that has this limit."""
+    group = _group_of(pid)
+    with suppress(OSError):
+        if group is not None and (group / "memory.max").read_text().strip() == str(limit):
+            return group
+    return None
+
+
+def _group_of(pid: int) -> Path | None:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            if line.startswith("0::") and (_CGROUPS / "cgroup.controllers").exists():
+                return _CGROUPS / line.removeprefix("0::/")
+    return None

@@ -1,0 +1,178 @@
+"""One tenant's directories take long to build, or more memory than there is, or never come, and the agent that serves
+everybody goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.background import Background
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.limits import limited
+from tests.e2e.manifests import config_map
+from tests.e2e.test_e2e_hostile import GRACE
+from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+from tests.e2e.watching import condition
+from tests.git.git_world import HttpGit, Repository, http_git
+from tests.until import ask_until
+
+#: kustomize needs the square of this: more than it is given.
+ENDLESS = 9000
+#: A ConfigMap that a patch copies into itself so often that it has 2 ** 24 values.
+COPIES = [{"op": "copy", "from": "/data", "path": f"/data/a{number}"} for number in range(24)]
+KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["all.yaml"]}
+
+
+class Tenant(Cluster):
+    """The Kustomizations of a namespace."""
+
+    def __init__(self, kubectl: Cli, namespace: str) -> None:
+        super().__init__(kubectl, namespace)
+        self._ask = kubectl
+
+    def messages(self) -> dict[str, str]:
+        """What each says of itself, by name; those that are not ready only."""
+        kind = "kustomizations.kustomize.toolkit.fluxcd.io"
+        listed = json.loads(self._ask("get", kind, "-n", self.namespace, "-o", "json"))["items"]
+        found = {item["metadata"]["name"]: condition(item, "Ready") for item in listed}
+        return {name: ready.get("message", "") for name, ready in found.items() if ready.get("status") != "True"}
+
+    def is_ready(self, name: str, revision: str) -> None:
+        """Wait until one has applied a commit."""
+        self._ask(
+            "wait",
+            f"--for=jsonpath={{.status.lastAppliedRevision}}=main@sha1:{revision}",
+            f"kustomizations.kustomize.toolkit.fluxcd.io/{name}",
+            "-n",
+            self.namespace,
+            "--timeout=180s",
+            timeout=200,
+        )
+
+
+@pytest.fixture
+def honest(kubectl: Cli, namespace: str) -> Tenant:
+    return Tenant(kubectl, namespace)
+
+
+@pytest.fixture
+def bad(kubectl: Cli, namespace: str) -> Iterator[Tenant]:
+    kubectl("create", "namespace", f"{namespace}-bad")
+    yield Tenant(kubectl, f"{namespace}-bad")
+    kubectl("delete", "namespace", f"{namespace}-bad", "--wait=false")
+
+
+def hostile_directories(namespace: str) -> dict[str, str]:
+    many = "\n---\n".join(config_map(namespace, f"many-{number}") for number in range(ENDLESS))
+    bomb = {**KUSTOMIZATION, "patches": [{"patch": json.dumps(COPIES), "target": {"kind": "ConfigMap"}}]}
+    return {
+        "endless/kustomization.yaml": json.dumps(KUSTOMIZATION),
+        "endless/all.yaml": many,
+        "huge/kustomization.yaml": json.dumps(bomb),
+        "huge/all.yaml": config_map(namespace, "small"),
+    }
+
+
+@pytest.mark.timeout(600)
+def test_builds_that_never_end_or_take_all_memory_hold_up_nobody_else(
+    new_agent: NewAgent, fleet: Fleet, honest: Tenant, bad: Tenant, namespace: str
+) -> None:
+    files: dict[str, str | None] = {**hostile_directories(bad.namespace)}
+    for number in range(20):
+        for kind in ("endless", "huge"):
+            name = f"{kind}-{number}"
+            files[f"clusters/{name}.yaml"] = kustomization(bad.namespace, name, f"./{kind}", namePrefix=f"{name}-")
+    fleet.commit(files, "forty that are up to no good")
+    agent = new_agent(fleet, "--path=clusters")
+    agent.start().wait_for("gitsync started")
+
+    with limited(agent.pid) as memory:
+        agent.wait_for("object created", object=f"Kustomization/{bad.namespace}/huge-9")
+        directory = json.dumps({**KUSTOMIZATION, "resources": ["one.yaml", "two.yaml"]})
+        two = fleet.commit(
+            {
+                "clusters/honest.yaml": kustomization(namespace, "honest", "./honest"),
+                "honest/kustomization.yaml": directory,
+                "honest/one.yaml": config_map(namespace, "one"),
+                "honest/two.yaml": config_map(namespace, "two"),
+            },
+            "an honest one",
+        )
+        ask_until(honest.maps, lambda maps: set(maps) == {"one", "two"}, "it is applied", timeout=180)
+        honest.is_ready("honest", two)
+        one = fleet.commit({"honest/kustomization.yaml": directory.replace(', "two.yaml"', "")}, "it drops an object")
+        honest.is_ready("honest", one)
+        assert set(honest.maps()) == {"one"}
+        assert len([name for name in bad.messages() if name.startswith("endless")]) == 20
+        told = ask_until(
+            bad.messages, lambda told: [text for text in told.values() if "MiB of memory" in text], "the bound is said"
+        )
+        assert any(text.startswith("huge/kustomization.yaml") for text in told.values())
+        memory.check()
+    assert agent.stop(GRACE) == 0
+
+
+def git_repository(namespace: str, name: str, url: str) -> str:
+    spec = {"interval": "1m", "timeout": "59m", "url": url, "ref": {"branch": "main"}}
+    metadata = {"name": name, "namespace": namespace}
+    return json.dumps(
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": metadata,
+            "spec": spec,
+        }
+    )
+
+
+@pytest.fixture
+def served(background: Background, tmp_path: Path) -> Iterator[HttpGit]:
+    (tmp_path / "served").mkdir()
+    context = http_git(tmp_path / "served")
+    yield background.run(context.__aenter__())
+    background.run(context.__aexit__(None, None, None))
+
+
+def waits_for(agent: AgentProcess, repository: str, where: str) -> None:
+    """It is said that one waits for an answer."""
+    waiting = {"for": f"an answer of {where}", "repository": repository}
+    agent.until(lambda line: line.says("waiting", **waiting), f"{repository} waits")
+
+
+@pytest.mark.timeout(300)
+def test_repositories_that_never_answer_hold_up_nobody_else(
+    new_agent: NewAgent, fleet: Fleet, served: HttpGit, honest: Tenant, bad: Tenant, kubectl: Cli, namespace: str
+) -> None:
+    """As many as may be asked at once on behalf of a namespace, and more; of the same server as the honest one."""
+    served.held = "/silent"
+    served.gate.clear()
+    source = {"kind": "GitRepository", "name": "source"}
+    files: dict[str, str | None] = {}
+    for number in range(40):
+        name = f"silent-{number}"
+        silent = git_repository(bad.namespace, name, f"{served.url}/{name}")
+        files[f"clusters/{name}.yaml"] = f"{silent}\n---\n" + kustomization(
+            bad.namespace, name, "./", sourceRef={**source, "name": name}
+        )
+    team = Repository.make(served.root / "team")
+    commit = team.commit({"one.yaml": config_map(namespace, "one")})
+    fleet.commit(files, "repositories that never answer")
+    agent = new_agent(fleet, "--path=clusters")
+    waits_for(agent.start(), f"{bad.namespace}/silent-0", f"{served.url}/silent-0")
+    behind = git_repository(bad.namespace, "behind", f"{served.url}/team")
+    fleet.commit({"clusters/behind.yaml": behind}, "and a good one, behind those")
+    waits_for(agent, f"{bad.namespace}/behind", f"{served.url}/team")
+
+    good = git_repository(namespace, "source", f"{served.url}/team")
+    files = {"clusters/good.yaml": f"{good}\n---\n" + kustomization(namespace, "good", "./", sourceRef=source)}
+    fleet.commit(files, "an honest one")
+    ask_until(honest.maps, lambda maps: "one" in maps, "it is applied")
+    honest.is_ready("good", commit)
+    kinds = "kustomizations.kustomize.toolkit.fluxcd.io,gitrepositories.source.toolkit.fluxcd.io"
+    kubectl("delete", kinds, "--all", "-n", bad.namespace, "--timeout=60s")
+    assert agent.stop(GRACE) == 0

@@ -1,0 +1,254 @@
+"""Kustomizations: directories of the repository, each a sync of its own, in the order of their dependencies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.manifests import config_map
+
+
+def kustomization(namespace: str, name: str, path: str, **spec: Any) -> str:
+    """The manifest of a Kustomization, as JSON, which is YAML."""
+    fields = {
+        "interval": "10m",
+        "path": path,
+        "prune": True,
+        "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
+        **spec,
+    }
+    return json.dumps(
+        {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": fields,
+        }
+    )
+
+
+class Cluster:
+    """What the tests look at."""
+
+    def __init__(self, kubectl: Cli, namespace: str) -> None:
+        self._kubectl = kubectl
+        self.namespace = namespace
+
+    def maps(self) -> dict[str, str]:
+        """The ConfigMaps of the namespace, with their text."""
+        listed = json.loads(self._kubectl("get", "configmaps", "-n", self.namespace, "-o", "json"))["items"]
+        return {
+            item["metadata"]["name"]: item["data"]["text"]
+            for item in listed
+            if item["metadata"]["name"] != "kube-root-ca.crt"
+        }
+
+    def status(self, name: str) -> dict[str, Any]:
+        """The status of a Kustomization."""
+        found: dict[str, Any] = json.loads(
+            self._kubectl("get", "kustomization.kustomize.toolkit.fluxcd.io", name, "-n", self.namespace, "-o", "json")
+        )["status"]
+        return found
+
+    def wait(self, name: str, what: str = "condition=Ready") -> None:
+        """Until a Kustomization is so."""
+        self._kubectl(
+            "wait",
+            f"--for={what}",
+            f"kustomizations.kustomize.toolkit.fluxcd.io/{name}",
+            "-n",
+            self.namespace,
+            "--timeout=60s",
+        )
+
+
+@pytest.fixture
+def cluster(kubectl: Cli, namespace: str) -> Cluster:
+    return Cluster(kubectl, namespace)
+
+
+@pytest.fixture
+def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
+    return new_agent(fleet, "--path=clusters")
+
+
+def test_directories_are_applied_in_order_changed_pruned_and_removed(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str
+) -> None:
+    first = fleet.commit(
+        {
+            "clusters/apps.yaml": kustomization(namespace, "apps", "./apps", dependsOn=[{"name": "infra"}]),
+            "clusters/infra.yaml": kustomization(namespace, "infra", "./infra", wait=True),
+            "infra/one.yaml": config_map(namespace, "one"),
+            "apps/two.yaml": config_map(namespace, "two"),
+            "apps/three.yaml": config_map(namespace, "three"),
+        },
+        "two directories",
+    )
+    agent.start().wait_for("sync finished", commit=first[:7])
+    cluster.wait("apps")
+    assert set(cluster.maps()) == {"one", "two", "three"}
+    status = cluster.status("apps")
+    assert status["lastAppliedRevision"].endswith(f"@sha1:{first}")
+    assert {entry["id"] for entry in status["inventory"]["entries"]} == {
+        f"{namespace}_three__ConfigMap",
+        f"{namespace}_two__ConfigMap",
+    }
+    created = agent.wait_for("object created", object=f"ConfigMap/{namespace}/two", sync=f"{namespace}/apps")
+    assert created.fields["commit"] == first[:7]
+    assert agent.wait_for("object created", object=f"ConfigMap/{namespace}/one").number < created.number
+
+    second = fleet.commit({"apps/two.yaml": None, "apps/three.yaml": config_map(namespace, "three", "new")}, "less")
+    agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/two", commit=second[:7])
+    cluster.wait("apps", f"jsonpath={{.status.lastAppliedRevision}}={status['lastAppliedRevision'][:-40]}{second}")
+    assert set(cluster.maps()) == {"one", "three"}
+    assert cluster.maps()["three"] == "new"
+
+    third = fleet.commit({"clusters/apps.yaml": None}, "no apps")
+    agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/three", commit=third[:7])
+    agent.wait_for("object deleted", object=f"Kustomization/{namespace}/apps", commit=third[:7])
+    assert set(cluster.maps()) == {"one"}
+
+
+def test_once_waits_for_all_below_and_says_what_is_not_ready(
+    new_agent: NewAgent, fleet: Fleet, cluster: Cluster, namespace: str
+) -> None:
+    """Two levels down, and each kind of failure: a directory that is not there, a dependency that does not come, a
+    cycle."""
+    nested = kustomization(namespace, "nested", "./nested")
+    fleet.commit(
+        {
+            "clusters/top.yaml": kustomization(namespace, "top", "./top"),
+            "top/nested.yaml": nested,
+            "nested/one.yaml": config_map(namespace, "one"),
+        },
+        "two levels",
+    )
+    assert new_agent(fleet, "--path=clusters", "--once").start().wait() == 0
+    assert set(cluster.maps()) == {"one"}
+
+    fleet.commit(
+        {
+            "clusters/missing.yaml": kustomization(namespace, "missing", "./nowhere"),
+            "clusters/waits.yaml": kustomization(namespace, "waits", "./nested", dependsOn=[{"name": "missing"}]),
+            "clusters/left.yaml": kustomization(namespace, "left", "./nested", dependsOn=[{"name": "right"}]),
+            "clusters/right.yaml": kustomization(namespace, "right", "./nested", dependsOn=[{"name": "left"}]),
+            "clusters/refused.yaml": kustomization(
+                namespace, "refused", "./nested", kubeConfig={"secretRef": {"name": "x"}}
+            ),
+        },
+        "four that fail",
+    )
+    agent = new_agent(fleet, "--path=clusters", "--once").start()
+    assert agent.wait() == 1
+    unready = {line.fields["kustomization"]: line.fields["why"] for line in agent.said("not ready")}
+    assert unready.keys() == {f"{namespace}/{name}" for name in ("missing", "waits", "left", "right", "refused")}
+    assert "nowhere" in unready[f"{namespace}/missing"]
+    assert unready[f"{namespace}/waits"] == f"dependency '{namespace}/missing' is not ready"
+    assert f"{namespace}/left -> {namespace}/right -> {namespace}/left" in unready[f"{namespace}/left"]
+    assert "spec.kubeConfig" in unready[f"{namespace}/refused"]
+    assert set(cluster.maps()) == {"one"}
+
+
+@pytest.mark.parametrize(("giver", "taker"), [("a", "b"), ("b", "a"), ("root", "b"), ("a", "root")])
+def test_an_object_moves_from_one_to_another_and_stays_the_same(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli, giver: str, taker: str
+) -> None:
+    places = {"a": "a/moves.yaml", "b": "b/moves.yaml", "root": "clusters/moves.yaml"}
+    other = {f"{name}/other.yaml": config_map(namespace, f"other-{name}") for name in ("a", "b")}
+    kustomizations = {f"clusters/{name}.yaml": kustomization(namespace, name, f"./{name}") for name in ("a", "b")}
+    first = fleet.commit({**other, **kustomizations, places[giver]: config_map(namespace, "moves")}, "first")
+    agent.start().wait_for("sync finished", commit=first[:7])
+    for name in ("a", "b"):
+        cluster.wait(name)
+    before = kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+
+    second = fleet.commit({places[giver]: None, places[taker]: config_map(namespace, "moves", "moved")}, "moved")
+    agent.until(lambda line: line.msg in ("object changed", "object failed") and line.fields["commit"] == second[:7])
+    kubectl("wait", "--for=jsonpath={.data.text}=moved", "configmap/moves", "-n", namespace, "--timeout=60s")
+    assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == before
+    third = fleet.commit({"README.md": "nothing"}, "nothing")
+    for name in ("a", "b"):
+        cluster.wait(name, f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{third}")
+        has_it = f"{namespace}_moves__ConfigMap" in {
+            entry["id"] for entry in cluster.status(name)["inventory"]["entries"]
+        }
+        assert has_it == (name == taker)
+    assert not agent.said("object failed")
+
+
+def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str
+) -> None:
+    kept: dict[str, dict[str, Any]] = {
+        "keeps": {"prune": False},
+        "orphans": {"deletionPolicy": "Orphan"},
+        "sleeps": {},
+    }
+    files: dict[str, str | None] = {"clusters/other.yaml": config_map(namespace, "other")}
+    for name, spec in kept.items():
+        files[f"clusters/{name}.yaml"] = kustomization(namespace, name, f"./{name}", **spec)
+        files |= {f"{name}/{number}.yaml": config_map(namespace, f"{name}-{number}") for number in (1, 2)}
+    first = fleet.commit(files, "all")
+    agent.start().wait_for("sync finished", commit=first[:7])
+    for name in kept:
+        cluster.wait(name)
+    everything = set(cluster.maps())
+    assert len(everything) == 7
+
+    sleeps = kustomization(namespace, "sleeps", "./sleeps", suspend=True)
+    second = fleet.commit({"keeps/2.yaml": None, "sleeps/2.yaml": None, "clusters/sleeps.yaml": sleeps}, "less")
+    cluster.wait("keeps", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    third = fleet.commit(dict.fromkeys(f"clusters/{name}.yaml" for name in kept), "none")
+    for name in kept:
+        agent.wait_for("object deleted", object=f"Kustomization/{namespace}/{name}", commit=third[:7])
+    assert set(cluster.maps()) == everything
+
+    # Who is gone wants nothing any more: what it has left is anybody's to take.
+    moved = fleet.commit({"clusters/kept.yaml": config_map(namespace, "keeps-1", "taken")}, "taken")
+    agent.wait_for("object changed", object=f"ConfigMap/{namespace}/keeps-1", commit=moved[:7])
+    assert cluster.maps()["keeps-1"] == "taken"
+
+
+def test_after_a_restart_what_is_as_it_should_be_is_left_alone_and_what_left_git_meanwhile_goes(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli
+) -> None:
+    first = fleet.commit(
+        {
+            "clusters/a.yaml": kustomization(namespace, "a", "./a"),
+            "a/one.yaml": config_map(namespace, "one"),
+            "a/two.yaml": config_map(namespace, "two"),
+        },
+        "first",
+    )
+    agent.start().wait_for("sync finished", commit=first[:7])
+    cluster.wait("a")
+
+    def versions() -> dict[str, str]:
+        listed = json.loads(kubectl("get", "configmaps", "-n", namespace, "-o", "json"))["items"]
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in listed}
+
+    before = versions()
+    agent.kill()
+    count = agent.count
+    kubectl(
+        "annotate", "kustomization.kustomize.toolkit.fluxcd.io/a", "-n", namespace, "reconcile.fluxcd.io/requestedAt=1"
+    )
+    agent.start()
+    cluster.wait("a", "jsonpath={.status.lastHandledReconcileAt}=1")
+    assert versions() == before
+    assert not agent.said("object changed", after=count)
+
+    agent.kill()
+    count = agent.count
+    second = fleet.commit({"a/two.yaml": None, "a/three.yaml": config_map(namespace, "three")}, "second")
+    agent.start()
+    cluster.wait("a", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    assert versions().keys() - {"kube-root-ca.crt"} == {"one", "three"}
+    assert versions()["one"] == before["one"]
+    assert not agent.said("object changed", after=count)

@@ -1,0 +1,119 @@
+"""Kustomizations of tenants: each may do what its ServiceAccount may, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+
+SOURCE = {"kind": "GitRepository", "name": "flux-system"}
+KIND = "kustomization.kustomize.toolkit.fluxcd.io"
+
+
+def tenant(namespace: str, account: str = "team") -> str:
+    """A ServiceAccount that may do everything in its namespace, as ``flux create tenant`` makes it."""
+    metadata = {"name": account, "namespace": namespace}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", **metadata}],
+    }
+    made = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    return f"{json.dumps(made)}\n---\n{json.dumps(binding)}\n"
+
+
+@pytest.fixture
+def other(kubectl: Cli) -> Iterator[str]:
+    """Another namespace, with something in it."""
+    name = f"other-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    kubectl("create", "configmap", "victim", "-n", name, "--from-literal=text=mine")
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_a_tenant_can_neither_write_nor_read_nor_prune_beyond_its_account(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, other: str
+) -> None:
+    cluster = Cluster(kubectl, namespace)
+    looks = {"serviceAccountName": "team", "timeout": "3s"}
+    health = [{"apiVersion": "v1", "kind": "ConfigMap", "name": "victim", "namespace": other}]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": f"r-{other}"}}
+    fleet.commit(
+        {
+            "clusters/tenant.yaml": tenant(namespace),
+            "clusters/good.yaml": kustomization(namespace, "good", "./good", serviceAccountName="team", wait=True),
+            "clusters/writes.yaml": kustomization(namespace, "writes", "./writes", serviceAccountName="team"),
+            "clusters/reads.yaml": kustomization(namespace, "reads", "./reads", healthChecks=health, **looks),
+            "good/one.yaml": config_map(namespace, "one"),
+            "good/two.yaml": config_map(namespace, "two"),
+            "writes/three.yaml": config_map(namespace, "three"),
+            "writes/victim.yaml": config_map(other, "victim", "stolen"),
+            "writes/role.yaml": json.dumps({**role, "rules": []}),
+            "reads/four.yaml": config_map(namespace, "four"),
+        },
+        "a tenant",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("sync finished")
+    cluster.wait("good")
+    for name, words in (("writes", "forbidden"), ("reads", "forbidden")):
+        cluster.wait(name, "condition=Ready=False")
+        (ready,) = [it for it in cluster.status(name)["conditions"] if it["type"] == "Ready"]
+        assert words in ready["message"], ready
+        assert f"system:serviceaccount:{namespace}:team" in ready["message"]
+    assert cluster.maps().keys() == {"one", "two", "three", "four"}
+    failed = agent.wait_for("object failed", object=f"ConfigMap/{other}/victim", sync=f"{namespace}/writes")
+    assert failed.fields["origin"].startswith("writes/victim.yaml")
+    assert kubectl("get", "configmap", "victim", "-n", other, "-o", "jsonpath={.data.text}") == "mine"
+
+    # A status that somebody has forged leads to no deletion elsewhere either.
+    forged = {"id": f"{other}_victim__ConfigMap", "v": "v1"}
+    entries = [*cluster.status("good")["inventory"]["entries"], forged]
+    agent.stop()
+    kubectl("label", "configmap", "victim", "-n", other, "kustomize.toolkit.fluxcd.io/name=good")
+    patch = json.dumps({"status": {"inventory": {"entries": entries}}})
+    kubectl("patch", KIND, "good", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    agent.start()
+    commit = fleet.commit({"good/two.yaml": None}, "one less")
+    agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/two", commit=commit[:7])
+    kubectl("delete", KIND, "good", "-n", namespace, "--wait=false")
+    kubectl("wait", "--for=delete", "configmap/one", "-n", namespace, "--timeout=60s")
+    assert kubectl("get", "configmap", "victim", "-n", other, "-o", "jsonpath={.data.text}") == "mine"
+
+
+def test_an_account_that_comes_later_and_one_that_is_gone(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The setting names one for all; without it nothing is applied, and when it is gone nothing is removed."""
+    cluster = Cluster(kubectl, namespace)
+    fleet.commit(
+        {
+            "clusters/app.yaml": kustomization(namespace, "app", "./app"),
+            "app/one.yaml": config_map(namespace, "one"),
+        },
+        "no account yet",
+    )
+    agent = new_agent(fleet, "--path=clusters", "--default-service-account=team").start()
+    line = agent.wait_for("kustomization failed", kustomization=f"{namespace}/app")
+    assert line.fields["why"] == f"ServiceAccount {namespace}/team does not exist"
+    assert cluster.maps() == {}
+    fleet.commit({"clusters/tenant.yaml": tenant(namespace)}, "with an account")
+    cluster.wait("app")
+    assert set(cluster.maps()) == {"one"}
+
+    kubectl("delete", "serviceaccount", "team", "-n", namespace)
+    kubectl("delete", KIND, "app", "-n", namespace)
+    line = agent.wait_for("objects of a kustomization stay: its account is gone", kustomization=f"{namespace}/app")
+    assert line.fields["objects"] == 1
+    assert set(cluster.maps()) == {"one"}

@@ -1,0 +1,136 @@
+"""Who wants an object, of several: owners before those who have it in their chart's ``crds/``, and one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.ownership import owned
+from gitsync.errors import ObjectTaken
+from gitsync.release import wanted as wanted_module
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.release.wanted import WantedObjects
+
+CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")
+SOURCE = {"kind": "HelmRepository", "name": "r"}
+MAP = ObjectKey("", "ConfigMap", "x", "a")
+
+
+def helm_release(name: str, holds: list[ObjectKey]) -> Manifest:
+    """One that is deployed, and has these objects."""
+    snapshot = {
+        **{"name": name, "namespace": "x", "version": 1, "status": "deployed", "digest": "d", "chartName": "c"},
+        **{"chartVersion": "1.0.0", "configDigest": "v"},
+        **{"firstDeployed": "2026-01-01T00:00:00Z", "lastDeployed": "2026-01-01T00:00:00Z"},
+    }
+    ids = [f"{key.namespace}_{key.name}_{key.group}_{key.kind}" for key in holds]
+    ready = {"type": "Ready", "status": "True", "reason": "InstallSucceeded", "message": ""}
+    return {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": name, "namespace": "x", "generation": 1, "uid": name, "resourceVersion": "1"},
+        "spec": {
+            "interval": "1h",
+            "chart": {"spec": {"chart": "c", "sourceRef": {"kind": "HelmRepository", "name": "r"}}},
+        },
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [{**ready, "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+            "history": [snapshot],
+            "inventory": {"entries": [{"id": item, "v": "v1"} for item in ids]},
+        },
+    }
+
+
+class World:
+    """Some releases, and the definition as the cluster has it, marked as that of ``marked``."""
+
+    def __init__(self, marked: str, **releases: list[ObjectKey]) -> None:
+        self.live: dict[str, Any] = {"metadata": {"name": CRD.name}}
+        if marked:
+            self.live = owned(self.live, marked, "x")
+        self.index = ReleaseIndex()
+        self.wanted = WantedObjects(self.index, ObjectClaims(), self._renders, self._find, lambda _: None)
+        for name, holds in releases.items():
+            manifest = helm_release(name, holds)
+            self.index.update(ObjectKey.of(manifest), manifest)
+
+    async def _renders(self, release: HelmRelease) -> RevisionObjects:
+        return RevisionObjects()
+
+    async def _find(self, release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        await asyncio.sleep(0)
+        return self.live
+
+    def release(self, name: str) -> HelmRelease:
+        found = self.index.get(ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "x", name))
+        assert found is not None
+        return found
+
+    async def others(self) -> Claimant | None:
+        return (await self.wanted.others(Claimant("sync", "gitsync-system/fleet"), [CRD])).get(CRD)
+
+
+async def test_who_owns_a_definition_says_more_than_who_has_it_in_crds() -> None:
+    assert await World("z", a=[CRD], z=[CRD]).others() == Claimant("HelmRelease", "x/z")
+    assert await World("", a=[CRD], z=[CRD]).others() == Claimant("HelmRelease", "x/a", unowned=True)
+    assert await World("", a=[]).others() is None
+
+
+async def test_a_definition_in_crds_is_in_nobody_s_way() -> None:
+    world = World("", a=[CRD], b=[])
+    await world.wanted.claim(world.release("b"), [CRD], [])
+    world = World("a", a=[CRD], b=[])
+    with pytest.raises(ObjectTaken, match="is already managed by HelmRelease/x/a"):
+        await world.wanted.claim(world.release("b"), [CRD], [])
+
+
+async def test_a_sync_and_a_release_that_claim_an_object_at_once_do_not_both_get_it() -> None:
+    world = World("a", a=[CRD], b=[])
+    sync = world.wanted.for_sync(Claimant("sync", "gitsync-system/fleet"))
+    world.wanted.claims.set(Claimant("sync", "gitsync-system/fleet"), "let go", [CRD, MAP])
+    taken, claimed = await asyncio.gather(
+        sync.take(MAP), world.wanted.claim(world.release("b"), [MAP], []), return_exceptions=True
+    )
+    assert (taken, type(claimed)) == (None, ObjectTaken)
+    held = await sync.take(CRD)
+    assert held is not None
+    assert held.claimant == Claimant("HelmRelease", "x/a")
+
+
+async def test_of_two_that_claim_an_object_at_once_one_gets_it() -> None:
+    world = World("", a=[CRD], b=[], c=[])
+    claims = (world.wanted.claim(world.release(name), [CRD, MAP], []) for name in ("b", "c"))
+    found = await asyncio.gather(*claims, return_exceptions=True)
+    assert [type(item) for item in found] == [type(None), ObjectTaken]
+
+
+async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them together, and what the same commit changed may want the object all the same."""
+    monkeypatch.setattr(wanted_module, "RENDER_TIMEOUT", 0.2)
+    world, asked = World(""), []
+    for number in range(50):
+        manifest = helm_release(f"slow-{number}", [])
+        manifest["status"] = {}
+        manifest["metadata"]["annotations"] = {"gitsync.dev/commit": "c1"} if number == 7 else {}
+        world.index.update(ObjectKey.of(manifest), manifest)
+
+    async def never(release: HelmRelease) -> RevisionObjects:
+        asked.append(release.metadata.name)
+        await asyncio.Event().wait()
+        return RevisionObjects()
+
+    world.wanted.objects_of = never
+    async with asyncio.timeout(30):
+        assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == {}
+        found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c1"])
+    assert len(asked) == 100
+    doubt = "release x/slow-7 has not been rendered within 0.2s"
+    assert found == {MAP: Claimant("HelmRelease", "x/slow-7", doubt=doubt)}

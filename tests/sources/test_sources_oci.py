@@ -1,0 +1,265 @@
+"""OCIRepositories of a real cluster, with a real registry: what they stand for, and when they stand for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.api.names import OCI_REPOSITORY, SOURCE_GROUP
+from gitsync.charts.source import archive_from_files
+from gitsync.cluster import Cluster
+from gitsync.errors import ArtifactPending, SourceError, SourceMissing, SourceNotReady
+from gitsync.oci import Login, Repository
+from gitsync.runtime.recorder import EventRecorder
+from gitsync.runtime.schedule import Schedule
+from gitsync.sources.artifacts import Artifacts
+from gitsync.sources.controller import Sources
+from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.oci import ArtifactSpec, OciArtifact
+from gitsync.sources.oci.artifacts import highest_tag
+from gitsync.sources.secrets import docker_config, proxy_url
+from gitsync.sources.store import Store
+from tests.connecting import serving_namespace
+from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.controlplane.registry import PASSWORD, USER, Registry
+from tests.sources.world import chart
+from tests.until import until
+
+
+class World:
+    """A chart in a registry, and an OCIRepository ``app`` of it."""
+
+    def __init__(self, cluster: Cluster, namespace: str, registry: Registry, directory: Path) -> None:
+        self.cluster, self.namespace, self.registry, self._directory = cluster, namespace, registry, directory
+        self.key = ObjectKey(SOURCE_GROUP, OCI_REPOSITORY, namespace, "app")
+        self.sources: Sources | None = None
+
+    def push(self, version: str) -> str:
+        path = self._directory / f"app-{version}.tgz"
+        path.write_bytes(archive_from_files({"Chart.yaml": chart("app", version).encode()}))
+        return self.registry.push(path, self.namespace)
+
+    async def secret(self, name: str, data: dict[str, str]) -> None:
+        metadata = {"name": name, "namespace": self.namespace}
+        await self.cluster.apply(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}, manager="test"
+        )
+
+    async def apply(self, **spec: Any) -> None:
+        manifest: dict[str, Any] = {
+            "apiVersion": f"{SOURCE_GROUP}/v1",
+            "kind": OCI_REPOSITORY,
+            "metadata": {"name": "app", "namespace": self.namespace},
+            "spec": {
+                "url": self.registry.url(f"{self.namespace}/app"),
+                "interval": "1h",
+                "secretRef": {"name": "login"},
+                "certSecretRef": {"name": "certs"},
+                **spec,
+            },
+        }
+        manifest["spec"] = {name: value for name, value in manifest["spec"].items() if value is not None}
+        await self.cluster.apply(manifest, manager="test")
+
+    async def version(self) -> str:
+        """The version of the chart that a release of it gets now, or why it gets none."""
+        assert self.sources is not None
+        try:
+            return (await self.sources.locate(release(self.namespace))).version
+        except (ArtifactPending, SourceNotReady) as error:
+            return error.message
+
+
+def release(namespace: str, kind: str = OCI_REPOSITORY) -> HelmRelease:
+    return HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": "app", "namespace": namespace},
+            "spec": {"interval": "5m", "chartRef": {"kind": kind, "name": "app"}},
+        }
+    )
+
+
+@pytest.fixture
+async def world(
+    control_plane: ControlPlane, registry: Registry, namespace: str, tmp_path: Path
+) -> AsyncIterator[World]:
+    async with serving_namespace(control_plane, namespace) as cluster:
+        world = World(cluster, namespace, registry, tmp_path)
+        await world.secret("login", {"username": USER, "password": PASSWORD})
+        await world.secret("certs", {"ca.crt": registry.ca})
+        yield world
+
+
+async def serving(world: World, stack: AsyncExitStack, directory: Path) -> None:
+    """Have the sources served, as one life of an agent does."""
+    fetched = ChartRepositories(directory)
+    stack.push_async_callback(fetched.close)
+    events = await stack.enter_async_context(EventRecorder(world.cluster, "test").running())
+    schedule = Schedule()
+    schedule.start()
+    stack.callback(schedule.stop)
+    world.sources = Sources(world.cluster, fetched, Artifacts(), events, schedule)
+    await stack.enter_async_context(world.sources.serving())
+
+
+async def test_what_a_suspended_one_stands_for_stays_unless_it_asks_for_something_else(
+    world: World, tmp_path: Path
+) -> None:
+    digest = await asyncio.to_thread(world.push, "1.0.0")
+    built = f"1.0.0+{digest[7:19]}"
+
+    async def is_built() -> bool:
+        return await world.version() == built
+
+    async with AsyncExitStack() as stack:
+        await serving(world, stack, tmp_path / "cache")
+        await world.apply(ref={"tag": "1.0.0"})
+        await until(is_built)
+        await world.apply(ref={"tag": "1.0.0"}, suspend=True)
+        await until(is_built)
+
+        # A demand for a signature that nobody has checked, and another tag: no old artifact answers either.
+        await world.apply(ref={"tag": "1.0.0"}, suspend=True, verify={"provider": "cosign"})
+        await until(lambda: says(world, "signatures are not checked yet"))
+        await world.apply(ref={"tag": "2.0.0"}, suspend=True)
+        await until(lambda: says(world, "it is suspended, and was not read before"))
+
+    await world.apply(ref={"tag": "1.0.0"}, suspend=True)
+    async with AsyncExitStack() as stack:  # in another life nobody is asked either
+        await serving(world, stack, tmp_path / "cache")
+        await until(is_built)
+
+
+async def says(world: World, words: str) -> bool:
+    return words in await world.version()
+
+
+async def test_who_has_no_login_gets_nothing_that_others_have_fetched(world: World, tmp_path: Path) -> None:
+    await asyncio.to_thread(world.push, "1.0.0")
+    async with AsyncExitStack() as stack:
+        await serving(world, stack, tmp_path / "cache")
+        await world.apply(ref={"tag": "1.0.0"})
+        await until(lambda: says(world, "1.0.0+"))
+        await world.apply(ref={"tag": "1.0.0"}, secretRef=None)
+        await until(lambda: says(world, "access refused (401)"))
+
+
+async def test_a_secret_that_changes_wakes_the_source_that_names_it(world: World, tmp_path: Path) -> None:
+    await asyncio.to_thread(world.push, "1.0.0")
+    async with AsyncExitStack() as stack:
+        await serving(world, stack, tmp_path / "cache")
+        await world.apply(ref={"semver": "*"})
+        await until(lambda: says(world, "1.0.0+"))
+        await asyncio.to_thread(world.push, "1.1.0")
+        await world.secret("certs", {"unrelated": "but of a Secret that is named"})
+        await until(lambda: says(world, "1.1.0+"))
+
+
+async def test_one_that_flux_has_served_before_can_be_deleted(world: World, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        await serving(world, stack, tmp_path / "cache")
+        await world.apply(ref={"tag": "1.0.0"})
+        await world.cluster.patch(world.key, {"metadata": {"finalizers": ["finalizers.fluxcd.io"]}}, manager="flux")
+        await world.cluster.delete(world.key)
+
+        async def is_gone() -> bool:
+            return await world.cluster.find(world.key) is None
+
+        await until(is_gone)
+
+
+@pytest.mark.parametrize("kind", ["HelmChart", "ExternalArtifact"])
+async def test_other_references_are_not_served(world: World, tmp_path: Path, kind: str) -> None:
+    async with AsyncExitStack() as stack:
+        await serving(world, stack, tmp_path / "cache")
+        assert world.sources is not None
+        with pytest.raises(SourceNotReady, match=f"charts from a {kind} are not supported yet"):
+            await world.sources.locate(release(world.namespace, kind))
+
+
+SPEC = ArtifactSpec(Repository("registry.example", "app"))
+TAGS = ["latest", "1", "1.2", "1.2.0", "v1.3.0", "1.4.0-rc.1", "2.0.0", "2.0.0-arm64", "1.2.0_build"]
+
+
+@pytest.mark.parametrize(
+    ("semver", "semver_filter", "tag"),
+    [
+        ("*", "", "2.0.0"),
+        ("1.x", "", "v1.3.0"),
+        (">=1.0.0-0 <2.0.0-0", "", "1.4.0-rc.1"),
+        ("*-0", "-arm64$", "2.0.0-arm64"),
+        ("1.2", "", "1.2.0"),
+        ("<2", r"^\d", "1.2.0"),
+    ],
+)
+def test_the_highest_tag_in_a_range_is_a_version_of_three_numbers(semver: str, semver_filter: str, tag: str) -> None:
+    assert highest_tag(TAGS, ArtifactSpec(SPEC.repository, semver=semver, semver_filter=semver_filter)) == tag
+
+
+@pytest.mark.parametrize(
+    ("semver", "semver_filter", "kind", "words"),
+    [
+        (">=3", "", SourceMissing, "no tag is in the range '>=3'"),
+        ("no range", "", SourceError, "ref.semver"),
+        ("*", "(", SourceError, "ref.semverFilter is no regular expression"),
+        ("*", "(?=a)", SourceError, "ref.semverFilter is no regular expression"),
+    ],
+)
+def test_a_range_without_a_tag_is_said(semver: str, semver_filter: str, kind: type[SourceError], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        highest_tag(TAGS, ArtifactSpec(SPEC.repository, semver=semver, semver_filter=semver_filter))
+
+
+def test_what_is_known_of_an_artifact_is_known_for_one_login_alone() -> None:
+    mine = ArtifactSpec(Repository("registry.example", "app", Login("me", "s3cret")), tag="1")
+    assert mine.id != ArtifactSpec(Repository("registry.example", "app"), tag="1").id
+    assert mine.id != ArtifactSpec(mine.repository, tag="2").id
+    assert "s3cret" not in repr(mine)
+
+
+def test_an_artifact_is_read_as_it_was_kept_and_anything_else_as_none(tmp_path: Path) -> None:
+    artifact = OciArtifact(f"1.0@sha256:{'a' * 64}", f"sha256:{'b' * 64}", 3, "any/type", {"key": "value"})
+    store = Store(tmp_path)
+    store.keep_data("artifacts", "one", artifact.data())
+    assert OciArtifact.read(store.data("artifacts", "one")) == artifact
+    assert (artifact.build, artifact.manifest) == ("a" * 12, f"sha256:{'a' * 64}")
+    for text in (b"", b"[]", b'{"revision": 1}', b"\xff", b'{"revision": "", "digest": "", "size": "x"}'):
+        (tmp_path / "artifacts" / "one.json").write_bytes(text)
+        assert OciArtifact.read(store.data("artifacts", "one")) is None
+
+
+def test_what_is_known_of_sources_is_kept_for_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitsync.sources.store.MAX_NOTES", 3)
+    store = Store(tmp_path)
+    for number in range(5):
+        store.keep_data("artifacts", str(number), {})
+    assert len(list((tmp_path / "artifacts").iterdir())) == 3
+
+
+def test_a_proxys_secret_is_a_url_with_its_login() -> None:
+    secret = {"address": "http://proxy.example:3128", "username": "me", "password": "a/b"}
+    assert proxy_url(secret, "default", "proxy") == "http://me:a%2Fb@proxy.example:3128"
+    for bad in ({}, {"address": "proxy.example"}, {"address": "socks5://proxy.example", "password": "s3cret"}):
+        with pytest.raises(SourceError, match="Secret 'default/proxy' names no proxy") as caught:
+            proxy_url(bad, "default", "proxy")
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_secret_that_is_no_docker_configuration_is_named_without_its_content() -> None:
+    assert docker_config({"username": "me"}, "default", "login") is None
+    good = docker_config({".dockercfg": json.dumps({"r.example": {"username": "me"}})}, "default", "login")
+    assert good is not None
+    assert good.login("r.example", "app") is not None
+    with pytest.raises(SourceError, match=r"Secret 'default/login', \.dockerconfigjson") as caught:
+        docker_config({".dockerconfigjson": "s3cret"}, "default", "login")
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,90 @@
+"""Archives of files: what is in them, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitsync import untar as room
+from gitsync.errors import ArtifactError
+
+Add = Callable[[tarfile.TarFile], None]
+
+
+def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> Add:
+    def add(tar: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo(name)
+        info.size, info.type, info.linkname = len(data), kind, link
+        tar.addfile(info, io.BytesIO(data))
+
+    return add
+
+
+def archive(*members: Add) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for add in members:
+            add(tar)
+    return packed.getvalue()
+
+
+def unpacked(data: bytes) -> dict[str, bytes]:
+    listing, (contents,) = room.untar("oci://it", [data])
+    found, begin = {}, 0
+    for path, size, digest in listing:
+        found[path] = contents[begin : begin + size]
+        assert hashlib.sha256(found[path]).hexdigest() == digest
+        begin += size
+    assert begin == len(contents)
+    return found
+
+
+@given(st.dictionaries(st.from_regex(r"[a-zäß ]{1,9}(/[a-z.]{2,9}x){0,3}", fullmatch=True), st.binary(max_size=99)))
+def test_what_was_packed_comes_out(files: dict[str, bytes]) -> None:
+    assert unpacked(archive(*(member(f"./{name}", data) for name, data in files.items()))) == files
+
+
+def test_links_and_directories_are_passed_over_and_the_last_of_a_name_counts() -> None:
+    data = archive(
+        member("a", b"old"),
+        member("dir", kind=tarfile.DIRTYPE),
+        member("dir/link", kind=tarfile.SYMTYPE, link="/etc/passwd"),
+        member("dir/hard", kind=tarfile.LNKTYPE, link="a"),
+        member("a", b"new"),
+    )
+    assert unpacked(data) == {"a": b"new"}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (archive(member("../a", b"x")), "leads out of it: '../a'"),
+        (archive(member("a/../../b", b"x")), "leads out of it"),
+        (archive(member("/etc/a", b"x")), "leads out of it"),
+        (archive(member("a\\..\\b", b"x")), "leads out of it"),
+        (archive(member("null", kind=tarfile.CHRTYPE)), "something else than a file at 'null'"),
+        (archive(member("pipe", kind=tarfile.FIFOTYPE)), "something else than a file at 'pipe'"),
+        (b"plain text", "is no archive of files"),
+        (gzip.compress(b"plain text" * 99), "is no archive of files"),
+        (archive(member("a", b"x" * 9999))[:-40], "is no archive of files"),
+        (gzip.compress(bytes(99 << 20)), "larger than 48 MiB unpacked"),
+        (archive(member("a", bytes(49 << 20))), "larger than 48 MiB unpacked"),
+        (archive(*(member(str(number)) for number in range(20_001))), "more than 20,000 files"),
+    ],
+    ids=[
+        *("above", "far-above", "absolute", "windows", "device", "pipe"),
+        *("text", "zipped-text", "truncated", "bomb", "large", "many"),
+    ],
+)
+def test_what_is_no_artifact_is_refused_in_words(data: bytes, words: str) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        room.untar("oci://it", [data])
+    assert words in caught.value.message
+    assert caught.value.message.startswith("oci://it: ")

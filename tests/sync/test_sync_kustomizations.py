@@ -1,0 +1,173 @@
+"""What keeps a Kustomization from being applied, and what it waits for. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import KUSTOMIZE_GROUP
+from gitsync.errors import CrossNamespaceRefused, DependencyCycle, DependencyMissing, FieldNotSupported
+from gitsync.release.access import AccessRules
+from gitsync.release.dependencies.order import Order, cycle_error
+from gitsync.sync.kustomization.controller import seen_of
+from gitsync.sync.kustomization.dependencies import blocked
+from gitsync.sync.kustomization.order import KustomizationOrder
+from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
+from gitsync.sync.outcome import Outcome
+from gitsync.sync.policy import left_alone
+
+GIT = {"kind": "GitRepository", "name": "fleet"}
+
+
+def manifest(name: str, revision: str = "", needs: tuple[str, ...] = (), **spec: Any) -> Manifest:
+    """One that is Ready, at a revision."""
+    fields = {"interval": "10m", "prune": True, "sourceRef": GIT, "dependsOn": [{"name": it} for it in needs], **spec}
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "ReconciliationSucceeded",
+        "message": "",
+        "observedGeneration": 1,
+    }
+    ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    return {
+        "apiVersion": f"{KUSTOMIZE_GROUP}/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": name, "namespace": "ns", "generation": 1},
+        "spec": fields,
+        "status": {"observedGeneration": 1, "lastAppliedRevision": revision, "conditions": [ready] if revision else []},
+    }
+
+
+def key(name: str) -> ObjectKey:
+    return ObjectKey(KUSTOMIZE_GROUP, "Kustomization", "ns", name)
+
+
+def ordered(
+    known: Mapping[ObjectKey, Kustomization], releases: Mapping[ObjectKey, HelmRelease | None] | None = None
+) -> Order:
+    return Order.of(
+        releases or {}, KustomizationOrder(lambda: known, lambda _: None, lambda _: "", lambda _: Outcome("moving"))
+    )
+
+
+def why(name: str, *manifests: Manifest, now: str = "main@sha1:2") -> str:
+    """Why one of these waits; "" when it does not."""
+    known: Mapping[ObjectKey, Manifest] = {ObjectKey.of(item): item for item in manifests}
+    typed = {item: Kustomization.parse(found) for item, found in known.items()}
+    found = blocked(typed[key(name)], ordered(typed).held.get(key(name)), known.get, lambda _: now, {})
+    return found.error.message if found is not None else ""
+
+
+def test_it_waits_until_its_dependency_has_applied_what_the_source_has_now() -> None:
+    apps = manifest("apps", needs=("infra",))
+    assert why("apps", apps, manifest("infra", "main@sha1:2")) == ""
+    assert why("apps", apps, manifest("infra")) == "dependency 'ns/infra' is not ready"
+    old = why("apps", apps, manifest("infra", "main@sha1:1"))
+    assert old == "dependency 'ns/infra' is not ready: it has yet to apply main@sha1:2"
+    changed = manifest("infra", "main@sha1:2")
+    changed["metadata"]["generation"] = 2
+    assert why("apps", apps, changed) == "dependency 'ns/infra' is not ready"
+
+
+def test_that_it_is_ready_for_another_spec_is_news_though_revision_and_words_are_the_same() -> None:
+    done = manifest("infra", "latest@sha256:1")
+    lags = {**done, "metadata": {**done["metadata"], "generation": 2}}
+    caught_up = {**lags, "status": {**done["status"], "observedGeneration": 2}}
+    caught_up["status"]["conditions"] = [{**done["status"]["conditions"][0], "observedGeneration": 2}]
+    assert seen_of(lags, None) != seen_of(caught_up, None)
+    assert seen_of(done, None) == seen_of(json.loads(json.dumps(done)), None)
+
+
+def test_what_is_missing_and_cycles_are_named() -> None:
+    apps = manifest("apps", needs=("infra", "more"))
+    known = {ObjectKey.of(apps): apps}
+    found = blocked(Kustomization.parse(apps), None, known.get, lambda _: "", {})
+    assert found is not None
+    assert isinstance(found.error, DependencyMissing)
+    assert found.on == {key("infra"), key("more")}
+    left, right = manifest("left", needs=("right",)), manifest("right", needs=("left",))
+    assert "ns/left -> ns/right -> ns/left" in why("left", left, right)
+    held = ordered({ObjectKey.of(it): Kustomization.parse(it) for it in (left, right)}).held
+    cycle = blocked(Kustomization.parse(left), held[key("left")], known.get, lambda _: "", {})
+    assert cycle is not None
+    assert isinstance(cycle.error, DependencyCycle)
+
+
+def test_a_cycle_through_what_it_waits_for_holds_the_release_and_not_the_one_that_brings_its_mend() -> None:
+    infra = manifest("infra", wait=True)
+    infra["status"]["inventory"] = {"entries": [{"id": "ns_app_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2"}]}
+    app = HelmRelease.parse(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": "app", "namespace": "ns"},
+            "spec": {
+                "interval": "5m",
+                "chart": {"spec": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "apps"}}},
+                "dependsOn": [{"kind": "Kustomization", "name": "infra"}],
+            },
+        }
+    )
+    order = ordered({key("infra"): Kustomization.parse(infra)}, {app.key: app})
+    assert order.held.keys() == {app.key}
+    error = cycle_error(order.held[app.key], order.graph)
+    cycle = "HelmRelease/ns/app -> Kustomization/ns/infra -> HelmRelease/ns/app"
+    assert error.message.startswith(f"dependency cycle: {cycle}")
+    assert error.hint.startswith("remove the dependsOn that leads to Kustomization/ns/infra")
+    infra["spec"]["wait"] = False
+    assert not ordered({key("infra"): Kustomization.parse(infra)}, {app.key: app}).held
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("decryption.serviceAccountName", {"provider": "sops", "serviceAccountName": "team"}),
+        ("kubeConfig", {"secretRef": {"name": "other"}}),
+        ("ignore", [{"paths": ["/spec"]}]),
+    ],
+)
+def test_a_field_that_is_not_honoured_is_refused_by_name(field: str, value: Any) -> None:
+    refuse_unsupported(Kustomization.parse(manifest("a", wait=True, timeout="1m", targetNamespace="x")))
+    with pytest.raises(FieldNotSupported, match=f"spec.{field}"):
+        refuse_unsupported(Kustomization.parse(manifest("a", **{field.partition(".")[0]: value})))
+
+
+def test_nobody_gets_more_rights_by_a_kustomization_than_settings_give_him() -> None:
+    elsewhere = Kustomization.parse(manifest("a", sourceRef={**GIT, "namespace": "other"}))
+    check_access(elsewhere, AccessRules())
+    with pytest.raises(CrossNamespaceRefused, match="cannot access GitRepository/other/fleet"):
+        check_access(elsewhere, AccessRules(cross_namespace_refs=False))
+    asks = {"name": "x", "namespace": "other", "readyExpr": "true"}
+    asking = Kustomization.parse(manifest("a", dependsOn=[asks]))
+    check_access(asking, AccessRules())
+    with pytest.raises(CrossNamespaceRefused, match="a readyExpr cannot read Kustomization/other/x"):
+        check_access(asking, AccessRules(cross_namespace_refs=False))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "why"),
+    [
+        ({}, None, ""),
+        ({}, {}, ""),
+        ({"kustomize.toolkit.fluxcd.io/ssa": "Ignore"}, None, "left alone by kustomize.toolkit.fluxcd.io/ssa"),
+        ({}, {"kustomize.toolkit.fluxcd.io/ssa": "ignore"}, "left alone by kustomize.toolkit.fluxcd.io/ssa"),
+        ({}, {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}, "left alone by kustomize.toolkit.fluxcd.io/rec"),
+        ({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}, None, ""),
+        ({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}, {}, "is there, and left as it is"),
+        ({"kustomize.toolkit.fluxcd.io/ssa": "Merge"}, {}, ""),
+    ],
+)
+def test_annotations_of_an_object_say_whether_it_is_applied(
+    wanted: dict[str, str], found: dict[str, str] | None, why: str
+) -> None:
+    live = None if found is None else {"metadata": {"annotations": found}}
+    told = left_alone({"metadata": {"annotations": wanted}}, live)
+    assert why in told
+    assert bool(told) is bool(why)

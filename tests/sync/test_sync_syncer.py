@@ -1,0 +1,205 @@
+"""Syncer, Rollout and Pruner on a real API server that fails: at each write of a sync, before and after it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+
+import pytest
+
+from gitsync.cluster.transport import Answer, Request
+from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError
+from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
+
+FIRST, SECOND, THIRD = "a" * 40, "b" * 40, "c" * 40
+#: ``taken`` is somebody else's by the time that Git drops it.
+BEFORE: Content = {**dict.fromkeys(("kept", "changed", "dropped", "gone", "taken"), "one"), "app": "one"}
+AFTER: Content = {"kept": "one", "changed": "two", "added": "two", "app": "two"}
+BACK: Content = {name: text for name, text in BEFORE.items() if name != "taken"}
+NAMES = sorted({*BEFORE, *AFTER})
+#: What carrying out AFTER where BEFORE was writes, in this order but for the objects of one kind among each other.
+WRITES = 8
+#: The first of them that deletes something.
+DELETES = 4
+#: The objects of one kind among them, that come at once.
+AT_ONCE = ["apply added", "apply changed"]
+APPLIED = {"created added", "changed changed", "changed app"}
+CHANGES = {*APPLIED, "suspended app", "deleted dropped", "deleted gone", "kept taken"}
+AWAY = ClusterUnavailable("the API server is away")
+#: As of a delete; the verb of an apply makes no difference.
+REFUSED = Forbidden("not now", status=403, reason="Forbidden", verb="delete")
+
+NewPlaces = Callable[[list[str]], AbstractAsyncContextManager[list[Place]]]
+
+
+@pytest.fixture
+def new_places(control_plane: ControlPlane, namespace: str) -> NewPlaces:
+    return partial(places, control_plane, namespace)
+
+
+@pytest.fixture
+async def place(new_places: NewPlaces) -> AsyncIterator[Place]:
+    async with new_places(["fleet"]) as (made,):
+        yield made
+
+
+async def test_a_sync_remembers_before_it_applies_and_forgets_after_it_has_deleted(place: Place) -> None:
+    await place.sync(FIRST, BEFORE)
+    assert place.written[0] == "apply inventory"
+    assert place.written[-2:] == ["apply journal", "apply inventory"]
+
+    await place.disown("taken")
+    await place.sync(SECOND, AFTER)
+    first, *objects, journal, last = place.written
+    assert (first, journal, last) == ("apply inventory", "apply journal", "apply inventory")
+    assert sorted(objects[:2]) == AT_ONCE
+    assert objects[2] == "apply app"
+    assert sorted(objects[3:]) == ["delete dropped", "delete gone"]
+    assert len(place.written) == WRITES
+    assert await place.did() == CHANGES
+
+    await place.sync(SECOND, AFTER, full=True)
+    assert place.written == [], "nothing is written when nothing is done"
+
+
+async def test_what_somebody_else_has_deleted_meanwhile_does_not_count_as_deleted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.sync(FIRST, {"kept": "one", "dropped": "one", "gone": "one"})
+    send = FaultyCluster._send
+
+    async def late(self: FaultyCluster, request: Request) -> Answer:
+        if request.method == "DELETE" and request.subject.key == place.key("gone"):
+            await send(self, request)
+        return await send(self, request)
+
+    monkeypatch.setattr(FaultyCluster, "_send", late)
+    await place.sync(SECOND, {"kept": "one"})
+
+    newest = (await place.journal())[0]
+    assert (newest.counts["deleted"], await place.did()) == (1, {"deleted dropped"})
+    assert await place.live("gone") is None
+
+
+async def test_what_was_applied_by_a_sync_that_was_cut_short_is_not_forgotten_when_it_cannot_be_deleted(
+    place: Place,
+) -> None:
+    """Nobody has noted yet that it was applied: that does not make it an object that never was."""
+    await place.sync(FIRST, {"kept": "one", "changed": "one"})
+    with pytest.raises(ClusterUnavailable):
+        await place.sync(SECOND, {"kept": "one", "changed": "two", "added": "two"}, {3: Fault(AWAY)})
+    assert place.written[3] == "apply journal"
+
+    result = await place.sync(THIRD, {"kept": "one"}, {1: Fault(REFUSED), 2: Fault(REFUSED)})
+    assert sorted(place.written[1:3]) == ["delete added", "delete changed"]
+    assert (result.result, result.retry) == ("failed", True)
+    result = await place.sync(THIRD, {"kept": "one"})
+    assert result.result == "succeeded"
+    assert await place.texts("kept", "added", "changed") == {"kept": "one", "added": None, "changed": None}
+
+
+async def test_a_release_that_a_commit_could_not_delete_is_not_that_commit_s_doing(place: Place) -> None:
+    await place.sync(FIRST, {"kept": "one", "app": "one"})
+    await place.restart()
+    await place.sync(SECOND, {"kept": "one"}, {1: Fault(REFUSED)})
+    assert place.written[1] == "delete app"
+
+    await place.cluster.delete(place.key("app"))  # by hand, with the finalizer still on it
+    live = await place.live("app")
+    assert live is not None
+    index = place.syncer.index
+    index.update(place.key("app"), live)
+    commit = index.commit_of(place.key("app"))
+    assert commit is not None
+    assert commit.id == FIRST
+
+
+async def test_a_failure_that_has_been_made_good_is_none_in_the_journal(place: Place) -> None:
+    await place.sync(FIRST, {"kept": "one", "gone": "one"})
+    result = await place.sync(SECOND, {"kept": "one"}, {1: Fault(AWAY, done=True)})
+    assert result.result == (await place.journal())[0].result == "failed"
+    assert (await place.sync(SECOND, {"kept": "one"})).result == "succeeded"
+    assert (await place.journal())[0].result == "succeeded"
+    await place.sync(SECOND, {"kept": "one"})
+    assert place.written == []
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not-written", "answer-lost"])
+@pytest.mark.parametrize("error", [AWAY, REFUSED], ids=["away", "refused"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["goes-on", "restarted"])
+async def test_a_sync_that_is_cut_short_at_any_write_is_ended_by_the_next(
+    new_places: NewPlaces, error: GitsyncError, done: bool, restarted: bool
+) -> None:
+    async with new_places([f"fleet-{number}" for number in range(WRITES)]) as made:
+        ended = (_ended_by_the_next(it, number, Fault(error, done), restarted) for number, it in enumerate(made))
+        await asyncio.gather(*ended)
+
+
+async def _ended_by_the_next(place: Place, number: int, fault: Fault, restarted: bool) -> None:
+    before = await _cut_short(place, number, fault)
+    where = f"{place.written[number]}: {place.written}"
+    # Texts first: a write that was under way when the sync ended may come to the cluster in between.
+    texts, half_way = await place.texts(*NAMES), await place.versions(*NAMES)
+    assert half_way.keys() >= BEFORE.keys() & AFTER.keys(), f"what stays in Git stays: {where}"
+
+    if restarted:
+        await place.restart()
+    result = await place.sync(SECOND, AFTER, full=restarted)
+    assert (result.result, result.retry) == ("succeeded", False), where
+    await _matches(place, SECOND, AFTER, where)
+    now = await place.versions(*NAMES)
+    stayed = before.keys() & now.keys()
+    assert {name: now[name][0] for name in stayed} == {name: before[name][0] for name in stayed}, "nothing is made anew"
+    assert now["kept"] == before["kept"], f"what did not change is not written to: {where}"
+    applied = [name for name in AFTER if texts[name] == AFTER[name]]
+    assert {name: now[name] for name in applied} == {name: half_way[name] for name in applied}, where
+    # What was done is in the journal, as far as there was an answer, and somebody who remembers it.
+    if number >= DELETES and not restarted:
+        assert await place.did() >= APPLIED, where
+    if number == WRITES - 1 or (number == WRITES - 2 and not restarted):
+        assert await place.did() == CHANGES, where
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not-written", "answer-lost"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["goes-on", "restarted"])
+async def test_a_commit_that_takes_one_back_that_was_cut_short_at_any_write_undoes_all_of_it(
+    new_places: NewPlaces, done: bool, restarted: bool
+) -> None:
+    async with new_places([f"fleet-{number}" for number in range(WRITES)]) as made:
+        await asyncio.gather(*(_taken_back(it, number, Fault(AWAY, done), restarted) for number, it in enumerate(made)))
+
+
+async def _taken_back(place: Place, number: int, fault: Fault, restarted: bool) -> None:
+    await _cut_short(place, number, fault)
+    where = f"{place.written[number]}: {place.written}"
+    if restarted:
+        await place.restart()
+    await place.sync(THIRD, BACK, full=restarted)
+    await _matches(place, THIRD, BACK, where)
+
+
+async def _cut_short(place: Place, number: int, fault: Fault) -> dict[str, tuple[str, str]]:
+    """Carry out BEFORE, and AFTER with a fault. The objects' versions in between."""
+    await place.sync(FIRST, BEFORE)
+    await place.disown("taken")
+    before = await place.versions(*NAMES)
+    with suppress(type(fault.error)):
+        result = await place.sync(SECOND, AFTER, {number: fault})
+        assert (result.result, result.retry) == ("failed", True)
+    return before
+
+
+async def _matches(place: Place, commit: str, content: Content, where: str) -> None:
+    """The cluster is as the commit wants it, all of that is known, and there is nothing more to do."""
+    expected = dict(content) | {"taken": "one"}
+    assert await place.texts(*NAMES) == {**dict.fromkeys(NAMES), **expected}, where
+    inventory = await place.inventory()
+    known = {place.short(entry.key.name): (bool(entry.digest), entry.dropped) for entry in inventory}
+    assert (inventory.commit, known) == (commit, dict.fromkeys(content, (True, ()))), where
+    newest = (await place.journal())[0]
+    assert (newest.commit, newest.result) == (commit, "succeeded"), where
+    await place.sync(commit, content, full=True)
+    assert place.written == [], where
