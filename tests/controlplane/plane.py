@@ -11,7 +11,7 @@ from tests.controlplane import components
 from tests.controlplane.certificates import write_certificates
 from tests.controlplane.cluster import Cluster, write_kubeconfig
 from tests.controlplane.components import Layout, Ports
-from tests.controlplane.processes import LESS_GARBAGE_COLLECTION, Process, ProcessId, free_ports, listens
+from tests.controlplane.processes import LESS_GARBAGE_COLLECTION, Process, ProcessId, free_ports, kept, listens
 from tests.controlplane.world import furnish, is_furnished
 
 
@@ -65,7 +65,7 @@ class ControlPlane:
         furnish(cluster)
         self._run("kube-scheduler", components.scheduler(layout))
         self._run("kube-controller-manager", components.controller_manager(layout))
-        self._run("kwok", components.kwok(layout), lambda: is_furnished(cluster), deadline)
+        self._run("kwok", components.kwok(layout), lambda: is_furnished(cluster), deadline, may_panic=True)
 
     def stop(self) -> None:
         """Ends the processes, last started first: an API server whose etcd has gone hangs."""
@@ -103,9 +103,17 @@ class ControlPlane:
         return layout
 
     def _run(
-        self, name: str, arguments: list[str], ready: Callable[[], bool] | None = None, deadline: float = 0
+        self,
+        name: str,
+        arguments: list[str],
+        ready: Callable[[], bool] | None = None,
+        deadline: float = 0,
+        *,
+        may_panic: bool = False,
     ) -> None:
         command = [str(self._binaries[name]), *arguments]
+        if may_panic:
+            command = kept(command)
         log = self._started.log(name)
         process = Process(name, command, log, outlive_parent=self._outlive_parent, environment=self._environment)
         self._processes.append(process)

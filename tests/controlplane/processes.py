@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import psutil
 
+from tests.controlplane import keeper
 from tests.controlplane.errors import StartError
 
 # Runs the command as a process that is killed when its parent is: PR_SET_PDEATHSIG (1), SIGKILL (9). Not a preexec_fn,
@@ -131,6 +132,11 @@ def log_tail(path: Path, lines: int = 15) -> str:
     """The last lines of a log, each cut to a bearable length."""
     text = path.read_text(errors="replace") if path.exists() else ""
     return "\n".join(line[:400] for line in text.splitlines()[-lines:]) or "(empty)"
+
+
+def kept(command: Sequence[str]) -> list[str]:
+    """The command of a program that may panic, so that it is started again then; see `keeper`."""
+    return [sys.executable, "-I", "-S", keeper.__file__, *_dying_with_parent(command)]
 
 
 def _is_free(port: int) -> bool:

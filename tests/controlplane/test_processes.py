@@ -12,7 +12,7 @@ import pytest
 
 from tests.controlplane.errors import StartError
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import Process, ProcessId, free_ports, stop_found
+from tests.controlplane.processes import Process, ProcessId, free_ports, kept, stop_found
 from tests.until import ask_until
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -75,6 +75,51 @@ def test_a_process_that_is_not_ready_in_time_is_named(tmp_path: Path) -> None:
     process = Process("etcd", _SLEEP, tmp_path / "log", outlive_parent=False)
     with pytest.raises(StartError, match="etcd was not ready in time"):
         process.wait_until(lambda: False, time.monotonic() + 0.1)
+    process.stop()
+
+
+_PANICS_ONCE = """
+import pathlib, sys, time
+marker = pathlib.Path(sys.argv[1])
+if not marker.exists():
+    marker.touch()
+    print("fatal error: concurrent map writes")
+    raise SystemExit(2)
+print("up again", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_program_that_panics_is_started_again_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    command = kept([sys.executable, "-u", "-c", _PANICS_ONCE, str(tmp_path / "marker")])
+    process = Process("kwok", command, tmp_path / "log", outlive_parent=False)
+    process.wait_until(lambda: "up again" in process.log.read_text(), time.monotonic() + 30)
+    (child,) = psutil.Process(process.id.pid).children()
+    assert "concurrent map writes" in process.log.read_text()
+    process.stop()
+    assert not child.is_running()
+
+
+def test_a_program_that_ends_in_any_other_way_is_not_started_again(tmp_path: Path) -> None:
+    process = Process(
+        "kwok", kept([sys.executable, "-c", "raise SystemExit(3)"]), tmp_path / "log", outlive_parent=False
+    )
+    with pytest.raises(StartError, match="kwok ended with 3"):
+        process.wait_until(lambda: False, time.monotonic() + 30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
+def test_a_kept_program_dies_with_a_keeper_that_is_killed(tmp_path: Path) -> None:
+    process = Process("kwok", kept(_SLEEP), tmp_path / "log", outlive_parent=True)
+    keeper = psutil.Process(process.id.pid)
+    ask_until(
+        lambda: [child.cmdline() for child in keeper.children()],
+        lambda lines: lines == [_SLEEP],
+        "the program has asked for the signal",
+    )
+    (child,) = keeper.children()
+    keeper.kill()
+    child.wait(timeout=5)
     process.stop()
 
 
