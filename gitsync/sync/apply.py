@@ -105,8 +105,9 @@ class Syncer:
     async def plan(self, desired: Desired, *, full: bool) -> SyncPlan:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
         content is not the one last applied. Writes nothing."""
-        inventory = await self.inventory()
         desired = await with_default_namespace(desired, self.cluster, self.spec.default_namespace)
+        self._stand_for(self.store.kustomization_of(desired))
+        inventory = await self.inventory()
         objects = desired.objects.values()
         asked = [
             item.key
@@ -138,6 +139,15 @@ class Syncer:
             held="" if prune_skipped or self.spec.allow_mass_prune else mass_prune(news, inventory),
             prune_skipped=prune_skipped if prune else "",
         )
+
+    def _stand_for(self, kustomization: ObjectKey | None) -> None:
+        """From here on what this Kustomization has, or had as Flux's, is the sync's."""
+        if kustomization == self.owner.kustomization:
+            return
+        self.spec = replace(self.spec, owner=replace(self.owner, kustomization=kustomization))
+        self._inventory = None
+        if kustomization is not None:
+            self.wanted.claims.forget(Owner(kustomization.name, kustomization.namespace, "").claimant)
 
     def _step(
         self,
@@ -255,6 +265,8 @@ class Syncer:
         if self._held == report.commit.id:
             return SyncResult("held", waiting=len(plan.prune))
         self._held = report.commit.id
+        # It may have been read from elsewhere, and who confirms needs its object.
+        await self.store.save_inventory(await self.inventory())
         key = self.store.inventory_key
         report.log.warning(
             "commit is held until it is confirmed",
@@ -325,7 +337,7 @@ class Syncer:
         """The releases that are removed with these entries: others may have what they hold at once."""
         for entry in prune:
             live = self.index.manifest(entry.key) if is_release(entry.key) else None
-            if live is not None and self.owner.owns(live) and not prune_disabled(live):
+            if live is not None and self.owner.has(live) and not prune_disabled(live):
                 yield Claimant.of_release(entry.key)
 
     async def _remember(self, inventory: Inventory) -> None:

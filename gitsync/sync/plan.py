@@ -103,7 +103,8 @@ def verdict_of(
         return Step(desired, "foreign", why, live)
     is_unknown = entry is not None and not entry.dropped and entry.digest == UNKNOWN and owner.owns(live)
     if entry is None or entry.dropped or (entry.digest != desired.digest and not is_unknown):
-        why = "changed in Git" if entry and not entry.dropped else "adopted: was in the cluster already"
+        is_known = entry is not None and not entry.dropped and entry.digest != UNKNOWN
+        why = "changed in Git" if is_known else "adopted: was in the cluster already"
         return Step(desired, "changed", why, live)
     if "deletionTimestamp" in live["metadata"]:
         return Step(desired, "drifted", "is being deleted in the cluster", live)
@@ -111,6 +112,8 @@ def verdict_of(
         return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
     if owner.owned_in_0_1(live):
         return Step(desired, "drifted", "is marked as by gitsync 0.1", live)
+    if not owner.is_labelled(live):
+        return Step(desired, "drifted", "lacks the labels by which Flux knows it", live)
     # An object is served in every version of its kind; which one it was written in makes no difference.
     if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
         if is_unknown:

@@ -120,7 +120,9 @@ class Kustomizations:
         """Know what they have and want, before anybody deletes an object."""
         async with self._watch:
             for key, manifest in self._watch.items():
-                self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+                kustomization = self._typed(key, manifest)
+                if kustomization is None or not self._root.is_root(kustomization):  # the root says so itself
+                    self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
             self._wanted.coming_syncs, self._is_watching = self._coming, True
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
