@@ -100,9 +100,7 @@ def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
     """The objects of a commit that run Flux: its controllers and what they need. Not the Namespace that they are in,
     which holds sources as well, nor their accounts with what these may do, which Kustomizations may name, nor
     definitions of kinds that gitsync does not bring itself."""
-    labelled = {
-        key for key, item in desired.objects.items() if runs_flux(item.manifest) and key.kind not in _STAY
-    }
+    labelled = {key for key, item in desired.objects.items() if runs_flux(item.manifest) and key.kind not in _STAY}
     if not any(key.kind == "Deployment" for key in labelled):
         return frozenset()
     ours = set(crd_names())

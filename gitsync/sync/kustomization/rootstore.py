@@ -1,5 +1,5 @@
-"""The state of the sync of the settings where a Kustomization stands for it, as ``flux-system`` does: the inventory is in
-the status of that one, too, where Flux has it, so that either can take over from the other."""
+"""The state of the sync of the settings where a Kustomization stands for it, as ``flux-system`` does: the inventory is
+also in the status of that one, where Flux has it, so that either can take over from the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gitsync.logs import Once
 from gitsync.manifests import Desired
 from gitsync.release.flux import runs_flux
 from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.inventory import Entry, Inventory
+from gitsync.sync.inventory import Inventory
 from gitsync.sync.kustomization.statusstore import StatusStore, inventory_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RootStore(SyncStore):
         return Inventory(own.commit or flux.commit).with_entries([*taken, *own])
 
     async def save_inventory(self, inventory: Inventory) -> None:
-        """See InventoryStore. The ConfigMaps are what counts for gitsync: a status that cannot be written is told of."""
+        """See InventoryStore. gitsync goes by the ConfigMaps: that a status cannot be written is only told."""
         await super().save_inventory(inventory)
         if self._kustomization is None:
             return
@@ -86,4 +86,3 @@ class RootStore(SyncStore):
     def _live(self) -> Manifest | None:
         found = self.all().get(self._kustomization) if self._kustomization is not None else None
         return found.manifest if found is not None else None
-
