@@ -39,8 +39,8 @@ async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namesp
     """Remove the agent, its rights, its settings and its namespace. With ``crds`` also the definitions, and so every
     HelmRelease and every source. What Helm releases installed stays in every case.
 
-    HelmReleases and Kustomizations lose their finalizer, unless Flux is there to serve them: nobody else would ever let them go. What an
-    installation that broke off has left is removed like a whole one.
+    HelmReleases and Kustomizations lose their finalizer, unless Flux is there to serve them: nobody else would ever let
+    them go. What an installation that broke off has left is removed like a whole one.
 
     Raises: NotReadyInTime, ApiError.
     """

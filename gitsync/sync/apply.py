@@ -146,8 +146,8 @@ class Syncer:
             return
         self.spec = replace(self.spec, owner=replace(self.owner, kustomization=kustomization))
         self._inventory = None
-        if kustomization is not None:
-            self.wanted.claims.forget(Owner(kustomization.name, kustomization.namespace, "").claimant)
+        if kustomization is not None and (it := kustomization.namespaced_name) != self.owner.full_name:
+            self.wanted.claims.forget(Claimant("sync", it))
 
     def _step(
         self,

@@ -50,7 +50,8 @@ class RootStore(SyncStore):
         return self._kustomization
 
     def _among(self, found: Iterable[tuple[ObjectKey, Kustomization]], desired: Desired) -> ObjectKey | None:
-        return min((key for key, item in found if self._stands_for(item, desired)), default=None)
+        served = ((key, item) for key, item in found if self._target.serves(key))
+        return min((key for key, item in served if self._stands_for(item, desired)), default=None)
 
     async def inventory(self) -> Inventory:
         """See InventoryStore; with what Flux has applied since it was written."""
