@@ -10,6 +10,7 @@ import pytest
 from bench.cases import layered
 from bench.counters import Asked, Kind
 from bench.figures import Planning, Polls, Restart
+from bench.kustomizations import Kustomizing, Step
 from bench.measure import AgentRun, Audit, FloorRun, sorted_out
 from bench.report import CaseResult, Results, as_json, checks, render, table
 
@@ -41,6 +42,7 @@ def results(*cases: CaseResult, writes: int = 0, restart: float = 2.0, requests:
         Restart(200, restart, 1.0, writes, Counter()),
         Polls(6, 6.0, requests),
         Planning(2000, [0.3, 0.2, 0.9], [0.4, 0.4, 0.4]),
+        Kustomizing(100, 4.0, Step(5.0, 2500, 7.0), Step(9.0, 1500, 7.0), Step(0.5, 150, 1.0), 10, 180_000_000),
     )
 
 
