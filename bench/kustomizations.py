@@ -39,8 +39,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Kustomizing:
-    """``floor`` is how long the same objects take in the same layers with nothing else done, in seconds; ``planned`` the
-    time from the start of `git commit`, which changes one file, until it is known what that changes, in seconds;
+    """``floor`` is how long the same objects take in the same layers with nothing else done, in seconds; ``planned``
+    the time from the start of `git commit`, which changes one file, until it is known what that changes, in seconds;
     ``idle`` the requests in IDLE seconds without news, those of the control plane among them; ``memory`` the agent's
     peak RSS in bytes."""
 
