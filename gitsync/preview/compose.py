@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -89,11 +89,11 @@ async def preview(settings: Settings) -> Preview:
         wanted = known_wishes(cluster)
         for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
             wanted.index.update(key, manifest)
-        for key, manifest in kustomizations.items():
-            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
         artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
         spec, slots, rules = root_sync(settings), apply_slots(), access_rules(settings)
-        keys = RootKeys(cluster, is_root(spec, artifacts, synced), default_keys(settings), _nothing_follows)
+        stands_for_root = is_root(spec, artifacts, synced)
+        _claim(wanted, kustomizations, stands_for_root)
+        keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
         stack.push_async_callback(keys.close)
         decrypts = await keys(desired) is not None
         if decrypts:
@@ -133,6 +133,14 @@ async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
         (group, kind): await stack.enter_async_context(cluster.watch(group, kind, namespace=cluster.namespace))
         for group, kind in kinds
     }
+
+
+def _claim(wanted: WantedObjects, kustomizations: Informer, is_root: Callable[[Kustomization], bool]) -> None:
+    """Have known what Kustomizations have. The root says so itself."""
+    roots = {key for key, item in _readable(kustomizations).items() if is_root(item)}
+    for key, manifest in kustomizations.items():
+        if key not in roots:
+            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
 
 
 def _readable(kustomizations: Informer) -> dict[ObjectKey, Kustomization]:
