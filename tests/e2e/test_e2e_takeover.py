@@ -121,6 +121,12 @@ def data(kubectl: Cli, namespace: str, name: str) -> dict[str, str]:
     return found
 
 
+def managers(kubectl: Cli, namespace: str, name: str) -> set[str]:
+    """Who has written fields of a ConfigMap."""
+    found = json.loads(kubectl("get", "configmap", name, "-n", namespace, "-o", "json", "--show-managed-fields"))
+    return {entry["manager"] for entry in found["metadata"]["managedFields"]}
+
+
 def running(kubectl: Cli, namespace: str) -> None:
     """Wait for the Deployment's pods, so that a restart of them would be seen."""
     kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
@@ -177,15 +183,15 @@ def test_gitsync_takes_over_from_flux_and_flux_from_gitsync(
     settings = {"apps/settings.yaml": config_map(namespace, "settings", a="1")}
     fleet.commit({**dict.fromkeys(made), **settings}, "less of it")
     revision = flux.publish()
-    flux.start("--override-manager=gitsync")
+    flux.start()
     flux.applied(revision, "flux-system", "apps")
-    ask_until(lambda: names(kubectl, namespace) & {"later", "root-later"}, lambda found: not found, "Flux prunes")
-    assert data(kubectl, namespace, "settings") == {"a": "1"}
+    assert names(kubectl, namespace) == {"root-stays", "settings", "kept", "paused", "web"}
+    assert data(kubectl, namespace, "settings") == {"a": "1", "c": "3"}  # gitsync holds it, too
+    flux.stop()
+    flux.start("--override-manager=gitsync")
+    ask_until(lambda: data(kubectl, namespace, "settings"), lambda found: found == {"a": "1"}, "Flux has it alone")
     assert before.items() <= uids(kubectl, namespace).items()
-    managers = json.loads(
-        kubectl("get", "configmap", "settings", "-n", namespace, "-o", "json", "--show-managed-fields")
-    )["metadata"]["managedFields"]
-    assert {entry["manager"] for entry in managers} == {"kustomize-controller"}
+    assert managers(kubectl, namespace, "settings") == {"kustomize-controller"}
 
     # Once more: gitsync has an inventory of its own, and Flux has applied something since.
     fleet.commit({f"{PROD}/between.yaml": config_map(namespace, "between", a="1")}, "while Flux is back")

@@ -103,7 +103,7 @@ async def test_what_git_has_dropped_since_flux_last_looked_goes_and_what_runs_fl
 async def test_what_flux_has_applied_since_the_sync_last_looked_is_taken_over_too(root: Root) -> None:
     place = root.place
     await root.applied_by_flux("a")
-    await place.sync("1" * 40, {"a": "1"}, full=True)
+    await place.sync("1" * 40, {"a": "one"}, full=True)
     assert await root.status() == {"a"}
     await root.applied_by_flux("a", "b")
     store = root.store()
@@ -135,7 +135,7 @@ async def test_an_inventory_that_no_status_can_hold_is_told_of_once_and_the_sync
     monkeypatch.setattr(statusstore, "MAX_ENTRIES", 1)
     await root.applied_by_flux("a")
     with capture_logs() as logs:
-        assert (await root.place.sync("1" * 40, {"a": "1", "b": "1"}, full=True)).result == "succeeded"
+        assert (await root.place.sync("1" * 40, {"a": "one", "b": "one"}, full=True)).result == "succeeded"
     told = [line for line in logs if line["event"].startswith("inventory cannot be written")]
     assert [line["kustomization"] for line in told] == [f"{root.namespace}/root"]
     assert await root.status() == {"a"}
