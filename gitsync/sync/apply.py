@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.kinds import is_own_kind, is_release
+from gitsync.api.kinds import is_kustomization, is_own_kind, is_release
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
@@ -304,6 +304,7 @@ class Syncer:
         )
         await interrupt.guard(rollout.run(interrupt), INTERRUPT_GRACE)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
+        self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
         self.wanted.claims.set(self.owner.claimant, "kept", left)
         failed, waiting = report.counts["failed"], report.counts["waiting"]
@@ -329,6 +330,7 @@ class Syncer:
         self.wanted.claims.set(me, "commit", (key for key in plan.wanted if key not in waiting))
         self.wanted.claims.set(me, "kept", kept_so_far(plan.prune, plan.desired.commit.id))
         self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
+        self.wanted.claims.set_leaving_syncs(me, self._leaving_syncs(plan.prune))
         unread = plan.desired.errors[:1]
         why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
         self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
@@ -337,8 +339,17 @@ class Syncer:
         """The releases that are removed with these entries: others may have what they hold at once."""
         for entry in prune:
             live = self.index.manifest(entry.key) if is_release(entry.key) else None
-            if live is not None and self.owner.has(live) and not prune_disabled(live):
+            if self._goes(live):
                 yield Claimant.of_release(entry.key)
+
+    def _leaving_syncs(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
+        """Those of the Kustomizations that are removed with these entries: they take up no commit any more."""
+        for entry in prune:
+            if is_kustomization(entry.key) and self._goes(self.index.others.manifest(entry.key)):
+                yield Claimant("sync", entry.key.namespaced_name)
+
+    def _goes(self, live: Manifest | None) -> bool:
+        return live is not None and self.owner.has(live) and not prune_disabled(live)
 
     async def _remember(self, inventory: Inventory) -> None:
         await self.store.save_inventory(inventory)

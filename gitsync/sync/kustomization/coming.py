@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.errors import GitsyncError
@@ -19,8 +20,9 @@ from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.kustomization.inputs import BuildSpecs
-from gitsync.sync.owner import Owner
+from gitsync.sync.owner import Owner, prune_disabled
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -38,7 +40,7 @@ def claimant_of(key: ObjectKey) -> Claimant:
 
 class ComingSyncs:
     """Builds them, without applying anything. ``all`` gives the Kustomizations of the cluster, ``is_root`` says for
-    which of them the sync of the settings stands."""
+    which of them the sync of the settings stands, ``is_removed`` which are about to be removed."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class ComingSyncs:
         inputs: BuildSpecs,
         all: Callable[[], Mapping[ObjectKey, Kustomization]],  # noqa: A002
         is_root: Callable[[Kustomization], bool],
+        is_removed: Callable[[ObjectKey], bool] = lambda _: False,
     ) -> None:
         self._cluster = cluster
         self._trees = trees
@@ -55,13 +58,14 @@ class ComingSyncs:
         self._inputs = inputs
         self._all = all
         self._is_root = is_root
+        self._is_removed = is_removed
         #: What was built of each, and of which revision and generation that was.
         self._built: dict[ObjectKey, tuple[object, ComingSync, tuple[Kustomization, ...]]] = {}
 
     async def __call__(self) -> list[ComingSync]:
         """Those that are on their way, and those in what they build."""
         known = self._all()
-        open_ends = [item for item in known.values() if self._is_coming(item)]
+        open_ends = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
             answers = await asyncio.gather(*map(self._coming, open_ends))
@@ -81,6 +85,22 @@ class ComingSyncs:
             return False
         wanted = self._trees.revision_of(kustomization.source)
         return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
+
+    def is_leaving(self, kustomization: Kustomization) -> bool:
+        """Whether it goes, or one goes that takes it along: then it takes up nothing more, and wants nothing new."""
+        return self._goes(kustomization, self._all())
+
+    def _goes(self, kustomization: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+        item, below = kustomization, frozenset[ObjectKey]()
+        while item.key not in below:
+            if item.metadata.deletion_timestamp or self._is_removed(item.key):
+                return not below or not why_left(item)
+            below |= {item.key}
+            above = known.get(_above(item))
+            if above is None or prune_disabled(item.manifest):
+                break
+            item = above
+        return False
 
     async def _coming(self, kustomization: Kustomization) -> tuple[ComingSync, tuple[Kustomization, ...]]:
         key = kustomization.key
@@ -115,3 +135,10 @@ class ComingSyncs:
         spec = await self._inputs.spec_of(kustomization)
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
+
+
+def _above(kustomization: Kustomization) -> ObjectKey:
+    """The Kustomization whose sync has applied one, if it is one's."""
+    labels = kustomization.metadata.labels
+    namespace, _, name = (sync_of(labels) or flux_sync_of(labels)).rpartition("/")
+    return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)

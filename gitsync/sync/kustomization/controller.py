@@ -105,11 +105,13 @@ class Kustomizations:
         self._hopeless = hopeless or Lacking(cluster).hopeless
         #: Set whenever one may stand otherwise than before.
         self._news = asyncio.Event()
-        surroundings = Surroundings(self._find, self.held, root.is_root, root.commit, rules)
         status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
-        self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root)
+        self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root, self._is_removed)
+        surroundings = Surroundings(
+            self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
+        )
         self._reconciler = KustomizationReconciler(
             surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
         )
@@ -171,6 +173,9 @@ class Kustomizations:
             kustomization = None  # its own pass says so
         self._read[key] = manifest, kustomization
         return kustomization
+
+    def _is_removed(self, key: ObjectKey) -> bool:
+        return claimant_of(key) in self._wanted.claims.leaving_syncs
 
     def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
