@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
-from gitsync.api.kustomization import Kustomization
+from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady
 from gitsync.graph import Held
 from gitsync.release.dependencies.states import is_current
@@ -61,9 +61,8 @@ def why_not_ready(manifest: Manifest | None, revision_of: Callable[[ObjectKey], 
         return None if is_current(manifest) else ""
     if not is_ready(manifest):
         return ""
-    dependency = Kustomization.parse(manifest)
-    wanted = revision_of(dependency.source)
-    if wanted and dependency.status.last_applied_revision != wanted:
+    wanted = revision_of(source_of(manifest))
+    if wanted and manifest["status"].get("lastAppliedRevision") != wanted:
         return f": it has yet to apply {wanted}"
     return None
 
