@@ -387,8 +387,8 @@ def _why_not_pruned(desired: Desired, prune: bool) -> str:
 
 def entry_for(step: Step, commit: CommitInfo, before: Inventory) -> Entry:
     """The inventory's entry of an object that is as this commit wants it."""
-    old = before.get(step.key)
-    same = old is not None and old.digest == step.desired.digest
+    old, digest = before.get(step.key), step.desired.digest
+    same = old is not None and (old.digest == digest or (old.begun == digest and step.verdict == "drifted"))
     cause = old.commit if same and old is not None else commit.id
     return entry_of(step.key, step.desired.manifest, step.desired.digest, cause, step.desired.origin)
 
@@ -396,7 +396,8 @@ def entry_for(step: Step, commit: CommitInfo, before: Inventory) -> Entry:
 def _entries(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:
     """Entries to remember before anything is applied, with no digest: nobody can say what an object holds between now
     and the end of the sync, and a commit that takes this one back halfway has to apply all of it again."""
-    return [replace(entry_for(step, commit, before), digest="") for step in plan.steps if step.applies]
+    entries = (entry_for(step, commit, before) for step in plan.steps if step.applies)
+    return [replace(entry, digest="", begun=entry.digest) for entry in entries]
 
 
 def _entries_after(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:

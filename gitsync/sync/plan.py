@@ -17,6 +17,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
+from gitsync.release.dependencies.states import commit_of
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner
 from gitsync.sync.policy import left_alone
@@ -101,6 +102,8 @@ def verdict_of(
     if (other := owner.other(live)) and not let_go(other):
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)
+    if entry is not None and _is_begun(entry, desired, live, owner):
+        return Step(desired, "drifted", "the sync that applied it was cut short", live)
     is_unknown = entry is not None and not entry.dropped and entry.digest == UNKNOWN and owner.owns(live)
     if entry is None or entry.dropped or (entry.digest != desired.digest and not is_unknown):
         why = "changed in Git" if entry and not entry.dropped else "adopted: was in the cluster already"
@@ -119,6 +122,19 @@ def verdict_of(
     if is_unknown:  # a field that Git has dropped meanwhile is not seen by comparing, and goes with an apply
         return Step(desired, "drifted", "looked at anew after a restart", live)
     return Step(desired, "unchanged", live=live)
+
+
+def _is_begun(entry: Entry, desired: DesiredObject, live: Manifest, owner: Owner) -> bool:
+    """Whether an object has the content that is wanted by an earlier commit, whose sync did not come to its end: then
+    it goes on to be of that commit."""
+    stamp = commit_of(live)
+    return (
+        entry.begun == desired.digest
+        and not entry.dropped
+        and owner.owns(live)
+        and stamp is not None
+        and stamp.id == entry.commit
+    )
 
 
 def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:
