@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.wanted import ComingSync
+from gitsync.release.tocome import ComingSync
 from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
@@ -34,6 +35,12 @@ BUILD_TIMEOUT = 60.0
 def claimant_of(key: ObjectKey) -> Claimant:
     """A Kustomization among those who want objects."""
     return Owner(key.name, key.namespace, "").claimant
+
+
+def kustomization_of(sync: str) -> ObjectKey:
+    """The Kustomization that a sync would be, by its ``namespace/name``."""
+    namespace, _, name = sync.partition("/")
+    return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
 
 
 class ComingSyncs:
@@ -92,11 +99,11 @@ class ComingSyncs:
             desired = await self._in_time(kustomization)
         except GitsyncError as error:
             by = "" if commit is None else commit.id
-            return ComingSync(claimant._replace(doubt=error.message), by, frozenset(), ()), ()
+            return ComingSync(kustomization, claimant._replace(doubt=error.message), by, frozenset(), ()), ()
         if desired.errors:
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
-        coming = ComingSync(claimant, desired.commit.id, frozenset(desired.objects), releases)
+        coming = ComingSync(kustomization, claimant, desired.commit.id, frozenset(desired.objects), releases)
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
         self._built[key] = state, coming, inner
         return coming, inner

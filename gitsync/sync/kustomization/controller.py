@@ -23,13 +23,15 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
-from gitsync.release.wanted import WantedObjects, no_syncs
+from gitsync.release.reach import AccountReach, Anywhere
+from gitsync.release.tocome import no_syncs
+from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.treeartifact import TreeSource
-from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
+from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of, kustomization_of
 from gitsync.sync.kustomization.conditions import StatusWriter
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.journal import KustomizationJournal
@@ -109,6 +111,7 @@ class Kustomizations:
         status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
+        self._reach = AccountReach(cluster, rules, self._named)
         self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root)
         self._reconciler = KustomizationReconciler(
             surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
@@ -121,14 +124,17 @@ class Kustomizations:
         async with self._watch:
             for key, manifest in self._watch.items():
                 self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
-            self._wanted.coming_syncs, self._is_watching = self._coming, True
+            self._is_watching = True
+            to_come = self._wanted.to_come
+            to_come.syncs, to_come.reach = self._coming, self._reach
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
             index.others_ordered()
             try:
                 yield
             finally:
-                self._wanted.coming_syncs, self._is_watching = no_syncs, False
+                self._is_watching = False
+                to_come.syncs, to_come.reach = no_syncs, Anywhere()
                 index.others = NoOthers()
 
     @asynccontextmanager
@@ -169,6 +175,11 @@ class Kustomizations:
             kustomization = None  # its own pass says so
         self._read[key] = manifest, kustomization
         return kustomization
+
+    def _named(self, name: str) -> Kustomization | None:
+        key = kustomization_of(name)
+        manifest = self._watch.get(key) if self._is_watching else None
+        return self._typed(key, manifest) if manifest is not None else None
 
     def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
@@ -238,8 +249,7 @@ class Kustomizations:
     def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
         """Somebody wants an object no more: wake the Kustomizations that wait for it."""
         for claimant in self._wanted.claims.let_go(key):
-            namespace, _, name = claimant.name.partition("/")
-            self._on_interval(ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name))
+            self._on_interval(kustomization_of(claimant.name))
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
