@@ -1,8 +1,8 @@
 """Who wants an object of a release: asked before one is deleted, and before one is taken from somebody.
 
-What releases have is known from their inventories (``status.inventory``), what they will have that are on their way from
-``tocome``: so an object that one release of a commit drops and another of the same commit gains survives also when the
-first is quicker.
+What releases have is known from their inventories (``status.inventory``), what they will have that are on their way is
+asked of ``tocome``: so an object that one release of a commit drops and another of the same commit gains survives also
+when the first is quicker.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ class GitArtifacts:
         return self._used.get(artifact.content, {})
 
     def resume(self, holder: Hashable, spec: GitSpec, artifact: GitArtifact) -> None:
-        """Have kept what an artifact needs that was found before: of one out of an earlier life no more is known than its
-        own commit, and nothing else is held then."""
+        """Have kept what an artifact needs that was found before: of one out of an earlier life no more is known than
+        its own commit, and nothing else is held then."""
         self.mirrors.of(spec.place, spec.timeout)
         needed = self._used.get(artifact.content) or {spec.place.id: frozenset({artifact.commit})}
         self.mirrors.settle(holder, needed)

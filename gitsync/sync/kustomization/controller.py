@@ -63,6 +63,10 @@ class Root:
     objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
 
 
+def _nobody_waits(key: ObjectKey, why: str) -> None:
+    """What Kustomizations will want is asked anew each time."""
+
+
 async def _nothing() -> Iterable[ObjectKey]:
     return ()
 
@@ -112,7 +116,8 @@ class Kustomizations:
         self._journal = journal
         self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
         self._reach = AccountReach(cluster, rules, self._named)
-        self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root)
+        self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
+        self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self.all, root.is_root)
         self._reconciler = KustomizationReconciler(
             surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
         )
@@ -155,6 +160,7 @@ class Kustomizations:
                     self._gathering.cancel()
                 await self.queue.stop(GRACE)
                 await self._inputs.close()
+                await self._coming_inputs.close()
                 await self._syncers.close()
                 await self._expressions.close()
 
@@ -261,7 +267,6 @@ class Kustomizations:
             return
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)
-        self._coming.forget([event.key])
         self._schedule.cancel(_job(event.key))
         self._graph_changed()
         self.queue.wake(event.key)

@@ -22,6 +22,10 @@ class BuildSpecs(Protocol):
 
     async def spec_of(self, kustomization: Kustomization) -> BuildSpec:
         """How it is built. Raises: ValuesMissing, and what reading the cluster raises."""
+        ...
+
+    async def forget(self, key: ObjectKey) -> None:
+        """Nobody asks about it any more."""
 
 
 class Inputs:

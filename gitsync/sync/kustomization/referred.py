@@ -26,7 +26,7 @@ class ReferredData:
         self._cluster = cluster
         self._changed = changed
         self._followed: dict[ObjectKey, _Followed] = {}
-        self._beginning: SingleFlight[_Followed] = SingleFlight()
+        self._beginning: SingleFlight[None] = SingleFlight()
 
     async def of(self, kustomization: ObjectKey, named: tuple[ObjectKey, ...]) -> Referred:
         """The objects that it names by now.
@@ -36,18 +36,16 @@ class ReferredData:
         if not named:
             await self.forget(kustomization)
             return {}
-        followed = self._followed.get(kustomization)
-        if followed is None or followed.named != named:
-            # Its own pass may want them, and who asks what it will want.
-            followed = await self._beginning.run(str(kustomization), lambda: self._begun(kustomization, named))
+        # Its own pass may want them, and who asks what it will want: others, where a commit names others.
+        while (followed := self._followed.get(kustomization)) is None or followed.named != named:
+            await self._beginning.run(kustomization, lambda: self._begin(kustomization, named))
         return followed.read()
 
-    async def _begun(self, kustomization: ObjectKey, named: tuple[ObjectKey, ...]) -> _Followed:
+    async def _begin(self, kustomization: ObjectKey, named: tuple[ObjectKey, ...]) -> None:
         await self.forget(kustomization)
         followed = _Followed(self._cluster, kustomization, named, self._changed)
         await followed.begin()
         self._followed[kustomization] = followed
-        return followed
 
     async def forget(self, kustomization: ObjectKey) -> None:
         """It is gone, or refers to nothing any more."""
