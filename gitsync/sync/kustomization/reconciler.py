@@ -217,7 +217,9 @@ class KustomizationReconciler:
         try:
             await Health(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
         except (NotReadyInTime, ObjectFailed) as error:
-            log.error("not ready", kustomization=kustomization.key.namespaced_name, error=error)
+            key = kustomization.key
+            said = {"kustomization": key.namespaced_name, "error": error}
+            self._once(key, log, "not ready", topic="health", level="error", **said)
             return HEALTH_CHECK_FAILED, error.message
         return None
 
@@ -307,7 +309,7 @@ class KustomizationReconciler:
 
     async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired) -> Syncer:
         """Its sync; a new one compares everything with the cluster first."""
-        if kustomization.key not in self._syncers:
+        if kustomization not in self._syncers:
             self.full.add(kustomization.key)
         return await self._syncers.of(kustomization, url, desired, self.judging.readiness(kustomization))
 
