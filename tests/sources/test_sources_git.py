@@ -430,6 +430,18 @@ async def test_submodules_are_read_when_that_is_asked_for(served: World, server:
     (entry,) = [item for item in await tree.entries("charts/library") if item.path.endswith("Chart.yaml")]
     assert await tree.read([entry.blob_id]) == {entry.blob_id: chart("library", "3.0.0").encode()}
 
+    # Nor does a mirror that was not needed for a while, and is another by then.
+    server.status = 0
+    with_it = served.origin.git("rev-parse", "HEAD")
+    served.origin.git("update-ref", "refs/heads/main", served.origin.git("rev-parse", "HEAD~1"))
+    await served.ask("with", "without")
+    await until(lambda: served.is_ready("with", f"main@sha1:{served.origin.git('rev-parse', 'main')}"))
+    served.origin.git("update-ref", "refs/heads/main", with_it)
+    await served.ask("with", "with it")
+    await until(lambda: served.is_ready("with", f"main@sha1:{with_it}"))
+    tree = (await served.sources.trees.tree_of(served.key("with"))).tree
+    assert await tree.read([entry.blob_id]) == {entry.blob_id: chart("library", "3.0.0").encode()}
+
 
 def test_a_circle_is_found_however_many_ways_lead_to_it_and_however_long_they_are() -> None:
     start = ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, "x", "0")

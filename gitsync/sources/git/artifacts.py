@@ -139,7 +139,11 @@ class GitArtifacts:
         return {place: frozenset(commits) for place, commits in needed.items()}
 
     def _on_removed(self, place: str) -> None:
-        for key in [key for key in self._trees if key[0] == place]:
+        """What was made of commits of that place is to be made anew, with those brought again."""
+        contents = {content for content, needed in self._used.items() if place in needed}
+        for content in contents:
+            del self._used[content]
+        for key in [key for key in self._trees if key[0] == place or key[1] in contents]:
             del self._trees[key]
 
     async def _submodules(self, spec: GitSpec, commit: str, needed: dict[str, set[str]], depth: int) -> dict[str, Tree]:
