@@ -9,21 +9,32 @@ from typing import Any
 
 import pytest
 
-from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.agent.ownkinds import ensure_crds
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.status import KustomizationStatus
+from gitsync.apply.live import LiveReader
 from gitsync.build import Builder
 from gitsync.cluster import Cluster
 from gitsync.cluster.timings import Timings
 from gitsync.errors import ValuesMissing
 from gitsync.kustomize import Kustomizer
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.tocome import ComingSync
+from gitsync.release.wanted import WantedObjects
+from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.kustomization.coming import ComingSyncs
+from gitsync.sync.kustomization.finalize import nothing
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.referred import ReferredData
+from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.tree import Tree
 from tests.controlplane.cluster import Cluster as Plane
 from tests.manifests.commits import Repository
+from tests.release.reconciling import finds_nothing, renders_nothing
 
 COMMIT = CommitInfo("a" * 40)
 NAMED = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '${name}', namespace: default}\n"
@@ -110,3 +121,24 @@ async def test_who_is_asked_about_at_once_as_it_is_and_as_it_will_be_is_told_of_
     await referred.close()
     with pytest.raises(ValuesMissing):
         await Inputs(cluster, lambda *_: None).spec_of(kustomization(namespace, "nothing"))
+
+
+async def test_one_of_the_same_name_that_comes_at_once_has_an_inventory_of_its_own(
+    cluster: Cluster, namespace: str
+) -> None:
+    """What is known of the one that is gone is not written in the status of the other one."""
+    await ensure_crds(cluster)
+    item, live = kustomization(namespace), dict[ObjectKey, Manifest]()
+    wanted = WantedObjects(ReleaseIndex(), ObjectClaims(), renders_nothing, finds_nothing, lambda _: None)
+    syncers = Syncers(cluster, wanted, LiveReader(cluster, {}), FairSlots(1, "objects"), live.get)
+    applied = ObjectKey("", "ConfigMap", namespace, "one")
+    inventory = Inventory().with_entries([Entry(applied, "v1", "d", COMMIT.id, "one.yaml:1")])
+    for _ in range(2):
+        live[item.key] = await cluster.create(item.manifest, manager="test")
+        syncer = await syncers.of(Kustomization.parse(live[item.key]), "", nothing(COMMIT))
+        await syncer.store.save_inventory(inventory)
+        found = KustomizationStatus.read((await cluster.get(item.key))["status"]).inventory
+        assert found is not None
+        assert [entry.id for entry in found.entries] == [f"{namespace}_one__ConfigMap"]
+        await cluster.delete(item.key)
+    await syncers.close()

@@ -81,15 +81,27 @@ class StatusWriter:
         )
 
     async def failed(
-        self, kustomization: Kustomization, reason: str, message: str, *, stalled: bool = False, passing: bool = False
+        self,
+        kustomization: Kustomization,
+        reason: str,
+        message: str,
+        *,
+        revision: str = "",
+        stalled: bool = False,
+        passing: bool = False,
     ) -> None:
-        """It could not be applied. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
-        something that mostly comes at once."""
+        """It could not be applied; ``revision`` is the one that was tried, if any was. ``stalled``: and never can until
+        somebody changes it; ``passing``: it waits for something that mostly comes at once."""
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
         gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
-        await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0)
+        tried = {"last_attempted_revision": revision} if revision else {}
+        await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0, **tried)
+
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone."""
+        self._answers.pop(key, None)
 
     async def _write(
         self,

@@ -130,7 +130,8 @@ class KustomizationReconciler:
             try:
                 kustomization = Kustomization.parse(manifest)
             except FieldErrors as error:
-                log.error("kustomization cannot be read", kustomization=key.namespaced_name, error=error)
+                said = {"kustomization": key.namespaced_name, "error": error}
+                self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
                 return None
             return await self._pass(kustomization, interrupt)
 
@@ -171,7 +172,7 @@ class KustomizationReconciler:
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
         if desired.errors:
-            return await self._not_built(kustomization, artifact.commit, desired)
+            return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
 
     async def _root(self, kustomization: Kustomization, artifact: TreeArtifact) -> None:
@@ -201,7 +202,7 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message)
+            await self._status.failed(kustomization, reason, message, revision=artifact.revision)
             return self._retry(kustomization)
         self.full.discard(key)
         self._backoff.reset(key)
@@ -223,7 +224,7 @@ class KustomizationReconciler:
             return HEALTH_CHECK_FAILED, error.message
         return None
 
-    async def _not_built(self, kustomization: Kustomization, commit: CommitInfo, desired: Desired) -> float:
+    async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
         for problem in desired.errors:
@@ -237,10 +238,11 @@ class KustomizationReconciler:
                 file=str(problem.origin),
                 error=problem.message,
                 hint=problem.hint,
-                **commit_context(commit),
+                **commit_context(artifact.commit),
             )
         more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
-        await self._status.failed(kustomization, BUILD_FAILED, f"{first.origin}: {first.message}{more}")
+        message = f"{first.origin}: {first.message}{more}"
+        await self._status.failed(kustomization, BUILD_FAILED, message, revision=artifact.revision)
         return self._retry(kustomization)
 
     async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
@@ -321,6 +323,7 @@ class KustomizationReconciler:
         self._backoff.reset(key)
         self._once.forget(key)
         self.judging.forget(key)
+        self._status.forget(key)
         await self._inputs.forget(key)
 
 
