@@ -24,12 +24,12 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.tocome import ComingSync
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
+from gitsync.sources.referred import ReferredData
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.kustomization.coming import ComingSyncs
 from gitsync.sync.kustomization.finalize import nothing
 from gitsync.sync.kustomization.inputs import Inputs
-from gitsync.sync.kustomization.referred import ReferredData
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.tree import Tree
 from tests.controlplane.cluster import Cluster as Plane

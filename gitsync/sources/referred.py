@@ -1,4 +1,4 @@
-"""The ConfigMaps and Secrets that Kustomizations refer to, watched for as long as they do."""
+"""The ConfigMaps and Secrets that releases and Kustomizations refer to, watched for as long as they do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ if TYPE_CHECKING:
 Referred = Mapping[ObjectKey, Manifest | None]
 
 
-class ReferredData:
-    """What is in them. ``changed(key, why)`` is told of a Kustomization when what it refers to changes.
+#: What of them counts, for who refers to them: another one is news.
+Counts = Callable[[Referred], object]
 
-    There is one watch for each kind and namespace that is referred to, shared by those there.
+
+def data_of(found: Referred) -> object:
+    """All that they hold."""
+    return {key: None if manifest is None else manifest.get("data") for key, manifest in found.items()}
+
+
+class ReferredData:
+    """What is in them. ``changed(who, why)`` is told of a release or Kustomization when what it refers to changes.
+
+    There is one watch for each kind and namespace that is referred to, shared by those there: a pass in which nothing
+    has changed asks the API server nothing.
     """
 
     def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
@@ -28,28 +38,32 @@ class ReferredData:
         self._followed: dict[ObjectKey, _Followed] = {}
         self._beginning: SingleFlight[None] = SingleFlight()
 
-    async def of(self, kustomization: ObjectKey, named: tuple[ObjectKey, ...]) -> Referred:
+    async def of(self, who: ObjectKey, named: tuple[ObjectKey, ...], counts: Counts = data_of) -> Referred:
         """The objects that it names by now.
 
-        Raises: Forbidden and ClusterUnavailable when a watch does not begin.
+        Raises: Forbidden and ClusterUnavailable when a watch does not begin; what ``counts`` raises.
         """
         if not named:
-            await self.forget(kustomization)
+            await self.forget(who)
             return {}
         # Its own pass may want them, and who asks what it will want: others, where a commit names others.
-        while (followed := self._followed.get(kustomization)) is None or followed.named != named:
-            await self._beginning.run(kustomization, lambda: self._begin(kustomization, named))
-        return followed.read()
+        while (followed := self._followed.get(who)) is None or followed.named != named:
+            await self._beginning.run(who, lambda: self._begin(who, named))
+        return followed.read(counts)
 
-    async def _begin(self, kustomization: ObjectKey, named: tuple[ObjectKey, ...]) -> None:
-        await self.forget(kustomization)
-        followed = _Followed(self._cluster, kustomization, named, self._changed)
-        await followed.begin()
-        self._followed[kustomization] = followed
+    async def _begin(self, who: ObjectKey, named: tuple[ObjectKey, ...]) -> None:
+        before = self._followed.pop(who, None)
+        followed = _Followed(self._cluster, who, named, self._changed)
+        try:
+            await followed.begin()
+        finally:
+            if before is not None:  # last: what both refer to is watched on
+                await before.end()
+        self._followed[who] = followed
 
-    async def forget(self, kustomization: ObjectKey) -> None:
+    async def forget(self, who: ObjectKey) -> None:
         """It is gone, or refers to nothing any more."""
-        followed = self._followed.pop(kustomization, None)
+        followed = self._followed.pop(who, None)
         if followed is not None:
             await followed.end()
 
@@ -60,20 +74,21 @@ class ReferredData:
 
 
 class _Followed:
-    """What one Kustomization refers to."""
+    """What one of them refers to."""
 
     def __init__(
         self,
         cluster: Cluster,
-        kustomization: ObjectKey,
+        who: ObjectKey,
         named: tuple[ObjectKey, ...],
         changed: Callable[[ObjectKey, str], None],
     ) -> None:
         self.named = named
-        self._key = kustomization
+        self._who = who
         self._changed = changed
         namespaces = {key.namespace for key in named}
         self._watches = {name: DataWatches(cluster, name, self._on_event) for name in sorted(namespaces)}
+        self._counts: Counts | None = None
         self._seen: object = None
 
     async def begin(self) -> None:
@@ -88,22 +103,18 @@ class _Followed:
         for watches in self._watches.values():
             await watches.end()
 
-    def read(self) -> Referred:
+    def read(self, counts: Counts) -> Referred:
         found = self._find()
-        self._seen = _data(found)
+        self._counts, self._seen = counts, counts(found)
         return found
 
     def _find(self) -> Referred:
         return {key: self._watches[key.namespace].find(key) for key in self.named}
 
     def _on_event(self, event: WatchEvent) -> None:
-        """Of all that happens in their namespaces, only other data is news."""
-        if self._seen is None or event.key not in self.named:
+        """Of all that happens in their namespaces, only what counts is news."""
+        if self._counts is None or event.key not in self.named:
             return
-        if (data := _data(self._find())) != self._seen:
-            self._seen = data
-            self._changed(self._key, f"{event.key} was changed")
-
-
-def _data(found: Referred) -> Mapping[ObjectKey, object]:
-    return {key: None if manifest is None else manifest.get("data") for key, manifest in found.items()}
+        if (seen := self._counts(self._find())) != self._seen:
+            self._seen = seen
+            self._changed(self._who, f"{event.key} was changed")
