@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gitsync.api.conditions import Said, find_condition, remove_condition, set_condition
+from gitsync.api.conditions import Said, find_condition, ready_of, remove_condition, set_condition
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
@@ -98,6 +98,14 @@ class StatusWriter:
         gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
         tried = {"last_attempted_revision": revision} if revision else {}
         await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0, **tried)
+
+    async def suspended(self, kustomization: Kustomization) -> None:
+        """Nothing is done about it. As with Flux, one that was ready stays so, also for those that wait for it, though
+        it was changed by being suspended."""
+        ready = ready_of(kustomization.manifest)
+        if ready.get("status") == TRUE:
+            said: list[Said] = [(READY, TRUE, str(ready.get("reason", "")), str(ready.get("message", "")))]
+            await self._write(kustomization, said, (RECONCILING,))
 
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""

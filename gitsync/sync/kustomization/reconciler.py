@@ -144,6 +144,7 @@ class KustomizationReconciler:
                 if kustomization.metadata.deletion_timestamp:
                     return await self._finalize(kustomization, interrupt)
                 if kustomization.spec.suspend:
+                    await self._status.suspended(kustomization)
                     return None
                 return await self._reconcile(kustomization, interrupt)
         except Superseded:
