@@ -36,7 +36,7 @@ def case_result(floors: list[FloorRun] | None = None, agents: list[AgentRun] | N
 
 
 def results(
-    *cases: CaseResult, writes: int = 0, restart: float = 2.0, requests: int = 0, one_file: float = 0.5
+    *cases: CaseResult, writes: int = 0, restart: float = 2.0, requests: int = 0, planned: float = 0.5
 ) -> Results:
     return Results(
         {"machine": "2 cores"},
@@ -44,7 +44,9 @@ def results(
         Restart(200, restart, 1.0, writes, Counter()),
         Polls(6, 6.0, requests),
         Planning(2000, [0.3, 0.2, 0.9], [0.4, 0.4, 0.4]),
-        Kustomizing(100, 4.0, Step(5.0, 2500, 7.0), Step(6.0, 1500, 7.0), Step(one_file, 150, 1.0), 10, 180_000_000),
+        Kustomizing(
+            100, 4.0, Step(5.0, 2500, 7.0), Step(6.0, 1500, 7.0), Step(1.5, 150, 1.0), planned, 10, 180_000_000
+        ),
     )
 
 
@@ -88,7 +90,7 @@ class TestChecks:
             (results(writes=1), "restart with 200 releases in sync: writes"),
             (results(restart=3.1), "restart with 200 releases in sync: idle after"),
             (results(requests=1), "6 polls without news: API requests"),
-            (results(one_file=0.8), "100 Kustomizations, one file changed"),
+            (results(planned=0.8), "100 Kustomizations, one file changed: planned after"),
         ],
         ids=["ratio", "requests", "memory", "write at a restart", "slow restart", "poll", "one file"],
     )

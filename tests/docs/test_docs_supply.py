@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import binaries
-from tests.controlplane.binaries import MODULES
 from tests.controlplane.toolchain import GO_BIN
 from tests.docs.markdown import ROOT
 
@@ -62,7 +61,7 @@ def test_the_image_and_the_build_get_what_is_tested() -> None:
 def test_the_image_has_the_sops_that_is_tested_built_by_the_go_that_tests_would_install() -> None:
     name, _, version = GO_BIN.partition("==")
     assert {found: version for found, (version, _) in pins("requirements/go.txt").items()} == {name: version}
-    assert (MODULES / binaries.SOPS.module).samefile(ROOT / "requirements/sops")
+    assert binaries.SOPS.directory.samefile(ROOT / "requirements/sops")
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "cd requirements/sops" in dockerfile
     assert binaries.SOPS.package in dockerfile

@@ -33,12 +33,13 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.treeartifact import TreeSource
 from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of, kustomization_of
 from gitsync.sync.kustomization.conditions import StatusWriter
+from gitsync.sync.kustomization.dependencies import why_not_ready
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
 from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
-from gitsync.sync.kustomization.reconciler import KustomizationReconciler, Surroundings
+from gitsync.sync.kustomization.reconciler import BETWEEN_WORDS, KustomizationReconciler, Surroundings
 from gitsync.sync.kustomization.statusstore import inventory_of
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.lacking import Lacking
@@ -314,11 +315,25 @@ class Kustomizations:
                 self.queue.wake(judging)
 
     def _wake_waiting(self, key: ObjectKey) -> None:
-        for waiting, on in self._reconciler.waiting.items():
-            if key in on:
+        manifest = self._find(key)
+        ready_now = manifest is not None and why_not_ready(manifest, self._trees.revision_of) is None
+        for waiting, on in list(self._reconciler.waiting.items()):
+            if key not in on:
+                continue
+            if ready_now and len(on) > 1 and self._waits_for_readiness(waiting):
+                # Of many that it waits for the last one counts: a pass for each would be a look at all for each.
+                self._reconciler.waiting[waiting] = on - {key}
+                self.queue.wake_within(waiting, BETWEEN_WORDS)
+            else:
                 self.queue.wake(waiting)
         if is_kustomization(key):
             self._wanted.index.other_changed(key)
+
+    def _waits_for_readiness(self, key: ObjectKey) -> bool:
+        """Not for others to be gone, nor for what an expression says."""
+        manifest = self._watch.get(key)
+        is_going = manifest is None or "deletionTimestamp" in manifest["metadata"]
+        return not is_going and key not in self._reconciler.judging.about
 
     def _graph_changed(self) -> None:
         """One depends on others than before."""

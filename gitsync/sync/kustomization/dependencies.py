@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
-from gitsync.api.kustomization import Kustomization
+from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady
 from gitsync.graph import Held
 from gitsync.release.dependencies.states import is_current
@@ -66,10 +66,9 @@ def why_not_ready(
         return None if is_current(manifest) else ""
     if not is_ready(manifest):
         return ""
-    dependency = Kustomization.parse(manifest)
-    wanted = revision_of(dependency.source)
-    suspended = dependency.spec.suspend
-    if not wanted or dependency.status.last_applied_revision == wanted or (suspended and dependency.source != source):
+    own, spec = source_of(manifest), manifest.get("spec") or {}
+    wanted, suspended = revision_of(own), bool(spec.get("suspend"))
+    if not wanted or manifest["status"].get("lastAppliedRevision") == wanted or (suspended and own != source):
         return None
     return f": it has yet to apply {wanted}" + (", and is suspended" if suspended else "")
 
