@@ -39,6 +39,7 @@ from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner, prune_disabled
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
+from gitsync.sync.policy import is_left_once_there
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
@@ -119,6 +120,7 @@ class Syncer:
         ]
         # What somebody else has is there, though no list of what syncs have applied names it.
         new = {key for key in asked if inventory.get(key) is None and not self.wanted.claims.claimants(key)}
+        new -= {item.key for item in objects if is_left_once_there(item.manifest)}
         live = await self.live.read(asked, new=new, labels=self.owner.labels)
         prune = to_prune(inventory, desired.objects.keys())
         news = [entry for entry in prune if not entry.dropped]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError
@@ -89,6 +90,26 @@ async def test_what_fails_again_and_again_is_said_once_and_what_is_new_at_once(p
         lines.clear()
         await place.sync(FIRST, {"kept": "one"}, {1: Fault(REFUSED)}, full=True)
         assert said(lines) == again
+
+
+async def test_of_many_new_objects_one_that_is_left_once_it_is_there_is_looked_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Place._manifest
+
+    def manifest(self: Place, name: str, text: str) -> str:
+        note = "metadata: {annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}, "
+        found = plain(self, name, text)
+        return found.replace("metadata: {", note) if name == "once" else found
+
+    monkeypatch.setattr(Place, "_manifest", manifest)
+    key = place.key("once")
+    metadata = {"name": key.name, "namespace": key.namespace}
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": "theirs"}}
+    await place.cluster.apply(theirs, manager="somebody")
+    many = dict.fromkeys((f"new-{number}" for number in range(LIST_ALL_FROM)), "one")
+    await place.sync(FIRST, {**many, "once": "ours"}, full=True)
+    assert await place.texts("once", "new-1") == {"once": "theirs", "new-1": "one"}
 
 
 def test_what_goes_on_is_said_at_growing_distance() -> None:
