@@ -188,9 +188,10 @@ def prune_prerequisites(
     a Namespace all that is in it. A cycle orders nothing.
     """
     keys = [entry.key for entry in entries]
-    rank = {key: number for number, layer in enumerate(order.reverse_layers()) for key in layer}
     releases = frozenset(key for key in keys if is_release(key))
     ordered = releases | frozenset(filter(is_kustomization, keys))
+    layers = order.reverse_layers() if ordered else ()
+    rank = {key: number for number, layer in enumerate(layers) for key in layer}
     # Many entries wait for the same others: each set is made once.
     inside = _grouped((key.namespace, key) for key in keys)
     ordered_inside = _grouped((key.namespace, key) for key in ordered)
