@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import defined_kind, is_kustomization, is_release
-from gitsync.api.names import SOURCE_GROUP
+from gitsync.api.names import RBAC_GROUP, SOURCE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
@@ -162,7 +162,9 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
 
 def needs_kept(needed: ObjectKey, left: ObjectKey) -> bool:
     """Whether ``needed``, which may go only after ``left``, has to stay when that stays: all but the definition of
-    another kind."""
+    another kind, and rights elsewhere, which nobody can tell to be its own: what is taken from Git is taken away."""
+    if needed.group == RBAC_GROUP:
+        return needed.namespace == left.namespace
     return needed.kind != "CustomResourceDefinition" or needed.name.partition(".")[2] == left.group
 
 
@@ -197,8 +199,9 @@ def prune_prerequisites(
     entries: Iterable[Entry], order: Graph[ObjectKey], sources: Mapping[ObjectKey, ObjectKey]
 ) -> dict[ObjectKey, frozenset[ObjectKey]]:
     """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
-    plain object those of its namespace, which may work on with it (an account, a Secret); of a source the HelmReleases
-    that use it (``sources``); of a CRD all but Namespaces; of a Namespace all that is in it. A cycle orders nothing.
+    plain object those of its namespace, which may work on with it (an account, a Secret), and of a right all of them,
+    which may be removed by it; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces; of
+    a Namespace all that is in it. A cycle orders nothing.
     """
     keys = [entry.key for entry in entries]
     releases = frozenset(key for key in keys if is_release(key))
@@ -221,7 +224,7 @@ def prune_prerequisites(
             return ordinary
         if key.group == SOURCE_GROUP:
             return users.get(key, frozenset())
-        return ordered_inside.get(key.namespace, frozenset())
+        return ordered if key.group == RBAC_GROUP else ordered_inside.get(key.namespace, frozenset())
 
     return {key: before(key) for key in keys}
 

@@ -15,7 +15,7 @@ from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.owner import Owner, prune_disabled, stamped
-from gitsync.sync.plan import mass_prune, prune_prerequisites, staged, to_prune, verdict_of
+from gitsync.sync.plan import mass_prune, needs_kept, prune_prerequisites, staged, to_prune, verdict_of
 
 OWNER = Owner("fleet", "gitsync-system", "https://git.example/fleet.git")
 COMMIT = CommitInfo("a" * 40, "Ann", "first")
@@ -202,6 +202,18 @@ def test_what_is_elsewhere_is_pruned_without_waiting_for_a_release() -> None:
     elsewhere = ObjectKey("", "ConfigMap", "y", "a")
     entries = [Entry(item, "v1", "d", "c", "o") for item in (KEYS["redis"], elsewhere)]
     assert prune_prerequisites(entries, ORDER, {})[elsewhere] == frozenset()
+
+
+def test_rights_go_after_what_may_be_removed_by_them_wherever_that_is() -> None:
+    rbac = "rbac.authorization.k8s.io"
+    rights = [ObjectKey(rbac, "ClusterRoleBinding", "", "a"), ObjectKey(rbac, "RoleBinding", "y", "a")]
+    tenant = ObjectKey("kustomize.toolkit.fluxcd.io", "Kustomization", "x", "tenant")
+    entries = [Entry(item, "v1", "d", "c", "o") for item in (KEYS["redis"], tenant, *rights)]
+    needs = prune_prerequisites(entries, ORDER, {})
+    assert {needs[right] for right in rights} == {frozenset({KEYS["redis"], tenant})}
+    # What stays for somebody else's sake does not keep the rights that Git takes away; those beside it it may need.
+    assert not any(needs_kept(right, tenant) for right in rights)
+    assert needs_kept(ObjectKey(rbac, "RoleBinding", "x", "a"), tenant)
 
 
 def many_to_prune(count: int) -> Callable[[], object]:
