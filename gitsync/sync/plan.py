@@ -12,11 +12,12 @@ from typing import Literal, TypeVar
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import defined_kind, is_kustomization, is_release
-from gitsync.api.names import SOURCE_GROUP
+from gitsync.api.names import RBAC_GROUP, SOURCE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
+from gitsync.release.dependencies.states import commit_of
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner
 from gitsync.sync.policy import left_alone
@@ -101,6 +102,8 @@ def verdict_of(
     if (other := owner.other(live)) and not let_go(other):
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)
+    if entry is not None and _is_begun(entry, desired, live, owner):
+        return Step(desired, "drifted", "the sync that applied it was cut short", live)
     is_unknown = entry is not None and not entry.dropped and entry.digest == UNKNOWN and owner.owns(live)
     if entry is None or entry.dropped or (entry.digest != desired.digest and not is_unknown):
         is_known = entry is not None and not entry.dropped and entry.digest != UNKNOWN
@@ -108,12 +111,8 @@ def verdict_of(
         return Step(desired, "changed", why, live)
     if "deletionTimestamp" in live["metadata"]:
         return Step(desired, "drifted", "is being deleted in the cluster", live)
-    if not owner.owns(live):
-        return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
-    if owner.owned_in_0_1(live):
-        return Step(desired, "drifted", "is marked as by gitsync 0.1", live)
-    if not owner.is_labelled(live):
-        return Step(desired, "drifted", "lacks the labels by which Flux knows it", live)
+    if why := _marks_missing(live, owner):
+        return Step(desired, "drifted", why, live)
     # An object is served in every version of its kind; which one it was written in makes no difference.
     if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
         if is_unknown:
@@ -122,6 +121,28 @@ def verdict_of(
     if is_unknown:  # a field that Git has dropped meanwhile is not seen by comparing, and goes with an apply
         return Step(desired, "drifted", "looked at anew after a restart", live)
     return Step(desired, "unchanged", live=live)
+
+
+def _marks_missing(live: Manifest, owner: Owner) -> str:
+    """What of the marks of its owner an object lacks, in words; "" when it has all of them."""
+    if not owner.owns(live):
+        return "lost its owner annotation in the cluster"
+    if owner.owned_in_0_1(live):
+        return "is marked as by gitsync 0.1"
+    return "" if owner.is_labelled(live) else "lacks the labels by which Flux knows it"
+
+
+def _is_begun(entry: Entry, desired: DesiredObject, live: Manifest, owner: Owner) -> bool:
+    """Whether an object has the content that is wanted by an earlier commit, whose sync did not come to its end: then
+    it goes on to be of that commit."""
+    stamp = commit_of(live)
+    return (
+        entry.begun == desired.digest
+        and not entry.dropped
+        and owner.owns(live)
+        and stamp is not None
+        and stamp.id == entry.commit
+    )
 
 
 def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:
@@ -149,7 +170,9 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
 
 def needs_kept(needed: ObjectKey, left: ObjectKey) -> bool:
     """Whether ``needed``, which may go only after ``left``, has to stay when that stays: all but the definition of
-    another kind."""
+    another kind, and rights elsewhere, which nobody can tell to be its own: what is taken from Git is taken away."""
+    if needed.group == RBAC_GROUP:
+        return needed.namespace == left.namespace
     return needed.kind != "CustomResourceDefinition" or needed.name.partition(".")[2] == left.group
 
 
@@ -184,8 +207,9 @@ def prune_prerequisites(
     entries: Iterable[Entry], order: Graph[ObjectKey], sources: Mapping[ObjectKey, ObjectKey]
 ) -> dict[ObjectKey, frozenset[ObjectKey]]:
     """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
-    plain object those of its namespace, which may work on with it (an account, a Secret); of a source the HelmReleases
-    that use it (``sources``); of a CRD all but Namespaces; of a Namespace all that is in it. A cycle orders nothing.
+    plain object those of its namespace, which may work on with it (an account, a Secret), and of a right all of them,
+    which may be removed by it; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces; of
+    a Namespace all that is in it. A cycle orders nothing.
     """
     keys = [entry.key for entry in entries]
     releases = frozenset(key for key in keys if is_release(key))
@@ -208,7 +232,7 @@ def prune_prerequisites(
             return ordinary
         if key.group == SOURCE_GROUP:
             return users.get(key, frozenset())
-        return ordered_inside.get(key.namespace, frozenset())
+        return ordered if key.group == RBAC_GROUP else ordered_inside.get(key.namespace, frozenset())
 
     return {key: before(key) for key in keys}
 

@@ -204,6 +204,8 @@ def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(
     sleeps = kustomization(namespace, "sleeps", "./sleeps", suspend=True)
     second = fleet.commit({"keeps/2.yaml": None, "sleeps/2.yaml": None, "clusters/sleeps.yaml": sleeps}, "less")
     cluster.wait("keeps", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    cluster.wait("sleeps", "jsonpath={.status.observedGeneration}=2")
+    cluster.wait("sleeps")  # and goes on to be ready for those that wait for it
     third = fleet.commit(dict.fromkeys(f"clusters/{name}.yaml" for name in kept), "none")
     for name in kept:
         agent.wait_for("object deleted", object=f"Kustomization/{namespace}/{name}", commit=third[:7])

@@ -23,13 +23,15 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
-from gitsync.release.wanted import WantedObjects, no_syncs
+from gitsync.release.reach import AccountReach, Anywhere
+from gitsync.release.tocome import no_syncs
+from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.treeartifact import TreeSource
-from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
+from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of, kustomization_of
 from gitsync.sync.kustomization.conditions import StatusWriter
 from gitsync.sync.kustomization.dependencies import why_not_ready
 from gitsync.sync.kustomization.inputs import Inputs
@@ -60,6 +62,10 @@ class Root:
     is_root: Callable[[Kustomization], bool]
     commit: Callable[[], str]
     objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
+
+
+def _nobody_waits(key: ObjectKey, why: str) -> None:
+    """What Kustomizations will want is asked anew each time."""
 
 
 async def _nothing() -> Iterable[ObjectKey]:
@@ -109,7 +115,11 @@ class Kustomizations:
         status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
-        self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root, self._is_removed)
+        self._reach = AccountReach(cluster, rules, self._named)
+        self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
+        self._coming = ComingSyncs(
+            cluster, trees, builder, self._coming_inputs, self.all, root.is_root, self._is_removed
+        )
         surroundings = Surroundings(
             self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
         )
@@ -126,14 +136,17 @@ class Kustomizations:
                 kustomization = self._typed(key, manifest)
                 if kustomization is None or not self._root.is_root(kustomization):  # the root says so itself
                     self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
-            self._wanted.coming_syncs, self._is_watching = self._coming, True
+            self._is_watching = True
+            to_come = self._wanted.to_come
+            to_come.syncs, to_come.reach = self._coming, self._reach
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
             index.others_ordered()
             try:
                 yield
             finally:
-                self._wanted.coming_syncs, self._is_watching = no_syncs, False
+                self._is_watching = False
+                to_come.syncs, to_come.reach = no_syncs, Anywhere()
                 index.others = NoOthers()
 
     @asynccontextmanager
@@ -154,6 +167,7 @@ class Kustomizations:
                     self._gathering.cancel()
                 await self.queue.stop(GRACE)
                 await self._inputs.close()
+                await self._coming_inputs.close()
                 await self._syncers.close()
                 await self._expressions.close()
 
@@ -177,6 +191,11 @@ class Kustomizations:
 
     def _is_removed(self, key: ObjectKey) -> bool:
         return claimant_of(key) in self._wanted.claims.leaving_syncs
+
+    def _named(self, name: str) -> Kustomization | None:
+        key = kustomization_of(name)
+        manifest = self._watch.get(key) if self._is_watching else None
+        return self._typed(key, manifest) if manifest is not None else None
 
     def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
@@ -246,8 +265,7 @@ class Kustomizations:
     def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
         """Somebody wants an object no more: wake the Kustomizations that wait for it."""
         for claimant in self._wanted.claims.let_go(key):
-            namespace, _, name = claimant.name.partition("/")
-            self._on_interval(ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name))
+            self._on_interval(kustomization_of(claimant.name))
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
@@ -259,7 +277,6 @@ class Kustomizations:
             return
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)
-        self._coming.forget([event.key])
         self._schedule.cancel(_job(event.key))
         self._graph_changed()
         self.queue.wake(event.key)
