@@ -28,6 +28,7 @@ from gitsync.agent.parts import (
     open_chart_repositories,
     open_commits,
     root_of,
+    root_store,
     root_sync,
     sync_store,
     synced_repository,
@@ -131,7 +132,7 @@ class Agent:
         events = await stack.enter_async_context(event_recorder(settings, cluster).running())
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
-        synced, root = None, NO_ROOT
+        synced, store, root = None, None, NO_ROOT
         if commits is not None:
             spec = root_sync(settings)
             synced = synced_repository(spec, commits.mirror.source, artifacts)
@@ -140,7 +141,8 @@ class Agent:
         repository = None
         if commits is not None and synced is not None:
             spec = root_sync(settings)
-            syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, hopeless)
+            store = root_store(spec, cluster, artifacts, synced)
+            syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, store, hopeless)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
             root = root_of(spec, artifacts, synced, repository)
             commits.keys_of = keys = RootKeys(cluster, root.is_root, default_keys(settings), repository.compare_all)
@@ -162,6 +164,8 @@ class Agent:
             hopeless,
             KustomizationJournal(sync_store(settings, cluster)),
         )
+        if store is not None:
+            store.all = kustomizations.all
         await stack.enter_async_context(kustomizations.watching())
         sources.subscribe_to_trees(kustomizations.source_changed)
         watches |= await stack.enter_async_context(releases.serving())

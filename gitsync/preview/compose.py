@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.agent.parts import (
@@ -20,12 +21,14 @@ from gitsync.agent.parts import (
     open_chart_repositories,
     open_commits,
     open_targets,
+    root_store,
     root_sync,
     sync_store,
     synced_repository,
 )
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import SERVED_SOURCES
+from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     GIT_REPOSITORY,
     HELM_GROUP,
@@ -36,7 +39,7 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import SettingsError
+from gitsync.errors import FieldErrors, SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.kustomizations import WholeCommit
@@ -86,18 +89,20 @@ async def preview(settings: Settings) -> Preview:
         wanted = known_wishes(cluster)
         for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
             wanted.index.update(key, manifest)
-        for key, manifest in kustomizations.items():
-            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
         artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
         spec, slots, rules = root_sync(settings), apply_slots(), access_rules(settings)
-        keys = RootKeys(cluster, is_root(spec, artifacts, synced), default_keys(settings), _nothing_follows)
+        stands_for_root = is_root(spec, artifacts, synced)
+        _claim(wanted, kustomizations, stands_for_root)
+        keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
         stack.push_async_callback(keys.close)
         decrypts = await keys(desired) is not None
         if decrypts:
             commits.keys_of = keys
             desired = await _head(commits)
             artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        syncer = make_syncer(spec, cluster, wanted, synced, watches, slots)
+        store = root_store(spec, cluster, artifacts, synced)
+        store.all = partial(_readable, kustomizations)
+        syncer = make_syncer(spec, cluster, wanted, synced, watches, slots, store)
         syncers = Syncers(cluster, wanted, syncer.live, slots, kustomizations.get, rules)
         stack.push_async_callback(syncers.close)
         unfolding = _unfolding(settings, cluster, watches, wanted, spec, artifacts, synced, commits, sources)
@@ -128,6 +133,23 @@ async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
         (group, kind): await stack.enter_async_context(cluster.watch(group, kind, namespace=cluster.namespace))
         for group, kind in kinds
     }
+
+
+def _claim(wanted: WantedObjects, kustomizations: Informer, is_root: Callable[[Kustomization], bool]) -> None:
+    """Have known what Kustomizations have. The root says so itself."""
+    roots = {key for key, item in _readable(kustomizations).items() if is_root(item)}
+    for key, manifest in kustomizations.items():
+        if key not in roots:
+            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+
+
+def _readable(kustomizations: Informer) -> dict[ObjectKey, Kustomization]:
+    """Those of the cluster that can be read."""
+    found: dict[ObjectKey, Kustomization] = {}
+    for key, manifest in kustomizations.items():
+        with suppress(FieldErrors):
+            found[key] = Kustomization.parse(manifest)
+    return found
 
 
 def _unfolding(
