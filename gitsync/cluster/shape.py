@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gitsync.api.fields import first_fault
 from gitsync.api.identity import Manifest
 from gitsync.cluster.status import Subject
 from gitsync.errors import ClusterUnavailable
+
+
+def _of_texts(values: dict[str, Any]) -> dict[str, Any]:
+    """Says once what is wrong, however many of them are: all errors of a large answer would take gigabytes."""
+    if not all(isinstance(value, str) for value in values.values()):
+        raise PydanticCustomError("texts", "Input should be a mapping of strings")
+    return values
+
+
+_Texts = Annotated[dict[str, Any], AfterValidator(_of_texts)]
+_Mappings = Annotated[list[dict[str, Any]], Field(fail_fast=True)]
 
 
 class _ObjectMeta(BaseModel):
@@ -22,11 +34,11 @@ class _ObjectMeta(BaseModel):
     generation: int | None = None
     creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    finalizers: list[str] | None = None
-    ownerReferences: list[dict[str, Any]] | None = None
-    managedFields: list[dict[str, Any]] | None = None
+    labels: _Texts | None = None
+    annotations: _Texts | None = None
+    finalizers: Annotated[list[str], Field(fail_fast=True)] | None = None
+    ownerReferences: _Mappings | None = None
+    managedFields: _Mappings | None = None
 
 
 class _Object(BaseModel):

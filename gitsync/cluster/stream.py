@@ -16,6 +16,7 @@ import structlog
 from gitsync.api.identity import Manifest
 from gitsync.backoff import Backoff
 from gitsync.cluster.bounds import OWN, Bounds
+from gitsync.budget import Loan, Spent
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
 from gitsync.cluster.shape import as_object
@@ -24,7 +25,7 @@ from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport, decoded
 from gitsync.cluster.watchcache import WatchCache
 from gitsync.errors import ClusterUnavailable, GitsyncError, Gone, KindUnknown, NotFound
-from gitsync.weight import json_weight
+from gitsync.weight import json_weight, object_weight
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,8 @@ class WatchStream:
         self._discovery = discovery
         self._timings = timings
         self.store = WatchCache(wanted.group, wanted.kind)
+        #: What is in the store, and what has come since it was listed.
+        self._loan = Loan(transport.share)
         self.synced = False
         self.error: GitsyncError | None = None
         self._news = asyncio.Event()
@@ -133,6 +136,7 @@ class WatchStream:
         """Tells those who wait that nothing will come."""
         self._ended = True
         self.synced = False
+        self._loan.close()
         self._announce(error)
 
     async def _pause(self, error: GitsyncError) -> None:
@@ -171,9 +175,16 @@ class WatchStream:
             log.debug("watch ended", watch=str(self._wanted), error=error.message)
 
     async def _list(self, selection: Selection) -> None:
-        found, version = await read_list(
-            self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only
-        )
+        loan = Loan(self._transport.share)
+        try:
+            found, version = await read_list(
+                self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only, loan=loan
+            )
+        except BaseException:
+            loan.close()
+            raise
+        self._loan.close()
+        self._loan = loan
         self._version = version
         self._absences.reset(self._wanted)
         self._take(found)
@@ -248,14 +259,26 @@ class WatchStream:
         if event_type == "BOOKMARK":
             return event_type
         manifest["apiVersion"], manifest["kind"] = selection.resource.api_version, selection.resource.kind
+        manifest = self._trimmed(manifest)
         if event_type == "DELETED":
-            self.store.drop(self._trimmed(manifest))
+            self.store.drop(manifest)
         else:
-            self.store.put(self._trimmed(manifest))
+            self._count(manifest)
+            self.store.put(manifest)
         return event_type
+
+    def _count(self, manifest: Manifest) -> None:
+        """Raises: Gone when it is too much with all that has come: what there is now has to be counted anew."""
+        if self._loan.counts:
+            try:
+                self._loan.take(object_weight(manifest))
+            except Spent as spent:
+                raise Gone(f"too much has changed: {spent}", status=410) from None
 
     def _trimmed(self, manifest: Manifest) -> Manifest:
         manifest["metadata"].pop("managedFields", None)
+        if self._wanted.metadata_only:  # whatever a server of somebody else's has sent
+            manifest = {name: manifest[name] for name in ("apiVersion", "kind", "metadata") if name in manifest}
         return manifest if self._wanted.keep is None else self._wanted.keep(manifest)
 
 

@@ -69,8 +69,8 @@ Step = tuple[str, str]
 class FaultyStore(RecordStore):
     """A store that notes what is written, and fails where it is told to: once for each entry of ``faults``."""
 
-    def __init__(self, cluster: Cluster, holder: str) -> None:
-        super().__init__(cluster, holder)
+    def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
+        super().__init__(cluster, holder, memory)
         self.steps: list[Step] = []
         self.faults: dict[Step, GitsyncError] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,15 +28,17 @@ from gitsync.release.storage.record import (
     encode,
     secret_key,
     summarise,
+    unpack,
 )
+from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.runtime.together import finish_all
+from gitsync.weight import json_weight
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
 
-
-#: Records that are packed or unpacked at once.
-CODED_AT_ONCE = 2
+#: A record that comes to more than this in memory, in bytes, is decoded by itself: that takes a multiple for a moment.
+LARGE = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,10 @@ class _Known:
 class RecordStore:
     """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
 
-    ``holder`` is the mark that this agent puts on a record while it works on it. Records are packed and unpacked in
-    threads, a few at a time: each may take a tenth of a second and some ten megabytes.
+    ``holder`` is the mark that this agent puts on a record while it works on it; ``memory`` is what all its stores share.
     """
 
-    def __init__(self, cluster: Cluster, holder: str) -> None:
+    def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
         self._cluster = cluster
         self.holder = holder
         self._releases: dict[tuple[str, str], dict[int, _Known]] = {}
@@ -63,7 +64,7 @@ class RecordStore:
         self._deleted: set[str] = set()
         self._underway: dict[ObjectKey, WatchEvent | None] = {}
         self._listeners: list[Callable[[str, str], None]] = []
-        self._coding = asyncio.Semaphore(CODED_AT_ONCE)
+        self._memory = memory or RecordMemory()
 
     @asynccontextmanager
     async def watching(self, namespace: str = "") -> AsyncIterator[Informer]:
@@ -105,10 +106,16 @@ class RecordStore:
         return last_good(self.revisions(namespace, release))
 
     async def read(self, namespace: str, release: str, revision: int) -> Record:
-        """One revision with its payload. Raises: NotFound, RecordError."""
+        """One revision with its payload. Raises: NotFound; RecordError; RetryableError when there are too many in memory
+        already.
+        """
         secret = await self._cluster.get(secret_key(namespace, release, revision))
-        async with self._coding:
-            return await asyncio.to_thread(decode, secret)
+        async with self._memory.coding:
+            body = await asyncio.to_thread(unpack, secret)
+            weight = json_weight(body)
+            held = self._memory.hold(namespace, weight)
+            async with self._memory.large if weight > LARGE else nullcontext():
+                return await asyncio.to_thread(decode, secret, body, held)
 
     async def in_cluster(self, namespace: str, release: str) -> list[Record]:
         """The revisions whose objects may be in the cluster, oldest first (see ``may_be_in_cluster``). Empty when there
@@ -161,7 +168,7 @@ class RecordStore:
 
     async def _encoded(self, record: Record, **times: str) -> Manifest:
         said = replace(record, description=redact(record.description))
-        async with self._coding:
+        async with self._memory.coding:
             return await asyncio.to_thread(encode, said, **times)
 
     @contextmanager
