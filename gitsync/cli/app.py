@@ -22,7 +22,8 @@ def _command(module: str, summary: str) -> Lazy:
 COMMANDS: Mapping[str, Lazy] = {
     "run": _command("agent.run", "Sync a Git repository to a cluster, and keep it so."),
     "demo": _command(
-        "agent.demo", "Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune."
+        "agent.demo",
+        "Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, Kustomizations, prune.",
     ),
     "sandbox": _command("agent.sandbox", "Run a Kubernetes API on this machine, its state in memory, until Ctrl-C."),
     "plan": _command("repository.plan", "Show what the repository would change in the cluster."),

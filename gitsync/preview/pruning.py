@@ -14,7 +14,7 @@ from gitsync.preview.releases import ReleasePreviewer
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.inventory import Entry
 from gitsync.sync.plan import needs_kept, prune_prerequisites
-from gitsync.sync.prune import Pruned, Pruner, left_behind
+from gitsync.sync.prune import Pruned, Pruner
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -74,9 +74,8 @@ class PrunePreviewer:
         return [ObjectPreview(key, "keep", (), entry.origin, why=pruned.why)] if pruned.verb == "kept" else []
 
     async def _pruned(self, pruner: Pruner, entry: Entry, needs: frozenset[ObjectKey]) -> Pruned:
-        if needed_by := next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None):
-            return left_behind(needed_by)
-        return await pruner.foresee(entry, self.going)
+        needed_by = next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None)
+        return await pruner.foresee(entry, needed_by, self.going)
 
     async def _deleted(self, entry: Entry, why: str) -> list[ObjectPreview]:
         found: list[ObjectPreview] = []

@@ -141,7 +141,7 @@ class Syncs:
 
     async def _is_deleted(self, part: Part, entry: Entry) -> bool:
         try:
-            return (await self.pruner(part, part.syncer.wanted).foresee(entry, ())).verb == "deleted"
+            return (await self.pruner(part, part.syncer.wanted).foresee(entry)).verb == "deleted"
         except ApiError:
             return False
 

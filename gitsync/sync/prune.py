@@ -67,11 +67,6 @@ def is_system_namespace(key: ObjectKey) -> bool:
     return key.kind == "Namespace" and not key.group and key.name in SYSTEM_NAMESPACES
 
 
-def left_behind(needed_by: ObjectKey) -> Pruned:
-    """Of an object that another one needs, which is left and has to go first."""
-    return Pruned("kept", f"{needed_by} is kept, and has to go first", left=True)
-
-
 class Pruner:
     """Deletes entries of a sync's inventory from the cluster. ``wanted`` says who else wants an object; ``last`` is
     the commit that the sync was last at the end of: what stays for somebody else's sake is told once a commit."""
@@ -90,13 +85,13 @@ class Pruner:
         self._wanted = wanted
         self._last = last
 
-    async def prune(self, entry: Entry, report: Report) -> Outcome:
-        """Delete what an entry names and wait until it is gone.
+    async def prune(self, entry: Entry, report: Report, needed_by: ObjectKey | None = None) -> Outcome:
+        """Delete what an entry names and wait until it is gone; not when ``needed_by`` needs it, which is left.
 
         What goes wrong is in the report.
         """
         try:
-            pruned = await self._prune(entry, report.commit)
+            pruned = await self._prune(entry, report.commit, needed_by)
             if pruned.verb != "deleted":
                 return self._stays(entry, pruned, report)
             is_slow = is_release(entry.key) or is_kustomization(entry.key)
@@ -115,30 +110,33 @@ class Pruner:
         report.done("deleted", entry.key, entry.origin, "removed from Git")
         return "done"
 
-    def leave_behind(self, entry: Entry, needed_by: ObjectKey, report: Report) -> Outcome:
-        """Keep an object because another one, which is left and has to go first, needs it."""
-        return self._stays(entry, left_behind(needed_by), report)
-
-    async def foresee(self, entry: Entry, going: Collection[ObjectKey]) -> Pruned:
+    async def foresee(
+        self, entry: Entry, needed_by: ObjectKey | None = None, going: Collection[ObjectKey] = ()
+    ) -> Pruned:
         """What ``prune`` would come to. ``going`` are objects that are there, and would not be by then.
 
         Raises: KindUnknown, NotFound when the object went with its kind or namespace; other ApiErrors, RetryableError.
         """
-        return await self._prune(entry, None, going)
+        return await self._prune(entry, None, needed_by, going)
 
-    async def _prune(self, entry: Entry, commit: CommitInfo | None, going: Collection[ObjectKey] = ()) -> Pruned:
-        """Decide what becomes of an object, and delete it where ``commit`` is to do so (None: nobody does)."""
+    async def _prune(
+        self, entry: Entry, commit: CommitInfo | None, needed_by: ObjectKey | None, going: Collection[ObjectKey] = ()
+    ) -> Pruned:
+        """Decide what becomes of an object, and delete it where ``commit`` is to do so (None: nobody does) and nothing
+        that is left needs it."""
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why)
         if is_release(entry.key) and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
             return Pruned("handed over", to=other, left=True)
-        deletion, why = await self._delete(entry, commit)
+        deletion, why = await self._delete(entry, commit if needed_by is None else None)
         if (other := deletion.handed_over.get(entry.key)) is not None:
             if why := other.why_kept:
                 return Pruned("kept", why, left=other.inside is not None)
             return Pruned("handed over", to=other, left=True)
         if (other := deletion.taken.get(entry.key)) is not None:
             return Pruned("handed over", to=other)
+        if deletion.deleted and needed_by is not None:
+            return Pruned("kept", f"{needed_by} is kept, and has to go first", left=True)
         if deletion.deleted:
             return Pruned("deleted")
         return Pruned("kept", why) if why else Pruned("gone")

@@ -359,10 +359,8 @@ class Rollout:
             for key in needs:
                 await self._gone[key].wait()
             await self._until_replaced(entry.key)
-            if needed_by := next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None):
-                outcome = self.pruner.leave_behind(entry, needed_by, self.report)
-            else:
-                outcome = await self.pruner.prune(entry, self.report)
+            needed_by = next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None)
+            outcome = await self.pruner.prune(entry, self.report, needed_by)
             if outcome == "left":
                 self._left.add(entry.key)
             if outcome == "done":

@@ -12,22 +12,27 @@ from pathlib import Path
 import pytest
 
 from gitsync.kustomize import find_kubectl
+from tests.controlplane import binaries
 from tests.controlplane.cluster import Cluster
 
 GITSYNC = Path(sys.executable).with_name("gitsync")
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, *, sops: bool = False) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
-    return {**ours, "HOME": str(home)}
+    path = [folder for folder in ours["PATH"].split(os.pathsep) if not (Path(folder) / "sops").exists()]
+    if sops:
+        path.append(str(binaries.ensure(binaries.SOPS).parent))
+    return {**ours, "HOME": str(home), "PATH": os.pathsep.join(path)}
 
 
 @pytest.mark.parametrize("place", ["sandbox", "control plane"])
 def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_path: Path) -> None:
     where = [] if place == "sandbox" else [f"--kubeconfig={control_plane.kubeconfig}"]
+    sops = bool(where)  # one of them with what is encrypted, one without
     done = subprocess.run(
         [GITSYNC, "demo", *where],
-        env=environment(tmp_path),
+        env=environment(tmp_path, sops=sops),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -36,13 +41,16 @@ def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_pa
     )
     text = done.stdout
     assert done.returncode == 0, text
-    assert re.findall(r"^# (\d)\. ", text, re.MULTILINE) == list("1234567")
+    assert re.findall(r"^# (\d)\. ", text, re.MULTILINE) == list("12345678")
     told = [
         'msg="release installed" release=default/redis',
         'msg="release installed" release=default/backend',
         "ImagePullBackOff",
         'msg="upgrade retries exhausted" release=default/redis',
         "dependency cycle: default/backend -> default/redis -> default/backend",
+        "object=HelmRelease/default/redis to=sync/default/infrastructure",
+        'msg="sync finished" sync=default/infrastructure',
+        'msg="sync started" sync=default/apps',
         'msg="release uninstalled" release=default/backend',
         'msg="release uninstalled" release=default/redis',
         "No releases are left.",
@@ -50,6 +58,10 @@ def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_pa
     places = [text.index(words) for words in told]
     assert places == sorted(places)
     assert "Traceback" not in text
+    assert ("There is no sops on the PATH" in text) is not sops
+    decrypted = re.findall(r'msg="object (\w+)" sync=default/secrets object=Secret/default/backend-values', text)
+    assert decrypted == (["created", "deleted"] if sops else [])
+    assert "told in production only" not in text
 
 
 def test_ctrl_c_ends_the_story_without_a_trace(tmp_path: Path) -> None:

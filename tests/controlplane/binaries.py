@@ -25,12 +25,15 @@ from tests.controlplane.errors import BuildError
 from tests.controlplane.toolchain import find_go, go_environment, parse_version
 
 MODULES = Path(__file__).parent / "go"
+#: Of programs that the image has, too; not a link in MODULES: links do not survive every way of copying a tree.
+IMAGE_MODULES = Path(__file__).parents[2] / "requirements"
 KUBERNETES_VERSION = "k8s.io/component-base/version"
 
 
 @dataclass(frozen=True)
 class Binary:
-    """One program: `package` is built in `go/<module>`; `stamps` are linked in, with the version of `source`."""
+    """One program: `package` is built in `go/<module>`, or in `requirements/<module>` when it is `in_image`; `stamps`
+    are linked in, with the version of `source`."""
 
     name: str
     module: str
@@ -38,13 +41,19 @@ class Binary:
     source: str
     stamps: tuple[str, ...] = ()
     minutes: float = 1  # of a first build on two cores, to tell who waits
+    in_image: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """That of its module."""
+        return (IMAGE_MODULES if self.in_image else MODULES) / self.module
 
     @property
     def version(self) -> str:
         """The version of `source` that the module requires, without the `v`."""
         required = re.search(rf"^(?:require)?\s*{re.escape(self.source)} v(\S+)", self._file("go.mod"), re.M)
         if required is None:
-            raise BuildError(f"go/{self.module}/go.mod does not require {self.source}")
+            raise BuildError(f"{self.module}/go.mod does not require {self.source}")
         return required[1]
 
     @property
@@ -56,7 +65,7 @@ class Binary:
     @property
     def key(self) -> str:
         """Names everything that decides what the binary does, apart from the version of Go."""
-        sources = [path.read_text() for path in sorted((MODULES / self.module).glob("*.go"))]
+        sources = [path.read_text() for path in sorted(self.directory.glob("*.go"))]
         text = "\n".join((self._file("go.mod"), self._file("go.sum"), self.package, self.ldflags, *sources))
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.name}-{self.version}-{platform.system().lower()}-{platform.machine()}-{digest}"
@@ -68,7 +77,7 @@ class Binary:
         return parse_version(asked[1]) if asked else ()
 
     def _file(self, name: str) -> str:
-        return (MODULES / self.module / name).read_text()
+        return (self.directory / name).read_text()
 
 
 # Without these the server calls itself v0.0.0-master+..., and charts that compare versions fail.
@@ -106,8 +115,10 @@ REGISTRY = Binary(
     ("github.com/distribution/distribution/v3/version.version=v{version}",),
     minutes=2,
 )
-SOPS = Binary("sops", "sops", "github.com/getsops/sops/v3/cmd/sops", "github.com/getsops/sops/v3", minutes=3)
-AGE_KEYGEN = Binary("age-keygen", "sops", "filippo.io/age/cmd/age-keygen", "filippo.io/age", minutes=0.1)
+SOPS = Binary(
+    "sops", "sops", "github.com/getsops/sops/v3/cmd/sops", "github.com/getsops/sops/v3", minutes=3, in_image=True
+)
+AGE_KEYGEN = Binary("age-keygen", "sops", "filippo.io/age/cmd/age-keygen", "filippo.io/age", minutes=0.1, in_image=True)
 ALL = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, HELM, KSTATUS, FLUXBUILD, REGISTRY, SOPS, AGE_KEYGEN)
 
 
@@ -178,7 +189,7 @@ def _build(binary: Binary, target: Path) -> None:
     try:
         done = subprocess.run(
             [*command, binary.package],
-            cwd=MODULES / binary.module,
+            cwd=binary.directory,
             env=go_environment(),
             capture_output=True,
             text=True,

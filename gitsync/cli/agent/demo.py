@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -37,7 +38,7 @@ Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step an
 @app.command("demo")
 @with_settings("Cluster", "Logs")
 async def demo(settings: Settings, keep: Keep = False) -> None:
-    """Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, prune.
+    """Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, Kustomizations, prune.
 
     Makes a Git repository in a temporary directory, serves the sample charts on this machine, runs the agent, and
     commits step by step; what you see in between is the agent's own log. Needs no cluster: it has a sandbox of its own.
@@ -58,10 +59,11 @@ async def demo(settings: Settings, keep: Keep = False) -> None:
             _somewhere(settings) as settings,
             ChartServer({"bitnami": [charts / "redis"], "podinfo": [charts / "podinfo"]}) as server,
         ):
-            fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url)
+            encrypted = shutil.which("sops") is not None
+            fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url, encrypted=encrypted)
             own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
             own["allow_mass_prune"] = True  # the last step removes everything
-            async with connected(settings) as cluster:
+            async with connected(settings) as cluster, _key(cluster, sample, wanted=encrypted):
                 await _tell(settings.model_copy(update=own), fleet, cluster, STORY[:-1] if keep else STORY, keep)
 
 
@@ -75,6 +77,27 @@ async def _somewhere(settings: Settings) -> AsyncIterator[Settings]:
 
     async with Sandbox() as sandbox:
         yield settings.model_copy(update={"kubeconfig": sandbox.kubeconfig})
+
+
+@asynccontextmanager
+async def _key(cluster: Cluster, sample: Path, *, wanted: bool) -> AsyncIterator[None]:
+    """With the Secret by which the sample repository's encrypted file is decrypted."""
+    if not wanted:
+        write("There is no sops on the PATH, so the encrypted Secret of sample-repo/ stays out of this.\n")
+        yield
+        return
+    from gitsync.api.identity import ObjectKey
+    from gitsync.api.names import CLI_FIELD_MANAGER
+
+    key = ObjectKey("", "Secret", "default", "sops-age")
+    data = {"sample.agekey": (sample / "sample.agekey").read_text()}
+    metadata = {"name": key.name, "namespace": key.namespace}
+    secret = {"apiVersion": "v1", "kind": key.kind, "metadata": metadata, "stringData": data}
+    await cluster.apply(secret, manager=CLI_FIELD_MANAGER)
+    try:
+        yield
+    finally:
+        await cluster.delete(key)
 
 
 async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool) -> None:

@@ -26,6 +26,28 @@ STEP_TIMEOUT = 60.0
 OURS = frozenset({"redis", "backend", "bitnami"})
 REDIS = "fleet/releases/redis.yaml"
 BACKEND = "fleet/releases/backend.yaml"
+#: The parts of the sample repository that the story is told with, and what of them it leaves out: its agent is pointed
+#: at ``fleet``, and what is encrypted is there when it can be decrypted.
+TOLD = ("fleet", "clusters/production", "infrastructure", "apps", "secrets")
+_LEFT_OUT = "clusters/production/flux-system/"
+_ENCRYPTED = ("clusters/production/secrets.yaml", "secrets/")
+#: From ``fleet`` on into the usual structure.
+PRODUCTION = {
+    "fleet/production.yaml": """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: production
+  namespace: default
+spec:
+  interval: 10m
+  path: ./clusters/production
+  prune: true
+  sourceRef:
+    kind: GitRepository
+    name: flux-system
+"""
+}
 
 #: What the releases look like, by name; a release that is gone is not in it.
 Seen = Mapping[str, Manifest]
@@ -75,6 +97,15 @@ def _cycle_named(seen: Seen) -> bool:
     return all(ready_of(seen.get(name)).get("reason") == DEPENDENCY_CYCLE for name in ("redis", "backend"))
 
 
+def _in_production(seen: Seen) -> bool:
+    """Both belong to Kustomizations, by what only production has: apps/production/backend.yaml."""
+    return _ready(seen) and "ui" in seen["backend"]["spec"]["values"]
+
+
+def _without_fleet(files: dict[str, str]) -> dict[str, str]:
+    return {path: text for path, text in files.items() if not path.startswith("fleet/")}
+
+
 _TAG = ("    auth:\n      enabled: false", '    auth:\n      enabled: false\n    image:\n      tag: "nonexistent"')
 _DEPENDS = ("  chart:\n", "  dependsOn:\n    - name: backend\n  chart:\n")
 _MEMORY = ("    auth:\n", "    master:\n      resources:\n        requests:\n          memory: 32Mi\n    auth:\n")
@@ -113,9 +144,15 @@ STORY: Sequence[Step] = (
     ),
     Step("The loop is broken by the next commit.", "redis: wait for nobody", _replaced(REDIS, _DEPENDS[::-1]), _ready),
     Step(
-        "Remove everything: backend, which depends on redis, is uninstalled first.",
-        "remove redis and backend",
-        lambda files: {"fleet/README": "nothing is left\n"},
+        "The usual structure: both move into Kustomizations, infrastructure and apps. Nothing is uninstalled for it.",
+        "production: infrastructure, then apps",
+        lambda files: {**_without_fleet(files), **PRODUCTION},
+        _in_production,
+    ),
+    Step(
+        "Remove everything: apps, which depend on infrastructure, go first.",
+        "remove production",
+        lambda files: {**_without_fleet(files), "fleet/README": "nothing is left\n"},
         lambda seen: not seen,
     ),
 )
@@ -124,18 +161,23 @@ STORY: Sequence[Step] = (
 class Fleet:
     """A Git repository of its own, with the sample repository's manifests in it."""
 
-    def __init__(self, directory: Path, sample: Path, charts_url: str) -> None:
+    def __init__(self, directory: Path, sample: Path, charts_url: str, *, encrypted: bool) -> None:
+        """``encrypted``: with what only sops can read."""
         self.directory = directory
+        left_out = (_LEFT_OUT,) if encrypted else (_LEFT_OUT, *_ENCRYPTED)
+        paths = [path for part in TOLD for path in sorted((sample / part).rglob("*.yaml"))]
         self.files = {
-            path.relative_to(sample).as_posix(): _adapted(path.read_text(), charts_url)
-            for path in sorted((sample / "fleet").rglob("*.yaml"))
+            name: _adapted(path.read_text(), charts_url)
+            for path in paths
+            if not (name := path.relative_to(sample).as_posix()).startswith(left_out)
         }
         directory.mkdir(parents=True)
         self._git("init", "--quiet", "--initial-branch=main")
 
     def commit(self, files: dict[str, str], subject: str) -> str:
         """Make the repository hold exactly these files, and commit that. Returns the commit's id."""
-        shutil.rmtree(self.directory / "fleet", ignore_errors=True)
+        for part in TOLD:
+            shutil.rmtree(self.directory / part, ignore_errors=True)
         for name, text in files.items():
             path = self.directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,8 +198,10 @@ class Fleet:
 
 
 def _adapted(text: str, charts_url: str) -> str:
-    """With the chart server's address for the placeholder, and a short timeout: nobody wants to wait five minutes."""
-    return text.replace(PLACEHOLDER, charts_url).replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
+    """With the chart server's address for the placeholder, a short timeout, for nobody wants to wait five minutes, and
+    everything in the one namespace: a flux-system may be somebody's."""
+    text = text.replace(PLACEHOLDER, charts_url).replace("namespace: flux-system", "namespace: default")
+    return text.replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
 
 
 async def _until(done: Callable[[], bool], watch: Informer) -> None:

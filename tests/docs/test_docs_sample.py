@@ -1,0 +1,52 @@
+"""The sample repository, as a repository of its own: its second structure is whole, and its secret is one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.markdown import ROOT
+from tests.sopsfiles import AgeKey, decrypted
+
+GITSYNC = Path(sys.executable).with_name("gitsync")
+SAMPLE = ROOT / "sample-repo"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of it."""
+    path = tmp_path_factory.mktemp("sample") / "fleet"
+    shutil.copytree(SAMPLE, path)
+    subprocess.run(["git", "init", "--quiet", path], check=True)
+    return path
+
+
+def gitsync(directory: Path, *words: str) -> Any:
+    done = subprocess.run([GITSYNC, *words], cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("cluster", ["staging", "production"])
+def test_each_cluster_is_valid_and_in_order(sample: Path, cluster: str) -> None:
+    found = gitsync(sample, "validate", f"clusters/{cluster}", "--no-charts", "-o", "json")
+    assert found["valid"]
+    assert [problem["file"] for problem in found["problems"]] == (
+        [] if cluster == "staging" else ["clusters/production/secrets.yaml"]  # encrypted: not all of it can be checked
+    )
+    graph = gitsync(sample, "graph", f"clusters/{cluster}", "-o", "json")
+    text = json.dumps(graph)
+    assert text.index("default/redis") < text.index("default/backend")
+
+
+def test_what_is_encrypted_is_opened_by_the_key_that_lies_beside_it() -> None:
+    text = (SAMPLE / "sample.agekey").read_text()
+    secret = (SAMPLE / "secrets" / "production" / "backend.yaml").read_bytes()
+    assert b"told in production" not in secret
+    assert b"told in production only" in decrypted(secret, AgeKey(text, ""))
