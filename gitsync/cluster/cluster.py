@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster.bounds import FOREIGN, FOREIGN_ALWAYS, FOREIGN_TOGETHER, OWN
 from gitsync.budget import Budget, Share
+from gitsync.cluster.bounds import FOREIGN, FOREIGN_ALWAYS, FOREIGN_TOGETHER, OWN
 from gitsync.cluster.client import Client
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.credentials import CredentialSource, choose_source

@@ -15,8 +15,8 @@ import structlog
 
 from gitsync.api.identity import Manifest
 from gitsync.backoff import Backoff
-from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.budget import Loan, Spent
+from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
 from gitsync.cluster.shape import as_object

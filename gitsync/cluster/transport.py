@@ -20,9 +20,9 @@ import structlog
 import tenacity
 from yarl import URL
 
+from gitsync.budget import Loan, Share, Spent, lent
 from gitsync.cluster.access import Access
 from gitsync.cluster.bounds import OWN, Bounds
-from gitsync.budget import Loan, Share, Spent, lent
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.status import Subject, error_of, warnings_of
 from gitsync.cluster.timings import Timings
@@ -351,7 +351,7 @@ async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int, l
 
 
 def _take(loan: Loan, size: int, subject: Subject, response: aiohttp.ClientResponse) -> None:
-    """Raises: ApiError when the server has had its share; ClusterUnavailable when others have theirs and it is to wait."""
+    """Raises: ApiError when the server has had its share; ClusterUnavailable when others have theirs, and it has to wait."""
     try:
         loan.take(size)
     except Spent as spent:

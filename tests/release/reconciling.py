@@ -29,6 +29,7 @@ from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.storage.record import Digests, Record
+from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects

@@ -23,6 +23,7 @@ from gitsync.release.storage.record import (
     VALUES_DIGEST,
     Digests,
     Record,
+    RecordError,
     Summary,
     decode,
     encode,
@@ -53,7 +54,7 @@ class _Known:
 class RecordStore:
     """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
 
-    ``holder`` is the mark that this agent puts on a record while it works on it; ``memory`` is what all its stores share.
+    ``holder`` is the mark that this agent puts on a record while it works on it; ``memory`` is shared by all its stores.
     """
 
     def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
@@ -106,16 +107,19 @@ class RecordStore:
         return last_good(self.revisions(namespace, release))
 
     async def read(self, namespace: str, release: str, revision: int) -> Record:
-        """One revision with its payload. Raises: NotFound; RecordError; RetryableError when there are too many in memory
-        already.
-        """
+        """One revision with its payload. Raises: NotFound; RecordError; RetryableError when too many are in memory already."""
         secret = await self._cluster.get(secret_key(namespace, release, revision))
         async with self._memory.coding:
             body = await asyncio.to_thread(unpack, secret)
             weight = json_weight(body)
-            held = self._memory.hold(namespace, weight)
+            held: object = self._memory.hold(namespace, weight)
             async with self._memory.large if weight > LARGE else nullcontext():
-                return await asyncio.to_thread(decode, secret, body, held)
+                try:
+                    return await asyncio.to_thread(decode, secret, body, held)
+                except RecordError as error:
+                    # Whoever keeps the error is not to keep what was read with it.
+                    body, held, error.__context__ = b"", None, None
+                    raise error.with_traceback(None) from None
 
     async def in_cluster(self, namespace: str, release: str) -> list[Record]:
         """The revisions whose objects may be in the cluster, oldest first (see ``may_be_in_cluster``). Empty when there
