@@ -39,6 +39,7 @@ from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import redacted_url
 from gitsync.release.controller import Releases
+from gitsync.runtime.places import Places
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
@@ -79,6 +80,7 @@ async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Even
                 working = settings
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
+                probes.stuck = agent.stuck
                 if settings.once:
                     return await agent.once(stop)
                 changed = await agent.serve(stop, partial(config.changed, settings) if config else None)
@@ -103,11 +105,13 @@ class Agent:
         releases: Releases,
         kustomizations: Kustomizations,
         repository: SyncReconciler | None,
+        places: Places,
     ) -> None:
         self._schedule = schedule
         self._releases = releases
         self._kustomizations = kustomizations
         self._repository = repository
+        self._places = places
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
@@ -178,7 +182,7 @@ class Agent:
             **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
             releases=len(releases.index),
         )
-        return cls(schedule, releases, kustomizations, repository)
+        return cls(schedule, releases, kustomizations, repository, charts.workers.places)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -196,6 +200,10 @@ class Agent:
             return changed.result()
         log.info("gitsync stopping")
         return None
+
+    def stuck(self) -> str:
+        """Why nothing can be rendered or built any more, "" while that can be."""
+        return self._places.stuck
 
     @property
     def error(self) -> GitsyncError | None:

@@ -351,7 +351,7 @@ async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int, l
 
 
 def _take(loan: Loan, size: int, subject: Subject, response: aiohttp.ClientResponse) -> None:
-    """Raises: ApiError when the server has had its share; ClusterUnavailable when others have theirs, and it has to wait."""
+    """Raises: ApiError when the server has had its share; ClusterUnavailable when others have to give back first."""
     try:
         loan.take(size)
     except Spent as spent:

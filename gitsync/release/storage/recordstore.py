@@ -54,7 +54,7 @@ class _Known:
 class RecordStore:
     """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
 
-    ``holder`` is the mark that this agent puts on a record while it works on it; ``memory`` is shared by all its stores.
+    ``holder`` is the mark that this agent puts on a record while it works on it; all its stores share ``memory``.
     """
 
     def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
@@ -107,7 +107,7 @@ class RecordStore:
         return last_good(self.revisions(namespace, release))
 
     async def read(self, namespace: str, release: str, revision: int) -> Record:
-        """One revision with its payload. Raises: NotFound; RecordError; RetryableError when too many are in memory already."""
+        """One revision with its payload. Raises: NotFound; RecordError; RetryableError when there is no room for it."""
         secret = await self._cluster.get(secret_key(namespace, release, revision))
         async with self._memory.coding:
             body = await asyncio.to_thread(unpack, secret)
