@@ -25,6 +25,7 @@ from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport, decoded
 from gitsync.cluster.watchcache import WatchCache
 from gitsync.errors import ClusterUnavailable, GitsyncError, Gone, KindUnknown, NotFound
+from gitsync.text import whole_number
 from gitsync.weight import json_weight, object_weight
 
 log = structlog.get_logger(__name__)
@@ -292,10 +293,11 @@ def _parse(selection: Selection, line: bytes) -> tuple[str, Manifest, str]:
                 as_object(manifest, selection.subject("watch"))
             return event_type, manifest, str(manifest["metadata"]["resourceVersion"])
         code = int(manifest.get("code") or 500)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise ClusterUnavailable(f"cannot watch {selection.resource.kind}: an event is not understood") from error
     raise error_of(selection.subject("watch"), code, manifest)
 
 
 def _earlier(version: str, known: str) -> bool:
-    return version.isdigit() and known.isdigit() and int(version) < int(known)
+    one, other = whole_number(version), whole_number(known)
+    return one is not None and other is not None and one < other

@@ -37,6 +37,7 @@ from gitsync.errors import (
     Unauthorized,
     WebhookUnavailable,
 )
+from gitsync.text import whole_number
 from gitsync.weight import json_weight
 
 log = structlog.get_logger(__name__)
@@ -369,8 +370,8 @@ def _too_large(subject: Subject, response: aiohttp.ClientResponse, why: str) -> 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     """Seconds, from either form of the header (RFC 9110)."""
     text = response.headers.get("Retry-After", "")
-    if text.isdigit():
-        return float(text)
+    if (seconds := whole_number(text)) is not None:
+        return float(seconds)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):

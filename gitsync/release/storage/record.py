@@ -24,6 +24,7 @@ from gitsync.api.names import HELM_RECORD_TYPE
 from gitsync.errors import TerminalError
 from gitsync.release.storage.canonical import digest, with_floats
 from gitsync.release.storage.shape import fault_of
+from gitsync.text import whole_number
 from gitsync.weight import json_weight
 
 Status = Literal[
@@ -278,12 +279,13 @@ def summarise(secret: Manifest) -> Summary | None:
     """What the metadata of a record's Secret says; None when it is not a record of Helm's."""
     metadata = secret["metadata"]
     labels = metadata.get("labels") or {}
-    if labels.get("owner") != "helm" or not str(labels.get("version", "")).isdigit():
+    version = whole_number(str(labels.get("version", "")))
+    if labels.get("owner") != "helm" or version is None:
         return None
     return Summary(
         name=str(labels.get("name", "")),
         namespace=str(metadata.get("namespace", "")),
-        version=int(labels["version"]),
+        version=version,
         status=cast("Status", labels.get("status", "unknown")),
         modified=str(labels.get("modifiedAt") or labels.get("createdAt") or ""),
         annotations=metadata.get("annotations") or {},
