@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from gitsync.charts import Charts
+from gitsync.charts import Charts, Rendered
 from gitsync.charts.workers import WORKERS
 from gitsync.errors import RenderError
 from gitsync.runtime import bounded, places
@@ -23,18 +23,12 @@ from tests.web.test_web_probes import asked, port
 __all__ = ["port"]
 
 
-async def at_work(charts: Charts) -> list[asyncio.Future[object]]:
+async def at_work(charts: Charts) -> list[asyncio.Task[Rendered]]:
     """All worker processes, at templates that never end."""
     hostile = [await chart(charts, f"{ENDLESS}# {number}") for number in range(WORKERS)]
-    rendering = [asyncio.ensure_future(charts.render(item, {}, CONTEXT)) for item in hostile]
+    rendering = [asyncio.create_task(charts.render(item, {}, CONTEXT)) for item in hostile]
     await until(lambda: len(busy()) == WORKERS)
-    return [*rendering]
-
-
-async def ended(rendering: list[asyncio.Future[object]]) -> None:
-    for task in rendering:
-        task.cancel()
-    await asyncio.gather(*rendering, return_exceptions=True)
+    return rendering
 
 
 async def test_processes_that_are_stopped_are_replaced_at_their_deadlines(

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gitsync.api.conditions import held_for
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.inventory import parse_inventory_id
-from gitsync.api.names import LEFTOVERS_ANNOTATION, TAKEN_OVER_ANNOTATION
+from gitsync.api.names import DEPENDS_ON_ORIGIN_ANNOTATION, LEFTOVERS_ANNOTATION, TAKEN_OVER_ANNOTATION
 from gitsync.api.status import (
     Condition,
     GitRepositoryStatus,
@@ -36,7 +36,7 @@ from gitsync.cli.cluster.events import last_seen
 from gitsync.errors import FieldErrors, InventoryError
 from gitsync.health import assess, finished
 from gitsync.health.registry import RULES
-from gitsync.release.dependencies.order import DEPENDS_ON_ORIGIN_ANNOTATION, _edges
+from gitsync.release.dependencies.order import _edges
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import summarise
