@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitsync.errors import GitsyncError
+from gitsync.errors import GitsyncError, RenderError
 from gitsync.release.action.inventory import crds_of
 from gitsync.release.revision import content_of, objects_of
 from gitsync.release.status.history import snapshot_of
@@ -121,6 +121,20 @@ def test_what_a_record_comes_to_in_memory_is_bounded() -> None:
     assert len(bomb) < MAX_RECORD
     with pytest.raises(RecordError, match="more than 32 MiB, or 64 MiB of memory"):
         decode(_secret_of(bomb))
+
+
+def test_a_manifest_is_no_larger_than_what_is_rendered() -> None:
+    with pytest.raises(RecordError, match="has a manifest of more than 8 MiB"):
+        decode(encode(replace(RECORD, manifest="#" * ((8 << 20) + 1))))
+    many = decode(
+        encode(
+            replace(
+                RECORD, manifest="\n---\n".join(['{"apiVersion":"v1","kind":"A","metadata":{"name":"a"}}'] * 10_001)
+            )
+        )
+    )
+    with pytest.raises(RenderError, match="more than 10,000 objects"):
+        objects_of(many)
 
 
 @pytest.mark.parametrize("where", ["files", "hooks", "events"])

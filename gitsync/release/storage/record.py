@@ -57,6 +57,8 @@ FAILURE = "gitsync.dev/failure"
 MAX_RECORD = 32 * 1024 * 1024
 #: What it may come to in memory once it is decoded, in bytes.
 MAX_WEIGHT = 64 * 1024 * 1024
+#: What is rendered has no more either, in characters: the manifest, and those of the hooks.
+MAX_MANIFEST = 8 * 1024 * 1024
 #: The API server refuses an object much larger than this (etcd's request limit).
 MAX_SECRET = 1024 * 1024
 
@@ -247,6 +249,12 @@ def decode(secret: Manifest, body: bytes | None = None, held: object = None) -> 
         raise _unreadable(secret, type(error).__name__) from None
     if fault:
         raise _unreadable(secret, fault)
+    texts = [content.get("manifest"), *(hook.get("manifest") for hook in content.get("hooks") or ())]
+    if sum(len(text or "") for text in texts) > MAX_MANIFEST:
+        name = secret["metadata"]["name"]
+        raise RecordError(
+            f"the release record {name} has a manifest of more than {MAX_MANIFEST >> 20} MiB", secret=name
+        )
     return _from_helm(content, secret["metadata"], held)
 
 
