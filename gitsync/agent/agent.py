@@ -12,6 +12,7 @@ import structlog
 
 import gitsync
 from gitsync import logs
+from gitsync.agent.allocator import give_back
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.ownkinds import ensure_crds
@@ -65,6 +66,7 @@ async def run(settings: Settings, config: ConfigFile | None = None, leave_after:
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
+    give_back()
     stop, probes = asyncio.Event(), Probes()
     with telling_of_loop(), told_to_stop(stop, leave_after):
         async with probes.serving(settings.probe_port):

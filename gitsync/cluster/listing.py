@@ -9,7 +9,7 @@ from typing import Any
 from gitsync.api.identity import Manifest
 from gitsync.budget import Loan, Spent
 from gitsync.cluster.discovery import Resource
-from gitsync.cluster.shape import as_object, not_understood
+from gitsync.cluster.shape import as_element, not_understood
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import JSON, TOO_LARGE, Request, Transport
 from gitsync.errors import ApiError, Gone
@@ -105,7 +105,7 @@ async def _read_pages(
         if heavy > transport.bounds.whole:
             raise _too_long(selection, f"the list would take more than {transport.bounds.whole >> 20} MiB of memory")
         for item in items:
-            as_object(item, request.subject)
+            as_element(item, request.subject)
             item["apiVersion"], item["kind"] = resource.api_version, resource.kind
             found.append(keep(item) if keep is not None else item)
         if loan.counts:

@@ -19,7 +19,7 @@ from gitsync.budget import Loan, Spent
 from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
-from gitsync.cluster.shape import as_object
+from gitsync.cluster.shape import as_element
 from gitsync.cluster.status import error_of
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport, decoded
@@ -290,7 +290,7 @@ def _parse(selection: Selection, line: bytes) -> tuple[str, Manifest, str]:
         event_type, manifest = event["type"], event["object"]
         if event_type != "ERROR":
             if event_type != "BOOKMARK":
-                as_object(manifest, selection.subject("watch"))
+                as_element(manifest, selection.subject("watch"))
             return event_type, manifest, str(manifest["metadata"]["resourceVersion"])
         code = int(manifest.get("code") or 500)
     except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:

@@ -436,6 +436,22 @@ async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> Non
 @pytest.mark.parametrize(
     "odd",
     [
+        {"metadata": {"name": "a"}},
+        {"metadata": {"name": "a"}, "apiVersion": 1, "kind": "ConfigMap"},
+        {"metadata": {"name": "a"}, "apiVersion": "v1", "kind": "Secret"},
+        {"metadata": {"name": "b"}, "apiVersion": "v1", "kind": "ConfigMap"},
+    ],
+    ids=str,
+)
+async def test_another_object_than_was_asked_for_is_said(api: FaultyApi, cluster: Cluster, odd: Any) -> None:
+    api.on("GET", PATH, answer(odd))
+    with pytest.raises(ClusterUnavailable, match="is not understood: it is an object of another"):
+        await cluster.get(KEY)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
         [],
         "text",
         7,
@@ -444,6 +460,7 @@ async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> Non
         {"metadata": None},
         {"metadata": {"name": 7}},
         {"metadata": {"name": "a", "labels": ["x"]}},
+        {"metadata": {"name": ""}, "apiVersion": "v1", "kind": "ConfigMap"},
     ],
     ids=str,
 )

@@ -240,15 +240,22 @@ def test_what_is_no_journal_or_inventory_is_said(text: str) -> None:
         assert "ConfigMap a does not hold a readable" in said or not found
 
 
-@given(kind=st.sampled_from(sorted(RULES)), status=ANYTHING, spec=ANYTHING)
-def test_the_health_of_an_object_with_anything_in_it_is_told(kind: tuple[str, str], status: Any, spec: Any) -> None:
+@given(
+    kind=st.sampled_from(sorted(RULES)),
+    status=ANYTHING,
+    spec=ANYTHING,
+    metadata=st.just({}) | st.fixed_dictionaries({"generation": st.integers()}),
+)
+def test_the_health_of_an_object_with_anything_in_it_is_told(
+    kind: tuple[str, str], status: Any, spec: Any, metadata: dict[str, Any]
+) -> None:
     """A server that a kubeConfig names keeps to no schema."""
     group, name = kind
     for item in (status, {"conditions": status, "replicas": spec, "observedGeneration": spec, "phase": spec}):
         manifest = {
             "apiVersion": f"{group}/v1" if group else "v1",
             "kind": name,
-            "metadata": {"name": "a", "namespace": "b", "generation": 1},
+            "metadata": {"name": "a", "namespace": "b", **metadata},
             "spec": spec,
             "status": item,
         }

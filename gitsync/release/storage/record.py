@@ -56,7 +56,7 @@ FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
 MAX_RECORD = 32 * 1024 * 1024
 #: What it may come to in memory once it is decoded, in bytes.
-MAX_WEIGHT = 64 * 1024 * 1024
+MAX_WEIGHT = 32 * 1024 * 1024
 #: What is rendered has no more either, in characters: the manifest, and those of the hooks.
 MAX_MANIFEST = 8 * 1024 * 1024
 #: The API server refuses an object much larger than this (etcd's request limit).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from gitsync.release.storage.record import (
     summarise,
     unpack,
 )
-from gitsync.release.storage.recordmemory import RecordMemory
+from gitsync.release.storage.recordmemory import PATIENCE, RecordMemory
 from gitsync.runtime.together import finish_all
 from gitsync.weight import json_weight
 
@@ -109,6 +109,20 @@ class RecordStore:
     async def read(self, namespace: str, release: str, revision: int) -> Record:
         """One revision with its payload. Raises: NotFound; RecordError; RetryableError when there is no room for it."""
         secret = await self._cluster.get(secret_key(namespace, release, revision))
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        while True:
+            try:
+                return await self._decoded(secret, namespace)
+            except RetryableError:
+                if clock() > deadline:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._memory.room()
+
+    async def _decoded(self, secret: Manifest, namespace: str) -> Record:
+        """Raises: RecordError; RetryableError when there is no room for it: nothing of it is kept then."""
         async with self._memory.coding:
             body = await asyncio.to_thread(unpack, secret)
             weight = json_weight(body)
