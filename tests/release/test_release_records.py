@@ -116,10 +116,10 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds() -> None:
 
 
 def test_what_a_record_comes_to_in_memory_is_bounded() -> None:
-    """30 MiB as text, a gigabyte once it is decoded."""
-    bomb = b'{"name":"x","config":{"a":[' + b",".join([b'{"a":0}'] * 3_500_000) + b"]}}"
+    """16 MiB as text, half a gigabyte once it is decoded."""
+    bomb = b'{"name":"x","config":{"a":[' + b",".join([b'{"a":0}'] * 2_000_000) + b"]}}"
     assert len(bomb) < MAX_RECORD
-    with pytest.raises(RecordError, match="more than 32 MiB, or 32 MiB of memory"):
+    with pytest.raises(RecordError, match="more than 16 MiB, or 32 MiB of memory"):
         decode(_secret_of(bomb))
 
 

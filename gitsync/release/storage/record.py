@@ -54,7 +54,7 @@ TESTS = "gitsync.dev/tests"
 #: is uninstalled, and was not deployed: the class, or the status that it had.
 FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
-MAX_RECORD = 32 * 1024 * 1024
+MAX_RECORD = 16 * 1024 * 1024
 #: What it may come to in memory once it is decoded, in bytes.
 MAX_WEIGHT = 32 * 1024 * 1024
 #: What is rendered has no more either, in characters: the manifest, and those of the hooks.

@@ -19,9 +19,9 @@ OF_NAMESPACE: Final = 72 << 20
 ALWAYS: Final = 16 << 20
 #: Seconds for which one waits for room.
 PATIENCE: Final = 20.0
-#: Records that are packed or unpacked at once. One may take a tenth of a second, and while that lasts more memory than
-#: afterwards.
-CODED_AT_ONCE: Final = 2
+#: Records that are packed at once, and unpacked: one that is not ours takes a multiple while that lasts.
+PACKED_AT_ONCE: Final = 2
+UNPACKED_AT_ONCE: Final = 1
 
 
 class Held:
@@ -32,9 +32,8 @@ class RecordMemory:
     """One for all records of an agent."""
 
     def __init__(self) -> None:
-        self.coding = asyncio.Semaphore(CODED_AT_ONCE)
-        #: One that takes much is read alone.
-        self.large = asyncio.Lock()
+        self.packing = asyncio.Semaphore(PACKED_AT_ONCE)
+        self.unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)
         self._budget = Budget(TOGETHER, ALWAYS)
         self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
         self._freed = asyncio.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,9 +37,6 @@ from gitsync.weight import json_weight
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
-
-#: A record that comes to more than this in memory, in bytes, is decoded by itself: that takes a multiple for a moment.
-LARGE = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +120,15 @@ class RecordStore:
 
     async def _decoded(self, secret: Manifest, namespace: str) -> Record:
         """Raises: RecordError; RetryableError when there is no room for it: nothing of it is kept then."""
-        async with self._memory.coding:
+        async with self._memory.unpacking:
             body = await asyncio.to_thread(unpack, secret)
-            weight = json_weight(body)
-            held: object = self._memory.hold(namespace, weight)
-            async with self._memory.large if weight > LARGE else nullcontext():
-                try:
-                    return await asyncio.to_thread(decode, secret, body, held)
-                except RecordError as error:
-                    # Whoever keeps the error is not to keep what was read with it.
-                    body, held, error.__context__ = b"", None, None
-                    raise error.with_traceback(None) from None
+            held: object = self._memory.hold(namespace, json_weight(body))
+            try:
+                return await asyncio.to_thread(decode, secret, body, held)
+            except RecordError as error:
+                # Whoever keeps the error is not to keep what was read with it.
+                body, held, error.__context__ = b"", None, None
+                raise error.with_traceback(None) from None
 
     async def in_cluster(self, namespace: str, release: str) -> list[Record]:
         """The revisions whose objects may be in the cluster, oldest first (see ``may_be_in_cluster``). Empty when there
@@ -186,7 +181,7 @@ class RecordStore:
 
     async def _encoded(self, record: Record, **times: str) -> Manifest:
         said = replace(record, description=redact(record.description))
-        async with self._memory.coding:
+        async with self._memory.packing:
             return await asyncio.to_thread(encode, said, **times)
 
     @contextmanager
