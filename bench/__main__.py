@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.cases import ISSUE, QUICK, Case
 from bench.errors import BenchError
 from bench.figures import measure_planning, measure_restart
+from bench.kustomizations import LAYERS, measure_kustomizing
 from bench.machine import describe
 from bench.measure import AgentRun, FloorRun, audit, measure_agent, measure_floor
 from bench.report import CaseResult, Results, as_json, render
@@ -42,7 +43,9 @@ async def measure_all(cases: Sequence[Case], runs: int, manifests: int) -> Resul
     _say(f"restart: idle after {restart.seconds:.2f} s, {restart.writes} writes; {polls.requests} requests by polls")
     planning = await measure_planning(manifests)
     _say("planned after " + ", ".join(f"{seconds:.2f}" for seconds in planning.planned) + " s")
-    return Results(machine, results, restart, polls, planning)
+    kustomizing = await measure_kustomizing(QUICK if manifests < MANIFESTS else LAYERS)
+    _say(f"Kustomizations: {kustomizing.first.seconds:.2f} s, the floor {kustomizing.floor:.2f} s")
+    return Results(machine, results, restart, polls, planning, kustomizing)
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -164,8 +164,18 @@ async def commit_to_ready(case: Case, agent: Agent, repository: SourceRepository
     return AgentRun(seconds, window, kinds.total(), plane_cpu, cpu, agent.peak_memory(), kinds)
 
 
-async def all_ready(api: Api, agent: Agent, path: str, names: set[str], patience: float) -> None:
-    """Looks on, by one watch, until these are ready at their generation. Raises: BenchError."""
+async def all_ready(
+    api: Api,
+    agent: Agent,
+    path: str,
+    names: set[str],
+    patience: float,
+    is_done: Callable[[Manifest], bool] = is_ready,
+) -> None:
+    """Looks on, by one watch, until these are ready at their generation, or all that ``is_done`` asks for.
+
+    Raises: BenchError.
+    """
     waiting = set(names)
     latest: dict[str, Manifest] = {}
     try:
@@ -173,19 +183,24 @@ async def all_ready(api: Api, agent: Agent, path: str, names: set[str], patience
             while waiting:  # the API server ends the watches of a kind when its CRD is published anew
                 agent.check()
                 async with api.watch(path) as objects:
-                    await _look_on(objects, waiting, latest)
+                    await _look_on(objects, waiting, latest, is_done)
     except TimeoutError:
         raise agent.failure(_unready(waiting, latest, patience)) from None
 
 
-async def _look_on(objects: AsyncIterator[Manifest], waiting: set[str], latest: dict[str, Manifest]) -> None:
+async def _look_on(
+    objects: AsyncIterator[Manifest],
+    waiting: set[str],
+    latest: dict[str, Manifest],
+    is_done: Callable[[Manifest], bool],
+) -> None:
     wanted = waiting | latest.keys()
     async for item in objects:
         name = item["metadata"]["name"]
         if name not in wanted:
             continue
         latest[name] = item
-        if not is_ready(item):
+        if not is_done(item):
             waiting.add(name)  # perhaps it was, and is no more
         else:
             waiting.discard(name)

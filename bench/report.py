@@ -12,10 +12,14 @@ from typing import Any
 from bench.cases import Case
 from bench.counters import Kind
 from bench.figures import Planning, Polls, Restart
+from bench.kustomizations import Kustomizing
 from bench.measure import AgentRun, Audit, FloorRun
 
 RATIO, REQUESTS, MEMORY = 2.0, 15.0, 200e6
 RESTART, PLANNING = 3.0, 0.5
+#: Of Kustomizations: the ratio to the floor, seconds and requests of a commit that brings or changes all, seconds
+#: until one that changes one file is planned.
+KUSTOMIZING, ALL, ALL_REQUESTS, ONE = 1.5, 8.0, 4000, 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Results:
     restart: Restart
     polls: Polls
     planning: Planning
+    kustomizing: Kustomizing
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,20 @@ def checks(results: Results) -> list[Check]:
         Check(f"restart with {restart.releases} releases in sync: writes", restart.writes, 0),
         Check(f"restart with {restart.releases} releases in sync: idle after", restart.seconds, RESTART, "s"),
         Check(f"one file of {planning.manifests} manifests: planned after", median(planning.planned), PLANNING, "s"),
+        *_kustomizing_checks(results.kustomizing),
+    ]
+
+
+def _kustomizing_checks(found: Kustomizing) -> list[Check]:
+    title = f"{found.count} Kustomizations"
+    return [
+        Check(f"{title}, first: ratio to the floor", found.ratio, KUSTOMIZING),
+        Check(f"{title}, first", found.first.seconds, ALL, "s"),
+        Check(f"{title}, first: requests in all", found.first.requests, ALL_REQUESTS),
+        Check(f"{title}, every object changed", found.all_changed.seconds, ALL, "s"),
+        Check(f"{title}, every object changed: requests in all", found.all_changed.requests, ALL_REQUESTS),
+        Check(f"{title}, one file changed: planned after", found.planned, ONE, "s"),
+        Check(f"{title}: peak RSS", found.memory / 1e6, MEMORY / 1e6, "MB"),
     ]
 
 

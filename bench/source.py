@@ -38,6 +38,18 @@ class SourceRepository:
         """Commits what is staged."""
         self._git("commit", "--quiet", "--message", subject)
 
-    def _git(self, *arguments: str) -> None:
+    def head(self) -> str:
+        """The id of the last commit."""
+        return self._git("rev-parse", "HEAD").strip()
+
+    def _git(self, *arguments: str) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        subprocess.run(["git", *arguments], cwd=self.path, env={**environment, **_IDENTITY}, check=True)
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.path,
+            env={**environment, **_IDENTITY},
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout

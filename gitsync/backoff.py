@@ -8,10 +8,14 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from cachetools import LRUCache
+
 K = TypeVar("K", bound=Hashable)
 
 #: Seconds after which an outage that goes on is told again; each further time twice as late.
 REMINDER = 60.0
+#: Of so many things it is remembered that they were said: an error may have another text each time.
+_MOST_SAID = 4096
 
 
 def jittered(seconds: float, part: float) -> float:
@@ -83,3 +87,18 @@ class Outage:
         seconds = self.seconds if self._told else 0.0
         self._since, self._told = None, ""
         return seconds
+
+
+class Reminders:
+    """Things that are said again and again while somebody tries: each the first time, and then at growing intervals."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, reminder: float = REMINDER) -> None:
+        self._clock = clock
+        self._reminder = reminder
+        self._said: LRUCache[str, Outage] = LRUCache(_MOST_SAID)
+
+    def is_due(self, text: str) -> bool:
+        """Whether this is worth being said; it counts as said then."""
+        if (known := self._said.get(text)) is None:
+            known = self._said[text] = Outage(self._clock, reminder=self._reminder)
+        return known.failed("said")

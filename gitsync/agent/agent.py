@@ -133,7 +133,7 @@ class Agent:
         schedule = Schedule()
         schedule.start()
         stack.callback(schedule.stop)
-        artifacts = Artifacts()
+        artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
         events = await stack.enter_async_context(event_recorder(settings, cluster).running())
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gitsync.api.fields import ApiModel, Duration, FreeForm, Items, LocalReference, Name, Namespace, Selector, StringMap
 from gitsync.api.helmrelease import DependencyRef, KubeConfig
-from gitsync.api.identity import ObjectKey, group_of
+from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.rendering import CommonMetadata, HealthCheck, Image, JsonPatch, Patch
 from gitsync.api.resource import Resource
@@ -135,6 +135,14 @@ class KustomizationSpec(ApiModel):
     validation: Literal["none", "client", "server"] | None = Field(
         None, description="Deprecated and without effect: the API server validates all."
     )
+
+
+def source_of(manifest: Manifest) -> ObjectKey:
+    """The source of a Kustomization that could be read, without the cost of reading it again: everybody who depends on
+    one asks."""
+    reference = manifest.get("spec", {}).get("sourceRef", {})
+    namespace = reference.get("namespace") or manifest["metadata"].get("namespace", "")
+    return ObjectKey(SOURCE_GROUP, reference.get("kind", ""), namespace, reference.get("name", ""))
 
 
 class Kustomization(Resource):

@@ -10,6 +10,7 @@ from typing import Final
 
 HELM_GROUP: Final = "helm.toolkit.fluxcd.io"
 SOURCE_GROUP: Final = "source.toolkit.fluxcd.io"
+RBAC_GROUP: Final = "rbac.authorization.k8s.io"
 KUSTOMIZE_GROUP: Final = "kustomize.toolkit.fluxcd.io"
 
 #: Served versions, the stored one first.

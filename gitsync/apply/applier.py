@@ -10,7 +10,7 @@ import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.delete import wait_deleted
-from gitsync.apply.fieldmanagers import Writer, merged, pruned, taken_over
+from gitsync.apply.fieldmanagers import TakeOver, Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
 from gitsync.diff.secret import folded, is_core_secret
 from gitsync.errors import AlreadyExists, Forbidden, Invalid, NotFound
@@ -184,17 +184,21 @@ class Applier:
 
         key, known = ObjectKey.of(manifest), [live] if live is not None else []
 
+        def theirs(now: Manifest | None) -> TakeOver | None:
+            return taken_over(now, manifest, self._manager, self._take_over_from) if now is not None else None
+
+        if not self._take_over_from or (live is not None and theirs(live) is None):
+            return ()  # as with nearly all, of which there are many
+
         async def attempt() -> tuple[str, ...]:
             now = known.pop() if known else await self._cluster.find(key)
-            found = taken_over(now, manifest, self._manager, self._take_over_from) if now is not None else None
+            found = theirs(now)
             if now is None or found is None:
                 return ()
             metadata = {**found.metadata, "resourceVersion": now["metadata"]["resourceVersion"]}
             await self._cluster.patch(key, {"metadata": metadata}, manager=self._manager)
             return found.managers
 
-        if not self._take_over_from:
-            return ()
         try:
             managers = await retry_on_conflict(attempt)
         except NotFound:  # deleted meanwhile

@@ -62,10 +62,12 @@ class LiveReader:
                 listed = await self._cluster.list(
                     group, kind, namespace=namespace, labels=SYNC_LABEL if lists_all else labels
                 )
-            except (KindUnknown, NotFound, Forbidden):
+                found = dict.fromkeys(unknown) if lists_all else {}
+                found |= {key: item for item in listed if (key := ObjectKey.of(item)) in wanted}
+            except (KindUnknown, NotFound):
                 return dict.fromkeys(keys)
-            found = dict.fromkeys(unknown) if lists_all else {}
-            found |= {key: item for item in listed if (key := ObjectKey.of(item)) in wanted}
+            except Forbidden:
+                pass  # who may not list them may have the right to read each
         # An object without the label may be there all the same: somebody took it off.
         missing = [key for key in keys if key not in found]
         read = await asyncio.gather(*(self._find(key) for key in missing))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import tenacity
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import FIELD_MANAGER
 from gitsync.cluster.discovery import Discovery, Resource
 from gitsync.cluster.listing import Selection, read_list
 from gitsync.cluster.shape import as_asked_for
@@ -141,6 +142,19 @@ class Client:
             repeatable=False,
         )
         return await self._object(request, warn)
+
+    async def may(self, verb: str, key: ObjectKey) -> bool:
+        """Whether we have the right to do this to an object, be it there or not. Raises: KindUnknown, Forbidden."""
+        resource = await self.resource(key.group, key.kind)
+        where = {"group": key.group, "resource": resource.plural, "namespace": key.namespace, "name": key.name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "metadata": {},
+            "spec": {"resourceAttributes": {"verb": verb, **where}},
+        }
+        answer = await self.create(review, manager=FIELD_MANAGER)
+        return bool(answer["status"]["allowed"])
 
     async def replace(
         self, manifest: Manifest, *, manager: str, subresource: str = "", dry_run: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gitsync import kubeyaml
 from gitsync.agent.ownkinds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER
+from gitsync.api.names import CLI_FIELD_MANAGER, RBAC_GROUP
 from gitsync.apply.applier import Applier
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.charts import install_order
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 PART_OF = "app.kubernetes.io/part-of=gitsync"
 #: On the ConfigMap with the agent's settings, whose name changes with its content.
 CONFIGURATION = f"{PART_OF},app.kubernetes.io/component=configuration"
-RBAC = "rbac.authorization.k8s.io"
 _FLUX_PATIENCE = 60.0
 
 Say = Callable[[str], None]
@@ -125,8 +124,8 @@ async def install(
 
 async def bindings(cluster: Cluster, namespace: str) -> list[Manifest]:
     """What gives rights to the agent in ``namespace``, of all installations so far. Two requests."""
-    found = await cluster.list(RBAC, "RoleBinding", namespace=namespace, labels=PART_OF)
-    everywhere = await cluster.list(RBAC, "ClusterRoleBinding", labels=PART_OF)
+    found = await cluster.list(RBAC_GROUP, "RoleBinding", namespace=namespace, labels=PART_OF)
+    everywhere = await cluster.list(RBAC_GROUP, "ClusterRoleBinding", labels=PART_OF)
     return found + [item for item in everywhere if _subject_namespaces(item) == {namespace}]
 
 

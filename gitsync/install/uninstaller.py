@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.crds import crd_names, kinds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_RELEASE
+from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_RELEASE, RBAC_GROUP
 from gitsync.apply.delete import wait_deleted
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
-from gitsync.install.installer import CONFIGURATION, PART_OF, RBAC, Say, bindings, flux_controllers
+from gitsync.install.installer import CONFIGURATION, PART_OF, Say, bindings, flux_controllers
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
 _GONE_PATIENCE = 120.0
 _PART_OF_LABEL = PART_OF.partition("=")[0]
-_REST = ((RBAC, "Role"), ("", "ServiceAccount"), ("", "Secret"))
+_REST = ((RBAC_GROUP, "Role"), ("", "ServiceAccount"), ("", "Secret"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namesp
     for group, kind in _REST:
         await remover.remove(await cluster.list(group, kind, namespace=namespace, labels=PART_OF))
     await remover.remove(await cluster.list("", "ConfigMap", namespace=namespace, labels=CONFIGURATION))
-    if not await cluster.list(RBAC, "ClusterRoleBinding", labels=PART_OF):  # no other installation has them
-        await remover.remove(await cluster.list(RBAC, "ClusterRole", labels=PART_OF))
+    if not await cluster.list(RBAC_GROUP, "ClusterRoleBinding", labels=PART_OF):  # no other installation has them
+        await remover.remove(await cluster.list(RBAC_GROUP, "ClusterRole", labels=PART_OF))
     controllers = await flux_controllers(cluster)
     objects = {kind: await _served(cluster, group, kind) for group, kind in kinds()}
     releases = objects[HELM_RELEASE]

@@ -197,7 +197,7 @@ async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope
 def _carried_out(settings: Settings, desired: Desired, branch: str = "") -> tuple[Artifacts, SyncedRepository]:
     """What charts and Kustomizations are taken from once a commit is carried out; ``branch`` is the remote's default
     one."""
-    artifacts = Artifacts()
+    artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
     synced = synced_repository(root_sync(settings), git_source(settings), artifacts)
     synced.polled(None, branch)
     synced.carry_out(Artifact.of(desired), ())

@@ -28,8 +28,8 @@ from gitsync.release.action.hooks import events_of
 from gitsync.release.desired import desired_release, ref_of
 from gitsync.release.render import Renderer
 from gitsync.release.revision import context_of
+from gitsync.release.tocome import cluster_of
 from gitsync.release.values.compose import compose, texts_of
-from gitsync.release.wanted import cluster_of
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left

@@ -81,7 +81,7 @@ class WholeCommit:
             why = f"{counted(sealed, 'object')} in it encrypted with SOPS: only kinds and names are checked"
             built = replace(built, warnings=(*built.warnings, _warning(item, why)))
         if built.errors:
-            self.unbuilt[item.key] = built.errors[0].message
+            self.unbuilt[item.key] = f"{built.errors[0].origin}: {built.errors[0].message}"
         if not unknown:
             return replace(built, errors=tuple(named(item, error) for error in built.errors))
         lacking = _warning(item, f"{unknown[0]} is not in the repository: its variables are not known")
@@ -149,8 +149,10 @@ def named(item: DesiredObject, error: ManifestError) -> ManifestError:
     not there it is the field that is wrong."""
     if error.key is not None:
         return error
-    origin = error.origin if error.origin.line else item.field_origin(("spec", "path"))
-    return ManifestError(error.message, origin=origin, key=item.key, hint=error.hint)
+    if error.origin.line:
+        return ManifestError(error.message, origin=error.origin, key=item.key, hint=error.hint)
+    message = f"{error.origin}: {error.message}"
+    return ManifestError(message, origin=item.field_origin(("spec", "path")), key=item.key, hint=error.hint)
 
 
 async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
+    FALSE,
     GIT_REPOSITORY,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
     RECONCILIATION_FAILED,
+    SOURCE_GROUP,
     SOURCE_NOT_READY,
     TRUE,
 )
 from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
 from gitsync.errors import FieldErrors
 from gitsync.preview.unserved import unserved_source
+from gitsync.runtime.until import until
 from gitsync.sources.repositories import missing
 from gitsync.sources.unsupported import refused
 from gitsync.sync.lacking import Lacking
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.release.access import AccessRules
 
+#: Seconds in which a source is asked again and again before its server counts as away.
+UNREACHABLE = 10.0
 
 _Source = HelmRepository | OCIRepository | GitRepository
 _MODELS: dict[str, type[HelmRepository] | type[OCIRepository] | type[GitRepository]] = {
@@ -43,6 +49,8 @@ class LackingInSandbox(Lacking):
     def __init__(self, cluster: Cluster, rules: AccessRules) -> None:
         super().__init__(cluster)
         self._rules = rules
+        #: Since when sources fail, by the loop's clock.
+        self._failing: dict[ObjectKey, float] = {}
 
     async def why(self, release: HelmRelease) -> str:
         """See Lacking."""
@@ -71,8 +79,20 @@ class LackingInSandbox(Lacking):
             return f"{name} is suspended, and was not read before"
         for field, refusal, _ in refused(parsed):
             return f"{name} cannot be read: {field}: {refusal}"
-        why = await self.first_missing(_needs(parsed))
+        why = await self.first_missing(_needs(parsed)) or await self._unreachable(source)
         return f"{name} cannot be read: {why}" if why else ""
+
+    async def _unreachable(self, source: ObjectKey) -> str:
+        """What a source says whose server does not answer, however often it is asked; "" as soon as it does."""
+        loop = asyncio.get_running_loop()
+        since = self._failing.setdefault(source, loop.time())
+        try:
+            async with asyncio.timeout_at(since + UNREACHABLE), self._cluster.watch(SOURCE_GROUP, source.kind) as watch:
+                await until(watch, lambda: ready_of(watch.get(source)).get("status") != FALSE)
+        except TimeoutError:
+            return str(ready_of(await self._cluster.find(source)).get("message", "its server does not answer"))
+        self._failing.pop(source, None)
+        return ""
 
 
 def _needs(source: _Source) -> list[ObjectKey]:

@@ -199,7 +199,8 @@ class Previewer:
             self._objects,
             self.wanted.claims,
         )
-        previewer.wanted.coming_syncs = self.syncs.coming
+        previewer.wanted.to_come.syncs = self.syncs.coming
+        previewer.wanted.to_come.reach = self.wanted.to_come.reach
         return previewer
 
     def _index_after(self, after: Mapping[ObjectKey, Manifest]) -> ReleaseIndex:

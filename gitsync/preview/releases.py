@@ -40,8 +40,9 @@ from gitsync.release.revision import ReleaseRef, RevisionContent, content_of, ob
 from gitsync.release.revisionobjects import RevisionObjects, coming_action, hooks_on_the_way, revision_objects
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import Record, secret_key
+from gitsync.release.tocome import cluster_of
 from gitsync.release.values.compose import compose, secrets_in, texts_of
-from gitsync.release.wanted import WantedObjects, cluster_of
+from gitsync.release.wanted import WantedObjects
 from gitsync.sources.chart import ChartArtifact
 
 

@@ -17,10 +17,12 @@ from gitsync.preview.kustomizations import named, why_no_releases
 from gitsync.preview.releases import Problem
 from gitsync.preview.unfold import Unfolded, Unfolding
 from gitsync.preview.unserved import refused_fields
-from gitsync.release.wanted import ComingSync, SyncClaims, WantedObjects
+from gitsync.release.reach import AccountReach
+from gitsync.release.tocome import ComingSync
+from gitsync.release.wanted import SyncClaims, WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.inventory import Entry
-from gitsync.sync.kustomization.coming import claimant_of
+from gitsync.sync.kustomization.coming import claimant_of, kustomization_of
 from gitsync.sync.kustomization.finalize import nothing, why_left
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.plan import SyncPlan
@@ -82,7 +84,8 @@ class Syncs:
         unfolded = await self.unfolding.run(desired, [self.root.owner.full_name] if prunes else [])
         self._looked_at = unfolded
         self._coming = await self.unfolding.coming()
-        self.wanted.coming_syncs = self.coming
+        self.wanted.to_come.syncs = self.coming
+        self.wanted.to_come.reach = AccountReach(self.unfolding.cluster, self.unfolding.rules, self._named)
         parts = [Part("", self.root, desired, _encrypted(desired), self.root_decrypts)]
         for item in unfolded:
             self.problems += problems_of(item)
@@ -121,6 +124,9 @@ class Syncs:
             spec = kustomization.spec.model_copy(update={"service_account_name": None})
             return await self.own_syncers.of(kustomization.model_copy(update={"spec": spec}), item.url, wanted)
 
+    def _named(self, sync: str) -> Kustomization | None:
+        return self.unfolding.all().get(kustomization_of(sync))
+
     async def coming(self) -> list[ComingSync]:
         """What syncs will want that are on their way, and those that are to be no more."""
         return [*self._coming, *self._gone]
@@ -147,7 +153,7 @@ class Syncs:
 
     async def _without(self, kustomization: Kustomization, commit: CommitInfo) -> list[Part]:
         """What the removal of a Kustomization does to what it has applied; nothing, where that stays."""
-        self._gone.append(ComingSync(claimant_of(kustomization.key), commit.id, frozenset(), ()))
+        self._gone.append(ComingSync(kustomization, claimant_of(kustomization.key), commit.id, frozenset(), ()))
         if self.unfolding.is_root(kustomization):
             self.left[kustomization.key] = "they are those of the repository's own sync"
             return []

@@ -61,6 +61,9 @@ class CommitInputs:
         keys = keys_of(kustomization, found, self._default_keys)
         return build_spec(kustomization, variables_of(kustomization, found), keys)
 
+    async def forget(self, key: ObjectKey) -> None:
+        """See BuildSpecs."""
+
     async def _find(self, key: ObjectKey) -> Manifest | None:
         item = self.objects.get(key)
         return item.manifest if item is not None else await self.live(key)

@@ -8,8 +8,9 @@
   what changes from one to the next; ``readiness`` says when its objects count as ready.
 - ``action/`` installs, upgrades, rolls back, uninstalls; ``drift/`` finds and corrects; ``storage/`` keeps Helm's
   records.
-- ``claims`` knows what syncs and releases want, ``wanted`` also what releases that are on their way will want;
-  ``revisionobjects`` are the objects of a revision that is yet to be made.
+- ``claims`` knows what syncs and releases want, ``tocome`` what those will want that are on their way, ``reach``
+  whether they could have it; ``wanted`` answers for all of these; ``revisionobjects`` are the objects of a revision
+  that is yet to be made.
 - ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps
   Secrets out of messages; ``flux`` knows what Flux's helm-controller leaves behind.
 """

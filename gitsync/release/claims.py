@@ -7,7 +7,7 @@ what those say who want it. Both are asked before an object is deleted, and befo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from gitsync.api.identity import ObjectKey
@@ -105,29 +105,22 @@ class ObjectClaims:
         """The syncs that wait until an object is let go of."""
         return [claimant for claimant, why in self._claimants.get(("", key), ()) if why == "let go"]
 
-    def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Claimant | None:
-        """Who wants an object that would go with a Namespace or a definition; ``holds`` says which would. Of ``but``
-        only what it wants as a sync, whose commit may have an object and not the Namespace that it is in."""
+    def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
+        """Who wants an object that would go with a Namespace or a definition, once for each; ``holds`` says which
+        would. Of ``but`` only what it wants as a sync, whose commit may have an object and not the Namespace that it is
+        in."""
         out = self.leaving
-        return next(
-            (
-                claimant._replace(inside=min(inside))
-                for (claimant, why), (where, keys) in sorted(self._claims.items())
-                if where == cluster and why not in ("hooks", "kept") and claimant not in out
-                if claimant != but or why == "commit"
-                if (inside := [key for key in keys if holds(key)])
-            ),
-            None,
-        )
+        for (claimant, why), (where, keys) in sorted(self._claims.items()):
+            is_asked = where == cluster and why not in ("hooks", "kept") and claimant not in out
+            if is_asked and (claimant != but or why == "commit"):
+                yield from (claimant._replace(inside=key) for key in sorted(filter(holds, keys)))
 
-    def kept_inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Claimant | None:
+    def kept_inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
         """Who else keeps an object that would go, for whom that is to have it: nobody can tell yet."""
-        kept = [claim for claim in self._claims if claim[1] == "kept" and claim[0] != but]
-        for claim in sorted(kept):
-            where, keys = self._claims[claim]
-            if where == cluster and (inside := [key for key in keys if holds(key)]):
-                return claim[0]._replace(inside=min(inside), doubt="nobody can tell yet who is to have it")
-        return None
+        for (claimant, why), (where, keys) in sorted(self._claims.items()):
+            if where == cluster and why == "kept" and claimant != but:
+                doubt = "nobody can tell yet who is to have it"
+                yield from (claimant._replace(inside=key, doubt=doubt) for key in sorted(filter(holds, keys)))
 
     def keys(self, claimant: Claimant, why: Why) -> frozenset[ObjectKey]:
         """What ``claimant`` wants for a reason."""

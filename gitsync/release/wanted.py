@@ -1,25 +1,22 @@
 """Who wants an object of a release: asked before one is deleted, and before one is taken from somebody.
 
-What releases have is known from their inventories (``status.inventory``). What a release that is on its way to another
-revision will have is known once it is rendered, which is done here when somebody asks: so an object that one release of
-a commit drops and another of the same commit gains survives also when the first is quicker.
+What releases have is known from their inventories (``status.inventory``), what they will have that are on their way is
+asked of ``tocome``: so an object that one release of a commit drops and another of the same commit gains survives also
+when the first is quicker.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
-
-import structlog
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, LEFTOVERS_ANNOTATION
+from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
 from gitsync.apply.ownership import belongs_to
@@ -31,51 +28,15 @@ from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import is_current, state_of
 from gitsync.release.desired import ref_of
 from gitsync.release.leftovers import leftovers_of
-from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.status.observed import ObservedStatus
-from gitsync.runtime.together import in_time
+from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, cluster_of
 
-log = structlog.get_logger(__name__)
-
-
-ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
-#: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
-Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 #: Seconds that a deletion waits for a sync to have applied the HelmReleases of its commit.
 COMMIT_TIMEOUT = 60.0
-#: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
-RENDER_TIMEOUT = 60.0
 #: Why nobody can tell yet what a release wants that a commit changes.
 _TO_BE_CHANGED = "which the commit has yet to change"
 #: Who may want anything before it is known which commit is wanted.
 _UNKNOWN_SYNC = Claimant("sync", "of this agent", "it has read no commit since it was started")
-
-
-class ComingSync(NamedTuple):
-    """A sync that has yet to take up a revision: the objects of it, and the HelmReleases among them. ``claimant`` has a
-    ``doubt`` when nobody can tell all of that, ``commit`` is the one that brings it."""
-
-    claimant: Claimant
-    commit: str
-    keys: frozenset[ObjectKey]
-    releases: tuple[HelmRelease, ...]
-
-
-async def no_syncs() -> list[ComingSync]:
-    """Where the only sync says itself what it wants."""
-    return []
-
-
-class _Coming(NamedTuple):
-    """What a release that is on its way will have; ``may_want_all``: anything, when it cannot be rendered."""
-
-    release: HelmRelease
-    wanted: RevisionObjects | GitsyncError
-    may_want_all: bool
-
-    @property
-    def claimant(self) -> Claimant:
-        return Claimant.of_release(self.release.key)
 
 
 @dataclass
@@ -98,8 +59,7 @@ class WantedObjects:
         self._ask_again: set[ObjectKey] = set()
         #: By release, the objects that others have taken of what it is deployed as.
         self._taken_from: dict[Claimant, set[ObjectKey]] = {}
-        #: Says what syncs will want that are on their way.
-        self.coming_syncs: Callable[[], Awaitable[list[ComingSync]]] = no_syncs
+        self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
 
     def of(self, release: HelmRelease, commit: CommitInfo | None = None) -> ReleaseClaims:
         """What the actions on one release need of this. ``commit`` is the one that they act on; the one behind the
@@ -137,123 +97,16 @@ class WantedObjects:
         Waits for a sync that is applying HelmReleases at this moment. Raises: RetryableError when that does not end.
         """
         await self._commits_applied()
-        found: dict[ObjectKey, Claimant] = {}
+        question, found = Question(asker, cluster, commits), dict[ObjectKey, Claimant]()
         for key in keys:
-            if (hold := await self.hold(key, but=asker, cluster=cluster)) is not None:
+            if (hold := await self._first(key, question)) is not None:
                 found[key] = hold.claimant._replace(doubt="")  # it has the object already
         rest = [key for key in keys if key not in found]
         if rest:
-            found |= await self._to_come(rest, asker, cluster, commits)
-        found |= self._unread([key for key in rest if key not in found], asker, cluster, commits)
-        inside = [(key, await self._inside(key, asker, cluster)) for key in rest if key not in found]
+            found |= await self.to_come.wishes(rest, question)
+        found |= await self.to_come.unread([key for key in rest if key not in found], question)
+        inside = [(key, await self.to_come.inside(key, question)) for key in rest if key not in found]
         return found | {key: claimant for key, claimant in inside if claimant is not None}
-
-    async def _to_come(
-        self, keys: list[ObjectKey], asker: Claimant, cluster: str, commits: Collection[str] | None
-    ) -> dict[ObjectKey, Claimant]:
-        """Who will have some of these objects."""
-        found: dict[ObjectKey, Claimant] = {}
-        for sync in await self._syncs_to_come(asker, cluster):
-            found |= {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
-            if sync.claimant.doubt and (commits is None or sync.commit in commits):
-                found = dict.fromkeys(keys, sync.claimant) | found
-        for coming in await self._all_to_come(asker, cluster, commits):
-            left = [key for key in keys if key not in found]
-            if isinstance(coming.wanted, RevisionObjects):
-                own = coming.release.key
-                found |= {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
-            elif coming.may_want_all:
-                doubt = coming.claimant._replace(doubt=coming.wanted.message)
-                found |= dict.fromkeys(left, doubt)
-        return found
-
-    async def _all_to_come(self, asker: Claimant, cluster: str, commits: Collection[str] | None = ()) -> list[_Coming]:
-        """What the releases that are on their way will have, and those in their charts; without ``asker`` itself."""
-        found: list[_Coming] = []
-        others = [*self._on_their_way(asker, cluster), *self._upgraded(asker)]
-        asked = {release.key: commits is None or self._commit_of(release) in commits for release in others}
-        for sync in await self._syncs_to_come(asker, ""):
-            new = [item for item in sync.releases if cluster_of(item) == cluster and item.key not in asked]
-            others += new
-            asked |= {item.key: commits is None or sync.commit in commits for item in new}
-        for _ in range(MAX_NESTING):
-            # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
-            # from ever deleting anything.
-            answers = await asyncio.gather(*map(self._rendered, others), return_exceptions=True)
-            inner: list[HelmRelease] = []
-            for other, wanted in zip(others, answers, strict=True):
-                if not isinstance(wanted, RevisionObjects | GitsyncError):
-                    raise wanted
-                if (coming := _Coming(other, wanted, asked[other.key])).claimant != asker:
-                    found.append(coming)
-                if isinstance(wanted, RevisionObjects):
-                    new = [item for item in wanted.releases if item.key not in asked and cluster_of(item) == cluster]
-                    inner += [item for item in new if Claimant.of_release(item.key) != asker]
-                    asked |= {item.key: asked[other.key] for item in new}
-            others = inner
-        return found
-
-    async def _syncs_to_come(self, asker: Claimant, cluster: str) -> list[ComingSync]:
-        """The syncs, all of the agent's own cluster, that are on their way; without ``asker``."""
-        if cluster:
-            return []
-        return [sync for sync in await self.coming_syncs() if sync.claimant.by_name != asker.by_name]
-
-    async def _inside(self, key: ObjectKey, asker: Claimant, cluster: str) -> Claimant | None:
-        """Who wants an object that would go with a Namespace or a definition, or is to have one that is there."""
-        if key.kind == CRD:
-            live = await self.find(_release_of(asker), key)
-            names = (live or {}).get("spec", {}).get("names", {})
-            goes: Callable[[ObjectKey], bool] = partial(_is_of_kind, key.name.partition(".")[2], names.get("kind"))
-        elif (key.group, key.kind) == ("", "Namespace"):
-            goes = partial(_is_in, key.name)
-        else:
-            return None
-        if (held := self.claims.inside(goes, cluster=cluster, but=asker)) is not None:
-            return held
-        coming = await self._inside_to_come(goes, asker, cluster)
-        return coming or self.claims.kept_inside(goes, cluster=cluster, but=asker)
-
-    async def _inside_to_come(
-        self, goes: Callable[[ObjectKey], bool], asker: Claimant, cluster: str
-    ) -> Claimant | None:
-        """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
-        may be for it is kept by somebody."""
-        wishes = [(sync.claimant, sync.keys) for sync in await self._syncs_to_come(asker, cluster)]
-        for coming in await self._all_to_come(asker, cluster):
-            if isinstance(coming.wanted, RevisionObjects):
-                wishes.append((coming.claimant, coming.wanted.owned))
-        for claimant, keys in wishes:
-            for key in sorted(filter(goes, keys)):
-                if await self.find(_release_of(asker), key) is not None:
-                    return claimant._replace(inside=key, doubt="")
-        return None
-
-    async def _rendered(self, release: HelmRelease) -> RevisionObjects:
-        """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""
-        name = release.key.namespaced_name
-        return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
-
-    def _upgraded(self, asker: Claimant) -> list[HelmRelease]:
-        """The asker, when it is a release that goes on: the HelmReleases in its chart are to have something, too."""
-        release = self.index.get(_release_of(asker)) if asker.kind == "HelmRelease" else None
-        goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
-        return [] if goes or release is None or is_current(release.manifest) else [release]
-
-    def _commit_of(self, release: HelmRelease) -> str:
-        commit = self.index.commit_of(release.key)
-        return "" if commit is None else commit.id
-
-    def _unread(
-        self, keys: Iterable[ObjectKey], asker: Claimant, cluster: str, commits: Collection[str] | None
-    ) -> dict[ObjectKey, Claimant]:
-        """What a commit that took objects from ``asker`` may want for a sync: it cannot be read in whole."""
-        doubts = [
-            sync._replace(doubt=why)
-            for sync, (commit, why) in self.claims.unread.items()
-            if (commits is None or commit in commits) and sync != asker and not cluster
-        ]
-        return dict.fromkeys(keys, doubts[0]) if doubts else {}
 
     async def _commits_applied(self) -> None:
         try:
@@ -315,14 +168,21 @@ class WantedObjects:
     ) -> Hold | None:
         """Who has an object and goes on wanting it, as far as anybody can tell; ``but`` may have it. ``for_good``: as
         more than a hook that it is about to run."""
+        return await self._first(key, Question(but, cluster), releases_only=releases_only, for_good=for_good)
+
+    async def _first(
+        self, key: ObjectKey, question: Question, *, releases_only: bool = False, for_good: bool = False
+    ) -> Hold | None:
+        asker, cluster = question.asker, question.cluster
         found: Hold | None = None
-        for claimant in self.claims.claimants(key, cluster=cluster, but=but, for_good=for_good):
+        for claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
             if releases_only and claimant.kind == "sync":
                 continue
             hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
+            if hold is None or not await self.to_come.is_reached(claimant, key, question):
+                continue
             # Whoever has let go while this was found out has told those who waited by then.
-            still = self.claims.claimants(key, cluster=cluster, but=but, for_good=for_good)
-            if hold is not None and claimant in still:
+            if claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
                 found = found or hold
                 if not hold.claimant.unowned:  # who owns it says more than who has it in crds/
                     return hold
@@ -345,7 +205,8 @@ class WantedObjects:
                 unowned = await self._is_unowned(owner, manifest, hold.key)
                 claimant: Claimant | None = hold.claimant._replace(unowned=unowned)
             else:
-                claimant = (await self._rendered(wanted)).claimant(owner, hold.key) if wanted is not None else None
+                objects = await self.to_come.rendered(wanted) if wanted is not None else None
+                claimant = objects.claimant(owner, hold.key) if objects is not None else None
         except GitsyncError as error:
             if for_good and await self._is_unowned(owner, manifest, hold.key):
                 return None
@@ -364,7 +225,7 @@ class WantedObjects:
                 return now
             if (found := await self._inner(release, key)) is not None:
                 return found
-        for other in self._on_their_way(Claimant.of_release(above), ""):
+        for other in self.to_come.releases(Claimant.of_release(above), ""):
             with suppress(GitsyncError):  # one that cannot be rendered may be anybody's, and must not hold this up
                 if (found := await self._inner(other, key)) is not None:
                     return found
@@ -372,7 +233,7 @@ class WantedObjects:
 
     async def _inner(self, release: HelmRelease, key: ObjectKey) -> HelmRelease | None:
         """A HelmRelease as the chart of another one has it."""
-        return next((item for item in (await self._rendered(release)).releases if item.key == key), None)
+        return next((item for item in (await self.to_come.rendered(release)).releases if item.key == key), None)
 
     async def _is_unowned(self, owner: ObjectKey, manifest: Manifest, key: ObjectKey) -> bool:
         """Whether a definition that a deployed release has is in its chart's ``crds/``, and not marked as its own."""
@@ -386,19 +247,6 @@ class WantedObjects:
         remedy = "the chart or from Git" if hold.owner is None else "one of the two charts"
         hint = f"waiting for {hold.claimant} to let go of it" if coming else f"remove it from {remedy}"
         return ObjectTaken(told(hold), key=hold.key, owner=hold.owner, hint=hint, passing=coming)
-
-    def _on_their_way(self, but: Claimant, cluster: str) -> list[HelmRelease]:
-        """The releases of a cluster that are not yet what they are to be."""
-        out = {but, *self.claims.leaving}
-        return [
-            release
-            for release in self.index.releases()
-            if Claimant.of_release(release.key) not in out
-            and cluster_of(release) == cluster
-            and not release.metadata.deletion_timestamp
-            and (manifest := self.index.manifest(release.key)) is not None
-            and not is_current(manifest)
-        ]
 
     def _on_release_change(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
         claimant = Claimant.of_release(key)
@@ -457,7 +305,7 @@ class SyncClaims:
 
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
         """What other syncs will want that are on their way, as far as somebody can tell."""
-        return {sync.claimant: sync.keys for sync in await self._wanted.coming_syncs() if not sync.claimant.doubt}
+        return {sync.claimant: sync.keys for sync in await self._wanted.to_come.syncs() if not sync.claimant.doubt}
 
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""
@@ -514,12 +362,6 @@ class ReleaseClaims:
         await self._wanted.claim(self._release, keys, hooks)
 
 
-def cluster_of(release: HelmRelease) -> str:
-    """Names the cluster that a release's objects are in: "" for the agent's own, else the Secret of its kubeconfig."""
-    secret = release.kubeconfig_secret
-    return secret.namespaced_name if secret is not None else ""
-
-
 def _inventory(manifest: Manifest) -> list[dict[str, str]]:
     entries: list[dict[str, str]] = ((manifest.get("status") or {}).get("inventory") or {}).get("entries") or []
     return entries
@@ -539,17 +381,3 @@ def told(hold: Hold) -> str:
     if doubt == _TO_BE_CHANGED:
         return f"{who}, {doubt}"
     return f"{who}, and nobody can tell whether that goes on wanting it: {doubt}" if doubt else who
-
-
-def _release_of(claimant: Claimant) -> ObjectKey:
-    """The HelmRelease of a claimant; of a sync none that is there, and so the agent's own cluster."""
-    namespace, _, name = claimant.name.partition("/")
-    return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name if claimant.kind == "HelmRelease" else "")
-
-
-def _is_of_kind(group: str, kind: str | None, key: ObjectKey) -> bool:
-    return (key.group, key.kind) == (group, kind)
-
-
-def _is_in(namespace: str, key: ObjectKey) -> bool:
-    return key.namespace == namespace

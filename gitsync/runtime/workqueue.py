@@ -51,6 +51,12 @@ class WorkQueue(Generic[K]):
             timer.cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self.wake, key)
 
+    def wake_within(self, key: K, delay: float) -> None:
+        """Wake ``key`` after ``delay`` seconds, or when it is to be woken by then anyway."""
+        timer = self._timers.get(key)
+        if timer is None or timer.when() > asyncio.get_running_loop().time() + delay:
+            self.wake_later(key, delay)
+
     async def stop(self, grace: float) -> None:
         """Take no more keys; let what is under way end within ``grace`` seconds, then cancel it.
 

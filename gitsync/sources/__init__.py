@@ -14,8 +14,8 @@
   OCIRepositories; ``ociartifact`` finds what one stands for, live or in a commit; ``oci/`` has artifacts found, fetched
   and read as charts. ``gitrepository``, ``gitartifact`` and ``git/`` are the same of GitRepositories, but for those
   that name a synced repository.
-- ``secretwatch`` has sources looked at when a Secret changes that they name; ``datawatch`` watches what values and
-  variables are taken from.
+- ``secretwatch`` has sources looked at when a Secret changes that they name; ``referred`` are the Secrets and
+  ConfigMaps that releases and Kustomizations take something from, watched by ``datawatch``.
 - ``trees`` finds what Kustomizations are built from, as a ``treeartifact``; ``composition`` makes one tree of several,
   and leaves out what ``.sourceignore`` says.
 - ``turns`` shares requests out by namespace, ``store`` is what is kept on disk.

@@ -141,8 +141,22 @@ class SyncedRepository:
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository) -> bool:
         """Whether a GitRepository is this: by what it says, or as what the commit itself brings as its own."""
-        brought = self.current is not None and key in self.current.git_repositories
-        return self.head.is_meant_by(key, declared, brought=brought or sync_of(declared.metadata.labels) == self.sync)
+        return self.head.is_meant_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
+
+    def is_open_to(self, key: ObjectKey, declared: GitRepository | None) -> bool:
+        """Whether a GitRepository may be this where nobody may refer to other namespaces: one in the sync's own, or
+        that the commit brings; before the first commit, one that says so of itself: it has nothing yet. ``declared`` is
+        the GitRepository, None when there is none."""
+        if key.namespace == self.sync.rpartition("/")[0] or self._brought(key):
+            return True
+        return self.current is None and declared is not None and self._is_marked(declared)
+
+    def _brought(self, key: ObjectKey) -> bool:
+        return self.current is not None and key in self.current.git_repositories
+
+    def _is_marked(self, declared: GitRepository) -> bool:
+        """Whether it says that the sync has applied it, which anybody may write."""
+        return sync_of(declared.metadata.labels) == self.sync
 
     def reached(self, key: ObjectKey) -> None:
         """The commit that is carried out has been applied to this HelmRelease."""
@@ -159,9 +173,11 @@ class SyncedRepository:
 
 
 class Artifacts:
-    """The synced repositories of this agent. Two of them never share an artifact, even at one URL."""
+    """The synced repositories of this agent. Two of them never share an artifact, even at one URL. ``is_shared``: who
+    may create a GitRepository anywhere, or refer to one, may have a synced repository by it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_shared: bool = True) -> None:
+        self._is_shared = is_shared
         self._repositories: list[SyncedRepository] = []
         self._listeners: list[Callable[[SyncedRepository], None]] = []
         #: The one namespace that is served, "" for all.
@@ -204,7 +220,8 @@ class Artifacts:
         declared = self.declared(source)
         if declared is None:
             return self._repositories[0] if source in self._assumed else None
-        return next((it for it in self._repositories if it.is_meant_by(source, declared)), None)
+        meant = (it for it in self._repositories if it.is_meant_by(source, declared))
+        return next((it for it in meant if self._is_shared or it.is_open_to(source, declared)), None)
 
     def find(self, source: ObjectKey, sync: str = "") -> SyncedRepository | None:
         """The repository that a sourceRef means: by a GitRepository that names it; where there is no GitRepository of
@@ -218,6 +235,8 @@ class Artifacts:
     def _meaning(self, source: ObjectKey, repository: SyncedRepository, declared: GitRepository | None) -> int:
         if source in self._assumed:
             return 3
+        if not self._is_shared and not repository.is_open_to(source, declared):
+            return 0
         if declared is not None:
             return 1 if repository.is_meant_by(source, declared) else 0
         return meaning(source, repository.sync)

@@ -168,7 +168,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
 
     def _included(self, key: ObjectKey, spec: GitSpec) -> tuple[Part, ...]:
         """The artifacts of what it includes. Raises: SourceNotReady, ArtifactPending."""
-        self._check_circle(key, ())
+        self._check_circle(key)
         return tuple(self._part(included(key, item.name)) for item in spec.content.include)
 
     def _part(self, key: ObjectKey) -> Part:
@@ -180,12 +180,11 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         tree = partial(self._git.tree, spec, artifact, self._parts.get(key, ()))
         return Part(artifact.revision, artifact.content, artifact.digest, tree, self._git.needed(artifact))
 
-    def _check_circle(self, key: ObjectKey, around: tuple[ObjectKey, ...]) -> None:
-        if key in around:
-            circle = " -> ".join(item.name for item in (*around[around.index(key) :], key))
-            raise not_ready(around[0], f"GitRepositories include each other in a circle: {circle}")
-        for name in _includes(self._watch.get(key) or {}):
-            self._check_circle(included(key, name), (*around, key))
+    def _check_circle(self, key: ObjectKey) -> None:
+        """Raises: SourceNotReady for what includes itself, or leads to what does."""
+        if circle := circle_of(key, lambda item: _includes(self._watch.get(item) or {})):
+            names = " -> ".join(item.name for item in circle)
+            raise not_ready(key, f"GitRepositories include each other in a circle: {names}")
 
     def _outcome(
         self, key: ObjectKey, source: GitRepository, found: tuple[GitSpec, GitArtifact], changed: bool
@@ -246,6 +245,28 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
 
     def _condition(self, error: GitsyncError) -> str:
         return INCLUDE_UNAVAILABLE if isinstance(error, SourceNotReady | ArtifactPending) else FETCH_FAILED
+
+
+def circle_of(start: ObjectKey, includes: Callable[[ObjectKey], list[str]]) -> list[ObjectKey]:
+    """A circle that ``start`` leads to, its first member once more at its end; empty when there is none. Each is looked
+    at once: they may lead to each other by very many ways, and be many one behind the other. Pure."""
+    path = [start]
+    left = [iter(includes(start))]
+    seen = {start}
+    while path:
+        name = next(left[-1], None)
+        if name is None:
+            path.pop()
+            left.pop()
+            continue
+        item = included(start, name)
+        if item in path:
+            return [*path[path.index(item) :], item]
+        if item not in seen:
+            seen.add(item)
+            path.append(item)
+            left.append(iter(includes(item)))
+    return []
 
 
 def oldest_answer(now: float, interval: float, *, requested: bool, changed: bool, failed: float) -> float:

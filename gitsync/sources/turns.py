@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 from gitsync.logs import keep_secret
@@ -34,7 +34,7 @@ class Turns:
         host: str,
         where: str,
         flight: SingleFlight[T],
-        key: str,
+        key: Hashable,
         work: Callable[[], Awaitable[T]],
         secrets: frozenset[str] = frozenset(),
     ) -> T:

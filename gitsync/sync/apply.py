@@ -17,6 +17,7 @@ from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
 from gitsync.apply.live import LiveReader
+from gitsync.backoff import Reminders
 from gitsync.errors import (
     ApiError,
     GitsyncError,
@@ -38,6 +39,7 @@ from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner, prune_disabled
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
+from gitsync.sync.policy import is_left_once_there
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
@@ -88,6 +90,9 @@ class Syncer:
     def __post_init__(self) -> None:
         self._inventory: Inventory | None = None
         self._held = ""
+        #: The commit that is tried again and again, "" for none, and what was said of it.
+        self._tried = ""
+        self._reminders = Reminders()
         #: What syncs did that were cut short: it is yet to come into the journal, newest first.
         self._unwritten: tuple[JournalEntry, ...] = ()
 
@@ -115,6 +120,7 @@ class Syncer:
         ]
         # What somebody else has is there, though no list of what syncs have applied names it.
         new = {key for key in asked if inventory.get(key) is None and not self.wanted.claims.claimants(key)}
+        new -= {item.key for item in objects if is_left_once_there(item.manifest)}
         live = await self.live.read(asked, new=new, labels=self.owner.labels)
         prune = to_prune(inventory, desired.objects.keys())
         news = [entry for entry in prune if not entry.dropped]
@@ -203,7 +209,9 @@ class Syncer:
         """
         plan = await self.plan(desired, full=full)
         desired = plan.desired
-        report = Report(desired.commit, self.spec.context)
+        if self._tried != desired.commit.id:
+            self._tried, self._reminders = desired.commit.id, Reminders()
+        report = Report(desired.commit, self.spec.context, self._reminders)
         before = await self.inventory()
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)
@@ -228,19 +236,22 @@ class Syncer:
         for problem in desired.errors:
             report.counts["failed"] += 1
             hint = {"hint": problem.hint} if problem.hint else {}
-            report.log.error("file cannot be used", file=str(problem.origin), error=problem.message, **hint)
+            report.repeated("error", "file cannot be used", file=str(problem.origin), error=problem.message, **hint)
         for found in desired.warnings:
             about = {"object": found.key, "file": str(found.origin), "warning": found.message, "hint": found.hint}
-            report.log.warning("manifest needs a look", **{name: value for name, value in about.items() if value})
+            report.repeated(
+                "warning", "manifest needs a look", **{name: value for name, value in about.items() if value}
+            )
         if plan.prune_skipped:
-            report.log.warning("pruning is off for this commit", why=plan.prune_skipped)
+            report.repeated("warning", "pruning is off for this commit", why=plan.prune_skipped)
         todo = [step for stage in plan.stages for step in stage]
         leaving = [
             entry for entry in plan.prune if entry != before.get(entry.key)
         ]  # what a retry asks again is no news
         if todo or leaving:
             report.begun = True
-            report.log.info(
+            report.repeated(
+                "info",
                 "sync started",
                 files=files,
                 objects=sum(not is_release(step.key) for step in todo),
@@ -335,6 +346,8 @@ class Syncer:
     async def _end(
         self, report: Report, commit: CommitInfo, result: Result, why: str = "", before: Inventory | None = None
     ) -> SyncResult:
+        if result != "failed":
+            self._tried = ""  # what is wrong after this is news
         quiet = result == "succeeded" and not report.changes and not report.begun
         # That a commit changes nothing is told once, by the sync of the settings: most change nothing for most others.
         is_news = before is None or before.commit != commit.id if self.spec.is_root else False
@@ -387,8 +400,8 @@ def _why_not_pruned(desired: Desired, prune: bool) -> str:
 
 def entry_for(step: Step, commit: CommitInfo, before: Inventory) -> Entry:
     """The inventory's entry of an object that is as this commit wants it."""
-    old = before.get(step.key)
-    same = old is not None and old.digest == step.desired.digest
+    old, digest = before.get(step.key), step.desired.digest
+    same = old is not None and (old.digest == digest or (old.begun == digest and step.verdict == "drifted"))
     cause = old.commit if same and old is not None else commit.id
     return entry_of(step.key, step.desired.manifest, step.desired.digest, cause, step.desired.origin)
 
@@ -396,7 +409,8 @@ def entry_for(step: Step, commit: CommitInfo, before: Inventory) -> Entry:
 def _entries(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:
     """Entries to remember before anything is applied, with no digest: nobody can say what an object holds between now
     and the end of the sync, and a commit that takes this one back halfway has to apply all of it again."""
-    return [replace(entry_for(step, commit, before), digest="") for step in plan.steps if step.applies]
+    entries = (entry_for(step, commit, before) for step in plan.steps if step.applies)
+    return [replace(entry, digest="", begun=entry.digest) for entry in entries]
 
 
 def _entries_after(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:

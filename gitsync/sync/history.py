@@ -73,7 +73,7 @@ def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
     past = [
         change
         for change in old.changes
-        if change.verb not in ("failed", "waiting") and (change.object not in told_again or change.verb in _DONE)
+        if change.verb not in ("failed", "waiting") and (change.object not in told_again or change.verb in DONE)
     ]
     changes = tuple(dict.fromkeys([*past, *new.changes]))
     return JournalEntry(
@@ -81,7 +81,8 @@ def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
     )
 
 
-_DONE = frozenset({"created", "changed", "deleted"})
+#: What was done to an object.
+DONE = frozenset({"created", "changed", "deleted"})
 
 
 def _bounded(entry: JournalEntry) -> JournalEntry:

@@ -46,6 +46,9 @@ class Entry:
 
     ``dropped`` are the commits that a sync has acted on since Git no longer has the object, oldest first: it is still
     there because that sync did not come to its end, or because a release is to have it, or may want it.
+
+    ``begun`` is the digest of the content that ``commit`` was about to be applied with, where a sync was cut short; it
+    is known until the agent ends.
     """
 
     key: ObjectKey
@@ -54,6 +57,7 @@ class Entry:
     commit: str
     origin: str
     dropped: tuple[str, ...] = ()
+    begun: str = ""
 
     def dropped_by(self, commit: str) -> Entry:
         """The same, with one more commit that a sync acts on without having the object in it."""

@@ -12,11 +12,12 @@ from typing import Literal, TypeVar
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import defined_kind, is_kustomization, is_release
-from gitsync.api.names import SOURCE_GROUP
+from gitsync.api.names import RBAC_GROUP, SOURCE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
+from gitsync.release.dependencies.states import commit_of
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner
 from gitsync.sync.policy import left_alone
@@ -101,6 +102,8 @@ def verdict_of(
     if (other := owner.other(live)) and not let_go(other):
         why = f"belongs to sync {other!r}: remove it from one of the two repositories"
         return Step(desired, "foreign", why, live)
+    if entry is not None and _is_begun(entry, desired, live, owner):
+        return Step(desired, "drifted", "the sync that applied it was cut short", live)
     is_unknown = entry is not None and not entry.dropped and entry.digest == UNKNOWN and owner.owns(live)
     if entry is None or entry.dropped or (entry.digest != desired.digest and not is_unknown):
         why = "changed in Git" if entry and not entry.dropped else "adopted: was in the cluster already"
@@ -119,6 +122,19 @@ def verdict_of(
     if is_unknown:  # a field that Git has dropped meanwhile is not seen by comparing, and goes with an apply
         return Step(desired, "drifted", "looked at anew after a restart", live)
     return Step(desired, "unchanged", live=live)
+
+
+def _is_begun(entry: Entry, desired: DesiredObject, live: Manifest, owner: Owner) -> bool:
+    """Whether an object has the content that is wanted by an earlier commit, whose sync did not come to its end: then
+    it goes on to be of that commit."""
+    stamp = commit_of(live)
+    return (
+        entry.begun == desired.digest
+        and not entry.dropped
+        and owner.owns(live)
+        and stamp is not None
+        and stamp.id == entry.commit
+    )
 
 
 def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, ...], ...]:
@@ -146,7 +162,9 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
 
 def needs_kept(needed: ObjectKey, left: ObjectKey) -> bool:
     """Whether ``needed``, which may go only after ``left``, has to stay when that stays: all but the definition of
-    another kind."""
+    another kind, and rights elsewhere, which nobody can tell to be its own: what is taken from Git is taken away."""
+    if needed.group == RBAC_GROUP:
+        return needed.namespace == left.namespace
     return needed.kind != "CustomResourceDefinition" or needed.name.partition(".")[2] == left.group
 
 
@@ -181,13 +199,15 @@ def prune_prerequisites(
     entries: Iterable[Entry], order: Graph[ObjectKey], sources: Mapping[ObjectKey, ObjectKey]
 ) -> dict[ObjectKey, frozenset[ObjectKey]]:
     """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
-    plain object those of its namespace, which may work on with it (an account, a Secret); of a source the HelmReleases
-    that use it (``sources``); of a CRD all but Namespaces; of a Namespace all that is in it. A cycle orders nothing.
+    plain object those of its namespace, which may work on with it (an account, a Secret), and of a right all of them,
+    which may be removed by it; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces; of
+    a Namespace all that is in it. A cycle orders nothing.
     """
     keys = [entry.key for entry in entries]
-    rank = {key: number for number, layer in enumerate(order.reverse_layers()) for key in layer}
     releases = frozenset(key for key in keys if is_release(key))
     ordered = releases | frozenset(filter(is_kustomization, keys))
+    layers = order.reverse_layers() if ordered else ()
+    rank = {key: number for number, layer in enumerate(layers) for key in layer}
     # Many entries wait for the same others: each set is made once.
     inside = _grouped((key.namespace, key) for key in keys)
     ordered_inside = _grouped((key.namespace, key) for key in ordered)
@@ -204,7 +224,7 @@ def prune_prerequisites(
             return ordinary
         if key.group == SOURCE_GROUP:
             return users.get(key, frozenset())
-        return ordered_inside.get(key.namespace, frozenset())
+        return ordered if key.group == RBAC_GROUP else ordered_inside.get(key.namespace, frozenset())
 
     return {key: before(key) for key in keys}
 

@@ -19,9 +19,14 @@ def left_alone(manifest: Manifest, live: Manifest | None) -> str:
         ssa = _value(found, _SSA)
         if ssa == "ignore" or _value(found, _RECONCILE) == "disabled":
             return f"is left alone by {_SSA if ssa == 'ignore' else _RECONCILE}"
-        if ssa == "ifnotpresent" and live is not None:
+        if live is not None and is_left_once_there(found):
             return f"is there, and left as it is by {_SSA}: IfNotPresent"
     return ""
+
+
+def is_left_once_there(manifest: Manifest) -> bool:
+    """Whether an object is not applied when it is there, whoever has put it there: ``ssa: IfNotPresent``."""
+    return _value(manifest, _SSA) == "ifnotpresent"
 
 
 def is_forced(manifest: Manifest) -> bool:

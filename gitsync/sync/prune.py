@@ -129,14 +129,16 @@ class Pruner:
         if is_release(entry.key) and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
             return Pruned("handed over", to=other, left=True)
         deletion, why = await self._delete(entry, commit if needed_by is None else None)
-        if (other := deletion.handed_over.get(entry.key)) is not None:
+        other = deletion.handed_over.get(entry.key)
+        is_to_be_others = other is not None and not other.doubt and not other.why_kept
+        if needed_by is not None and (deletion.deleted or (other is not None and not is_to_be_others)):
+            return Pruned("kept", f"{needed_by} is kept, and has to go first", left=True)
+        if other is not None:
             if why := other.why_kept:
                 return Pruned("kept", why, left=other.inside is not None)
             return Pruned("handed over", to=other, left=True)
         if (other := deletion.taken.get(entry.key)) is not None:
             return Pruned("handed over", to=other)
-        if deletion.deleted and needed_by is not None:
-            return Pruned("kept", f"{needed_by} is kept, and has to go first", left=True)
         if deletion.deleted:
             return Pruned("deleted")
         return Pruned("kept", why) if why else Pruned("gone")

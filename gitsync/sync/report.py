@@ -6,14 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.apply.claimant import Claimant
+from gitsync.backoff import Reminders
 from gitsync.errors import GitsyncError
 from gitsync.logs import commit_context, redact
-from gitsync.sync.history import JournalChange, JournalEntry, Result
+from gitsync.sync.history import DONE, JournalChange, JournalEntry, Result
 
 log = structlog.get_logger(__name__)
 
@@ -22,12 +25,32 @@ COUNTED = ("created", "changed", "deleted", "unchanged", "failed", "waiting")
 _SOMETIMES = ("suspended",)
 
 
-class Report:
-    """One sync of one commit. ``log`` carries the commit on every line, and ``context``, which says of which sync."""
+class Repeated:
+    """Lines about how things stand, which each further try of the same commit says again: told as ``reminders`` say."""
 
-    def __init__(self, commit: CommitInfo, context: Mapping[str, str]) -> None:
+    def __init__(self, log: FilteringBoundLogger, reminders: Reminders) -> None:
+        self._log = log
+        self._reminders = reminders
+
+    def __call__(self, level: str, event: str, **fields: Any) -> None:
+        """Say it, if it is due."""
+        self.timed(level, event, fields)
+
+    def timed(self, level: str, event: str, fields: Mapping[str, Any], took: float | None = None) -> None:
+        """The same of what has taken so many seconds, whatever that is each time."""
+        is_due = self._reminders.is_due(f"{event} {fields}")
+        more = fields if took is None else {**fields, "took": took}
+        getattr(self._log, level if is_due else "debug")(event, **more)
+
+
+class Report:
+    """One sync of one commit. ``log`` carries the commit on every line, and ``context``, which says of which sync;
+    ``repeated`` also does, and is for what a further try repeats."""
+
+    def __init__(self, commit: CommitInfo, context: Mapping[str, str], reminders: Reminders | None = None) -> None:
         self.commit = commit
-        self.log = log.bind(**context, **commit_context(commit))
+        self.log: FilteringBoundLogger = log.bind(**context, **commit_context(commit))
+        self.repeated = Repeated(self.log, reminders or Reminders())
         self.counts: Counter[str] = Counter()
         self.changes: list[JournalChange] = []
         #: Whether its first line was written: then it gets a last one too.
@@ -56,13 +79,13 @@ class Report:
         self.retry = True
         self.problems.append(error)
         self.changes.append(JournalChange("failed", str(key), origin, error.message))
-        self.log.error("object failed", object=key, error=error, **_given(origin=origin))
+        self.repeated("error", "object failed", object=key, error=error, **_given(origin=origin))
 
     def not_ready(self, error: GitsyncError) -> None:
         """What was applied has not become ready."""
         self.counts["failed"] += 1
         self.unready.append(error)
-        self.log.error("not ready", error=error)
+        self.repeated("error", "not ready", error=error)
 
     def handed_over(self, key: ObjectKey, claimant: Claimant, origin: str = "") -> None:
         """What left Git stays, since somebody else wants it (or may: nobody can tell at the moment)."""
@@ -98,7 +121,10 @@ class Report:
         }[result]
         level = "warning" if result in ("failed", "held") else "info"
         counts = self._counts()
-        getattr(self.log, level)(event, **_given(why=why), **counts, took=self.took)
+        if any(change.verb in DONE for change in self.changes):
+            getattr(self.log, level)(event, **_given(why=why), **counts, took=self.took)
+        else:
+            self.repeated.timed(level, event, {**_given(why=why), **counts}, self.took)
         return self.entry(result)
 
     def entry(self, result: Result) -> JournalEntry:

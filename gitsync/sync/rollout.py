@@ -120,7 +120,7 @@ class Rollout:
         outside = listener()
 
         async def log_reason(reason: str) -> None:
-            self.report.log.info("waiting", **{"for": reason})
+            self.report.repeated("info", "waiting", **{"for": reason})
             if outside is not None:
                 await outside(reason)
 
@@ -220,7 +220,7 @@ class Rollout:
         self._tried[step.key].set()
         if not self._releases.all_settled and self._once.is_news(step.key):
             origin = str(step.desired.origin)
-            self.report.log.info("object has to wait", object=str(step.key), why=why, origin=origin)
+            self.report.repeated("info", "object has to wait", object=str(step.key), why=why, origin=origin)
         self._is_over(step)
         try:
             return await change

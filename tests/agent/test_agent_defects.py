@@ -16,6 +16,7 @@ from gitsync.settings import load
 from tests.clock import jumping_clock
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.errors import ApiError
+from tests.e2e.clearing import clear
 from tests.e2e.harness import Fleet
 from tests.e2e.test_e2e_kustomization import kustomization
 from tests.git.git_world import HttpGit, Repository, http_git
@@ -149,6 +150,7 @@ async def running(control_plane: ControlPlane, namespace: str, tmp_path: Path) -
             if made.task is not None:
                 made.task.cancel()
                 await asyncio.gather(made.task, return_exceptions=True)
+            await asyncio.to_thread(clear, control_plane)
 
 
 @pytest.mark.timeout(300)

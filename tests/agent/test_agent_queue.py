@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.workqueue import WorkQueue
 from tests.clock import jumping_clock
+from tests.until import until
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +133,18 @@ async def test_stopping_lets_passes_end_in_time_and_cancels_the_others() -> None
     queue.wake(0.0)
     await asyncio.sleep(0.01)
     assert len(ended) == 2
+
+
+@pytest.mark.parametrize("within", [0.02, 60.0])
+async def test_a_wake_within_a_time_leaves_an_earlier_one_as_it_is(within: float) -> None:
+    work = Work()
+    work.go.set()
+    queue = WorkQueue(work, "test")
+    queue.wake_later("a", 0.02 if within > 1 else 60.0)
+    queue.wake_within("a", within)
+    await until(lambda: bool(work.begun))
+    await queue.stop(grace=1)
+    assert len(work.begun) == 1
 
 
 @pytest.mark.parametrize("woken", [True, False])

@@ -10,6 +10,7 @@ import pytest
 from bench.cases import layered
 from bench.counters import Asked, Kind
 from bench.figures import Planning, Polls, Restart
+from bench.kustomizations import Kustomizing, Step
 from bench.measure import AgentRun, Audit, FloorRun, sorted_out
 from bench.report import CaseResult, Results, as_json, checks, render, table
 
@@ -34,13 +35,18 @@ def case_result(floors: list[FloorRun] | None = None, agents: list[AgentRun] | N
     return CaseResult(CASE, floors or [floor_run()], agents or [agent_run()], audited())
 
 
-def results(*cases: CaseResult, writes: int = 0, restart: float = 2.0, requests: int = 0) -> Results:
+def results(
+    *cases: CaseResult, writes: int = 0, restart: float = 2.0, requests: int = 0, planned: float = 0.5
+) -> Results:
     return Results(
         {"machine": "2 cores"},
         cases or [case_result()],
         Restart(200, restart, 1.0, writes, Counter()),
         Polls(6, 6.0, requests),
         Planning(2000, [0.3, 0.2, 0.9], [0.4, 0.4, 0.4]),
+        Kustomizing(
+            100, 4.0, Step(5.0, 2500, 7.0), Step(6.0, 1500, 7.0), Step(1.5, 150, 1.0), planned, 10, 180_000_000
+        ),
     )
 
 
@@ -84,8 +90,9 @@ class TestChecks:
             (results(writes=1), "restart with 200 releases in sync: writes"),
             (results(restart=3.1), "restart with 200 releases in sync: idle after"),
             (results(requests=1), "6 polls without news: API requests"),
+            (results(planned=0.8), "100 Kustomizations, one file changed: planned after"),
         ],
-        ids=["ratio", "requests", "memory", "write at a restart", "slow restart", "poll"],
+        ids=["ratio", "requests", "memory", "write at a restart", "slow restart", "poll", "one file"],
     )
     def test_a_figure_that_is_missed_is_the_one_that_is_named(self, measured: Results, missed: str) -> None:
         assert [check.name for check in checks(measured) if not check.reached] == [missed]

@@ -365,7 +365,7 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
     lines = [line.partition(" (")[0].removeprefix("clusters/prod/") for line in capsys.readouterr().out.splitlines()]
     serves = "gitsync does not serve"
     assert lines == [
-        "apps.yaml:4:23: error: is no directory of the repository",
+        "apps.yaml:4:23: error: clusters/apps: is no directory of the repository",
         f"bucket.yaml:11:7: error: {serves} Bucket yet: the chart of this release cannot be had",
         "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
         "oci.yaml:8:3: error: spec.verify: signatures are not checked yet, and what was not checked is not used",

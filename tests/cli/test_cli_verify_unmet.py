@@ -149,6 +149,31 @@ def test_a_repository_whose_login_is_missing_is_not_waited_for(verify: Gitsync, 
     assert f"HelmRepository/default/charts: {why}" in json.loads(said.out)["problems"]
 
 
+def test_a_source_whose_server_does_not_answer_is_not_waited_for(verify: Gitsync, fleet: Fleet) -> None:
+    head = "apiVersion: source.toolkit.fluxcd.io/v1\nmetadata: {name: other, namespace: default}\n"
+    git = f"{head}kind: GitRepository\nspec: {{interval: 1h, url: 'http://127.0.0.1:9/fleet', ref: {{branch: main}}}}\n"
+    oci = f"{head}kind: OCIRepository\nspec: {{interval: 1h, url: 'oci://127.0.0.1:9/app', insecure: true}}\n"
+    chart = release("default", "oci").partition("  chart:\n")[0] + "  chartRef: {kind: OCIRepository, name: other}\n"
+    fleet.commit(
+        {
+            "charts.yaml": repository("default", "http://127.0.0.1:9"),
+            "helm.yaml": release("default", "helm"),
+            "other.yaml": f"{git}---\n{oci}",
+            "git.yaml": release("default", "git").replace("HelmRepository, name: charts", "GitRepository, name: other"),
+            "oci.yaml": chart,
+            "apps.yaml": KUSTOMIZATION.replace("name: flux-system}}", "name: other, namespace: default}}"),
+        },
+        "away",
+    )
+    said = verify(*LONG, "-o", "json")
+    assert said.code == 1
+    found = results(said)
+    assert {phase for phase, _ in found.values()} == {"waiting"}
+    for name, kind in (("helm", "HelmRepository"), ("git", "GitRepository"), ("oci", "OCIRepository")):
+        assert found[f"default/{name}"][1].startswith(f"{kind} 'default/"), found
+        assert "cannot be read: " in found[f"default/{name}"][1]
+
+
 def test_what_another_release_of_the_commit_brings_is_waited_for(
     verify: Gitsync, fleet: Fleet, charts_url: str
 ) -> None:

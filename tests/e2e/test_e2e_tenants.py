@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+from tests.git.git_world import HttpGit, Repository, http_git
 
 SOURCE = {"kind": "GitRepository", "name": "flux-system"}
 KIND = "kustomization.kustomize.toolkit.fluxcd.io"
@@ -117,3 +120,40 @@ def test_an_account_that_comes_later_and_one_that_is_gone(
     line = agent.wait_for("objects of a kustomization stay: its account is gone", kustomization=f"{namespace}/app")
     assert line.fields["objects"] == 1
     assert set(cluster.maps()) == {"one"}
+
+
+@pytest.fixture
+def server(background: Background, tmp_path: Path) -> Iterator[HttpGit]:
+    """A Git server with the repository ``tenant``."""
+    serving = http_git(tmp_path / "served")
+    yield background.run(serving.__aenter__())
+    background.run(serving.__aexit__(None, None, None))
+
+
+def test_who_only_names_somebody_else_s_object_keeps_it_from_nothing(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, other: str, server: HttpGit
+) -> None:
+    """A tenant with a repository of his own, in which there is an object of the fleet's."""
+    own = Repository.make(server.root / "tenant")
+    own.commit({"app/mine.yaml": config_map(namespace, "mine"), "app/theirs.yaml": config_map(other, "theirs", "his")})
+    source = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": {"name": "own", "namespace": namespace},
+        "spec": {"interval": "1h", "url": f"{server.url}/tenant", "ref": {"branch": "main"}},
+    }
+    reads = {"sourceRef": {"kind": "GitRepository", "name": "own"}, "serviceAccountName": "team"}
+    fleet.commit(
+        {
+            "clusters/tenant.yaml": tenant(namespace),
+            "clusters/source.yaml": json.dumps(source),
+            "clusters/app.yaml": kustomization(namespace, "app", "./app", retryInterval="1s", **reads),
+            "clusters/theirs.yaml": config_map(other, "theirs"),
+        },
+        "an object of the fleet's",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("object created", object=f"ConfigMap/{namespace}/mine", sync=f"{namespace}/app")
+    agent.wait_for("object failed", object=f"ConfigMap/{other}/theirs", sync=f"{namespace}/app")
+    commit = fleet.commit({"clusters/theirs.yaml": None}, "without it")
+    agent.wait_for("object deleted", object=f"ConfigMap/{other}/theirs", commit=commit[:7])

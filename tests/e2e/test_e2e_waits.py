@@ -44,6 +44,12 @@ def is_there(kubectl: Cli, *what: str) -> bool:
     return kubectl("get", *what, "--ignore-not-found", "-o", "name") != ""
 
 
+def stamp(kubectl: Cli, namespace: str, kind: str, name: str) -> str:
+    """The commit that an object says it is of."""
+    path = r"jsonpath={.metadata.annotations.gitsync\.dev/commit}"
+    return kubectl("get", kind, name, "-n", namespace, "-o", path)
+
+
 @pytest.fixture
 def let_go(kubectl: Cli, namespace: str) -> Iterator[None]:
     """At the end, nothing is held any more."""
@@ -180,6 +186,24 @@ def test_an_object_that_comes_back_while_it_is_being_deleted_waits_alone(
     kubectl("patch", "configmap", "a", "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     agent.wait_for("sync finished", commit=back[:7])
     assert "deletionTimestamp" not in kubectl("get", "configmap", "a", "-n", namespace, "-o", "json")
+
+
+def test_what_an_interrupted_sync_has_applied_stays_that_of_its_commit(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    files = {"fleet/never.yaml": never_ready(namespace), "fleet/a.yaml": config_map(namespace, "a")}
+    first = fleet.commit(files, "one waits")
+    agent.start().wait_for("object created", object=f"Deployment/{namespace}/never")
+    agent.wait_for("waiting", commit=first[:7])
+    second = fleet.commit({"fleet/b.yaml": config_map(namespace, "b")}, "something else")
+    agent.wait_for("object created", object=f"ConfigMap/{namespace}/b", commit=second[:7])
+    agent.wait_for("waiting", commit=second[:7])
+    assert not agent.said("object changed")
+    assert [stamp(kubectl, namespace, "configmap", name) for name in "ab"] == [first, second]
+    assert stamp(kubectl, namespace, "deployment", "never") == first
+    third = fleet.commit({"fleet/never.yaml": "# gone\n", "fleet/a.yaml": config_map(namespace, "a", "new")}, "mended")
+    agent.wait_for("sync finished", commit=third[:7])
+    assert stamp(kubectl, namespace, "configmap", "a") == third
 
 
 def test_what_never_becomes_ready_does_not_keep_what_is_elsewhere_from_being_pruned(

@@ -49,6 +49,25 @@ def test_a_helm_release_that_is_renamed_takes_its_release_along(world: World) ->
     assert len(logged(two, "release is ready again")) == 1
 
 
+def test_a_helm_release_that_is_renamed_to_a_suspended_one_is_left_to_it(world: World) -> None:
+    one, two = replace(world, name="one"), replace(world, name="two")
+    one.deploy("plain", {"text": "same"}, releaseName="demo")
+    one.ready()
+    before = world.object("/api/v1", "configmaps", "demo-settings")
+    two.deploy("plain", {"text": "same"}, releaseName="demo", suspend=True)
+    logged(two, "release is suspended")
+
+    one.remove()()
+    assert logged(world, "release is left to another HelmRelease")
+    assert world.object("/api/v1", "configmaps", "demo-settings") == before
+    assert world.revisions() == [(1, "deployed")]
+
+    two.patch_spec(suspend=False)
+    two.ready()
+    assert world.object("/api/v1", "configmaps", "demo-settings") == before
+    assert world.revisions() == [(1, "deployed")], "taken over as it is"
+
+
 def test_one_that_lets_go_by_another_name_leaves_the_release_to_who_waits_for_it(world: World) -> None:
     one, two = replace(world, name="one"), replace(world, name="two")
     one.deploy("plain", {"text": "one"}, releaseName="demo")

@@ -74,7 +74,19 @@ def test_one_that_is_suspended_or_leaving_or_elsewhere_is_in_nobody_s_way() -> N
         known = claims(other, wanted)
         assert known.winner(key("new")) is None
         assert known.winner(key("old")) is None
-        assert known.owner(ReleaseIdentity.of(wanted), but=key("new")) is None
+        left_to = key("old") if other.spec.suspend else None
+        assert known.owner(ReleaseIdentity.of(wanted), but=key("new")) == left_to
+
+
+def test_what_a_suspended_one_names_is_left_to_it_when_nobody_else_claims_it() -> None:
+    asked = ReleaseIdentity.of(helm_release("old"))
+    known = claims(helm_release("old", 1), helm_release("new", 2, suspend=True))
+    assert known.owner(asked, but=key("old")) == key("new")
+    known.update(key("other"), helm_release("other", 3))
+    assert known.owner(asked, but=key("old")) == key("other")
+    known.update(key("other"), None)
+    known.update(key("new"), None)
+    assert known.owner(asked, but=key("old")) is None
 
 
 def test_what_is_claimed_no_more_is_free() -> None:

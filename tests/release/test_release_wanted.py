@@ -12,7 +12,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import owned
 from gitsync.errors import ObjectTaken
-from gitsync.release import wanted as wanted_module
+from gitsync.release import tocome
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.revisionobjects import RevisionObjects
@@ -114,7 +114,7 @@ async def test_of_two_that_claim_an_object_at_once_one_gets_it() -> None:
 
 async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them together, and what the same commit changed may want the object all the same."""
-    monkeypatch.setattr(wanted_module, "RENDER_TIMEOUT", 0.2)
+    monkeypatch.setattr(tocome, "RENDER_TIMEOUT", 0.2)
     world, asked = World(""), []
     for number in range(50):
         manifest = helm_release(f"slow-{number}", [])
@@ -127,7 +127,7 @@ async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(mon
         await asyncio.Event().wait()
         return RevisionObjects()
 
-    world.wanted.objects_of = never
+    world.wanted.to_come.objects_of = never
     async with asyncio.timeout(30):
         assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == {}
         found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c1"])

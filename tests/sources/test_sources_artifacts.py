@@ -131,6 +131,25 @@ def test_a_release_that_the_first_commit_changes_waits_until_the_commit_has_reac
     assert commit_of(artifacts, release(stamp="c2")) == "c2"
 
 
+def test_where_namespaces_are_kept_apart_nobody_gets_a_synced_repository_by_naming_it() -> None:
+    strict = Artifacts(is_shared=False)
+    fleet = strict.add("gitsync-system/fleet", Head(FLEET))
+    his = git_repository("his", FLEET)
+    labels = {"gitsync.dev/sync": "fleet", "gitsync.dev/sync-namespace": "gitsync-system"}
+    forged = his.model_copy(update={"metadata": his.metadata.model_copy(update={"labels": labels})})
+    own = source("flux-system")._replace(namespace="gitsync-system")
+    live = {source("his"): his, source("forged"): forged, source("brought"): git_repository("brought", FLEET)}
+    strict.live = live.get
+    assert strict.meant_by(source("forged")) is fleet, "it is to say so before the first commit, and has nothing by it"
+    fleet.carry_out(artifact("c1", brought=FLEET), ())
+    meant = [name for name in ("his", "forged", "brought", "flux-system", "fleet") if strict.find(source(name))]
+    assert meant == ["brought"]
+    assert [key.name for key in live if strict.meant_by(key)] == ["brought"]
+    assert strict.find(own) is fleet
+    with pytest.raises(SourceNotReady, match="GitRepository 'default/flux-system' does not exist"):
+        strict.artifact_of(release())
+
+
 def test_two_repositories_are_told_apart_by_url_then_by_name_then_by_who_brought_the_release(
     artifacts: Artifacts, fleet: SyncedRepository
 ) -> None:

@@ -27,7 +27,7 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.sources.artifacts import Artifact, Artifacts, Head
 from gitsync.sources.controller import Sources
 from gitsync.sources.git import GitArtifact, GitArtifacts, GitPlace, GitSpec
-from gitsync.sources.gitrepository import oldest_answer
+from gitsync.sources.gitrepository import circle_of, oldest_answer
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
@@ -421,6 +421,38 @@ async def test_submodules_are_read_when_that_is_asked_for(served: World, server:
     assert (located.name, located.version) == ("library", "3.0.0")
     with pytest.raises(ChartError, match="a Git submodule, whose content is not in this repository"):
         await served.sources.locate(release(served.namespace, "without", "charts/library"))
+
+    # A server that is away takes nothing from what was found, the mirrors of submodules neither.
+    server.status = 503
+    await served.ask("with", "again")
+    await until(lambda: served.fails("GitOperationFailed", "", "with"))
+    tree = (await served.sources.trees.tree_of(served.key("with"))).tree
+    (entry,) = [item for item in await tree.entries("charts/library") if item.path.endswith("Chart.yaml")]
+    assert await tree.read([entry.blob_id]) == {entry.blob_id: chart("library", "3.0.0").encode()}
+
+    # Nor does a mirror that was not needed for a while, and is another by then.
+    server.status = 0
+    with_it = served.origin.git("rev-parse", "HEAD")
+    served.origin.git("update-ref", "refs/heads/main", served.origin.git("rev-parse", "HEAD~1"))
+    await served.ask("with", "without")
+    await until(lambda: served.is_ready("with", f"main@sha1:{served.origin.git('rev-parse', 'main')}"))
+    served.origin.git("update-ref", "refs/heads/main", with_it)
+    await served.ask("with", "with it")
+    await until(lambda: served.is_ready("with", f"main@sha1:{with_it}"))
+    tree = (await served.sources.trees.tree_of(served.key("with"))).tree
+    assert await tree.read([entry.blob_id]) == {entry.blob_id: chart("library", "3.0.0").encode()}
+
+
+def test_a_circle_is_found_however_many_ways_lead_to_it_and_however_long_they_are() -> None:
+    start = ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, "x", "0")
+
+    def often(key: ObjectKey) -> list[str]:
+        number = int(key.name)
+        return [str(number + 1)] * 3 if number < 5000 else []
+
+    assert circle_of(start, often) == []
+    names = [item.name for item in circle_of(start, lambda key: often(key) or ["4998"])]
+    assert names == ["4998", "4999", "5000", "4998"]
 
 
 async def test_fields_that_are_not_honoured_are_refused_by_name(served: World) -> None:

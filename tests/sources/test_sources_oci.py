@@ -44,7 +44,7 @@ class World:
 
     def push(self, version: str) -> str:
         path = self._directory / f"app-{version}.tgz"
-        path.write_bytes(archive_from_files({"Chart.yaml": chart("app", version).encode()}))
+        path.write_bytes(archive_from_files({"Chart.yaml": chart("app", version).encode(), "logo.jpg": b"x"}))
         return self.registry.push(path, self.namespace)
 
     async def secret(self, name: str, data: dict[str, str]) -> None:
@@ -152,6 +152,29 @@ async def test_who_has_no_login_gets_nothing_that_others_have_fetched(world: Wor
         await until(lambda: says(world, "1.0.0+"))
         await world.apply(ref={"tag": "1.0.0"}, secretRef=None)
         await until(lambda: says(world, "access refused (401)"))
+
+
+async def test_a_layer_that_is_copied_has_all_its_files_though_others_unpack_it_without_some(
+    world: World, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(world.push, "1.0.0")
+    async with AsyncExitStack() as stack:
+        await serving(world, stack, tmp_path / "cache")
+
+        async def has(name: str, operation: str) -> bool:
+            assert world.sources is not None
+            found = await world.cluster.find(world.key) or {}
+            status, generation = found.get("status") or {}, found["metadata"]["generation"]
+            if status.get("observedGeneration") != generation or "artifact" not in status:
+                return False
+            tree = (await world.sources.trees.tree_of(world.key)).tree
+            names = {entry.path.rpartition("/")[2] for entry in await tree.entries()}
+            assert "Chart.yaml" in names
+            return (name in names) == (operation == "copy")
+
+        for operation in ("extract", "copy", "extract"):
+            await world.apply(ref={"tag": "1.0.0"}, layerSelector={"operation": operation})
+            await until(lambda operation=operation: has("logo.jpg", operation))
 
 
 async def test_a_secret_that_changes_wakes_the_source_that_names_it(world: World, tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_it_waits_until_its_dependency_has_applied_what_the_source_has_now() -> 
     assert why("apps", apps, changed) == "dependency 'ns/infra' is not ready"
 
 
+def test_one_that_is_suspended_holds_up_those_of_its_own_source_alone() -> None:
+    elsewhere = {"kind": "GitRepository", "name": "other"}
+    infra = manifest("infra", "main@sha1:1", suspend=True)
+    assert why("apps", manifest("apps", needs=("infra",), sourceRef=elsewhere), infra) == ""
+    waits = "dependency 'ns/infra' is not ready: it has yet to apply main@sha1:2, and is suspended"
+    assert why("apps", manifest("apps", needs=("infra",)), infra) == waits
+
+
 def test_that_it_is_ready_for_another_spec_is_news_though_revision_and_words_are_the_same() -> None:
     done = manifest("infra", "latest@sha256:1")
     lags = {**done, "metadata": {**done["metadata"], "generation": 2}}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from gitsync.apply.live import LIST_ALL_FROM
+from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError
 from tests.controlplane.cluster import Cluster as ControlPlane
@@ -63,6 +67,60 @@ async def test_a_sync_remembers_before_it_applies_and_forgets_after_it_has_delet
 
     await place.sync(SECOND, AFTER, full=True)
     assert place.written == [], "nothing is written when nothing is done"
+
+
+async def test_what_fails_again_and_again_is_said_once_and_what_is_new_at_once(place: Place) -> None:
+    def said(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+        return [line["event"] for line in lines if line["log_level"] != "debug" and "commit" in line]
+
+    again = ["sync started", "object failed", "sync finished with failures"]
+    with capture_logs() as lines:
+        for writes, expected in ((1, again), (0, []), (0, [])):
+            lines.clear()
+            await place.sync(FIRST, {"kept": "one"}, {writes: Fault(REFUSED)}, full=True)
+            assert said(lines) == expected
+        other = Fault(Forbidden("not that", status=403, reason="Forbidden", verb="delete"))
+        lines.clear()
+        await place.sync(FIRST, {"kept": "one"}, {0: other}, full=True)
+        assert said(lines) == ["object failed"]
+        lines.clear()
+        await place.sync(FIRST, {"kept": "one"}, full=True)
+        assert said(lines) == ["object created", "sync finished"]
+        await place.cluster.delete(place.key("kept"))
+        lines.clear()
+        await place.sync(FIRST, {"kept": "one"}, {1: Fault(REFUSED)}, full=True)
+        assert said(lines) == again
+
+
+async def test_of_many_new_objects_one_that_is_left_once_it_is_there_is_looked_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Place._manifest
+
+    def manifest(self: Place, name: str, text: str) -> str:
+        note = "metadata: {annotations: {kustomize.toolkit.fluxcd.io/ssa: IfNotPresent}, "
+        found = plain(self, name, text)
+        return found.replace("metadata: {", note) if name == "once" else found
+
+    monkeypatch.setattr(Place, "_manifest", manifest)
+    key = place.key("once")
+    metadata = {"name": key.name, "namespace": key.namespace}
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": "theirs"}}
+    await place.cluster.apply(theirs, manager="somebody")
+    many = dict.fromkeys((f"new-{number}" for number in range(LIST_ALL_FROM)), "one")
+    await place.sync(FIRST, {**many, "once": "ours"}, full=True)
+    assert await place.texts("once", "new-1") == {"once": "theirs", "new-1": "one"}
+
+
+def test_what_goes_on_is_said_at_growing_distance() -> None:
+    now = 0.0
+    reminders, said = Reminders(lambda: now, reminder=60.0), []
+    for second in range(0, 1000, 5):
+        now = float(second)
+        if reminders.is_due("it is down"):
+            said.append(second)
+    assert said == [0, 60, 180, 420, 900]
+    assert reminders.is_due("something else")
 
 
 async def test_what_somebody_else_has_deleted_meanwhile_does_not_count_as_deleted(

@@ -360,10 +360,10 @@ class ReleaseIndex:
         self._tell_of_other(key)
 
     def _tell_of_other(self, key: ObjectKey) -> None:
-        if key in self.graph:
-            for dependent in self.graph.dependents(key):
-                if (manifest := self._manifests.get(dependent)) is not None:
-                    self._tell(dependent, manifest, manifest)
+        # Not by the graph, which many new Kustomizations would have made anew for each.
+        for dependent in [release for release, needs in self._needs.items() if any(it[0] == key for it in needs)]:
+            if (manifest := self._manifests.get(dependent)) is not None:
+                self._tell(dependent, manifest, manifest)
         for listener in self.on_other_change:
             listener(key)
 

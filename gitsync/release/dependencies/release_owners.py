@@ -29,28 +29,39 @@ class ReleaseIdentity(NamedTuple):
 
 
 class ReleaseOwners:
-    """The claims of all HelmReleases. One that is suspended or being deleted makes none."""
+    """The claims of all HelmReleases. One that is being deleted makes none; nor does one that is suspended, but what
+    that names is left to it when nobody else has it any more."""
 
     def __init__(self) -> None:
         self._by_identity: dict[ReleaseIdentity, dict[ObjectKey, HelmRelease]] = {}
         self._by_key: dict[ObjectKey, ReleaseIdentity] = {}
+        self._suspended: dict[ObjectKey, ReleaseIdentity] = {}
 
     def update(self, key: ObjectKey, release: HelmRelease | None) -> None:
         """Take a HelmRelease in as it is now; None when it is gone, or cannot be read."""
+        self._suspended.pop(key, None)
         before = self._by_key.pop(key, None)
         if before is not None:
             others = self._by_identity[before]
             del others[key]
             if not others:
                 del self._by_identity[before]
-        if release is not None and not release.spec.suspend and not release.metadata.deletion_timestamp:
-            self._by_key[key] = identity = ReleaseIdentity.of(release)
+        if release is None or release.metadata.deletion_timestamp:
+            return
+        identity = ReleaseIdentity.of(release)
+        if release.spec.suspend:
+            self._suspended[key] = identity
+        else:
+            self._by_key[key] = identity
             self._by_identity.setdefault(identity, {})[key] = release
 
     def owner(self, identity: ReleaseIdentity, but: ObjectKey) -> ObjectKey | None:
-        """Whose a Helm release is, ``but`` left out; None when nobody else claims it."""
+        """Whose a Helm release is, or is to be once that is resumed, ``but`` left out; None when nobody else claims or
+        names it."""
         others = {key: release for key, release in self._by_identity.get(identity, {}).items() if key != but}
-        return min(others, key=_rank(others), default=None)
+        if others:
+            return min(others, key=_rank(others))
+        return min((key for key, named in self._suspended.items() if named == identity and key != but), default=None)
 
     def winner(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease that has the Helm release which ``key`` claims as well; None when that is its own."""

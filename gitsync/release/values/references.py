@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import KubeConfigMissing
-from gitsync.release.values.compose import Texts, compose, secrets_in, text_in, texts_of
-from gitsync.sources.datawatch import DataWatches
+from gitsync.release.values.compose import compose, secrets_in, text_in, texts_of
+from gitsync.sources.referred import Referred, ReferredData
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, WatchEvent
+    from gitsync.cluster import Cluster
 
 #: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
 _KUBECONFIG_KEYS = ("value", "value.yaml")
 
 
 class References:
-    """What releases refer to, for all of them. ``changed(release, why)`` is told when what one refers to changes.
-
-    There is one watch for each kind and namespace that is referred to, shared by the releases there; a pass in which
-    nothing has changed asks the API server nothing.
-    """
+    """What releases refer to, for all of them. ``changed(release, why)`` is told when what one refers to changes: the
+    text of a value, or its kubeconfig."""
 
     def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
-        self._cluster = cluster
-        self._changed = changed
-        self._followed: dict[ObjectKey, _Followed] = {}
+        self._referred = ReferredData(cluster, changed)
+        self._made: dict[ObjectKey, _Made] = {}
 
     async def values(self, release: HelmRelease) -> dict[str, Any]:
         """The release's values, those of its ``valuesFrom`` included; shared, never change them.
@@ -37,107 +33,62 @@ class References:
         Raises: ValuesMissing, ValuesError; Forbidden and ClusterUnavailable when a watch does not begin.
         """
         if not release.spec.values_from:
+            self._made.pop(release.key, None)
             if release.kubeconfig_secret is None:
                 await self.forget(release.key)
             return release.spec.values or {}
-        return await (await self._follow(release)).values(release)
+        texts = texts_of(release, (await self._find(release)).get)
+        of, made = (release.spec.values_from, release.spec.values, texts), self._made.get(release.key)
+        if made is None or made.of != of:
+            values = await asyncio.to_thread(compose, release, texts)
+            made = _Made(of, values, await asyncio.to_thread(secrets_in, release, texts))
+            self._made[release.key] = made
+        return made.values
 
     async def kubeconfig(self, release: HelmRelease) -> str:
         """The text of the kubeconfig that the release refers to. Never log it.
 
         Raises: KubeConfigMissing; Forbidden and ClusterUnavailable when a watch does not begin.
         """
-        return (await self._follow(release)).kubeconfig(release)
-
-    async def _follow(self, release: HelmRelease) -> _Followed:
-        kinds = {key.kind for key in release.value_sources()}
-        if release.kubeconfig_secret is not None:
-            kinds.add(release.kubeconfig_secret.kind)
-        followed = self._followed.get(release.key)
-        if followed is None or followed.kinds != kinds:
-            await self.forget(release.key)
-            followed = _Followed(self._cluster, release, self._changed)
-            await followed.begin(kinds)
-            self._followed[release.key] = followed
-        return followed
-
-    def secrets(self, key: ObjectKey) -> frozenset[str]:
-        """What of a release's values, as they were last read, is out of Secrets."""
-        followed = self._followed.get(key)
-        return followed.secrets if followed is not None else frozenset()
-
-    async def forget(self, key: ObjectKey) -> None:
-        """The release is gone, or refers to nothing any more."""
-        followed = self._followed.pop(key, None)
-        if followed is not None:
-            await followed.end()
-
-    async def close(self) -> None:
-        """End every watch."""
-        for key in list(self._followed):
-            await self.forget(key)
-
-
-class _Followed:
-    """What one release refers to: the watches that it shares, and the values that were last made of it."""
-
-    def __init__(self, cluster: Cluster, release: HelmRelease, changed: Callable[[ObjectKey, str], None]) -> None:
-        self._release = release
-        self._changed = changed
-        self._watches = DataWatches(cluster, release.metadata.namespace, self._on_event)
-        self._seen: Texts | None = None
-        self._kubeconfig: str | None = None
-        self._made_of: object = None
-        self._made: dict[str, Any] = {}
-        self.secrets: frozenset[str] = frozenset()
-
-    @property
-    def kinds(self) -> set[str]:
-        return self._watches.kinds
-
-    async def begin(self, kinds: set[str]) -> None:
-        await self._watches.begin(kinds)
-
-    async def end(self) -> None:
-        await self._watches.end()
-
-    async def values(self, release: HelmRelease) -> dict[str, Any]:
-        self._release = release
-        texts = self._seen = texts_of(release, self._find)
-        made_of = (release.spec.values_from, release.spec.values, texts)
-        if self._made_of != made_of:
-            self._made = await asyncio.to_thread(compose, release, texts)
-            self.secrets = await asyncio.to_thread(secrets_in, release, texts)
-            self._made_of = made_of
-        return self._made
-
-    def kubeconfig(self, release: HelmRelease) -> str:
-        self._release = release
-        self._kubeconfig = kubeconfig_in(release, self._find)
-        if self._kubeconfig is None:
+        found = kubeconfig_in(release, (await self._find(release)).get)
+        if found is None:
             keys = " or ".join(kubeconfig_keys(release))
             raise KubeConfigMissing(
                 f"kubeConfig: {release.kubeconfig_secret} with key {keys} does not exist",
                 hint="create that Secret, with a kubeconfig under the key, or correct kubeConfig.secretRef",
             )
-        return self._kubeconfig
+        return found
 
-    def _find(self, key: ObjectKey) -> Manifest | None:
-        return self._watches.find(key)
+    async def _find(self, release: HelmRelease) -> Referred:
+        secret = release.kubeconfig_secret
+        named = (*release.value_sources(), *((secret,) if secret is not None else ()))
 
-    def _on_event(self, event: WatchEvent) -> None:
-        """Of all that happens in the namespace, only another text behind a reference is news."""
-        if event.key == self._release.kubeconfig_secret:
-            kubeconfig = kubeconfig_in(self._release, self._find)
-            if kubeconfig != self._kubeconfig:
-                self._kubeconfig = kubeconfig
-                self._changed(self._release.key, f"{event.key} was changed")
-        if self._seen is None or event.key not in self._release.value_sources():
-            return
-        texts = texts_of(self._release, self._find)
-        if texts != self._seen:
-            self._seen = texts
-            self._changed(self._release.key, f"{event.key} was changed")
+        def counts(found: Referred) -> object:
+            return texts_of(release, found.get), kubeconfig_in(release, found.get)
+
+        return await self._referred.of(release.key, named, counts)
+
+    def secrets(self, key: ObjectKey) -> frozenset[str]:
+        """What of a release's values, as they were last read, is out of Secrets."""
+        made = self._made.get(key)
+        return made.secrets if made is not None else frozenset()
+
+    async def forget(self, key: ObjectKey) -> None:
+        """The release is gone, or refers to nothing any more."""
+        self._made.pop(key, None)
+        await self._referred.forget(key)
+
+    async def close(self) -> None:
+        """End every watch."""
+        await self._referred.close()
+
+
+class _Made(NamedTuple):
+    """The values that were last made of what a release refers to, and what of them is out of Secrets."""
+
+    of: object
+    values: dict[str, Any]
+    secrets: frozenset[str]
 
 
 def kubeconfig_keys(release: HelmRelease) -> tuple[str, ...]:

@@ -92,9 +92,11 @@ class GitArtifacts:
         return self._used.get(artifact.content, {})
 
     def resume(self, holder: Hashable, spec: GitSpec, artifact: GitArtifact) -> None:
-        """Have kept what an artifact needs that was found before."""
+        """Have kept what an artifact needs that was found before: of one out of an earlier life no more is known than
+        its own commit, and nothing else is held then."""
         self.mirrors.of(spec.place, spec.timeout)
-        self.mirrors.settle(holder, {spec.place.id: {artifact.commit}})
+        needed = self._used.get(artifact.content) or {spec.place.id: frozenset({artifact.commit})}
+        self.mirrors.settle(holder, needed)
 
     def forget(self, holder: Hashable, spec: GitSpec | None) -> None:
         """``holder`` is gone."""
@@ -137,7 +139,11 @@ class GitArtifacts:
         return {place: frozenset(commits) for place, commits in needed.items()}
 
     def _on_removed(self, place: str) -> None:
-        for key in [key for key in self._trees if key[0] == place]:
+        """What was made of commits of that place is to be made anew, with those brought again."""
+        contents = {content for content, needed in self._used.items() if place in needed}
+        for content in contents:
+            del self._used[content]
+        for key in [key for key in self._trees if key[0] == place or key[1] in contents]:
             del self._trees[key]
 
     async def _submodules(self, spec: GitSpec, commit: str, needed: dict[str, set[str]], depth: int) -> dict[str, Tree]:

@@ -22,13 +22,14 @@ async def composed(
     """
     whole = Composition(tree, await tree.entries())
     for path, other in sorted(submodules.items()):
-        whole.mount(other, await other.entries(), "", path)
+        # In threads: each looks at every file that is there by then, and there may be many of them.
+        await asyncio.to_thread(whole.mount, other, await other.entries(), "", path)
     if content.sparse:
         whole.only(await _sparse(whole.tree(), content.sparse))
     for include, other in included:
         where = clean_path(include.to_path or include.name)
         cut = clean_path(include.from_path)
-        whole.mount(other, await _taken(other, cut, include), cut, where)
+        await asyncio.to_thread(whole.mount, other, await _taken(other, cut, include), cut, where)
     await whole.ignoring(content.ignore)
     return await asyncio.to_thread(whole.tree)
 

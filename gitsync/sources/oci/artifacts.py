@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from gitsync.charts import Chart, Charts
 from gitsync.errors import ArtifactError, ChartError, SourceError, SourceMissing
 from gitsync.oci import Registry
 from gitsync.runtime.singleflight import SingleFlight
-from gitsync.sources.oci.layers import LayerTrees
+from gitsync.sources.oci.layers import LayerTrees, key_of
 from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
@@ -103,14 +103,14 @@ class OciArtifacts:
         if known is not None:
             return known
         unpack = partial(self._layers.of, spec, artifact, partial(self._layer, spec, artifact))
-        return await self._shared(spec, self._unpacking, f"{artifact.digest} {spec.copies} {spec.ignore}", unpack)
+        return await self._shared(spec, self._unpacking, key_of(spec, artifact), unpack)
 
     def forget(self, spec: ArtifactSpec) -> None:
         """Drops what is known of it; nobody refers to it any more."""
         self._known.pop(spec.id, None)
 
     async def _shared(
-        self, spec: ArtifactSpec, flight: SingleFlight[T], key: str, work: Callable[[], Awaitable[T]]
+        self, spec: ArtifactSpec, flight: SingleFlight[T], key: Hashable, work: Callable[[], Awaitable[T]]
     ) -> T:
         repository = spec.repository
         where, secrets = str(repository), repository.login.secrets

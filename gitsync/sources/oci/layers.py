@@ -23,6 +23,14 @@ _MOST_FILES = 100_000
 #: Gives a layer, from disk or once more from the registry.
 Pull = Callable[[], Awaitable[Body]]
 
+#: The repository and who we are there, a layer of it, whether it is taken as it is, and else what is left out of it.
+_Key = tuple[str, str, bool, str | None]
+
+
+def key_of(spec: ArtifactSpec, artifact: OciArtifact) -> _Key:
+    """What makes one tree another than the other. A tree that has to be fetched again is, by whoever may do so."""
+    return spec.repository.id, artifact.digest, spec.copies, spec.ignore
+
 
 class LayerTrees:
     """Has layers unpacked. ``store`` keeps their files."""
@@ -30,12 +38,11 @@ class LayerTrees:
     def __init__(self, store: Store, workers: Workers) -> None:
         self._store = store
         self._workers = workers
-        #: By layer, and by what is left out of it.
-        self._trees: LRUCache[tuple[str, str | None], Tree] = LRUCache(_MOST_FILES, _weight)
+        self._trees: LRUCache[_Key, Tree] = LRUCache(_MOST_FILES, _weight)
 
     def known(self, spec: ArtifactSpec, artifact: OciArtifact) -> Tree | None:
         """What ``of`` has found before, as long as it is remembered."""
-        return self._trees.get((artifact.digest, spec.ignore))
+        return self._trees.get(key_of(spec, artifact))
 
     async def of(self, spec: ArtifactSpec, artifact: OciArtifact, pull: Pull) -> Tree:
         """The files of an artifact's layer, without what is to be left out.
@@ -49,7 +56,7 @@ class LayerTrees:
         if not spec.copies:
             await whole.ignoring(spec.ignore)
         tree = await asyncio.to_thread(whole.tree)
-        self._trees[artifact.digest, spec.ignore] = tree
+        self._trees[key_of(spec, artifact)] = tree
         return tree
 
 

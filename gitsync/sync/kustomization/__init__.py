@@ -5,8 +5,8 @@
 - ``dependencies`` says what one waits for, ``order`` what the graph of releases has to know of that, ``judging`` what
   expressions say.
 - ``building`` says what one asks of the build, with its ``inputs``: ``variables`` to substitute and ``keys`` to decrypt
-  with (``rootkeys`` for the sync of the settings), which are ``referred`` to in the cluster; ``unsupported`` says which
-  fields keep it from being applied.
+  with (``rootkeys`` for the sync of the settings), which it refers to in the cluster; ``unsupported`` says which fields
+  keep it from being applied.
 - ``syncers`` makes the sync of each; ``coming`` says what those will want that are on their way.
 - ``statusstore`` keeps the inventory in the status, ``journal`` what commits did, of all of them together;
   ``conditions`` says how one stands, ``outcome`` whether it is on its way.

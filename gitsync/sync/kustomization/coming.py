@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
-from gitsync.build import Builder
+from gitsync.build import Builder, BuildSpec
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.wanted import ComingSync
+from gitsync.release.tocome import ComingSync
 from gitsync.runtime.together import in_time
-from gitsync.sources.treeartifact import TreeSource
+from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.inputs import BuildSpecs
@@ -36,9 +38,23 @@ def claimant_of(key: ObjectKey) -> Claimant:
     return Owner(key.name, key.namespace, "").claimant
 
 
+def kustomization_of(sync: str) -> ObjectKey:
+    """The Kustomization that a sync would be, by its ``namespace/name``."""
+    namespace, _, name = sync.partition("/")
+    return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
+
+
+class _Built(NamedTuple):
+    """What one will want, and the Kustomizations in that."""
+
+    sync: ComingSync
+    inner: tuple[Kustomization, ...] = ()
+
+
 class ComingSyncs:
-    """Builds them, without applying anything. ``all`` gives the Kustomizations of the cluster, ``is_root`` says for
-    which of them the sync of the settings stands."""
+    """Builds them, without applying anything. ``inputs`` are for this alone: a Kustomization that a commit is to change
+    may refer to other objects than the one that is there. ``all`` gives the Kustomizations of the cluster, ``is_root``
+    says for which of them the sync of the settings stands."""
 
     def __init__(
         self,
@@ -55,8 +71,9 @@ class ComingSyncs:
         self._inputs = inputs
         self._all = all
         self._is_root = is_root
-        #: What was built of each, and of which revision and generation that was.
-        self._built: dict[ObjectKey, tuple[object, ComingSync, tuple[Kustomization, ...]]] = {}
+        #: What was built of those that were on their way when that was last asked, and of what that was built.
+        self._built: dict[ObjectKey, tuple[object, _Built]] = {}
+        self._asked: set[ObjectKey] = set()
 
     async def __call__(self) -> list[ComingSync]:
         """Those that are on their way, and those in what they build."""
@@ -65,16 +82,15 @@ class ComingSyncs:
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
             answers = await asyncio.gather(*map(self._coming, open_ends))
-            found |= {item.key: answer for item, (answer, _) in zip(open_ends, answers, strict=True)}
-            inner = {item.key: item for _, items in answers for item in items if item.key not in found}
+            found |= {answer.sync.kustomization.key: answer.sync for answer in answers}
+            inner = {item.key: item for answer in answers for item in answer.inner if item.key not in found}
             if not (open_ends := list(inner.values())):
                 break
-        return list(found.values())
-
-    def forget(self, keys: Iterable[ObjectKey]) -> None:
-        """These are gone."""
-        for key in keys:
+        for key in self._asked - found.keys():
             self._built.pop(key, None)
+            await self._inputs.forget(key)
+        self._asked = set(found)
+        return list(found.values())
 
     def _is_coming(self, kustomization: Kustomization) -> bool:
         if kustomization.metadata.deletion_timestamp or self._is_root(kustomization):
@@ -82,29 +98,33 @@ class ComingSyncs:
         wanted = self._trees.revision_of(kustomization.source)
         return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
 
-    async def _coming(self, kustomization: Kustomization) -> tuple[ComingSync, tuple[Kustomization, ...]]:
-        key = kustomization.key
-        state = (self._trees.revision_of(kustomization.source), kustomization.manifest.get("spec"))
-        if (known := self._built.get(key)) is not None and known[0] == state:
-            return known[1], known[2]
-        claimant, commit = claimant_of(key), commit_of(kustomization.manifest)
+    async def _coming(self, kustomization: Kustomization) -> _Built:
+        """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
+        name, commit = kustomization.key.namespaced_name, commit_of(kustomization.manifest)
         try:
-            desired = await self._in_time(kustomization)
+            late = f"kustomization {name} has not been built"
+            return await in_time(self._wishes(kustomization), BUILD_TIMEOUT, late)
         except GitsyncError as error:
-            by = "" if commit is None else commit.id
-            return ComingSync(claimant._replace(doubt=error.message), by, frozenset(), ()), ()
+            claimant, by = claimant_of(kustomization.key)._replace(doubt=error.message), commit.id if commit else ""
+            return _Built(ComingSync(kustomization, claimant, by, frozenset(), ()))
+
+    async def _wishes(self, kustomization: Kustomization) -> _Built:
+        key, claimant = kustomization.key, claimant_of(kustomization.key)
+        artifact = await self._trees.tree_of(kustomization.source)
+        spec = await self._inputs.spec_of(kustomization)
+        state = artifact.commit.id, weakref.ref(artifact.tree), spec.digest
+        if (known := self._built.get(key)) is not None and known[0] == state:
+            return known[1]
+        desired = await self._desired(artifact, spec)
         if desired.errors:
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
-        coming = ComingSync(claimant, desired.commit.id, frozenset(desired.objects), releases)
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
-        self._built[key] = state, coming, inner
-        return coming, inner
-
-    async def _in_time(self, kustomization: Kustomization) -> Desired:
-        """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
-        name = kustomization.key.namespaced_name
-        return await in_time(self.desired(kustomization), BUILD_TIMEOUT, f"kustomization {name} has not been built")
+        sync = ComingSync(kustomization, claimant, desired.commit.id, frozenset(desired.objects), releases)
+        built = _Built(sync, inner)
+        if not desired.errors:  # what is wrong may be over the next time
+            self._built[key] = state, built
+        return built
 
     async def desired(self, kustomization: Kustomization) -> Desired:
         """What one comes to at what its source has now; what cannot be built is among the errors.
@@ -112,6 +132,8 @@ class ComingSyncs:
         Raises: SourceNotReady, ValuesMissing; what building raises.
         """
         artifact = await self._trees.tree_of(kustomization.source)
-        spec = await self._inputs.spec_of(kustomization)
+        return await self._desired(artifact, await self._inputs.spec_of(kustomization))
+
+    async def _desired(self, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)

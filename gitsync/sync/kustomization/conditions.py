@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gitsync.api.conditions import Said, find_condition, remove_condition, set_condition
+from gitsync.api.conditions import Said, find_condition, ready_of, remove_condition, set_condition
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
@@ -82,15 +82,35 @@ class StatusWriter:
         )
 
     async def failed(
-        self, kustomization: Kustomization, reason: str, message: str, *, stalled: bool = False, passing: bool = False
+        self,
+        kustomization: Kustomization,
+        reason: str,
+        message: str,
+        *,
+        revision: str = "",
+        stalled: bool = False,
+        passing: bool = False,
     ) -> None:
-        """It could not be applied. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
-        something that mostly comes at once."""
+        """It could not be applied; ``revision`` is the one that was tried, if any was. ``stalled``: and never can until
+        somebody changes it; ``passing``: it waits for something that mostly comes at once."""
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
         gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
-        await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0)
+        tried = {"last_attempted_revision": revision} if revision else {}
+        await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0, **tried)
+
+    async def suspended(self, kustomization: Kustomization) -> None:
+        """Nothing is done about it. As with Flux, one that was ready stays so, also for those that wait for it, though
+        it was changed by being suspended."""
+        ready = ready_of(kustomization.manifest)
+        if ready.get("status") == TRUE:
+            said: list[Said] = [(READY, TRUE, str(ready.get("reason", "")), str(ready.get("message", "")))]
+            await self._write(kustomization, said, (RECONCILING,))
+
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone."""
+        self._answers.pop(key, None)
 
     async def _write(
         self,

@@ -23,20 +23,23 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
-from gitsync.release.wanted import WantedObjects, no_syncs
+from gitsync.release.reach import AccountReach, Anywhere
+from gitsync.release.tocome import no_syncs
+from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.treeartifact import TreeSource
-from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
+from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of, kustomization_of
 from gitsync.sync.kustomization.conditions import StatusWriter
+from gitsync.sync.kustomization.dependencies import why_not_ready
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
 from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
-from gitsync.sync.kustomization.reconciler import KustomizationReconciler, Surroundings
+from gitsync.sync.kustomization.reconciler import BETWEEN_WORDS, KustomizationReconciler, Surroundings
 from gitsync.sync.kustomization.statusstore import inventory_of
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.lacking import Lacking
@@ -59,6 +62,10 @@ class Root:
     is_root: Callable[[Kustomization], bool]
     commit: Callable[[], str]
     objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
+
+
+def _nobody_waits(key: ObjectKey, why: str) -> None:
+    """What Kustomizations will want is asked anew each time."""
 
 
 async def _nothing() -> Iterable[ObjectKey]:
@@ -109,7 +116,9 @@ class Kustomizations:
         status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
-        self._coming = ComingSyncs(cluster, trees, builder, self._inputs, self.all, root.is_root)
+        self._reach = AccountReach(cluster, rules, self._named)
+        self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
+        self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self.all, root.is_root)
         self._reconciler = KustomizationReconciler(
             surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
         )
@@ -121,14 +130,17 @@ class Kustomizations:
         async with self._watch:
             for key, manifest in self._watch.items():
                 self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
-            self._wanted.coming_syncs, self._is_watching = self._coming, True
+            self._is_watching = True
+            to_come = self._wanted.to_come
+            to_come.syncs, to_come.reach = self._coming, self._reach
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
             index.others_ordered()
             try:
                 yield
             finally:
-                self._wanted.coming_syncs, self._is_watching = no_syncs, False
+                self._is_watching = False
+                to_come.syncs, to_come.reach = no_syncs, Anywhere()
                 index.others = NoOthers()
 
     @asynccontextmanager
@@ -149,6 +161,7 @@ class Kustomizations:
                     self._gathering.cancel()
                 await self.queue.stop(GRACE)
                 await self._inputs.close()
+                await self._coming_inputs.close()
                 await self._syncers.close()
                 await self._expressions.close()
 
@@ -169,6 +182,11 @@ class Kustomizations:
             kustomization = None  # its own pass says so
         self._read[key] = manifest, kustomization
         return kustomization
+
+    def _named(self, name: str) -> Kustomization | None:
+        key = kustomization_of(name)
+        manifest = self._watch.get(key) if self._is_watching else None
+        return self._typed(key, manifest) if manifest is not None else None
 
     def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
@@ -238,8 +256,7 @@ class Kustomizations:
     def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
         """Somebody wants an object no more: wake the Kustomizations that wait for it."""
         for claimant in self._wanted.claims.let_go(key):
-            namespace, _, name = claimant.name.partition("/")
-            self._on_interval(ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name))
+            self._on_interval(kustomization_of(claimant.name))
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
@@ -251,7 +268,6 @@ class Kustomizations:
             return
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)
-        self._coming.forget([event.key])
         self._schedule.cancel(_job(event.key))
         self._graph_changed()
         self.queue.wake(event.key)
@@ -299,11 +315,25 @@ class Kustomizations:
                 self.queue.wake(judging)
 
     def _wake_waiting(self, key: ObjectKey) -> None:
-        for waiting, on in self._reconciler.waiting.items():
-            if key in on:
+        manifest = self._find(key)
+        ready_now = manifest is not None and why_not_ready(manifest, self._trees.revision_of) is None
+        for waiting, on in list(self._reconciler.waiting.items()):
+            if key not in on:
+                continue
+            if ready_now and len(on) > 1 and self._waits_for_readiness(waiting):
+                # Of many that it waits for the last one counts: a pass for each would be a look at all for each.
+                self._reconciler.waiting[waiting] = on - {key}
+                self.queue.wake_within(waiting, BETWEEN_WORDS)
+            else:
                 self.queue.wake(waiting)
         if is_kustomization(key):
             self._wanted.index.other_changed(key)
+
+    def _waits_for_readiness(self, key: ObjectKey) -> bool:
+        """Not for others to be gone, nor for what an expression says."""
+        manifest = self._watch.get(key)
+        is_going = manifest is None or "deletionTimestamp" in manifest["metadata"]
+        return not is_going and key not in self._reconciler.judging.about
 
     def _graph_changed(self) -> None:
         """One depends on others than before."""

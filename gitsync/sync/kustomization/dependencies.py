@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
-from gitsync.api.kustomization import Kustomization
+from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady
 from gitsync.graph import Held
 from gitsync.release.dependencies.states import is_current
@@ -38,34 +38,39 @@ def blocked(
     what readyExprs say, which then is all that counts.
 
     A dependency is ready when it is Ready at its present generation, and a Kustomization also has to have applied the
-    revision that its source has now: one that is yet to take up a commit is not ready for what the commit brings. As
-    Flux, which looks at the revision only where both have the same source.
+    revision that its source has now: one that is yet to take up a commit is not ready for what the commit brings. Flux
+    looks at the revision only where both have the same source, which here is so of one that is suspended: it takes up
+    no other one.
     """
     if held is not None:
         return Blocked(_cycle_error(held), frozenset(held.cycle.members))
+    own = kustomization.source
     wanted = [reference.key for reference in kustomization.dependencies()]
     missing = [key for key in wanted if find(key) is None]
     unready = {key: f": {why}" for key, why in answers.items() if why}
     others = [key for key in wanted if key not in answers]
-    unready |= {key: why for key in others if (why := why_not_ready(find(key), revision_of)) is not None}
+    unready |= {key: why for key in others if (why := why_not_ready(find(key), revision_of, own)) is not None}
     if not missing and not unready:
         return None
     return Blocked(_error(missing, unready), frozenset([*missing, *unready]))
 
 
-def why_not_ready(manifest: Manifest | None, revision_of: Callable[[ObjectKey], str]) -> str | None:
-    """What there is to add to "is not ready"; None for what is ready, or is not there."""
+def why_not_ready(
+    manifest: Manifest | None, revision_of: Callable[[ObjectKey], str], source: ObjectKey | None = None
+) -> str | None:
+    """What there is to add to "is not ready"; None for what is ready, or is not there. ``source`` is that of who waits
+    for it."""
     if manifest is None:
         return None
     if not is_kustomization(ObjectKey.of(manifest)):
         return None if is_current(manifest) else ""
     if not is_ready(manifest):
         return ""
-    dependency = Kustomization.parse(manifest)
-    wanted = revision_of(dependency.source)
-    if wanted and dependency.status.last_applied_revision != wanted:
-        return f": it has yet to apply {wanted}"
-    return None
+    own, spec = source_of(manifest), manifest.get("spec") or {}
+    wanted, suspended = revision_of(own), bool(spec.get("suspend"))
+    if not wanted or manifest["status"].get("lastAppliedRevision") == wanted or (suspended and own != source):
+        return None
+    return f": it has yet to apply {wanted}" + (", and is suspended" if suspended else "")
 
 
 def _error(missing: Iterable[ObjectKey], unready: Mapping[ObjectKey, str]) -> BlockedError:

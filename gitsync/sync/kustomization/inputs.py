@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.build import BuildSpec
+from gitsync.sources.referred import ReferredData
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.keys import keys_of, keys_secret
-from gitsync.sync.kustomization.referred import ReferredData
 from gitsync.sync.kustomization.variables import variables_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ class BuildSpecs(Protocol):
 
     async def spec_of(self, kustomization: Kustomization) -> BuildSpec:
         """How it is built. Raises: ValuesMissing, and what reading the cluster raises."""
+        ...
+
+    async def forget(self, key: ObjectKey) -> None:
+        """Nobody asks about it any more."""
 
 
 class Inputs:

@@ -130,7 +130,8 @@ class KustomizationReconciler:
             try:
                 kustomization = Kustomization.parse(manifest)
             except FieldErrors as error:
-                log.error("kustomization cannot be read", kustomization=key.namespaced_name, error=error)
+                said = {"kustomization": key.namespaced_name, "error": error}
+                self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
                 return None
             return await self._pass(kustomization, interrupt)
 
@@ -143,6 +144,7 @@ class KustomizationReconciler:
                 if kustomization.metadata.deletion_timestamp:
                     return await self._finalize(kustomization, interrupt)
                 if kustomization.spec.suspend:
+                    await self._status.suspended(kustomization)
                     return None
                 return await self._reconcile(kustomization, interrupt)
         except Superseded:
@@ -171,7 +173,7 @@ class KustomizationReconciler:
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
         if desired.errors:
-            return await self._not_built(kustomization, artifact.commit, desired)
+            return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
 
     async def _root(self, kustomization: Kustomization, artifact: TreeArtifact) -> None:
@@ -201,7 +203,7 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message)
+            await self._status.failed(kustomization, reason, message, revision=artifact.revision)
             return self._retry(kustomization)
         self.full.discard(key)
         self._backoff.reset(key)
@@ -217,11 +219,13 @@ class KustomizationReconciler:
         try:
             await Health(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
         except (NotReadyInTime, ObjectFailed) as error:
-            log.error("not ready", kustomization=kustomization.key.namespaced_name, error=error)
+            key = kustomization.key
+            said = {"kustomization": key.namespaced_name, "error": error}
+            self._once(key, log, "not ready", topic="health", level="error", **said)
             return HEALTH_CHECK_FAILED, error.message
         return None
 
-    async def _not_built(self, kustomization: Kustomization, commit: CommitInfo, desired: Desired) -> float:
+    async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
         for problem in desired.errors:
@@ -235,10 +239,11 @@ class KustomizationReconciler:
                 file=str(problem.origin),
                 error=problem.message,
                 hint=problem.hint,
-                **commit_context(commit),
+                **commit_context(artifact.commit),
             )
         more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
-        await self._status.failed(kustomization, BUILD_FAILED, f"{first.origin}: {first.message}{more}")
+        message = f"{first.origin}: {first.message}{more}"
+        await self._status.failed(kustomization, BUILD_FAILED, message, revision=artifact.revision)
         return self._retry(kustomization)
 
     async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
@@ -307,7 +312,7 @@ class KustomizationReconciler:
 
     async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired) -> Syncer:
         """Its sync; a new one compares everything with the cluster first."""
-        if kustomization.key not in self._syncers:
+        if kustomization not in self._syncers:
             self.full.add(kustomization.key)
         return await self._syncers.of(kustomization, url, desired, self.judging.readiness(kustomization))
 
@@ -319,6 +324,7 @@ class KustomizationReconciler:
         self._backoff.reset(key)
         self._once.forget(key)
         self.judging.forget(key)
+        self._status.forget(key)
         await self._inputs.forget(key)
 
 

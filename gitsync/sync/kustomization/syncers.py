@@ -43,13 +43,18 @@ class Syncers:
     find: Find
     rules: AccessRules = PLAIN
     journal: KustomizationJournal | None = None
-    _made: dict[ObjectKey, Syncer] = field(default_factory=dict)
+    #: With the uid of the Kustomization that each was made for: what is known of one is not so of another of its name.
+    _made: dict[ObjectKey, tuple[str, Syncer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._targets = Targets(self.cluster, self.rules.kubeconfig, _nothing_follows)
 
-    def __contains__(self, key: ObjectKey) -> bool:
-        return key in self._made
+    def __contains__(self, kustomization: Kustomization) -> bool:
+        return self._find(kustomization) is not None
+
+    def _find(self, kustomization: Kustomization) -> Syncer | None:
+        uid, found = self._made.get(kustomization.key, ("", None))
+        return found if uid == kustomization.metadata.uid else None
 
     async def of(
         self, kustomization: Kustomization, url: str, desired: Desired, readiness: Readiness = KSTATUS
@@ -64,7 +69,7 @@ class Syncers:
         if account:
             await self._targets.check_account(key.namespace, account)
         spec = replace(spec_of(kustomization, url), readiness=readiness)
-        found = self._made.get(key)
+        found = self._find(kustomization)
         if found is None:
             owner = spec.owner
             repository = SyncedRepository(owner.full_name, Head(url), lambda _: None)
@@ -72,7 +77,7 @@ class Syncers:
             store.trust(desired)
             claims = self.wanted.for_sync(owner.claimant)
             found = Syncer(self.cluster, self.wanted.index, claims, spec, store, self.live, repository, self.slots)
-            self._made[key] = found
+            self._made[key] = kustomization.metadata.uid, found
         if found.cluster is not target.cluster:
             # What the agent knows of objects is not for everybody: they are read as the account, one by one.
             found.live = LiveReader(target.cluster, {}) if account else self.live

@@ -1,0 +1,267 @@
+"""Who will want an object: releases that are on their way to another revision, syncs that have yet to take one up.
+
+Syncs say themselves what they will want; releases, and those in their charts, are rendered when somebody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.apply.claimant import Claimant
+from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.release.action.inventory import CRD
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
+from gitsync.release.dependencies.states import is_current
+from gitsync.release.reach import Anywhere, Reach, Worked
+from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.runtime.together import in_time
+
+ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
+#: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
+Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
+#: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
+RENDER_TIMEOUT = 60.0
+
+
+class Question(NamedTuple):
+    """Who of others than ``asker`` wants objects of a cluster. ``commits`` are those that the asker is acting on: what
+    one of them changed may want anything as long as nobody can tell what it wants (None: whoever cannot be told may).
+    """
+
+    asker: Claimant
+    cluster: str = ""
+    commits: Collection[str] | None = ()
+
+    def concerns(self, commit: str) -> bool:
+        """Whether what this commit changed may want anything."""
+        return self.commits is None or commit in self.commits
+
+    def is_of(self, commit: str) -> bool:
+        """Whether it is this very commit that takes the objects from the asker: then it says who is to have them."""
+        return bool(commit) and commit in (self.commits or ())
+
+
+class ComingSync(NamedTuple):
+    """A sync that has yet to take up a revision: the objects of it, and the HelmReleases among them. ``claimant`` has a
+    ``doubt`` when nobody can tell all of that, ``commit`` is the one that brings it."""
+
+    kustomization: Kustomization
+    claimant: Claimant
+    commit: str
+    keys: frozenset[ObjectKey]
+    releases: tuple[HelmRelease, ...]
+
+
+async def no_syncs() -> list[ComingSync]:
+    """Where the only sync says itself what it wants."""
+    return []
+
+
+class _Coming(NamedTuple):
+    """What a release that is on its way, by ``commit``, will have; ``may_want_all``: anything, when it cannot be
+    rendered."""
+
+    release: HelmRelease
+    wanted: RevisionObjects | GitsyncError
+    commit: str
+    may_want_all: bool
+
+    @property
+    def claimant(self) -> Claimant:
+        return Claimant.of_release(self.release.key)
+
+
+@dataclass
+class ToCome:
+    """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
+    syncs will want that are on their way, ``reach`` whether who wants an object could have it."""
+
+    index: ReleaseIndex
+    claims: ObjectClaims
+    objects_of: ObjectsOf
+    find: Find
+    syncs: Callable[[], Awaitable[list[ComingSync]]] = no_syncs
+    reach: Reach = field(default_factory=Anywhere)
+
+    async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
+        """Who will have some of these objects."""
+        found: dict[ObjectKey, Claimant] = {}
+        for sync in await self._syncs(question):
+            wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
+            if sync.claimant.doubt and question.concerns(sync.commit):
+                wanted = dict.fromkeys((key for key in keys if key not in found), sync.claimant) | wanted
+            found |= await self._reached(sync.kustomization, sync.commit, wanted, question)
+        for coming in await self._releases(question):
+            left = [key for key in keys if key not in found]
+            if isinstance(coming.wanted, RevisionObjects):
+                own = coming.release.key
+                wanted = {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
+            elif coming.may_want_all:
+                wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
+            else:
+                continue
+            found |= await self._reached(coming.release, coming.commit, wanted, question)
+        return found
+
+    async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
+        """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""
+        found: dict[ObjectKey, Claimant] = {}
+        for sync, (commit, why) in list(self.claims.unread.items()):
+            if question.concerns(commit) and sync != question.asker and not question.cluster:
+                for key in keys:
+                    if key not in found and await self.is_reached(sync, key, question):
+                        found[key] = sync._replace(doubt=why)
+        return found
+
+    async def inside(self, key: ObjectKey, question: Question) -> Claimant | None:
+        """Who wants an object that would go with a Namespace or a definition, or is to have one that is there."""
+        if key.kind == CRD:
+            live = await self.find(release_of(question.asker), key)
+            names = (live or {}).get("spec", {}).get("names", {})
+            goes: Callable[[ObjectKey], bool] = partial(_is_of_kind, key.name.partition(".")[2], names.get("kind"))
+        elif (key.group, key.kind) == ("", "Namespace"):
+            goes = partial(_is_in, key.name)
+        else:
+            return None
+        asker, cluster = question.asker, question.cluster
+        return (
+            await self._first_reached(self.claims.inside(goes, cluster=cluster, but=asker), question)
+            or await self._inside_to_come(goes, question)
+            or await self._first_reached(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
+        )
+
+    async def rendered(self, release: HelmRelease) -> RevisionObjects:
+        """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""
+        name = release.key.namespaced_name
+        return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
+
+    def releases(self, but: Claimant, cluster: str) -> list[HelmRelease]:
+        """The releases of a cluster that are not yet what they are to be."""
+        out = {but, *self.claims.leaving}
+        return [
+            release
+            for release in self.index.releases()
+            if Claimant.of_release(release.key) not in out
+            and cluster_of(release) == cluster
+            and not release.metadata.deletion_timestamp
+            and (manifest := self.index.manifest(release.key)) is not None
+            and not is_current(manifest)
+        ]
+
+    async def is_reached(self, claimant: Claimant, key: ObjectKey, question: Question) -> bool:
+        """Whether who wants an object could have it, as far as that is known."""
+        item: Worked | None = None
+        if claimant.kind == "sync":
+            item, commit = self.reach.kustomization(claimant.name), self.claims.commits.get(claimant.by_name, "")
+        else:
+            with suppress(FieldErrors):
+                item = self.index.get(release_of(claimant))
+            commit = self._commit_of(item) if item is not None else ""
+        return item is None or bool(await self._reached(item, commit, {key: claimant}, question))
+
+    async def _reached(
+        self, item: Worked, commit: str, wanted: dict[ObjectKey, Claimant], question: Question
+    ) -> dict[ObjectKey, Claimant]:
+        """Those of these objects that a release or Kustomization may write. Its rights may come with the very commit
+        that gives it an object; what is in another cluster is by its kubeConfig."""
+        if question.cluster or question.is_of(commit):
+            return wanted
+        return {key: claimant for key, claimant in wanted.items() if await self.reach.covers(item, key)}
+
+    async def _releases(self, question: Question) -> list[_Coming]:
+        """What the releases that are on their way will have, and those in their charts; without the asker itself."""
+        asker, cluster = question.asker, question.cluster
+        found: list[_Coming] = []
+        others = [*self.releases(asker, cluster), *self._upgraded(asker)]
+        commits = {release.key: self._commit_of(release) for release in others}
+        for sync in await self._syncs(question._replace(cluster="")):
+            new = [item for item in sync.releases if cluster_of(item) == cluster and item.key not in commits]
+            others += new
+            commits |= {item.key: sync.commit for item in new}
+        for _ in range(MAX_NESTING):
+            # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
+            # from ever deleting anything.
+            answers = await asyncio.gather(*map(self.rendered, others), return_exceptions=True)
+            inner: list[HelmRelease] = []
+            for other, wanted in zip(others, answers, strict=True):
+                if not isinstance(wanted, RevisionObjects | GitsyncError):
+                    raise wanted
+                commit = commits[other.key]
+                if (coming := _Coming(other, wanted, commit, question.concerns(commit))).claimant != asker:
+                    found.append(coming)
+                if isinstance(wanted, RevisionObjects):
+                    new = [item for item in wanted.releases if item.key not in commits and cluster_of(item) == cluster]
+                    inner += [item for item in new if Claimant.of_release(item.key) != asker]
+                    commits |= dict.fromkeys((item.key for item in new), commit)
+            others = inner
+        return found
+
+    async def _syncs(self, question: Question) -> list[ComingSync]:
+        """The syncs, all of the agent's own cluster, that are on their way; without the asker."""
+        if question.cluster:
+            return []
+        return [sync for sync in await self.syncs() if sync.claimant.by_name != question.asker.by_name]
+
+    async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
+        """The first of those who want something inside of an object that could have it there."""
+        for claimant in list(claimants):
+            if claimant.inside is not None and await self.is_reached(claimant, claimant.inside, question):
+                return claimant
+        return None
+
+    async def _inside_to_come(self, goes: Callable[[ObjectKey], bool], question: Question) -> Claimant | None:
+        """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
+        may be for it is kept by somebody."""
+        wishes: list[tuple[Worked, str, Claimant, Collection[ObjectKey]]] = [
+            (sync.kustomization, sync.commit, sync.claimant, sync.keys) for sync in await self._syncs(question)
+        ]
+        for coming in await self._releases(question):
+            if isinstance(coming.wanted, RevisionObjects):
+                wishes.append((coming.release, coming.commit, coming.claimant, coming.wanted.owned))
+        for item, commit, claimant, keys in wishes:
+            for key in sorted(filter(goes, keys)):
+                if await self.find(release_of(question.asker), key) is not None:
+                    inside = claimant._replace(inside=key, doubt="")
+                    if await self._reached(item, commit, {key: inside}, question):
+                        return inside
+        return None
+
+    def _upgraded(self, asker: Claimant) -> list[HelmRelease]:
+        """The asker, when it is a release that goes on: the HelmReleases in its chart are to have something, too."""
+        release = self.index.get(release_of(asker)) if asker.kind == "HelmRelease" else None
+        goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
+        return [] if goes or release is None or is_current(release.manifest) else [release]
+
+    def _commit_of(self, release: Worked) -> str:
+        commit = self.index.commit_of(release.key)
+        return "" if commit is None else commit.id
+
+
+def cluster_of(release: HelmRelease) -> str:
+    """Names the cluster that a release's objects are in: "" for the agent's own, else the Secret of its kubeconfig."""
+    secret = release.kubeconfig_secret
+    return secret.namespaced_name if secret is not None else ""
+
+
+def release_of(claimant: Claimant) -> ObjectKey:
+    """The HelmRelease of a claimant; of a sync none that is there, and so the agent's own cluster."""
+    namespace, _, name = claimant.name.partition("/")
+    return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name if claimant.kind == "HelmRelease" else "")
+
+
+def _is_of_kind(group: str, kind: str | None, key: ObjectKey) -> bool:
+    return (key.group, key.kind) == (group, kind)
+
+
+def _is_in(namespace: str, key: ObjectKey) -> bool:
+    return key.namespace == namespace

@@ -1,0 +1,120 @@
+"""The ConfigMaps and Secrets that releases and Kustomizations refer to, watched for as long as they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.runtime.singleflight import SingleFlight
+from gitsync.sources.datawatch import DataWatches
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, WatchEvent
+
+#: The objects that are referred to, as far as what they hold; None for one that does not exist.
+Referred = Mapping[ObjectKey, Manifest | None]
+
+
+#: What of them counts, for who refers to them: another one is news.
+Counts = Callable[[Referred], object]
+
+
+def data_of(found: Referred) -> object:
+    """All that they hold."""
+    return {key: None if manifest is None else manifest.get("data") for key, manifest in found.items()}
+
+
+class ReferredData:
+    """What is in them. ``changed(who, why)`` is told of a release or Kustomization when what it refers to changes.
+
+    There is one watch for each kind and namespace that is referred to, shared by those there: a pass in which nothing
+    has changed asks the API server nothing.
+    """
+
+    def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
+        self._cluster = cluster
+        self._changed = changed
+        self._followed: dict[ObjectKey, _Followed] = {}
+        self._beginning: SingleFlight[None] = SingleFlight()
+
+    async def of(self, who: ObjectKey, named: tuple[ObjectKey, ...], counts: Counts = data_of) -> Referred:
+        """The objects that it names by now.
+
+        Raises: Forbidden and ClusterUnavailable when a watch does not begin; what ``counts`` raises.
+        """
+        if not named:
+            await self.forget(who)
+            return {}
+        # Its own pass may want them, and who asks what it will want: others, where a commit names others.
+        while (followed := self._followed.get(who)) is None or followed.named != named:
+            await self._beginning.run(who, lambda: self._begin(who, named))
+        return followed.read(counts)
+
+    async def _begin(self, who: ObjectKey, named: tuple[ObjectKey, ...]) -> None:
+        before = self._followed.pop(who, None)
+        followed = _Followed(self._cluster, who, named, self._changed)
+        try:
+            await followed.begin()
+        finally:
+            if before is not None:  # last: what both refer to is watched on
+                await before.end()
+        self._followed[who] = followed
+
+    async def forget(self, who: ObjectKey) -> None:
+        """It is gone, or refers to nothing any more."""
+        followed = self._followed.pop(who, None)
+        if followed is not None:
+            await followed.end()
+
+    async def close(self) -> None:
+        """End every watch."""
+        for key in list(self._followed):
+            await self.forget(key)
+
+
+class _Followed:
+    """What one of them refers to."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        who: ObjectKey,
+        named: tuple[ObjectKey, ...],
+        changed: Callable[[ObjectKey, str], None],
+    ) -> None:
+        self.named = named
+        self._who = who
+        self._changed = changed
+        namespaces = {key.namespace for key in named}
+        self._watches = {name: DataWatches(cluster, name, self._on_event) for name in sorted(namespaces)}
+        self._counts: Counts | None = None
+        self._seen: object = None
+
+    async def begin(self) -> None:
+        try:
+            for namespace, watches in self._watches.items():
+                await watches.begin({key.kind for key in self.named if key.namespace == namespace})
+        except BaseException:
+            await self.end()
+            raise
+
+    async def end(self) -> None:
+        for watches in self._watches.values():
+            await watches.end()
+
+    def read(self, counts: Counts) -> Referred:
+        found = self._find()
+        self._counts, self._seen = counts, counts(found)
+        return found
+
+    def _find(self) -> Referred:
+        return {key: self._watches[key.namespace].find(key) for key in self.named}
+
+    def _on_event(self, event: WatchEvent) -> None:
+        """Of all that happens in their namespaces, only what counts is news."""
+        if self._counts is None or event.key not in self.named:
+            return
+        if (seen := self._counts(self._find())) != self._seen:
+            self._seen = seen
+            self._changed(self._who, f"{event.key} was changed")

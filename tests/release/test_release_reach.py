@@ -1,0 +1,163 @@
+"""Who names somebody else's object in his own Git, and may not write it, keeps nobody from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.apply.claimant import Claimant
+from gitsync.cluster import Cluster
+from gitsync.errors import ObjectTaken
+from gitsync.release.access import PLAIN
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.reach import AccountReach
+from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.release.tocome import ComingSync
+from gitsync.release.wanted import WantedObjects
+from tests.controlplane.cluster import Cluster as Plane
+
+ASKER = Claimant("sync", "gitsync-system/fleet")
+RBAC = "rbac.authorization.k8s.io"
+
+
+def kustomization(namespace: str, account: str = "team") -> Kustomization:
+    source = {"kind": "GitRepository", "name": "own"}
+    spec = {"interval": "1h", "path": "./", "prune": True, "sourceRef": source}
+    return Kustomization.parse(
+        {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"name": "app", "namespace": namespace},
+            "spec": {**spec, **({"serviceAccountName": account} if account else {})},
+        }
+    )
+
+
+def release(namespace: str, **spec: Any) -> Manifest:
+    chart = {"spec": {"chart": "c", "sourceRef": {"kind": "HelmRepository", "name": "r"}}}
+    return {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": "app", "namespace": namespace, "generation": 1, "uid": "u", "resourceVersion": "1"},
+        "spec": {"interval": "1h", "chart": chart, **spec},
+    }
+
+
+class World:
+    """A tenant whose account may write ConfigMaps of its namespace, and what others ask about objects."""
+
+    def __init__(self, cluster: Cluster, namespace: str, item: Kustomization) -> None:
+        self.item = item
+        self.claimant = Claimant("sync", item.key.namespaced_name)
+        self.own = ObjectKey("", "ConfigMap", namespace, "mine")
+        self.other = ObjectKey("", "ConfigMap", "default", "theirs")
+        self.index, self.holds = ReleaseIndex(), RevisionObjects()
+        self.wanted = WantedObjects(self.index, ObjectClaims(), self._renders, cluster_finds(cluster), lambda _: None)
+        kustomizations = {item.key.namespaced_name: item}
+        self.wanted.to_come.reach = AccountReach(cluster, PLAIN, kustomizations.get)
+
+    async def _renders(self, release: HelmRelease) -> RevisionObjects:
+        return self.holds
+
+    def claims(self, *keys: ObjectKey, commit: str = "c2") -> None:
+        """It has taken a commit up."""
+        self.wanted.claims.set(self.claimant, "commit", keys)
+        self.wanted.claims.set_commit(self.claimant, commit, "")
+
+    def comes(self, *keys: ObjectKey, commit: str = "c2", doubt: str = "") -> None:
+        """It has yet to take one up."""
+
+        async def coming() -> list[ComingSync]:
+            return [ComingSync(self.item, self.claimant._replace(doubt=doubt), commit, frozenset(keys), ())]
+
+        self.wanted.to_come.syncs = coming
+
+    async def others(self, *keys: ObjectKey, commits: frozenset[str] | None = frozenset({"c1"})) -> set[ObjectKey]:
+        return set(await self.wanted.others(ASKER, keys, commits=commits))
+
+
+def cluster_finds(cluster: Cluster) -> Any:
+    async def find(release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        return await cluster.find(key)
+
+    return find
+
+
+@pytest.fixture
+async def cluster(control_plane: Plane) -> AsyncIterator[Cluster]:
+    async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def tenant(cluster: Cluster, namespace: str) -> World:
+    metadata = {"name": "team", "namespace": namespace}
+    for manifest in (
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"kind": "ServiceAccount", **metadata}],
+        },
+    ):
+        await cluster.apply(manifest, manager="test")
+    return World(cluster, namespace, kustomization(namespace))
+
+
+async def test_what_a_tenant_may_not_write_is_pruned_whatever_he_names_in_his_git(tenant: World) -> None:
+    both = (tenant.own, tenant.other)
+    tenant.claims(*both)
+    assert await tenant.others(*both) == {tenant.own}
+    tenant.claims()
+    tenant.comes(*both)
+    assert await tenant.others(*both) == {tenant.own}
+    tenant.comes(doubt="it cannot be built")
+    assert await tenant.others(*both, commits=None) == {tenant.own}
+
+
+async def test_what_the_commit_itself_gives_him_stays_though_his_rights_are_yet_to_come(tenant: World) -> None:
+    tenant.claims(tenant.other, commit="c1")
+    assert await tenant.others(tenant.other) == {tenant.other}
+    tenant.claims()
+    tenant.comes(tenant.other, commit="c1")
+    assert await tenant.others(tenant.other) == {tenant.other}
+
+
+async def test_a_namespace_goes_that_he_names_an_object_in(tenant: World) -> None:
+    theirs, mine = (ObjectKey("", "Namespace", "", key.namespace) for key in (tenant.other, tenant.own))
+    tenant.claims(tenant.own, tenant.other)
+    assert await tenant.others(theirs, mine) == {mine}
+    tenant.claims()
+    root = ObjectKey("", "ConfigMap", "default", "kube-root-ca.crt")
+    tenant.comes(root)
+    assert await tenant.others(theirs) == set()
+
+
+async def test_nobody_s_install_waits_for_what_a_tenant_only_names(tenant: World, cluster: Cluster) -> None:
+    tenant.claims(tenant.own, tenant.other)
+    other = HelmRelease.parse(release("default"))
+    await tenant.wanted.claim(other, [tenant.other], [])
+    with pytest.raises(ObjectTaken):
+        await tenant.wanted.claim(other, [tenant.own], [])
+    free = World(cluster, tenant.own.namespace, kustomization(tenant.own.namespace, account=""))
+    free.claims(free.other)
+    with pytest.raises(ObjectTaken):
+        await free.wanted.claim(other, [free.other], [])
+
+
+async def test_the_same_of_a_tenant_s_release(tenant: World) -> None:
+    manifest = release(tenant.own.namespace, serviceAccountName="team")
+    tenant.index.update(ObjectKey.of(manifest), manifest)
+    both = frozenset({tenant.own, tenant.other})
+    tenant.holds = RevisionObjects(owned=both)
+    assert await tenant.others(*both) == {tenant.own}
+    tenant.wanted.claims.set(Claimant.of_release(ObjectKey.of(manifest)), "underway", both)
+    assert await tenant.others(*both) == {tenant.own}
