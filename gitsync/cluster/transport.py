@@ -346,7 +346,7 @@ async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int, l
         size += len(chunk)
         if size > most:
             raise _too_large(subject, response, f"the answer is larger than {most >> 20} MiB")
-        _take(loan, len(chunk), subject, response)
+        _take(loan, 2 * len(chunk), subject, response)  # they are put together at the end
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

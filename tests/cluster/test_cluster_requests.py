@@ -333,7 +333,7 @@ async def test_what_servers_of_kube_configs_have_answered_is_bounded_together(ap
     heavy = [configmap(f"a{number}", 5, x="y" * 200_000) for number in range(12)]
     api.on("GET", CONFIGMAPS, answer(a_list(*heavy, version=5)))
     api.on("GET", PATH, answer(configmap("a", 7)))
-    budget = Budget(6 << 20, 1 << 20)
+    budget = Budget(9 << 20, 1 << 20)
     async with AsyncExitStack() as stack:
         one, two, three = [
             await stack.enter_async_context(await Cluster.remote(kubeconfig.read_text(), allowed, budget))
@@ -342,7 +342,7 @@ async def test_what_servers_of_kube_configs_have_answered_is_bounded_together(ap
         async with one.watch("", "ConfigMap", namespace="default") as watch:
             assert len(watch.items()) == 12
             assert 2 << 20 < budget.taken < 3 << 20
-            with pytest.raises(ClusterUnavailable, match="kubeconfigs have answered would take more than 6 MiB"):
+            with pytest.raises(ClusterUnavailable, match="kubeconfigs have answered would take more than 9 MiB"):
                 async with asyncio.timeout(20):
                     await two.list("", "ConfigMap", namespace="default")
             assert (await three.get(KEY))["metadata"]["name"] == "a"
