@@ -82,12 +82,14 @@ class Mirror:
         name: str = "",
         trees: Trees | None = None,
         room: Callable[[], None] | None = None,
+        lists: asyncio.Lock | None = None,
     ) -> None:
         self.source = source
         self.path = directory.absolute() / (name or mirror_name(source.url))
         self._runner = Runner()
         self._remote = Remote(source, self._runner, credentials)
         self._room = room
+        self._lists = lists or asyncio.Lock()
         self._store = BareRepository(self.path, self._runner, room)
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()
@@ -186,7 +188,7 @@ class Mirror:
         """A commit's submodules by path: at which commits they are, and the URLs that its .gitmodules has for them, ""
         for one that it does not name."""
         check_commit_id(commit_id)
-        _, items = await self._local(lambda: self._store.listing(commit_id), commit_id)
+        _, items = await self._local(lambda: self._items(commit_id), commit_id)
         found = {item.path: item.object_id for item in items if item.kind is Kind.SUBMODULE}
         file = next((it for it in items if it.path == _GITMODULES and it.kind is Kind.FILE), None)
         if not found or file is None or file.size > MAX_GITMODULES:
@@ -225,16 +227,21 @@ class Mirror:
         await self._runner.close()
         await self._store.close()
 
+    async def _items(self, commit_id: str) -> tuple[str, list[Item]]:
+        async with self._lists:
+            return await self._store.listing(commit_id)
+
     async def _list(self, commit_id: str) -> Tree:
-        top, items = await self._store.listing(commit_id)
-        sizes, links = await asyncio.to_thread(_blobs, items)
-        targets = await self._store.read(links, sizes)
+        async with self._lists:
+            top, items = await self._store.listing(commit_id)
+            sizes, links = await asyncio.to_thread(_blobs, items)
+            targets = await self._store.read(links, sizes)
 
-        async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
-            return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
+            async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
+                return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
 
-        found = await asyncio.to_thread(expand, top, items, targets)
-        return await asyncio.to_thread(Tree, commit_id, found.entries, read, found.digests)
+            found = await asyncio.to_thread(expand, top, items, targets)
+            return await asyncio.to_thread(Tree, commit_id, found.entries, read, found.digests)
 
     async def _info(self, commit_id: str) -> CommitInfo:
         commit = await self._store.find(commit_id)

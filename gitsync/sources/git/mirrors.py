@@ -198,13 +198,17 @@ class GitMirrors:
         #: Is told of each place whose mirror is removed.
         self.removed: Callable[[str], None] = lambda _: None
         self._trees: Trees = LRUCache(MAX_KEPT_FILES, tree_weight)
+        #: A list of all files of a commit may take 100 MiB for a moment: one at a time is made.
+        self._lists = asyncio.Lock()
 
     def of(self, place: GitPlace, timeout: float = 60.0) -> SharedMirror:
         """The mirror of a repository. Raises: GitRefused for a place that cannot be used."""
         key = place.id
         if key not in self._mirrors:
             source = GitSource(place.url, credentials=place.credentials, timeout=min(timeout, self._limit))
-            mirror = Mirror(source, self._directory, name=self._name(place), trees=self._trees, room=self._room)
+            mirror = Mirror(
+                source, self._directory, name=self._name(place), trees=self._trees, room=self._room, lists=self._lists
+            )
             self._mirrors[key] = SharedMirror(
                 mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
             )
