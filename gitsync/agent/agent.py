@@ -164,6 +164,7 @@ class Agent:
         )
         await stack.enter_async_context(kustomizations.watching())
         sources.subscribe_to_trees(kustomizations.source_changed)
+        sources.on_settled = kustomizations.source_settled
         watches |= await stack.enter_async_context(releases.serving())
         watches |= await stack.enter_async_context(kustomizations.serving())
         if repository is not None:

@@ -1,7 +1,7 @@
 """What an artifact holds, by the copies that an ArtifactGenerator names: files of sources, put where it says. Pure.
 
-Copies are those of Flux's source-watcher: like ``cp -r``, but that a directory is put below ``to`` under its own name, a
-pattern keeps the path that it matches, and ``dir/**`` is what is in the directory. ``*`` is any name of one level,
+Copies are those of Flux's source-watcher: like ``cp -r``, but that a directory is put below ``to`` under its own name,
+a pattern keeps the path that it matches, and ``dir/**`` is what is in the directory. ``*`` is any name of one level,
 ``**`` at the end of ``from`` as well, since directories are copied with all that is in them.
 """
 
@@ -131,7 +131,7 @@ def _copy(operation: CopyOperation, sources: Mapping[str, Listing], target: _Tar
     matches = source.matching(pattern)
     if not matches:
         raise ArtifactError("no file matches the pattern")
-    base = _literal_prefix(pattern)
+    base = literal_prefix(pattern)
     kept = [match for match in matches if not excluded.holds(match, base)]
     if not kept:
         raise ArtifactError("all that matches the pattern is excluded")
@@ -212,7 +212,7 @@ def _inside(path: str, what: str) -> str:
     return "" if clean == "." else clean
 
 
-def _literal_prefix(pattern: str) -> str:
+def literal_prefix(pattern: str) -> str:
     """The directories of a pattern before its first special character."""
     parts = []
     for part in posixpath.normpath(pattern).split("/"):

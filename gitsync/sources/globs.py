@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from gitsync.errors import ArtifactError
 
@@ -68,7 +69,7 @@ def _class(pattern: str, at: int) -> tuple[_One, int]:
     """``[a-z]``, and where it ends."""
     negated = pattern[at : at + 1] in ("^", "!")
     at += negated
-    ranges = []
+    ranges: list[tuple[str, str]] = []
     while pattern[at : at + 1] != "]" or not ranges:
         low, at = _letter(pattern, at)
         high = low
@@ -172,7 +173,7 @@ def _braces(pattern: str) -> tuple[int, int, list[str]] | None:
             depth -= 1
             if not depth:
                 cuts.append(at)
-                return first, at, [pattern[a + 1 : b] for a, b in zip(cuts, cuts[1:], strict=False)]
+                return first, at, [pattern[a + 1 : b] for a, b in pairwise(cuts)]
         at += 1
     if depth:
         raise bad_pattern(pattern)
