@@ -10,6 +10,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+from tests.e2e.test_e2e_plan import Commits
 from tests.until import ask_until
 
 
@@ -76,7 +77,8 @@ def test_a_commit_in_one_part_applies_the_kustomization_of_that_part_only(
         lambda: cluster.status("apps")["lastAppliedRevision"], lambda it: it != before["apps"], "another revision"
     )
     assert cluster.status("infra")["lastAppliedRevision"] == before["infra"]
-    assert not [line for line in agent.said("kustomization applied", after=count) if "infra" in str(line)]
+    assert agent.said("sync finished", after=count, kustomization=f"{namespace}/apps")
+    assert not agent.said("sync finished", after=count, kustomization=f"{namespace}/infra")
 
     # What is made no more goes, and says so to those that use it.
     fleet.commit({"clusters/parts.yaml": generator(namespace, part("infra"))}, "no apps")
@@ -110,3 +112,23 @@ def test_what_cannot_be_made_says_which_copy_and_why(
     assert said["reason"] == "BuildFailed"
     assert "artifact 'nothing': copy[0] from '@repo/nothing/**'" in said["message"]
     assert "no file matches the pattern" in ready("kustomization.kustomize.toolkit.fluxcd.io", "nothing")["message"]
+
+
+def test_a_plan_knows_what_an_artifact_will_hold(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """By the commit's own generator, which the cluster has yet to see."""
+    commits = Commits(new_agent(fleet, "--path=clusters", "--allow-mass-prune"), fleet, kubectl, namespace)
+    commits.commit({"clusters/first.yaml": config_map(namespace, "first")})
+    assert commits.run() == 0
+    commits.commit(
+        {
+            "clusters/parts.yaml": generator(namespace, part("apps")),
+            "clusters/apps.yaml": of_artifact(namespace, "apps"),
+            "apps/two.yaml": config_map(namespace, "two"),
+        }
+    )
+    planned = commits.as_planned()
+    assert f"ConfigMap/{namespace}/two" in planned.doing("create")
+    commits.commit({"apps/two.yaml": config_map(namespace, "two", "new")})
+    assert set(commits.as_planned().doing("change")) == {f"ConfigMap/{namespace}/two"}
