@@ -11,11 +11,11 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY
 from gitsync.build import Builder
-from gitsync.errors import FieldNotSupported, GitsyncError, ManifestError, SourceNotReady
+from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.sources.artifacts import WELL_KNOWN
 from gitsync.sources.copying import literal_prefix
-from gitsync.sources.generating import Generated, as_artifact, generated
+from gitsync.sources.generating import Generated, as_artifact, check_generator, generated
 from gitsync.sources.generators import maker_of
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sync.kustomization.building import build_spec
@@ -96,8 +96,10 @@ class WholeCommit:
             self.unbuilt[item.key] = why
             return replace(nothing, warnings=(_warning(item, why),))
         try:
+            if why := _why_not_made(maker):
+                raise SourceNotReady(why)
             artifact = (await self._made(maker, desired)).artifacts[source.name]
-        except (SourceNotReady, FieldNotSupported) as error:  # another repository's, or said where it is written
+        except SourceNotReady as error:
             self.unbuilt[item.key] = f"{source}: {error.message}"
             return replace(nothing, warnings=(_warning(item, f"{source}: {error.message}: {_NOT_CHECKED}"),))
         except GitsyncError as error:
@@ -209,6 +211,15 @@ async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:
     if source.name == WELL_KNOWN or source not in desired.objects:
         return True
     return bool(kustomization.path) and await desired.tree.directory_digest(kustomization.path) is not None
+
+
+def _why_not_made(generator: ArtifactGenerator) -> str:
+    """What is wrong with a generator itself, which ``unserved`` names where it is written."""
+    try:
+        check_generator(generator)
+    except GitsyncError as error:
+        return error.message
+    return ""
 
 
 async def _is_copied_here(generator: ArtifactGenerator, source: ObjectKey, desired: Desired) -> bool:

@@ -146,6 +146,7 @@ class Sources:
             lambda key: self.on_settled(key),
             self.trees.input_of,
             self.trees.revision_of,
+            self.trees.is_coming,
             is_shared=lambda: artifacts.is_shared,
         )
         self.trees.have(self._generators)

@@ -77,7 +77,8 @@ class _State:
 
 class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     """See SourceReconciler. ``on_change`` is told of each ExternalArtifact that is another one, and ``on_settled`` of
-    those that have stayed the same by another revision of a source. ``tree_of`` and ``revision_of`` are of sources.
+    those that have stayed the same by another revision of a source. ``tree_of``, ``revision_of`` and
+    ``is_coming`` are of sources.
     """
 
     status = ArtifactGeneratorStatus
@@ -92,6 +93,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         on_settled: Callable[[ObjectKey], None],
         tree_of: TreeOf,
         revision_of: Callable[[ObjectKey], str],
+        is_coming: Callable[[ObjectKey], bool],
         *,
         is_shared: Callable[[], bool],
     ) -> None:
@@ -99,6 +101,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         self._on_settled = on_settled
         self._tree_of = tree_of
         self._revision_of = revision_of
+        self._is_coming = is_coming
         self._is_shared = is_shared
         self._states: dict[ObjectKey, _State] = {}
 
@@ -119,7 +122,8 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         """See TreesOfKind. As long as it is yet to be made of what the sources have now, it is one that nobody has."""
         generator = self._maker(artifact)
         state = self._states.get(generator.key)
-        if state is None or (state.made is None and state.error is None):
+        is_first = state is None or state.made is None
+        if state is None or (is_first and (state.error is None or self._waits(generator))):
             raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
         if self._is_stale(generator, state):
             return PENDING
@@ -141,6 +145,10 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             return True
         now = self._present(generator)
         return all(now) and now != state.tried
+
+    def _waits(self, generator: ArtifactGenerator) -> bool:
+        """Whether a source is yet to say what it has, as after a start: then it wakes the generator."""
+        return any(self._is_coming(generator.source_key(it)) for it in generator.spec.sources)
 
     def _present(self, generator: ArtifactGenerator) -> tuple[str, ...]:
         return tuple(self._revision_of(generator.source_key(it)) for it in generator.spec.sources)
@@ -183,7 +191,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return ArtifactGenerator.parse(manifest)
 
     async def _fetch(self, key: ObjectKey, source: ArtifactGenerator) -> Outcome | None:
-        if _is_disabled(source):
+        if _is_disabled(source) or self._waits(source):
             return None
         state = self._states.setdefault(key, _State())
         try:
