@@ -83,7 +83,7 @@ class Kustomizer:
     ) -> None:
         self._kubectl = kubectl
         self._limits = Limits(timeout, processor_time, _MEMORY, MAX_TEXT, _COMPLAINT)
-        self._places = places or Places(CONCURRENT)
+        self.places = places or Places(CONCURRENT)
         self._results: Cache[str] = Cache(_REMEMBERED)
 
     async def build(
@@ -102,20 +102,17 @@ class Kustomizer:
             return known
         if sum(map(len, files.values())) > MAX_TEXT:
             raise KustomizeError(f"more than {MAX_TEXT // _MIB} MiB are too much for kustomize")
-        number, slow, result = self._places.number(), False, None
-        while result is None:
-            ticket = self._places.ticket(owner, key, number, slow=slow)
-            result = await self._in_place(ticket, key, files, directory, secret=secret)
-            if result is None:  # others had to wait for too long: they go first
-                slow = True
-                self._places.is_slow(key)
-        return result
+        return await self.places.run(
+            owner,
+            key,
+            self._limits.timeout,
+            lambda ticket: self._in_place(ticket, key, files, directory, secret=secret),
+        )
 
     async def _in_place(
         self, ticket: Ticket, key: str, files: Mapping[str, str | bytes], directory: str, *, secret: bool
     ) -> str | None:
         """What comes out of it; None when it has lost its place before that."""
-        await self._places.take(ticket)
         try:
             if (known := self._results.get(key)) is not None:
                 return known
@@ -129,8 +126,6 @@ class Kustomizer:
             raise KustomizeUnavailable(
                 f"what was decrypted for kustomize must not be on a disk, and {error}", hint=_MEMORY_HINT
             ) from None
-        finally:
-            self._places.leave(ticket)
         if result is not None:
             self._results.put(key, result, len(result))
         return result

@@ -10,6 +10,7 @@ from typing import Any
 MASK = "…"
 #: Shorter values are no secrets, and hiding them would make every message unreadable.
 _SHORTEST_SECRET = 3
+_DIGITS = 18
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^'\n]*'|`[^`]*`""", re.DOTALL)
 
 
@@ -36,6 +37,12 @@ def counted(number: int, what: str) -> str:
     """``1 file``, ``2 files``, ``2 repositories``."""
     many = f"{what[:-1]}ies" if re.search(r"[^aeiou]y\Z", what) else f"{what}s"
     return f"{number} {what if number == 1 else many}"
+
+
+def whole_number(text: str) -> int | None:
+    """What digits say, at most 18 of them; None of anything else: of thousands Python makes no number, and not of all
+    that Unicode has for a digit."""
+    return int(text) if len(text) <= _DIGITS and text.isascii() and text.isdigit() else None
 
 
 def mask_quoted(text: str, hides: Callable[[str, str], bool]) -> str:

@@ -12,6 +12,7 @@ import structlog
 
 import gitsync
 from gitsync import logs
+from gitsync.agent.allocator import give_back
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.ownkinds import ensure_crds
@@ -28,6 +29,7 @@ from gitsync.agent.parts import (
     open_chart_repositories,
     open_commits,
     root_of,
+    root_store,
     root_sync,
     sync_store,
     synced_repository,
@@ -39,6 +41,7 @@ from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import redacted_url
 from gitsync.release.controller import Releases
+from gitsync.runtime.places import Places
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
@@ -64,6 +67,7 @@ async def run(settings: Settings, config: ConfigFile | None = None, leave_after:
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
+    give_back()
     stop, probes = asyncio.Event(), Probes()
     with telling_of_loop(), told_to_stop(stop, leave_after):
         async with probes.serving(settings.probe_port):
@@ -79,6 +83,7 @@ async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Even
                 working = settings
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
+                probes.stuck = agent.stuck
                 if settings.once:
                     return await agent.once(stop)
                 changed = await agent.serve(stop, partial(config.changed, settings) if config else None)
@@ -103,11 +108,13 @@ class Agent:
         releases: Releases,
         kustomizations: Kustomizations,
         repository: SyncReconciler | None,
+        places: Places,
     ) -> None:
         self._schedule = schedule
         self._releases = releases
         self._kustomizations = kustomizations
         self._repository = repository
+        self._places = places
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
@@ -131,7 +138,7 @@ class Agent:
         events = await stack.enter_async_context(event_recorder(settings, cluster).running())
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
-        synced, root = None, NO_ROOT
+        synced, store, root = None, None, NO_ROOT
         if commits is not None:
             spec = root_sync(settings)
             synced = synced_repository(spec, commits.mirror.source, artifacts)
@@ -140,7 +147,8 @@ class Agent:
         repository = None
         if commits is not None and synced is not None:
             spec = root_sync(settings)
-            syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, hopeless)
+            store = root_store(spec, cluster, artifacts, synced)
+            syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, store, hopeless)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
             root = root_of(spec, artifacts, synced, repository)
             commits.keys_of = keys = RootKeys(cluster, root.is_root, default_keys(settings), repository.compare_all)
@@ -162,6 +170,8 @@ class Agent:
             hopeless,
             KustomizationJournal(sync_store(settings, cluster)),
         )
+        if store is not None:
+            store.all = kustomizations.all
         await stack.enter_async_context(kustomizations.watching())
         sources.subscribe_to_trees(kustomizations.source_changed)
         sources.on_settled = kustomizations.source_settled
@@ -179,7 +189,7 @@ class Agent:
             **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
             releases=len(releases.index),
         )
-        return cls(schedule, releases, kustomizations, repository)
+        return cls(schedule, releases, kustomizations, repository, charts.workers.places)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -197,6 +207,10 @@ class Agent:
             return changed.result()
         log.info("gitsync stopping")
         return None
+
+    def stuck(self) -> str:
+        """Why nothing can be rendered or built any more, "" while that can be."""
+        return self._places.stuck
 
     @property
     def error(self) -> GitsyncError | None:

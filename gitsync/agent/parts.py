@@ -30,14 +30,15 @@ from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
-from gitsync.sources.artifacts import Head
+from gitsync.sources.artifacts import BOOTSTRAP, Head
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
 from gitsync.sync.configmaps import SyncStore, inventories_in
 from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.controller import Root
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.rootstore import RootStore
+from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitsync.api.helmrelease import HelmRelease
+    from gitsync.manifests import Desired
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
     from gitsync.sources.artifacts import Artifacts, SyncedRepository
@@ -161,6 +163,7 @@ def make_syncer(
     synced: SyncedRepository,
     watches: dict[tuple[str, str], Informer],
     slots: FairSlots,
+    store: RootStore,
     hopeless: Hopeless | None = None,
 ) -> Syncer:
     """What applies commits of ``synced``. ``wanted`` knows the releases and what everybody wants; ``watches`` are those
@@ -173,7 +176,7 @@ def make_syncer(
         wanted.index,
         wanted.for_sync(owner.claimant),
         spec,
-        SyncStore(cluster, owner.namespace, owner.name),
+        store,
         LiveReader(cluster, watches),
         synced,
         slots,
@@ -200,8 +203,27 @@ def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reco
 
 
 def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> Callable[[Kustomization], bool]:
-    """Says for which Kustomizations the sync of the settings stands."""
-    return lambda item: item.path == spec.owner.path and artifacts.find(item.source) is synced
+    """Says for which Kustomizations the sync of the settings stands. Until the first commit is carried out, which says
+    what it calls itself, also for one of Flux's own name: applied by itself, it would be in the way of that sync."""
+
+    def is_meant(source: ObjectKey) -> bool:
+        return artifacts.find(source) is synced or (synced.current is None and source == BOOTSTRAP)
+
+    return lambda item: item.path == spec.owner.path and is_meant(item.source)
+
+
+def root_store(spec: SyncSpec, cluster: Cluster, artifacts: Artifacts, synced: SyncedRepository) -> RootStore:
+    """Where the sync of the settings keeps its state, which is also a Kustomization's."""
+
+    def stands_for(item: Kustomization, desired: Desired) -> bool:
+        if item.path != spec.owner.path:
+            return False
+        declared = desired.git_repositories.get(item.source)
+        if declared is None:
+            return artifacts.find(item.source) is synced
+        return synced.head.is_meant_by(item.source, declared, brought=True)
+
+    return RootStore(cluster, spec.owner.namespace, spec.owner.name, stands_for)
 
 
 def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:
@@ -261,7 +283,8 @@ async def present_wishes(cluster: Cluster) -> WantedObjects:
         wanted.claims.set(Claimant("sync", sync), "kept", inventory.kept)
     with suppress(KindUnknown):
         for manifest in await cluster.list(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace):
-            wanted.claims.set(claimant_of(ObjectKey.of(manifest)), "commit", inventory_of(manifest).wanted)
+            if sync_behind(manifest) is None:
+                wanted.claims.set(claimant_of(ObjectKey.of(manifest)), "commit", inventory_of(manifest).wanted)
     return wanted
 
 

@@ -82,10 +82,10 @@ def is_ready(manifest: Manifest) -> bool:
 def held_for(condition: Condition, now: datetime) -> float | None:
     """Seconds since a condition has had its status; None when it does not say."""
     try:
-        since = datetime.fromisoformat(condition.last_transition_time)
-    except ValueError:
+        since = datetime.fromisoformat(condition.last_transition_time).astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and last days of all years have no time in UTC
         return None
-    return max((now - since.astimezone(UTC)).total_seconds(), 0.0)
+    return max((now - since).total_seconds(), 0.0)
 
 
 def rfc3339(moment: datetime) -> str:

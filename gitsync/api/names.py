@@ -70,6 +70,9 @@ OWNER_ANNOTATION: Final = "gitsync.dev/owner"
 # Labels: name and namespace of the sync that applies an object; its namespace is where its inventory is.
 SYNC_LABEL: Final = "gitsync.dev/sync"
 SYNC_NAMESPACE_LABEL: Final = "gitsync.dev/sync-namespace"
+# On what a Kustomization has applied, as Flux writes them: its kustomize-controller deletes nothing without them.
+KUSTOMIZE_NAME_LABEL: Final = f"{KUSTOMIZE_GROUP}/name"
+KUSTOMIZE_NAMESPACE_LABEL: Final = f"{KUSTOMIZE_GROUP}/namespace"
 #: All that a sync writes on what it applies.
 SYNC_MARKS: Final = frozenset(
     {
@@ -81,6 +84,8 @@ SYNC_MARKS: Final = frozenset(
         OWNER_ANNOTATION,
         SYNC_LABEL,
         SYNC_NAMESPACE_LABEL,
+        KUSTOMIZE_NAME_LABEL,
+        KUSTOMIZE_NAMESPACE_LABEL,
     }
 )
 
@@ -189,3 +194,8 @@ def sync_name(namespace: str, name: str) -> str:
 def sync_of(labels: Mapping[str, str]) -> str:
     """The sync that has applied an object, by its labels; the name alone when gitsync 0.1 did, "" when none has."""
     return sync_name(labels.get(SYNC_NAMESPACE_LABEL, ""), labels.get(SYNC_LABEL, ""))
+
+
+def flux_sync_of(labels: Mapping[str, str]) -> str:
+    """The Kustomization that an object belongs to, by Flux's labels; "" when they name none."""
+    return sync_name(labels.get(KUSTOMIZE_NAMESPACE_LABEL, ""), labels.get(KUSTOMIZE_NAME_LABEL, ""))

@@ -159,5 +159,5 @@ def _keys(element: str) -> tuple[str, ...]:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitsync.api.identity import Manifest
 from gitsync.api.names import OWNER_ANNOTATION, SYNC_MARKS, TAKEN_OVER_ANNOTATION
+from gitsync.text import whole_number
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 #: Selects what Helm (or gitsync in its stead) manages: Helm puts this label on every object since 3.2.
@@ -57,7 +58,7 @@ def taken_over(manifest: Manifest, release: str, namespace: str, revision: int, 
 def taken_over_in(live: Manifest, release: str, namespace: str) -> int:
     """The revision of this release that took a live object over; 0 when nothing says that one did."""
     whose, _, revision = _note_of(live).partition(_FORMER)[0].rpartition(".v")
-    return int(revision) if whose == f"{namespace}/{release}" and revision.isdecimal() else 0
+    return (whole_number(revision) or 0) if whose == f"{namespace}/{release}" else 0
 
 
 def former_release(live: Manifest) -> str:

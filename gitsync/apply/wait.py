@@ -20,6 +20,7 @@ from gitsync.errors import MissingRight, NotReadyInTime, ObjectFailed
 from gitsync.health import Health, assess, pods_of
 from gitsync.logs import Once
 from gitsync.runtime.progress import SILENCE, Report, report
+from gitsync.text import whole_number
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
@@ -254,5 +255,4 @@ def version(manifest: Manifest) -> int:
     """The object's resourceVersion as a number, for comparing two states of one object (comparable since
     Kubernetes 1.35, KEP-5504; etcd's revisions before that). 0 when it is not a number.
     """
-    text = str(manifest["metadata"].get("resourceVersion", ""))
-    return int(text) if text.isdigit() else 0
+    return whole_number(str(manifest["metadata"].get("resourceVersion", ""))) or 0

@@ -65,7 +65,7 @@ class Builder:
 
     def __init__(self, kustomizer: Kustomizer, default_namespace: str = "default", sops: Sops | None = None) -> None:
         self._kustomizer = kustomizer
-        self._sops = sops or Sops()
+        self._sops = sops or Sops(places=kustomizer.places)
         self._default_namespace = default_namespace
         self._known = Known()
         self._rules = RulesReader()
@@ -127,7 +127,7 @@ class Builder:
     async def _make(self, digest: str, plan: Plan, tree: Tree, spec: BuildSpec) -> _Made:
         blobs = await tree.read(list({entry.blob_id for entry in plan.files.values()})) if plan.files else {}
         contents = {path: blobs[entry.blob_id] for path, entry in plan.files.items()}
-        opening = Opening(self._sops, spec.keys, plan) if spec.keys is not None else None
+        opening = Opening(self._sops, spec.keys, plan, spec.owner) if spec.keys is not None else None
         faults = [*_pointers(plan, contents), *_encrypted(plan, contents, plan.opens if spec.decrypts else ())]
         if faults:
             return _Made(errors=tuple(faults))

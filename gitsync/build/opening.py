@@ -150,12 +150,13 @@ def opened_value(value: dict[str, Any], opened: Opened) -> Plain | None:
 
 
 class Opening:
-    """Decrypts for one build."""
+    """Decrypts for one build, on behalf of its ``owner``."""
 
-    def __init__(self, sops: Sops, keys: Keys, plan: Plan) -> None:
+    def __init__(self, sops: Sops, keys: Keys, plan: Plan, owner: str) -> None:
         self._sops = sops
         self._keys = keys
         self._plan = plan
+        self._owner = owner
 
     async def files(self, contents: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[ManifestError]]:
         """Those that are decrypted before kustomize reads them, and what is wrong with others. Raises:
@@ -186,7 +187,7 @@ class Opening:
         origin = Origin(self._plan.place(path), 1)
         try:
             with _naming(origin):
-                found[path] = await self._sops.open(data, as_is, as_is, self._keys)
+                found[path] = await self._sops.open(data, as_is, as_is, self._keys, self._owner)
         except SopsError as error:
             errors.append(ManifestError(error.message, origin=origin, hint=error.hint))
 
@@ -196,7 +197,7 @@ class Opening:
         for group in {group.text: group for group in copies}.values():
             try:
                 with _naming(Origin(self._plan.place(group.path), group.line)):
-                    plain = await self._sops.open(group.text, group.format, group.format, self._keys)
+                    plain = await self._sops.open(group.text, group.format, group.format, self._keys, self._owner)
                 opened.values |= await asyncio.to_thread(_pairs, mac, group.text, plain)
                 return
             except SopsError as error:
@@ -212,7 +213,7 @@ class Opening:
         if wanted == "binary" and given != "json":
             wanted = given  # where Flux would ask for what cannot be
         try:
-            plain = await self._sops.open(data, given, wanted, self._keys)
+            plain = await self._sops.open(data, given, wanted, self._keys, self._owner)
         except SopsError as error:
             opened.failed[entry] = SopsError(f"data.{name}: {error.message}", hint=error.hint)
         else:

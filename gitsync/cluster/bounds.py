@@ -19,7 +19,11 @@ class Bounds:
 
 
 #: Of the API server that the agent itself works on.
-OWN: Final = Bounds(answer=64 << 20, weight=192 << 20, whole=384 << 20, event=32 << 20)
+OWN: Final = Bounds(answer=64 << 20, weight=192 << 20, whole=512 << 20, event=32 << 20)
 #: Of one that a kubeConfig names: whoever writes that chooses the server, and may name as many as he likes. An object
-#: of Kubernetes has 3 MiB at most.
-FOREIGN: Final = Bounds(answer=8 << 20, weight=48 << 20, whole=192 << 20, event=6 << 20)
+#: of Kubernetes has 3 MiB at most. ``whole`` is also what all that is known of it at a moment may come to.
+FOREIGN: Final = Bounds(answer=8 << 20, weight=24 << 20, whole=48 << 20, event=6 << 20)
+#: What all that is known of all of these at a moment may come to, in bytes of memory; one may always have a little,
+#: which is enough for what a few releases ask of theirs.
+FOREIGN_TOGETHER: Final = 64 << 20
+FOREIGN_ALWAYS: Final = 1 << 20

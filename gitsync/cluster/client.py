@@ -11,7 +11,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER
 from gitsync.cluster.discovery import Discovery, Resource
 from gitsync.cluster.listing import Selection, read_list
-from gitsync.cluster.shape import as_object
+from gitsync.cluster.shape import as_asked_for
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import APPLY_PATCH, Answer, Request, Transport, encode
 from gitsync.errors import AlreadyExists, Conflict, Invalid, KindUnknown, NotFound
@@ -253,7 +253,7 @@ class Client:
                 warn(text)
         if on_create is not None and answer.created:
             on_create()
-        return as_object(answer.body, request.subject)
+        return as_asked_for(answer.body, request.subject)
 
     async def _send(self, request: Request) -> Answer:
         try:

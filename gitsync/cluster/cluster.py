@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster.bounds import FOREIGN, OWN
+from gitsync.budget import Budget, Share
+from gitsync.cluster.bounds import FOREIGN, FOREIGN_ALWAYS, FOREIGN_TOGETHER, OWN
 from gitsync.cluster.client import Client
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.credentials import CredentialSource, choose_source
@@ -29,17 +30,28 @@ class Cluster(Client):
 
     ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included. ``narrow``: the user
     may not look beyond single namespaces (see ``scope_of``). ``namespace`` is the only one whose objects are served,
-    "" for all; who serves one is narrow.
+    "" for all; who serves one is narrow. ``foreign`` is what the answers of clusters that are remote to this one may
+    take together; ``budget`` is that of the one that this is remote to, None when it is to none.
     """
 
-    def __init__(self, connection: Connection, timings: Timings, *, narrow: bool = False, namespace: str = "") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        timings: Timings,
+        *,
+        narrow: bool = False,
+        namespace: str = "",
+        budget: Budget | None = None,
+    ) -> None:
         self._connection = connection
         self._timings = timings
         self._narrow = narrow or bool(namespace)
         self.namespace = namespace
         self._origin: Cluster | None = None
         self._user = ""
-        transport = Transport(connection, timings, FOREIGN if narrow else OWN)
+        self.foreign = Budget(FOREIGN_TOGETHER, FOREIGN_ALWAYS)
+        share = Share(budget, FOREIGN.whole) if budget is not None else None
+        transport = Transport(connection, timings, FOREIGN if narrow else OWN, share)
         super().__init__(transport, Discovery(transport, timings))
         self._server_version: str | None = None
         self._asking = asyncio.Lock()
@@ -66,22 +78,28 @@ class Cluster(Client):
 
     @classmethod
     async def connect_through(
-        cls, source: CredentialSource, timings: Timings | None = None, *, narrow: bool = False
+        cls,
+        source: CredentialSource,
+        timings: Timings | None = None,
+        *,
+        narrow: bool = False,
+        budget: Budget | None = None,
     ) -> Cluster:
         """A cluster whose address and credentials come from ``source``. Raises: SettingsError."""
         timings = timings or Timings()
-        return cls(await Connection.open(source, timings), timings, narrow=narrow)
+        return cls(await Connection.open(source, timings), timings, narrow=narrow, budget=budget)
 
     @classmethod
-    async def remote(cls, kubeconfig: str, allowed: KubeconfigAllowance) -> Cluster:
-        """The cluster that the text of a kubeconfig leads to. Makes no request, but may run a plugin where that is
-        allowed.
+    async def remote(cls, kubeconfig: str, allowed: KubeconfigAllowance, budget: Budget | None = None) -> Cluster:
+        """The cluster that the text of a kubeconfig leads to; ``budget`` is the ``foreign`` one of who names it. Makes
+        no request, but may run a plugin where that is allowed.
 
         Raises: KubeConfigRefused.
         """
         timings = Timings.for_remote()
         try:
-            return await cls.connect_through(SecretKubeconfig(kubeconfig, timings, allowed), timings, narrow=True)
+            source = SecretKubeconfig(kubeconfig, timings, allowed)
+            return await cls.connect_through(source, timings, narrow=True, budget=budget)
         except SettingsError as error:
             raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitsync.api.identity import Manifest
+from gitsync.budget import Loan, Spent
 from gitsync.cluster.discovery import Resource
-from gitsync.cluster.shape import as_object, not_understood
+from gitsync.cluster.shape import as_element, not_understood
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import JSON, TOO_LARGE, Request, Transport
 from gitsync.errors import ApiError, Gone
+from gitsync.weight import object_weight
 
 #: How many objects a page holds; fewer where one object may have a megabyte.
 PAGE = 500
@@ -21,6 +23,7 @@ METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #: What an object counts of which only some is kept, and a page at the least: there is an end to empty pages, too.
 _KEPT_WEIGHT = 1024
 _PAGE_WEIGHT = 64 << 10
+_PAGE_LEFT = 1024
 #: How often a list whose continue token ran out (410) is begun anew before it is given up.
 _RESTARTS = 3
 
@@ -51,22 +54,33 @@ class Selection:
 
 
 async def read_list(
-    transport: Transport, selection: Selection, *, keep: Keep | None = None, metadata_only: bool = False
+    transport: Transport,
+    selection: Selection,
+    *,
+    keep: Keep | None = None,
+    metadata_only: bool = False,
+    loan: Loan | None = None,
 ) -> tuple[list[Manifest], str]:
-    """The objects, complete with apiVersion and kind (which lists leave out), and the list's resourceVersion.
+    """The objects, complete with apiVersion and kind (which lists leave out), and the list's resourceVersion. Who keeps
+    them has what they come to in ``loan``, of a server's share, and gives that back.
 
     Consistent: never older than what we wrote before. A continue token that has run out (410) begins the list anew.
     """
-    for _ in range(_RESTARTS - 1):
-        try:
-            return await _read_pages(transport, selection, keep, metadata_only)
-        except Gone:
-            continue
-    return await _read_pages(transport, selection, keep, metadata_only)
+    counted = loan or Loan(transport.share)
+    try:
+        for _ in range(_RESTARTS - 1):
+            try:
+                return await _read_pages(transport, selection, keep, metadata_only, counted)
+            except Gone:
+                counted.close()
+        return await _read_pages(transport, selection, keep, metadata_only, counted)
+    finally:
+        if loan is None:
+            counted.close()
 
 
 async def _read_pages(
-    transport: Transport, selection: Selection, keep: Keep | None, metadata_only: bool
+    transport: Transport, selection: Selection, keep: Keep | None, metadata_only: bool, loan: Loan
 ) -> tuple[list[Manifest], str]:
     resource = selection.resource
     limit = PAGE_OF_LARGE if resource.kind in LARGE_KINDS and not metadata_only else PAGE
@@ -89,18 +103,23 @@ async def _read_pages(
             raise not_understood(selection.subject("list"), "it is no list")
         heavy += max(_PAGE_WEIGHT, answer.weight if keep is None else _KEPT_WEIGHT * len(items))
         if heavy > transport.bounds.whole:
-            raise _too_long(selection, transport.bounds.whole)
+            raise _too_long(selection, f"the list would take more than {transport.bounds.whole >> 20} MiB of memory")
         for item in items:
-            as_object(item, request.subject)
+            as_element(item, request.subject)
             item["apiVersion"], item["kind"] = resource.api_version, resource.kind
             found.append(keep(item) if keep is not None else item)
+        if loan.counts:
+            try:
+                loan.take(_PAGE_LEFT + sum(map(object_weight, found[-len(items) :] if items else ())))
+            except Spent as spent:
+                raise _too_long(selection, f"what is known of its API server would take {spent}") from None
         metadata = body.get("metadata") or {}
         token = metadata.get("continue") or ""
         if not token:
             return found, metadata.get("resourceVersion") or ""
 
 
-def _too_long(selection: Selection, most: int) -> ApiError:
+def _too_long(selection: Selection, why: str) -> ApiError:
     subject = selection.subject("list")
-    message = f"cannot list {subject.name}: the list would take more than {most >> 20} MiB of memory"
+    message = f"cannot list {subject.name}: {why}"
     return ApiError(message, status=200, reason=TOO_LARGE, verb="list", key=subject.key)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gitsync.api.fields import first_fault
-from gitsync.api.identity import Manifest
+from gitsync.api.identity import Manifest, group_of
 from gitsync.cluster.status import Subject
 from gitsync.errors import ClusterUnavailable
+
+
+def _of_texts(values: dict[str, Any]) -> dict[str, Any]:
+    """Says once what is wrong, however many of them are: all errors of a large answer would take gigabytes."""
+    if not all(isinstance(value, str) for value in values.values()):
+        raise PydanticCustomError("texts", "Input should be a mapping of strings")
+    return values
+
+
+_Texts = Annotated[dict[str, Any], AfterValidator(_of_texts)]
+_Mappings = Annotated[list[dict[str, Any]], Field(fail_fast=True)]
 
 
 class _ObjectMeta(BaseModel):
@@ -22,11 +34,11 @@ class _ObjectMeta(BaseModel):
     generation: int | None = None
     creationTimestamp: str | None = None
     deletionTimestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    finalizers: list[str] | None = None
-    ownerReferences: list[dict[str, Any]] | None = None
-    managedFields: list[dict[str, Any]] | None = None
+    labels: _Texts | None = None
+    annotations: _Texts | None = None
+    finalizers: Annotated[list[str], Field(fail_fast=True)] | None = None
+    ownerReferences: _Mappings | None = None
+    managedFields: _Mappings | None = None
 
 
 class _Object(BaseModel):
@@ -34,12 +46,38 @@ class _Object(BaseModel):
 
 
 def as_object(answer: Any, subject: Subject) -> Manifest:
-    """An answer that is an object. Raises: ClusterUnavailable, which says where it is none and quotes nothing."""
+    """An answer that is an object; one that lacks a uid or a version has "" for that. Raises: ClusterUnavailable, which
+    says where it is none and quotes nothing."""
     try:
         _Object.model_validate(answer)
     except ValidationError as error:
         raise not_understood(subject, f"it is no object ({first_fault(error)})") from None
     manifest: Manifest = answer
+    metadata = manifest["metadata"]
+    for name in ("uid", "resourceVersion"):
+        if metadata.get(name) is None:
+            metadata[name] = ""
+    return manifest
+
+
+def as_element(answer: Any, subject: Subject) -> Manifest:
+    """The same of one of several, which says who it is."""
+    manifest = as_object(answer, subject)
+    if not manifest["metadata"].get("name"):
+        raise not_understood(subject, "it has an object without a name")
+    return manifest
+
+
+def as_asked_for(answer: Any, subject: Subject) -> Manifest:
+    """An answer that is the object that it was about. Raises: as ``as_object``."""
+    manifest, key = as_object(answer, subject), subject.key
+    if key is None:
+        return manifest
+    api_version, kind, name = manifest.get("apiVersion"), manifest.get("kind"), manifest["metadata"].get("name", "")
+    if not isinstance(api_version, str) or (group_of(api_version), kind) != (key.group, key.kind):
+        raise not_understood(subject, "it is an object of another kind")
+    if not name.startswith(key.name) or (name != key.name and subject.verb != "create"):
+        raise not_understood(subject, "it is an object of another name")
     return manifest
 
 

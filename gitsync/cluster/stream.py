@@ -15,16 +15,18 @@ import structlog
 
 from gitsync.api.identity import Manifest
 from gitsync.backoff import Backoff
+from gitsync.budget import Loan, Spent
 from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
-from gitsync.cluster.shape import as_object
+from gitsync.cluster.shape import as_element
 from gitsync.cluster.status import error_of
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport, decoded
 from gitsync.cluster.watchcache import WatchCache
 from gitsync.errors import ClusterUnavailable, GitsyncError, Gone, KindUnknown, NotFound
-from gitsync.weight import json_weight
+from gitsync.text import whole_number
+from gitsync.weight import json_weight, object_weight
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +92,8 @@ class WatchStream:
         self._discovery = discovery
         self._timings = timings
         self.store = WatchCache(wanted.group, wanted.kind)
+        #: What is in the store, and what has come since it was listed.
+        self._loan = Loan(transport.share)
         self.synced = False
         self.error: GitsyncError | None = None
         self._news = asyncio.Event()
@@ -133,6 +137,7 @@ class WatchStream:
         """Tells those who wait that nothing will come."""
         self._ended = True
         self.synced = False
+        self._loan.close()
         self._announce(error)
 
     async def _pause(self, error: GitsyncError) -> None:
@@ -171,9 +176,16 @@ class WatchStream:
             log.debug("watch ended", watch=str(self._wanted), error=error.message)
 
     async def _list(self, selection: Selection) -> None:
-        found, version = await read_list(
-            self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only
-        )
+        loan = Loan(self._transport.share)
+        try:
+            found, version = await read_list(
+                self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only, loan=loan
+            )
+        except BaseException:
+            loan.close()
+            raise
+        self._loan.close()
+        self._loan = loan
         self._version = version
         self._absences.reset(self._wanted)
         self._take(found)
@@ -248,14 +260,26 @@ class WatchStream:
         if event_type == "BOOKMARK":
             return event_type
         manifest["apiVersion"], manifest["kind"] = selection.resource.api_version, selection.resource.kind
+        manifest = self._trimmed(manifest)
         if event_type == "DELETED":
-            self.store.drop(self._trimmed(manifest))
+            self.store.drop(manifest)
         else:
-            self.store.put(self._trimmed(manifest))
+            self._count(manifest)
+            self.store.put(manifest)
         return event_type
+
+    def _count(self, manifest: Manifest) -> None:
+        """Raises: Gone when it is too much with all that has come: what there is now has to be counted anew."""
+        if self._loan.counts:
+            try:
+                self._loan.take(object_weight(manifest))
+            except Spent as spent:
+                raise Gone(f"too much has changed: {spent}", status=410) from None
 
     def _trimmed(self, manifest: Manifest) -> Manifest:
         manifest["metadata"].pop("managedFields", None)
+        if self._wanted.metadata_only:  # whatever a server of somebody else's has sent
+            manifest = {name: manifest[name] for name in ("apiVersion", "kind", "metadata") if name in manifest}
         return manifest if self._wanted.keep is None else self._wanted.keep(manifest)
 
 
@@ -266,13 +290,14 @@ def _parse(selection: Selection, line: bytes) -> tuple[str, Manifest, str]:
         event_type, manifest = event["type"], event["object"]
         if event_type != "ERROR":
             if event_type != "BOOKMARK":
-                as_object(manifest, selection.subject("watch"))
+                as_element(manifest, selection.subject("watch"))
             return event_type, manifest, str(manifest["metadata"]["resourceVersion"])
         code = int(manifest.get("code") or 500)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise ClusterUnavailable(f"cannot watch {selection.resource.kind}: an event is not understood") from error
     raise error_of(selection.subject("watch"), code, manifest)
 
 
 def _earlier(version: str, known: str) -> bool:
-    return version.isdigit() and known.isdigit() and int(version) < int(known)
+    one, other = whole_number(version), whole_number(known)
+    return one is not None and other is not None and one < other

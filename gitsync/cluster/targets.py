@@ -141,7 +141,7 @@ class Targets:
         """The cluster as the user of the kubeconfig; shared by those who impersonate others there."""
         known = self._remote.get(digest)
         if known is None:
-            fresh = await self.own.cluster.remote(kubeconfig, self._allowed)
+            fresh = await self.own.cluster.remote(kubeconfig, self._allowed, self.own.cluster.foreign)
             known = self._remote.setdefault(digest, fresh)
             if known is not fresh:  # somebody else was quicker
                 await fresh.close()

@@ -20,6 +20,7 @@ import structlog
 import tenacity
 from yarl import URL
 
+from gitsync.budget import Loan, Share, Spent, lent
 from gitsync.cluster.access import Access
 from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.connection import Connection
@@ -36,6 +37,7 @@ from gitsync.errors import (
     Unauthorized,
     WebhookUnavailable,
 )
+from gitsync.text import whole_number
 from gitsync.weight import json_weight
 
 log = structlog.get_logger(__name__)
@@ -103,10 +105,13 @@ def encode(manifest: Any, subject: Subject) -> bytes:
 
 class Transport:
     """Sends requests over a Connection. ``requests`` counts what was sent, by verb, repeats included; ``bounds`` are
-    those of what is answered."""
+    those of what is answered, and ``share`` (None: as much as there is) what all answers at a moment may take."""
 
-    def __init__(self, connection: Connection, timings: Timings, bounds: Bounds = OWN) -> None:
+    def __init__(
+        self, connection: Connection, timings: Timings, bounds: Bounds = OWN, share: Share | None = None
+    ) -> None:
         self.bounds = bounds
+        self.share = share
         self._connection = connection
         self._timings = timings
         self._user = ""
@@ -199,17 +204,17 @@ class Transport:
 
     async def _once(self, request: Request) -> Answer:
         async with self._slots:
-            with self._connection.use() as access:
+            with self._connection.use() as access, lent(self.share) as loan:
                 try:
                     async with asyncio.timeout(self._timings.request), self._respond(request, access) as response:
                         self._connection.heard()
-                        raw = await _read(response, request.subject, self.bounds.answer)
+                        raw = await _read(response, request.subject, self.bounds.answer, loan)
                 except TimeoutError as error:
                     self._connection.reconnect(access.rest)
                     raise self._unheard(_silent(request.subject, access)) from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise self._unheard(_unreachable(request.subject, access, error)) from error
-        return _answer(request.subject, response, raw, self.bounds.weight)
+                return _answer(request.subject, response, raw, self.bounds.weight, loan)
 
     def heard(self) -> None:
         """Something came on a stream."""
@@ -266,8 +271,9 @@ class Transport:
                 ):
                     self._connection.heard()
                     if response.status != 200:
-                        raw = await _read(response, request.subject, self.bounds.answer)
-                        _answer(request.subject, response, raw, self.bounds.weight)
+                        with lent(self.share) as loan:
+                            raw = await _read(response, request.subject, self.bounds.answer, loan)
+                            _answer(request.subject, response, raw, self.bounds.weight, loan)
                     deadline.reschedule(None)
                     try:
                         yield response.content
@@ -315,10 +321,11 @@ def decoded(raw: bytes, level: int) -> Any:
             return None
 
 
-def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes, most: int) -> Answer:
+def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes, most: int, loan: Loan) -> Answer:
     heavy = json_weight(raw)
     if heavy > most:
-        raise _too_large(subject, response, f"would take more than {most >> 20} MiB of memory")
+        raise _too_large(subject, response, f"the answer would take more than {most >> 20} MiB of memory")
+    _take(loan, heavy, subject, response)
     body = decoded(raw, _LIST_LEVEL if subject.verb == "list" else _OBJECT_LEVEL)
     if not 200 <= response.status < 300:
         raise error_of(subject, response.status, body, _retry_after(response))
@@ -332,27 +339,39 @@ def _answer(subject: Subject, response: aiohttp.ClientResponse, raw: bytes, most
     return Answer(body, warnings, response.status == _CREATED, heavy)
 
 
-async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int, loan: Loan) -> bytes:
     chunks = []
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > most:
-            raise _too_large(subject, response, f"is larger than {most >> 20} MiB")
+            raise _too_large(subject, response, f"the answer is larger than {most >> 20} MiB")
+        _take(loan, 2 * len(chunk), subject, response)  # they are put together at the end
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+def _take(loan: Loan, size: int, subject: Subject, response: aiohttp.ClientResponse) -> None:
+    """Raises: ApiError when the server has had its share; ClusterUnavailable when others have to give back first."""
+    try:
+        loan.take(size)
+    except Spent as spent:
+        if spent.together:
+            why = f"what the API servers of kubeconfigs have answered would take {spent}"
+            raise ClusterUnavailable(f"cannot {subject.verb} {subject.name}: {why}") from None
+        raise _too_large(subject, response, f"all that this API server has answered would take {spent}") from None
+
+
 def _too_large(subject: Subject, response: aiohttp.ClientResponse, why: str) -> ApiError:
-    message = f"cannot {subject.verb} {subject.name}: the answer {why}"
+    message = f"cannot {subject.verb} {subject.name}: {why}"
     return ApiError(message, status=response.status, reason=TOO_LARGE, verb=subject.verb, key=subject.key)
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     """Seconds, from either form of the header (RFC 9110)."""
     text = response.headers.get("Retry-After", "")
-    if text.isdigit():
-        return float(text)
+    if (seconds := whole_number(text)) is not None:
+        return float(seconds)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gitsync.api.identity import Manifest
+from gitsync.text import whole_number
 
 _HOPELESS = frozenset(
     {
@@ -51,8 +52,7 @@ def stuck_pods(stateful_set: Manifest, pods: Sequence[Manifest]) -> list[tuple[M
 
 def _ordinal(pod: Manifest) -> int:
     """The number at the end of the pod's name, by which the partition goes."""
-    number = str(pod["metadata"]["name"]).rpartition("-")[2]
-    return int(number) if number.isdecimal() else 0
+    return whole_number(str(pod["metadata"]["name"]).rpartition("-")[2]) or 0
 
 
 def _hopeless(pod: Manifest) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from gitsync import kubeyaml
 from gitsync.errors import RenderError, ValuesError, YamlError
@@ -12,6 +13,9 @@ from gitsync.helm import native
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
+
+#: Objects of one release; each takes a multiple of its text.
+MAX_OBJECTS: Final = 10_000
 
 #: Helm's order for installing (pkg/release/v1/util, InstallOrder); unknown kinds come last, by name.
 INSTALL_ORDER = (
@@ -157,9 +161,12 @@ def document(text: str, source: str) -> dict[str, Any]:
 def parse_objects(manifest: str) -> tuple[Manifest, ...]:
     """The objects in the manifest of a release's record, in their order.
 
-    Raises: RenderError naming the template that the record's comments name.
+    Raises: RenderError naming the template that the record's comments name, or for more than MAX_OBJECTS.
     """
-    return tuple(item for _, item in sourced_objects(manifest))
+    found = tuple(item for _, item in islice(sourced_objects(manifest), MAX_OBJECTS + 1))
+    if len(found) > MAX_OBJECTS:
+        raise RenderError(f"the manifest of a release has more than {MAX_OBJECTS:,} objects")
+    return found
 
 
 def sourced_objects(manifest: str) -> Iterator[tuple[str, Manifest]]:

@@ -37,8 +37,7 @@ async def refuse_beside_flux(cluster: Cluster) -> None:
     """Raises: ReleaseError when Flux serves the same kinds here."""
     if controllers := await flux_controllers(cluster):
         raise ReleaseError(
-            f"Flux is running: {listed(controllers)}. It serves the same HelmReleases and HelmRepositories, and two "
-            "agents undo each other's work",
+            f"Flux is running: {listed(controllers)}. It serves the same kinds, and two agents undo each other's work",
             action="install",
             key=controllers[0],
             hint="gitsync install --take-over scales them to 0 first; what they installed is gitsync's then, as it is",

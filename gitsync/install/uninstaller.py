@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.crds import crd_names, kinds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_RELEASE, RBAC_GROUP
+from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_RELEASE, KUSTOMIZATION, RBAC_GROUP
 from gitsync.apply.delete import wait_deleted
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
@@ -39,8 +39,8 @@ async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namesp
     """Remove the agent, its rights, its settings and its namespace. With ``crds`` also the definitions, and so every
     HelmRelease and every source. What Helm releases installed stays in every case.
 
-    HelmReleases lose their finalizer, unless Flux is there to serve them: nobody else would ever let them go. What an
-    installation that broke off has left is removed like a whole one.
+    HelmReleases and Kustomizations lose their finalizer, unless Flux is there to serve them: nobody else would ever let
+    them go. What an installation that broke off has left is removed like a whole one.
 
     Raises: NotReadyInTime, ApiError.
     """
@@ -56,10 +56,10 @@ async def uninstall(cluster: Cluster, namespace: str, *, crds: bool, keep_namesp
         await remover.remove(await cluster.list(RBAC_GROUP, "ClusterRole", labels=PART_OF))
     controllers = await flux_controllers(cluster)
     objects = {kind: await _served(cluster, group, kind) for group, kind in kinds()}
-    releases = objects[HELM_RELEASE]
+    ours = [*objects[KUSTOMIZATION], *objects[HELM_RELEASE]]
     if not controllers:
         alone = any(map(is_namespaced, agents)) and not crds  # other namespaces have agents of their own
-        await _let_go(cluster, [item for item in releases if not alone or item["metadata"]["namespace"] == namespace])
+        await _let_go(cluster, [item for item in ours if not alone or item["metadata"]["namespace"] == namespace])
     definitions = await _definitions(cluster)
     if crds and not controllers:
         await remover.remove(definitions)
@@ -94,8 +94,8 @@ async def _definitions(cluster: Cluster) -> list[Manifest]:
     return [found for key in keys if (found := await cluster.find(key)) is not None]
 
 
-async def _let_go(cluster: Cluster, releases: list[Manifest]) -> None:
-    for item in releases:
+async def _let_go(cluster: Cluster, found: list[Manifest]) -> None:
+    for item in found:
         finalizers = item["metadata"].get("finalizers") or []
         if FINALIZER in finalizers:
             rest = [name for name in finalizers if name != FINALIZER]

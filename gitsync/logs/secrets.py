@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ from urllib.parse import quote, quote_plus
 #: Characters by which a value of a Secret is told from other words.
 TELLING = 6
 MASK = "***"
+#: Lines of a value of several lines count by themselves when they have so many characters.
+_MIN_LINE = 16
+#: What stands where a text was shortened (``text.shorten``, ``text.shorten_middle``).
+_CUT = re.compile(r" ?\.\.\.(?: |\Z)|…")
 
 _kept: ContextVar[tuple[set[frozenset[str]], ...]] = ContextVar("kept", default=())
 
@@ -58,14 +63,47 @@ class _Forms:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._by_start: defaultdict[str, list[str]] = defaultdict(list)
+        self._by_end: defaultdict[str, list[str]] = defaultdict(list)
+        self._longest = 0
         for form in {form for secret in secrets if len(secret) >= TELLING for form in spellings(secret)}:
-            self._by_start[form[:TELLING]].append(form)
+            if len(form) >= TELLING:
+                self._by_start[form[:TELLING]].append(form)
+                self._by_end[form[-TELLING:]].append(form)
+                self._longest = max(self._longest, len(form))
         for forms in self._by_start.values():
             forms.sort(key=len, reverse=True)
 
     def mask(self, text: str) -> str:
-        if not self._by_start:
-            return text
+        return self._mask_cut(self._mask_whole(text)) if self._by_start else text
+
+    def _mask_cut(self, text: str) -> str:
+        """Without what is left of a value where a text was shortened, before or after the mark of that."""
+        parts, done = [], 0
+        for mark in _CUT.finditer(text):
+            begin, end = mark.span()
+            kept = self._begun(text[max(done, begin - self._longest) : begin])
+            left = self._ended(text[end : end + self._longest])
+            parts += [text[done : begin - kept], MASK if kept else "", mark[0], MASK if left else ""]
+            done = end + left
+        return "".join([*parts, text[done:]])
+
+    def _begun(self, text: str) -> int:
+        """The length of the beginning of a value that is the end of a text; 0 when there is none that tells."""
+        for length in range(len(text), TELLING - 1, -1):
+            piece = text[-length:]
+            if any(form.startswith(piece) for form in self._by_start.get(piece[:TELLING], ())):
+                return length
+        return 0
+
+    def _ended(self, text: str) -> int:
+        """The length of the end of a value that is the beginning of a text."""
+        for length in range(len(text), TELLING - 1, -1):
+            piece = text[:length]
+            if any(form.endswith(piece) for form in self._by_end.get(piece[-TELLING:], ())):
+                return length
+        return 0
+
+    def _mask_whole(self, text: str) -> str:
         parts, done, at, last = [], 0, 0, len(text) - TELLING
         while at <= last:
             forms = self._by_start.get(text[at : at + TELLING], ())
@@ -84,17 +122,32 @@ def _forms_of(secrets: frozenset[str]) -> _Forms:
 
 def spellings(secret: str) -> set[str]:
     """The ways in which a value is written inside other text."""
-    quoted = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    as_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+    quoted = {json.dumps(secret)[1:-1], as_json, _as_go_writes(as_json), repr(secret)[1:-1]}
+    quoted |= {" ".join(secret.split()), *_long_lines(secret)}
     try:
         return {secret, *quoted, quote(secret, safe=""), quote(secret), quote_plus(secret), *_in_base64(secret)}
     except UnicodeEncodeError:  # half of a surrogate pair, which no Secret of a cluster holds
         return {secret, *quoted}
 
 
+def _as_go_writes(text: str) -> str:
+    """JSON of Go's, which thinks of HTML (encoding/json, HTMLEscape)."""
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+
+
+def _long_lines(secret: str) -> Iterator[str]:
+    """Of several lines, as a private key has, those that are long enough to be telling."""
+    lines = [line.strip() for line in secret.splitlines()]
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= _MIN_LINE and not line.startswith("-----"))
+
+
 def _in_base64(secret: str) -> Iterator[str]:
     """A value in base64: all of it, and the characters that it alone decides with 0, 1 or 2 bytes (of three) before."""
     data = secret.encode()
     yield base64.b64encode(data).decode()
+    yield base64.urlsafe_b64encode(data).decode()
     for before in range(3):
         text = base64.b64encode(bytes(before) + data).decode()
         alone = text[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.agent.parts import (
@@ -20,6 +21,7 @@ from gitsync.agent.parts import (
     open_chart_repositories,
     open_commits,
     open_targets,
+    root_store,
     root_sync,
     sync_store,
     synced_repository,
@@ -27,6 +29,7 @@ from gitsync.agent.parts import (
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
     GIT_REPOSITORY,
@@ -88,18 +91,20 @@ async def preview(settings: Settings) -> Preview:
         wanted = known_wishes(cluster)
         for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
             wanted.index.update(key, manifest)
-        for key, manifest in kustomizations.items():
-            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
         artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
         spec, slots, rules = root_sync(settings), apply_slots(), access_rules(settings)
-        keys = RootKeys(cluster, is_root(spec, artifacts, synced), default_keys(settings), _nothing_follows)
+        stands_for_root = is_root(spec, artifacts, synced)
+        _claim(wanted, kustomizations, stands_for_root)
+        keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
         stack.push_async_callback(keys.close)
         decrypts = await keys(desired) is not None
         if decrypts:
             commits.keys_of = keys
             desired = await _head(commits)
             artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        syncer = make_syncer(spec, cluster, wanted, synced, watches, slots)
+        store = root_store(spec, cluster, artifacts, synced)
+        store.all = partial(_readable, kustomizations)
+        syncer = make_syncer(spec, cluster, wanted, synced, watches, slots, store)
         syncers = Syncers(cluster, wanted, syncer.live, slots, kustomizations.get, rules)
         stack.push_async_callback(syncers.close)
         live = await _generators(cluster)
@@ -140,6 +145,23 @@ async def _generators(cluster: Cluster) -> list[ArtifactGenerator]:
         for manifest in await cluster.list(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace):
             with suppress(FieldErrors):  # the agent leaves one alone that cannot be read
                 found.append(ArtifactGenerator.parse(manifest))
+    return found
+
+
+def _claim(wanted: WantedObjects, kustomizations: Informer, is_root: Callable[[Kustomization], bool]) -> None:
+    """Have known what Kustomizations have. The root says so itself."""
+    roots = {key for key, item in _readable(kustomizations).items() if is_root(item)}
+    for key, manifest in kustomizations.items():
+        if key not in roots:
+            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+
+
+def _readable(kustomizations: Informer) -> dict[ObjectKey, Kustomization]:
+    """Those of the cluster that can be read."""
+    found: dict[ObjectKey, Kustomization] = {}
+    for key, manifest in kustomizations.items():
+        with suppress(FieldErrors):
+            found[key] = Kustomization.parse(manifest)
     return found
 
 

@@ -80,8 +80,7 @@ class Syncs:
     async def plan(self, desired: Desired) -> list[Part]:
         """The syncs, each with its plan: at first each for itself, then those again that want what others have, who may
         be about to let go of it."""
-        prunes = self.root.spec.prune and not desired.bad_paths
-        unfolded = await self.unfolding.run(desired, [self.root.owner.full_name] if prunes else [])
+        unfolded = await self.unfolding.run(desired, self._pruning(desired))
         self._looked_at = unfolded
         self._coming = await self.unfolding.coming()
         self.wanted.to_come.syncs = self.coming
@@ -108,6 +107,14 @@ class Syncs:
                 await part.make_plan()
                 part.syncer.claim(part.plan)
         return parts
+
+    def _pruning(self, desired: Desired) -> list[str]:
+        """The names by which objects are the root's that are pruned unless they are desired: also as Flux's, of the
+        Kustomization that stands for it."""
+        if not self.root.spec.prune or desired.bad_paths:
+            return []
+        kustomization = self.root.store.kustomization_of(desired)
+        return [self.root.owner.full_name, *([kustomization.namespaced_name] if kustomization is not None else [])]
 
     async def _syncer(self, item: Unfolded, wanted: Desired) -> Syncer:
         """The sync of a Kustomization, as its account; as ourselves when that comes with the commit.

@@ -13,7 +13,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, sync_of
+from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, flux_sync_of, sync_of
 from gitsync.api.sources import GitRepository, OCIRepository
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
@@ -219,7 +219,8 @@ class Unfolding:
                 pruning.add(key.namespaced_name)
         for key, manifest in self.live.items():
             metadata = manifest["metadata"]
-            goes = sync_of(metadata.get("labels") or {}) in pruning and not prune_disabled(manifest)
+            labels = metadata.get("labels") or {}
+            goes = (sync_of(labels) or flux_sync_of(labels)) in pruning and not prune_disabled(manifest)
             if key in wanted or goes or "deletionTimestamp" in metadata:
                 continue
             with suppress(FieldErrors):  # the agent leaves one alone that cannot be read

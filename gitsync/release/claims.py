@@ -36,8 +36,9 @@ class ObjectClaims:
         self.commits: dict[Claimant, str] = {}
         #: Whether the syncs that there are have said what they want, since the start.
         self.has_read = True
-        #: By sync, the releases that it is about to remove.
+        #: By sync, the releases that it is about to remove, and the syncs.
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
+        self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}
 
     def set(self, claimant: Claimant, why: Why, keys: Iterable[ObjectKey], *, cluster: str = "") -> None:
         """``claimant`` wants exactly these, as far as ``why`` goes."""
@@ -80,6 +81,16 @@ class ObjectClaims:
         for (claimant, _), (cluster, keys) in list(self._claims.items()):
             if claimant in leaving - before:
                 self._tell(keys, cluster)
+
+    def set_leaving_syncs(self, sync: Claimant, syncs: Iterable[Claimant]) -> None:
+        """``sync`` is about to remove exactly these: what they have is theirs until they are gone, and they will want
+        nothing more."""
+        self._leaving_syncs[sync] = frozenset(syncs)
+
+    @property
+    def leaving_syncs(self) -> frozenset[Claimant]:
+        """The syncs that some sync is about to remove."""
+        return frozenset[Claimant]().union(*self._leaving_syncs.values())
 
     @property
     def leaving(self) -> frozenset[Claimant]:

@@ -18,6 +18,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.cluster.targets import Target, Targets
 from gitsync.errors import KubeConfigMissing, KubeConfigRefused
 from gitsync.release.access import AccessRules
+from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.references import References
 from gitsync.runtime.fairslots import FairSlots
@@ -90,12 +91,13 @@ class TargetClusters:
         references: References,
         rules: AccessRules,
         on_release: Callable[[ObjectKey], Awaitable[None]] = nothing_follows,
-        store: Callable[[Cluster, str], RecordStore] = RecordStore,
+        store: Callable[[Cluster, str, RecordMemory], RecordStore] = RecordStore,
     ) -> None:
         self.rules = rules
         self._agent = agent
         self._references = references
         self._store = store
+        self._memory = RecordMemory()
         self._slots = _slots(agent)
         self._listeners: list[Listener] = []
         self._targets = Targets(cluster, rules.kubeconfig, on_release)
@@ -162,7 +164,7 @@ class TargetClusters:
     def _of(self, target: Target) -> TargetCluster:
         made = self._made.get(target)
         if made is None:
-            records = self._store(target.cluster, self._agent.holder)
+            records = self._store(target.cluster, self._agent.holder, self._memory)
             slots = _slots(self._agent) if target.remote else self._slots
             made = TargetCluster(target.cluster, records, slots, RecordWatches(target.closing))
             records.on_foreign_change(functools.partial(self._tell, made))

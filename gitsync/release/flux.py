@@ -10,15 +10,22 @@ from gitsync.api.names import HELM_GROUP
 #: helm-controller puts them on every object after rendering (internal/postrender/origin_labels.go), so that they stand
 #: in Helm's record as well. gitsync has no use for them: a HelmRelease's inventory says what belongs to it.
 ORIGIN_LABELS = frozenset({f"{HELM_GROUP}/name", f"{HELM_GROUP}/namespace"})
-#: Selects the Deployments of Flux, however it was installed.
-DEPLOYMENTS = "app.kubernetes.io/part-of=flux"
+#: On all that Flux itself is made of, however it was installed.
+_PART_OF, _FLUX = "app.kubernetes.io/part-of", "flux"
+#: Selects the Deployments of Flux.
+DEPLOYMENTS = f"{_PART_OF}={_FLUX}"
 #: Those that serve the same kinds as gitsync.
-COMPETING = frozenset({"helm-controller", "source-controller"})
+COMPETING = frozenset({"helm-controller", "kustomize-controller", "source-controller"})
 
 
 def marked(objects: Iterable[Manifest]) -> bool:
     """Whether any of the objects has Flux's labels."""
     return any(ORIGIN_LABELS & _labels(item).keys() for item in objects)
+
+
+def runs_flux(manifest: Manifest) -> bool:
+    """Whether an object says that it is of what Flux itself is made of."""
+    return _labels(manifest).get(_PART_OF) == _FLUX
 
 
 def unmarked(manifest: Manifest) -> Manifest:
@@ -39,4 +46,4 @@ def competing(deployments: Iterable[Manifest]) -> list[ObjectKey]:
 
 
 def _labels(manifest: Manifest) -> dict[str, str]:
-    return manifest["metadata"].get("labels") or {}
+    return (manifest.get("metadata") or {}).get("labels") or {}

@@ -122,7 +122,7 @@ def leftovers_of(manifest: Manifest) -> list[Leftover]:
     try:
         found = json.loads(text) if text else {}
         items = [(key, release) for release, ids in found.items() for key in map(parse_inventory_id, ids)]
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, RecursionError):
         return []
     return [Leftover(key, release) for key, release in items if key is not None]
 

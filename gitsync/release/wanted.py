@@ -304,8 +304,10 @@ class SyncClaims:
         return None
 
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
-        """What other syncs will want that are on their way, as far as somebody can tell."""
-        return {sync.claimant: sync.keys for sync in await self._wanted.to_come.syncs() if not sync.claimant.doubt}
+        """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
+        removed, nothing."""
+        found = {sync.claimant: sync.keys for sync in await self._wanted.to_come.syncs() if not sync.claimant.doubt}
+        return found | dict.fromkeys(self.claims.leaving_syncs, frozenset())
 
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""

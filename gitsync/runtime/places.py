@@ -10,31 +10,36 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from cachetools import LRUCache
 
 from gitsync.errors import WorkerLost
 from gitsync.runtime.progress import telling
 
+T = TypeVar("T")
+
 #: Seconds for which one may be worked on while others wait.
 SLICE: Final = 5.0
 #: Seconds for who has asked to hear that nobody has a place any more.
 _FAREWELL = 5.0
+#: Seconds beyond its deadline after which what is done in a place has not come to an end, though it was ended.
+LATE: Final = 15.0
 _REMEMBERED = 1024
 
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """Somebody who waits for a place or has one. ``slow``: known to take longer than a slice. ``end`` ends what is done
-    there at once, once that has begun."""
+    """Somebody who waits for a place or has one. ``slow``: known to take longer than a slice. What is done
+    there is ended after ``deadline`` seconds; ``end`` ends it at once, once it has begun."""
 
     owner: str
     slow: bool
     number: int
+    deadline: float = 60.0
     turn: asyncio.Event = field(default_factory=asyncio.Event)
     since: float = 0.0
     end: Callable[[], None] | None = None
@@ -69,9 +74,34 @@ class Places:
         """When somebody came: who is tried again does not have to wait behind those who came meanwhile."""
         return next(self._numbers)
 
-    def ticket(self, owner: str, subject: str, number: int, *, slow: bool = False) -> Ticket:
+    @property
+    def stuck(self) -> str:
+        """Why nobody gets a place any more, "" when they do: what is merely slow ends at its deadline."""
+        now = time.monotonic()
+        late = [item for item in self._running if now - item.since > item.deadline + LATE]
+        if self._closed or len(late) < self.size:
+            return ""
+        return f"no worker process has come to its end within {LATE:g} s of its deadline"
+
+    def ticket(self, owner: str, subject: str, number: int, deadline: float, *, slow: bool = False) -> Ticket:
         """For work of this ``owner``; owners take turns. ``subject`` identifies it, "" what is not to be remembered."""
-        return Ticket(owner, slow or subject in self._slow, number)
+        return Ticket(owner, slow or subject in self._slow, number, deadline)
+
+    async def run(self, owner: str, subject: str, deadline: float, work: Callable[[Ticket], Awaitable[T | None]]) -> T:
+        """What ``work`` returns, which is done in a place when it is its turn. It returns None when it has lost its
+        place to others: they go first, and it is begun anew. Raises: WorkerLost; what ``work`` raises."""
+        number, slow = self.number(), False
+        while True:
+            ticket = self.ticket(owner, subject, number, deadline, slow=slow)
+            await self.take(ticket)
+            try:
+                result = await work(ticket)
+            finally:
+                self.leave(ticket)
+            if result is not None:
+                return result
+            slow = True
+            self.is_slow(subject)
 
     async def take(self, ticket: Ticket) -> None:
         """Wait until it is this one's turn; from a second on that is said. ``leave`` it. Raises: WorkerLost."""

@@ -69,7 +69,7 @@ class Pool:
             raise LimitExceeded(known[0], limit=known[1])
         number, lost, slow = self._places.number(), 0, False
         while lost < _TRIES:
-            ticket = self._places.ticket(work.owner, work.subject, number, slow=slow)
+            ticket = self._places.ticket(work.owner, work.subject, number, work.deadline, slow=slow)
             answer = await self._tried(work, ticket, anew=lost > 0)
             if answer is not None:
                 return answer

@@ -11,12 +11,14 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from gitsync.errors import SopsError, SopsUnavailable
 from gitsync.runtime.cache import Cache
+from gitsync.runtime.places import Places, Ticket
 from gitsync.runtime.privatefiles import NoMemoryDirectory, private_directory
 from gitsync.runtime.program import Done, Limits, run
 from gitsync.runtime.singleflight import SingleFlight
@@ -24,15 +26,15 @@ from gitsync.sops.keys import Keys
 from gitsync.sops.metadata import Format, Recipient, recipients
 from gitsync.text import listed, shorten
 
-#: How many run at once: a processor each, for some 20 ms.
-CONCURRENT: Final = max(2, min(4, os.cpu_count() or 1))
+#: How many run at once, where nobody says: a processor each, for some 20 ms.
+CONCURRENT: Final = 2
 #: What one text may have, in bytes; decrypted it is smaller.
 MAX_TEXT: Final = 5 << 20
 #: What may be decrypted texts in memory, in bytes.
 REMEMBERED: Final = 16 << 20
 
 _MIB: Final = 1 << 20
-_LIMITS: Final = Limits(timeout=30.0, processor_time=20, memory=256 * _MIB, output=MAX_TEXT, complaint=64 << 10)
+_LIMITS: Final = Limits(timeout=30.0, processor_time=20, memory=192 * _MIB, output=MAX_TEXT, complaint=64 << 10)
 _NOWHERE: Final = "/nonexistent"
 _NO_PROXY_THERE: Final = "http://0.0.0.0:1"
 #: Kinds of keys that are asked of a server, over the network.
@@ -66,17 +68,17 @@ _MEMORY_HINT: Final = "mount /dev/shm, or an emptyDir with medium: Memory on the
 
 class Sops:
     """Runs sops, a few at once, and remembers what came out last, by text and keys. ``program`` is the one of PATH when
-    None; ``limits`` are those of one run."""
+    None; ``limits`` are those of one run; ``places`` are those of all processes that anybody's files are given to."""
 
-    def __init__(self, program: Path | None = None, limits: Limits = _LIMITS) -> None:
+    def __init__(self, program: Path | None = None, limits: Limits = _LIMITS, places: Places | None = None) -> None:
         self._program = program
         self._limits = limits
-        self._slots = asyncio.Semaphore(CONCURRENT)
+        self._places = places or Places(CONCURRENT)
         self._opened: Cache[bytes] = Cache(REMEMBERED)
         self._opening: SingleFlight[bytes] = SingleFlight()
 
-    async def open(self, text: bytes, given: Format, wanted: Format, keys: Keys) -> bytes:
-        """A text decrypted, its MAC checked.
+    async def open(self, text: bytes, given: Format, wanted: Format, keys: Keys, owner: str = "") -> bytes:
+        """A text decrypted, its MAC checked. ``owner`` is on whose behalf it is done: owners take turns.
 
         Raises: SopsError for what these keys do not open, and for what is damaged; SopsUnavailable when sops cannot be
         run, takes too long, or a server does not give a key.
@@ -87,41 +89,54 @@ class Sops:
         known = self._opened.get(key)
         if known is not None:
             return known
-        opened = await self._opening.run(key, lambda: self._open(text, given, wanted, keys))
+        # For each owner by himself: nobody waits in the place of another one, who may be far behind.
+        opened = await self._opening.run((owner, key), lambda: self._open(text, given, wanted, keys, owner, key))
         self._opened.put(key, opened, len(opened) + 200)
         return opened
 
-    async def _open(self, text: bytes, given: Format, wanted: Format, keys: Keys) -> bytes:
+    async def _open(self, text: bytes, given: Format, wanted: Format, keys: Keys, owner: str, key: str) -> bytes:
         named = await asyncio.to_thread(recipients, text, given)
         kinds = keys.kinds & {item.kind for item in named}
         if not kinds:
             raise _no_key(named, keys)
-        async with self._slots:
-            done = await self._run(["--input-type", given, "--output-type", wanted], text, kinds, named, keys)
+        program, environment = await asyncio.to_thread(self._find), _environment(kinds, named, keys)
+        command: list[str | Path] = [program, "decrypt", "--input-type", given, "--output-type", wanted]
+        files = {name: data for kind in sorted(kinds) for name, data in keys.files.get(kind, {}).items()}
+        done = await self._places.run(
+            owner, key, self._limits.timeout, lambda ticket: self._run(command, text, environment, files, ticket)
+        )
         if done.status == _NOT_WRITTEN:
             raise SopsError(f"what is encrypted as {given} cannot be written as {wanted}", hint=_NOT_WRITTEN_HINT)
         return self._result(done, named, kinds, keys)
 
     async def _run(
-        self, options: list[str], text: bytes, kinds: frozenset[str], named: tuple[Recipient, ...], keys: Keys
-    ) -> Done:
-        program = await asyncio.to_thread(self._find)
-        files = {name: data for kind in sorted(kinds) for name, data in keys.files.get(kind, {}).items()}
-        environment = _environment(kinds, named, keys)
+        self,
+        command: Sequence[str | Path],
+        text: bytes,
+        environment: Mapping[str, str],
+        files: Mapping[str, bytes],
+        ticket: Ticket,
+    ) -> Done | None:
+        """How one run ended; None when it has lost its place before that."""
+
+        def begun(end: Callable[[], None]) -> None:
+            ticket.end = end
+
         try:
             async with AsyncExitStack() as stack:
                 if files:
                     home = await stack.enter_async_context(private_directory("gitsync-sops-", files, in_memory=True))
-                    environment |= {"GNUPGHOME": str(home)}
+                    environment = {**environment, "GNUPGHOME": str(home)}
                     if "azure.pem" in files:
                         environment["AZURE_CLIENT_CERTIFICATE_PATH"] = str(home / "azure.pem")
-                return await run([program, "decrypt", *options], self._limits, environment, Path("/"), text)
+                done = await run(command, self._limits, environment, Path("/"), text, begun=begun)
         except TimeoutError:
             raise SopsUnavailable(f"sops did not end within {self._limits.timeout:g} s") from None
         except OSError as error:
             raise SopsUnavailable(f"sops cannot be run: {error.strerror}", hint=_MISSING_HINT) from None
         except NoMemoryDirectory as error:
             raise SopsUnavailable(f"keys for sops must not be on a disk, and {error}", hint=_MEMORY_HINT) from None
+        return None if done.status and ticket.preempted else done
 
     def _find(self) -> Path:
         if self._program is not None:

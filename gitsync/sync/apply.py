@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.kinds import is_own_kind, is_release
+from gitsync.api.kinds import is_kustomization, is_own_kind, is_release
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
@@ -110,8 +110,9 @@ class Syncer:
     async def plan(self, desired: Desired, *, full: bool) -> SyncPlan:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
         content is not the one last applied. Writes nothing."""
-        inventory = await self.inventory()
         desired = await with_default_namespace(desired, self.cluster, self.spec.default_namespace)
+        self._stand_for(self.store.kustomization_of(desired))
+        inventory = await self.inventory()
         objects = desired.objects.values()
         asked = [
             item.key
@@ -144,6 +145,15 @@ class Syncer:
             held="" if prune_skipped or self.spec.allow_mass_prune else mass_prune(news, inventory),
             prune_skipped=prune_skipped if prune else "",
         )
+
+    def _stand_for(self, kustomization: ObjectKey | None) -> None:
+        """From here on what this Kustomization has, or had as Flux's, is the sync's."""
+        if kustomization == self.owner.kustomization:
+            return
+        self.spec = replace(self.spec, owner=replace(self.owner, kustomization=kustomization))
+        self._inventory = None
+        if kustomization is not None and (it := kustomization.namespaced_name) != self.owner.full_name:
+            self.wanted.claims.forget(Claimant("sync", it))
 
     def _step(
         self,
@@ -266,6 +276,8 @@ class Syncer:
         if self._held == report.commit.id:
             return SyncResult("held", waiting=len(plan.prune))
         self._held = report.commit.id
+        # It may have been read from elsewhere, and who confirms needs its object.
+        await self.store.save_inventory(await self.inventory())
         key = self.store.inventory_key
         report.log.warning(
             "commit is held until it is confirmed",
@@ -303,6 +315,7 @@ class Syncer:
         )
         await interrupt.guard(rollout.run(interrupt), INTERRUPT_GRACE)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
+        self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
         self.wanted.claims.set(self.owner.claimant, "kept", left)
         failed, waiting = report.counts["failed"], report.counts["waiting"]
@@ -328,6 +341,7 @@ class Syncer:
         self.wanted.claims.set(me, "commit", (key for key in plan.wanted if key not in waiting))
         self.wanted.claims.set(me, "kept", kept_so_far(plan.prune, plan.desired.commit.id))
         self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
+        self.wanted.claims.set_leaving_syncs(me, self._leaving_syncs(plan.prune))
         unread = plan.desired.errors[:1]
         why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
         self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
@@ -336,8 +350,17 @@ class Syncer:
         """The releases that are removed with these entries: others may have what they hold at once."""
         for entry in prune:
             live = self.index.manifest(entry.key) if is_release(entry.key) else None
-            if live is not None and self.owner.owns(live) and not prune_disabled(live):
+            if self._goes(live):
                 yield Claimant.of_release(entry.key)
+
+    def _leaving_syncs(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
+        """Those of the Kustomizations that are removed with these entries: they take up no commit any more."""
+        for entry in prune:
+            if is_kustomization(entry.key) and self._goes(self.index.others.manifest(entry.key)):
+                yield Claimant("sync", entry.key.namespaced_name)
+
+    def _goes(self, live: Manifest | None) -> bool:
+        return live is not None and self.owner.has(live) and not prune_disabled(live)
 
     async def _remember(self, inventory: Inventory) -> None:
         await self.store.save_inventory(inventory)

@@ -13,7 +13,8 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.build import Directories, KeysOf
 from gitsync.errors import ChartError, GitRefused
 from gitsync.logs import Once
-from gitsync.manifests import Desired, DesiredObject
+from gitsync.manifests import Desired
+from gitsync.release.flux import runs_flux
 from gitsync.sources.artifacts import Head, meaning
 from gitsync.sources.dependencies import LocalDependencies
 from gitsync.sources.helmchart import content_id
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_PART_OF, _FLUX = "app.kubernetes.io/part-of", "flux"
 #: What is not left out of what Flux itself is made of.
 _STAY = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 
@@ -100,18 +100,11 @@ def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
     """The objects of a commit that run Flux: its controllers and what they need. Not the Namespace that they are in,
     which holds sources as well, nor their accounts with what these may do, which Kustomizations may name, nor
     definitions of kinds that gitsync does not bring itself."""
-    labelled = {
-        key for key, item in desired.objects.items() if _labels(item).get(_PART_OF) == _FLUX and key.kind not in _STAY
-    }
+    labelled = {key for key, item in desired.objects.items() if runs_flux(item.manifest) and key.kind not in _STAY}
     if not any(key.kind == "Deployment" for key in labelled):
         return frozenset()
     ours = set(crd_names())
     return frozenset(key for key in labelled if key.kind != "CustomResourceDefinition" or key.name in ours)
-
-
-def _labels(item: DesiredObject) -> dict[str, str]:
-    labels: dict[str, str] = item.manifest["metadata"].get("labels") or {}
-    return labels
 
 
 def _values(release: HelmRelease, desired: Desired) -> str:

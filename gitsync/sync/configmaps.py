@@ -14,6 +14,7 @@ import structlog
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL, SYNC_NAMESPACE_LABEL, sync_name
 from gitsync.errors import ApiError, GitsyncError, InventoryError
+from gitsync.manifests import Desired
 from gitsync.sync import history as journals
 from gitsync.sync import inventory as inventories
 from gitsync.sync.history import JournalEntry
@@ -70,6 +71,10 @@ class SyncStore:
     def kustomizations_key(self) -> ObjectKey:
         """The ConfigMap of the journals of Kustomizations."""
         return ObjectKey("", "ConfigMap", self._namespace, f"{self._name}-kustomizations")
+
+    def kustomization_of(self, desired: Desired) -> ObjectKey | None:
+        """None stands for it."""
+        return None
 
     async def inventory(self) -> Inventory:
         """The inventory, empty when there is none. Raises: InventoryError."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from gitsync.api.identity import Manifest
 from gitsync.sync.packing import pack, unpack
@@ -14,6 +17,8 @@ MAX_COMMITS = 50
 MAX_CHANGES = 200
 MAX_UNPACKED = 16 * 1024 * 1024
 _KEY = "journal"
+#: The end of the year 9999, in seconds since the epoch.
+_LAST_MOMENT = 253_402_300_799.0
 
 Result = Literal["succeeded", "failed", "superseded", "held"]
 
@@ -35,8 +40,8 @@ class JournalEntry:
     commit: str
     author: str
     subject: str
-    time: float
-    took: float
+    time: Annotated[float, Field(ge=0, le=_LAST_MOMENT)]
+    took: Annotated[float, Field(allow_inf_nan=False)]
     result: Result
     counts: dict[str, int] = field(default_factory=dict)
     changes: tuple[JournalChange, ...] = ()
@@ -136,6 +141,10 @@ def newest(journals: Mapping[str, Sequence[JournalEntry]], most: int) -> dict[st
 
 
 def _entries(rows: Any) -> tuple[JournalEntry, ...]:
-    return tuple(
-        JournalEntry(**{**row, "changes": tuple(JournalChange(**change) for change in row["changes"])}) for row in rows
-    )
+    """Raises: ValueError."""
+    return _shape().validate_python(rows)
+
+
+@functools.cache
+def _shape() -> TypeAdapter[tuple[JournalEntry, ...]]:
+    return TypeAdapter(tuple[JournalEntry, ...])

@@ -240,6 +240,9 @@ def _row(entry: Entry) -> list[Any]:
 
 def _entry(group: str, kind: str, namespace: str, name: str, *rest: Any) -> Entry:
     api_version, digest, commit, origin, *dropped = rest
+    words = [group, kind, namespace, name, api_version, digest, commit, origin, *(dropped[0] if dropped else ())]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("something other than text")
     key = ObjectKey(group, kind, namespace, name)
     return Entry(key, api_version, digest, commit, origin, tuple(dropped[0]) if dropped else ())
 

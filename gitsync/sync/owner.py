@@ -15,6 +15,8 @@ from gitsync.api.names import (
     COMMIT_SUBJECT_ANNOTATION,
     DEPENDS_ON_ORIGIN_ANNOTATION,
     FINALIZER,
+    KUSTOMIZE_NAME_LABEL,
+    KUSTOMIZE_NAMESPACE_LABEL,
     KUSTOMIZE_PRUNE_ANNOTATION,
     ORIGIN_ANNOTATION,
     OWNER_ANNOTATION,
@@ -33,12 +35,14 @@ _LONGEST_TEXT = 200
 @dataclass(frozen=True, slots=True)
 class Owner:
     """A sync: its name, the namespace that its inventory is in, and where it reads (repository and path; credentials
-    never)."""
+    never). ``kustomization`` is the Kustomization that it is, or that stands for it, None without one: what that had
+    applied as Flux's is the sync's."""
 
     name: str
     namespace: str
     repository: str
     path: str = ""
+    kustomization: ObjectKey | None = None
 
     def mark(self, key: ObjectKey) -> str:
         """The owner annotation of one object of this sync.
@@ -74,9 +78,24 @@ class Owner:
         old = replace(self, namespace="").mark(ObjectKey.of(live))
         return bool(self.namespace) and _annotations(live).get(OWNER_ANNOTATION) == old
 
+    def has(self, live: Manifest) -> bool:
+        """Whether a live object is this sync's: by its mark, or by Flux's labels, where no sync has marked it yet."""
+        is_marked = OWNER_ANNOTATION in _annotations(live) or SYNC_LABEL in _labels(live)
+        return self.owns(live) or (bool(self.flux_labels) and not is_marked and self.is_labelled(live))
+
+    @property
+    def flux_labels(self) -> dict[str, str]:
+        """What Flux writes on the objects of its Kustomization, and deletes none without; empty where it has none."""
+        key = self.kustomization
+        return {} if key is None else {KUSTOMIZE_NAME_LABEL: key.name, KUSTOMIZE_NAMESPACE_LABEL: key.namespace}
+
+    def is_labelled(self, live: Manifest) -> bool:
+        """Whether a live object carries these labels, be it none."""
+        return self.flux_labels.items() <= _labels(live).items()
+
     def other(self, live: Manifest) -> str:
         """``namespace/name`` of another sync that owns a live object, "" when none does."""
-        labels = live["metadata"].get("labels") or {}
+        labels = _labels(live)
         other = Owner(labels.get(SYNC_LABEL, ""), labels.get(SYNC_NAMESPACE_LABEL, ""), "")
         is_us = other.name == self.name and other.namespace in (self.namespace, "")
         return other.full_name if other.name and not is_us and other.owns(live) else ""
@@ -103,7 +122,7 @@ def stamped(
         annotations[DEPENDS_ON_ORIGIN_ANNOTATION] = "\n".join(f"{edge.path}:{edge.line}" for edge in edges)
     metadata["annotations"] = annotations
     sync = {SYNC_LABEL: owner.name, SYNC_NAMESPACE_LABEL: owner.namespace}
-    metadata["labels"] = {**(metadata.get("labels") or {}), **sync}
+    metadata["labels"] = {**(metadata.get("labels") or {}), **sync, **owner.flux_labels}
     if is_release(key) or is_kustomization(key):
         metadata["finalizers"] = [*dict.fromkeys([*(metadata.get("finalizers") or ()), FINALIZER])]
     return {**manifest, "metadata": metadata}
@@ -121,3 +140,8 @@ def prune_disabled(live: Manifest) -> bool:
 def _annotations(manifest: Manifest) -> dict[str, str]:
     annotations: dict[str, str] = manifest["metadata"].get("annotations") or {}
     return annotations
+
+
+def _labels(manifest: Manifest) -> dict[str, str]:
+    labels: dict[str, str] = manifest["metadata"].get("labels") or {}
+    return labels

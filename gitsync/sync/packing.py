@@ -52,7 +52,7 @@ def unpack(config_map: Manifest, key: str, limit: int, build: Callable[[Any], T]
                 f"the {key} in ConfigMap {name} is too large: unpacked, it is more than {limit} bytes", hint=hint
             )
         return build(_load(body))
-    except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:
+    except (binascii.Error, zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InventoryError(
             f"ConfigMap {name} does not hold a readable {key} ({type(error).__name__})", hint=hint
         ) from error

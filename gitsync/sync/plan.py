@@ -106,14 +106,13 @@ def verdict_of(
         return Step(desired, "drifted", "the sync that applied it was cut short", live)
     is_unknown = entry is not None and not entry.dropped and entry.digest == UNKNOWN and owner.owns(live)
     if entry is None or entry.dropped or (entry.digest != desired.digest and not is_unknown):
-        why = "changed in Git" if entry and not entry.dropped else "adopted: was in the cluster already"
+        is_known = entry is not None and not entry.dropped and entry.digest != UNKNOWN
+        why = "changed in Git" if is_known else "adopted: was in the cluster already"
         return Step(desired, "changed", why, live)
     if "deletionTimestamp" in live["metadata"]:
         return Step(desired, "drifted", "is being deleted in the cluster", live)
-    if not owner.owns(live):
-        return Step(desired, "drifted", "lost its owner annotation in the cluster", live)
-    if owner.owned_in_0_1(live):
-        return Step(desired, "drifted", "is marked as by gitsync 0.1", live)
+    if why := _marks_missing(live, owner):
+        return Step(desired, "drifted", why, live)
     # An object is served in every version of its kind; which one it was written in makes no difference.
     if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
         if is_unknown:
@@ -122,6 +121,15 @@ def verdict_of(
     if is_unknown:  # a field that Git has dropped meanwhile is not seen by comparing, and goes with an apply
         return Step(desired, "drifted", "looked at anew after a restart", live)
     return Step(desired, "unchanged", live=live)
+
+
+def _marks_missing(live: Manifest, owner: Owner) -> str:
+    """What of the marks of its owner an object lacks, in words; "" when it has all of them."""
+    if not owner.owns(live):
+        return "lost its owner annotation in the cluster"
+    if owner.owned_in_0_1(live):
+        return "is marked as by gitsync 0.1"
+    return "" if owner.is_labelled(live) else "lacks the labels by which Flux knows it"
 
 
 def _is_begun(entry: Entry, desired: DesiredObject, live: Manifest, owner: Owner) -> bool:

@@ -160,7 +160,7 @@ class Pruner:
 
         def is_ours(live: Manifest) -> bool:
             nonlocal why
-            if not self._owner.owns(live):
+            if not self._owner.has(live):
                 why = "no longer carries this sync's owner annotation"
             elif prune_disabled(live):
                 why = PRUNE_IS_DISABLED
@@ -206,5 +206,5 @@ class Pruner:
         owned_by_controller = bool(metadata.get("ownerReferences"))
         generated = metadata["name"] in _BORN_WITH_IT or item.get("type") == "kubernetes.io/service-account-token"
         going = "deletionTimestamp" in metadata
-        goes_too = self._owner.owns(item) and not prune_disabled(item)
+        goes_too = self._owner.has(item) and not prune_disabled(item)
         return not (owned_by_controller or generated or going or goes_too)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from gitsync.api.identity import ObjectKey
+from gitsync.manifests import Desired
 from gitsync.sync.history import JournalEntry
 from gitsync.sync.inventory import Inventory
 
@@ -15,6 +16,10 @@ class InventoryStore(Protocol):
     @property
     def inventory_key(self) -> ObjectKey:
         """The object that holds the inventory: what a commit that deletes much is confirmed on."""
+        ...
+
+    def kustomization_of(self, desired: Desired) -> ObjectKey | None:
+        """The Kustomization that the sync of what is desired is, or that stands for it; None without one."""
         ...
 
     async def inventory(self) -> Inventory:

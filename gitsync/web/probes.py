@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,13 @@ STUCK = 5.0
 
 
 class Probes:
-    """``/healthz`` says 200 while the event loop and its threads do work, else 503 or nothing; ``/readyz`` while
-    ``unready`` is "", else 503 and why. Everything else is 404.
+    """``/healthz`` says 200 while the event loop and its threads do work and ``stuck`` says "", else 503 and why, or
+    nothing; ``/readyz`` while ``unready`` is "", else 503 and why. Everything else is 404.
     """
 
     def __init__(self) -> None:
         self.unready = "starting"
+        self.stuck: Callable[[], str] = _nothing
 
     @asynccontextmanager
     async def serving(self, port: int) -> AsyncIterator[None]:
@@ -59,10 +60,14 @@ class Probes:
                 await asyncio.to_thread(_do_nothing)
         except TimeoutError:
             return _answer(f"no thread has been free for {STUCK:g} s")
-        return _answer("")
+        return _answer(self.stuck())
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return _answer(self.unready)
+
+
+def _nothing() -> str:
+    return ""
 
 
 def _do_nothing() -> None:

@@ -11,7 +11,8 @@ import pytest
 from gitsync.build import Builder, BuildSpec
 from gitsync.errors import KustomizeUnavailable, SopsError, SopsUnavailable
 from gitsync.kustomize import Kustomizer, find_kubectl
-from gitsync.runtime import privatefiles
+from gitsync.runtime import places, privatefiles
+from gitsync.runtime.places import Places
 from gitsync.runtime.privatefiles import private_directory
 from gitsync.runtime.program import Limits
 from gitsync.sops import BadKey, Keys, Sops
@@ -123,6 +124,35 @@ async def test_a_few_run_at_once_and_no_more(tmp_path: Path) -> None:
     assert len(begun.read_text().split()) == CONCURRENT
     go.touch()
     await asyncio.gather(*runs)
+
+
+async def test_it_takes_places_of_the_worker_processes_and_gives_way_when_it_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all of these processes may take in memory together is known then."""
+    monkeypatch.setattr(places, "SLICE", 0.3)
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    wait = f"case $first in *slow*) until [ -e {go} ]; do /bin/sleep 0.05; done;; esac"
+    shared = Places(2)
+    program = Sops(stub(tmp_path, f"read first; echo $first >> {begun}\n{wait}"), places=shared)
+    key = keys(age_key())
+
+    def asked(first: str, owner: str) -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(program.open(f"#{first}\n".encode() + TEXT, "yaml", "yaml", key, owner))
+
+    others = [shared.ticket("another", "", shared.number(), 60.0) for _ in range(2)]
+    for other in others:
+        await shared.take(other)
+    slow = [asked(f"slow-{number}", "a") for number in range(2)]
+    await asyncio.sleep(0.3)  # time in which one could begin
+    assert not begun.exists()
+    for other in others:
+        shared.leave(other)
+    await until(lambda: begun.exists() and len(begun.read_text().split()) == 2)
+    await asked("quick", "b")
+    go.touch()
+    await asyncio.gather(*slow)
+    assert len(begun.read_text().split()) >= 4, "one of the slow ones has been begun anew"
 
 
 GENERATOR = "secretGenerator: [{name: a, files: [x.yaml]}]\n"

@@ -21,6 +21,7 @@ IMAGE = "registry.example:5000/gitsync:0.1.0"
 PLACE = "gitsync-trial"
 AGENT = f"/apis/apps/v1/namespaces/{PLACE}/deployments/gitsync"
 FLUX = "flux-of-a-test"
+KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
 REPOSITORY = ("--repo", "https://git.example/fleet.git", "--branch", "main", "--interval", "30s")
 
 
@@ -195,10 +196,21 @@ def test_uninstall_leaves_what_is_not_its_own(gitsync: Gitsync, kubectl: Cli, na
     kubectl("delete", "deployment", "gitsync", "-n", PLACE)
     kubectl("create", "secret", "generic", "sh.helm.release.v1.app.v1", "-n", PLACE)
     kubectl("label", "secret", "sh.helm.release.v1.app.v1", "-n", PLACE, "owner=helm")
+    kubectl("apply", "-f", "-", stdin=json.dumps(kustomization(namespace)))
     said = gitsync("uninstall", "--namespace", PLACE, "--silent")
     assert said.code == 0, said.err
     assert f"namespace {PLACE} stays: it holds 1 records of Helm releases" in said.out
     assert kubectl("get", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=gitsync") == ""
+    kubectl("delete", KUSTOMIZATIONS, "app", "-n", namespace, "--timeout=60s")  # nobody holds it back
+
+
+def kustomization(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "app", "namespace": namespace, "finalizers": ["finalizers.fluxcd.io"]},
+        "spec": {"interval": "1h", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "none"}},
+    }
 
 
 def helm_release(namespace: str) -> dict[str, Any]:
@@ -225,13 +237,14 @@ def test_flux_at_work_is_noticed_and_taken_over_from_when_told_to(
     gitsync: Gitsync, control_plane: Cluster, kubectl: Cli, clean: None
 ) -> None:
     kubectl("create", "namespace", FLUX)
-    for name in ("helm-controller", "notification-controller"):
+    for name in ("helm-controller", "kustomize-controller", "notification-controller"):
         kubectl("apply", "-f", "-", stdin=json.dumps(controller(name)))
     kubectl("rollout", "status", "deployment/helm-controller", "-n", FLUX, "--timeout=60s")
 
     said = gitsync("install", "--namespace", PLACE, "--image", IMAGE)
     assert said.code == 1
-    assert f"Flux is running: Deployment/{FLUX}/helm-controller." in said.err
+    running = f"Deployment/{FLUX}/helm-controller, Deployment/{FLUX}/kustomize-controller"
+    assert f"Flux is running: {running}." in said.err
     assert "--take-over" in said.err
     with pytest.raises(ApiError, match="not found"):
         control_plane.request("GET", f"/api/v1/namespaces/{PLACE}")
@@ -239,9 +252,10 @@ def test_flux_at_work_is_noticed_and_taken_over_from_when_told_to(
 
     said = gitsync("install", "--namespace", PLACE, "--image", IMAGE, "--take-over")
     assert said.code == 0, said.err
-    assert f"scaling Deployment/{FLUX}/helm-controller to 0" in said.out
     place = f"/apis/apps/v1/namespaces/{FLUX}/deployments"
-    assert control_plane.request("GET", f"{place}/helm-controller")["spec"]["replicas"] == 0
+    for name in ("helm-controller", "kustomize-controller"):
+        assert f"scaling Deployment/{FLUX}/{name} to 0" in said.out
+        assert control_plane.request("GET", f"{place}/{name}")["spec"]["replicas"] == 0
     assert control_plane.request("GET", f"{place}/notification-controller")["spec"]["replicas"] == 1
 
 

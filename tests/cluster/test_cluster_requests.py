@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import tracemalloc
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from gitsync.api.identity import ObjectKey
+from gitsync.budget import Budget
 from gitsync.cluster import Cluster, KubeconfigAllowance, retry_on_conflict
 from gitsync.cluster.bounds import OWN
 from gitsync.errors import (
@@ -325,6 +327,47 @@ async def test_of_a_server_that_a_kube_config_names_less_is_taken_in(api: Faulty
             await remote.get(ObjectKey("", "ConfigMap", "default", "a"))
 
 
+async def test_what_servers_of_kube_configs_have_answered_is_bounded_together(api: FaultyApi, tmp_path: Path) -> None:
+    """Each has a share, and a little whatever the others have; what is not needed any more is given back."""
+    kubeconfig, allowed = write_kubeconfig(tmp_path, api.url), KubeconfigAllowance(insecure_tls=True)
+    heavy = [configmap(f"a{number}", 5, x="y" * 200_000) for number in range(12)]
+    api.on("GET", CONFIGMAPS, answer(a_list(*heavy, version=5)))
+    api.on("GET", PATH, answer(configmap("a", 7)))
+    budget = Budget(9 << 20, 1 << 20)
+    async with AsyncExitStack() as stack:
+        one, two, three = [
+            await stack.enter_async_context(await Cluster.remote(kubeconfig.read_text(), allowed, budget))
+            for _ in range(3)
+        ]
+        async with one.watch("", "ConfigMap", namespace="default") as watch:
+            assert len(watch.items()) == 12
+            assert 2 << 20 < budget.taken < 3 << 20
+            with pytest.raises(ClusterUnavailable, match="kubeconfigs have answered would take more than 9 MiB"):
+                async with asyncio.timeout(20):
+                    await two.list("", "ConfigMap", namespace="default")
+            assert (await three.get(KEY))["metadata"]["name"] == "a"
+        await one.close()
+        assert budget.taken == 0
+        assert len(await two.list("", "ConfigMap", namespace="default")) == 12
+        assert budget.taken == 0
+
+
+@pytest.mark.parametrize("label", [1, None])
+async def test_an_object_of_countless_mistakes_is_refused_for_the_first_one(
+    api: FaultyApi, cluster: Cluster, label: object
+) -> None:
+    """All of them would take gigabytes."""
+    await cluster.resource("", "ConfigMap")
+    odd = configmap("a", 7)
+    odd["metadata"]["labels"] = {f"a{number}": label for number in range(100_000)}
+    api.on("GET", PATH, answer(odd))
+    tracemalloc.start()
+    with pytest.raises(ClusterUnavailable, match=r"no object .*labels: Input should be a mapping of strings"):
+        await cluster.get(KEY)
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("items", [0, 40])
 async def test_a_list_without_end_is_given_up(
     api: FaultyApi, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, items: int
@@ -334,6 +377,30 @@ async def test_a_list_without_end_is_given_up(
     api.on("GET", CONFIGMAPS, answer(a_list(*page, version=5, token="more")))
     with pytest.raises(ApiError, match="cannot list ConfigMap in default: the list would take more than 2 MiB"):
         await cluster.list("", "ConfigMap", namespace="default")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" + b'{"a":0},' * 30_000 + b"0]",
+        b"[" + b"12345," * 100_000 + b"0]",
+        b"[" + b'"ab",' * 100_000 + b"0]",
+        b"[" + b'"\\\\",' * 100_000 + b"0]",
+        b"[" + b"[1]," * 100_000 + b"0]",
+        b"{" + b",".join(b'"k%d":%d' % (number, number + 1000) for number in range(50_000)) + b"}",
+        '["😀'.encode() + b"a" * 2_000_000 + b'"]',
+        b'["\\ud83d\\ude00' + b"a" * 2_000_000 + b'"]',
+        '["€'.encode() + b"a" * 2_000_000 + b'"]',
+    ],
+    ids=["objects", "numbers", "texts", "escapes", "lists", "keys", "smiley", "escaped smiley", "euro"],
+)
+def test_json_weighs_about_what_it_comes_to(text: bytes) -> None:
+    tracemalloc.start()
+    decoded = orjson.loads(text)
+    real = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert decoded
+    assert json_weight(text) > 0.7 * real
 
 
 def test_json_in_texts_weighs_little_more_than_its_length() -> None:
@@ -369,6 +436,22 @@ async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> Non
 @pytest.mark.parametrize(
     "odd",
     [
+        {"metadata": {"name": "a"}},
+        {"metadata": {"name": "a"}, "apiVersion": 1, "kind": "ConfigMap"},
+        {"metadata": {"name": "a"}, "apiVersion": "v1", "kind": "Secret"},
+        {"metadata": {"name": "b"}, "apiVersion": "v1", "kind": "ConfigMap"},
+    ],
+    ids=str,
+)
+async def test_another_object_than_was_asked_for_is_said(api: FaultyApi, cluster: Cluster, odd: Any) -> None:
+    api.on("GET", PATH, answer(odd))
+    with pytest.raises(ClusterUnavailable, match="is not understood: it is an object of another"):
+        await cluster.get(KEY)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
         [],
         "text",
         7,
@@ -377,6 +460,7 @@ async def test_a_closed_cluster_says_so(api: FaultyApi, cluster: Cluster) -> Non
         {"metadata": None},
         {"metadata": {"name": 7}},
         {"metadata": {"name": "a", "labels": ["x"]}},
+        {"metadata": {"name": ""}, "apiVersion": "v1", "kind": "ConfigMap"},
     ],
     ids=str,
 )

@@ -13,8 +13,10 @@ import pytest
 from aiohttp import web
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cluster import Cluster, Informer, WatchEvent
-from gitsync.errors import ClusterUnavailable, Forbidden
+from gitsync.budget import Budget
+from gitsync.cluster import Cluster, Informer, KubeconfigAllowance, WatchEvent
+from gitsync.cluster.bounds import FOREIGN
+from gitsync.errors import ApiError, ClusterUnavailable, Forbidden
 from tests.cluster.conftest import SHORT, SOON_SILENT
 from tests.cluster.faulty import (
     CONFIGMAPS,
@@ -309,6 +311,38 @@ async def test_metadata_alone_is_asked_for_where_it_is_enough(api: FaultyApi, cl
     accepted = [seen.headers["Accept"] for seen in api.requests("GET", CONFIGMAPS)]
     assert ["PartialObjectMetadataList" in accept for accept in accepted] == [True, False]
     assert "PartialObjectMetadata" in accepted[1]
+
+
+async def test_what_is_asked_for_as_metadata_is_kept_as_that_whatever_comes(api: FaultyApi, cluster: Cluster) -> None:
+    events = [event("ADDED", configmap("b", 6, x="y"))]
+    on_watch(api, [answer(a_list(configmap("a", 3, x="y"), version=5))], [stream(*events, then="hang")])
+    async with watch_default(cluster, metadata_only=True) as watch:
+        await until(lambda: len(watch.items()) == 2)
+        assert [set(manifest) for _, manifest in watch.items()] == [{"apiVersion", "kind", "metadata"}] * 2
+
+
+async def test_a_watch_of_a_server_of_others_keeps_no_more_than_its_share(
+    api: FaultyApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists again when too much has come: mostly that has taken the place of what was there."""
+    monkeypatch.setattr("gitsync.cluster.cluster.FOREIGN", replace(FOREIGN, whole=1 << 20))
+    kubeconfig, allowed = write_kubeconfig(tmp_path, api.url), KubeconfigAllowance(insecure_tls=True)
+    changes = [event("MODIFIED", configmap("a", 10 + number, x="y" * 100_000)) for number in range(30)]
+    now = answer(a_list(configmap("a", 99, x="last"), version=100))
+    on_watch(
+        api, [answer(a_list(configmap("a", 3), version=5)), now], [stream(*changes, then="hang"), stream(then="hang")]
+    )
+    budget = Budget(8 << 20, 0)
+    async with await Cluster.remote(kubeconfig.read_text(), allowed, budget) as remote:
+        async with watch_default(remote) as watch:
+            await until(lambda: [found["data"] for _, found in watch.items()] == [{"x": "last"}])
+            assert budget.taken < 10_000
+        many = [configmap(f"a{number}", 3, x="y" * 1_000) for number in range(20)]
+        on_watch(api, [answer(a_list(*many, version=5, token="more"))], [])
+        with pytest.raises(ApiError, match="would take more than 1 MiB of memory"):
+            async with remote.watch("", "ConfigMap", namespace="default", labels="other") as watch:
+                pass
+    assert budget.taken == 0
 
 
 async def test_who_left_hears_nothing_more(api: FaultyApi, cluster: Cluster) -> None:

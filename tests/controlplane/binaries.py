@@ -1,9 +1,10 @@
 """The programs of the control plane: where they are kept, and how the missing ones are built.
 
 Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok,
-Helm and the registry has its module, because their versions of shared libraries differ. kstatus and what Flux builds
-with are libraries, so their modules hold Go programs of our own: a few lines around them. The binaries are kept outside
-the checkout, under a key of everything that makes them, so that a fresh clone builds nothing twice.
+Helm, the registry and Flux's kustomize-controller has its module, because their versions of shared libraries differ.
+kstatus and what Flux builds with are libraries, so their modules hold Go programs of our own: a few lines around them.
+The binaries are kept outside the checkout, under a key of everything that makes them, so that a fresh clone builds
+nothing twice.
 """
 
 from __future__ import annotations
@@ -119,7 +120,27 @@ SOPS = Binary(
     "sops", "sops", "github.com/getsops/sops/v3/cmd/sops", "github.com/getsops/sops/v3", minutes=3, in_image=True
 )
 AGE_KEYGEN = Binary("age-keygen", "sops", "filippo.io/age/cmd/age-keygen", "filippo.io/age", minutes=0.1, in_image=True)
-ALL = (ETCD, APISERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK, HELM, KSTATUS, FLUXBUILD, REGISTRY, SOPS, AGE_KEYGEN)
+KUSTOMIZE_CONTROLLER = Binary(
+    "kustomize-controller",
+    "kustomize-controller",
+    "github.com/fluxcd/kustomize-controller",
+    "github.com/fluxcd/kustomize-controller",
+    minutes=4,
+)
+ALL = (
+    ETCD,
+    APISERVER,
+    CONTROLLER_MANAGER,
+    SCHEDULER,
+    KWOK,
+    HELM,
+    KSTATUS,
+    FLUXBUILD,
+    REGISTRY,
+    SOPS,
+    AGE_KEYGEN,
+    KUSTOMIZE_CONTROLLER,
+)
 
 
 def cache_directory() -> Path:

@@ -26,6 +26,7 @@ def test_versions_are_those_of_the_modules() -> None:
         "registry": "3.1.2",
         "sops": "3.13.3",
         "age-keygen": "1.3.1",
+        "kustomize-controller": "1.9.4",
     }
 
 

@@ -1,13 +1,13 @@
 """The agent with the memory that config/ gives it, by the strongest means that this machine has.
 
 - a control group of its own (cgroup v2): the kernel ends the agent when it and its children come to more;
-- else RLIMIT_DATA for each process, and whoever looks at their sum twenty times a second ends them instead.
+- else whoever looks at the sum twenty times a second ends it instead, and the kernel says what the agent itself has had
+  at most between two looks. (RLIMIT_DATA is no such means: it counts the stack of each thread in full.)
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import threading
@@ -55,14 +55,13 @@ def limited(pid: int) -> Iterator[Memory]:
     """Inside, a process and its children have no more memory than config/ gives them. It may have begun already."""
     memory, over = Memory(memory_limit()), threading.Event()
     group = _own_group(pid, memory.limit) or _systemd_group(pid, memory.limit)
-    if group is None:
-        resource.prlimit(pid, resource.RLIMIT_DATA, (memory.limit, memory.limit))
-    how = f"the control group {group}" if group else "RLIMIT_DATA for each process, and their sum looked at"
+    how = f"the control group {group}" if group else "looking at the sum"
+    _forget_peak(pid)
     print(f"memory limited to {memory.limit >> 20} MiB by {how}")
 
     def look() -> None:
         while not over.wait(_LOOK):
-            memory.peak = max(memory.peak, _together(pid))
+            memory.peak = max(memory.peak, _together(pid), _peak(pid))
             if group is None and memory.peak > memory.limit and not memory.ended:
                 memory.ended = True
                 with suppress(ProcessLookupError):
@@ -91,6 +90,21 @@ def _together(pid: int) -> int:
                     (int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss:")), 0
                 )
     return total
+
+
+def _forget_peak(pid: int) -> None:
+    """Have the kernel count anew what a process has at most (proc_pid_clear_refs(5))."""
+    with suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _peak(pid: int) -> int:
+    """What a process alone has had in memory at most, shared pages counted in full."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def _own_group(pid: int, limit: int) -> Path | None:

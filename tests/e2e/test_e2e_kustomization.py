@@ -217,6 +217,33 @@ def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(
     assert cluster.maps()["keeps-1"] == "taken"
 
 
+def test_one_that_leaves_git_together_with_its_directory_goes_and_keeps_nobody_from_deleting(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, kubectl: Cli, namespace: str
+) -> None:
+    gone = {
+        "clusters/map.yaml": config_map(namespace, "map"),
+        "clusters/old.yaml": kustomization(namespace, "old", "./old"),
+        "old/thing.yaml": config_map(namespace, "thing"),
+        "old/inner.yaml": kustomization(namespace, "inner", "./inner"),
+        "inner/thing.yaml": config_map(namespace, "inner"),
+        "apps/two.yaml": config_map(namespace, "two"),
+    }
+    stays = {
+        "clusters/apps.yaml": kustomization(namespace, "apps", "./apps"),
+        "apps/one.yaml": config_map(namespace, "one"),
+    }
+    fleet.commit({**stays, **gone}, "all of it")
+    assert agent.start("--once").wait() == 0
+    assert set(cluster.maps()) == {"map", "thing", "inner", "one", "two"}
+    after = agent.count
+    fleet.commit(dict.fromkeys(gone), "one is removed, and others lose something")
+    assert agent.start("--once").wait() == 0
+    assert set(cluster.maps()) == {"one"}
+    assert not agent.said("object kept", after=after)
+    kinds = "kustomizations.kustomize.toolkit.fluxcd.io"
+    assert kubectl("get", kinds, "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}") == "apps"
+
+
 def test_after_a_restart_what_is_as_it_should_be_is_left_alone_and_what_left_git_meanwhile_goes(
     agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli
 ) -> None:

@@ -46,6 +46,11 @@ class Seen:
         return int(self.manifest["metadata"]["resourceVersion"])
 
 
+def says(words: str) -> Callable[[Seen], bool]:
+    """Whether an object's Ready condition has these words in its message."""
+    return lambda seen: words in str(condition(seen.manifest, "Ready").get("message", ""))
+
+
 class Watch:
     """All objects of one kind, in all namespaces, from the moment on that the kind exists."""
 

@@ -29,6 +29,7 @@ from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.storage.record import Digests, Record
+from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
@@ -69,8 +70,8 @@ Step = tuple[str, str]
 class FaultyStore(RecordStore):
     """A store that notes what is written, and fails where it is told to: once for each entry of ``faults``."""
 
-    def __init__(self, cluster: Cluster, holder: str) -> None:
-        super().__init__(cluster, holder)
+    def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
+        super().__init__(cluster, holder, memory)
         self.steps: list[Step] = []
         self.faults: dict[Step, GitsyncError] = {}
 

@@ -6,6 +6,7 @@ import base64
 import copy
 import gzip
 import json
+import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitsync.errors import GitsyncError
+from gitsync.errors import GitsyncError, RenderError
 from gitsync.release.action.inventory import crds_of
 from gitsync.release.revision import content_of, objects_of
 from gitsync.release.status.history import snapshot_of
@@ -115,11 +116,40 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds() -> None:
 
 
 def test_what_a_record_comes_to_in_memory_is_bounded() -> None:
-    """30 MiB as text, a gigabyte once it is decoded."""
-    bomb = b'{"name":"x","config":{"a":[' + b",".join([b'{"a":0}'] * 3_500_000) + b"]}}"
+    """16 MiB as text, half a gigabyte once it is decoded."""
+    bomb = b'{"name":"x","config":{"a":[' + b",".join([b'{"a":0}'] * 2_000_000) + b"]}}"
     assert len(bomb) < MAX_RECORD
-    with pytest.raises(RecordError, match="more than 32 MiB, or 128 MiB of memory"):
+    with pytest.raises(RecordError, match="more than 16 MiB, or 32 MiB of memory"):
         decode(_secret_of(bomb))
+
+
+def test_a_manifest_is_no_larger_than_what_is_rendered() -> None:
+    with pytest.raises(RecordError, match="has a manifest of more than 8 MiB"):
+        decode(encode(replace(RECORD, manifest="#" * ((8 << 20) + 1))))
+    many = decode(
+        encode(
+            replace(
+                RECORD, manifest="\n---\n".join(['{"apiVersion":"v1","kind":"A","metadata":{"name":"a"}}'] * 10_001)
+            )
+        )
+    )
+    with pytest.raises(RenderError, match="more than 10,000 objects"):
+        objects_of(many)
+
+
+@pytest.mark.parametrize("where", ["files", "hooks", "events"])
+def test_a_record_of_countless_mistakes_is_refused_for_the_first_one(where: str) -> None:
+    """All of them would take seconds and gigabytes, for five megabytes of text."""
+    bad: Any = [1] * 400_000
+    body = {"name": "x", "version": 1, "chart": {}, "hooks": []}
+    body |= {"files": {"chart": {"files": bad}}, "hooks": {"hooks": bad}, "events": {"hooks": [{"events": bad}]}}[where]
+    secret = _secret_of(json.dumps(body).encode())
+    tracemalloc.start()
+    with pytest.raises(RecordError, match=f"not a readable Helm release record .*{where}.*0"):
+        decode(secret)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 << 20
 
 
 @pytest.mark.parametrize("text", [b'{"version": 1e999}', b"[" * 2000, b'"x"', b"{", b"nope", b"\xff"])

@@ -13,7 +13,7 @@ import pytest
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
-from gitsync.sync.inventory import Entry, Inventory
+from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner, prune_disabled, stamped
 from gitsync.sync.plan import mass_prune, needs_kept, prune_prerequisites, staged, to_prune, verdict_of
 
@@ -96,6 +96,41 @@ def test_marks_of_gitsync_0_1_are_without_a_namespace() -> None:
     other = replace(OWNER, name="other")
     assert not other.owns(found)
     assert other.other(found) == "fleet"
+
+
+def by_flux(item: DesiredObject, name: str = "apps") -> Manifest:
+    """An object as Flux's kustomize-controller has applied it."""
+    labels = {"kustomize.toolkit.fluxcd.io/name": name, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+    return {**item.manifest, "metadata": {**item.manifest["metadata"], "labels": labels}}
+
+
+APPS = ObjectKey("kustomize.toolkit.fluxcd.io", "Kustomization", "flux-system", "apps")
+
+
+def test_what_flux_has_applied_for_a_kustomization_is_its_syncs_until_a_sync_has_marked_it() -> None:
+    apps = replace(OWNER, kustomization=APPS)
+    assert apps.has(by_flux(CONFIG))
+    assert not apps.owns(by_flux(CONFIG))
+    assert not apps.has(by_flux(CONFIG, "other"))
+    assert not OWNER.has(by_flux(CONFIG))
+    assert not OWNER.has(CONFIG.manifest)
+    theirs = stamped(by_flux(CONFIG), Owner("other", "team-b", ""), COMMIT, CONFIG.origin)
+    assert not apps.has(theirs)
+    copy = stamped(CONFIG.manifest, apps, COMMIT, CONFIG.origin)
+    copy["metadata"]["name"] = "copy"
+    assert not apps.has(copy)
+    step = verdict_of(CONFIG, entry(CONFIG, UNKNOWN), by_flux(CONFIG), apps)
+    assert (step.verdict, step.why) == ("changed", "adopted: was in the cluster already")
+
+
+def test_flux_finds_its_labels_on_what_a_kustomization_has_applied() -> None:
+    apps = replace(OWNER, kustomization=APPS)
+    found = stamped(CONFIG.manifest, apps, COMMIT, CONFIG.origin)
+    assert by_flux(CONFIG)["metadata"]["labels"].items() <= found["metadata"]["labels"].items()
+    assert verdict_of(CONFIG, entry(CONFIG), found, apps).verdict == "unchanged"
+    step = verdict_of(CONFIG, entry(CONFIG), live(CONFIG), apps)
+    assert (step.verdict, step.why) == ("drifted", "lacks the labels by which Flux knows it")
+    assert verdict_of(CONFIG, entry(CONFIG), found, OWNER).verdict == "unchanged"
 
 
 def test_the_version_that_an_object_is_written_in_is_no_drift() -> None:

@@ -13,7 +13,6 @@ from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, colours, one_line, write
 from gitsync.errors import GitsyncError
-from gitsync.logs import redact
 from gitsync.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,5 +95,5 @@ def _line(finding: Finding) -> str:
     mark, colour = _MARKS[finding.result]
     if colours(sys.stdout):
         mark = f"\x1b[{colour}m{mark}\x1b[0m"
-    text = f"{mark} {one_line(redact(f'{finding.what}: {finding.text}'))}\n"
-    return text + (f"  {one_line(redact(finding.hint))}\n" if finding.hint else "")
+    text = f"{mark} {one_line(f'{finding.what}: {finding.text}')}\n"
+    return text + (f"  {one_line(finding.hint)}\n" if finding.hint else "")

@@ -70,7 +70,7 @@ def last_seen(event: Manifest) -> datetime:
     text = next((time for time in times if time), "") or event["metadata"].get("creationTimestamp", "")
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.fromtimestamp(0, UTC)
 
 

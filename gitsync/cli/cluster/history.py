@@ -65,5 +65,5 @@ def _row(record: Record) -> list[str]:
 def _time(text: str) -> str:
     try:
         return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except ValueError:
+    except (ValueError, OverflowError):
         return text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cli.common.liveobject import find
-from gitsync.cli.common.output import as_json, as_yaml, format_row, one_line, widths, write
+from gitsync.cli.common.output import as_yaml, format_row, object_as_json, one_line, widths, write
 
 if TYPE_CHECKING:
     from gitsync.cli.cluster.query import Query
@@ -109,7 +109,7 @@ async def _objects(cluster: Cluster, kind: Kind, query: Query) -> list[Manifest]
 
 
 def _print_data(value: Any, query: Query) -> None:
-    write(as_json(value) if query.output == "json" else "---\n" * query.watch + as_yaml(value))
+    write(object_as_json(value) if query.output == "json" else "---\n" * query.watch + as_yaml(value))
 
 
 def _without_managed_fields(manifest: Manifest) -> Manifest:

@@ -23,7 +23,7 @@ from gitsync.cli.common.verbs import Verb
 from gitsync.errors import FieldErrors, KindUnknown
 from gitsync.release.desired import ref_of
 from gitsync.settings import Settings
-from gitsync.sync.kustomization.statusstore import inventory_of, root_of
+from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -128,7 +128,7 @@ class _Finder:
 
     async def _of_kustomization(self, key: ObjectKey, live: Manifest) -> Part:
         kustomization = Kustomization.parse(live)
-        sync = root_of(kustomization)
+        sync = sync_behind(live)
         if sync is None:
             parts = await self._parts(inventory_of(live).wanted)
         else:

@@ -32,21 +32,37 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_json(value: Any) -> str:
-    return json.dumps(value, indent=4, ensure_ascii=True) + "\n"
+    """What a command has to tell, without credentials."""
+    return object_as_json(_told(value))
+
+
+def object_as_json(manifest: Any) -> str:
+    """An object as it is, to be read back: who may read it may read what is in it."""
+    return json.dumps(manifest, indent=4, ensure_ascii=True) + "\n"
+
+
+def _told(value: Any) -> Any:
+    from gitsync.logs import redact
+
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _told(item) for name, item in value.items()}
+    return [_told(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def as_yaml(value: Any) -> str:
-    """YAML that Kubernetes reads back as ``value``."""
+    """YAML that Kubernetes reads back as ``value``, an object as it is."""
     from gitsync.diff.yamltext import yaml_lines
 
     return "\n".join(yaml_lines(value)) + "\n"
 
 
 def one_line(text: str) -> str:
-    """``text`` on one line and without anything that steers a terminal."""
-    from gitsync.logs import printable
+    """``text`` on one line, without credentials and without anything that steers a terminal."""
+    from gitsync.logs import printable, redact
 
-    return printable(" ".join(text.split()))
+    return printable(redact(" ".join(text.split())))
 
 
 def write(text: str) -> None:

@@ -97,6 +97,4 @@ def report(manifest: Manifest) -> bool:
 
 
 def _say(key: ObjectKey, message: str) -> None:
-    from gitsync.logs import redact
-
-    print(one_line(redact(f"{key}: {message}")), file=sys.stderr)
+    print(one_line(f"{key}: {message}"), file=sys.stderr)

@@ -21,11 +21,13 @@ def write_changes(objects: Iterable[ObjectPreview]) -> None:
 
 
 def changes_text(objects: Iterable[ObjectPreview], *, colour: bool) -> str:
-    """What ``write_changes`` writes."""
+    """What ``write_changes`` writes, without credentials."""
+    from gitsync.logs import redact
+
     lines = []
     for item in objects:
         lines.append(_heading(item, colour))
-        lines += [_painted(str(line), _COLOURS[line.kind] if colour else "") for line in item.diff]
+        lines += [_painted(redact(str(line)), _COLOURS[line.kind] if colour else "") for line in item.diff]
         if item.diff:
             lines.append("")
     return "".join(f"{line}\n" for line in lines)

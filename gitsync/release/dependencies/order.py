@@ -12,6 +12,7 @@ from gitsync.api.names import DEPENDS_ON_ORIGIN_ANNOTATION
 from gitsync.errors import BlockedError, DependencyCycle, DependencyNotReady
 from gitsync.graph import Cycle, Edge, Graph, Held
 from gitsync.release.dependencies.others import Others
+from gitsync.text import whole_number
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _edges(release: HelmRelease) -> Iterator[Edge[ObjectKey]]:
     text = release.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
     for number, place in enumerate(text.splitlines()):
         path, _, line = place.rpartition(":")
-        if path and line.isdigit():
-            origins[number] = Origin(path, int(line))
+        if path and (found := whole_number(line)) is not None:
+            origins[number] = Origin(path, found)
     for number, (dependency, _) in enumerate(release.dependencies()):
         yield Edge(release.key, dependency, origins.get(number))

@@ -14,6 +14,7 @@ from gitsync.api.fields import Selector
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import DRIFT_DETECTION_DISABLED, DRIFT_DETECTION_KEY
 from gitsync.api.rendering import IgnoreRule
+from gitsync.text import whole_number
 
 _TERM = re.compile(
     r"\s*(?:(?P<absent>!)\s*(?P<no>[^\s,!=()]+)"
@@ -112,8 +113,8 @@ def _take_over(desired: Any, live: Any, path: list[str]) -> None:
     """Give ``desired`` at ``path`` the value of ``live``, or none where that has none."""
     step, *rest = path
     if isinstance(desired, list):
-        if step.isdecimal() and int(step) < len(desired):
-            place = int(step)
+        place = whole_number(step)
+        if place is not None and place < len(desired):
             other = live[place] if isinstance(live, list) and place < len(live) else None
             if rest:
                 _take_over(desired[place], other, rest)

@@ -114,5 +114,5 @@ def _ran(record: Record, chosen: Sequence[HookData]) -> list[HookData]:
 def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.min.replace(tzinfo=UTC)

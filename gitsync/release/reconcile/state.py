@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from gitsync.release.reconcile.facts import Facts
 from gitsync.release.storage.record import HOLDER, TESTS, Summary, digests_of
+from gitsync.text import whole_number
 
 #: How long somebody else's pending record is respected after its last change, in seconds, unless its action's timeout
 #: is longer. Helm itself never gives up on one: "another operation is in progress".
@@ -52,7 +53,7 @@ def state_of(facts: Facts) -> State:
 def _pending(newest: Summary, facts: Facts) -> State:
     known = digests_of(newest)
     if newest.annotations.get(HOLDER) not in facts.holders:
-        age = facts.now - float(newest.modified) if newest.modified.isdigit() else facts.now
+        age = facts.now - (whole_number(newest.modified) or 0)
         return State.STALE_LOCK if age > max(FOREIGN_LOCK, facts.timeout) else State.LOCKED
     if newest.status == "pending-rollback" and known is not None:
         return State.ROLLING_BACK

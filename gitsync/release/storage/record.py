@@ -24,6 +24,7 @@ from gitsync.api.names import HELM_RECORD_TYPE
 from gitsync.errors import TerminalError
 from gitsync.release.storage.canonical import digest, with_floats
 from gitsync.release.storage.shape import fault_of
+from gitsync.text import whole_number
 from gitsync.weight import json_weight
 
 Status = Literal[
@@ -53,9 +54,11 @@ TESTS = "gitsync.dev/tests"
 #: is uninstalled, and was not deployed: the class, or the status that it had.
 FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
-MAX_RECORD = 32 * 1024 * 1024
+MAX_RECORD = 16 * 1024 * 1024
 #: What it may come to in memory once it is decoded, in bytes.
-MAX_WEIGHT = 128 * 1024 * 1024
+MAX_WEIGHT = 32 * 1024 * 1024
+#: What is rendered has no more either, in characters: the manifest, and those of the hooks.
+MAX_MANIFEST = 8 * 1024 * 1024
 #: The API server refuses an object much larger than this (etcd's request limit).
 MAX_SECRET = 1024 * 1024
 
@@ -91,6 +94,8 @@ class Record:
     apply_method: ApplyMethod = SERVER_SIDE
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
+    #: What keeps count of its memory, and has to live as long as it does.
+    held: object = field(default=None, repr=False, compare=False)
 
     @property
     def chart_name(self) -> str:
@@ -219,26 +224,47 @@ def encode(record: Record, *, storage_namespace: str = "", created: str = "", mo
     }
 
 
-def decode(secret: Manifest) -> Record:
-    """The record in a Secret. Takes time that grows with the record: call it in a thread.
+def unpack(secret: Manifest) -> bytes:
+    """The JSON of the record in a Secret. Takes time that grows with the record: call it in a thread.
 
-    Raises: RecordError when it is not one, is damaged, or unpacks to more than MAX_RECORD.
+    Raises: RecordError when it is none, or comes to more than MAX_RECORD, or MAX_WEIGHT once it is decoded.
     """
-    metadata = secret["metadata"]
-    name = metadata["name"]
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"], validate=True), validate=True)
-        body = orjson.loads(_unpack(packed, name))
-        fault = fault_of(body)
+        return _unpack(packed, secret["metadata"]["name"])
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, zlib.error) as error:
-        fault = type(error).__name__
+        raise _unreadable(secret, type(error).__name__) from None
+
+
+def decode(secret: Manifest, body: bytes | None = None, held: object = None) -> Record:
+    """The record in a Secret, of which ``body`` is what was unpacked; ``held`` is to live as long as the record. Takes
+    time that grows with the record: call it in a thread.
+
+    Raises: RecordError when it is not one, is damaged, or comes to more than it may.
+    """
+    try:
+        content = orjson.loads(unpack(secret) if body is None else body)
+        fault = fault_of(content)
+    except ValueError as error:
+        raise _unreadable(secret, type(error).__name__) from None
     if fault:
+        raise _unreadable(secret, fault)
+    texts = [content.get("manifest"), *(hook.get("manifest") for hook in content.get("hooks") or ())]
+    if sum(len(text or "") for text in texts) > MAX_MANIFEST:
+        name = secret["metadata"]["name"]
         raise RecordError(
-            f"Secret {metadata.get('namespace')}/{name} is not a readable Helm release record ({fault})",
-            secret=name,
-            hint="restore it from a backup, or delete it to let the release be installed anew",
+            f"the release record {name} has a manifest of more than {MAX_MANIFEST >> 20} MiB", secret=name
         )
-    return _from_helm(body, metadata)
+    return _from_helm(content, secret["metadata"], held)
+
+
+def _unreadable(secret: Manifest, fault: str) -> RecordError:
+    metadata = secret["metadata"]
+    return RecordError(
+        f"Secret {metadata.get('namespace')}/{metadata['name']} is not a readable Helm release record ({fault})",
+        secret=metadata["name"],
+        hint="restore it from a backup, or delete it to let the release be installed anew",
+    )
 
 
 #: What a rollback takes over of a hook; how its last run went is another matter.
@@ -261,12 +287,13 @@ def summarise(secret: Manifest) -> Summary | None:
     """What the metadata of a record's Secret says; None when it is not a record of Helm's."""
     metadata = secret["metadata"]
     labels = metadata.get("labels") or {}
-    if labels.get("owner") != "helm" or not str(labels.get("version", "")).isdigit():
+    version = whole_number(str(labels.get("version", "")))
+    if labels.get("owner") != "helm" or version is None:
         return None
     return Summary(
         name=str(labels.get("name", "")),
         namespace=str(metadata.get("namespace", "")),
-        version=int(labels["version"]),
+        version=version,
         status=cast("Status", labels.get("status", "unknown")),
         modified=str(labels.get("modifiedAt") or labels.get("createdAt") or ""),
         annotations=metadata.get("annotations") or {},
@@ -281,11 +308,12 @@ def _dump(body: dict[str, Any]) -> bytes:
 
 
 def _unpack(packed: bytes, name: str) -> bytes:
-    if packed[:2] != b"\x1f\x8b":  # Helm reads records from before it compressed them, so do we
-        return packed
-    unpacker = zlib.decompressobj(wbits=31)
-    body = unpacker.decompress(packed, MAX_RECORD)
-    if unpacker.unconsumed_tail or json_weight(body) > MAX_WEIGHT:
+    body, rest = packed, b""
+    if packed[:2] == b"\x1f\x8b":  # Helm reads records from before it compressed them, so do we
+        unpacker = zlib.decompressobj(wbits=31)
+        body = unpacker.decompress(packed, MAX_RECORD)
+        rest = unpacker.unconsumed_tail
+    if rest or json_weight(body) > MAX_WEIGHT:
         limit = f"{MAX_RECORD >> 20} MiB, or {MAX_WEIGHT >> 20} MiB of memory"
         raise RecordError(f"the release record {name} unpacks to more than {limit}", secret=name)
     return body
@@ -319,7 +347,7 @@ def _stated(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _from_helm(body: dict[str, Any], metadata: dict[str, Any]) -> Record:
+def _from_helm(body: dict[str, Any], metadata: dict[str, Any], held: object) -> Record:
     info = body.get("info") or {}
     labels = metadata.get("labels") or {}
     return Record(
@@ -339,4 +367,5 @@ def _from_helm(body: dict[str, Any], metadata: dict[str, Any]) -> Record:
         apply_method=body.get("apply_method") or "",
         labels={key: value for key, value in labels.items() if key not in _SYSTEM_LABELS},
         annotations=metadata.get("annotations") or {},
+        held=held,
     )

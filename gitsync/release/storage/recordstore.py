@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,20 +23,20 @@ from gitsync.release.storage.record import (
     VALUES_DIGEST,
     Digests,
     Record,
+    RecordError,
     Summary,
     decode,
     encode,
     secret_key,
     summarise,
+    unpack,
 )
+from gitsync.release.storage.recordmemory import PATIENCE, RecordMemory
 from gitsync.runtime.together import finish_all
+from gitsync.weight import json_weight
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
-
-
-#: Records that are packed or unpacked at once.
-CODED_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,10 @@ class _Known:
 class RecordStore:
     """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
 
-    ``holder`` is the mark that this agent puts on a record while it works on it. Records are packed and unpacked in
-    threads, a few at a time: each may take a tenth of a second and some ten megabytes.
+    ``holder`` is the mark that this agent puts on a record while it works on it; all its stores share ``memory``.
     """
 
-    def __init__(self, cluster: Cluster, holder: str) -> None:
+    def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
         self._cluster = cluster
         self.holder = holder
         self._releases: dict[tuple[str, str], dict[int, _Known]] = {}
@@ -63,7 +62,7 @@ class RecordStore:
         self._deleted: set[str] = set()
         self._underway: dict[ObjectKey, WatchEvent | None] = {}
         self._listeners: list[Callable[[str, str], None]] = []
-        self._coding = asyncio.Semaphore(CODED_AT_ONCE)
+        self._memory = memory or RecordMemory()
 
     @asynccontextmanager
     async def watching(self, namespace: str = "") -> AsyncIterator[Informer]:
@@ -105,10 +104,31 @@ class RecordStore:
         return last_good(self.revisions(namespace, release))
 
     async def read(self, namespace: str, release: str, revision: int) -> Record:
-        """One revision with its payload. Raises: NotFound, RecordError."""
+        """One revision with its payload. Raises: NotFound; RecordError; RetryableError when there is no room for it."""
         secret = await self._cluster.get(secret_key(namespace, release, revision))
-        async with self._coding:
-            return await asyncio.to_thread(decode, secret)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        while True:
+            try:
+                return await self._decoded(secret, namespace)
+            except RetryableError:
+                if clock() > deadline:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._memory.room()
+
+    async def _decoded(self, secret: Manifest, namespace: str) -> Record:
+        """Raises: RecordError; RetryableError when there is no room for it: nothing of it is kept then."""
+        async with self._memory.unpacking:
+            body = await asyncio.to_thread(unpack, secret)
+            held: object = self._memory.hold(namespace, json_weight(body))
+            try:
+                return await asyncio.to_thread(decode, secret, body, held)
+            except RecordError as error:
+                # Whoever keeps the error is not to keep what was read with it.
+                body, held, error.__context__ = b"", None, None
+                raise error.with_traceback(None) from None
 
     async def in_cluster(self, namespace: str, release: str) -> list[Record]:
         """The revisions whose objects may be in the cluster, oldest first (see ``may_be_in_cluster``). Empty when there
@@ -161,7 +181,7 @@ class RecordStore:
 
     async def _encoded(self, record: Record, **times: str) -> Manifest:
         said = replace(record, description=redact(record.description))
-        async with self._coding:
+        async with self._memory.packing:
             return await asyncio.to_thread(encode, said, **times)
 
     @contextmanager

@@ -6,11 +6,32 @@ beyond them is kept as it is. Go writes what is empty as null, or leaves it out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gitsync.api.fields import first_fault
+
+
+def _each(model: type[BaseModel]) -> AfterValidator:
+    """Each item of a list is of this model; one after the other, up to the first that is not: of a list as long as a
+    record may have, all errors would take gigabytes."""
+
+    def check(items: list[Any]) -> list[Any]:
+        for number, item in enumerate(items):
+            try:
+                model.model_validate(item)
+            except ValidationError as error:
+                raise PydanticCustomError(
+                    "item", "{number}.{fault}", {"number": number, "fault": first_fault(error)}
+                ) from None
+        return items
+
+    return AfterValidator(check)
+
+
+_Texts = Annotated[list[str], Field(fail_fast=True)]
 
 
 class _Metadata(BaseModel):
@@ -27,7 +48,7 @@ class _File(BaseModel):
 class _Chart(BaseModel):
     metadata: _Metadata | None = None
     values: dict[str, Any] | None = None
-    files: list[_File] | None = None
+    files: Annotated[list[Any], _each(_File)] | None = None
 
 
 class _Run(BaseModel):
@@ -41,10 +62,10 @@ class _Hook(BaseModel):
     kind: str | None = None
     path: str | None = None
     manifest: str | None = None
-    events: list[str] | None = None
+    events: _Texts | None = None
     weight: int | None = None
-    delete_policies: list[str] | None = None
-    output_log_policies: list[str] | None = None
+    delete_policies: _Texts | None = None
+    output_log_policies: _Texts | None = None
     last_run: _Run | None = None
 
 
@@ -65,7 +86,7 @@ class _Release(BaseModel):
     chart: _Chart | None = None
     config: dict[str, Any] | None = None
     manifest: str | None = None
-    hooks: list[_Hook] | None = None
+    hooks: Annotated[list[Any], _each(_Hook)] | None = None
     apply_method: str | None = None
 
 

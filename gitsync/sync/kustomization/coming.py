@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder, BuildSpec
 from gitsync.errors import GitsyncError
@@ -21,8 +21,9 @@ from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.kustomization.inputs import BuildSpecs
-from gitsync.sync.owner import Owner
+from gitsync.sync.owner import Owner, prune_disabled
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -54,7 +55,7 @@ class _Built(NamedTuple):
 class ComingSyncs:
     """Builds them, without applying anything. ``inputs`` are for this alone: a Kustomization that a commit is to change
     may refer to other objects than the one that is there. ``all`` gives the Kustomizations of the cluster, ``is_root``
-    says for which of them the sync of the settings stands."""
+    says for which of them the sync of the settings stands, ``is_removed`` which are about to be removed."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class ComingSyncs:
         inputs: BuildSpecs,
         all: Callable[[], Mapping[ObjectKey, Kustomization]],  # noqa: A002
         is_root: Callable[[Kustomization], bool],
+        is_removed: Callable[[ObjectKey], bool] = lambda _: False,
     ) -> None:
         self._cluster = cluster
         self._trees = trees
@@ -71,6 +73,7 @@ class ComingSyncs:
         self._inputs = inputs
         self._all = all
         self._is_root = is_root
+        self._is_removed = is_removed
         #: What was built of those that were on their way when that was last asked, and of what that was built.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
@@ -78,7 +81,7 @@ class ComingSyncs:
     async def __call__(self) -> list[ComingSync]:
         """Those that are on their way, and those in what they build."""
         known = self._all()
-        open_ends = [item for item in known.values() if self._is_coming(item)]
+        open_ends = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
             answers = await asyncio.gather(*map(self._coming, open_ends))
@@ -97,6 +100,23 @@ class ComingSyncs:
             return False
         wanted = self._trees.revision_of(kustomization.source)
         return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
+
+    def is_leaving(self, kustomization: Kustomization) -> bool:
+        """Whether it goes, or one goes that takes it along: then it takes up nothing more, and wants nothing new."""
+        return self._goes(kustomization, self._all())
+
+    def _goes(self, kustomization: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+        item, below = kustomization, frozenset[ObjectKey]()
+        while item.key not in below:
+            if item.metadata.deletion_timestamp or self._is_removed(item.key):
+                return not below or not why_left(item)
+            below |= {item.key}
+            labels = item.metadata.labels
+            above = known.get(kustomization_of(sync_of(labels) or flux_sync_of(labels)))
+            if above is None or prune_disabled(item.manifest):
+                break
+            item = above
+        return False
 
     async def _coming(self, kustomization: Kustomization) -> _Built:
         """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""

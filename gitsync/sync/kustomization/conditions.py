@@ -29,6 +29,7 @@ from gitsync.errors import GitsyncError, NotFound
 from gitsync.logs import redact
 from gitsync.runtime.event import Event
 from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.text import whole_number
 
 if TYPE_CHECKING:
     from gitsync.api.identity import ObjectKey
@@ -175,4 +176,4 @@ class StatusWriter:
 
 
 def _version(manifest: Manifest) -> int:
-    return int(manifest["metadata"]["resourceVersion"])
+    return whole_number(manifest["metadata"]["resourceVersion"]) or 0

@@ -112,13 +112,17 @@ class Kustomizations:
         self._hopeless = hopeless or Lacking(cluster).hopeless
         #: Set whenever one may stand otherwise than before.
         self._news = asyncio.Event()
-        surroundings = Surroundings(self._find, self.held, root.is_root, root.commit, rules)
         status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
         self._reach = AccountReach(cluster, rules, self._named)
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
-        self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self.all, root.is_root)
+        self._coming = ComingSyncs(
+            cluster, trees, builder, self._coming_inputs, self.all, root.is_root, self._is_removed
+        )
+        surroundings = Surroundings(
+            self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
+        )
         self._reconciler = KustomizationReconciler(
             surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
         )
@@ -129,7 +133,9 @@ class Kustomizations:
         """Know what they have and want, before anybody deletes an object."""
         async with self._watch:
             for key, manifest in self._watch.items():
-                self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+                kustomization = self._typed(key, manifest)
+                if kustomization is None or not self._root.is_root(kustomization):  # the root says so itself
+                    self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
             self._is_watching = True
             to_come = self._wanted.to_come
             to_come.syncs, to_come.reach = self._coming, self._reach
@@ -182,6 +188,9 @@ class Kustomizations:
             kustomization = None  # its own pass says so
         self._read[key] = manifest, kustomization
         return kustomization
+
+    def _is_removed(self, key: ObjectKey) -> bool:
+        return claimant_of(key) in self._wanted.claims.leaving_syncs
 
     def _named(self, name: str) -> Kustomization | None:
         key = kustomization_of(name)

@@ -79,7 +79,7 @@ class Surroundings:
     """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
     done once; ``root_commit`` is the commit that this has come to the end of. ``rules`` are what settings say about
-    access.
+    access. ``is_leaving`` says whether one is about to be removed.
     """
 
     find: Callable[[ObjectKey], Manifest | None]
@@ -87,6 +87,7 @@ class Surroundings:
     is_root: Callable[[Kustomization], bool]
     root_commit: Callable[[], str]
     rules: AccessRules = PLAIN
+    is_leaving: Callable[[Kustomization], bool] = lambda _: False
 
 
 class KustomizationReconciler:
@@ -228,6 +229,8 @@ class KustomizationReconciler:
     async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
+        if self._around.is_leaving(kustomization):
+            return self._retry(kustomization)  # Git has dropped its directory together with it
         for problem in desired.errors:
             self._once(
                 key,

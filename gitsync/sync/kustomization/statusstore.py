@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.inventory import inventory_id, parse_inventory_id
-from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL, SYNC_NAMESPACE_LABEL
+from gitsync.api.names import (
+    FIELD_MANAGER,
+    KUSTOMIZE_NAME_LABEL,
+    KUSTOMIZE_NAMESPACE_LABEL,
+    SYNC_LABEL,
+    SYNC_NAMESPACE_LABEL,
+)
 from gitsync.api.status import KustomizationStatus, ResourceRef
 from gitsync.errors import InventoryError, NotFound
 from gitsync.manifests import Desired
@@ -45,6 +50,10 @@ class StatusStore:
         #: What was last applied, where that is known.
         self._applied: Desired | None = None
         self._journal = journal
+
+    def kustomization_of(self, desired: Desired) -> ObjectKey:
+        """This one."""
+        return self.inventory_key
 
     async def inventory(self) -> Inventory:
         """What the status says; nothing when there is none."""
@@ -104,14 +113,16 @@ def inventory_of(manifest: Manifest | None) -> Inventory:
     return Inventory(commit, {entry.key: entry for entry in _parsed(manifest)})
 
 
-def root_of(kustomization: Kustomization) -> ObjectKey | None:
-    """The sync of the settings that stands for a Kustomization, by namespace and name, and keeps the inventory itself;
-    None for one that is applied by itself. Pure."""
-    status, labels = kustomization.status, kustomization.metadata.labels
-    if status.inventory is not None or status.last_applied_digest or not status.last_applied_revision:
+def sync_behind(manifest: Manifest) -> ObjectKey | None:
+    """The sync of the settings that a Kustomization stands for, by namespace and name, as its labels say once that has
+    applied it; None for one that is applied by itself. Pure."""
+    metadata = manifest["metadata"]
+    labels, own = metadata.get("labels") or {}, (metadata["namespace"], metadata["name"])
+    # Who stands for a sync is of what that has applied, and so of itself; others are of the one above them.
+    if (labels.get(KUSTOMIZE_NAMESPACE_LABEL), labels.get(KUSTOMIZE_NAME_LABEL)) != own:
         return None
     namespace, name = labels.get(SYNC_NAMESPACE_LABEL, ""), labels.get(SYNC_LABEL, "")
-    return ObjectKey("", "sync", namespace, name) if namespace and name else None
+    return ObjectKey("", "sync", namespace, name) if namespace and name and (namespace, name) != own else None
 
 
 def _parsed(manifest: Manifest | None) -> Iterator[Entry]:

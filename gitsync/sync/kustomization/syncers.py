@@ -104,7 +104,7 @@ def spec_of(kustomization: Kustomization, url: str) -> SyncSpec:
     """What the sync of a Kustomization is told to do. Pure."""
     key, spec = kustomization.key, kustomization.spec
     return SyncSpec(
-        Owner(key.name, key.namespace, url, kustomization.path),
+        Owner(key.name, key.namespace, url, kustomization.path, key),
         prune=spec.prune,
         allow_mass_prune=True,
         default_namespace=DEFAULT_NAMESPACE,
