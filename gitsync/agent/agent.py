@@ -174,6 +174,7 @@ class Agent:
             store.all = kustomizations.all
         await stack.enter_async_context(kustomizations.watching())
         sources.subscribe_to_trees(kustomizations.source_changed)
+        sources.on_settled = kustomizations.source_settled
         watches |= await stack.enter_async_context(releases.serving())
         watches |= await stack.enter_async_context(kustomizations.serving())
         if repository is not None:

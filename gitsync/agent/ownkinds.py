@@ -9,8 +9,8 @@ import structlog
 
 from gitsync.api.crds import LABELS, crd_names, crds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import SERVED_SOURCES
-from gitsync.api.names import FIELD_MANAGER, HELM_GROUP, HELM_RELEASE, SOURCE_GROUP
+from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
+from gitsync.api.names import ARTIFACT_GENERATOR, FIELD_MANAGER, HELM_GROUP, HELM_RELEASE, SOURCE_GROUP
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds
 from gitsync.errors import KindUnknown, MissingRight
@@ -52,7 +52,8 @@ async def require_kinds(cluster: Cluster) -> None:
 
     Raises: KindUnknown, saying who brings it; ClusterUnavailable.
     """
-    for group, kind in ((HELM_GROUP, HELM_RELEASE), *((SOURCE_GROUP, kind) for kind in SERVED_SOURCES)):
+    own = [(HELM_GROUP, HELM_RELEASE), (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR)]
+    for group, kind in (*own, *((SOURCE_GROUP, kind) for kind in SERVED_SOURCES)):
         try:
             await cluster.resource(group, kind)
         except KindUnknown as error:

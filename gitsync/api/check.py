@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gitsync.api.fields import ApiModel, FieldError, FieldPath, dotted, explain, near_miss, shown
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, group_of
 from gitsync.api.kustomization import Kustomization
@@ -28,6 +29,7 @@ _MODELS: tuple[type[Resource], ...] = (
     GitRepository,
     OCIRepository,
     HelmChart,
+    ArtifactGenerator,
 )
 #: The kinds that gitsync reads itself, by group and kind (a model's name is its kind).
 RESOURCES: dict[tuple[str, str], type[Resource]] = {(model.group, model.__name__): model for model in _MODELS}

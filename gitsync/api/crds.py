@@ -15,6 +15,14 @@ from ruamel.yaml import YAML
 
 import gitsync
 from gitsync.api.fields import ApiModel
+from gitsync.api.generator import (
+    ArtifactGenerator,
+    ArtifactGeneratorSpec,
+    ArtifactGeneratorStatus,
+    ExternalArtifact,
+    ExternalArtifactSpec,
+    ExternalArtifactStatus,
+)
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization, KustomizationSpec
@@ -102,6 +110,22 @@ _KINDS = (
         (_AGE, _READY, _STATUS),
     ),
     _Kind(HelmChart, "helmcharts", "hc", HelmChartSpec, HelmChartStatus, _CHART_COLUMNS),
+    _Kind(
+        ArtifactGenerator,
+        "artifactgenerators",
+        "ag",
+        ArtifactGeneratorSpec,
+        ArtifactGeneratorStatus,
+        (_AGE, _READY, _STATUS),
+    ),
+    _Kind(
+        ExternalArtifact,
+        "externalartifacts",
+        "ea",
+        ExternalArtifactSpec,
+        ExternalArtifactStatus,
+        (_AGE, _READY, _STATUS, _column("Source", ".spec.sourceRef.name")),
+    ),
 )
 
 

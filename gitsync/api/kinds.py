@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
+    ARTIFACT_GENERATOR,
     GIT_REPOSITORY,
     HELM_GROUP,
     HELM_RELEASE,
@@ -25,8 +26,14 @@ _UNSERVED_GROUPS = (SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP, IMAGE_GROUP)
 
 
 def is_own_kind(key: ObjectKey) -> bool:
-    """Whether an object is of the kinds that an agent works on: a HelmRelease, a Kustomization, or a source."""
-    return is_release(key) or is_kustomization(key) or key.group == SOURCE_GROUP
+    """Whether an object is of the kinds that an agent works on: a HelmRelease, a Kustomization, a source, or what makes
+    some."""
+    return is_release(key) or is_kustomization(key) or key.group == SOURCE_GROUP or is_generator(key)
+
+
+def is_generator(key: ObjectKey) -> bool:
+    """Whether an object is an ArtifactGenerator."""
+    return key.group == SOURCE_EXTENSIONS_GROUP and key.kind == ARTIFACT_GENERATOR
 
 
 def is_release(key: ObjectKey) -> bool:
@@ -45,7 +52,7 @@ def is_unserved(key: ObjectKey) -> bool:
     """
     if key.group == SOURCE_GROUP:
         return key.kind not in SERVED_SOURCES
-    return key.group in _UNSERVED_GROUPS
+    return key.group in _UNSERVED_GROUPS and not is_generator(key)
 
 
 class DefinedKind(NamedTuple):

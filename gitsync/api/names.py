@@ -28,6 +28,7 @@ GIT_REPOSITORY: Final = "GitRepository"
 OCI_REPOSITORY: Final = "OCIRepository"
 BUCKET: Final = "Bucket"
 EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
+ARTIFACT_GENERATOR: Final = "ArtifactGenerator"
 
 #: Of metadata: what only the server sets (apimachinery, meta/v1 ObjectMeta: "Populated by the system. Read-only.").
 SERVER_SET_METADATA: Final = (

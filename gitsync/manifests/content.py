@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from gitsync.api import GitRepository, HelmRelease, HelmRepository, OCIRepository
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Origin
 from gitsync.kubeyaml import Positions, positions
 
@@ -138,6 +139,11 @@ class Desired:
     def git_repositories(self) -> Mapping[ObjectKey, GitRepository]:
         """The GitRepositories, typed; the synced one, too, where it names itself."""
         return {key: item.model for key, item in self.objects.items() if isinstance(item.model, GitRepository)}
+
+    @cached_property
+    def artifact_generators(self) -> Mapping[ObjectKey, ArtifactGenerator]:
+        """The ArtifactGenerators, typed."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, ArtifactGenerator)}
 
     @cached_property
     def opened_values(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +26,12 @@ from gitsync.agent.parts import (
     sync_store,
     synced_repository,
 )
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import SERVED_SOURCES
+from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
+    ARTIFACT_GENERATOR,
     GIT_REPOSITORY,
     HELM_GROUP,
     HELM_RELEASE,
@@ -39,7 +41,7 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import FieldErrors, SettingsError
+from gitsync.errors import FieldErrors, KindUnknown, SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.kustomizations import WholeCommit
@@ -105,7 +107,8 @@ async def preview(settings: Settings) -> Preview:
         syncer = make_syncer(spec, cluster, wanted, synced, watches, slots, store)
         syncers = Syncers(cluster, wanted, syncer.live, slots, kustomizations.get, rules)
         stack.push_async_callback(syncers.close)
-        unfolding = _unfolding(settings, cluster, watches, wanted, spec, artifacts, synced, commits, sources)
+        live = await _generators(cluster)
+        unfolding = _unfolding(live, settings, cluster, watches, wanted, spec, artifacts, synced, commits, sources)
         previewer = Previewer(
             cluster,
             wanted,
@@ -135,6 +138,16 @@ async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
     }
 
 
+async def _generators(cluster: Cluster) -> list[ArtifactGenerator]:
+    """Those of the cluster; none where nobody has brought the kind."""
+    found = []
+    with suppress(KindUnknown):
+        for manifest in await cluster.list(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace):
+            with suppress(FieldErrors):  # the agent leaves one alone that cannot be read
+                found.append(ArtifactGenerator.parse(manifest))
+    return found
+
+
 def _claim(wanted: WantedObjects, kustomizations: Informer, is_root: Callable[[Kustomization], bool]) -> None:
     """Have known what Kustomizations have. The root says so itself."""
     roots = {key for key, item in _readable(kustomizations).items() if is_root(item)}
@@ -153,6 +166,7 @@ def _readable(kustomizations: Informer) -> dict[ObjectKey, Kustomization]:
 
 
 def _unfolding(
+    live: Sequence[ArtifactGenerator],
     settings: Settings,
     cluster: Cluster,
     watches: Watches,
@@ -171,12 +185,16 @@ def _unfolding(
         watch = watches.get(key[:2])
         return watch.get(key) if watch is not None else None
 
+    def generators() -> list[ArtifactGenerator]:
+        all_of_them = {**{it.key: it for it in live}, **brought.generators}
+        return [it for _, it in sorted(all_of_them.items())]
+
     return Unfolding(
         cluster,
         watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
         source,
         wanted.index,
-        CommitTrees(artifacts, git, oci, source),
+        CommitTrees(artifacts, git, oci, source, generators),
         commits.directories.builder,
         access_rules(settings),
         is_root(spec, artifacts, synced),

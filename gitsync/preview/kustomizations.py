@@ -6,16 +6,22 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gitsync.api.identity import ObjectKey
+from gitsync.api.generator import ArtifactGenerator
+from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import GIT_REPOSITORY
+from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY
 from gitsync.build import Builder
-from gitsync.errors import ManifestError
+from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.sources.artifacts import WELL_KNOWN
+from gitsync.sources.copying import literal_prefix
+from gitsync.sources.generating import Generated, as_artifact, check_generator, generated
+from gitsync.sources.generators import maker_of
+from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING
 from gitsync.text import counted
+from gitsync.tree import Tree
 
 _NOT_CHECKED = "what is in it is not checked"
 
@@ -36,6 +42,7 @@ class WholeCommit:
     brought_by: dict[ObjectKey, ObjectKey] = field(default_factory=dict)
     unbuilt: dict[ObjectKey, str] = field(default_factory=dict)
     _done: set[ObjectKey] = field(default_factory=set)
+    _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
 
     async def read(self, desired: Desired) -> Desired:
         """The same with the objects of all of them. Of an object that several have the first counts. One that takes
@@ -67,6 +74,8 @@ class WholeCommit:
         assert isinstance(item.model, Kustomization)
         kustomization = item.model
         nothing = Desired(desired.commit, {})
+        if kustomization.source.kind == EXTERNAL_ARTIFACT:
+            return await self._built_of_artifact(item, desired)
         is_own = await _is_own(kustomization, desired)
         if kustomization.path == self.path and is_own:
             return None
@@ -74,9 +83,49 @@ class WholeCommit:
         if why or desired.tree is None:
             self.unbuilt[item.key] = why
             return replace(nothing, warnings=(_warning(item, why),))
+        return await self._built_of(item, desired, desired.commit, desired.tree)
+
+    async def _built_of_artifact(self, item: DesiredObject, desired: Desired) -> Desired:
+        """The same of an ExternalArtifact that an ArtifactGenerator of the commit makes of this repository."""
+        assert isinstance(item.model, Kustomization)
+        source, nothing = item.model.source, Desired(desired.commit, {})
+        generators = sorted(desired.artifact_generators.items())
+        maker = maker_of(source, iter([generator for _, generator in generators]))
+        if maker is None:
+            why = f"{source} is made by no ArtifactGenerator of this repository: {_NOT_CHECKED}"
+            self.unbuilt[item.key] = why
+            return replace(nothing, warnings=(_warning(item, why),))
+        try:
+            if why := _why_not_made(maker):
+                raise SourceNotReady(why)
+            artifact = (await self._made(maker, desired)).artifacts[source.name]
+        except SourceNotReady as error:
+            self.unbuilt[item.key] = f"{source}: {error.message}"
+            return replace(nothing, warnings=(_warning(item, f"{source}: {error.message}: {_NOT_CHECKED}"),))
+        except GitsyncError as error:
+            self.unbuilt[item.key] = f"{source}: {error.message}"
+            origin = item.field_origin(("spec", "sourceRef"))
+            wrong = ManifestError(f"{source}: {error.message}", origin=origin, key=item.key, hint=error.hint)
+            return replace(nothing, errors=(wrong,))
+        return await self._built_of(item, desired, artifact.commit, artifact.tree)
+
+    async def _made(self, generator: ArtifactGenerator, desired: Desired) -> Generated:
+        if generator.key not in self._generated:
+
+            async def tree_of(source: ObjectKey) -> TreeArtifact:
+                if desired.tree is None or not await _is_copied_here(generator, source, desired):
+                    raise SourceNotReady(f"it is made of {source}, which is not this repository")
+                return await as_artifact(TreeArtifact(desired.commit.id, desired.commit, "", desired.tree))
+
+            self._generated[generator.key] = await generated(generator, tree_of)
+        return self._generated[generator.key]
+
+    async def _built_of(self, item: DesiredObject, desired: Desired, commit: CommitInfo, tree: Tree) -> Desired:
+        assert isinstance(item.model, Kustomization)
+        kustomization = item.model
         variables, unknown = _variables(kustomization, desired)
         spec = replace(build_spec(kustomization, variables), strict_substitution=not unknown)
-        built = await self.builder.build(desired.commit, desired.tree, spec)
+        built = await self.builder.build(commit, tree, spec)
         if sealed := sum(bool(found.sops) for found in built.objects.values()):
             why = f"{counted(sealed, 'object')} in it encrypted with SOPS: only kinds and names are checked"
             built = replace(built, warnings=(*built.warnings, _warning(item, why)))
@@ -162,3 +211,27 @@ async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:
     if source.name == WELL_KNOWN or source not in desired.objects:
         return True
     return bool(kustomization.path) and await desired.tree.directory_digest(kustomization.path) is not None
+
+
+def _why_not_made(generator: ArtifactGenerator) -> str:
+    """What is wrong with a generator itself, which ``unserved`` names where it is written."""
+    try:
+        check_generator(generator)
+    except GitsyncError as error:
+        return error.message
+    return ""
+
+
+async def _is_copied_here(generator: ArtifactGenerator, source: ObjectKey, desired: Desired) -> bool:
+    """Whether a source of a generator is this repository: as of a Kustomization, by the directories that are copied."""
+    if source.kind != GIT_REPOSITORY or desired.tree is None:
+        return False
+    if source.name == WELL_KNOWN or source not in desired.objects:
+        return True
+    aliases = {it.alias for it in generator.spec.sources if generator.source_key(it) == source}
+    for operation in (it for artifact in generator.spec.artifacts for it in artifact.copy_):
+        alias, _, pattern = operation.source[1:].partition("/")
+        path = literal_prefix(pattern)
+        if alias in aliases and path and await desired.tree.directory_digest(path) is not None:
+            return True
+    return False

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
@@ -112,6 +113,7 @@ class Brought:
 
     git: dict[ObjectKey, GitRepository] = field(default_factory=dict)
     oci: dict[ObjectKey, OCIRepository] = field(default_factory=dict)
+    generators: dict[ObjectKey, ArtifactGenerator] = field(default_factory=dict)
 
 
 @dataclass
@@ -178,6 +180,7 @@ class Unfolding:
         for part in parts:
             self.brought.git.update(part.git_repositories)
             self.brought.oci.update(part.oci_repositories)
+            self.brought.generators.update(part.artifact_generators)
 
     async def _gather(self, root: Desired, pruned_by: Collection[str]) -> None:
         """Which there are, as far as is known by now."""
@@ -240,11 +243,12 @@ class Unfolding:
         """What decides about what one comes to, beside its dependencies: another one when it has to be built anew."""
         kustomization = found.kustomization
         source = self.inputs.objects.get(kustomization.source)
+        maker = self.trees.maker_of(kustomization.source)
         try:
             spec: object = await self.inputs.spec_of(kustomization)
         except GitsyncError as error:
             spec = error.message
-        return kustomization.manifest.get("spec"), spec, source and source.digest
+        return kustomization.manifest.get("spec"), spec, source and source.digest, maker and maker.spec
 
     async def _unfold(self, found: Unfolded, block: GitsyncError | None) -> Unfolded:
         kustomization, nothing = found.kustomization, replace(found, desired=None, problems=())
@@ -268,7 +272,9 @@ class Unfolding:
         kustomization = found.kustomization
         if self.trees.is_synced(kustomization.source):
             return True
-        keys = [found.key, kustomization.source, *kustomization.value_sources()]
+        maker = self.trees.maker_of(kustomization.source)
+        inputs = [maker.key, *map(maker.source_key, maker.spec.sources)] if maker is not None else []
+        keys = [found.key, kustomization.source, *inputs, *kustomization.value_sources()]
         items = [item for key in keys if (item := self.inputs.objects.get(key)) is not None]
         return any([subset_differs(item.manifest, await self._live(item.key) or {}) for item in items])
 

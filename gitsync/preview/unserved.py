@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gitsync.api.fields import FieldPath, dotted
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey, Origin
 from gitsync.api.kinds import (
@@ -21,13 +22,16 @@ from gitsync.api.kinds import (
 )
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
+    EXTERNAL_ARTIFACT,
     GIT_REPOSITORY,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
 from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired, DesiredObject
+from gitsync.sources.generating import check_generator
 from gitsync.sources.unsupported import refused
 from gitsync.sync.kustomization.unsupported import refused as refused_by
 
@@ -65,6 +69,8 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
             yield from refused_fields(item, item.model)
         elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository):
             yield from _unread(item, item.model)
+        elif isinstance(item.model, ArtifactGenerator):
+            yield from _unmade(item, item.model)
         elif is_unserved(key):
             message = f"gitsync does not serve {key.kind} yet: {_NOTHING_COMES.get(key.group, 'nothing comes of it')}"
             yield Unserved(key, item.origin, message, severity="warning")
@@ -89,12 +95,23 @@ def _unread(item: DesiredObject, source: OCIRepository | HelmRepository | GitRep
         yield Unserved(item.key, item.field_origin(field.split(".")), f"{field}: {why}", hint, field)
 
 
+def _unmade(item: DesiredObject, generator: ArtifactGenerator) -> Iterator[Unserved]:
+    """What keeps an ArtifactGenerator from making anything; its message begins with the field."""
+    try:
+        check_generator(generator)
+    except GitsyncError as error:
+        field = error.message.partition(" ")[0].rstrip(":")
+        parts = field.replace("[", ".").replace("]", "").split(".")
+        origin = item.field_origin([int(part) if part.isdigit() else part for part in parts])
+        yield Unserved(item.key, origin, error.message, error.hint, field)
+
+
 def refused_fields(item: DesiredObject, kustomization: Kustomization) -> Iterator[Unserved]:
     """What keeps a Kustomization from being applied."""
     for field, message in refused_by(kustomization):
         origin = item.field_origin(("spec", *field.split(".")))
         yield Unserved(item.key, origin, message, "leave this Kustomization to Flux", f"spec.{field}")
-    if kustomization.source.kind not in (GIT_REPOSITORY, OCI_REPOSITORY):
+    if kustomization.source.kind not in (GIT_REPOSITORY, OCI_REPOSITORY, EXTERNAL_ARTIFACT):
         message = f"Kustomizations from a {kustomization.source.kind} are not supported yet"
         origin = item.field_origin(("spec", "sourceRef"))
         yield Unserved(item.key, origin, message, "use a GitRepository or an OCIRepository", "spec.sourceRef")

@@ -17,9 +17,10 @@ from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
-from gitsync.api.kinds import SERVED_SOURCES, is_kustomization
+from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP, is_kustomization
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
+    ARTIFACT_GENERATOR,
     FALSE,
     HELM_GROUP,
     HELM_RELEASE,
@@ -172,9 +173,10 @@ async def _sources_judged(cluster: Cluster, deadline: float) -> None:
         asked = [manifest for manifest in served if not is_mere_configuration(manifest)]
         return all(ready_of(manifest).get("status") in (TRUE, FALSE) for manifest in asked)
 
-    for kind in SERVED_SOURCES:
+    own = [*((SOURCE_GROUP, kind) for kind in SERVED_SOURCES), (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR)]
+    for group, kind in own:
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline), cluster.watch(SOURCE_GROUP, kind) as watch:
+            async with asyncio.timeout_at(deadline), cluster.watch(group, kind) as watch:
                 await until(watch, partial(judged, watch))
 
 
@@ -209,6 +211,7 @@ async def _failed(cluster: Cluster, settings: Settings, desired: Desired) -> lis
 async def _unread(cluster: Cluster) -> list[str]:
     """Sources that cannot be read, and why: releases that wait for them know only that."""
     repositories = [item for kind in SERVED_SOURCES for item in await cluster.list(SOURCE_GROUP, kind)]
+    repositories += await cluster.list(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR)
     conditions = {ObjectKey.of(item): ready_of(item) for item in repositories}
     return [f"{key}: {it.get('message')}" for key, it in sorted(conditions.items()) if it.get("status") == FALSE]
 

@@ -18,5 +18,7 @@
   ConfigMaps that releases and Kustomizations take something from, watched by ``datawatch``.
 - ``trees`` finds what Kustomizations are built from, as a ``treeartifact``; ``composition`` makes one tree of several,
   and leaves out what ``.sourceignore`` says.
+- ``generators`` reconciles ArtifactGenerators, whose ExternalArtifacts are trees made of others: ``generating`` makes
+  them, by ``copying`` what is named with ``globs``.
 - ``turns`` shares requests out by namespace, ``store`` is what is kept on disk.
 """

@@ -203,6 +203,11 @@ class Artifacts:
         self._repositories.append(repository)
         return repository
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether objects may refer to those of other namespaces."""
+        return self._is_shared
+
     def subscribe(self, listener: Callable[[SyncedRepository], None]) -> None:
         """Have ``listener`` called whenever another artifact of a repository is the current one, and when its remote
         could not be read, or can be again."""

@@ -89,3 +89,18 @@ async def _read(first: ReadBlobs, others: Mapping[str, ReadBlobs], blob_ids: Seq
     for read, wanted in by_reader.items():
         found |= await read(wanted)
     return found
+
+
+def overlaid(revision: str, files: Iterable[tuple[Tree, TreeEntry]]) -> Tree:
+    """One tree of single files of several; an entry says the path that it has here."""
+    readers: dict[str, ReadBlobs] = {}
+    entries = []
+    for tree, entry in files:
+        entries.append(entry)
+        if entry.blob_id:
+            readers.setdefault(entry.blob_id, tree.reader)
+    return Tree(revision, entries, partial(_read, _nothing, readers))
+
+
+async def _nothing(blob_ids: Sequence[str]) -> dict[str, bytes]:
+    return {}

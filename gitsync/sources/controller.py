@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from gitsync.api.duration import interval_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
+    ARTIFACT_GENERATOR,
     GIT_REPOSITORY,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
@@ -22,6 +24,7 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.generators import ArtifactGenerators
 from gitsync.sources.gitrepository import GitRepositories
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import HelmRepositories
@@ -122,6 +125,8 @@ class Sources:
         self._sweeping: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Concerns], None]] = []
         self._tree_listeners: list[Callable[[Callable[[ObjectKey], bool]], None]] = []
+        #: Is told of ExternalArtifacts that have stayed the same by another revision of what they are made of.
+        self.on_settled: Callable[[ObjectKey], None] = lambda _: None
         helm, oci, git = (
             cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace)
             for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
@@ -132,6 +137,19 @@ class Sources:
         self._locator = ChartLocator(self._repositories, artifacts, fetched, self._oci, self._git)
         #: What Kustomizations are built from.
         self.trees = Trees(artifacts, self._git, self._oci)
+        generators = cluster.watch(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace)
+        self._generators = ArtifactGenerators(
+            cluster,
+            generators,
+            events,
+            self._on_change,
+            lambda key: self.on_settled(key),
+            self.trees.input_of,
+            self.trees.revision_of,
+            self.trees.is_coming,
+            is_shared=lambda: artifacts.is_shared,
+        )
+        self.trees.have(self._generators)
         self._secrets = SecretWatches(cluster, self._on_secret_change)
         kinds = ((helm, self._repositories.reconcile), (oci, self._oci.reconcile), (git, self._git.reconcile))
         self._controllers = [
@@ -139,6 +157,8 @@ class Sources:
             for kind, (watch, reconcile) in zip((HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY), kinds, strict=True)
         ]
         self._git.wake = self._controllers[-1].wake
+        made = self._generators.reconcile
+        self._making = SourceController(ARTIFACT_GENERATOR, generators, made, schedule, self._secrets)
         artifacts.served = cluster.namespace
         artifacts.subscribe(self._on_artifact_change)
 
@@ -151,7 +171,9 @@ class Sources:
             stack.callback(self._schedule.cancel, _SWEEP)
             for controller in self._controllers:
                 await stack.enter_async_context(controller.serving())
-            yield {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
+            await stack.enter_async_context(self._making.serving())
+            watches = {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
+            yield {**watches, (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR): self._making.watch}
 
     def subscribe(self, listener: Callable[[Concerns], None]) -> None:
         """Have ``listener`` called whenever a source holds something else than before; with what says of a release
@@ -192,6 +214,8 @@ class Sources:
         self._tell_of_trees(lambda source: self.artifacts.find(source) is repository)
 
     def _tell_of_trees(self, concerns: Callable[[ObjectKey], bool]) -> None:
+        for generator in list(self._generators.using(concerns)):
+            self._making.wake(generator)
         for listener in self._tree_listeners:
             listener(concerns)
 

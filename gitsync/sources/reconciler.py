@@ -25,7 +25,7 @@ from gitsync.api.names import (
     TRUE,
 )
 from gitsync.api.resource import Resource
-from gitsync.api.status import Artifact, HelmRepositoryStatus
+from gitsync.api.status import Artifact, HelmRepositoryStatus, SourceStatus
 from gitsync.backoff import Backoff
 from gitsync.errors import FieldErrors, GitsyncError, NotFound, Superseded, TerminalError
 from gitsync.logs import Once, keeping_secrets, redact
@@ -71,7 +71,7 @@ class Outcome:
 class SourceReconciler(ABC, Generic[R]):
     """Every source of one kind in the cluster. ``on_change(key)`` is told when one has something else than before."""
 
-    status: ClassVar[type[HelmRepositoryStatus]] = HelmRepositoryStatus
+    status: ClassVar[type[SourceStatus]] = HelmRepositoryStatus
     words: ClassVar[Words]
 
     def __init__(
@@ -162,6 +162,7 @@ class SourceReconciler(ABC, Generic[R]):
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
         old = self.status.read(manifest.get("status"))
+        assert isinstance(old, HelmRepositoryStatus)
         if outcome.artifact is None:
             await self._write(key, old, old.model_copy(update={"conditions": (), "artifact": None, "url": ""}))
             return
@@ -207,7 +208,7 @@ class SourceReconciler(ABC, Generic[R]):
         new = old.model_copy(update={**fields, "observed_generation": generation, "conditions": conditions})
         await self._write(key, old, new)
 
-    async def _write(self, key: ObjectKey, old: HelmRepositoryStatus, new: HelmRepositoryStatus) -> None:
+    async def _write(self, key: ObjectKey, old: SourceStatus, new: SourceStatus) -> None:
         changed = new.patch_from(old)
         if not changed:
             return

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import GIT_REPOSITORY, OCI_REPOSITORY
-from gitsync.errors import ArtifactPending, SourceNotReady
+from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
 from gitsync.git import Resolved
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.generating import KINDS, Generated, as_artifact, generated
+from gitsync.sources.generators import ArtifactGenerators, maker_of, unmade
 from gitsync.sources.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
@@ -34,7 +38,16 @@ class Trees:
 
     def __init__(self, artifacts: Artifacts, git: GitRepositories, oci: OCIRepositories) -> None:
         self._artifacts = artifacts
-        self._kinds: Mapping[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci}
+        self._kinds: dict[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci}
+
+    def have(self, generators: ArtifactGenerators) -> None:
+        """Those that are made of others, from now on."""
+        self._kinds[EXTERNAL_ARTIFACT] = generators
+
+    async def input_of(self, source: ObjectKey) -> TreeArtifact:
+        """The tree of a source as artifacts are made of it. Raises: as ``tree_of``; ArtifactError."""
+        artifact = await self.tree_of(source)
+        return artifact if self._artifacts.find(source) is None else await as_artifact(artifact)
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
         """See TreeSource."""
@@ -74,7 +87,8 @@ class Trees:
 
 class CommitTrees:
     """The trees as they are once a commit is carried out: of the synced repository the commit's own, of other sources,
-    as the commit has them, what they have now. ``live`` has the sources of the cluster."""
+    as the commit has them, what they have now. ``live`` has the sources of the cluster, ``generators`` gives the
+    ArtifactGenerators that there will be."""
 
     def __init__(
         self,
@@ -82,6 +96,7 @@ class CommitTrees:
         git: CommitGitRepositories,
         oci: CommitOCIRepositories,
         live: Callable[[ObjectKey], Manifest | None],
+        generators: Callable[[], Iterable[ArtifactGenerator]] = tuple,
     ) -> None:
         self._artifacts = artifacts
         self._kinds: Mapping[str, CommitGitRepositories | CommitOCIRepositories] = {
@@ -89,23 +104,57 @@ class CommitTrees:
             OCI_REPOSITORY: oci,
         }
         self._live = live
+        self._generators = generators
+        #: What generators make, by their key, with the spec that it was made by.
+        self._made: dict[ObjectKey, tuple[ArtifactGenerator, Generated]] = {}
 
     def is_synced(self, source: ObjectKey) -> bool:
-        """Whether a source is the synced repository."""
+        """Whether a source is the synced repository, or made of it."""
+        if (maker := self.maker_of(source)) is not None:
+            return any(self.is_synced(maker.source_key(it)) for it in maker.spec.sources if it.kind in KINDS)
         return self._artifacts.find(source) is not None
+
+    def maker_of(self, source: ObjectKey) -> ArtifactGenerator | None:
+        """The ArtifactGenerator that makes a source; None for one that none makes."""
+        return maker_of(source, iter(self._generators())) if source.kind == EXTERNAL_ARTIFACT else None
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
         """See TreeSource."""
+        if source.kind == EXTERNAL_ARTIFACT:
+            return await self._made_of(source)
         if (repository := self._artifacts.find(source)) is not None:
             return _carried_out(source, repository)
         if source.kind not in self._kinds:
-            raise _not_supported(source, self._kinds)
+            raise _not_supported(source, (*self._kinds, EXTERNAL_ARTIFACT))
         return await self._kinds[source.kind].tree_of(source)
+
+    async def _made_of(self, artifact: ObjectKey) -> TreeArtifact:
+        generator = self.maker_of(artifact)
+        if generator is None:
+            raise unmade(artifact)
+        known = self._made.get(generator.key)
+        if known is None or known[0].spec != generator.spec:
+            try:
+                made = await generated(generator, self._input_of, is_shared=self._artifacts.is_shared)
+            except SourceNotReady:
+                raise
+            except GitsyncError as error:
+                raise not_ready(generator.key, error.message, error.hint) from error
+            known = self._made[generator.key] = generator, made
+        return known[1].artifacts[artifact.name]
+
+    async def _input_of(self, source: ObjectKey) -> TreeArtifact:
+        artifact = await self.tree_of(source)
+        return artifact if self._artifacts.find(source) is None else await as_artifact(artifact)
 
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource; of another source what it says of itself."""
         if (repository := self._artifacts.find(source)) is not None:
             return _revision(repository, repository.current) if repository.current is not None else ""
+        if source.kind == EXTERNAL_ARTIFACT:
+            for generator, made in self._made.values():
+                if generator.metadata.namespace == source.namespace and source.name in made.artifacts:
+                    return made.artifacts[source.name].revision
         artifact = ((self._live(source) or {}).get("status") or {}).get("artifact") or {}
         return str(artifact.get("revision", ""))
 

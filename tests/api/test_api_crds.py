@@ -60,6 +60,7 @@ def test_the_module_writes_the_files(tmp_path: Path) -> None:
         ("HelmRepository", "v1 v1beta2 v1beta1", "helmrepositories", "helmrepo", "URL Age Ready Status"),
         ("GitRepository", "v1 v1beta2 v1beta1", "gitrepositories", "gitrepo", "URL Age Ready Status"),
         ("OCIRepository", "v1 v1beta2", "ocirepositories", "ocirepo", "URL Ready Status Age"),
+        ("ArtifactGenerator", "v1beta1", "artifactgenerators", "ag", "Age Ready Status"),
         (
             "HelmChart",
             "v1 v1beta2 v1beta1",

@@ -187,3 +187,74 @@ def test_variables_that_another_kustomization_brings_are_known_wherever_it_stand
     assert capsys.readouterr().out == ""
     assert main(["graph", "clusters", "-o", "json"]) == 0
     assert [item["name"] for item in json.loads(capsys.readouterr().out)["releases"]] == ["default/web"]
+
+
+def generator(*artifacts: dict[str, Any], **spec: Any) -> str:
+    sources = [{"alias": "repo", "kind": "GitRepository", "name": "flux-system"}]
+    manifest = {
+        "apiVersion": "source.extensions.fluxcd.io/v1beta1",
+        "kind": "ArtifactGenerator",
+        "metadata": {"name": "parts", "namespace": "default"},
+        "spec": {"sources": sources, "artifacts": list(artifacts), **spec},
+    }
+    return json.dumps(manifest)
+
+
+def test_what_an_artifact_generator_makes_is_built(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shape of Flux's own example: Kustomizations of parts of the repository, by paths inside of the parts."""
+    apps = {"name": "apps", "copy": [{"from": "@repo/apps/prod/**", "to": "@artifact/prod/"}]}
+    of_apps = {"sourceRef": {"kind": "ExternalArtifact", "name": "apps"}}
+    files = {
+        "clusters/parts.yaml": generator(apps),
+        "clusters/apps.yaml": kustomization("apps", path="./prod", **of_apps),
+        "apps/prod/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "1 release: 0 errors, 0 warnings" in err
+    assert main(["graph", "clusters"]) == 0
+    assert "web" in capsys.readouterr().out
+
+    write(here, {"clusters/apps.yaml": kustomization("apps", path="./production", **of_apps)})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    assert "production: is no directory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("artifact", "spec", "message"),
+    [
+        ({"copy": [{"from": "@repo/nothing/**", "to": "@artifact/"}]}, {}, "no file matches the pattern"),
+        (
+            {"copy": [{"from": "@repo/apps", "to": "@artifact/", "strategy": "Merge"}]},
+            {},
+            "spec.artifacts[0].copy[0].strategy: Merge is not supported yet",
+        ),
+        ({}, {"pathPattern": "@repo/{app}"}, "spec.pathPattern is not supported yet"),
+        (
+            {},
+            {"sources": [{"alias": "repo", "kind": "ExternalArtifact", "name": "apps"}]},
+            "spec.sources[0].kind: artifacts made of an ExternalArtifact are not supported yet",
+        ),
+        ({"revision": "@other"}, {}, "spec.artifacts[0].revision: there is no source with the alias 'other'"),
+    ],
+)
+def test_what_a_generator_cannot_make_is_an_error(
+    here: Path, capsys: pytest.CaptureFixture[str], artifact: dict[str, Any], spec: dict[str, Any], message: str
+) -> None:
+    given = {"name": "apps", "copy": [{"from": "@repo/apps/**", "to": "@artifact/"}], **artifact}
+    write(
+        here,
+        {
+            "clusters/parts.yaml": generator(given, **spec),
+            "clusters/apps.yaml": kustomization(
+                "apps", path="./", sourceRef={"kind": "ExternalArtifact", "name": "apps"}
+            ),
+            "apps/web.yaml": release("web", kind="GitRepository"),
+        },
+    )
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if " error: " in line]
+    assert message in line

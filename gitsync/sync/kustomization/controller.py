@@ -214,6 +214,14 @@ class Kustomizations:
             if concerns(kustomization.source):
                 self.queue.wake(key, interrupt="its source has another revision")
 
+    def source_settled(self, source: ObjectKey) -> None:
+        """It was to be seen whether a source has another tree, and it has not: who waits for those that use it may have
+        been told to wait."""
+        self._news.set()
+        for key, kustomization in self.all().items():
+            if kustomization.source == source:
+                self._wake_waiting(key)
+
     async def settle(self) -> dict[ObjectKey, Outcome]:
         """Wait until none that the root has brought, and none that those have brought, is on its way any more, nor any
         HelmRelease of theirs, at most SETTLE_TIMEOUT seconds. Returns how all of these stand."""

@@ -1,0 +1,130 @@
+"""The artifacts of one ArtifactGenerator: trees made of the trees of its sources, of which nothing is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from gitsync.api.generator import ArtifactGenerator, OutputArtifact
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.names import GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.errors import ArtifactError, CrossNamespaceRefused, FieldNotSupported
+from gitsync.manifests.ignore import IgnoreRules
+from gitsync.sources.composition import Composition, overlaid
+from gitsync.sources.copying import Listing, check_strategies, copied
+from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.tree import Tree, TreeEntry
+
+#: Digits of a digest that log lines show.
+_SHOWN = 12
+#: The kinds of sources that artifacts are made of.
+KINDS = (GIT_REPOSITORY, OCI_REPOSITORY)
+TreeOf = Callable[[ObjectKey], Awaitable[TreeArtifact]]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a generator has made: its artifacts by name. ``revisions`` are those of its sources, in their order."""
+
+    revisions: tuple[str, ...] = ()
+    artifacts: Mapping[str, TreeArtifact] = field(default_factory=dict)
+
+
+def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> None:
+    """Whether it can be carried out at all. ``is_shared``: who may refer to other namespaces. Pure.
+
+    Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError, for the first field that is wrong.
+    """
+    spec, own = generator.spec, generator.metadata.namespace
+    if spec.path_pattern:
+        raise FieldNotSupported(
+            "spec.pathPattern is not supported yet", hint="name each artifact, or leave this ArtifactGenerator to Flux"
+        )
+    aliases: set[str] = set()
+    for number, source in enumerate(spec.sources):
+        field_name = f"spec.sources[{number}]"
+        if source.alias in aliases:
+            raise ArtifactError(f"{field_name}.alias: there is another source with the alias {source.alias!r}")
+        aliases.add(source.alias)
+        if source.kind not in KINDS:
+            raise FieldNotSupported(
+                f"{field_name}.kind: artifacts made of {'an' if source.kind[0] in 'EO' else 'a'} {source.kind} are not "
+                f"supported yet ({source.name!r})",
+                hint=f"use a {' or an '.join(KINDS)}",
+            )
+        if not is_shared and generator.source_key(source).namespace != own:
+            raise CrossNamespaceRefused(
+                f"{field_name}.namespace: cross-namespace references are not allowed: cannot access "
+                f"{generator.source_key(source)}",
+                hint="refer to a source of the ArtifactGenerator's own namespace",
+            )
+    _check_artifacts(generator, aliases)
+
+
+def _check_artifacts(generator: ArtifactGenerator, aliases: set[str]) -> None:
+    names: set[str] = set()
+    for number, artifact in enumerate(generator.spec.artifacts):
+        place = f"spec.artifacts[{number}]"
+        if artifact.name in names:
+            raise ArtifactError(f"{place}.name: there is another artifact with the name {artifact.name!r}")
+        names.add(artifact.name)
+        for name, reference in (("revision", artifact.revision), ("originRevision", artifact.origin_revision)):
+            if reference is not None and reference[1:] not in aliases:
+                raise ArtifactError(f"{place}.{name}: there is no source with the alias {reference[1:]!r}")
+        check_strategies(artifact, number)
+
+
+async def generated(
+    generator: ArtifactGenerator, tree_of: TreeOf, before: Generated | None = None, *, is_shared: bool = True
+) -> Generated:
+    """What it makes of what its sources have now. An artifact of the same revision is the one that it was ``before``.
+
+    Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError; what ``tree_of`` raises.
+    """
+    check_generator(generator, is_shared=is_shared)
+    sources = {it.alias: await tree_of(generator.source_key(it)) for it in generator.spec.sources}
+    listings = {
+        alias: await asyncio.to_thread(Listing, await source.tree.entries()) for alias, source in sources.items()
+    }
+    known = before.artifacts if before is not None else {}
+    artifacts = {}
+    for artifact in generator.spec.artifacts:
+        made = await _made(artifact, sources, listings)
+        old = known.get(artifact.name)
+        artifacts[artifact.name] = old if old is not None and old.revision == made.revision else made
+    return Generated(tuple(source.revision for source in sources.values()), artifacts)
+
+
+async def _made(
+    artifact: OutputArtifact, sources: Mapping[str, TreeArtifact], listings: Mapping[str, Listing]
+) -> TreeArtifact:
+    files = await asyncio.to_thread(_kept, artifact, listings)
+    tree = overlaid("", [(sources[alias].tree, entry) for alias, entry in files])
+    digest = await tree.directory_digest()
+    tree.revision = revision = f"latest@sha256:{digest}"
+    if artifact.revision is not None:
+        revision = sources[artifact.revision[1:]].revision
+    commit = CommitInfo(str(digest), subject=f"artifact {artifact.name} {str(digest)[:_SHOWN]}")
+    first = next(iter(sources.values()))
+    if artifact.origin_revision is None:
+        return TreeArtifact(revision, commit, first.url, tree)
+    origin = sources[artifact.origin_revision[1:]]
+    return TreeArtifact(revision, origin.commit, origin.url, tree, origin.origin or origin.revision)
+
+
+def _kept(artifact: OutputArtifact, listings: Mapping[str, Listing]) -> list[tuple[str, TreeEntry]]:
+    """Without what Flux leaves out of every artifact that it stores."""
+    rules = IgnoreRules.of_artifact({}, None)
+    return [(alias, entry) for alias, entry in copied(artifact, listings) if not rules.ignored(entry.path)]
+
+
+async def as_artifact(source: TreeArtifact) -> TreeArtifact:
+    """A synced repository as Flux would have it as an artifact: without what its .sourceignore files leave out.
+
+    Raises: ArtifactError for patterns that cannot be read; what the tree raises.
+    """
+    composition = Composition(source.tree, await source.tree.entries())
+    await composition.ignoring(None)
+    tree: Tree = composition.tree()
+    return replace(source, tree=tree)

@@ -1,0 +1,370 @@
+"""ArtifactGenerators of a cluster: their artifacts kept current, as trees, and told of as ExternalArtifacts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gitsync.api.conditions import Said, rfc3339, set_condition
+from gitsync.api.generator import ArtifactGenerator, ArtifactGeneratorStatus, ExternalArtifactStatus, MadeArtifact
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.names import (
+    ACCESS_DENIED,
+    ARTIFACT_GENERATOR,
+    BUILD_FAILED,
+    EXTERNAL_ARTIFACT,
+    FALSE,
+    FIELD_MANAGER,
+    NOT_SUPPORTED,
+    READY,
+    SOURCE_API_VERSION,
+    SOURCE_GROUP,
+    SUCCEEDED,
+    TRUE,
+)
+from gitsync.api.status import Artifact
+from gitsync.errors import (
+    ArtifactError,
+    ArtifactPending,
+    CrossNamespaceRefused,
+    FieldErrors,
+    FieldNotSupported,
+    GitsyncError,
+    KindUnknown,
+    SourceNotReady,
+)
+from gitsync.runtime.event import Event
+from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.generating import Generated, TreeOf, generated
+from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
+from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.text import counted
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+    from gitsync.runtime.recorder import EventRecorder
+
+log = structlog.get_logger(__name__)
+
+#: Flux's reason for a source that nothing could be had from.
+_SOURCE_FETCH_FAILED = "SourceFetchFailed"
+#: On an ExternalArtifact, the UID of the generator that has made it; on a generator, ``disabled`` lets it rest.
+GENERATOR_LABEL = "source.extensions.fluxcd.io/generator"
+_RECONCILE = "source.extensions.fluxcd.io/reconcile"
+_ORIGIN = "org.opencontainers.image.revision"
+#: What a source has that is yet to be made anew: no revision that anything has applied.
+PENDING = "what its sources have now"
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one generator: what it ``made`` last, of which generation, and the ``error`` that kept it from
+    making what is wanted now; ``told`` are the revisions that those who use it have heard of, by artifact."""
+
+    generation: int = 0
+    made: Generated | None = None
+    error: GitsyncError | None = None
+    tried: tuple[str, ...] = ()
+    told: dict[str, str] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
+    """See SourceReconciler. ``on_change`` is told of each ExternalArtifact that is another one, and ``on_settled`` of
+    those that have stayed the same by another revision of a source. ``tree_of``, ``revision_of`` and
+    ``is_coming`` are of sources.
+    """
+
+    status = ArtifactGeneratorStatus
+    words = Words("artifacts cannot be made", "artifacts can be made again", "artifacts made")
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        watch: Informer,
+        events: EventRecorder,
+        on_change: Callable[[ObjectKey], None],
+        on_settled: Callable[[ObjectKey], None],
+        tree_of: TreeOf,
+        revision_of: Callable[[ObjectKey], str],
+        is_coming: Callable[[ObjectKey], bool],
+        *,
+        is_shared: Callable[[], bool],
+    ) -> None:
+        super().__init__(cluster, watch, events, on_change)
+        self._on_settled = on_settled
+        self._tree_of = tree_of
+        self._revision_of = revision_of
+        self._is_coming = is_coming
+        self._is_shared = is_shared
+        self._states: dict[ObjectKey, _State] = {}
+
+    def using(self, concerns: Callable[[ObjectKey], bool]) -> Iterator[ObjectKey]:
+        """The generators that make something of sources."""
+        for key, manifest in self._watch.items():
+            generator = _typed(manifest)
+            if generator is not None and any(concerns(generator.source_key(it)) for it in generator.spec.sources):
+                yield key
+
+    async def tree_of(self, artifact: ObjectKey) -> TreeArtifact:
+        """See TreesOfKind; made anew when a source has another revision than it was made of."""
+        generator = self._maker(artifact)
+        made = await self._current(generator)
+        return made.artifacts[artifact.name]
+
+    def revision_of(self, artifact: ObjectKey) -> str:
+        """See TreesOfKind. As long as it is yet to be made of what the sources have now, it is one that nobody has."""
+        generator = self._maker(artifact)
+        state = self._states.get(generator.key)
+        is_first = state is None or state.made is None
+        if state is None or (is_first and (state.error is None or self._waits(generator))):
+            raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
+        if self._is_stale(generator, state):
+            return PENDING
+        if state.made is None or artifact.name not in state.made.artifacts:
+            raise self._not_made(artifact, state)
+        return state.made.artifacts[artifact.name].revision
+
+    def _maker(self, artifact: ObjectKey) -> ArtifactGenerator:
+        """The generator that makes an ExternalArtifact, of several the first by name. Raises: SourceNotReady."""
+        found = maker_of(artifact, (_typed(manifest) for _, manifest in sorted(self._watch.items())))
+        if found is None:
+            raise unmade(artifact)
+        return found
+
+    def _is_stale(self, generator: ArtifactGenerator, state: _State) -> bool:
+        if _is_disabled(generator) and state.made is not None:
+            return False
+        if state.generation != generator.metadata.generation:
+            return True
+        now = self._present(generator)
+        return all(now) and now != state.tried
+
+    def _waits(self, generator: ArtifactGenerator) -> bool:
+        """Whether a source is yet to say what it has, as after a start: then it wakes the generator."""
+        return any(self._is_coming(generator.source_key(it)) for it in generator.spec.sources)
+
+    def _present(self, generator: ArtifactGenerator) -> tuple[str, ...]:
+        return tuple(self._revision_of(generator.source_key(it)) for it in generator.spec.sources)
+
+    async def _current(self, generator: ArtifactGenerator) -> Generated:
+        """What it makes of what its sources have now; what it has made before, when that cannot be made.
+
+        Raises: SourceNotReady when there is nothing of use; what making it raises the first time.
+        """
+        state = self._states.setdefault(generator.key, _State())
+        if self._is_stale(generator, state) or (state.made is None and state.error is None):
+            try:
+                await self._make(generator, state)
+            except GitsyncError as error:
+                if state.made is None:
+                    raise not_ready(generator.key, error.message, error.hint) from error
+        wanted = {it.name for it in generator.spec.artifacts}
+        if state.made is None or not wanted <= state.made.artifacts.keys():
+            raise not_ready(generator.key, state.error.message if state.error else "nothing has been made yet")
+        return state.made
+
+    async def _make(self, generator: ArtifactGenerator, state: _State) -> Generated:
+        async with state.lock:
+            tried = self._present(generator)
+            try:
+                state.made = await generated(generator, self._tree_of, state.made, is_shared=self._is_shared())
+            except GitsyncError as error:
+                state.error = error
+                raise
+            else:
+                state.error, tried = None, state.made.revisions
+            finally:
+                state.generation, state.tried = generator.metadata.generation, tried
+            return state.made
+
+    def _not_made(self, artifact: ObjectKey, state: _State) -> SourceNotReady:
+        return not_ready(artifact, state.error.message if state.error is not None else "it has yet to be made")
+
+    def _parse(self, manifest: Manifest) -> ArtifactGenerator:
+        return ArtifactGenerator.parse(manifest)
+
+    async def _fetch(self, key: ObjectKey, source: ArtifactGenerator) -> Outcome | None:
+        if _is_disabled(source) or self._waits(source):
+            return None
+        state = self._states.setdefault(key, _State())
+        try:
+            made = await self._make(source, state)
+        except GitsyncError:
+            self._tell(source, state)
+            raise
+        self._tell(source, state)
+        await self._publish(source, made.artifacts)
+        message = f"reconciliation succeeded, generated {len(made.artifacts)} artifact(s)"
+        line = {"artifacts": counted(len(made.artifacts), "artifact")}
+        return Outcome(message, line=line, fields={"inventory": _inventory(source, made.artifacts)})
+
+    def _tell(self, generator: ArtifactGenerator, state: _State) -> None:
+        """Who uses an artifact hears of it when it is another one, or when there is another reason for there being
+        none; and of one that has stayed, who waits for those who use it."""
+        made = state.made.artifacts if state.made is not None else {}
+        why = state.error.message if state.error is not None else ""
+        now = {it.name: made[it.name].revision if it.name in made else why for it in generator.spec.artifacts}
+        before, state.told = state.told, now
+        for name in before.keys() | now.keys():
+            key = generator.artifact_key(name)
+            if before.get(name) != now.get(name):
+                self._on_change(key)
+            else:
+                self._on_settled(key)
+
+    async def _publish(self, generator: ArtifactGenerator, artifacts: Mapping[str, TreeArtifact]) -> None:
+        """Create the ExternalArtifacts, and delete those that it makes no more. Raises: ApiError, ClusterUnavailable.
+
+        A cluster without the kind goes without.
+        """
+        try:
+            for name, artifact in artifacts.items():
+                await self._show(generator, name, artifact)
+            for left in generator.status.inventory:
+                if left.name not in artifacts and left.namespace == generator.metadata.namespace:
+                    await self._remove(generator, left.name)
+        except KindUnknown:
+            return
+
+    async def _show(self, generator: ArtifactGenerator, name: str, artifact: TreeArtifact) -> None:
+        key = generator.artifact_key(name)
+        live = await self._cluster.find(key)
+        wanted = _external(generator, name)
+        if live is None or not _holds(live, wanted):
+            live = await self._cluster.apply(wanted, manager=FIELD_MANAGER)
+        old = ExternalArtifactStatus.read(live.get("status"))
+        generation = live["metadata"].get("generation", 0)
+        conditions = set_condition(
+            old.conditions, READY, TRUE, SUCCEEDED, "Artifact is ready", generation, datetime.now(UTC)
+        )
+        shown = await _shown(key, artifact)
+        since = old.artifact.last_update_time if old.artifact is not None else ""
+        if old.artifact is None or old.artifact.revision != shown.revision or old.artifact.digest != shown.digest:
+            since = rfc3339(datetime.now(UTC))
+        shown = shown.model_copy(update={"last_update_time": since})
+        changed = {"artifact": shown, "conditions": conditions, "observed_generation": generation}
+        if patch := old.model_copy(update=changed).patch_from(old):
+            await self._cluster.patch(key, {"status": patch}, manager=FIELD_MANAGER, subresource="status")
+
+    async def _remove(self, generator: ArtifactGenerator, name: str) -> None:
+        live = await self._cluster.find(generator.artifact_key(name))
+        labels = (live or {"metadata": {}})["metadata"].get("labels") or {}
+        if live is not None and labels.get(GENERATOR_LABEL) == generator.metadata.uid:
+            await self._cluster.delete(generator.artifact_key(name), uid=live["metadata"]["uid"])
+
+    def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        if isinstance(error, FieldNotSupported):
+            return NOT_SUPPORTED
+        if isinstance(error, CrossNamespaceRefused):
+            return ACCESS_DENIED
+        return BUILD_FAILED if isinstance(error, ArtifactError) else _SOURCE_FETCH_FAILED
+
+    def _passes(self, error: GitsyncError) -> bool:
+        """A source that changes wakes it; what its own spec says is wrong stays so."""
+        return not isinstance(error, FieldNotSupported | CrossNamespaceRefused | ArtifactError)
+
+    def _gone(self, key: ObjectKey) -> None:
+        state = self._states.pop(key, None)
+        for name in state.told if state is not None else ():
+            self._on_change(ObjectKey(SOURCE_GROUP, EXTERNAL_ARTIFACT, key.namespace, name))
+
+    async def _ready(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
+        old = ArtifactGeneratorStatus.read(manifest.get("status"))
+        if outcome.fields["inventory"] != old.inventory:
+            log.info(self.words.found, repository=key, **outcome.line)
+            self._events.record(manifest, Event("Normal", "NewArtifact", outcome.message))
+        await self._say(key, manifest, [(READY, TRUE, SUCCEEDED, outcome.message)], **outcome.fields)
+
+    async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        self._complain(key, manifest, reason, error)
+        said: list[Said] = [(READY, FALSE, reason, error.message)]
+        await self._say(key, manifest, said)
+
+
+def maker_of(artifact: ObjectKey, generators: Iterator[ArtifactGenerator | None]) -> ArtifactGenerator | None:
+    """The first generator that makes an ExternalArtifact; None when none does."""
+    for generator in generators:
+        if generator is None or generator.metadata.namespace != artifact.namespace:
+            continue
+        if any(it.name == artifact.name for it in generator.spec.artifacts):
+            return generator
+    return None
+
+
+def unmade(artifact: ObjectKey) -> SourceNotReady:
+    """What to raise for an ExternalArtifact that no generator makes."""
+    return SourceNotReady(
+        f"{artifact.kind} '{artifact.namespaced_name}' is made by no {ARTIFACT_GENERATOR} of its namespace",
+        hint="add it to the artifacts of one, or correct sourceRef; what other programs make is not read",
+    )
+
+
+def _typed(manifest: Manifest) -> ArtifactGenerator | None:
+    try:
+        return ArtifactGenerator.parse(manifest)
+    except FieldErrors:
+        return None
+
+
+def _is_disabled(generator: ArtifactGenerator) -> bool:
+    return generator.metadata.annotations.get(_RECONCILE, "").lower() == "disabled"
+
+
+def _inventory(generator: ArtifactGenerator, artifacts: Mapping[str, TreeArtifact]) -> tuple[MadeArtifact, ...]:
+    namespace = generator.metadata.namespace
+    return tuple(
+        MadeArtifact(name=name, namespace=namespace, digest=it.tree.revision.rpartition("@")[2])
+        for name, it in artifacts.items()
+    )
+
+
+def _external(generator: ArtifactGenerator, name: str) -> Manifest:
+    metadata = generator.metadata
+    common = generator.spec.common_metadata
+    labels = {**(common.labels if common else {}), "app.kubernetes.io/managed-by": FIELD_MANAGER}
+    owner = {
+        "apiVersion": f"{SOURCE_EXTENSIONS_GROUP}/{ArtifactGenerator.versions[0]}",
+        "kind": ARTIFACT_GENERATOR,
+        "name": metadata.name,
+    }
+    shown: dict[str, Any] = {
+        "name": name,
+        "namespace": metadata.namespace,
+        "labels": {**labels, GENERATOR_LABEL: metadata.uid},
+        "ownerReferences": [{**owner, "uid": metadata.uid}],
+    }
+    if common is not None and common.annotations:
+        shown["annotations"] = dict(common.annotations)
+    spec = {"sourceRef": {**owner, "namespace": metadata.namespace}}
+    return {"apiVersion": SOURCE_API_VERSION, "kind": EXTERNAL_ARTIFACT, "metadata": shown, "spec": spec}
+
+
+def _holds(live: Manifest, wanted: Manifest) -> bool:
+    metadata, own = live["metadata"], wanted["metadata"]
+    return bool(
+        live.get("spec") == wanted["spec"]
+        and own["labels"].items() <= (metadata.get("labels") or {}).items()
+        and own.get("annotations", {}).items() <= (metadata.get("annotations") or {}).items()
+        and metadata.get("ownerReferences") == own["ownerReferences"]
+    )
+
+
+async def _shown(key: ObjectKey, artifact: TreeArtifact) -> Artifact:
+    """As a status has it. Nothing is stored: the path and the URL lead nowhere."""
+    digest = artifact.tree.revision.rpartition("@")[2]
+    entries = await artifact.tree.entries()
+    return Artifact(
+        path=f"externalartifact/{key.namespaced_name}/{digest.rpartition(':')[2]}.tar.gz",
+        url=artifact.url,
+        revision=artifact.revision,
+        digest=digest,
+        size=sum(entry.size for entry in entries),
+        metadata={_ORIGIN: artifact.origin} if artifact.origin else {},
+    )

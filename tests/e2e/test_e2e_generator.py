@@ -1,0 +1,144 @@
+"""ArtifactGenerators: Kustomizations of parts of the repository, each applied anew by what changes in its part only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+from tests.e2e.test_e2e_plan import Commits
+from tests.until import ask_until
+
+
+def generator(namespace: str, *artifacts: dict[str, Any], **spec: Any) -> str:
+    """One of the synced repository."""
+    sources = [{"alias": "repo", "kind": "GitRepository", "name": "flux-system"}]
+    return json.dumps(
+        {
+            "apiVersion": "source.extensions.fluxcd.io/v1beta1",
+            "kind": "ArtifactGenerator",
+            "metadata": {"name": "parts", "namespace": namespace},
+            "spec": {"sources": sources, "artifacts": list(artifacts), **spec},
+        }
+    )
+
+
+def part(name: str) -> dict[str, Any]:
+    copy = [{"from": f"@repo/{name}/**", "to": "@artifact/"}]
+    return {"name": name, "originRevision": "@repo", "copy": copy}
+
+
+def of_artifact(namespace: str, name: str, **spec: Any) -> str:
+    return kustomization(namespace, name, "./", sourceRef={"kind": "ExternalArtifact", "name": name}, **spec)
+
+
+def external(kubectl: Cli, namespace: str) -> dict[str, Any]:
+    """The ExternalArtifacts, by name."""
+    items = json.loads(kubectl("get", "externalartifacts", "-n", namespace, "-o", "json"))["items"]
+    return {item["metadata"]["name"]: item for item in items}
+
+
+def test_a_commit_in_one_part_applies_the_kustomization_of_that_part_only(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    cluster = Cluster(kubectl, namespace)
+    first = fleet.commit(
+        {
+            "clusters/parts.yaml": generator(namespace, part("infra"), part("apps")),
+            "clusters/infra.yaml": of_artifact(namespace, "infra"),
+            "clusters/apps.yaml": of_artifact(namespace, "apps", dependsOn=[{"name": "infra"}]),
+            "infra/one.yaml": config_map(namespace, "one"),
+            "apps/two.yaml": config_map(namespace, "two"),
+        },
+        "two parts",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("sync finished")
+    cluster.wait("infra")
+    cluster.wait("apps")
+    assert set(cluster.maps()) == {"one", "two"}
+    before = {name: cluster.status(name)["lastAppliedRevision"] for name in ("infra", "apps")}
+    found = external(kubectl, namespace)
+    assert {name: item["status"]["artifact"]["revision"] for name, item in found.items()} == before
+    assert all(revision.startswith("latest@sha256:") for revision in before.values())
+    origin = found["apps"]["status"]["artifact"]["metadata"]["org.opencontainers.image.revision"]
+    assert origin.endswith(first)
+    assert cluster.status("apps")["lastAppliedOriginRevision"] == origin
+    assert found["apps"]["metadata"]["ownerReferences"][0]["name"] == "parts"
+
+    count = agent.count
+    fleet.commit({"apps/two.yaml": config_map(namespace, "two", "new")}, "only apps")
+    agent.wait_for("object changed", object=f"ConfigMap/{namespace}/two")
+    cluster.wait("apps")
+    ask_until(
+        lambda: cluster.status("apps")["lastAppliedRevision"], lambda it: it != before["apps"], "another revision"
+    )
+    assert cluster.status("infra")["lastAppliedRevision"] == before["infra"]
+    assert agent.said("sync finished", after=count, sync=f"{namespace}/apps")
+    assert not agent.said("sync finished", after=count, sync=f"{namespace}/infra")
+
+    # In another life nothing is made anew, nor said to be wrong as long as no commit has been read.
+    agent.kill()
+    count = agent.count
+    fleet.commit({"clusters/third.yaml": config_map(namespace, "third")}, "no part")
+    agent.start()
+    agent.wait_for("object created", after=count, object=f"ConfigMap/{namespace}/third")
+    assert not agent.said("artifacts cannot be made", after=count, repository=f"ArtifactGenerator/{namespace}/parts")
+    assert not agent.said("artifacts made", after=count, repository=f"ArtifactGenerator/{namespace}/parts")
+
+    # What is made no more goes, and says so to those that use it.
+    fleet.commit({"clusters/parts.yaml": generator(namespace, part("infra"))}, "no apps")
+    ask_until(lambda: set(external(kubectl, namespace)), lambda it: it == {"infra"}, "apps to go")
+    cluster.wait("apps", "condition=Ready=false")
+    assert cluster.maps()["two"] == "new"
+    agent.stop()
+
+
+def test_what_cannot_be_made_says_which_copy_and_why(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    fleet.commit(
+        {
+            "clusters/parts.yaml": generator(namespace, part("nothing")),
+            "clusters/app.yaml": of_artifact(namespace, "nothing"),
+        },
+        "a directory that is not there",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("object created", object=f"Kustomization/{namespace}/nothing")
+
+    def ready(kind: str, name: str) -> dict[str, Any]:
+        found = json.loads(kubectl("get", kind, name, "-n", namespace, "-o", "json")).get("status", {})
+        return next((it for it in found.get("conditions", ()) if it["type"] == "Ready"), {})
+
+    Cluster(kubectl, namespace).wait("nothing", "condition=Ready=false")
+    said = ask_until(
+        lambda: ready("artifactgenerator", "parts"), lambda it: it.get("status") == "False", "the generator to say so"
+    )
+    assert said["reason"] == "BuildFailed"
+    assert "artifact 'nothing': copy[0] from '@repo/nothing/**'" in said["message"]
+    assert "no file matches the pattern" in ready("kustomization.kustomize.toolkit.fluxcd.io", "nothing")["message"]
+
+
+def test_a_plan_knows_what_an_artifact_will_hold(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """By the commit's own generator, which the cluster has yet to see."""
+    commits = Commits(new_agent(fleet, "--path=clusters", "--allow-mass-prune"), fleet, kubectl, namespace)
+    commits.commit({"clusters/first.yaml": config_map(namespace, "first")})
+    assert commits.run() == 0
+    commits.commit(
+        {
+            "clusters/parts.yaml": generator(namespace, part("apps")),
+            "clusters/apps.yaml": of_artifact(namespace, "apps"),
+            "apps/two.yaml": config_map(namespace, "two"),
+        }
+    )
+    assert f"ConfigMap/{namespace}/two" in commits.plan().doing("create")
+    assert commits.run() == 0
+    commits.commit({"apps/two.yaml": config_map(namespace, "two", "new")})
+    assert set(commits.as_planned().doing("change")) == {f"ConfigMap/{namespace}/two"}
