@@ -48,7 +48,6 @@ def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_pa
         "ImagePullBackOff",
         'msg="upgrade retries exhausted" release=default/redis',
         "dependency cycle: default/backend -> default/redis -> default/backend",
-        "object=HelmRelease/default/redis to=sync/default/infrastructure",
         'msg="sync finished" sync=default/infrastructure',
         'msg="sync started" sync=default/apps',
         'msg="release uninstalled" release=default/backend',
@@ -57,6 +56,7 @@ def test_the_story_is_told_to_its_end(place: str, control_plane: Cluster, tmp_pa
     ]
     places = [text.index(words) for words in told]
     assert places == sorted(places)
+    assert 'msg="object handed over" object=HelmRelease/default/redis to=sync/default/infrastructure' in text
     assert "Traceback" not in text
     assert ("There is no sops on the PATH" in text) is not sops
     decrypted = re.findall(r'msg="object (\w+)" sync=default/secrets object=Secret/default/backend-values', text)

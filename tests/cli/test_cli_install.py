@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from gitsync.api.crds import crds
 from gitsync.cli import main
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cli, Cluster
@@ -129,7 +130,9 @@ def test_installed_checked_and_uninstalled(
     said = gitsync("uninstall", "--namespace", PLACE, "--silent")
     assert (said.code, said.err) == (0, "")
     # Other tests of this cluster may have some, too, and more or fewer a moment later.
-    assert re.search(r"6 definitions stay, with \d+ HelmReleases?, \d+ GitRepositories;", said.out), said.out
+    assert re.search(rf"{len(crds())} definitions stay, with \d+ HelmReleases?, \d+ GitRepositories;", said.out), (
+        said.out
+    )
     with pytest.raises(ApiError, match="not found"):
         control_plane.request("GET", f"/api/v1/namespaces/{PLACE}")
     assert kubectl("get", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=gitsync") == ""

@@ -55,7 +55,7 @@ def only_for(*tokens: str) -> Answer:
     async def give(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") not in accepted:
             return await failure(401, "Unauthorized", "Unauthorized")(request)
-        return web.json_response(configmap("a", 7))
+        return web.json_response(configmap(request.path.rpartition("/")[2], 7))
 
     return give
 
