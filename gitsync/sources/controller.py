@@ -169,9 +169,11 @@ class Sources:
             await stack.enter_async_context(self._secrets.serving())
             self._schedule.every(_SWEEP, SWEEP_INTERVAL, self._sweep)
             stack.callback(self._schedule.cancel, _SWEEP)
-            for controller in self._controllers:
+            controllers = (*self._controllers, self._making)
+            for controller in controllers:  # all are looked into before one of them tells the others of a change
+                await stack.enter_async_context(controller.watch)
+            for controller in controllers:
                 await stack.enter_async_context(controller.serving())
-            await stack.enter_async_context(self._making.serving())
             watches = {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
             yield {**watches, (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR): self._making.watch}
 
