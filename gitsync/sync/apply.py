@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_own_kind, is_release
+from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
@@ -343,6 +345,8 @@ class Syncer:
         self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
         self.wanted.claims.set_leaving_syncs(me, self._leaving_syncs(plan.prune))
         unread = plan.desired.errors[:1]
+        models = (step.desired.model for step in plan.steps if not step.refused)
+        self.wanted.claims.set_brought(me, (it for it in models if isinstance(it, HelmRelease | Kustomization)))
         why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
         self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
 

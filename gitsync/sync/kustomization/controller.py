@@ -118,7 +118,14 @@ class Kustomizations:
         self._reach = AccountReach(cluster, rules, self._named)
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
         self._coming = ComingSyncs(
-            cluster, trees, builder, self._coming_inputs, self.all, root.is_root, self._is_removed
+            cluster,
+            trees,
+            builder,
+            self._coming_inputs,
+            self.all,
+            root.is_root,
+            self._is_removed,
+            wanted.claims.brought,
         )
         surroundings = Surroundings(
             self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
