@@ -148,5 +148,7 @@ def belonging_to(owner: str, moved: tuple[Moved, ...], kubectl: Cli) -> list[str
         found = [item.live(kubectl) for item in moved]
         return [it["release"] or it["sync"] for it in found]
 
-    ask_until(owners, lambda said: all(it == owner if owner else it not in ("a", "b") for it in said), f"{owner} has it")
+    ask_until(
+        owners, lambda said: all(it == owner if owner else it not in ("a", "b") for it in said), f"{owner} has it"
+    )
     return [item.live(kubectl)["uid"] for item in moved]

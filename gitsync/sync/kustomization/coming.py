@@ -13,7 +13,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder, BuildSpec
-from gitsync.errors import GitsyncError
+from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.claims import Brought
 from gitsync.release.dependencies.states import commit_of
@@ -166,7 +166,7 @@ class ComingSyncs:
         if (known := self._built.get(key)) is not None and known[0] == state:
             return known[1]
         desired = await self._desired(artifact, spec)
-        if desired.errors:
+        if desired.errors and not isinstance(desired.errors[0], DirectoryMissing):  # where nothing is, all is known
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
