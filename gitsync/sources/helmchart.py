@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import GIT_REPOSITORY
+from gitsync.api.names import BUCKET, GIT_REPOSITORY
 from gitsync.charts import Chart
 from gitsync.errors import ArtifactPathMissing, ChartError, ChartNotFound
 from gitsync.helm.archive import MAX_UNPACKED
@@ -158,7 +158,7 @@ async def _read(tree: Tree, blobs: dict[str, str], spool: Spool) -> dict[str, Bo
 
 def chart_path(release: HelmRelease) -> str | None:
     """``spec.chart.spec.chart`` as a path in the repository, without ``./``; None when it would lead out of it."""
-    if release.spec.chart is None or release.source.kind != GIT_REPOSITORY:
+    if release.spec.chart is None or release.source.kind not in (GIT_REPOSITORY, BUCKET):
         return None
     path = posixpath.normpath(release.spec.chart.spec.chart)
     if path.startswith(("/", "..")):

@@ -23,6 +23,7 @@ from gitsync.cli.common.rows import (
     artifact_revision,
     chart,
     commit,
+    endpoint,
     path,
     release_revision,
     repository_revision,
@@ -212,7 +213,37 @@ GIT = Kind(
     },
 )
 
-KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT)
+BUCKET = Kind(
+    SOURCE_GROUP,
+    names.BUCKET,
+    word="bucket",
+    plural="buckets",
+    aliases=(),
+    is_source=True,
+    columns=Columns(artifact_revision, (("ENDPOINT", endpoint), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Buckets (also: bucket, sources bucket).
+
+            Example: gitsync get buckets -n default -o wide""",
+        "reconcile": """Ask the server of a Bucket now: exit code 0 when its artifact is there, else 1.
+
+            Example: gitsync reconcile source bucket apps -n default""",
+        "suspend": """Suspend Buckets: their servers are not asked again.
+
+            Example: gitsync suspend source bucket apps -n default""",
+        "resume": """Resume Buckets, and wait for their artifacts: exit code 0 when all are ready, else 1.
+
+            Example: gitsync resume source bucket apps -n default""",
+        "delete": """Delete a Bucket; releases that were installed from it, and what Kustomizations have applied, stay.
+
+            Example: gitsync delete source bucket apps -n default --silent""",
+        "export": """Print Buckets as YAML that can be committed.
+
+            Example: gitsync export source bucket apps -n default""",
+    },
+)
+
+KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 

@@ -95,6 +95,14 @@ def url(manifest: Manifest) -> str:
     return redact(str((manifest.get("spec") or {}).get("url", "")))
 
 
+def endpoint(manifest: Manifest) -> str:
+    """Where a Bucket is, and which."""
+    from gitsync.logs import redact
+
+    spec = manifest.get("spec") or {}
+    return redact(f"{spec.get('endpoint', '')}/{spec.get('bucketName', '')}")
+
+
 def commit(manifest: Manifest) -> str:
     """The short id of the commit that an object comes from."""
     return str((manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION, ""))[:7]
