@@ -253,7 +253,7 @@ class ChartChecks:
         path = ("spec", "endpoint") if isinstance(source, Bucket) else ("spec", "url")
         origin, field = self._desired.objects[key].field_origin(path), ".".join(path)
         if needs_secrets(source):
-            message = "not checked: this source needs a Secret of the cluster"
+            message = "not checked: this repository needs a Secret of the cluster"
             return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
         async with self._limit:
             try:
