@@ -135,9 +135,9 @@ class ObjectClaims:
         claims = self._claimants.get((cluster, key), ())
         return frozenset(claimant for claimant, why in claims if why == "deployed")
 
-    def let_go(self, key: ObjectKey) -> list[Claimant]:
+    def let_go(self, key: ObjectKey, cluster: str) -> list[Claimant]:
         """The syncs that wait until an object is let go of."""
-        return [claimant for claimant, why in self._claimants.get(("", key), ()) if why == "let go"]
+        return [claimant for claimant, why in self._claimants.get((cluster, key), ()) if why == "let go"]
 
     def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
         """Who wants an object that would go with a Namespace or a definition, once for each; ``holds`` says which

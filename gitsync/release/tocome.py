@@ -61,6 +61,11 @@ class ComingSync(NamedTuple):
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
 
+    @property
+    def cluster(self) -> str:
+        """The cluster that its objects are in."""
+        return cluster_of(self.kustomization)
+
 
 async def no_syncs() -> list[ComingSync]:
     """Where the only sync says itself what it wants."""
@@ -96,7 +101,7 @@ class ToCome:
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
         found: dict[ObjectKey, Claimant] = {}
-        for sync in await self._syncs(question):
+        for sync in await self._syncs(question.asker, question.cluster):
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
             if sync.claimant.doubt and question.concerns(sync.commit):
                 wanted = dict.fromkeys((key for key in keys if key not in found), sync.claimant) | wanted
@@ -184,7 +189,7 @@ class ToCome:
         found: list[_Coming] = []
         others = [*self.releases(asker, cluster), *self._upgraded(asker)]
         commits = {release.key: self._commit_of(release) for release in others}
-        syncs = await self._syncs(question._replace(cluster=""))
+        syncs = await self._syncs(asker, "")
         to_be = [*self._absent(), *((item, sync.commit) for sync in syncs for item in sync.releases)]
         for item, commit in to_be:
             if cluster_of(item) == cluster and item.key not in commits:
@@ -217,11 +222,10 @@ class ToCome:
             if isinstance(brought.item, HelmRelease) and _is_absent(self.index.manifest(brought.item.key))
         ]
 
-    async def _syncs(self, question: Question) -> list[ComingSync]:
-        """The syncs, all of the agent's own cluster, that are on their way; without the asker."""
-        if question.cluster:
-            return []
-        return [sync for sync in await self.syncs() if sync.claimant.by_name != question.asker.by_name]
+    async def _syncs(self, asker: Claimant, cluster: str) -> list[ComingSync]:
+        """The syncs with objects in a cluster that are on their way; without the asker."""
+        found = await self.syncs()
+        return [sync for sync in found if sync.claimant.by_name != asker.by_name and sync.cluster == cluster]
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
         """The first of those who want something inside of an object that could have it there."""
@@ -234,7 +238,8 @@ class ToCome:
         """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
         may be for it is kept by somebody."""
         wishes: list[tuple[Worked, str, Claimant, Collection[ObjectKey]]] = [
-            (sync.kustomization, sync.commit, sync.claimant, sync.keys) for sync in await self._syncs(question)
+            (sync.kustomization, sync.commit, sync.claimant, sync.keys)
+            for sync in await self._syncs(question.asker, question.cluster)
         ]
         for coming in await self._releases(question):
             if isinstance(coming.wanted, RevisionObjects):
@@ -258,9 +263,9 @@ class ToCome:
         return "" if commit is None else commit.id
 
 
-def cluster_of(release: HelmRelease) -> str:
-    """Names the cluster that a release's objects are in: "" for the agent's own, else the Secret of its kubeconfig."""
-    secret = release.kubeconfig_secret
+def cluster_of(item: HelmRelease | Kustomization) -> str:
+    """Names the cluster that its objects are in: "" for the agent's own, else the Secret with the kubeconfig."""
+    secret = item.kubeconfig_secret
     return secret.namespaced_name if secret is not None else ""
 
 

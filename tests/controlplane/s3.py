@@ -24,9 +24,9 @@ REGION: Final = "eu-test-1"
 class S3:
     """A server in a directory of its own, on a free port."""
 
-    def __init__(self, directory: Path, binary: Path) -> None:
+    def __init__(self, directory: Path, binary: Path, region: str = REGION) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._binary = directory, binary
+        self._directory, self._binary, self._region = directory, binary, region
         self._process: Process | None = None
         self.port = free_ports(1)[0]
         self.certificates = write_certificates(directory / "pki")
@@ -50,7 +50,7 @@ class S3:
             f"--port=127.0.0.1:{self.port}",
             f"--access={KEYS.access}",
             f"--secret={KEYS.secret}",
-            f"--region={REGION}",
+            f"--region={self._region}",
             f"--cert={self.certificates.server_certificate}",
             f"--key={self.certificates.server_key}",
             f"--access-log={self._directory / 'requests.log'}",
@@ -89,7 +89,7 @@ class S3:
         path = f"/{bucket}/{encoded(key, '/')}" if key else f"/{bucket}"
         url = URL(f"https://{self.host}{path}", encoded=True)
         payload = hashlib.sha256(body).hexdigest()
-        authorization, headers = signed(method, url, REGION, KEYS, datetime.now(UTC), payload)
+        authorization, headers = signed(method, url, self._region, KEYS, datetime.now(UTC), payload)
         request = urllib.request.Request(
             str(url), body, {**headers, "Authorization": authorization, "Content-Type": ""}, method=method
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -78,7 +79,8 @@ class Objects:
 
     def status(self, kubectl: Cli) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(kubectl("get", "bucket", "app", "-n", self.namespace, "-o", "json"))
-        return found["status"]
+        status: dict[str, Any] = found["status"]
+        return status
 
 
 @pytest.fixture
@@ -178,9 +180,7 @@ def test_a_bucket_that_cannot_be_read_says_why_and_what_runs_keeps_running(
         assert f"{objects.s3.host}/{namespace}" in conditions["Ready"]["message"]
         assert conditions["FetchFailed"]["reason"] == "BucketOperationFailed"
         assert conditions["ArtifactInStorage"]["status"] == "True"
-        agent.until(
-            lambda line, words=words: line.msg == "bucket cannot be read" and words in line.fields["error"], words
-        )
+        agent.until(partial(complains, words), words)
         assert is_ready(releases.get(f"{namespace}/app"))
     agent.wait_for("sync finished", commit=fleet.commit({"secrets.yaml": objects.secrets()}, "corrected")[:7])
     agent.command("reconcile", "source", "bucket", "app", "-n", namespace)

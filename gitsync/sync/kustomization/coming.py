@@ -21,7 +21,7 @@ from gitsync.release.tocome import ComingSync
 from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
-from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.kustomization.inputs import BuildSpecs
 from gitsync.sync.owner import Owner, prune_disabled
@@ -165,7 +165,7 @@ class ComingSyncs:
         state = artifact.commit.id, weakref.ref(artifact.tree), spec.digest
         if (known := self._built.get(key)) is not None and known[0] == state:
             return known[1]
-        desired = await self._desired(artifact, spec)
+        desired = await self._desired(kustomization, artifact, spec)
         if desired.errors and not isinstance(desired.errors[0], DirectoryMissing):  # where nothing is, all is known
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
@@ -182,10 +182,11 @@ class ComingSyncs:
         Raises: SourceNotReady, ValuesMissing; what building raises.
         """
         artifact = await self._trees.tree_of(kustomization.source)
-        return await self._desired(artifact, await self._inputs.spec_of(kustomization))
+        return await self._desired(kustomization, artifact, await self._inputs.spec_of(kustomization))
 
-    async def _desired(self, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
+    async def _desired(self, kustomization: Kustomization, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
+        desired = as_applied_to(kustomization, desired)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
 
 
