@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.e2e.harness import AgentProcess, Fleet, Line
 from tests.e2e.manifests import config_map
 from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 from tests.e2e.watching import Now, Watch, condition, is_ready
+from tests.forked import run
 
 SOURCE = {"kind": "Bucket", "name": "app"}
 CHART = "apiVersion: v2\nname: app\nversion: 1.0.0\n"
@@ -153,6 +155,48 @@ def test_a_kustomization_and_a_release_follow_what_is_in_a_bucket(
     assert KEYS.secret not in agent.log
 
 
+def test_commands_know_buckets(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, objects: Objects, releases: Watch, namespace: str
+) -> None:
+    objects.put("deploy/one.yaml", config_map(namespace, "one"))
+    objects.chart("one")
+    kubectl("apply", "-f", "-", stdin=objects.secrets())
+    files = {
+        "clusters/source.yaml": objects.source(),
+        "clusters/app.yaml": kustomization(namespace, "app", "./deploy", sourceRef=SOURCE),
+        "clusters/release.yaml": objects.release(),
+    }
+    fleet.commit(files, "out of a bucket")
+    flags = (f"--repo={fleet.path}", "--path=clusters")
+    agent = new_agent(fleet, "--path=clusters")
+    code, planned, errors = agent.ended("plan", *flags, "-o", "json")
+    assert (code, '"name": "app-text"' in planned, '"name": "one"' in planned) == (2, True, True), planned + errors
+    code, said, errors = run(["validate", str(fleet.path / "clusters")], os.environ)
+    assert code == 0, errors
+    assert "warning: not checked: this repository needs a Secret of the cluster" in said
+    agent.start().wait_for("sync finished")
+    Cluster(kubectl, namespace).wait("app")
+    releases.until(lambda now: is_ready(now.get(f"{namespace}/app")), "app ready")
+    revision = objects.status(kubectl)["artifact"]["revision"]
+    row = agent.command("get", "sources", "bucket", "-n", namespace).splitlines()[1].split()
+    assert row[:4] == ["app", revision[:15], "False", "True"]
+    agent.command("suspend", "source", "bucket", "app", "-n", namespace)
+    objects.chart("two")
+    code, _, errors = agent.ended("reconcile", "source", "bucket", "app", "-n", namespace)
+    assert (code, "is suspended" in errors) == (1, True)
+    agent.command("resume", "source", "bucket", "app", "-n", namespace)
+    agent.wait_for("release upgraded", release=f"{namespace}/app")
+    assert f"bucketName: {namespace}" in agent.command("export", "source", "bucket", "app", "-n", namespace)
+    assert "ConfigMap" in agent.command("tree", "kustomization", "app", "-n", namespace)
+
+    fleet.commit({**files, "clusters/secrets.yaml": objects.secrets()}, "with its Secrets")
+    code, said, errors = run(["verify", *flags, "-o", "json"], os.environ)
+    assert code == 0, said + errors
+    found = {item["release"]: (item["result"], item["chart"]) for item in json.loads(said)["releases"]}
+    assert found == {f"{namespace}/app": ("ready", "app-1.0.0")}
+    assert KEYS.secret not in agent.log + said + errors + planned
+
+
 def test_a_bucket_that_cannot_be_read_says_why_and_what_runs_keeps_running(
     agent: AgentProcess, fleet: Fleet, kubectl: Cli, objects: Objects, releases: Watch, namespace: str
 ) -> None:
@@ -200,6 +244,7 @@ def test_a_bucket_that_cannot_be_read_says_why_and_what_runs_keeps_running(
         ({"provider": "azure"}, "NotSupported", "spec.provider: azure is not supported yet"),
         ({"provider": "aws", "secretRef": None}, "NotSupported", "aws without secretRef is not supported yet"),
         ({"sts": {"provider": "ldap", "endpoint": "https://x"}}, "NotSupported", "spec.sts: is not supported yet"),
+        ({"prefix": "big/"}, "BucketOperationFailed", "the largest is 'big/object' with 49.0 MiB"),
         ({"prefix": "bad/"}, "BucketOperationFailed", "is no path of a file below a directory"),
     ],
 )
@@ -226,6 +271,7 @@ def test_a_release_of_a_bucket_that_has_nothing_waits_and_says_why(
     )
     if "prefix" in spec:
         objects.put("bad/etc\\passwd", "x")
+        objects.put("big/object", "x" * (49 << 20))
     agent.start()
 
     def waits(now: Now) -> bool:
