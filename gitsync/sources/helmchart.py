@@ -52,7 +52,7 @@ class TreeCharts:
         tree, owner = artifact.tree, release.metadata.namespace
         local = await self._local.of(tree, path, owner)
         if local is None:
-            raise await _no_chart(tree, path, artifact.commit)
+            raise await _no_chart(tree, path, artifact.commit, release.source)
         folders = list(local.all())
         self._note(release.key, folders)
         namespaces = (release.source.namespace, release.metadata.namespace)
@@ -119,17 +119,21 @@ async def content_id(release: HelmRelease, tree: Tree, local: LocalDependencies)
     return "+".join([found.content, *(await _values_blobs(release, tree)).values()])
 
 
-async def _no_chart(tree: Tree, path: str, commit: CommitInfo) -> ChartNotFound:
+async def _no_chart(tree: Tree, path: str, commit: CommitInfo, source: ObjectKey) -> ChartNotFound:
     try:
         await tree.entries(path)
         why = ""
     except ArtifactPathMissing as error:
         why = f": {error.reason}" if error.reason else ""
     where = f"commit {commit.short}" if commit.id else "the working tree"
+    hint = _PATH_HINT
+    if source.kind == BUCKET:
+        where = f"Bucket '{source.namespaced_name}' at sha256:{commit.short}"
+        hint = "correct spec.chart.spec.chart: files of a bucket have their whole keys as paths"
     return ChartNotFound(
         f"there is no folder {path!r} in {where}{why}",
         chart=path,
-        hint=_PATH_HINT,
+        hint=hint,
     )
 
 

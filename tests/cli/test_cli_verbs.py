@@ -22,6 +22,7 @@ other = kinds.Kind(
     help={verb: f"{verb} of Others." for verb in ("get", "reconcile", "suspend", "resume", "delete", "export")},
 )
 kinds.KINDS += (other,)
+kinds.SHOWN += (other,)
 kinds.SOURCES += (other,)
 from gitsync.cli import main
 for words in sys.argv[1:]:

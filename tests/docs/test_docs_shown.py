@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gitsync import logs
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
@@ -268,6 +269,17 @@ async def create_kustomization(kubeconfig: Path) -> None:
         await cluster.create(manifest, manager="test")
 
 
+async def create_generator(kubeconfig: Path) -> None:
+    """``apps``, of what the agent syncs."""
+    source = {"alias": "repo", "kind": "GitRepository", "name": "flux-system"}
+    copy = [{"from": "@repo/clusters/**", "to": "@artifact/"}]
+    head = {"apiVersion": f"{SOURCE_EXTENSIONS_GROUP}/v1beta1", "kind": "ArtifactGenerator"}
+    spec = {"sources": [source], "artifacts": [{"name": "apps", "copy": copy}]}
+    async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
+        manifest = {**head, "metadata": {"name": "apps", "namespace": "flux-system"}, "spec": spec}
+        await cluster.create(manifest, manager="test")
+
+
 def failures(world: World, lines: dict[str, list[str]]) -> str:
     told = []
     for place, words in lines.items():
@@ -299,6 +311,7 @@ def test_the_lines_about_what_is_synced(
         with agent(kubeconfig, tmp_path, f"--repo={fleet.path}", "--path=clusters/prod"):
             background.run(create_namespace(kubeconfig, "flux-system"))
             background.run(create_kustomization(kubeconfig))
+            background.run(create_generator(kubeconfig))
             for kind, url in (("oci", oci), ("git", podinfo)):
                 fine, said = world.run(["create", "source", kind, "podinfo", "--url", url, "--tag-semver", "6.x"])
                 assert fine, said

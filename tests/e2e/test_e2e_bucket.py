@@ -139,6 +139,15 @@ def test_a_kustomization_and_a_release_follow_what_is_in_a_bucket(
     agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/two")
     releases.until(lambda now: text(kubectl, namespace) == "two", "the release has the chart's new values")
 
+    # A chart that is not there is said to be missing in the bucket; what runs keeps running.
+    missing = objects.release().replace("charts/app", "charts/other")
+    fleet.commit({"clusters/release.yaml": missing}, "another chart")
+    said = f"there is no folder 'charts/other' in Bucket '{namespace}/app' at sha256:"
+    releases.until(lambda now: said in str(condition(now.get(f"{namespace}/app") or {}, "Ready")), said)
+    assert text(kubectl, namespace) == "two"
+    fleet.commit({"clusters/release.yaml": objects.release()}, "the chart again")
+    releases.until(lambda now: is_ready(now.get(f"{namespace}/app")), "app ready again")
+
     # In another life, with the server away, what was fetched is used.
     agent.kill()
     count = agent.count
@@ -153,6 +162,38 @@ def test_a_kustomization_and_a_release_follow_what_is_in_a_bucket(
     finally:
         objects.s3.start()
     assert KEYS.secret not in agent.log
+
+
+def test_an_artifact_is_made_of_a_bucket(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, objects: Objects, namespace: str
+) -> None:
+    objects.put("deploy/one.yaml", config_map(namespace, "one"))
+    copy = [{"from": "@all/deploy/**", "to": "@artifact/"}]
+    generator = {
+        "apiVersion": "source.extensions.fluxcd.io/v1beta1",
+        "kind": "ArtifactGenerator",
+        "metadata": {"name": "parts", "namespace": namespace},
+        "spec": {"sources": [{"alias": "all", **SOURCE}], "artifacts": [{"name": "part", "copy": copy}]},
+    }
+    part = {"kind": "ExternalArtifact", "name": "part"}
+    fleet.commit(
+        {
+            "clusters/secrets.yaml": objects.secrets(),
+            "clusters/source.yaml": objects.source(interval="1s"),
+            "clusters/parts.yaml": json.dumps(generator),
+            "clusters/app.yaml": kustomization(namespace, "app", "./", sourceRef=part),
+        },
+        "made of a bucket",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("sync finished")
+    cluster = Cluster(kubectl, namespace)
+    cluster.wait("app")
+    assert set(cluster.maps()) == {"one"}
+    objects.put("deploy/one.yaml", config_map(namespace, "one", "new"))
+    agent.wait_for("object changed", object=f"ConfigMap/{namespace}/one")
+    cluster.wait("app")
+    assert cluster.maps() == {"one": "new"}
 
 
 def test_commands_know_buckets(
