@@ -22,6 +22,7 @@ from gitsync.text import shorten
 #: Bytes of a page of a list, and pages of one: a page has 1,000 objects.
 MAX_PAGE = 4 * 1024 * 1024
 MAX_PAGES = 100
+_PAGE = "1000"
 _MAX_REFUSAL = 8 * 1024
 _LONGEST_SHOWN = 200
 _HINTS = Hints(
@@ -97,7 +98,8 @@ class Buckets:
             return None
 
     async def _page(self, place: Place, prefix: str, token: str) -> Page:
-        parameters = {"list-type": "2", "encoding-type": "url", "prefix": prefix, "continuation-token": token}
+        parameters = {"list-type": "2", "max-keys": _PAGE, "encoding-type": "url", "prefix": prefix}
+        parameters["continuation-token"] = token
         query = query_of({name: value for name, value in parameters.items() if value})
         async with self._answer(place, URL(f"{place.base}?{query}", encoded=True), {}, ()) as (response, where):
             data = await self._http.content(response, where, MAX_PAGE)

@@ -61,10 +61,14 @@ async def test_what_is_put_is_listed_and_fetched(client: Buckets, s3: S3) -> Non
         assert await client.small(place, "nosuch", 10) is None
 
 
-async def test_a_list_of_several_pages_is_read_whole(client: Buckets, s3: S3) -> None:
+async def test_a_list_of_several_pages_is_read_whole(client: Buckets, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.make("many")
-    await asyncio.gather(*(asyncio.to_thread(s3.put, "many", f"{number:04}", "x") for number in range(1001)))
-    assert [item.key for item in await listed(client, at(s3, "many"))] == [f"{number:04}" for number in range(1001)]
+    keys = ["a", "b/c", "b/d e", "f", "g"]
+    for key in keys:
+        s3.put("many", key, "x")
+    monkeypatch.setattr("gitsync.s3.buckets._PAGE", "2")
+    assert [item.key for item in await listed(client, at(s3, "many"))] == keys
+    assert [item.key for item in await listed(client, at(s3, "many"), "b/")] == ["b/c", "b/d e"]
 
 
 async def test_an_object_that_was_changed_or_removed_since_it_was_listed_is_not_taken(client: Buckets, s3: S3) -> None:
