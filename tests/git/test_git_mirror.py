@@ -425,7 +425,7 @@ async def test_a_file_very_far_down_cannot_be_read_and_one_without_end_is_refuse
 
     endless = far_down(9000)
     await mirror.fetch(endless)
-    with pytest.raises(GitRefused, match="list of this commit's files is larger than 64 MiB"):
+    with pytest.raises(GitRefused, match="list of this commit's files is larger than 24 MiB"):
         await mirror.artifact(endless)
 
 

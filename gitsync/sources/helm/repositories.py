@@ -28,6 +28,7 @@ from gitsync.sources.oci import OciArtifacts
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body, Spool
+from gitsync.treememory import TreeMemory
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +62,10 @@ class ChartRepositories:
         self._turns = Turns()
         registry = Registry(self._http)
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
-        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts)
-        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit)
+        #: The trees of all sources but the agent's own repository.
+        self.trees = TreeMemory()
+        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.trees)
+        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit, self.trees)
         self._indexes: dict[str, Index] = {}
         self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
         self._digests: Cache[str] = Cache(_MOST_PLACES)
