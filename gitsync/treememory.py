@@ -27,10 +27,17 @@ _HINT = "name fewer or smaller sources, or keep manifests in repositories of the
 
 
 class TreeMemory:
-    """Trees by what they were made of. Those that nobody uses stay as long as there is room."""
+    """Trees by what they were made of. Those that nobody uses stay as long as there is room. ``within`` is a larger
+    budget that all of it is a part of."""
 
-    def __init__(self, together: int = TOGETHER, of_namespace: int = OF_NAMESPACE, always: int = ALWAYS) -> None:
-        self._budget = Budget(together, always)
+    def __init__(
+        self,
+        together: int = TOGETHER,
+        of_namespace: int = OF_NAMESPACE,
+        always: int = ALWAYS,
+        within: Budget | None = None,
+    ) -> None:
+        self._budget = Budget(together, always, within)
         self._most = of_namespace
         self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
         #: What those take for which there was no room.
@@ -104,8 +111,12 @@ class TreeMemory:
                 whose = None if spent.together else namespace
                 if not self._drop(whose):
                     self._refused[key] = weight
-                    who = "all sources" if spent.together else f"the sources of namespace {namespace}"
-                    raise NoRoom(f"the lists of the files of {who} would take {spent}", hint=_HINT) from None
+                    raise NoRoom(self._told(spent, namespace), hint=_HINT) from None
+
+    @staticmethod
+    def _told(spent: Spent, namespace: str) -> str:
+        who = "all sources" if spent.together else f"the sources of namespace {namespace}"
+        return f"the lists of the files of {who} would take {spent}"
 
     def _drop(self, namespace: str | None) -> bool:
         """Keep one tree less, of this namespace or of any; whether there was one."""

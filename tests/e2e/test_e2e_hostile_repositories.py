@@ -23,7 +23,7 @@ __all__ = ["bad", "honest", "served"]
 TOO_MANY = {"too-many": 120_000}
 MANY = {f"many-{number}": 99_000 for number in range(5)}
 #: Objects of a commit.
-OBJECTS = 20_000
+OBJECTS = 12_000
 LISTS = "the lists of the files of the sources of namespace {} would take more than 40 MiB of memory"
 
 
@@ -94,7 +94,7 @@ def test_more_objects_than_a_kustomization_may_have_are_an_error_before_one_is_a
     agent.start().wait_for("sync finished")
 
     with limited(agent.pid) as memory:
-        fleet.commit(files, "twenty thousand objects")
+        fleet.commit(files, "thousands of objects")
         agent.wait_for("object created", object=f"Kustomization/{bad.namespace}/many")
         two = fleet.commit(
             {
