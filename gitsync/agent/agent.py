@@ -124,7 +124,7 @@ class Agent:
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
         slots = apply_slots()
-        repositories = await stack.enter_async_context(open_chart_repositories(settings))
+        repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
         charts, commits = repositories.charts, None
         await charts.workers.warm()
         if settings.repo:

@@ -13,6 +13,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL, sync_name
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.live import LiveReader
+from gitsync.budget import Budget
 from gitsync.build import Builder, Directories
 from gitsync.charts.workers import Workers
 from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
@@ -116,9 +117,9 @@ async def open_commits(
 
 
 @asynccontextmanager
-async def open_chart_repositories(settings: Settings) -> AsyncIterator[ChartRepositories]:
-    """Chart repositories, and the cache of what was fetched from them."""
-    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit)
+async def open_chart_repositories(settings: Settings, within: Budget | None = None) -> AsyncIterator[ChartRepositories]:
+    """Chart repositories, and the cache of what was fetched from them; trees in memory are ``within`` a budget."""
+    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit, within)
     try:
         yield repositories
     finally:

@@ -19,7 +19,7 @@ from gitsync.errors import GitRefused, GitUnavailable
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import local_environment
 from gitsync.git.failures import local_failure
-from gitsync.git.listing import Item, parse_listing
+from gitsync.git.listing import Listing, parse_listing
 from gitsync.git.objectdatabase import ObjectDatabase, Reading, parse_batch
 from gitsync.logs import redact
 from gitsync.text import shorten
@@ -34,10 +34,11 @@ MAX_READ = 128 * MIB
 #: Up to so many files are read by the git that GitPython keeps, more of them by one of their own: a few take a tenth of
 #: the time so, 2,000 twice to three times as long (docs/architecture.md has the figures).
 FEW = 16
-#: How long the list of a commit's files may be, in bytes: some 500,000 files. Trees that repeat themselves can name
-#: more files than there are atoms, in a kilobyte.
-MAX_TREE = 64 * MIB
-#: Files and folders of a commit: each takes some 400 bytes of memory, and a few kilobytes can be any number of them.
+#: How long the list of a commit's files may be, in bytes: paths of 190 characters for the most of them. Trees that
+#: repeat themselves can name more files than there are atoms, in a kilobyte.
+MAX_TREE = 24 * MIB
+#: Files and folders of a commit: each takes its path and 60 bytes of memory, five times as much while the list is made,
+#: and a few kilobytes can be any number of them.
 MAX_PATHS = 100_000
 #: How large one fetch may be, in bytes.
 MAX_FETCH = 1024 * MIB
@@ -88,8 +89,8 @@ class BareRepository:
         )  # fmt: skip
         return None if answer.status else answer.output.decode("utf-8", "replace").rstrip("\n")
 
-    async def listing(self, commit_id: str) -> tuple[str, list[Item]]:
-        """The id of the commit's tree, and all that is below it, sorted by path."""
+    async def listing(self, commit_id: str) -> Listing:
+        """All that a commit holds."""
         top, output = await asyncio.gather(
             self._git("rev-parse", "--verify", f"{commit_id}^{{tree}}"),
             self._git("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit_id, max_output=MAX_TREE),
@@ -99,7 +100,7 @@ class BareRepository:
                 f"the commit has {paths:,} files and folders, over the limit of {MAX_PATHS:,}",
                 hint="keep manifests in a repository of their own",
             )
-        return top.decode().strip(), await asyncio.to_thread(parse_listing, output)
+        return await asyncio.to_thread(parse_listing, top.decode().strip(), output)
 
     async def read(self, blob_ids: Sequence[str], sizes: Mapping[str, int] | None = None) -> dict[str, bytes]:
         """The contents of files, by id. ``sizes`` are those that are known."""

@@ -148,6 +148,7 @@ class Sources:
             self.trees.revision_of,
             self.trees.is_coming,
             is_shared=lambda: artifacts.is_shared,
+            memory=fetched.trees,
         )
         self.trees.have(self._generators)
         self._secrets = SecretWatches(cluster, self._on_secret_change)

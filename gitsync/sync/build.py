@@ -59,8 +59,7 @@ class CommitSource:
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
         tree = await self.mirror.artifact(commit.id)
-        entries = await tree.entries()
-        if self.path and not any(entry.path.startswith(f"{self.path}/") for entry in entries):
+        if self.path and not (await tree.entries()).below(self.path):
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from gitsync.budget import Budget
 from gitsync.charts import Chart, Charts
 from gitsync.errors import ChartError, ChartRepositoryUnavailable
 from gitsync.http import TIMEOUT_LIMIT, HttpClient, redacted
@@ -28,6 +29,7 @@ from gitsync.sources.oci import OciArtifacts
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body, Spool
+from gitsync.treememory import TreeMemory
 
 log = structlog.get_logger(__name__)
 
@@ -47,12 +49,12 @@ class ChartRepositories:
 
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
     ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
-    may be, in seconds. ``artifacts`` has the artifacts of registries, whatever they are, ``git`` those of Git
-    repositories. A server that does not answer
-    holds up those alone who ask it on behalf of the same namespace.
+    may be, in seconds, ``within`` a budget that trees are a part of. ``artifacts`` has the artifacts of registries,
+    whatever they are, ``git`` those of Git repositories. A server that does not answer holds up those alone who ask it
+    on behalf of the same namespace.
     """
 
-    def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT) -> None:
+    def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT, within: Budget | None = None) -> None:
         self._spool = Spool(cache_dir)
         self.charts = Charts(self._spool)
         self._store = Store(cache_dir)
@@ -61,8 +63,10 @@ class ChartRepositories:
         self._turns = Turns()
         registry = Registry(self._http)
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
-        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts)
-        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit)
+        #: The trees of all sources but the agent's own repository.
+        self.trees = TreeMemory(within=within)
+        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.trees)
+        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit, self.trees)
         self._indexes: dict[str, Index] = {}
         self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
         self._digests: Cache[str] = Cache(_MOST_PLACES)

@@ -21,6 +21,7 @@ from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body
 from gitsync.tree import Tree
+from gitsync.treememory import TreeMemory
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ _MOST_KNOWN = 4096
 class OciArtifacts:
     """Asks registries. ``store`` keeps the layers; ``charts`` reads those that are charts."""
 
-    def __init__(self, registry: Registry, store: Store, turns: Turns, charts: Charts) -> None:
+    def __init__(self, registry: Registry, store: Store, turns: Turns, charts: Charts, memory: TreeMemory) -> None:
         self._registry = registry
         self._store = store
         self._turns = turns
@@ -43,7 +44,7 @@ class OciArtifacts:
         self._described: LRUCache[str, tuple[str, str]] = LRUCache(_MOST_KNOWN)
         self._refreshing: SingleFlight[tuple[OciArtifact, bool]] = SingleFlight()
         self._loading: SingleFlight[Chart] = SingleFlight()
-        self._layers = LayerTrees(store, charts.workers)
+        self._layers = LayerTrees(store, charts.workers, memory)
         self._unpacking: SingleFlight[Tree] = SingleFlight()
 
     async def close(self) -> None:
@@ -97,7 +98,7 @@ class OciArtifacts:
         """The files of an artifact, as ``flux push artifact`` has put them into it. Costs no request as long as its
         layer is kept.
 
-        Raises: ArtifactError for what holds no files; what ``refresh`` raises.
+        Raises: ArtifactError for what holds no files; NoRoom; what ``refresh`` raises.
         """
         known = self._layers.known(spec, artifact)
         if known is not None:
