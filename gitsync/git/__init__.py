@@ -19,6 +19,7 @@ from gitsync.git.mirror import (
 )
 from gitsync.git.poll import Poll, Poller
 from gitsync.git.reference import HEAD, GitReference, Resolved, resolve
+from gitsync.git.signed import SignedObject
 from gitsync.git.source import GitCredentials, GitSource, GitTexts, redacted_url, same_repository
 from gitsync.git.watch import watch_local
 
@@ -35,6 +36,7 @@ __all__ = [
     "Poll",
     "Poller",
     "Resolved",
+    "SignedObject",
     "Submodule",
     "Trees",
     "claim_mirror",

@@ -103,6 +103,15 @@ class Remote:
             hint="it may have been rewritten by a force-push",
         )
 
+    async def fetch_tag(self, tag_id: str, store: BareRepository) -> None:
+        """Bring an annotated tag itself, which nothing keeps from the next ``sweep``. Raises: as ``fetch``."""
+        try:
+            await self._fetch(store, 1, f"+{tag_id}:{_HISTORY_REFS}tag")
+        except Unadvertised as error:
+            raise GitRefMissing(f"{self.source.url} has another tag there by now: {error}") from error
+        finally:
+            await store.forget(_HISTORY_REFS)
+
     async def _fetch(self, store: BareRepository, depth: int, *specs: str) -> None:
         args = (*_FETCH, f"--depth={depth}", "--", self.source.url, *specs)
         try:

@@ -19,12 +19,19 @@ from gitsync.api.names import (
 from gitsync.api.sources import GitRepository
 from gitsync.api.status import Artifact as StatusArtifact
 from gitsync.api.status import GitRepositoryStatus
-from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, SourceNotReady
+from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, NotVerified, SourceNotReady
 from gitsync.git import Resolved
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.artifactsource import ArtifactSources, not_ready
 from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part
-from gitsync.sources.gitartifact import git_spec, included, plain_git_spec, synced_part, without_login
+from gitsync.sources.gitartifact import (
+    git_spec,
+    included,
+    plain_git_spec,
+    plain_verification,
+    synced_part,
+    without_login,
+)
 from gitsync.sources.reconciler import Outcome, Words
 from gitsync.sources.treeartifact import TreeArtifact
 
@@ -192,7 +199,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         _, artifact = found
         resolved = Resolved(artifact.commit, artifact.revision.rpartition("@")[0])
         parts = self._parts.get(key, ())
-        return _outcome(key, source, resolved, artifact.digest, parts, changed)
+        return _outcome(key, source, resolved, artifact.digest, parts, changed, artifact.verified)
 
     async def _follow(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> Outcome | None:
         """Say what a synced repository has: the commit that is carried out."""
@@ -239,6 +246,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             self.wake(other)
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        if isinstance(error, NotVerified):
+            return error.reason
         if isinstance(error, GitAuthRefused):
             return AUTHENTICATION_FAILED
         return NO_ARTIFACT if isinstance(error, SourceNotReady | ArtifactPending) else super()._reason(key, error)
@@ -281,7 +290,13 @@ def oldest_answer(now: float, interval: float, *, requested: bool, changed: bool
 
 
 def _outcome(
-    key: ObjectKey, source: GitRepository, found: Resolved, digest: str, parts: tuple[Part, ...], changed: bool
+    key: ObjectKey,
+    source: GitRepository,
+    found: Resolved,
+    digest: str,
+    parts: tuple[Part, ...],
+    changed: bool,
+    verified: str = "",
 ) -> Outcome:
     artifact = StatusArtifact(
         path=f"gitrepository/{key.namespaced_name}/{found.commit}.tar.gz",
@@ -291,17 +306,18 @@ def _outcome(
     )
     shown = found.revision.removesuffix(found.commit[_SHOWN:])
     message = f"stored artifact for revision '{found.revision}'"
-    return Outcome(message, artifact, {"revision": shown}, changed, True, _observed(source, parts))
+    return Outcome(message, artifact, {"revision": shown}, changed, True, _observed(source, parts), verified)
 
 
 def _observed(source: GitRepository, parts: tuple[Part, ...]) -> dict[str, Any]:
-    spec = source.spec
+    spec, wanted = source.spec, plain_verification(source)
     return {
         "included_artifacts": tuple(StatusArtifact(revision=part.revision, digest=part.digest) for part in parts),
         "observed_ignore": spec.ignore,
         "observed_recurse_submodules": spec.recurse_submodules,
         "observed_include": tuple(item.model_dump(by_alias=True, exclude_defaults=True) for item in spec.include),
         "observed_sparse_checkout": spec.sparse_checkout,
+        "source_verification_mode": wanted.mode if wanted is not None else "",
     }
 
 

@@ -42,12 +42,6 @@ def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
     if spec.provider != "generic":
         hint = "use provider generic, with a secretRef that is kept current"
         yield "spec.provider", f"{spec.provider} is not supported yet: nobody logs in there", hint
-    if spec.verify is not None:
-        yield (
-            "spec.verify",
-            "signatures are not checked yet, and what was not checked is not used",
-            "remove spec.verify, if the repository may be used without",
-        )
     if spec.proxy_secret_ref is not None and spec.url.startswith("ssh://"):
         yield "spec.proxySecretRef", "is not supported for ssh", "use an https URL, or remove spec.proxySecretRef"
 
