@@ -35,6 +35,7 @@ from gitsync.agent.parts import (
     synced_repository,
 )
 from gitsync.agent.stopping import told_to_stop
+from gitsync.agent.trust import demands
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.defects import outlive, telling_of_loop
@@ -138,16 +139,16 @@ class Agent:
         events = await stack.enter_async_context(event_recorder(settings, cluster).running())
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
-        synced, store, root = None, None, NO_ROOT
+        spec, synced, store, root = None, None, None, NO_ROOT
         if commits is not None:
             spec = root_sync(settings)
             synced = synced_repository(spec, commits.mirror.source, artifacts)
             await claim_inventory(spec.owner, cluster, releases.claims)
         watches = await stack.enter_async_context(sources.serving())
         repository = None
-        if commits is not None and synced is not None:
-            spec = root_sync(settings)
+        if commits is not None and synced is not None and spec is not None:
             store = root_store(spec, cluster, artifacts, synced)
+            commits.demands = demands(settings, sources.demanded)
             syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, store, hopeless)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
             root = root_of(spec, artifacts, synced, repository)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from gitsync.agent.trust import demands
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL, sync_name
@@ -117,7 +118,9 @@ async def open_commits(
     Raises: GitRefused, SettingsError.
     """
     async with open_mirror(settings) as mirror:
-        yield CommitSource(mirror, directories(settings, kustomizer), settings.name, workers, settings.path)
+        made, wanted = directories(settings, kustomizer), demands(settings)
+        await wanted()  # keys that cannot be used are an error at the start
+        yield CommitSource(mirror, made, settings.name, workers, settings.path, demands=wanted)
 
 
 @asynccontextmanager

@@ -107,6 +107,11 @@ class Mirror:
         """The branch that the remote's HEAD leads to, once that was asked for; "" before, and where nobody says."""
         return self._remote.default_branch
 
+    @property
+    def head_tag(self) -> str:
+        """The annotated tag that has led to the head, when it was asked for last; "" without one."""
+        return self._remote.head_tag
+
     def allow(self, seconds: float) -> None:
         """Conversations with the remote may take so long from now on."""
         if seconds != self.source.timeout:

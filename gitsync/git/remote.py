@@ -43,6 +43,8 @@ class Remote:
         self._bearer = source.access.bearer
         #: The remote's default branch, as it said with the last question for it; "" before.
         self.default_branch = ""
+        #: The annotated tag that has led to the head, when it was asked for last; "" without one.
+        self.head_tag = ""
 
     async def head(self) -> str:
         """The commit that is wanted by ``source``: one ls-remote, and none for a commit.
@@ -54,6 +56,7 @@ class Remote:
         found = resolve(reference, refs)
         if found is None:
             raise await self.missing(reference)
+        self.head_tag = found.tag
         return found.commit
 
     async def refs(self, names: Collection[str]) -> dict[str, str]:

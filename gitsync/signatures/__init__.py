@@ -5,6 +5,6 @@ not be checked never counts as checked: every way out but a returned name is ``N
 """
 
 from gitsync.signatures.checking import signer_of
-from gitsync.signatures.keys import KeysUnusable, TrustedKeys
+from gitsync.signatures.keys import MAX_TEXT, KeysUnusable, TrustedKeys
 
-__all__ = ["KeysUnusable", "TrustedKeys", "signer_of"]
+__all__ = ["MAX_TEXT", "KeysUnusable", "TrustedKeys", "signer_of"]

@@ -7,7 +7,7 @@ with the HelmRelease's own change: until the sync has applied that, the release 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gitsync.api.helmrelease import HelmRelease
@@ -18,6 +18,7 @@ from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, GitRefused, GitsyncError
 from gitsync.git import HEAD, GitReference, same_repository
 from gitsync.manifests import Desired
+from gitsync.sources.git.verification import Verification
 from gitsync.sources.repositories import missing
 from gitsync.sources.unsupported import refused
 from gitsync.tree import Tree
@@ -63,7 +64,10 @@ class Head:
         """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
         itself, which has ``brought`` it, names itself."""
         same = same_repository(declared.spec.url, self.url) and self._follows(declared.spec.ref)
-        return (same or (brought and key == BOOTSTRAP)) and _is_whole(declared)
+        # Whose signatures the repository must carry is said by its own GitRepository, which the agent heeds: by another
+        # one, anybody could have it held up.
+        is_signed = declared.spec.verify is not None and key != BOOTSTRAP
+        return (same or (brought and key == BOOTSTRAP)) and _is_whole(declared) and not is_signed
 
     def _follows(self, ref: DeclaredReference | None) -> bool:
         own = self.reference
@@ -103,6 +107,8 @@ class SyncedRepository:
         self._on_change = on_change
         #: Has the remote asked at once; None when nobody asks it by himself.
         self.poll_now: Callable[[], None] | None = None
+        #: Says what was verified of a commit of it, or raises; None when nobody can.
+        self.verified: Callable[[str, Verification], Awaitable[str]] | None = None
         #: How often it was asked.
         self.polls = 0
         self._is_asked = False

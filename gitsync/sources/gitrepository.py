@@ -15,21 +15,23 @@ from gitsync.api.names import (
     INCLUDE_UNAVAILABLE,
     NO_ARTIFACT,
     REQUESTED_AT_ANNOTATION,
+    VERIFICATION_ERROR,
 )
 from gitsync.api.sources import GitRepository
 from gitsync.api.status import Artifact as StatusArtifact
 from gitsync.api.status import GitRepositoryStatus
 from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, NotVerified, SourceNotReady
 from gitsync.git import Resolved
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
+from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.artifactsource import ArtifactSources, not_ready
-from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part
+from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part, Verification
 from gitsync.sources.gitartifact import (
     git_spec,
     included,
     plain_git_spec,
     plain_verification,
     synced_part,
+    verification_of,
     without_login,
 )
 from gitsync.sources.reconciler import Outcome, Words
@@ -101,6 +103,17 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
     def revision_of(self, key: ObjectKey) -> str:
         """See TreesOfKind."""
         return self.found(key)[1].revision
+
+    async def demanded(self) -> Verification | None:
+        """What the GitRepository wants signed by which a synced repository names itself; None for nothing.
+
+        Raises: FieldErrors for one that cannot be read; NotVerified when its keys cannot, ApiError, ClusterUnavailable.
+        """
+        manifest = self._watch.get(BOOTSTRAP)
+        if manifest is None or not (manifest.get("spec") or {}).get("verify"):
+            return None
+        declared = GitRepository.parse(manifest)
+        return await verification_of(self._cluster, declared) if self._synced.meant_by(BOOTSTRAP) else None
 
     def carried_out(self, repository: SyncedRepository) -> None:
         """A synced repository has another commit, or was asked: those that name it say so, and those that have done so
@@ -221,10 +234,15 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             self._followed[key] = artifact.commit.id
             for other in self._including(key):
                 self.wake(other)
+        wanted, signed = await verification_of(self._cluster, source), ""
+        if wanted is not None:
+            if repository.verified is None:
+                raise NotVerified("nobody can verify it here", reason=VERIFICATION_ERROR)
+            signed = await repository.verified(artifact.commit.id, wanted)
         reference = reference_of(source.spec.ref)
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
         digest = hashlib.sha256(str(await artifact.tree.directory_digest()).encode()).hexdigest()
-        return _outcome(key, source, resolved, f"sha256:{digest}", (), was_another)
+        return _outcome(key, source, resolved, f"sha256:{digest}", (), was_another, signed)
 
     def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:
         """Whether it is asked for, and the synced repository has yet to be: its own poll answers that."""
