@@ -20,7 +20,6 @@ URLS = {"OCIRepository": "oci://registry.example/app", "GitRepository": "https:/
 SAMPLES: list[tuple[str, str, Any]] = [
     ("OCIRepository", "verify", {"provider": "notation"}),
     ("OCIRepository", "provider", "azure"),
-    ("GitRepository", "verify", {"mode": "HEAD", "secretRef": {"name": "keys"}}),
     ("GitRepository", "provider", "github"),
 ]
 
