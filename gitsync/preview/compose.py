@@ -130,7 +130,7 @@ async def preview(settings: Settings) -> Preview:
             await stack.enter_async_context(open_targets(settings, cluster)),
         )
         found = await previewer.preview(desired)
-        commits.demands = demands(settings, _declared(cluster, synced))
+        commits.demands = demands(settings, _declared(cluster, watches, synced))
         unsigned = await _unsigned(commits, desired)
         return replace(found, problems=(*unsigned, *found.problems))
 
@@ -210,11 +210,12 @@ def _unfolding(
     )
 
 
-def _declared(cluster: Cluster, synced: SyncedRepository) -> Declared:
-    """What the agent would ask the cluster's own GitRepository of the repository for."""
+def _declared(cluster: Cluster, watches: Watches, synced: SyncedRepository) -> Declared:
+    """What the GitRepository asks for, in the cluster, by which the repository names itself."""
 
     async def declared() -> Verification | None:
-        live = await cluster.find(BOOTSTRAP)
+        watch = watches.get((SOURCE_GROUP, GIT_REPOSITORY))
+        live = watch.get(BOOTSTRAP) if watch is not None else None
         repository = GitRepository.parse(live) if live is not None else None
         if repository is None or not synced.is_meant_by(BOOTSTRAP, repository):
             return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from gitsync.api.chart import Verification
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
 from gitsync.errors import GitsyncError, SourceError, SourceNotReady
@@ -13,10 +15,11 @@ from gitsync.http import Connection
 from gitsync.oci import Login, Repository
 from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
+from gitsync.signatures import CosignKeys
 from gitsync.sources.artifactsource import not_ready
-from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
+from gitsync.sources.oci import ArtifactSpec, CosignVerification, OciArtifact, OciArtifacts
 from gitsync.sources.repositories import missing
-from gitsync.sources.secrets import connection, registry_login
+from gitsync.sources.secrets import connection, registry_login, trusted_keys
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 from gitsync.text import shorten
@@ -52,7 +55,8 @@ def plain_artifact_spec(repository: OCIRepository) -> ArtifactSpec:
     selector = spec.layer_selector
     media_type = selector.media_type if selector else ""
     copies = selector is not None and selector.operation == "copy"
-    plain = ArtifactSpec(where, media_type=media_type, ignore=spec.ignore, copies=copies)
+    verification = plain_verification(spec.verify, owner)
+    plain = ArtifactSpec(where, media_type=media_type, ignore=spec.ignore, copies=copies, verification=verification)
     if ref is None:
         return plain
     if ref.digest and not is_digest(ref.digest):
@@ -72,12 +76,32 @@ async def artifact_spec(cluster: Cluster, repository: OCIRepository, plain: Arti
     account = spec.service_account_name or ""
     login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
     reached = await connection(cluster, namespace, certs, proxy, spec.url)
-    return replace(plain, repository=replace(where, login=login, connection=reached))
+    verification = await verification_of(cluster, spec.verify, namespace)
+    return replace(plain, repository=replace(where, login=login, connection=reached), verification=verification)
+
+
+def plain_verification(wanted: Verification | None, namespace: str) -> CosignVerification | None:
+    """Which signatures are asked for, without the keys; None for none. What is refused is no matter here."""
+    if wanted is None:
+        return None
+    name = wanted.secret_ref.name if wanted.secret_ref is not None else ""
+    return CosignVerification(f"Secret '{namespace}/{name}'")
+
+
+async def verification_of(cluster: Cluster, wanted: Verification | None, namespace: str) -> CosignVerification | None:
+    """The same with the keys that its Secret holds. Raises: NotVerified, ApiError, ClusterUnavailable."""
+    plain = plain_verification(wanted, namespace)
+    if plain is None or wanted is None or wanted.secret_ref is None:
+        return plain
+    data = await trusted_keys(cluster, namespace, wanted.secret_ref.name)
+    return replace(plain, keys=await asyncio.to_thread(CosignKeys.of_secret, data))
 
 
 def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
     """As ``plain_artifact_spec`` has it."""
-    return replace(spec, repository=replace(spec.repository, login=Login(), connection=Connection()))
+    verification = replace(spec.verification, keys=CosignKeys()) if spec.verification is not None else None
+    plain = replace(spec.repository, login=Login(), connection=Connection())
+    return replace(spec, repository=plain, verification=verification)
 
 
 def needs_secrets(source: HelmRepository | OCIRepository | GitRepository) -> bool:
