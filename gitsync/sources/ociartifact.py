@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from gitsync.api.chart import Verification
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
 from gitsync.errors import GitsyncError, SourceError, SourceNotReady
@@ -17,9 +15,10 @@ from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
 from gitsync.signatures import CosignKeys
 from gitsync.sources.artifactsource import not_ready
-from gitsync.sources.oci import ArtifactSpec, CosignVerification, OciArtifact, OciArtifacts
+from gitsync.sources.cosignkeys import plain_verification, verification_of
+from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
 from gitsync.sources.repositories import missing
-from gitsync.sources.secrets import connection, registry_login, trusted_keys
+from gitsync.sources.secrets import connection, registry_login
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 from gitsync.text import shorten
@@ -78,23 +77,6 @@ async def artifact_spec(cluster: Cluster, repository: OCIRepository, plain: Arti
     reached = await connection(cluster, namespace, certs, proxy, spec.url)
     verification = await verification_of(cluster, spec.verify, namespace)
     return replace(plain, repository=replace(where, login=login, connection=reached), verification=verification)
-
-
-def plain_verification(wanted: Verification | None, namespace: str) -> CosignVerification | None:
-    """Which signatures are asked for, without the keys; None for none. What is refused is no matter here."""
-    if wanted is None:
-        return None
-    name = wanted.secret_ref.name if wanted.secret_ref is not None else ""
-    return CosignVerification(f"Secret '{namespace}/{name}'")
-
-
-async def verification_of(cluster: Cluster, wanted: Verification | None, namespace: str) -> CosignVerification | None:
-    """The same with the keys that its Secret holds. Raises: NotVerified, ApiError, ClusterUnavailable."""
-    plain = plain_verification(wanted, namespace)
-    if plain is None or wanted is None or wanted.secret_ref is None:
-        return plain
-    data = await trusted_keys(cluster, namespace, wanted.secret_ref.name)
-    return replace(plain, keys=await asyncio.to_thread(CosignKeys.of_secret, data))
 
 
 def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
