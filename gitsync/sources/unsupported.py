@@ -38,9 +38,7 @@ def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
     """Ways of signing artifacts that are not checked: by cosign with keys they are."""
     hint = f"use cosign with the keys of a Secret, or remove {field}, if the artifact may be used without"
     if verify.provider != "cosign":
-        why = (
-            f"{verify.provider} is not supported: its signatures are not checked, and what was not checked is not used"
-        )
+        why = f"signatures of {verify.provider} are not checked, and what was not checked is not used"
         yield f"{field}.provider", why, hint
     elif verify.secret_ref is None:
         why = "signatures without a key are not checked, and what was not checked is not used: there is no secretRef"
