@@ -241,6 +241,10 @@ class EncryptedError(ManifestError):
     """Something that is encrypted, where nothing decrypts it."""
 
 
+class DirectoryMissing(ManifestError):
+    """A directory that is to be built, and that nothing in the tree is in or stands for."""
+
+
 class FieldErrors(TerminalError):
     """An object of our own kinds that cannot be read. ``errors`` names every field at fault, ``key`` the object."""
 

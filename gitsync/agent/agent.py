@@ -18,7 +18,6 @@ from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.ownkinds import ensure_crds
 from gitsync.agent.parts import (
     access_rules,
-    apply_slots,
     claim_inventory,
     connect,
     default_keys,
@@ -48,6 +47,7 @@ from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
 from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.controller import Sources
+from gitsync.sync.apply import apply_slots
 from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.rootkeys import RootKeys

@@ -36,10 +36,9 @@ from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
 from gitsync.sync.configmaps import SyncStore, inventories_in
-from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.controller import Root
 from gitsync.sync.kustomization.rootstore import RootStore
-from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
+from gitsync.sync.kustomization.statusstore import claim_present, sync_behind
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
@@ -54,10 +53,6 @@ if TYPE_CHECKING:
     from gitsync.settings import Settings
     from gitsync.sources.artifacts import Artifacts, SyncedRepository
     from gitsync.sources.controller import Sources
-
-
-#: Objects that syncs apply to a cluster at once.
-CONCURRENT_APPLIES = 16
 
 
 async def connect(settings: Settings) -> Cluster:
@@ -152,11 +147,6 @@ def root_sync(settings: Settings) -> SyncSpec:
 def synced_repository(spec: SyncSpec, source: GitSource, artifacts: Artifacts) -> SyncedRepository:
     """The repository of a sync, from now on one of those that charts are taken from."""
     return artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
-
-
-def apply_slots() -> FairSlots:
-    """What bounds the applies at once of all syncs of a cluster."""
-    return FairSlots(CONCURRENT_APPLIES, "objects")
 
 
 def make_syncer(
@@ -287,7 +277,7 @@ async def present_wishes(cluster: Cluster) -> WantedObjects:
     with suppress(KindUnknown):
         for manifest in await cluster.list(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace):
             if sync_behind(manifest) is None:
-                wanted.claims.set(claimant_of(ObjectKey.of(manifest)), "commit", inventory_of(manifest).wanted)
+                claim_present(wanted.claims, manifest)
     return wanted
 
 

@@ -75,6 +75,13 @@ class KubeConfig(ApiModel):
     config_map_ref: LocalReference | None = Field(None, description="ConfigMap that describes a cloud's cluster.")
 
 
+def secret_of(kube_config: KubeConfig | None, namespace: str) -> ObjectKey | None:
+    """The Secret with a kubeconfig, which is in the namespace of whoever names it; None without one."""
+    if kube_config is None or kube_config.secret_ref is None:
+        return None
+    return ObjectKey("", "Secret", namespace, kube_config.secret_ref.name)
+
+
 class Dependency(ApiModel):
     """A release, or a Kustomization, that must be ready first."""
 
@@ -195,10 +202,7 @@ class HelmRelease(Resource):
     @property
     def kubeconfig_secret(self) -> ObjectKey | None:
         """The Secret with the kubeconfig of the cluster to release to; None for the cluster that this object is in."""
-        kube_config = self.spec.kube_config
-        if kube_config is None or kube_config.secret_ref is None:
-            return None
-        return ObjectKey("", "Secret", self.metadata.namespace, kube_config.secret_ref.name)
+        return secret_of(self.spec.kube_config, self.metadata.namespace)
 
     @property
     def release_namespace(self) -> str:

@@ -28,7 +28,7 @@ from gitsync.build.limits import (
 from gitsync.build.overlay import leaves_alone, overlaid, own_entries, with_origins
 from gitsync.build.references import Inline, Target, ToDirectory, ToFile, fault, opens_as, plugin_files, target
 from gitsync.build.spec import BuildSpec
-from gitsync.errors import ManifestError
+from gitsync.errors import DirectoryMissing, ManifestError
 from gitsync.manifests import ManifestWarning, Unread
 from gitsync.sops import Format
 from gitsync.tree import TreeEntry
@@ -110,15 +110,21 @@ async def follow(spec: BuildSpec, files: Files, read_blobs: ReadBlobs, known: Kn
         plan.errors.append(broken)
         return plan
     if directory and not files.is_directory(directory):
-        what = "is a file, not a directory" if files.file(directory) else "is no directory of the repository"
-        if files.is_left_out(directory) and not files.file(directory):
-            what = "is left out by .sourceignore or by default"
-        plan.errors.append(ManifestError(what, origin=Origin(directory), hint="correct spec.path"))
+        plan.errors.append(_no_directory(directory, files))
         return plan
     await _Walk(spec, files, read_blobs, known, plan).run()
     if not plan.errors:
         _bound(plan)
     return plan
+
+
+def _no_directory(directory: str, files: Files) -> ManifestError:
+    origin, hint = Origin(directory), "correct spec.path"
+    if files.file(directory):
+        return ManifestError("is a file, not a directory", origin=origin, hint=hint)
+    if files.is_left_out(directory):
+        return ManifestError("is left out by .sourceignore or by default", origin=origin, hint=hint)
+    return DirectoryMissing("is no directory of the repository", origin=origin, hint=hint)
 
 
 def plan_of(files: Sequence[TreeEntry]) -> Plan:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from gitsync.agent.parts import (
     access_rules,
-    apply_slots,
     connect,
     default_keys,
     git_source,
@@ -61,11 +60,11 @@ from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
 from gitsync.sources.ociartifact import CommitOCIRepositories
 from gitsync.sources.trees import CommitTrees
+from gitsync.sync.apply import apply_slots
 from gitsync.sync.build import CommitSource
 from gitsync.sync.history import JournalEntry
-from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.rootkeys import RootKeys
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.spec import SyncSpec
 
@@ -160,7 +159,7 @@ def _claim(wanted: WantedObjects, kustomizations: Informer, is_root: Callable[[K
     roots = {key for key, item in _readable(kustomizations).items() if is_root(item)}
     for key, manifest in kustomizations.items():
         if key not in roots:
-            wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+            claim_present(wanted.claims, manifest)
 
 
 def _readable(kustomizations: Informer) -> dict[ObjectKey, Kustomization]:

@@ -18,7 +18,7 @@ from gitsync.sources.copying import literal_prefix
 from gitsync.sources.generating import Generated, as_artifact, check_generator, generated
 from gitsync.sources.generators import maker_of
 from gitsync.sources.treeartifact import TreeArtifact
-from gitsync.sync.kustomization.building import build_spec
+from gitsync.sync.kustomization.building import as_applied_to, build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING
 from gitsync.text import counted
 from gitsync.tree import Tree
@@ -125,7 +125,7 @@ class WholeCommit:
         kustomization = item.model
         variables, unknown = _variables(kustomization, desired)
         spec = replace(build_spec(kustomization, variables), strict_substitution=not unknown)
-        built = await self.builder.build(commit, tree, spec)
+        built = as_applied_to(kustomization, await self.builder.build(commit, tree, spec))
         if sealed := sum(bool(found.sops) for found in built.objects.values()):
             why = f"{counted(sealed, 'object')} in it encrypted with SOPS: only kinds and names are checked"
             built = replace(built, warnings=(*built.warnings, _warning(item, why)))

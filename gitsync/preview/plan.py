@@ -117,23 +117,23 @@ class Previewer:
         """What becomes of everything: of each sync its objects, its releases, and what it prunes."""
         found: dict[str, list[ObjectPreview]] = {part.name: [] for part in parts}
         problems: list[Problem] = []
-        brought_by: dict[ObjectKey, str] = {}
+        brought_by: dict[tuple[str, ObjectKey], str] = {}
         for part in parts:
-            wanted = previewer.wanted.for_sync(part.syncer.owner.claimant)
+            wanted = part.wanted(previewer.wanted)
             objects, more = await self._steps(part, runs[part.name], whole, wanted, brought_by)
             found[part.name] += objects
             problems += more
         releases = [key for key in sorted(whole.helm_releases) if self.cluster.serves(key)]
         looks = await asyncio.gather(*(self._release(previewer, key) for key in releases))
         for key, look in zip(releases, looks, strict=True):
-            found[brought_by.get(key, "")] += look.objects
+            found[brought_by.get(("", key), "")] += look.objects
             problems += look.problems
         going = {item.key for items in found.values() for item in items if item.verb == "delete"}
         pruned = PrunePreviewer(self.cluster, self._index, previewer, self._objects, going, self.syncs.left)
         prunings = [
             Pruning(
                 part.name,
-                self.syncs.pruner(part, previewer.wanted.for_sync(part.syncer.owner.claimant)),
+                self.syncs.pruner(part, part.wanted(previewer.wanted)),
                 part.plan.prune,
             )
             for part in parts
@@ -148,20 +148,21 @@ class Previewer:
         runs: _Runs,
         whole: Desired,
         wanted: SyncClaims,
-        brought_by: dict[ObjectKey, str],
+        brought_by: dict[tuple[str, ObjectKey], str],
     ) -> tuple[list[ObjectPreview], list[Problem]]:
         """What becomes of a sync's own objects, and what stands in their way."""
         steps = part.plan.steps
         problems = [problem_of(error) for error in part.plan.desired.errors]
         problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in steps if s.refused]
-        twice = {step.key for step in steps if not step.refused and step.key in brought_by}
+        twice = {step.key for step in steps if not step.refused and (part.cluster, step.key) in brought_by}
         for step in steps:
+            place = part.cluster, step.key
             if step.key in twice:
-                other = f"Kustomization/{brought_by[step.key]}" if brought_by[step.key] else "the repository itself"
+                other = f"Kustomization/{brought_by[place]}" if brought_by[place] else "the repository itself"
                 why = f"{step.key} is wanted by {other}, too: remove it from one of the two"
                 problems.append(Problem(str(step.desired.origin), why))
-            elif not step.refused or step.key not in brought_by:
-                brought_by[step.key] = part.name
+            elif not step.refused or place not in brought_by:
+                brought_by[place] = part.name
         objects = []
         for step, run in runs:
             if step.key in twice:
@@ -225,7 +226,8 @@ class Previewer:
 
 def _stamped(part: Part, step: Step) -> Manifest:
     item = step.desired
-    return drop_nulls(stamped(item.manifest, part.syncer.owner, part.desired.commit, item.origin))
+    finalized = part.syncer.spec.works_on(step.key)
+    return drop_nulls(stamped(item.manifest, part.syncer.owner, part.desired.commit, item.origin, finalized=finalized))
 
 
 def drift_of(live: Manifest | None) -> str:

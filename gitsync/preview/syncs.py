@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization
-from gitsync.errors import ApiError, GitsyncError, ManifestError, ServiceAccountMissing
+from gitsync.errors import ApiError, GitsyncError, KubeConfigMissing, ManifestError, ServiceAccountMissing
 from gitsync.manifests import Desired
 from gitsync.preview.dryrun import ObjectPreview
 from gitsync.preview.kustomizations import named, why_no_releases
@@ -45,6 +45,15 @@ class Part:
     async def make_plan(self) -> None:
         """What it would do now. Writes nothing."""
         self.plan = await self.syncer.plan(self.desired, full=True)
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that its objects are in; see SyncSpec."""
+        return self.syncer.spec.cluster
+
+    def wanted(self, wanted: WantedObjects) -> SyncClaims:
+        """What its pruning needs of this."""
+        return wanted.for_sync(self.syncer.owner.claimant, self.cluster)
 
     def shown(self, items: Iterable[ObjectPreview]) -> list[ObjectPreview]:
         """As this sync's, fit to be shown."""
@@ -119,11 +128,12 @@ class Syncs:
     async def _syncer(self, item: Unfolded, wanted: Desired) -> Syncer:
         """The sync of a Kustomization, as its account; as ourselves when that comes with the commit.
 
-        Raises: ServiceAccountMissing.
+        Raises: ServiceAccountMissing, KubeConfigMissing; KubeConfigRefused and ClusterUnavailable of another cluster.
         """
         kustomization = item.kustomization
         try:
-            return await self.syncers.of(kustomization, item.url, wanted)
+            kubeconfig = await self.unfolding.inputs.kubeconfig(kustomization)
+            return await self.syncers.of(kustomization, item.url, wanted, kubeconfig)
         except ServiceAccountMissing:
             account = self.syncers.rules.service_account(kustomization)
             if ObjectKey("", "ServiceAccount", kustomization.key.namespace, account) not in self.unfolding.objects:
@@ -169,9 +179,10 @@ class Syncs:
             return []
         wanted = nothing(commit)
         try:
-            syncer = await self.syncers.of(kustomization, "", wanted)
-        except ServiceAccountMissing:
-            self.left[kustomization.key] = "its account is gone"
+            kubeconfig = await self.unfolding.inputs.kubeconfig(kustomization)
+            syncer = await self.syncers.of(kustomization, "", wanted, kubeconfig)
+        except (ServiceAccountMissing, KubeConfigMissing) as error:
+            self.left[kustomization.key] = error.message
             return []
         syncer.spec = replace(syncer.spec, prune=True, waits=False)
         decrypts = kustomization.spec.decryption is not None
@@ -182,7 +193,7 @@ class Syncs:
 
     def pruner(self, part: Part, wanted: SyncClaims) -> Pruner:
         """What decides about the entries of a sync; ``wanted`` says who else wants an object."""
-        return Pruner(part.syncer.cluster, part.syncer.owner, self.wanted.index, wanted)
+        return Pruner(part.syncer.cluster, part.syncer.spec, self.wanted.index, wanted)
 
     def why_no_releases(self, whole: Desired) -> str:
         """Why there is no HelmRelease in all that the commit wants, although there are Kustomizations."""
@@ -196,10 +207,10 @@ def _encrypted(desired: Desired) -> frozenset[str]:
 
 
 def whole_of(desired: Desired, parts: Sequence[Part]) -> Desired:
-    """All that the commit wants, of whatever sync; of an object that several want the first counts."""
-    return replace(
-        desired, objects={key: item for part in reversed(parts) for key, item in part.desired.objects.items()}
-    )
+    """All that the commit wants in the agent's own cluster, of whatever sync; of an object that several want the first
+    counts."""
+    here = [part.desired.objects for part in reversed(parts) if not part.cluster]
+    return replace(desired, objects={key: item for objects in here for key, item in objects.items()})
 
 
 def problems_of(found: Unfolded) -> list[Problem]:

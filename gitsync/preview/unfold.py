@@ -24,6 +24,7 @@ from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
+from gitsync.release.values.kubeconfig import kubeconfig_of
 from gitsync.sources.trees import CommitTrees
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs
@@ -61,6 +62,12 @@ class CommitInputs:
         self.secrets[kustomization.key] = frozenset(text for values in held for text in values.values())
         keys = keys_of(kustomization, found, self._default_keys)
         return build_spec(kustomization, variables_of(kustomization, found), keys)
+
+    async def kubeconfig(self, kustomization: Kustomization) -> str:
+        """See BuildSpecs. Raises: KubeConfigMissing, KubeConfigRefused, ApiError, ClusterUnavailable."""
+        key = kustomization.kubeconfig_secret
+        found = await self._find(key) if key is not None else None
+        return kubeconfig_of(kustomization, lambda _: found)
 
     async def forget(self, key: ObjectKey) -> None:
         """See BuildSpecs."""

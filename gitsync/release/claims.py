@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.api.kustomization import Kustomization
 from gitsync.apply.claimant import Claimant
 
 #: Why a release wants an object: for the revision that is deployed, the one that is on its way, or the hooks that run
@@ -19,6 +21,15 @@ from gitsync.apply.claimant import Claimant
 Why = Literal["deployed", "underway", "hooks", "commit", "let go", "kept"]
 #: What is no claim against others who are to have the object for good.
 _NOT_FOR_GOOD = ("hooks", "let go")
+
+
+class Brought(NamedTuple):
+    """What a sync's commit brings that wants objects itself, as that commit has it: it may not be there yet, be there
+    as it was before, or be the one before it that is still being deleted."""
+
+    item: HelmRelease | Kustomization
+    sync: Claimant
+    commit: str
 
 
 class ObjectClaims:
@@ -39,6 +50,7 @@ class ObjectClaims:
         #: By sync, the releases that it is about to remove, and the syncs.
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
         self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}
+        self._brought: dict[Claimant, tuple[HelmRelease | Kustomization, ...]] = {}
 
     def set(self, claimant: Claimant, why: Why, keys: Iterable[ObjectKey], *, cluster: str = "") -> None:
         """``claimant`` wants exactly these, as far as ``why`` goes."""
@@ -65,6 +77,7 @@ class ObjectClaims:
         """``claimant`` wants nothing any more."""
         for claim in [claim for claim in self._claims if claim[0] == claimant]:
             self.set(claimant, claim[1], ())
+        self._brought.pop(claimant, None)
 
     def set_commit(self, sync: Claimant, commit: str, why: str) -> None:
         """``sync`` is at a commit from now on; ``why`` says what of it cannot be read, "" when all of it can."""
@@ -86,6 +99,16 @@ class ObjectClaims:
         """``sync`` is about to remove exactly these: what they have is theirs until they are gone, and they will want
         nothing more."""
         self._leaving_syncs[sync] = frozenset(syncs)
+
+    def set_brought(self, sync: Claimant, items: Iterable[HelmRelease | Kustomization]) -> None:
+        """The commit that ``sync`` is at brings exactly these."""
+        self._brought[sync] = tuple(items)
+
+    def brought(self) -> Iterator[Brought]:
+        """What the commits of all syncs bring."""
+        for sync, items in self._brought.items():
+            commit = self.commits.get(sync, "")
+            yield from (Brought(item, sync, commit) for item in items)
 
     @property
     def leaving_syncs(self) -> frozenset[Claimant]:
@@ -112,9 +135,9 @@ class ObjectClaims:
         claims = self._claimants.get((cluster, key), ())
         return frozenset(claimant for claimant, why in claims if why == "deployed")
 
-    def let_go(self, key: ObjectKey) -> list[Claimant]:
+    def let_go(self, key: ObjectKey, cluster: str) -> list[Claimant]:
         """The syncs that wait until an object is let go of."""
-        return [claimant for claimant, why in self._claimants.get(("", key), ()) if why == "let go"]
+        return [claimant for claimant, why in self._claimants.get((cluster, key), ()) if why == "let go"]
 
     def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
         """Who wants an object that would go with a Namespace or a definition, once for each; ``holds`` says which

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster.targets import Target, Targets
-from gitsync.errors import KubeConfigMissing, KubeConfigRefused
+from gitsync.errors import KubeConfigMissing
 from gitsync.release.access import AccessRules
 from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
@@ -152,14 +152,7 @@ class TargetClusters:
         await self._targets.close()
 
     async def _kubeconfig(self, release: HelmRelease) -> str:
-        if release.spec.kube_config is None:
-            return ""
-        if release.kubeconfig_secret is None:
-            raise KubeConfigRefused(
-                "kubeConfig.secretRef is missing",
-                hint="name a Secret that holds a kubeconfig there; a cluster by configMapRef is not supported yet",
-            )
-        return await self._references.kubeconfig(release)
+        return "" if release.spec.kube_config is None else await self._references.kubeconfig(release)
 
     def _of(self, target: Target) -> TargetCluster:
         made = self._made.get(target)

@@ -61,6 +61,11 @@ class ComingSync(NamedTuple):
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
 
+    @property
+    def cluster(self) -> str:
+        """The cluster that its objects are in."""
+        return cluster_of(self.kustomization)
+
 
 async def no_syncs() -> list[ComingSync]:
     """Where the only sync says itself what it wants."""
@@ -96,7 +101,7 @@ class ToCome:
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
         found: dict[ObjectKey, Claimant] = {}
-        for sync in await self._syncs(question):
+        for sync in await self._syncs(question.asker, question.cluster):
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
             if sync.claimant.doubt and question.concerns(sync.commit):
                 wanted = dict.fromkeys((key for key in keys if key not in found), sync.claimant) | wanted
@@ -184,10 +189,12 @@ class ToCome:
         found: list[_Coming] = []
         others = [*self.releases(asker, cluster), *self._upgraded(asker)]
         commits = {release.key: self._commit_of(release) for release in others}
-        for sync in await self._syncs(question._replace(cluster="")):
-            new = [item for item in sync.releases if cluster_of(item) == cluster and item.key not in commits]
-            others += new
-            commits |= {item.key: sync.commit for item in new}
+        syncs = await self._syncs(asker, "")
+        to_be = [*self._absent(), *((item, sync.commit) for sync in syncs for item in sync.releases)]
+        for item, commit in to_be:
+            if cluster_of(item) == cluster and item.key not in commits:
+                others.append(item)
+                commits[item.key] = commit
         for _ in range(MAX_NESTING):
             # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
             # from ever deleting anything.
@@ -206,11 +213,19 @@ class ToCome:
             others = inner
         return found
 
-    async def _syncs(self, question: Question) -> list[ComingSync]:
-        """The syncs, all of the agent's own cluster, that are on their way; without the asker."""
-        if question.cluster:
-            return []
-        return [sync for sync in await self.syncs() if sync.claimant.by_name != question.asker.by_name]
+    def _absent(self) -> list[tuple[HelmRelease, str]]:
+        """The HelmReleases, each with its commit, that commits bring and that are not there yet: mostly since the ones
+        before them are still being deleted."""
+        return [
+            (brought.item, brought.commit)
+            for brought in self.claims.brought()
+            if isinstance(brought.item, HelmRelease) and _is_absent(self.index.manifest(brought.item.key))
+        ]
+
+    async def _syncs(self, asker: Claimant, cluster: str) -> list[ComingSync]:
+        """The syncs with objects in a cluster that are on their way; without the asker."""
+        found = await self.syncs()
+        return [sync for sync in found if sync.claimant.by_name != asker.by_name and sync.cluster == cluster]
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
         """The first of those who want something inside of an object that could have it there."""
@@ -223,7 +238,8 @@ class ToCome:
         """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
         may be for it is kept by somebody."""
         wishes: list[tuple[Worked, str, Claimant, Collection[ObjectKey]]] = [
-            (sync.kustomization, sync.commit, sync.claimant, sync.keys) for sync in await self._syncs(question)
+            (sync.kustomization, sync.commit, sync.claimant, sync.keys)
+            for sync in await self._syncs(question.asker, question.cluster)
         ]
         for coming in await self._releases(question):
             if isinstance(coming.wanted, RevisionObjects):
@@ -247,9 +263,9 @@ class ToCome:
         return "" if commit is None else commit.id
 
 
-def cluster_of(release: HelmRelease) -> str:
-    """Names the cluster that a release's objects are in: "" for the agent's own, else the Secret of its kubeconfig."""
-    secret = release.kubeconfig_secret
+def cluster_of(item: HelmRelease | Kustomization) -> str:
+    """Names the cluster that its objects are in: "" for the agent's own, else the Secret with the kubeconfig."""
+    secret = item.kubeconfig_secret
     return secret.namespaced_name if secret is not None else ""
 
 
@@ -257,6 +273,10 @@ def release_of(claimant: Claimant) -> ObjectKey:
     """The HelmRelease of a claimant; of a sync none that is there, and so the agent's own cluster."""
     namespace, _, name = claimant.name.partition("/")
     return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name if claimant.kind == "HelmRelease" else "")
+
+
+def _is_absent(live: Manifest | None) -> bool:
+    return live is None or "deletionTimestamp" in live["metadata"]
 
 
 def _is_of_kind(group: str, kind: str | None, key: ObjectKey) -> bool:

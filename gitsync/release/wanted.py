@@ -22,7 +22,7 @@ from gitsync.apply.delete import WantedBy
 from gitsync.apply.ownership import belongs_to
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
-from gitsync.release.claims import ObjectClaims
+from gitsync.release.claims import ObjectClaims, Why
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import is_current, state_of
@@ -83,9 +83,9 @@ class WantedObjects:
                 self._ask_again.add(key)
                 self.wake(key)
 
-    def for_sync(self, sync: Claimant) -> SyncClaims:
-        """What a sync needs of this."""
-        return SyncClaims(self, sync)
+    def for_sync(self, sync: Claimant, cluster: str = "") -> SyncClaims:
+        """What a sync needs of this, whose objects are in a cluster."""
+        return SyncClaims(self, sync, cluster)
 
     async def others(
         self, asker: Claimant, keys: Collection[ObjectKey], *, cluster: str = "", commits: Collection[str] | None = ()
@@ -280,38 +280,49 @@ class WantedObjects:
 
 
 class SyncClaims:
-    """What a sync needs to know: who else wants its objects, and those of its releases. ``commits`` are those that have
-    removed from Git what is asked about."""
+    """What a sync needs to know: who else wants its objects, all of one cluster, and those of its releases.
+    ``commits`` are those that have removed from Git what is asked about."""
 
-    def __init__(self, wanted: WantedObjects, sync: Claimant) -> None:
+    def __init__(self, wanted: WantedObjects, sync: Claimant, cluster: str) -> None:
         self.claims = wanted.claims
+        self.cluster = cluster
         self._wanted = wanted
         self._sync = sync
 
+    def claimants(self, key: ObjectKey, *, but: Claimant | None = None, for_good: bool = False) -> list[Claimant]:
+        """Who claims an object; see ObjectClaims.claimants."""
+        return self.claims.claimants(key, cluster=self.cluster, but=but, for_good=for_good)
+
+    def claim(self, why: Why, keys: Iterable[ObjectKey]) -> None:
+        """From here on the sync wants exactly these, as far as ``why`` goes."""
+        self.claims.set(self._sync, why, keys, cluster=self.cluster)
+
     async def hold(self, key: ObjectKey) -> Hold | None:
         """The release that has an object and goes on wanting it, as far as anybody can tell."""
-        return await self._wanted.hold(key, but=self._sync, releases_only=True, for_good=True)
+        return await self._wanted.hold(key, but=self._sync, cluster=self.cluster, releases_only=True, for_good=True)
 
     async def take(self, key: ObjectKey) -> Hold | None:
         """Claim an object that the sync waited for: from here on it is Git's. Not so when a release has it and goes on
         wanting it, as what is returned says."""
-        hold = await self._wanted.first_hold([key], but=self._sync, releases_only=True)
+        hold = await self._wanted.first_hold([key], but=self._sync, cluster=self.cluster, releases_only=True)
         if hold is not None:
             return hold
         held = self.claims.keys(self._sync, "let go")
-        self.claims.set(self._sync, "commit", self.claims.keys(self._sync, "commit") | {key})
-        self.claims.set(self._sync, "let go", held - {key})
+        self.claim("commit", self.claims.keys(self._sync, "commit") | {key})
+        self.claim("let go", held - {key})
         return None
 
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
         """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
         removed, nothing."""
-        found = {sync.claimant: sync.keys for sync in await self._wanted.to_come.syncs() if not sync.claimant.doubt}
+        coming = [sync for sync in await self._wanted.to_come.syncs() if not sync.claimant.doubt]
+        nothing = frozenset[ObjectKey]()
+        found = {sync.claimant: sync.keys if sync.cluster == self.cluster else nothing for sync in coming}
         return found | dict.fromkeys(self.claims.leaving_syncs, frozenset())
 
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""
-        return partial(self._wanted.others, self._sync, commits=commits)
+        return partial(self._wanted.others, self._sync, cluster=self.cluster, commits=commits)
 
     async def undecided(self, release: ObjectKey, commits: Collection[str]) -> Claimant | None:
         """Another release that may want objects of this one; None when it is known of every other what it wants."""

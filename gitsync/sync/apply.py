@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.kinds import is_kustomization, is_own_kind, is_release
+from gitsync.api.kinds import is_own_kind
+from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
@@ -53,6 +55,13 @@ if TYPE_CHECKING:
 
 #: Seconds for requests under way to end when a newer commit is there.
 INTERRUPT_GRACE = 0.3
+#: Objects that syncs apply to a cluster at once.
+CONCURRENT_APPLIES = 16
+
+
+def apply_slots() -> FairSlots:
+    """What bounds the applies at once of all syncs of a cluster."""
+    return FairSlots(CONCURRENT_APPLIES, "objects")
 
 
 @dataclass(frozen=True)
@@ -117,16 +126,17 @@ class Syncer:
         asked = [
             item.key
             for item in objects
-            if self._serves(item.key) and (full or is_release(item.key) or not _same(item, inventory.get(item.key)))
+            if self._serves(item.key)
+            and (full or self.spec.is_release(item.key) or not _same(item, inventory.get(item.key)))
         ]
         # What somebody else has is there, though no list of what syncs have applied names it.
-        new = {key for key in asked if inventory.get(key) is None and not self.wanted.claims.claimants(key)}
+        new = {key for key in asked if inventory.get(key) is None and not self.wanted.claimants(key)}
         new -= {item.key for item in objects if is_left_once_there(item.manifest)}
         live = await self.live.read(asked, new=new, labels=self.owner.labels)
         prune = to_prune(inventory, desired.objects.keys())
         news = [entry for entry in prune if not entry.dropped]
         # What a release has by now is not missing in Git, wherever its file is.
-        missing = [entry for entry in news if not self.wanted.claims.claimants(entry.key, but=self.owner.claimant)]
+        missing = [entry for entry in news if not self.wanted.claimants(entry.key, but=self.owner.claimant)]
         unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in missing))
         desired = replace(desired, errors=(*desired.errors, *unread))
         prune_skipped = _why_not_pruned(desired, self.spec.prune)
@@ -172,7 +182,7 @@ class Syncer:
         step = verdict_of(item, inventory.get(item.key), found, self.owner, partial(self._let_go, item.key, to_be))
         if found is None or self.owner.owns(found) or not step.applies:
             return step
-        claimants = self.wanted.claims.claimants(item.key, for_good=True)
+        claimants = self.wanted.claimants(item.key, for_good=True)
         holders = [one for one in claimants if one.kind == "HelmRelease" and one not in leaving]
         if not holders:
             return step
@@ -193,8 +203,8 @@ class Syncer:
     async def _is_gone(self, other: str) -> bool:
         """Whether a sync is neither a Kustomization that is there nor another agent's, which has an inventory."""
         namespace, _, name = other.rpartition("/")
-        if not namespace:
-            return False  # as gitsync 0.1 wrote it, which knew no Kustomizations
+        if not namespace or self.spec.cluster:
+            return False  # as gitsync 0.1 wrote it, which knew no Kustomizations; or another cluster's agent did
         kustomization = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
         try:
             return not await find_all(self.cluster, [kustomization, inventory_key(namespace, name)])
@@ -207,10 +217,10 @@ class Syncer:
         sync = Claimant("sync", other)
         if (wanted := to_be.get(sync)) is not None:
             return key not in wanted
-        return self.wanted.claims.knows(sync) and sync not in self.wanted.claims.claimants(key)
+        return self.wanted.claims.knows(sync) and sync not in self.wanted.claimants(key)
 
     def _serves(self, key: ObjectKey) -> bool:
-        return not is_own_kind(key) or self.cluster.serves(key)
+        return bool(self.spec.cluster) or not is_own_kind(key) or self.cluster.serves(key)
 
     async def sync(self, desired: Desired, *, full: bool, files: int, interrupt: Interrupt) -> SyncResult:
         """Make the cluster match a commit. ``files`` is how many it changed, for the log.
@@ -264,8 +274,8 @@ class Syncer:
                 "info",
                 "sync started",
                 files=files,
-                objects=sum(not is_release(step.key) for step in todo),
-                releases=sum(is_release(step.key) for step in todo),
+                objects=sum(not self.spec.is_release(step.key) for step in todo),
+                releases=sum(self.spec.is_release(step.key) for step in todo),
                 **({"prune": len(leaving)} if leaving else {}),
             )
         elif desired.commit.id != before.commit and not desired.errors:
@@ -306,7 +316,7 @@ class Syncer:
             self.owner,
             self.wanted,
             self.repository,
-            Pruner(self.cluster, self.owner, self.index, self.wanted, before.commit),
+            Pruner(self.cluster, self.spec, self.index, self.wanted, before.commit),
             plan,
             report,
             self.slots,
@@ -317,7 +327,7 @@ class Syncer:
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
-        self.wanted.claims.set(self.owner.claimant, "kept", left)
+        self.wanted.claim("kept", left)
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
@@ -329,7 +339,8 @@ class Syncer:
 
     def _take_up(self, plan: SyncPlan) -> None:
         """From here on the plan's commit is what the repository has."""
-        changing = [step.key for step in plan.steps if is_release(step.key) and step.verdict in ("new", "changed")]
+        releases = [step for step in plan.steps if self.spec.is_release(step.key)]
+        changing = [step.key for step in releases if step.verdict in ("new", "changed")]
         self.repository.carry_out(Artifact.of(plan.desired), changing)
 
     def claim(self, plan: SyncPlan) -> None:
@@ -337,26 +348,28 @@ class Syncer:
         take one."""
         me = self.owner.claimant
         waiting = {step.key for step in plan.steps if step.holder is not None or step.verdict == "foreign"}
-        self.wanted.claims.set(me, "let go", waiting)
-        self.wanted.claims.set(me, "commit", (key for key in plan.wanted if key not in waiting))
-        self.wanted.claims.set(me, "kept", kept_so_far(plan.prune, plan.desired.commit.id))
+        self.wanted.claim("let go", waiting)
+        self.wanted.claim("commit", (key for key in plan.wanted if key not in waiting))
+        self.wanted.claim("kept", kept_so_far(plan.prune, plan.desired.commit.id))
         self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
         self.wanted.claims.set_leaving_syncs(me, self._leaving_syncs(plan.prune))
         unread = plan.desired.errors[:1]
+        models = (step.desired.model for step in plan.steps if not step.refused and not self.spec.cluster)
+        self.wanted.claims.set_brought(me, (it for it in models if isinstance(it, HelmRelease | Kustomization)))
         why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
         self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
 
     def _leaving(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
         """The releases that are removed with these entries: others may have what they hold at once."""
         for entry in prune:
-            live = self.index.manifest(entry.key) if is_release(entry.key) else None
+            live = self.index.manifest(entry.key) if self.spec.is_release(entry.key) else None
             if self._goes(live):
                 yield Claimant.of_release(entry.key)
 
     def _leaving_syncs(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
         """Those of the Kustomizations that are removed with these entries: they take up no commit any more."""
         for entry in prune:
-            if is_kustomization(entry.key) and self._goes(self.index.others.manifest(entry.key)):
+            if self.spec.is_kustomization(entry.key) and self._goes(self.index.others.manifest(entry.key)):
                 yield Claimant("sync", entry.key.namespaced_name)
 
     def _goes(self, live: Manifest | None) -> bool:

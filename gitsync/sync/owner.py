@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     COMMIT_AUTHOR_ANNOTATION,
@@ -102,11 +101,17 @@ class Owner:
 
 
 def stamped(
-    manifest: Manifest, owner: Owner, commit: CommitInfo, origin: Origin, edges: Sequence[Origin] = ()
+    manifest: Manifest,
+    owner: Owner,
+    commit: CommitInfo,
+    origin: Origin,
+    edges: Sequence[Origin] = (),
+    finalized: bool = False,
 ) -> Manifest:
     """The object as it is applied: with its owner, the commit and the place it comes from.
 
-    ``edges`` are the places of a HelmRelease's dependsOn entries. The input is not changed.
+    ``edges`` are the places of a HelmRelease's dependsOn entries. ``finalized``: it is not gone before the agent has
+    let it go, which deletes first what it has. The input is not changed.
     """
     key = ObjectKey.of(manifest)
     metadata: dict[str, Any] = dict(manifest["metadata"])
@@ -123,7 +128,7 @@ def stamped(
     metadata["annotations"] = annotations
     sync = {SYNC_LABEL: owner.name, SYNC_NAMESPACE_LABEL: owner.namespace}
     metadata["labels"] = {**(metadata.get("labels") or {}), **sync, **owner.flux_labels}
-    if is_release(key) or is_kustomization(key):
+    if finalized:
         metadata["finalizers"] = [*dict.fromkeys([*(metadata.get("finalizers") or ()), FINALIZER])]
     return {**manifest, "metadata": metadata}
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import SyncClaims
 from gitsync.sync.inventory import Entry
-from gitsync.sync.owner import Owner, prune_disabled
+from gitsync.sync.owner import prune_disabled
 from gitsync.sync.report import Report
+from gitsync.sync.spec import SyncSpec
 from gitsync.text import listed
 
 if TYPE_CHECKING:
@@ -74,14 +74,15 @@ class Pruner:
     def __init__(
         self,
         cluster: Cluster,
-        owner: Owner,
+        spec: SyncSpec,
         index: ReleaseIndex,
         wanted: SyncClaims,
         last: str = "",
     ) -> None:
         self._cluster = cluster
         self._index = index
-        self._owner = owner
+        self._spec = spec
+        self._owner = spec.owner
         self._wanted = wanted
         self._last = last
 
@@ -94,8 +95,8 @@ class Pruner:
             pruned = await self._prune(entry, report.commit, needed_by)
             if pruned.verb != "deleted":
                 return self._stays(entry, pruned, report)
-            is_slow = is_release(entry.key) or is_kustomization(entry.key)
-            await wait_deleted(self._cluster, [entry.key], RELEASE_TIMEOUT if is_slow else OBJECT_TIMEOUT)
+            timeout = RELEASE_TIMEOUT if self._spec.works_on(entry.key) else OBJECT_TIMEOUT
+            await wait_deleted(self._cluster, [entry.key], timeout)
         except (KindUnknown, NotFound):
             return "done"  # its CRD or namespace went with it
         except ApiError as error:
@@ -126,7 +127,8 @@ class Pruner:
         that is left needs it."""
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why)
-        if is_release(entry.key) and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
+        is_release = self._spec.is_release(entry.key)
+        if is_release and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
             return Pruned("handed over", to=other, left=True)
         deletion, why = await self._delete(entry, commit if needed_by is None else None)
         other = deletion.handed_over.get(entry.key)
@@ -169,7 +171,7 @@ class Pruner:
             return not why
 
         wanted_by, deletion = self._wanted.others(entry.dropped), Deletion()
-        removes = commit is not None and (is_release(entry.key) or is_kustomization(entry.key))
+        removes = commit is not None and self._spec.works_on(entry.key)
         if removes:
             self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
         try:

@@ -61,9 +61,9 @@ class SyncReconciler:
         #: The commit that a sync has last come to the end of.
         self.commit = ""
 
-    def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
+    def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
         """Somebody wants an object no more, which this sync may wait for."""
-        if self._syncer.owner.claimant in self._syncer.wanted.claims.let_go(key):
+        if self._syncer.owner.claimant in self._syncer.wanted.claims.let_go(key, cluster):
             self.compare_all()
 
     async def run(self, schedule: Schedule) -> None:

@@ -35,6 +35,7 @@ from gitsync.errors import (
     OwnedByAnother,
     WebhookUnavailable,
 )
+from gitsync.graph import Graph
 from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -101,7 +102,8 @@ class Rollout:
         self._gone = {entry.key: asyncio.Event() for entry in self.plan.prune}
         self._kinds = {kind[:2]: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
         self._served = {step.key: asyncio.Event() for step in self._steps if defined_kind(step.desired.manifest)}
-        followed = [key for key in self.plan.desired.helm_releases if self.spec.waits and self.cluster.serves(key)]
+        releases = filter(self.spec.is_release, self.plan.desired.helm_releases)
+        followed = [key for key in releases if self.spec.waits and self.cluster.serves(key)]
         self._releases = ReleasesSettling(self.index, followed)
         #: Releases that waited for another one when all had settled.
         self._waited: list[ObjectKey] = []
@@ -115,7 +117,7 @@ class Rollout:
 
     async def run(self, interrupt: Interrupt) -> None:
         """Carry the plan out. Raises: ClusterUnavailable and other RetryableErrors, with the rest given up."""
-        releases = [step.key for step in self._steps if is_release(step.key)]
+        releases = [step.key for step in self._steps if self.spec.is_release(step.key)]
 
         outside = listener()
 
@@ -124,7 +126,7 @@ class Rollout:
             if outside is not None:
                 await outside(reason)
 
-        expected = [*releases, *(step.key for step in self._steps if is_kustomization(step.key))]
+        expected = [*releases, *(step.key for step in self._steps if self.spec.is_kustomization(step.key))]
         with self.index.expecting(expected) as arrived, reporting(log_reason):
             self.wanted.claims.has_read = True
             await until_one_fails(
@@ -133,7 +135,7 @@ class Rollout:
                 *(self._settle(namespace, interrupt) for namespace in self._namespaces()),
                 *(self._prune(entry, needs) for entry, needs in self._entries()),
             )
-            if any(is_release(entry.key) for entry in self.plan.prune):
+            if any(self.spec.is_release(entry.key) for entry in self.plan.prune):
                 # One that waited for another to be removed goes on by now, and so does who waited for it.
                 self._releases = ReleasesSettling(self.index, self._waited)
                 await self._settle_releases(releases)
@@ -156,7 +158,8 @@ class Rollout:
         return {step.key.namespace for step in self._steps} | {entry.key.namespace for entry in self.plan.prune}
 
     def _entries(self) -> Iterable[tuple[Entry, frozenset[ObjectKey]]]:
-        needs = prune_prerequisites(self.plan.prune, self.index.graph, self._sources())
+        known = (Graph[ObjectKey]((), ()), {}) if self.spec.cluster else (self.index.graph, self._sources())
+        needs = prune_prerequisites(self.plan.prune, *known)
         return [(entry, needs[entry.key]) for entry in self.plan.prune]
 
     def _sources(self) -> dict[ObjectKey, ObjectKey]:
@@ -235,7 +238,8 @@ class Rollout:
     async def _apply(self, step: Step) -> None:
         origin = step.desired.origin
         commit = _commit_for(step, self.report.commit)
-        manifest = drop_nulls(stamped(step.desired.manifest, self.owner, commit, origin, edge_origins(step.desired)))
+        marks = edge_origins(step.desired), self.spec.works_on(step.key)
+        manifest = drop_nulls(stamped(step.desired.manifest, self.owner, commit, origin, *marks))
         async with self.slots.held(self.owner):
             applied = await self._sent(manifest, step.live)
         while "deletionTimestamp" in applied.object["metadata"]:
@@ -273,11 +277,11 @@ class Rollout:
         else:
             self.report.unchanged(1)
         self.applied[step.key] = answer
-        if is_kustomization(step.key) and self.cluster.serves(step.key):
+        if self.spec.is_kustomization(step.key) and self.cluster.serves(step.key):
             self.index.brought(step.key)
         if not is_builtin(step.key.group) and not is_own_kind(step.key):
             self._made_at = asyncio.get_running_loop().time() + MADE_OF_IT
-        if is_release(step.key):
+        if self.spec.is_release(step.key):
             self.repository.reached(step.key)
             self.index.update(step.key, _without_managed_fields(answer))
 
@@ -323,20 +327,20 @@ class Rollout:
             self.report.not_ready(error)
         self._busy -= plain.keys()
         self._releases.look_again()
-        await self._releases.settled(key for key in mine if is_release(key))
+        await self._releases.settled(key for key in mine if self.spec.is_release(key))
         self._settled[namespace].set()
 
     def _is_waited_for(self, key: ObjectKey) -> bool:
         """Of what is no release: not what nobody gives a status."""
-        if not self.spec.waits or is_release(key) or is_unserved(key) or (self.spec.is_root and is_kustomization(key)):
+        if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
             return False
-        return self.hopeless is None or not is_own_kind(key)
+        return bool(self.spec.cluster) or not (is_unserved(key) or (self.hopeless is not None and is_own_kind(key)))
 
     async def _until_replaced(self, key: ObjectKey) -> None:
         """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
         the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release."""
         settled = self._settled[key.namespace].wait()
-        if is_release(key):
+        if self.spec.is_release(key):
             await until_one_ends(settled, self._inherited(key))
         else:
             await settled

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.sync.owner import Owner
 
@@ -19,7 +21,8 @@ class SyncSpec:
     ``waits``: it has ended when all that it applied is ready, or has failed, or ``settle_timeout`` seconds have passed;
     else as soon as all is applied. ``readiness`` says when an object is. ``force``: what Kubernetes does not change is
     deleted and created anew. ``is_root``: it is the sync of the agent's settings; its log lines need not say
-    which sync they are about.
+    which sync they are about. ``cluster`` names the cluster that its objects are in, by the Secret with its kubeconfig;
+    "" for the agent's own. In another one a HelmRelease is an object like any other: whoever serves that works on it.
     """
 
     owner: Owner
@@ -31,6 +34,19 @@ class SyncSpec:
     readiness: Readiness = KSTATUS
     force: bool = False
     is_root: bool = False
+    cluster: str = ""
+
+    def is_release(self, key: ObjectKey) -> bool:
+        """Whether an object is a HelmRelease that the agent works on."""
+        return not self.cluster and is_release(key)
+
+    def is_kustomization(self, key: ObjectKey) -> bool:
+        """Whether an object is a Kustomization that the agent works on."""
+        return not self.cluster and is_kustomization(key)
+
+    def works_on(self, key: ObjectKey) -> bool:
+        """Whether the agent works on an object, and deletes what that has with it."""
+        return self.is_release(key) or self.is_kustomization(key)
 
     @property
     def force_setting(self) -> str:

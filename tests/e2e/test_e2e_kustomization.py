@@ -182,6 +182,34 @@ def test_an_object_moves_from_one_to_another_and_stays_the_same(
     assert not agent.said("object failed")
 
 
+def test_all_files_of_a_directory_move_to_that_of_another_and_back(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli
+) -> None:
+    kustomizations = {f"clusters/{name}.yaml": kustomization(namespace, name, f"./{name}") for name in ("a", "b")}
+    other = {"b/other.yaml": config_map(namespace, "other")}
+    fleet.commit({**kustomizations, **other, "a/moves.yaml": config_map(namespace, "moves")}, "first")
+    agent.start().wait_for("sync finished")
+    for name in ("a", "b"):
+        cluster.wait(name)
+    before = kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+
+    for giver, taker in (("a", "b"), ("b", "a")):
+        # Git keeps no empty directory: a has none then, and says so.
+        text = f"in {taker}"
+        fleet.commit(
+            {f"{giver}/moves.yaml": None, f"{taker}/moves.yaml": config_map(namespace, "moves", text)}, "moved"
+        )
+        kubectl("wait", f"--for=jsonpath={{.data.text}}={text}", "configmap/moves", "-n", namespace, "--timeout=60s")
+        if taker == "b":
+            cluster.wait("a", "condition=Ready=False")
+            assert "a: is no directory of the repository" in kubectl(
+                "get", "kustomization.kustomize.toolkit.fluxcd.io", "a", "-n", namespace
+            )
+        cluster.wait(taker)
+    cluster.wait("b")
+    assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == before
+
+
 def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(
     agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str
 ) -> None:

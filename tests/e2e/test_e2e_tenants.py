@@ -117,7 +117,7 @@ def test_an_account_that_comes_later_and_one_that_is_gone(
 
     kubectl("delete", "serviceaccount", "team", "-n", namespace)
     kubectl("delete", KIND, "app", "-n", namespace)
-    line = agent.wait_for("objects of a kustomization stay: its account is gone", kustomization=f"{namespace}/app")
+    line = agent.wait_for("objects of a kustomization stay: nobody can remove them", kustomization=f"{namespace}/app")
     assert line.fields["objects"] == 1
     assert set(cluster.maps()) == {"one"}
 

@@ -129,7 +129,9 @@ class _Finder:
     async def _of_kustomization(self, key: ObjectKey, live: Manifest) -> Part:
         kustomization = Kustomization.parse(live)
         sync = sync_behind(live)
-        if sync is None:
+        if kustomization.spec.kube_config is not None:
+            parts: tuple[Part, ...] = ()  # they are in another cluster
+        elif sync is None:
             parts = await self._parts(inventory_of(live).wanted)
         else:
             parts = (await self._of_sync(sync)).inside or ()

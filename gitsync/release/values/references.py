@@ -7,16 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.errors import KubeConfigMissing
-from gitsync.release.values.compose import compose, secrets_in, text_in, texts_of
+from gitsync.api.identity import ObjectKey
+from gitsync.release.values.compose import compose, secrets_in, texts_of
+from gitsync.release.values.kubeconfig import kubeconfig_in, kubeconfig_of
 from gitsync.sources.referred import Referred, ReferredData
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-
-#: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
-_KUBECONFIG_KEYS = ("value", "value.yaml")
 
 
 class References:
@@ -48,16 +45,9 @@ class References:
     async def kubeconfig(self, release: HelmRelease) -> str:
         """The text of the kubeconfig that the release refers to. Never log it.
 
-        Raises: KubeConfigMissing; Forbidden and ClusterUnavailable when a watch does not begin.
+        Raises: KubeConfigMissing, KubeConfigRefused; Forbidden and ClusterUnavailable when a watch does not begin.
         """
-        found = kubeconfig_in(release, (await self._find(release)).get)
-        if found is None:
-            keys = " or ".join(kubeconfig_keys(release))
-            raise KubeConfigMissing(
-                f"kubeConfig: {release.kubeconfig_secret} with key {keys} does not exist",
-                hint="create that Secret, with a kubeconfig under the key, or correct kubeConfig.secretRef",
-            )
-        return found
+        return kubeconfig_of(release, (await self._find(release)).get)
 
     async def _find(self, release: HelmRelease) -> Referred:
         secret = release.kubeconfig_secret
@@ -89,20 +79,3 @@ class _Made(NamedTuple):
     of: object
     values: dict[str, Any]
     secrets: frozenset[str]
-
-
-def kubeconfig_keys(release: HelmRelease) -> tuple[str, ...]:
-    """The keys of its Secret that a kubeconfig is looked for in, in this order."""
-    kube_config = release.spec.kube_config
-    named = kube_config.secret_ref.key if kube_config and kube_config.secret_ref else None
-    return (named,) if named else _KUBECONFIG_KEYS
-
-
-def kubeconfig_in(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None]) -> str | None:
-    """The text of the kubeconfig that a release refers to, None when it is not there. ``find`` gives Secrets."""
-    key = release.kubeconfig_secret
-    manifest = find(key) if key is not None else None
-    if key is None or manifest is None:
-        return None
-    texts = (text_in(key, manifest, name) for name in kubeconfig_keys(release))
-    return next((text for text in texts if text), None)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gitsync.api.kustomization import Kustomization
 from gitsync.build import BuildSpec
+from gitsync.manifests import Desired
 from gitsync.sops import Keys
 
 #: Where objects go that have no namespace by their manifest, nor by targetNamespace.
 DEFAULT_NAMESPACE = "default"
+
+
+def as_applied_to(kustomization: Kustomization, desired: Desired) -> Desired:
+    """What was built, in the cluster that it goes to: in another one than the agent's own, what is of our kinds is for
+    whoever works on them there."""
+    if kustomization.spec.kube_config is None:
+        return desired
+    return replace(desired, objects={key: replace(item, model=None) for key, item in desired.objects.items()})
 
 
 def build_spec(

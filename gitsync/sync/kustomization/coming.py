@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitsync.api.conditions import is_ready
@@ -13,14 +13,15 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder, BuildSpec
-from gitsync.errors import GitsyncError
+from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
+from gitsync.release.claims import Brought
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.tocome import ComingSync
 from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
-from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.kustomization.inputs import BuildSpecs
 from gitsync.sync.owner import Owner, prune_disabled
@@ -45,6 +46,13 @@ def kustomization_of(sync: str) -> ObjectKey:
     return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
 
 
+class _Open(NamedTuple):
+    """One that is to be built, as ``commit`` has it or has left it."""
+
+    kustomization: Kustomization
+    commit: str
+
+
 class _Built(NamedTuple):
     """What one will want, and the Kustomizations in that."""
 
@@ -55,7 +63,8 @@ class _Built(NamedTuple):
 class ComingSyncs:
     """Builds them, without applying anything. ``inputs`` are for this alone: a Kustomization that a commit is to change
     may refer to other objects than the one that is there. ``all`` gives the Kustomizations of the cluster, ``is_root``
-    says for which of them the sync of the settings stands, ``is_removed`` which are about to be removed."""
+    says for which of them the sync of the settings stands, ``is_removed`` which are about to be removed, ``brought``
+    what the commits that are carried out have."""
 
     def __init__(
         self,
@@ -66,6 +75,7 @@ class ComingSyncs:
         all: Callable[[], Mapping[ObjectKey, Kustomization]],  # noqa: A002
         is_root: Callable[[Kustomization], bool],
         is_removed: Callable[[ObjectKey], bool] = lambda _: False,
+        brought: Callable[[], Iterable[Brought]] = tuple,
     ) -> None:
         self._cluster = cluster
         self._trees = trees
@@ -74,6 +84,7 @@ class ComingSyncs:
         self._all = all
         self._is_root = is_root
         self._is_removed = is_removed
+        self._brought = brought
         #: What was built of those that were on their way when that was last asked, and of what that was built.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
@@ -81,13 +92,19 @@ class ComingSyncs:
     async def __call__(self) -> list[ComingSync]:
         """Those that are on their way, and those in what they build."""
         known = self._all()
-        open_ends = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
+        coming = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
+        open_ends = {item.key: _Open(item, _commit_id(item)) for item in coming} | self._changing(known)
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
-            answers = await asyncio.gather(*map(self._coming, open_ends))
+            answers = await asyncio.gather(*map(self._coming, open_ends.values()))
             found |= {answer.sync.kustomization.key: answer.sync for answer in answers}
-            inner = {item.key: item for answer in answers for item in answer.inner if item.key not in found}
-            if not (open_ends := list(inner.values())):
+            open_ends = {
+                item.key: _Open(item, answer.sync.commit)
+                for answer in answers
+                for item in answer.inner
+                if item.key not in found
+            }
+            if not open_ends:
                 break
         for key in self._asked - found.keys():
             self._built.pop(key, None)
@@ -100,6 +117,18 @@ class ComingSyncs:
             return False
         wanted = self._trees.revision_of(kustomization.source)
         return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
+
+    def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, _Open]:
+        """Those that are not there yet, or not as the commit has them that is carried out: as that has them."""
+        found: dict[ObjectKey, _Open] = {}
+        for item, sync, commit in self._brought():
+            if not isinstance(item, Kustomization) or self._is_root(item):
+                continue
+            live, above = known.get(item.key), known.get(kustomization_of(sync.name))
+            is_there = live is not None and not live.metadata.deletion_timestamp and live.spec == item.spec
+            if not is_there and (above is None or not self._goes(above, known)):
+                found[item.key] = _Open(item, commit)
+        return found
 
     def is_leaving(self, kustomization: Kustomization) -> bool:
         """Whether it goes, or one goes that takes it along: then it takes up nothing more, and wants nothing new."""
@@ -118,15 +147,16 @@ class ComingSyncs:
             item = above
         return False
 
-    async def _coming(self, kustomization: Kustomization) -> _Built:
+    async def _coming(self, item: _Open) -> _Built:
         """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
-        name, commit = kustomization.key.namespaced_name, commit_of(kustomization.manifest)
+        kustomization, commit = item
+        name = kustomization.key.namespaced_name
         try:
             late = f"kustomization {name} has not been built"
             return await in_time(self._wishes(kustomization), BUILD_TIMEOUT, late)
         except GitsyncError as error:
-            claimant, by = claimant_of(kustomization.key)._replace(doubt=error.message), commit.id if commit else ""
-            return _Built(ComingSync(kustomization, claimant, by, frozenset(), ()))
+            claimant = claimant_of(kustomization.key)._replace(doubt=error.message)
+            return _Built(ComingSync(kustomization, claimant, commit, frozenset(), ()))
 
     async def _wishes(self, kustomization: Kustomization) -> _Built:
         key, claimant = kustomization.key, claimant_of(kustomization.key)
@@ -135,8 +165,8 @@ class ComingSyncs:
         state = artifact.commit.id, weakref.ref(artifact.tree), spec.digest
         if (known := self._built.get(key)) is not None and known[0] == state:
             return known[1]
-        desired = await self._desired(artifact, spec)
-        if desired.errors:
+        desired = await self._desired(kustomization, artifact, spec)
+        if desired.errors and not isinstance(desired.errors[0], DirectoryMissing):  # where nothing is, all is known
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
@@ -152,8 +182,14 @@ class ComingSyncs:
         Raises: SourceNotReady, ValuesMissing; what building raises.
         """
         artifact = await self._trees.tree_of(kustomization.source)
-        return await self._desired(artifact, await self._inputs.spec_of(kustomization))
+        return await self._desired(kustomization, artifact, await self._inputs.spec_of(kustomization))
 
-    async def _desired(self, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
+    async def _desired(self, kustomization: Kustomization, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
+        desired = as_applied_to(kustomization, desired)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
+
+
+def _commit_id(kustomization: Kustomization) -> str:
+    commit = commit_of(kustomization.manifest)
+    return commit.id if commit is not None else ""

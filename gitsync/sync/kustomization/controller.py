@@ -40,7 +40,7 @@ from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
 from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
 from gitsync.sync.kustomization.reconciler import BETWEEN_WORDS, KustomizationReconciler, Surroundings
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.statusstore import brought_by, claim_present
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.lacking import Lacking
 from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
@@ -118,7 +118,14 @@ class Kustomizations:
         self._reach = AccountReach(cluster, rules, self._named)
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
         self._coming = ComingSyncs(
-            cluster, trees, builder, self._coming_inputs, self.all, root.is_root, self._is_removed
+            cluster,
+            trees,
+            builder,
+            self._coming_inputs,
+            self.all,
+            root.is_root,
+            self._is_removed,
+            wanted.claims.brought,
         )
         surroundings = Surroundings(
             self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
@@ -135,7 +142,7 @@ class Kustomizations:
             for key, manifest in self._watch.items():
                 kustomization = self._typed(key, manifest)
                 if kustomization is None or not self._root.is_root(kustomization):  # the root says so itself
-                    self._wanted.claims.set(claimant_of(key), "commit", inventory_of(manifest).wanted)
+                    claim_present(self._wanted.claims, manifest)
             self._is_watching = True
             to_come = self._wanted.to_come
             to_come.syncs, to_come.reach = self._coming, self._reach
@@ -257,8 +264,7 @@ class Kustomizations:
             if key not in found:
                 found[key] = None
                 if is_kustomization(key):
-                    inside = inventory_of(self._watch.get(key)).wanted
-                    waiting += [item for item in inside if is_kustomization(item) or is_release(item)]
+                    waiting += brought_by(self._watch.get(key))
         return sorted(found)
 
     def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
@@ -270,9 +276,9 @@ class Kustomizations:
     def _outcome(self, key: ObjectKey) -> Outcome:
         return self._outcomes([key])[key]
 
-    def _on_claim_dropped(self, key: ObjectKey, _: str) -> None:
+    def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
         """Somebody wants an object no more: wake the Kustomizations that wait for it."""
-        for claimant in self._wanted.claims.let_go(key):
+        for claimant in self._wanted.claims.let_go(key, cluster):
             self._on_interval(kustomization_of(claimant.name))
 
     def _find(self, key: ObjectKey) -> Manifest | None:

@@ -9,7 +9,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.sync.kustomization.dependencies import Find, why_not_ready
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.statusstore import brought_by
 from gitsync.sync.outcome import Outcome
 
 
@@ -48,4 +48,4 @@ def waits_inside(kustomization: Kustomization) -> list[ObjectKey]:
     """The HelmReleases that it has applied, where it waits for these."""
     if not kustomization.spec.wait:
         return []
-    return sorted(filter(is_release, inventory_of(kustomization.manifest).wanted))
+    return sorted(filter(is_release, brought_by(kustomization.manifest)))

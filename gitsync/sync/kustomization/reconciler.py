@@ -34,6 +34,7 @@ from gitsync.errors import (
     FieldErrors,
     FieldNotSupported,
     GitsyncError,
+    KubeConfigMissing,
     NotReadyInTime,
     ObjectFailed,
     RetryableError,
@@ -52,7 +53,7 @@ from gitsync.runtime.progress import SILENCE, reporting
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.default_namespace import with_default_namespace
-from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.conditions import StatusWriter
 from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked
 from gitsync.sync.kustomization.finalize import Finalizer, nothing, why_left
@@ -191,8 +192,10 @@ class KustomizationReconciler:
         self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
     ) -> float | None:
         key, spec = kustomization.key, kustomization.spec
-        desired = await with_default_namespace(desired, self._syncers.cluster, DEFAULT_NAMESPACE)
-        syncer = await self._syncer(kustomization, artifact.url, desired)
+        kubeconfig = await self._inputs.kubeconfig(kustomization)
+        cluster = await self._syncers.cluster_of(kustomization, kubeconfig)
+        desired = await with_default_namespace(as_applied_to(kustomization, desired), cluster, DEFAULT_NAMESPACE)
+        syncer = await self._syncer(kustomization, artifact.url, desired, kubeconfig)
         full = key in self.full
         result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
         if result.result == "superseded":
@@ -301,23 +304,26 @@ class KustomizationReconciler:
         return None
 
     async def _last_syncer(self, kustomization: Kustomization, wanted: Desired) -> Syncer | None:
-        """Its sync; None when its account is gone, mostly with its namespace: as with Flux its objects stay."""
+        """Its sync; None when its account or kubeconfig is gone, mostly with its namespace: as with Flux its objects
+        stay."""
         try:
-            return await self._syncer(kustomization, "", wanted)
-        except ServiceAccountMissing as error:
+            kubeconfig = await self._inputs.kubeconfig(kustomization)
+            return await self._syncer(kustomization, "", wanted, kubeconfig)
+        except (ServiceAccountMissing, KubeConfigMissing) as error:
             log.warning(
-                "objects of a kustomization stay: its account is gone",
+                "objects of a kustomization stay: nobody can remove them",
                 kustomization=kustomization.key.namespaced_name,
                 objects=len(kustomization.status.inventory.entries if kustomization.status.inventory else ()),
                 why=error.message,
             )
             return None
 
-    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired) -> Syncer:
+    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired, kubeconfig: str) -> Syncer:
         """Its sync; a new one compares everything with the cluster first."""
         if kustomization not in self._syncers:
             self.full.add(kustomization.key)
-        return await self._syncers.of(kustomization, url, desired, self.judging.readiness(kustomization))
+        readiness = self.judging.readiness(kustomization)
+        return await self._syncers.of(kustomization, url, desired, kubeconfig, readiness)
 
     async def _forget(self, key: ObjectKey) -> None:
         await self._syncers.forget(key)
@@ -351,6 +357,7 @@ def _reason(error: GitsyncError) -> str:
         SopsUnavailable: BUILD_FAILED,
         FieldNotSupported: NOT_SUPPORTED,
         FieldErrors: INVALID,
+        KubeConfigMissing: RECONCILIATION_FAILED,
         CrossNamespaceRefused: ACCESS_DENIED,
         RetryableError: RECONCILIATION_FAILED,
         BlockedError: DEPENDENCY_NOT_READY,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.inventory import inventory_id, parse_inventory_id
+from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.names import (
     FIELD_MANAGER,
     KUSTOMIZE_NAME_LABEL,
@@ -16,8 +17,10 @@ from gitsync.api.names import (
     SYNC_NAMESPACE_LABEL,
 )
 from gitsync.api.status import KustomizationStatus, ResourceRef
+from gitsync.apply.claimant import Claimant
 from gitsync.errors import InventoryError, NotFound
 from gitsync.manifests import Desired
+from gitsync.release.claims import ObjectClaims
 from gitsync.sync.history import JournalEntry
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.kustomization.journal import KustomizationJournal
@@ -111,6 +114,28 @@ def inventory_of(manifest: Manifest | None) -> Inventory:
     revision = _status(manifest).last_applied_revision
     commit = revision.rpartition("sha1:")[2] if "sha1:" in revision else ""
     return Inventory(commit, {entry.key: entry for entry in _parsed(manifest)})
+
+
+def claim_present(claims: ObjectClaims, manifest: Manifest) -> None:
+    """A Kustomization wants what its status says that it has."""
+    key = ObjectKey.of(manifest)
+    wanted = inventory_of(manifest).wanted
+    claims.set(Claimant("sync", key.namespaced_name), "commit", wanted, cluster=_cluster_of(manifest))
+
+
+def brought_by(manifest: Manifest | None) -> list[ObjectKey]:
+    """The HelmReleases and Kustomizations of the agent's own cluster that a Kustomization has applied."""
+    if manifest is None or _cluster_of(manifest):
+        return []
+    return [key for key in inventory_of(manifest).wanted if is_release(key) or is_kustomization(key)]
+
+
+def _cluster_of(manifest: Manifest) -> str:
+    """See SyncSpec: of one that may not be readable."""
+    kube_config: object = manifest.get("spec", {}).get("kubeConfig")
+    secret = kube_config.get("secretRef") if isinstance(kube_config, dict) else None
+    name = secret.get("name") if isinstance(secret, dict) else None
+    return f"{manifest['metadata'].get('namespace', '')}/{name}" if name else ""
 
 
 def sync_behind(manifest: Manifest) -> ObjectKey | None:

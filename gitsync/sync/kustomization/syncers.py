@@ -16,10 +16,11 @@ from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.cluster.targets import Targets
 from gitsync.manifests import Desired
 from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.tocome import cluster_of
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.artifacts import Head, SyncedRepository
-from gitsync.sync.apply import Syncer
+from gitsync.sync.apply import Syncer, apply_slots
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.dependencies import Find
 from gitsync.sync.kustomization.journal import KustomizationJournal
@@ -43,8 +44,9 @@ class Syncers:
     find: Find
     rules: AccessRules = PLAIN
     journal: KustomizationJournal | None = None
-    #: With the uid of the Kustomization that each was made for: what is known of one is not so of another of its name.
-    _made: dict[ObjectKey, tuple[str, Syncer]] = field(default_factory=dict)
+    #: With what each was made for: what is known of a Kustomization is not so of another of its name, or in another
+    #: cluster.
+    _made: dict[ObjectKey, tuple[object, Syncer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._targets = Targets(self.cluster, self.rules.kubeconfig, _nothing_follows)
@@ -53,21 +55,24 @@ class Syncers:
         return self._find(kustomization) is not None
 
     def _find(self, kustomization: Kustomization) -> Syncer | None:
-        uid, found = self._made.get(kustomization.key, ("", None))
-        return found if uid == kustomization.metadata.uid else None
+        made_for, found = self._made.get(kustomization.key, ("", None))
+        return found if made_for == _made_for(kustomization) else None
 
     async def of(
-        self, kustomization: Kustomization, url: str, desired: Desired, readiness: Readiness = KSTATUS
+        self,
+        kustomization: Kustomization,
+        url: str,
+        desired: Desired,
+        kubeconfig: str = "",
+        readiness: Readiness = KSTATUS,
     ) -> Syncer:
-        """That of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``readiness``
-        says when its objects are ready.
+        """That of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``kubeconfig``
+        the text of the one that it names, ``readiness`` says when its objects are ready.
 
-        Raises: ServiceAccountMissing, ClusterUnavailable.
+        Raises: see ``cluster_of``.
         """
-        key, account = kustomization.key, self.rules.service_account(kustomization)
-        target = await self._targets.acquire(key, "", account)
-        if account:
-            await self._targets.check_account(key.namespace, account)
+        key = kustomization.key
+        cluster = await self.cluster_of(kustomization, kubeconfig)
         spec = replace(spec_of(kustomization, url), readiness=readiness)
         found = self._find(kustomization)
         if found is None:
@@ -75,14 +80,26 @@ class Syncers:
             repository = SyncedRepository(owner.full_name, Head(url), lambda _: None)
             store = StatusStore(self.cluster, key, self.find, self.journal)
             store.trust(desired)
-            claims = self.wanted.for_sync(owner.claimant)
-            found = Syncer(self.cluster, self.wanted.index, claims, spec, store, self.live, repository, self.slots)
-            self._made[key] = kustomization.metadata.uid, found
-        if found.cluster is not target.cluster:
+            claims = self.wanted.for_sync(owner.claimant, spec.cluster)
+            slots = apply_slots() if spec.cluster else self.slots
+            found = Syncer(self.cluster, self.wanted.index, claims, spec, store, self.live, repository, slots)
+            self._made[key] = _made_for(kustomization), found
+        if found.cluster is not cluster:
             # What the agent knows of objects is not for everybody: they are read as the account, one by one.
-            found.live = LiveReader(target.cluster, {}) if account else self.live
-        found.cluster, found.spec = target.cluster, spec
+            found.live = LiveReader(cluster, {}) if cluster is not self.cluster else self.live
+        found.cluster, found.spec = cluster, spec
         return found
+
+    async def cluster_of(self, kustomization: Kustomization, kubeconfig: str) -> Cluster:
+        """Where a Kustomization is applied, as the account that it names.
+
+        Raises: ServiceAccountMissing, ClusterUnavailable, KubeConfigRefused.
+        """
+        key, account = kustomization.key, self.rules.service_account(kustomization)
+        target = await self._targets.acquire(key, kubeconfig, account)
+        if account and not target.remote:
+            await self._targets.check_account(key.namespace, account)
+        return target.cluster
 
     async def forget(self, key: ObjectKey) -> None:
         """The Kustomization is gone: nobody wants for it what it has left behind."""
@@ -100,6 +117,10 @@ async def _nothing_follows(_: ObjectKey) -> None:
     """A sync keeps nothing of a Kustomization in its target."""
 
 
+def _made_for(kustomization: Kustomization) -> tuple[str, str]:
+    return kustomization.metadata.uid, cluster_of(kustomization)
+
+
 def spec_of(kustomization: Kustomization, url: str) -> SyncSpec:
     """What the sync of a Kustomization is told to do. Pure."""
     key, spec = kustomization.key, kustomization.spec
@@ -111,4 +132,5 @@ def spec_of(kustomization: Kustomization, url: str) -> SyncSpec:
         settle_timeout=kustomization.timeout,
         waits=spec.wait,
         force=spec.force,
+        cluster=cluster_of(kustomization),
     )

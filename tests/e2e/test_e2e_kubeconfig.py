@@ -1,0 +1,197 @@
+"""Kustomizations in other clusters: a hub that applies to its spokes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane import binaries
+from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.plane import ControlPlane
+from tests.e2e import test_e2e_kustomization as here
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.moving import CHART, box, finished
+from tests.e2e.test_e2e_kustomization import kustomization
+from tests.e2e.test_e2e_plan import Commits
+from tests.until import ask_until
+
+CRDS = Path(__file__).parents[2] / "config" / "crds"
+KIND = "kustomizations.kustomize.toolkit.fluxcd.io"
+SPOKE = {"kubeConfig": {"secretRef": {"name": "spoke"}}}
+
+
+@pytest.fixture(scope="module")
+def spoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Another cluster, in which nobody runs."""
+    plane = ControlPlane(tmp_path_factory.mktemp("spoke"), binaries.ensure_all())
+    yield plane.start(bare=True)
+    plane.stop()
+
+
+@pytest.fixture
+def in_spoke(spoke: Cluster, namespace: str) -> Cli:
+    """kubectl in the spoke, which has a namespace of the same name."""
+    kubectl = Cli(binaries.kubectl(), spoke.kubeconfig)
+    kubectl("create", "namespace", namespace)
+    return kubectl
+
+
+@pytest.fixture
+def commits(new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str) -> Commits:
+    return Commits(new_agent(fleet, "--path=clusters", "--allow-mass-prune"), fleet, kubectl, namespace)
+
+
+def secret(spoke: Cluster, namespace: str, server: str = "") -> str:
+    """The manifest of the Secret with the spoke's kubeconfig."""
+    authority = base64.b64encode(spoke.ca_file.read_bytes()).decode()
+    cluster = {"server": server or spoke.server, "certificate-authority-data": authority}
+    text = json.dumps(
+        {
+            "current-context": "it",
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            "clusters": [{"name": "it", "cluster": cluster}],
+            "users": [{"name": "it", "user": {"token": spoke.token}}],
+        }
+    )
+    metadata = {"name": "spoke", "namespace": namespace}
+    return json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"value": text}})
+
+
+def test_the_same_directory_in_two_clusters_each_with_an_inventory_of_its_own(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str
+) -> None:
+    cluster, there = here.Cluster(kubectl, namespace), here.Cluster(in_spoke, namespace)
+    agent = new_agent(fleet, "--path=clusters")
+    fleet.commit(
+        {
+            "clusters/hub.yaml": kustomization(namespace, "hub", "./apps", dependsOn=[{"name": "spoke"}]),
+            "clusters/spoke.yaml": kustomization(namespace, "spoke", "./apps", wait=True, **SPOKE),
+            "apps/one.yaml": config_map(namespace, "one"),
+            "apps/two.yaml": config_map(namespace, "two"),
+        },
+        "both",
+    )
+    missing = f"kubeConfig: Secret/{namespace}/spoke with key value or value.yaml does not exist"
+    agent.start().wait_for("kustomization has to wait", kustomization=f"{namespace}/spoke", why=missing)
+    # Each is woken by the change of the Secret.
+    fleet.commit({"clusters/secret.yaml": secret(spoke, namespace, "https://127.0.0.1:1")}, "a wrong address")
+    agent.until(lambda line: "https://127.0.0.1:1 cannot be reached" in str(line.fields))
+    fleet.commit({"clusters/secret.yaml": secret(spoke, namespace)}, "a way to the spoke")
+    for name in ("spoke", "hub"):
+        cluster.wait(name)
+    assert set(cluster.maps()) == set(there.maps()) == {"one", "two"}
+
+    # A manual change there is no news here, and is corrected by a comparison with everything.
+    in_spoke("patch", "configmap", "one", "-n", namespace, "--type=merge", "-p", '{"data":{"text":"by hand"}}')
+    fleet.commit({"apps/two.yaml": None, "apps/three.yaml": config_map(namespace, "three")}, "two becomes three")
+    ask_until(lambda: set(there.maps()), lambda names: names == {"one", "three"}, "two is pruned there")
+    ask_until(lambda: set(cluster.maps()), lambda names: names == {"one", "three"}, "two is pruned here")
+    agent.command("reconcile", "kustomization", "spoke", "-n", namespace)
+    assert there.maps()["one"] == cluster.maps()["one"] != "by hand"
+
+    alone = kustomization(namespace, "hub", "./apps")
+    fleet.commit({"clusters/spoke.yaml": None, "clusters/hub.yaml": alone}, "no spoke any more")
+    ask_until(there.maps, lambda maps: maps == {}, "the spoke is empty")
+    assert set(cluster.maps()) == {"one", "three"}
+
+
+def maps(kubectl: Cli, namespace: str) -> set[str]:
+    found = set(kubectl("get", "configmaps", "-n", namespace, "-o", "name").split())
+    return found - {"configmap/kube-root-ca.crt"}
+
+
+def test_releases_of_another_cluster_are_for_whoever_serves_that(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str
+) -> None:
+    """The agent works on the one of the same name that is here."""
+    in_spoke("apply", "--server-side", "-f", str(CRDS))
+    cluster = here.Cluster(kubectl, namespace)
+    release = box(namespace, "app")
+    agent = new_agent(fleet, "--path=clusters")
+    commit = fleet.commit(
+        {
+            **CHART,
+            "clusters/secret.yaml": secret(spoke, namespace),
+            "clusters/app.yaml": release,
+            "clusters/spoke.yaml": kustomization(namespace, "spoke", "./apps", **SPOKE),
+            "apps/app.yaml": release,
+            "apps/inner.yaml": kustomization(namespace, "inner", "./nowhere"),
+        },
+        "a release in both",
+    )
+    finished(agent.start(), commit)
+    cluster.wait("spoke")
+    assert "configmap/app-own" in maps(kubectl, namespace)
+    assert maps(in_spoke, namespace) == set()
+    for kind, name in (("helmrelease", "app"), ("kustomizations.kustomize.toolkit.fluxcd.io", "inner")):
+        found = json.loads(in_spoke("get", kind, name, "-n", namespace, "-o", "json"))
+        assert "finalizers" not in found["metadata"], "whoever serves it there says when it may go"
+        assert "conditions" not in found.get("status", {})
+
+    last = fleet.commit({"clusters/spoke.yaml": "# gone\n"}, "no spoke any more")
+    finished(agent, last)
+    assert in_spoke("get", "helmrelease", "-n", namespace, "-o", "name") == ""
+    assert "configmap/app-own" in maps(kubectl, namespace)
+
+
+def test_a_plan_compares_with_the_cluster_that_each_goes_to(
+    commits: Commits, in_spoke: Cli, spoke: Cluster, namespace: str
+) -> None:
+    hub = {f"clusters/{name}.yaml": kustomization(namespace, name, f"./{name}") for name in ("hub", "other")}
+    commits.commit(
+        {
+            **hub,
+            "clusters/secret.yaml": secret(spoke, namespace),
+            "clusters/spoke.yaml": kustomization(namespace, "spoke", "./spoke", **SPOKE),
+            "hub/moves.yaml": config_map(namespace, "moves"),
+            "hub/own.yaml": config_map(namespace, "own"),
+            "other/third.yaml": config_map(namespace, "third"),
+            "spoke/own.yaml": config_map(namespace, "own"),
+        }
+    )
+    assert commits.plan().doing("create"), "also before there is a way to the spoke"
+    assert commits.run() == 0
+    commits.commit({"hub/moves.yaml": None, "spoke/moves.yaml": config_map(namespace, "moves")})
+    planned = commits.plan()
+    assert not planned.problems
+    moves = f"ConfigMap/{namespace}/moves"
+    assert set(planned.objects) == {("create", moves), ("delete", moves)}
+    assert commits.run() == 0
+    assert "configmap/moves" in maps(in_spoke, namespace)
+    assert not commits.plan().objects
+
+
+def test_what_moves_to_another_cluster_is_made_there_and_deleted_here(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str
+) -> None:
+    cluster, there = here.Cluster(kubectl, namespace), here.Cluster(in_spoke, namespace)
+    agent = new_agent(fleet, "--path=clusters")
+    first = fleet.commit(
+        {
+            "clusters/secret.yaml": secret(spoke, namespace),
+            "clusters/hub.yaml": kustomization(namespace, "hub", "./hub"),
+            "clusters/spoke.yaml": kustomization(namespace, "spoke", "./spoke", **SPOKE),
+            "hub/own.yaml": config_map(namespace, "own"),
+            "hub/moves.yaml": config_map(namespace, "moves"),
+            "spoke/own.yaml": config_map(namespace, "own"),
+        },
+        "here",
+    )
+    finished(agent.start(), first)
+    for name in ("hub", "spoke"):
+        cluster.wait(name)
+    files = {"hub/moves.yaml": None, "spoke/moves.yaml": config_map(namespace, "moves")}
+    fleet.commit(files, "there")
+    agent.until(lambda line: line.msg == "object deleted" and line.fields["object"] == f"ConfigMap/{namespace}/moves")
+    ask_until(there.maps, lambda maps: set(maps) == {"own", "moves"}, "it is in the spoke")
+    assert set(cluster.maps()) == {"own"}
+
+    # Without the way there nobody can remove anything, and nothing is kept for that.
+    fleet.commit({"clusters/secret.yaml": "# gone\n", "clusters/spoke.yaml": "# gone\n"}, "no spoke any more")
+    kubectl("wait", "--for=delete", f"{KIND}/spoke", "-n", namespace, "--timeout=60s")
