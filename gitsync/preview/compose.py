@@ -216,7 +216,7 @@ def _declared(cluster: Cluster, watches: Watches, synced: SyncedRepository) -> D
         watch = watches.get((SOURCE_GROUP, GIT_REPOSITORY))
         live = watch.get(BOOTSTRAP) if watch is not None else None
         repository = GitRepository.parse(live) if live is not None else None
-        if repository is None or not synced.is_meant_by(BOOTSTRAP, repository):
+        if repository is None or not synced.is_named_by(BOOTSTRAP, repository):
             return None
         return await verification_of(cluster, repository)
 

@@ -63,11 +63,15 @@ class Head:
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
         itself, which has ``brought`` it, names itself."""
-        same = same_repository(declared.spec.url, self.url) and self._follows(declared.spec.ref)
         # Whose signatures the repository must carry is said by its own GitRepository, which the agent heeds: by another
         # one, anybody could have it held up.
         is_signed = declared.spec.verify is not None and key != BOOTSTRAP
-        return (same or (brought and key == BOOTSTRAP)) and _is_whole(declared) and not is_signed
+        return self.is_named_by(key, declared, brought=brought) and _is_whole(declared) and not is_signed
+
+    def is_named_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
+        """The same, whatever more it asks for."""
+        same = same_repository(declared.spec.url, self.url) and self._follows(declared.spec.ref)
+        return same or (brought and key == BOOTSTRAP)
 
     def _follows(self, ref: DeclaredReference | None) -> bool:
         own = self.reference
@@ -148,6 +152,10 @@ class SyncedRepository:
     def is_meant_by(self, key: ObjectKey, declared: GitRepository) -> bool:
         """Whether a GitRepository is this: by what it says, or as what the commit itself brings as its own."""
         return self.head.is_meant_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
+
+    def is_named_by(self, key: ObjectKey, declared: GitRepository) -> bool:
+        """The same, whatever more it asks for."""
+        return self.head.is_named_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
 
     def is_open_to(self, key: ObjectKey, declared: GitRepository | None) -> bool:
         """Whether a GitRepository may be this where nobody may refer to other namespaces: one in the sync's own, or
@@ -233,6 +241,10 @@ class Artifacts:
             return self._repositories[0] if source in self._assumed else None
         meant = (it for it in self._repositories if it.is_meant_by(source, declared))
         return next((it for it in meant if self._is_shared or it.is_open_to(source, declared)), None)
+
+    def is_named_by(self, source: ObjectKey, declared: GitRepository) -> bool:
+        """Whether a GitRepository names a synced repository, whatever more it asks for."""
+        return any(item.is_named_by(source, declared) for item in self._repositories)
 
     def find(self, source: ObjectKey, sync: str = "") -> SyncedRepository | None:
         """The repository that a sourceRef means: by a GitRepository that names it; where there is no GitRepository of

@@ -113,7 +113,9 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         if manifest is None or not (manifest.get("spec") or {}).get("verify"):
             return None
         declared = GitRepository.parse(manifest)
-        return await verification_of(self._cluster, declared) if self._synced.meant_by(BOOTSTRAP) else None
+        if not self._synced.is_named_by(BOOTSTRAP, declared):
+            return None
+        return await verification_of(self._cluster, declared)
 
     def carried_out(self, repository: SyncedRepository) -> None:
         """A synced repository has another commit, or was asked: those that name it say so, and those that have done so
