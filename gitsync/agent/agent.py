@@ -119,7 +119,8 @@ class Agent:
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
-        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless`` ends a sync's wait for releases."""
+        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless``, in a sandbox, ends a sync's wait
+        for releases."""
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
@@ -142,7 +143,7 @@ class Agent:
         spec, synced, store, root = None, None, None, NO_ROOT
         if commits is not None:
             spec = root_sync(settings)
-            synced = synced_repository(spec, commits.mirror.source, artifacts)
+            synced = synced_repository(spec, commits.mirror.source, artifacts, is_trusted=hopeless is not None)
             await claim_inventory(spec.owner, cluster, releases.claims)
         watches = await stack.enter_async_context(sources.serving())
         repository = None

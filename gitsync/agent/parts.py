@@ -144,9 +144,14 @@ def root_sync(settings: Settings) -> SyncSpec:
     )
 
 
-def synced_repository(spec: SyncSpec, source: GitSource, artifacts: Artifacts) -> SyncedRepository:
-    """The repository of a sync, from now on one of those that charts are taken from."""
-    return artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
+def synced_repository(
+    spec: SyncSpec, source: GitSource, artifacts: Artifacts, *, is_trusted: bool = False
+) -> SyncedRepository:
+    """The repository of a sync, from now on one of those that charts are taken from. In a sandbox it ``is_trusted``,
+    whoever has signed it."""
+    repository = artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
+    repository.is_trusted = is_trusted
+    return repository
 
 
 def make_syncer(

@@ -113,6 +113,8 @@ class SyncedRepository:
         self.poll_now: Callable[[], None] | None = None
         #: Says what was verified of a commit of it, or raises; None when nobody can.
         self.verified: Callable[[str, Verification], Awaitable[str]] | None = None
+        #: In a sandbox nobody asks who has signed its commits.
+        self.is_trusted = False
         #: How often it was asked.
         self.polls = 0
         self._is_asked = False
@@ -243,8 +245,8 @@ class Artifacts:
         return next((it for it in meant if self._is_shared or it.is_open_to(source, declared)), None)
 
     def is_named_by(self, source: ObjectKey, declared: GitRepository) -> bool:
-        """Whether a GitRepository names a synced repository, whatever more it asks for."""
-        return any(item.is_named_by(source, declared) for item in self._repositories)
+        """Whether a GitRepository names a synced repository, whatever more it asks for, which is not trusted anyway."""
+        return any(item.is_named_by(source, declared) and not item.is_trusted for item in self._repositories)
 
     def find(self, source: ObjectKey, sync: str = "") -> SyncedRepository | None:
         """The repository that a sourceRef means: by a GitRepository that names it; where there is no GitRepository of

@@ -236,7 +236,9 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             self._followed[key] = artifact.commit.id
             for other in self._including(key):
                 self.wake(other)
-        wanted, signed = await verification_of(self._cluster, source), ""
+        wanted, signed = None, ""
+        if not repository.is_trusted:
+            wanted = await verification_of(self._cluster, source)
         if wanted is not None:
             if repository.verified is None:
                 raise NotVerified("nobody can verify it here", reason=VERIFICATION_ERROR)
