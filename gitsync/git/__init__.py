@@ -16,6 +16,7 @@ from gitsync.git.mirror import (
 )
 from gitsync.git.poll import Poll, Poller
 from gitsync.git.reference import HEAD, GitReference, Resolved, resolve
+from gitsync.git.signed import SignedObject
 from gitsync.git.source import GitCredentials, GitSource, GitTexts, redacted_url, same_repository
 from gitsync.git.watch import watch_local
 
@@ -31,6 +32,7 @@ __all__ = [
     "Poll",
     "Poller",
     "Resolved",
+    "SignedObject",
     "Submodule",
     "claim_mirror",
     "clean_path",

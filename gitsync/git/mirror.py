@@ -28,6 +28,7 @@ from gitsync.git.links import MAX_TARGET, expand_listing
 from gitsync.git.listing import Kind, Listing
 from gitsync.git.reference import GitReference, Resolved, check_commit_id, resolve
 from gitsync.git.remote import Remote
+from gitsync.git.signed import SignedObject, signed_commit, signed_tag
 from gitsync.git.source import GitCredentials, GitSource
 from gitsync.logs import Once
 from gitsync.tree import Entries, Tree, TreeEntry
@@ -103,6 +104,11 @@ class Mirror:
         """The branch that the remote's HEAD leads to, once that was asked for; "" before, and where nobody says."""
         return self._remote.default_branch
 
+    @property
+    def head_tag(self) -> str:
+        """The annotated tag that has led to the head, when it was asked for last; "" without one."""
+        return self._remote.head_tag
+
     def allow(self, seconds: float) -> None:
         """Conversations with the remote may take so long from now on."""
         if seconds != self.source.timeout:
@@ -165,6 +171,30 @@ class Mirror:
         """Author, subject and time of a commit; fetched when it is not there."""
         check_commit_id(commit_id)
         return await self._local(lambda: self._info(commit_id), commit_id)
+
+    async def signed(self, commit_id: str) -> SignedObject:
+        """A commit as it was signed; fetched when it is not there. Raises: also NotVerified."""
+        check_commit_id(commit_id)
+
+        async def read() -> bytes:
+            data = await self._store.object(commit_id, "commit")
+            if data is None:
+                raise Damaged(f"commit {commit_id[:7]} cannot be read")
+            return data
+
+        return signed_commit(commit_id, await self._local(read, commit_id))
+
+    async def signed_tag(self, tag_id: str) -> SignedObject:
+        """An annotated tag as it was signed, fetched when it is not there."""
+        check_commit_id(tag_id)
+        data = await self._tag(tag_id)
+        if data is None:
+            async with self._exclusive(self.source.timeout):
+                await self._bring_tag(tag_id)
+            data = await self._tag(tag_id)
+        if data is None:
+            raise GitUnavailable(f"the tag {tag_id[:7]} of {self.source.url} cannot be read")
+        return signed_tag(tag_id, data)
 
     async def artifact(self, commit_id: str, owner: str = "") -> Tree:
         """The files of a commit, as a tree that is listed once, on behalf of the namespace ``owner``. Symbolic links
@@ -244,6 +274,21 @@ class Mirror:
             return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
 
         return Tree(commit_id, found.entries, read, found.digests)
+
+    async def _tag(self, tag_id: str) -> bytes | None:
+        try:
+            async with self._reading:
+                return await self._store.object(tag_id, "tag")
+        except Damaged as error:
+            raise GitUnavailable(f"the mirror of {self.source.url} is damaged: {error}") from error
+
+    async def _bring_tag(self, tag_id: str) -> None:
+        """Only with the lock."""
+        self._untidied += 1
+        try:
+            await self._remote.fetch_tag(tag_id, self._store)
+        except Damaged as error:
+            raise GitUnavailable(f"cannot fetch the tag {tag_id[:7]} of {self.source.url}: {error}") from error
 
     async def _info(self, commit_id: str) -> CommitInfo:
         commit = await self._store.find(commit_id)

@@ -25,6 +25,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.generators import ArtifactGenerators
+from gitsync.sources.git import Verification
 from gitsync.sources.gitrepository import GitRepositories
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import HelmRepositories
@@ -177,6 +178,10 @@ class Sources:
                 await stack.enter_async_context(controller.serving())
             watches = {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
             yield {**watches, (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR): self._making.watch}
+
+    async def demanded(self) -> Verification | None:
+        """See GitRepositories.demanded."""
+        return await self._git.demanded()
 
     def subscribe(self, listener: Callable[[Concerns], None]) -> None:
         """Have ``listener`` called whenever a source holds something else than before; with what says of a release

@@ -740,3 +740,21 @@ async def test_two_thousand_files_are_listed_and_read_in_no_time(origin: Reposit
     assert min(listing) < 0.1
     assert min(reading) < 0.3
     assert await changed(mirror, first, second) == 1
+
+
+async def test_what_a_commit_says_of_itself_is_read_within_a_bound_and_must_be_what_its_id_says(
+    origin: Repository, tmp_path: Path
+) -> None:
+    origin.commit({"a": "1"})
+    large = origin.git("commit-tree", "HEAD^{tree}", stdin=b"x" * (1 << 20))
+    origin.git("update-ref", "HEAD", large)
+    mirror = Mirror(GitSource(str(origin.path)), tmp_path / "state")
+    try:
+        commit = await mirror.fetch(await mirror.head())
+        with pytest.raises(GitRefused, match="has 1 MiB or more without any file"):
+            await mirror.signed(commit.id)
+        small = await mirror.fetch(origin.commit({"a": "2"}))
+        signed = await mirror.signed(small.id)
+        assert (signed.signature, signed.payload) == ("", origin.git("cat-file", "commit", "HEAD").encode() + b"\n")
+    finally:
+        await mirror.close()

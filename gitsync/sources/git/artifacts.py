@@ -19,6 +19,7 @@ from gitsync.sources.composition import Composition
 from gitsync.sources.git.compose import composed, same_site, submodule_url
 from gitsync.sources.git.mirrors import GitMirrors
 from gitsync.sources.git.spec import Content, GitArtifact, GitPlace, GitSpec, Part, content_id
+from gitsync.sources.git.verification import verified
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.tree import Tree
@@ -80,17 +81,19 @@ class GitArtifacts:
 
         What was found before stays in use when this fails. ``holder`` keeps what it needs until it asks for something
         else, or lets go.
-        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused, ArtifactError, NoRoom.
+        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused, ArtifactError, NotVerified, NoRoom.
         """
         mirror = self.mirrors.of(spec.place, spec.timeout)
         moment = time.monotonic() if not_before is None else not_before
         found = await mirror.resolve(holder, spec, moment)
         await mirror.fetch(spec, found.commit)
-        known = await self.known(spec, parts)
-        if known is None or known.commit != found.commit:
+        signed = ""
+        if spec.verification is not None:  # each time anew: keys expire, and a tag may be another one
+            signed = await verified(mirror.mirror, spec.reference, found, spec.verification)
+        known = artifact = await self.known(spec, parts)
+        if artifact is None or artifact.commit != found.commit:
             artifact = await self._made(spec, found.commit, parts, found.revision)
-        else:
-            artifact = replace(known, revision=found.revision)
+        artifact = replace(artifact, revision=found.revision, verified=signed)
         if artifact != known:
             await asyncio.to_thread(self._store.keep_data, _FOLDER, spec.id, artifact.data())
             self._known[spec.id] = artifact

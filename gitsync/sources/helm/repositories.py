@@ -25,7 +25,7 @@ from gitsync.sources.helm.http import ChartDownloads, Known, Response
 from gitsync.sources.helm.index import Index
 from gitsync.sources.helm.registry import RegistryCharts
 from gitsync.sources.helm.spec import IndexEntry, IndexInfo, RepositorySpec
-from gitsync.sources.oci import OciArtifacts
+from gitsync.sources.oci import CosignVerification, OciArtifacts
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body, Spool
@@ -98,23 +98,35 @@ class ChartRepositories:
             return IndexInfo("", spec.shown, changed, charts)
         return await self._shared(spec, self._refreshing, spec.id, functools.partial(self._refresh, spec))
 
-    async def resolve(self, spec: RepositorySpec, chart: str, version: str) -> IndexEntry:
-        """The entry that a version or range ("" is ``*``) means, in the index as it was last read.
+    async def resolve(
+        self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
+    ) -> IndexEntry:
+        """The entry that a version or range ("" is ``*``) means, in the index as it was last read; with
+        ``verification`` only what is signed so, which charts of registries alone can be.
 
-        Raises: ChartNotFound, and what ``refresh`` raises when the index was never read.
+        Raises: ChartNotFound, ChartError, and what ``refresh`` raises when the index was never read.
         """
         if spec.is_registry:
-            return await self._registries.resolve(spec, chart, version)
+            return await self._registries.resolve(spec, chart, version, verification)
+        if verification is not None:
+            raise ChartError(
+                "signatures are checked of charts in registries alone, and what was not checked is not used",
+                chart=chart,
+                version=version,
+                hint="use a HelmRepository of type oci, or remove spec.chart.spec.verify",
+            )
         index = await self._index(spec)
         return index.choose(await self._versions(spec, index, chart), chart, version)
 
-    async def fetch(self, spec: RepositorySpec, chart: str, version: str) -> Chart:
+    async def fetch(
+        self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
+    ) -> Chart:
         """The chart that a version or range means, in the index as it was last read; downloaded once and verified.
 
         Works without the repository for what was fetched before.
         Raises: ChartNotFound, ChartError (digest differs, too large, cannot be loaded), ChartRepositoryUnavailable.
         """
-        entry = await self.resolve(spec, chart, version)
+        entry = await self.resolve(spec, chart, version, verification)
         place = _place(spec, chart, entry)
         digest = entry.digest or self._digests.get(place)
         loaded = self.charts.loaded_archive(digest) if digest else None

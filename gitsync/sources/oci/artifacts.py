@@ -17,6 +17,7 @@ from gitsync.oci import Registry
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.oci.layers import LayerTrees, key_of
 from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
+from gitsync.sources.oci.verification import check_signed
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body
@@ -66,7 +67,7 @@ class OciArtifacts:
         """What the registry has now, fetched if it is another than before, and whether it is.
 
         Concurrent calls for the same are one. What was found before stays in use when this fails.
-        Raises: SourceMissing, ArtifactError, SourceError, SourceUnavailable.
+        Raises: SourceMissing, ArtifactError, SourceError, SourceUnavailable, NotVerified.
         """
         return await self._shared(spec, self._refreshing, spec.id, partial(self._refresh, spec))
 
@@ -122,6 +123,9 @@ class OciArtifacts:
         revision = await self._revision(spec)
         if known is not None and known.revision == revision:
             return known, False
+        if spec.verification is not None:  # by its digest, as it is pulled: a tag may move meanwhile
+            digest = revision.rpartition("@")[2]
+            await check_signed(self._registry, spec.repository, digest, spec.verification)
         artifact, body = await self._pull(spec, revision)
         await asyncio.to_thread(self._store.keep_archive, body)
         await asyncio.to_thread(self._store.keep_data, _FOLDER, spec.id, artifact.data())
