@@ -5,24 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+#: What there may be in memory at a moment, in bytes, of all that others have written and that is bounded by budgets:
+#: each has its own bound, and not all can be at it at once.
+INPUT: Final = 128 << 20
 
 
 class Spent(Exception):
-    """There is no more, of ``most`` bytes that one may have; ``together``: that all of them may."""
+    """There is no more, of ``most`` bytes that one may have; ``together``: that all of them may, and ``else_too``: with
+    what is bounded by other budgets."""
 
-    def __init__(self, most: int, *, together: bool) -> None:
-        super().__init__(f"more than {most >> 20} MiB of memory")
+    def __init__(self, most: int, *, together: bool, else_too: bool = False) -> None:
+        super().__init__(f"more than {most >> 20} MiB of memory" + (", with all else that is read" if else_too else ""))
         self.most = most
         self.together = together
 
 
 @dataclass(eq=False)
 class Budget:
-    """``most`` bytes, of which ``taken`` are taken; ``always`` are for each, however much the others have."""
+    """``most`` bytes, of which ``taken`` are taken; ``always`` are for each, however much the others have. ``within``
+    is another one that this is a part of."""
 
     most: int
     always: int
+    within: Budget | None = None
     taken: int = 0
+
+    @classmethod
+    def of_input(cls) -> Budget:
+        """For what others have written; one for a process."""
+        return cls(INPUT, 0)
+
+    def add(self, size: int) -> None:
+        """So many bytes more are taken."""
+        self.taken += size
+        if self.within is not None:
+            self.within.add(size)
+
+    def exceeded(self, size: int) -> Budget | None:
+        """The one, this or what it is a part of, that has no room for so many bytes more; None when there is room."""
+        if self.taken + size > self.most:
+            return self
+        return self.within.exceeded(size) if self.within is not None else None
 
 
 class Share:
@@ -37,8 +62,9 @@ class Share:
         """Raises: Spent."""
         if self.taken + size > self._most:
             raise Spent(self._most, together=False)
-        if self._budget.taken + size > self._budget.most and self.taken + size > self._budget.always:
-            raise Spent(self._budget.most, together=True)
+        exceeded = self._budget.exceeded(size)
+        if exceeded is not None and self.taken + size > self._budget.always:
+            raise Spent(exceeded.most, together=True, else_too=exceeded is not self._budget)
         self._add(size)
 
     def give(self, size: int) -> None:
@@ -47,7 +73,7 @@ class Share:
 
     def _add(self, size: int) -> None:
         self.taken += size
-        self._budget.taken += size
+        self._budget.add(size)
 
 
 class Loan:

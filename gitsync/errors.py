@@ -23,6 +23,7 @@
     │   ├── ManifestError            a file, document or field that cannot be used (file:line:column)
     │   ├── YamlError                text that is no YAML or JSON as Kubernetes reads it (line and column in the text)
     │   ├── FieldErrors              an object of our own kinds with fields that cannot be used
+    │   ├── NotVerified              a commit, tag or artifact without a signature by a key that is trusted
     │   ├── SourceError              what a source's server has, or how to reach it, cannot be used
     │   │   ├── SourceMissing        it has no such thing (404)
     │   │   └── ArtifactError        an artifact that is not what its digest or its media type says
@@ -195,6 +196,16 @@ class SettingsError(TerminalError):
 
 class GitRefused(TerminalError):
     """A URL, reference or credential that is wrong, or a transport that is not allowed."""
+
+
+class NotVerified(TerminalError):
+    """What has to carry a signature by a key that is trusted does not, or that could not be found out. ``reason`` is
+    the one that Flux's conditions give, ``signer`` who has signed (a key id or fingerprint), "" for nobody."""
+
+    def __init__(self, message: str, *, reason: str = "", signer: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.signer = signer
 
 
 class ArtifactPathMissing(TerminalError):

@@ -84,7 +84,7 @@ class Kustomizer:
         self._kubectl = kubectl
         self._limits = Limits(timeout, processor_time, _MEMORY, MAX_TEXT, _COMPLAINT)
         self.places = places or Places(CONCURRENT)
-        self._results: Cache[str] = Cache(_REMEMBERED)
+        self._results: Cache[str] = Cache(_REMEMBERED, self.places.remembered)
 
     async def build(
         self, files: Mapping[str, str | bytes], directory: str = "", owner: str = "", *, secret: bool = False

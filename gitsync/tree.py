@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from array import array
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, Self, overload
 
 from gitsync.errors import ArtifactPathMissing
+from gitsync.packed import TextMap, Texts, batches, utf8
 
 #: Gives the contents of blobs by their ids; what it raises, ``Tree.read`` raises.
 ReadBlobs = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """A file of a tree: its path from the tree's root with ``/`` between the parts, the id of its content, and its size
     in bytes.
 
@@ -31,21 +32,153 @@ class TreeEntry:
     unreadable: str = ""
 
 
+#: The size of what cannot be read.
+_UNREADABLE = -1
+
+
+class FileList:
+    """Files sorted by path, as columns: what there is of a file beside its path and its id takes 16 bytes."""
+
+    __slots__ = ("__weakref__", "_contents", "_sizes", "paths")
+
+    def __init__(self, paths: Texts, contents: Texts, sizes: array[int]) -> None:
+        """``contents`` are ids, and reasons where there is no size."""
+        if (order := paths.order()) is not None:
+            paths, contents = paths.chosen(order), contents.chosen(order)
+            sizes = array("q", map(sizes.__getitem__, order))
+        self.paths = paths
+        self._contents = contents
+        self._sizes = sizes
+
+    @classmethod
+    def of(cls, entries: Iterable[TreeEntry]) -> Self:
+        """A list of these."""
+        paths, contents, sizes = Texts(), Texts(), array("q")
+        for batch in batches(entries):
+            paths.extend([utf8(entry.path) for entry in batch])
+            contents.extend([utf8(entry.unreadable or entry.blob_id) for entry in batch])
+            sizes.extend(_UNREADABLE if entry.unreadable else entry.size for entry in batch)
+        return cls(paths, contents, sizes)
+
+    @property
+    def weight(self) -> int:
+        """What it takes in memory, in bytes."""
+        return self.paths.weight + self._contents.weight + 8 * len(self._sizes)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __getitem__(self, number: int) -> TreeEntry:
+        path, content, size = self.paths.at(number), self._contents.at(number), self._sizes[number]
+        return TreeEntry(path, "", 0, content) if size == _UNREADABLE else TreeEntry(path, content, size)
+
+    def __iter__(self) -> Iterator[TreeEntry]:
+        for path, content, size in zip(self.paths, self._contents, self._sizes, strict=True):
+            yield TreeEntry(path, "", 0, content) if size == _UNREADABLE else TreeEntry(path, content, size)
+
+    def sizes_of(self, blob_ids: Iterable[str]) -> dict[str, int]:
+        """The sizes of files by the ids of their contents, of those that are here."""
+        found = {}
+        for blob_id in blob_ids:
+            number = self._contents.find(blob_id)
+            if number is not None and self._sizes[number] != _UNREADABLE:
+                found[blob_id] = self._sizes[number]
+        return found
+
+
+class Entries(Sequence[TreeEntry]):
+    """Some files of a list, sorted by path, each made when it is asked for."""
+
+    __slots__ = ("__weakref__", "_numbers", "files")
+
+    def __init__(self, files: FileList, numbers: range | array[int] | None = None) -> None:
+        self.files = files
+        self._numbers: range | array[int] = range(len(files)) if numbers is None else numbers
+
+    @property
+    def weight(self) -> int:
+        """What it takes in memory beside the list, in bytes."""
+        return 0 if isinstance(self._numbers, range) else 4 * len(self._numbers)
+
+    @property
+    def paths(self) -> Iterator[str]:
+        """Of each file."""
+        paths = self.files.paths
+        return iter(paths) if len(self) == len(paths) else map(paths.at, self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> TreeEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Entries: ...
+    def __getitem__(self, index: int | slice) -> TreeEntry | Entries:
+        if isinstance(index, slice):
+            return Entries(self.files, self._numbers[index])
+        return self.files[self._numbers[index]]
+
+    def __iter__(self) -> Iterator[TreeEntry]:
+        return iter(self.files) if len(self) == len(self.files) else map(self.files.__getitem__, self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def before(self, path: str) -> int:
+        """How many come before this path."""
+        return bisect_left(self._numbers, path, key=self.files.paths.at)
+
+    def below(self, directory: str) -> Entries:
+        """What is below a directory, "" for the root."""
+        if not directory:
+            return self
+        return self[self.before(f"{directory}/") : self.before(f"{directory}0")]  # "0" comes after "/"
+
+    def find(self, path: str) -> TreeEntry | None:
+        """The file at ``path``; None when there is none."""
+        index = self.before(path)
+        return entry if index < len(self) and (entry := self[index]).path == path else None
+
+    def without(self, left_out: Callable[[str], bool]) -> Entries:
+        """Those whose paths are not to be left out."""
+        files = zip(self._numbers, self.paths, strict=True)
+        kept = array("I", (number for number, path in files if not left_out(path)))
+        return self if len(kept) == len(self) else Entries(self.files, kept)
+
+    def compact(self) -> Entries:
+        """The same, without keeping a list of which it is the smaller part."""
+        return self if 2 * len(self) >= len(self.files) else Entries(FileList.of(self))
+
+
 class Tree:
     """The files of an artifact at one ``revision`` (a commit's id, a digest), listed once and read when asked for.
 
     ``digests`` are those of directories that the source knows anyway (the ids of Git's trees); all others are made of
     what is below the directory. Paths are counted from the tree's root; ``./a/`` is ``a``, and ``""`` the root.
+    ``beside`` is what ``read`` keeps for each file.
     """
 
     def __init__(
-        self, revision: str, entries: Iterable[TreeEntry], read: ReadBlobs, digests: Mapping[str, str] | None = None
+        self,
+        revision: str,
+        entries: Iterable[TreeEntry],
+        read: ReadBlobs,
+        digests: Mapping[str, str] | None = None,
+        beside: Sequence[TextMap] = (),
     ) -> None:
         self.revision = revision
-        self._entries = sorted(entries, key=attrgetter("path"))
-        self._paths = [entry.path for entry in self._entries]
+        self._entries = entries.compact() if isinstance(entries, Entries) else Entries(FileList.of(entries))
         self._read = read
-        self._digests = dict(digests or {})
+        self._digests = digests if isinstance(digests, TextMap) else TextMap.of(digests or {})
+        self._made: dict[str, str] = {}
+        self._beside = tuple(beside)
+
+    @property
+    def parts(self) -> tuple[FileList | Entries | TextMap, ...]:
+        """What its memory is taken by, each with a ``weight``; other trees may have the same."""
+        return self._entries.files, self._entries, self._digests, *self._beside
 
     @property
     def files(self) -> int:
@@ -57,26 +190,24 @@ class Tree:
         """What ``read`` asks, for who needs the contents of files and not the list of them."""
         return self._read
 
-    async def entries(self, path: str = "") -> list[TreeEntry]:
+    async def entries(self, path: str = "") -> Entries:
         """What is below the directory ``path``, sorted by path.
 
         Raises: ArtifactPathMissing when there is no such directory, or what is there cannot be read. Only the root may
         be empty.
         """
         path = self._clean(path)
-        first, last = self._below(path)
-        if path and first == last:
+        below = self._entries.below(path)
+        if path and not below:
             raise ArtifactPathMissing(path, revision=self.revision, reason=self._instead(path))
-        return self._entries[first:last]
+        return below
 
     async def file(self, path: str) -> TreeEntry | None:
         """What is at ``path`` if that is no directory; None when nothing is."""
         try:
-            path = self._clean(path)
+            return self._entries.find(self._clean(path))
         except ArtifactPathMissing:
             return None
-        index = bisect_left(self._paths, path)
-        return self._entries[index] if index < len(self._paths) and self._paths[index] == path else None
 
     async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
         """The contents of files, by the ids that entries have. Raises: what the source raises when it cannot."""
@@ -88,17 +219,13 @@ class Tree:
             path = self._clean(path)
         except ArtifactPathMissing:
             return None
-        first, last = self._below(path)
-        if path and first == last:
+        below = self._entries.below(path)
+        if path and not below:
             return None
-        if path not in self._digests:
-            self._digests[path] = await asyncio.to_thread(_digest, self._entries[first:last], len(path))
-        return self._digests[path]
-
-    def _below(self, path: str) -> tuple[int, int]:
-        if not path:
-            return 0, len(self._paths)
-        return bisect_left(self._paths, f"{path}/"), bisect_left(self._paths, f"{path}0")  # "0" comes after "/"
+        if (known := self._digests.get(path) or self._made.get(path)) is not None:
+            return known
+        self._made[path] = made = await asyncio.to_thread(_digest, below, len(path))
+        return made
 
     def _clean(self, path: str) -> str:
         parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -111,29 +238,35 @@ class Tree:
         parts = path.split("/")
         for count in range(1, len(parts) + 1):
             above = "/".join(parts[:count])
-            index = bisect_left(self._paths, above)
-            if index < len(self._paths) and self._paths[index] == above:
-                return f"`{above}` is {self._entries[index].unreadable or 'a file'}"
+            if (entry := self._entries.find(above)) is not None:
+                return f"`{above}` is {entry.unreadable or 'a file'}"
         return ""
 
 
 async def changed_files(old: Tree | None, new: Tree) -> int:
     """How many files were added, changed or removed between two trees: all of ``new`` without an old one. A file that
     links lead to counts under each of its paths, a renamed one twice."""
-    before = await old.entries() if old else []
-    after = await new.entries()
-    return await asyncio.to_thread(_count_changed, before, after)
+    before: Sequence[TreeEntry] = await old.entries() if old else ()
+    return await asyncio.to_thread(_count_changed, before, await new.entries())
 
 
 def _count_changed(old: Sequence[TreeEntry], new: Sequence[TreeEntry]) -> int:
-    before = {entry.path: (entry.blob_id, entry.unreadable) for entry in old}
-    kept = sum(before.get(entry.path) == (entry.blob_id, entry.unreadable) for entry in new)
-    added_or_changed = len(new) - kept
-    after = {entry.path for entry in new}
-    return added_or_changed + sum(path not in after for path in before)
+    """Both are sorted by path."""
+    changed = 0
+    olds, news = iter(old), iter(new)
+    before, after = next(olds, None), next(news, None)
+    while before is not None and after is not None:
+        if before.path == after.path:
+            changed += (before.blob_id, before.unreadable) != (after.blob_id, after.unreadable)
+            before, after = next(olds, None), next(news, None)
+        elif before.path < after.path:
+            changed, before = changed + 1, next(olds, None)
+        else:
+            changed, after = changed + 1, next(news, None)
+    return changed + sum(left is not None for left in chain((before, after), olds, news))
 
 
-def _digest(entries: Sequence[TreeEntry], cut: int) -> str:
+def _digest(entries: Iterable[TreeEntry], cut: int) -> str:
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(f"{entry.path[cut:]}\0{entry.blob_id}\0{entry.unreadable}\0".encode("utf-8", "backslashreplace"))

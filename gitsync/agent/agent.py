@@ -34,6 +34,7 @@ from gitsync.agent.parts import (
     synced_repository,
 )
 from gitsync.agent.stopping import told_to_stop
+from gitsync.agent.trust import demands
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.defects import outlive, telling_of_loop
@@ -118,13 +119,14 @@ class Agent:
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
-        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless`` ends a sync's wait for releases."""
+        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless``, in a sandbox, ends a sync's wait
+        for releases."""
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
         slots = apply_slots()
-        repositories = await stack.enter_async_context(open_chart_repositories(settings))
+        repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
         charts, commits = repositories.charts, None
         await charts.workers.warm()
         if settings.repo:
@@ -138,16 +140,16 @@ class Agent:
         events = await stack.enter_async_context(event_recorder(settings, cluster).running())
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
-        synced, store, root = None, None, NO_ROOT
+        spec, synced, store, root = None, None, None, NO_ROOT
         if commits is not None:
             spec = root_sync(settings)
-            synced = synced_repository(spec, commits.mirror.source, artifacts)
+            synced = synced_repository(spec, commits.mirror.source, artifacts, is_trusted=hopeless is not None)
             await claim_inventory(spec.owner, cluster, releases.claims)
         watches = await stack.enter_async_context(sources.serving())
         repository = None
-        if commits is not None and synced is not None:
-            spec = root_sync(settings)
+        if commits is not None and synced is not None and spec is not None:
             store = root_store(spec, cluster, artifacts, synced)
+            commits.demands = demands(settings, sources.demanded)
             syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, store, hopeless)
             repository = SyncReconciler(commits, syncer, synced, settings.interval)
             root = root_of(spec, artifacts, synced, repository)

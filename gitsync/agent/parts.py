@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from gitsync.agent.trust import demands
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL, sync_name
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.live import LiveReader
+from gitsync.budget import Budget
 from gitsync.build import Builder, Directories
 from gitsync.charts.workers import Workers
 from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
@@ -112,13 +114,15 @@ async def open_commits(
     Raises: GitRefused, SettingsError.
     """
     async with open_mirror(settings) as mirror:
-        yield CommitSource(mirror, directories(settings, kustomizer), settings.name, workers, settings.path)
+        made, wanted = directories(settings, kustomizer), demands(settings)
+        await wanted()  # keys that cannot be used are an error at the start
+        yield CommitSource(mirror, made, settings.name, workers, settings.path, demands=wanted)
 
 
 @asynccontextmanager
-async def open_chart_repositories(settings: Settings) -> AsyncIterator[ChartRepositories]:
-    """Chart repositories, and the cache of what was fetched from them."""
-    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit)
+async def open_chart_repositories(settings: Settings, within: Budget | None = None) -> AsyncIterator[ChartRepositories]:
+    """Chart repositories, and the cache of what was fetched from them; trees in memory are ``within`` a budget."""
+    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit, within)
     try:
         yield repositories
     finally:
@@ -141,9 +145,14 @@ def root_sync(settings: Settings) -> SyncSpec:
     )
 
 
-def synced_repository(spec: SyncSpec, source: GitSource, artifacts: Artifacts) -> SyncedRepository:
-    """The repository of a sync, from now on one of those that charts are taken from."""
-    return artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
+def synced_repository(
+    spec: SyncSpec, source: GitSource, artifacts: Artifacts, *, is_trusted: bool = False
+) -> SyncedRepository:
+    """The repository of a sync, from now on one of those that charts are taken from. In a sandbox it ``is_trusted``,
+    whoever has signed it."""
+    repository = artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
+    repository.is_trusted = is_trusted
+    return repository
 
 
 def make_syncer(

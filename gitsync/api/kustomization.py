@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitsync.api.fields import ApiModel, Duration, FreeForm, Items, LocalReference, Name, Namespace, Selector, StringMap
+from gitsync.api.fields import ApiModel, Duration, FreeForm, Items, LocalReference, Name, Namespace, StringMap
 from gitsync.api.helmrelease import DependencyRef, KubeConfig, secret_of
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZE_GROUP, SOURCE_GROUP
-from gitsync.api.rendering import CommonMetadata, HealthCheck, Image, JsonPatch, Patch
+from gitsync.api.rendering import CommonMetadata, HealthCheck, IgnoreRule, Image, JsonPatch, Patch
 from gitsync.api.resource import Resource
 from gitsync.api.status import KustomizationStatus
 
@@ -86,13 +86,6 @@ class HealthReference(ApiModel):
         return ObjectKey(group_of(self.api_version), self.kind, self.namespace, self.name)
 
 
-class IgnoredFields(ApiModel):
-    """Fields that are left to others."""
-
-    paths: Items[str] = Field(description="JSON pointers to the fields.")
-    target: Selector | None = Field(None, description="Which objects; all when unset.")
-
-
 class KustomizationSpec(ApiModel):
     """What is built and applied, and how."""
 
@@ -131,7 +124,7 @@ class KustomizationSpec(ApiModel):
     health_check_exprs: Items[HealthCheck] = Field((), description="Readiness of custom kinds, in CEL.")
     service_account_name: str | None = Field(None, description="Service account of the namespace to act as.")
     kube_config: KubeConfig | None = Field(None, description="Another cluster to apply to.")
-    ignore: Items[IgnoredFields] = Field((), description="Fields that are left to others.")
+    ignore: Items[IgnoreRule] = Field((), description="Fields that are left to others.")
     validation: Literal["none", "client", "server"] | None = Field(
         None, description="Deprecated and without effect: the API server validates all."
     )

@@ -124,6 +124,7 @@ DRIFTED: Final = "Drifted"
 ARTIFACT_IN_STORAGE: Final = "ArtifactInStorage"
 FETCH_FAILED: Final = "FetchFailed"
 INCLUDE_UNAVAILABLE: Final = "IncludeUnavailable"
+SOURCE_VERIFIED: Final = "SourceVerified"
 
 # Condition statuses.
 TRUE: Final = "True"
@@ -182,6 +183,7 @@ BUCKET_OPERATION_FAILED: Final = "BucketOperationFailed"
 # Reasons of an OCIRepository's conditions.
 URL_INVALID: Final = "URLInvalid"
 AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
+VERIFICATION_ERROR: Final = "VerificationError"
 OCI_PULL_FAILED: Final = "OCIArtifactPullFailed"
 OCI_LAYER_FAILED: Final = "OCIArtifactLayerOperationFailed"
 #: A field is set that gitsync does not honour and may not pass over; gitsync's own.

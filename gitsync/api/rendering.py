@@ -91,10 +91,10 @@ class CommonMetadata(ApiModel):
 
 
 class IgnoreRule(ApiModel):
-    """Fields whose drift does not count."""
+    """Fields that are left to others: that they differ does not count."""
 
     paths: Items[str] = Field(description="JSON pointers to the fields.")
-    target: Selector | None = Field(None, description="Which objects; all of the release when unset.")
+    target: Selector | None = Field(None, description="Which objects; all when unset.")
 
 
 class DriftDetection(ApiModel):

@@ -58,7 +58,9 @@ class _SourceSpec(ApiModel):
     def secrets(self) -> tuple[str, ...]:
         """The names of the Secrets that the source cannot be read without, of its own namespace."""
         fields = ("secret_ref", "cert_secret_ref", "proxy_secret_ref")
-        named = (getattr(self, name, None) for name in fields)
+        named = [getattr(self, name, None) for name in fields]
+        verify = getattr(self, "verify", None)
+        named.append(verify.secret_ref if verify is not None else None)
         return tuple(reference.name for reference in named if reference is not None)
 
 

@@ -14,7 +14,7 @@ from gitsync.build.files import Files
 from gitsync.build.follow import Plan, follow, plan_of
 from gitsync.build.heads import Head
 from gitsync.build.known import Known
-from gitsync.build.limits import REMEMBERED_OBJECTS, REMEMBERED_OUTPUT
+from gitsync.build.limits import OBJECTS_WEIGHT, REMEMBERED_OBJECTS, REMEMBERED_OUTPUT
 from gitsync.build.objects import Built, objects_of
 from gitsync.build.opening import Opened, Opening, is_encrypted_file, told
 from gitsync.build.spec import BuildSpec
@@ -67,12 +67,13 @@ class Builder:
         self._kustomizer = kustomizer
         self._sops = sops or Sops(places=kustomizer.places)
         self._default_namespace = default_namespace
-        self._known = Known()
+        room = kustomizer.places.remembered
+        self._known = Known(room)
         self._rules = RulesReader()
         self._files: WeakKeyDictionary[Tree, Files] = WeakKeyDictionary()
         self._listing = asyncio.Lock()
-        self._made: Cache[_Made] = Cache(REMEMBERED_OUTPUT)
-        self._built: Cache[Built] = Cache(REMEMBERED_OBJECTS)
+        self._made: Cache[_Made] = Cache(REMEMBERED_OUTPUT, room)
+        self._built: Cache[Built] = Cache(REMEMBERED_OBJECTS, room)
         self._making: SingleFlight[_Made] = SingleFlight()
 
     async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec) -> Desired:
@@ -112,7 +113,7 @@ class Builder:
         if built is None:
             heads, opened = made.heads or {}, made.opened
             built = await asyncio.to_thread(objects_of, made.text, plan, heads, spec, self._default_namespace, opened)
-            self._built.put(key, built, len(made.text) + 1000)
+            self._built.put(key, built, OBJECTS_WEIGHT * len(made.text) + 1000)
         return built
 
     async def _files_of(self, tree: Tree) -> Files:

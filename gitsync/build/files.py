@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
 
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
 from gitsync.manifests import IgnoreRules
-from gitsync.tree import TreeEntry
+from gitsync.tree import Entries, TreeEntry
 
 #: The names of kustomize's own file, in the order in which it looks for them.
 KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -19,25 +17,22 @@ _IGNORED_HINT = "nothing is built of what is below this directory until it is pu
 class Files:
     """``entries`` are all files of a tree, sorted by path. Paths have ``/`` between their parts, and "" is the root."""
 
-    def __init__(self, entries: Sequence[TreeEntry], rules: IgnoreRules) -> None:
+    def __init__(self, entries: Entries, rules: IgnoreRules) -> None:
         self._entries = entries
-        self._paths = [entry.path for entry in entries]
         self._rules = rules
 
     def file(self, path: str) -> TreeEntry | None:
         """The file at ``path``; None for a directory, for nothing, and for what is left out."""
-        index = bisect_left(self._paths, path)
-        if index == len(self._paths) or self._paths[index] != path or self._is_ignored(self._entries[index]):
-            return None
-        return self._entries[index]
+        entry = self._entries.find(path)
+        return None if entry is None or self._rules.ignored(path) else entry
 
     def is_directory(self, path: str) -> bool:
         """Whether there is a directory with a file in it."""
-        return any(not self._is_ignored(entry) for entry in self._below(path))
+        return any(not self._rules.ignored(found) for found in self._entries.below(path).paths)
 
-    def below(self, path: str) -> list[TreeEntry]:
+    def below(self, path: str) -> Entries:
         """The files in and below a directory, by path."""
-        return [entry for entry in self._below(path) if not self._is_ignored(entry)]
+        return self._entries.below(path).without(self._rules.ignored)
 
     def kustomizations(self, directory: str) -> list[TreeEntry]:
         """kustomize's own files in a directory; more than one is a mistake."""
@@ -46,9 +41,7 @@ class Files:
 
     def is_left_out(self, path: str) -> bool:
         """Whether something is at ``path`` that the repository leaves out."""
-        index = bisect_left(self._paths, path)
-        at = self._paths[index] if index < len(self._paths) else ""
-        return at == path or at.startswith(f"{path}/")
+        return self._entries.find(path) is not None or bool(self._entries.below(path))
 
     def broken_rules(self, directory: str) -> ManifestError | None:
         """What is wrong with a .sourceignore whose rules count in or below ``directory``."""
@@ -57,19 +50,6 @@ class Files:
                 error = next((item for item in self._rules.errors if item.origin.path.startswith(broken)), None)
                 return error or ManifestError("its rules cannot be read", origin=Origin(broken), hint=_IGNORED_HINT)
         return None
-
-    def _below(self, path: str) -> Iterator[TreeEntry]:
-        first = bisect_left(self._paths, f"{path}/") if path else 0
-        yield from self._entries[first:] if not path else self._from(first, f"{path}/")
-
-    def _from(self, first: int, prefix: str) -> Iterator[TreeEntry]:
-        index = first
-        while index < len(self._paths) and self._paths[index].startswith(prefix):
-            yield self._entries[index]
-            index += 1
-
-    def _is_ignored(self, entry: TreeEntry) -> bool:
-        return self._rules.ignored(entry.path)
 
 
 def joined(directory: str, path: str) -> str | None:

@@ -13,7 +13,7 @@ from gitsync import manifests
 from gitsync.api.fields import FieldPath
 from gitsync.api.identity import Origin
 from gitsync.build.files import KUSTOMIZATION_FILES, Files, joined
-from gitsync.build.generated import fields_of, resources_of, scan
+from gitsync.build.generated import Scan, fields_of, resources_of, scan
 from gitsync.build.heads import Head
 from gitsync.build.known import Known, ReadBlobs
 from gitsync.build.kustomization import Kustomization, Reference
@@ -206,15 +206,22 @@ class _Walk:
         return found is not None and (self._files.is_directory(found) or self._files.file(found) is not None)
 
     async def _generated(self, directory: str) -> Kustomization:
-        found = await asyncio.to_thread(scan, self._files.below(directory), directory)
+        found = await asyncio.to_thread(self._scan, directory)
+        path = posixpath.join(directory, KUSTOMIZATION_FILES[0])
+        if found.count > manifests.MAX_FILES:
+            self._plan.errors.append(_too_much(self._plan.directory, manifests.MAX_FILES, manifests.MAX_TOTAL_BYTES))
+            return Kustomization(path, directory, {})
         documents = await self._heads(found.files)
         fields = fields_of(found, documents, directory)
         self._plan.errors += found.errors
         self._plan.unread += found.unread
-        return Kustomization(posixpath.join(directory, KUSTOMIZATION_FILES[0]), directory, fields)
+        return Kustomization(path, directory, fields)
+
+    def _scan(self, directory: str) -> Scan:
+        return scan(self._files.below(directory), directory, manifests.MAX_FILES)
 
     async def _heads(self, entries: Sequence[TreeEntry]) -> dict[str, tuple[Head, ...]]:
-        if sum(entry.size for entry in entries) > manifests.MAX_TOTAL_BYTES or len(entries) > manifests.MAX_FILES:
+        if sum(entry.size for entry in entries) > manifests.MAX_TOTAL_BYTES:
             self._plan.errors.append(_too_much(self._plan.directory, manifests.MAX_FILES, manifests.MAX_TOTAL_BYTES))
             return {entry.path: () for entry in entries}
         documents: dict[str, tuple[Head, ...]] = {}

@@ -36,9 +36,14 @@ class Scan:
     unread: list[Unread] = field(default_factory=list)
     errors: list[ManifestError] = field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        """Of files, whatever becomes of them."""
+        return len(self.files) + len(self.unread) + len(self.errors)
 
-def scan(entries: Sequence[TreeEntry], directory: str) -> Scan:
-    """What is below ``directory``, of which ``entries`` are the files."""
+
+def scan(entries: Sequence[TreeEntry], directory: str, most: int) -> Scan:
+    """What is below ``directory``, of which ``entries`` are the files: all of it, or more than ``most`` of it."""
     found = Scan()
     kustomized, charts = _marked(entries, KUSTOMIZATION_FILES), _marked(entries, (_CHART_FILE,))
     directories: set[str] = set()
@@ -55,6 +60,8 @@ def scan(entries: Sequence[TreeEntry], directory: str) -> Scan:
             _cannot_be_read(entry, found)
         elif entry.path.endswith(_SUFFIXES):
             found.files.append(entry)
+        if found.count > most:
+            break
     found.directories = sorted(directories)
     return found
 

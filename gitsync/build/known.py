@@ -11,7 +11,7 @@ from gitsync.build.kustomization import Kustomization, read_kustomization
 from gitsync.build.limits import REMEMBERED_BYTES
 from gitsync.errors import ManifestError
 from gitsync.manifests import LFS_POINTER, is_lfs_pointer
-from gitsync.runtime.cache import Cache
+from gitsync.runtime.cache import Cache, Room
 from gitsync.tree import TreeEntry
 
 ReadBlobs = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
@@ -20,11 +20,11 @@ _LFS_HINT = "commit the file itself, after git lfs untrack"
 
 
 class Known:
-    """Reads files, and keeps what was read last."""
+    """Reads files, and keeps what was read last, in a ``room`` with others."""
 
-    def __init__(self) -> None:
-        self._kustomizations: Cache[Kustomization | ManifestError] = Cache(REMEMBERED_BYTES)
-        self._heads: Cache[tuple[Head, ...] | ManifestError] = Cache(REMEMBERED_BYTES)
+    def __init__(self, room: Room) -> None:
+        self._kustomizations: Cache[Kustomization | ManifestError] = Cache(REMEMBERED_BYTES, room)
+        self._heads: Cache[tuple[Head, ...] | ManifestError] = Cache(REMEMBERED_BYTES, room)
 
     async def kustomization(self, entry: TreeEntry, read_blobs: ReadBlobs) -> Kustomization | ManifestError:
         """What kustomize's own file says, or what is wrong with it."""

@@ -18,8 +18,10 @@ PART_BYTES: Final = 2 << 20
 MAX_KUSTOMIZATIONS: Final = 500
 #: Errors that are reported of one build.
 MAX_ERRORS: Final = 100
-#: What is remembered of builds, in bytes: of kustomize's output with the files it came from, and of the output that
-#: objects were made of, which take some ten times that. Then of kustomizations, and of the documents of other files.
+#: What is remembered of builds, in bytes: of kustomize's output with the files it came from, and of the objects that
+#: were made of it, each of which takes some ten times its text. Then of kustomizations, and of the documents of other
+#: files. Together they have no more than there is room for (``gitsync.runtime.cache``).
 REMEMBERED_OUTPUT: Final = 48 << 20
-REMEMBERED_OBJECTS: Final = 16 << 20
+REMEMBERED_OBJECTS: Final = 64 << 20
+OBJECTS_WEIGHT: Final = 10
 REMEMBERED_BYTES: Final = 16 << 20

@@ -29,7 +29,7 @@ _KEPT = 512
 _QUOTED = 120
 _EVALUATOR = "gitsync.cel.evaluator"
 #: Real expressions take less than a thousandth of the time.
-_BOUNDS = Bounds(memory=512 << 20, cpu=0.5, answer=1 << 20)
+_BOUNDS = Bounds(memory=64 << 20, cpu=0.5, answer=1 << 20)
 #: What an expression brings upon the process, and what that says about it.
 _TOO_MUCH: Mapping[int | str, str] = {
     "time": "takes too long to evaluate",

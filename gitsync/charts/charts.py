@@ -41,7 +41,7 @@ class Charts:
         self.kustomizer = Kustomizer(places=self.workers.places)
         self._loaded: Cache[Chart] = Cache(_KEPT_BYTES)
         self._loading: SingleFlight[Chart] = SingleFlight()
-        self._renderings = Renderings()
+        self._renderings = Renderings(self.workers.places.remembered)
 
     async def close(self) -> None:
         """Ends what is under way and forgets everything."""

@@ -12,7 +12,7 @@ from gitsync.charts.chart import Chart, Static
 from gitsync.errors import ChartError, ValuesError
 from gitsync.helm.rendered import Capabilities, Hook, ReleaseContext, Rendered
 from gitsync.helm.uses import Uses, values_use
-from gitsync.runtime.cache import Cache
+from gitsync.runtime.cache import Cache, Room
 
 #: What the results may weigh: ten for a character of a manifest, as its objects weigh about ten times that, and one and
 #: a half for each of the chart's, whose record goes with them.
@@ -75,10 +75,10 @@ class Rendering:
 
 
 class Renderings:
-    """The results used last."""
+    """The results used last, in a ``room`` with others."""
 
-    def __init__(self) -> None:
-        self._results: Cache[Rendered] = Cache(_CACHED)
+    def __init__(self, room: Room) -> None:
+        self._results: Cache[Rendered] = Cache(_CACHED, room)
 
     def known(self, rendering: Rendering) -> Rendered | None:
         """What came of it before, if that holds."""

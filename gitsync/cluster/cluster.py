@@ -49,7 +49,9 @@ class Cluster(Client):
         self.namespace = namespace
         self._origin: Cluster | None = None
         self._user = ""
-        self.foreign = Budget(FOREIGN_TOGETHER, FOREIGN_ALWAYS)
+        #: For what others have written, whatever it is.
+        self.input = Budget.of_input()
+        self.foreign = Budget(FOREIGN_TOGETHER, FOREIGN_ALWAYS, self.input)
         share = Share(budget, FOREIGN.whole) if budget is not None else None
         transport = Transport(connection, timings, FOREIGN if narrow else OWN, share)
         super().__init__(transport, Discovery(transport, timings))

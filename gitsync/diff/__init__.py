@@ -1,5 +1,6 @@
 """Desired against live, and one version against another: as data (``changes``, ``subset_differs``) and as text with
-Secrets masked (``render_diff``). Pure functions; nothing that leaves this room shows a Secret's value.
+Secrets masked (``render_diff``); ``ignore`` says which fields do not count. Pure functions; nothing that leaves this
+room shows a Secret's value.
 """
 
 from gitsync.diff.change import Change, format_path, summary

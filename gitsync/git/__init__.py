@@ -7,24 +7,21 @@ machine.
 
 from gitsync.git.barerepository import MAX_PATHS, MAX_READ, clean_path
 from gitsync.git.mirror import (
-    MAX_KEPT_FILES,
     Mirror,
     Submodule,
-    Trees,
     claim_mirror,
     mirror_name,
     remove_mirror,
     size_on_disk,
-    tree_weight,
 )
 from gitsync.git.poll import Poll, Poller
 from gitsync.git.reference import HEAD, GitReference, Resolved, resolve
+from gitsync.git.signed import SignedObject
 from gitsync.git.source import GitCredentials, GitSource, GitTexts, redacted_url, same_repository
 from gitsync.git.watch import watch_local
 
 __all__ = [
     "HEAD",
-    "MAX_KEPT_FILES",
     "MAX_PATHS",
     "MAX_READ",
     "GitCredentials",
@@ -35,8 +32,8 @@ __all__ = [
     "Poll",
     "Poller",
     "Resolved",
+    "SignedObject",
     "Submodule",
-    "Trees",
     "claim_mirror",
     "clean_path",
     "mirror_name",
@@ -45,6 +42,5 @@ __all__ = [
     "resolve",
     "same_repository",
     "size_on_disk",
-    "tree_weight",
     "watch_local",
 ]

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
@@ -18,9 +19,10 @@ from gitsync.api.identity import CommitInfo
 from gitsync.errors import GitRefused, GitUnavailable
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
 from gitsync.git.environment import local_environment
-from gitsync.git.failures import local_failure
-from gitsync.git.listing import Item, parse_listing
+from gitsync.git.failures import Damaged, local_failure
+from gitsync.git.listing import Listing, parse_listing
 from gitsync.git.objectdatabase import ObjectDatabase, Reading, parse_batch
+from gitsync.git.signed import is_object
 from gitsync.logs import redact
 from gitsync.text import shorten
 
@@ -34,11 +36,14 @@ MAX_READ = 128 * MIB
 #: Up to so many files are read by the git that GitPython keeps, more of them by one of their own: a few take a tenth of
 #: the time so, 2,000 twice to three times as long (docs/architecture.md has the figures).
 FEW = 16
-#: How long the list of a commit's files may be, in bytes: some 500,000 files. Trees that repeat themselves can name
-#: more files than there are atoms, in a kilobyte.
-MAX_TREE = 64 * MIB
-#: Files and folders of a commit: each takes some 400 bytes of memory, and a few kilobytes can be any number of them.
+#: How long the list of a commit's files may be, in bytes: paths of 190 characters for the most of them. Trees that
+#: repeat themselves can name more files than there are atoms, in a kilobyte.
+MAX_TREE = 24 * MIB
+#: Files and folders of a commit: each takes its path and 60 bytes of memory, five times as much while the list is made,
+#: and a few kilobytes can be any number of them.
 MAX_PATHS = 100_000
+#: How much a commit or tag may say of itself, in bytes.
+MAX_OBJECT = MIB
 #: How large one fetch may be, in bytes.
 MAX_FETCH = 1024 * MIB
 
@@ -88,8 +93,8 @@ class BareRepository:
         )  # fmt: skip
         return None if answer.status else answer.output.decode("utf-8", "replace").rstrip("\n")
 
-    async def listing(self, commit_id: str) -> tuple[str, list[Item]]:
-        """The id of the commit's tree, and all that is below it, sorted by path."""
+    async def listing(self, commit_id: str) -> Listing:
+        """All that a commit holds."""
         top, output = await asyncio.gather(
             self._git("rev-parse", "--verify", f"{commit_id}^{{tree}}"),
             self._git("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit_id, max_output=MAX_TREE),
@@ -99,7 +104,7 @@ class BareRepository:
                 f"the commit has {paths:,} files and folders, over the limit of {MAX_PATHS:,}",
                 hint="keep manifests in a repository of their own",
             )
-        return top.decode().strip(), await asyncio.to_thread(parse_listing, output)
+        return await asyncio.to_thread(parse_listing, top.decode().strip(), output)
 
     async def read(self, blob_ids: Sequence[str], sizes: Mapping[str, int] | None = None) -> dict[str, bytes]:
         """The contents of files, by id. ``sizes`` are those that are known."""
@@ -119,6 +124,21 @@ class BareRepository:
                 return await self._runner.do(Reading(self._objects, wanted, sizes or {}, MAX_READ))
         except TimeoutError:
             raise GitUnavailable(f"reading files from {self.path} took longer than {_TIMEOUT:g} s") from None
+
+    async def object(self, object_id: str, kind: Literal["commit", "tag"]) -> bytes | None:
+        """The bytes that a commit or tag is made of; None for one that is not there.
+
+        Raises: GitRefused for one larger than MAX_OBJECT, Damaged when its bytes are not those of its id.
+        """
+        answer = await self._run("cat-file", kind, object_id, max_output=MAX_OBJECT, cut=True)
+        if answer.status:
+            return None
+        data = bytes(answer.output)
+        if len(data) >= MAX_OBJECT:
+            raise GitRefused(f"the {kind} {object_id[:7]} has {MAX_OBJECT // MIB} MiB or more without any file")
+        if not is_object(object_id, kind, data):
+            raise Damaged(f"{kind} {object_id[:7]} is not what its id says")
+        return data
 
     async def settings(self, blob_id: str) -> dict[str, str]:
         """What a file in git's own format for settings says, as git reads it: the keys with all that is above them. One

@@ -12,8 +12,9 @@ from gitsync.git.source import GitSource
 #: Constant settings; shipped with the package.
 CONFIG_FILE = Path(__file__).with_name("gitconfig")
 
-#: The largest single piece of memory git may ask for: a small pack can hold objects that unfold to any size.
-MEMORY_LIMIT = "512m"
+#: The largest single piece of memory git may ask for: a small pack can hold objects that unfold to any size. Files
+#: above 16 MiB are streamed (see gitconfig); commits, tags and trees are not.
+MEMORY_LIMIT = "64m"
 
 # Constant text, run by git through sh: values come from the environment, so no argument list ever holds one.
 _CREDENTIAL_HELPER = (

@@ -7,15 +7,16 @@ the way to a file. What leads out of the repository, to nothing or in a circle i
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
-from gitsync.git.listing import Item, Kind
+from gitsync.git.listing import Item, Items, Kind, Listing
+from gitsync.packed import TextMap, Texts, utf8
 from gitsync.text import shorten
-from gitsync.tree import TreeEntry
+from gitsync.tree import Entries, FileList, TreeEntry
 
 #: How long a link's target and a path may be, in bytes: PATH_MAX of Linux.
 MAX_TARGET = 4096
@@ -27,7 +28,7 @@ MAX_FOLLOWED = 10_000
 #: How many parts of targets are looked at in all.
 MAX_STEPS = 1_000_000
 #: How much linked directories may add to the tree: the length of their paths in characters, and this for each of them.
-MAX_ADDED = 32 << 20
+MAX_ADDED = 16 << 20
 _EACH = 100
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -51,17 +52,25 @@ class Expansion:
     """A commit's files with those that links lead to, and the ids of the directories that no link has part in, by their
     paths: a directory's own and those below a link to it."""
 
-    entries: list[TreeEntry]
-    digests: dict[str, str]
+    entries: Entries
+    digests: TextMap
 
 
 def expand(top: str, items: Sequence[Item], targets: Mapping[str, bytes]) -> Expansion:
     """The files of a commit, links followed. ``top`` is the id of its tree, ``items`` are what is below it, sorted by
     path; ``targets`` are the contents of those links that are no longer than MAX_TARGET, by the ids of their blobs."""
-    walk = _Walk(items, targets)
-    walk.below("", "", 0, ())
-    walk.digests |= {} if walk.linked else {"": top}
-    return Expansion(walk.entries, walk.digests)
+    walk = _Walk(items if isinstance(items, Items) else Items(items), targets)
+    entries = Entries(FileList.of(walk.below("", "", 0, ())))
+    if not walk.linked:
+        walk.known("", top)
+    return Expansion(entries, TextMap(walk.directories, walk.digests))
+
+
+def expand_listing(listing: Listing, targets: Mapping[str, bytes]) -> Expansion:
+    """The same of what git says of a commit: where all are plain files, that is it."""
+    if not listing.kinds and listing.longest <= MAX_PATH:
+        return Expansion(Entries(listing.files), listing.folders)
+    return expand(listing.folders[""], Items(listing.items()), targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,79 +84,83 @@ class _Place:
 
 @dataclass
 class _Walk:
-    items: Sequence[Item]
+    items: Items
     targets: Mapping[str, bytes]
-    entries: list[TreeEntry] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
+    #: Those that no link has part in, and their digests.
+    directories: Texts = field(default_factory=Texts)
+    digests: Texts = field(default_factory=Texts)
 
     def __post_init__(self) -> None:
         #: The directories with a link somewhere below them.
-        self.linked = _parents(item.path for item in self.items if item.kind is Kind.LINK)
+        self.linked = _parents(item.path for item in self.items.of(Kind.LINK))
         self._places: dict[str, _Place | str] = {}
         self._followed = self._steps = self._added = 0
 
     @cached_property
-    def _by_path(self) -> Mapping[str, Item]:
-        return {item.path: item for item in self.items}
-
-    @cached_property
-    def _paths(self) -> Sequence[str]:
-        return [item.path for item in self.items]
+    def _numbers(self) -> Mapping[str, int]:
+        return {path: number for number, path in enumerate(self.items.paths)}
 
     @cached_property
     def _costs(self) -> Sequence[int]:
         """What the first n items cost, for each n."""
-        return list(accumulate((len(path) + _EACH for path in self._paths), initial=0))
+        return array("q", accumulate((len(path) + _EACH for path in self.items.paths), initial=0))
 
-    def below(self, directory: str, shown: str, followed: int, around: tuple[str, ...]) -> None:
-        """Add what is below a real directory under paths that begin with ``shown``. ``followed`` links lead there, from
-        the directories ``around``."""
+    def known(self, directory: str, digest: str) -> None:
+        """This is the digest of a directory."""
+        self.directories.extend([utf8(directory)])
+        self.digests.extend([utf8(digest)])
+
+    def below(self, directory: str, shown: str, followed: int, around: tuple[str, ...]) -> Iterator[TreeEntry]:
+        """What is below a real directory under paths that begin with ``shown``. ``followed`` links lead there, from the
+        directories ``around``."""
         cut = len(directory) + 1 if directory else 0
         for index in range(*self._region(directory)):
             item = self.items[index]
             path = shown + item.path[cut:]
             if item.kind is Kind.DIRECTORY:
                 if item.path not in self.linked:
-                    self.digests[path] = item.object_id
+                    self.known(path, item.object_id)
             elif len(path) > MAX_PATH:
-                self._unreadable(path, _TOO_LONG)
+                yield _unreadable(path, _TOO_LONG)
             elif item.kind is Kind.FILE:
-                self.entries.append(TreeEntry(path, item.object_id, item.size))
+                yield TreeEntry(path, item.object_id, item.size)
             elif item.kind is Kind.LINK:
-                self._follow(item, path, followed, around)
+                yield from self._follow(item, path, followed, around)
             else:
-                self._unreadable(path, SUBMODULE if item.kind is Kind.SUBMODULE else MISNAMED)
+                yield _unreadable(path, SUBMODULE if item.kind is Kind.SUBMODULE else MISNAMED)
 
-    def _follow(self, link: Item, shown: str, followed: int, around: tuple[str, ...]) -> None:
+    def _follow(self, link: Item, shown: str, followed: int, around: tuple[str, ...]) -> Iterator[TreeEntry]:
         place = self._place(link)
         if isinstance(place, str):
-            self._refuse(link, shown, place)
+            yield self._refused(link, shown, place)
             return
         followed += place.followed
         around = (*around, _parent(link.path))
         self._followed += 1
         if place.kind is Kind.DIRECTORY and any(_is_within(inner, place.path) for inner in around):
-            self._refuse(link, shown, _CIRCLE)
+            yield self._refused(link, shown, _CIRCLE)
         elif followed > MAX_CHAIN:
-            self._refuse(link, shown, _LONG_CHAIN)
+            yield self._refused(link, shown, _LONG_CHAIN)
         elif self._followed > MAX_FOLLOWED:
-            self._refuse(link, shown, _TOO_MANY)
+            yield self._refused(link, shown, _TOO_MANY)
         elif place.kind is Kind.FILE:
-            item = self._by_path[place.path]
-            self.entries.append(TreeEntry(shown, item.object_id, item.size))
+            item = self.items[self._numbers[place.path]]
+            yield TreeEntry(shown, item.object_id, item.size)
         else:
-            self._add(link, place, shown, followed, around)
+            yield from self._added_by(link, place, shown, followed, around)
 
-    def _add(self, link: Item, place: _Place, shown: str, followed: int, around: tuple[str, ...]) -> None:
+    def _added_by(
+        self, link: Item, place: _Place, shown: str, followed: int, around: tuple[str, ...]
+    ) -> Iterator[TreeEntry]:
         first, last = self._region(place.path)
         cost = self._costs[last] - self._costs[first] + (last - first) * (len(shown) - len(place.path))
         if self._added + cost > MAX_ADDED:
-            self._refuse(link, shown, _TOO_MUCH)
+            yield self._refused(link, shown, _TOO_MUCH)
             return
         self._added += cost
         if place.path not in self.linked:
-            self.digests[shown] = self._by_path[place.path].object_id
-        self.below(place.path, f"{shown}/", followed, around)
+            self.known(shown, self.items[self._numbers[place.path]].object_id)
+        yield from self.below(place.path, f"{shown}/", followed, around)
 
     def _place(self, link: Item) -> _Place | str:
         """Where a link leads, or why that is nowhere: worked out once for each link."""
@@ -170,7 +183,7 @@ class _Walk:
             path = f"{here}/{name}" if here else name
             if len(path) > MAX_PATH:
                 return f"which leads to {_TOO_LONG}"
-            item = self._by_path.get(path)
+            item = self._item(path)
             if item is None:
                 return _TO_SUBMODULE if self._is_submodule(here) else _NOTHING
             if item.kind is Kind.LINK:
@@ -202,23 +215,28 @@ class _Walk:
         self._steps += len(parts)
         return _TOO_MANY if self._steps > MAX_STEPS else parts[::-1]
 
+    def _item(self, path: str) -> Item | None:
+        number = self._numbers.get(path)
+        return self.items[number] if number is not None else None
+
     def _is_submodule(self, path: str) -> bool:
-        item = self._by_path.get(path)
+        item = self._item(path)
         return item is not None and item.kind is Kind.SUBMODULE
 
     def _region(self, directory: str) -> tuple[int, int]:
         """Which of the items are below a directory."""
         if not directory:
             return 0, len(self.items)
-        return bisect_left(self._paths, f"{directory}/"), bisect_left(self._paths, f"{directory}0")
+        return self.items.paths.bisect(f"{directory}/"), self.items.paths.bisect(f"{directory}0")
 
-    def _refuse(self, link: Item, shown: str, why: str) -> None:
+    def _refused(self, link: Item, shown: str, why: str) -> TreeEntry:
         target = self.targets.get(link.object_id)
         named = f"a symbolic link to '{_shown(target)}'" if target is not None else "a symbolic link to a path"
-        self._unreadable(shown, f"{named}, {why}")
+        return _unreadable(shown, f"{named}, {why}")
 
-    def _unreadable(self, path: str, why: str) -> None:
-        self.entries.append(TreeEntry(path, "", 0, why))
+
+def _unreadable(path: str, why: str) -> TreeEntry:
+    return TreeEntry(path, "", 0, why)
 
 
 def _parents(paths: Iterable[str]) -> set[str]:

@@ -12,25 +12,27 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
-from weakref import WeakValueDictionary
+from typing import IO, Final, TypeVar
+from weakref import WeakValueDictionary, ref
 
 import structlog
-from cachetools import LRUCache
 
 from gitsync.api.identity import CommitInfo
 from gitsync.errors import ArtifactPathMissing, GitRefused, GitsyncError, GitUnavailable, StateUnwritable
-from gitsync.git.barerepository import COMMIT_REFS, MAX_PATHS, BareRepository, clean_path
+from gitsync.git.barerepository import COMMIT_REFS, FEW, BareRepository, clean_path
 from gitsync.git.command import Runner
 from gitsync.git.failures import MAKE_ROOM, Damaged
-from gitsync.git.links import MAX_TARGET, expand
-from gitsync.git.listing import Item, Kind
+from gitsync.git.links import MAX_TARGET, expand_listing
+from gitsync.git.listing import Kind, Listing
 from gitsync.git.reference import GitReference, Resolved, check_commit_id, resolve
 from gitsync.git.remote import Remote
+from gitsync.git.signed import SignedObject, signed_commit, signed_tag
 from gitsync.git.source import GitCredentials, GitSource
 from gitsync.logs import Once
-from gitsync.tree import Tree, TreeEntry
+from gitsync.tree import Entries, Tree, TreeEntry
+from gitsync.treememory import TreeMemory
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +40,8 @@ T = TypeVar("T")
 
 #: The commits that stay in the mirror: the one in use and the one before, to compare with and to go back to.
 KEPT = 2
-#: Files of the commits whose trees are kept in memory, together; as many as one commit and its predecessor may have.
-MAX_KEPT_FILES = 2 * MAX_PATHS
-#: Trees by the path of their mirror and their commit.
-Trees = LRUCache[tuple[Path, str], Tree]
+#: How much the targets of a commit's symbolic links may have together, in bytes.
+MAX_TARGETS: Final = 8 << 20
 
 #: Of the file that those have open who need a mirror.
 _USE = ".use"
@@ -66,9 +66,9 @@ class Mirror:
     Nothing of a commit is ever checked out: files are objects that are read. A mirror that turns out to be damaged (a
     killed process, a full disk, a careless hand) is made anew, once, without the caller noticing; the old one stays
     until the new one is complete. Several mirrors, also in several processes, may share a ``directory``; ``name`` is a
-    mirror's own in it, made of the URL unless it is given, ``trees`` are kept for several together, and ``room`` raises
-    what ends a fetch for which there is none. A mirror may have several users: ``resolve`` takes other references than
-    that of ``source``, and what one ``hold``s stays.
+    mirror's own in it, made of the URL unless it is given, ``memory`` is for the trees of several together, and
+    ``room`` raises what ends a fetch for which there is none. A mirror may have several users: ``resolve`` takes other
+    references than that of ``source``, and what one ``hold``s stays.
 
     Errors, of every method that may talk to the remote (all but ``close``): GitUnavailable and its subclasses
     GitAuthRefused, GitRefMissing and StateUnwritable, to be tried again; GitRefused, for what cannot work.
@@ -80,21 +80,19 @@ class Mirror:
         directory: Path,
         credentials: Callable[[], GitCredentials] | None = None,
         name: str = "",
-        trees: Trees | None = None,
+        memory: TreeMemory | None = None,
         room: Callable[[], None] | None = None,
-        lists: asyncio.Lock | None = None,
     ) -> None:
         self.source = source
         self.path = directory.absolute() / (name or mirror_name(source.url))
         self._runner = Runner()
         self._remote = Remote(source, self._runner, credentials)
         self._room = room
-        self._lists = lists or asyncio.Lock()
+        self._memory = memory or TreeMemory.of_own_repository()
         self._store = BareRepository(self.path, self._runner, room)
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._listing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._trees: Trees = LRUCache(MAX_KEPT_FILES, tree_weight) if trees is None else trees
         self._recent: list[str] = []
         self._held: dict[Hashable, str] = {}
         self._untidied = 1
@@ -105,6 +103,11 @@ class Mirror:
     def default_branch(self) -> str:
         """The branch that the remote's HEAD leads to, once that was asked for; "" before, and where nobody says."""
         return self._remote.default_branch
+
+    @property
+    def head_tag(self) -> str:
+        """The annotated tag that has led to the head, when it was asked for last; "" without one."""
+        return self._remote.head_tag
 
     def allow(self, seconds: float) -> None:
         """Conversations with the remote may take so long from now on."""
@@ -169,31 +172,55 @@ class Mirror:
         check_commit_id(commit_id)
         return await self._local(lambda: self._info(commit_id), commit_id)
 
-    async def artifact(self, commit_id: str) -> Tree:
-        """The files of a commit, as a tree that is listed once. Symbolic links that stay inside the repository are
-        followed; whatever else cannot be read (a submodule, say) is an entry that says why.
+    async def signed(self, commit_id: str) -> SignedObject:
+        """A commit as it was signed; fetched when it is not there. Raises: also NotVerified."""
+        check_commit_id(commit_id)
 
-        What the tree raises when it is read is what the mirror's methods raise.
+        async def read() -> bytes:
+            data = await self._store.object(commit_id, "commit")
+            if data is None:
+                raise Damaged(f"commit {commit_id[:7]} cannot be read")
+            return data
+
+        return signed_commit(commit_id, await self._local(read, commit_id))
+
+    async def signed_tag(self, tag_id: str) -> SignedObject:
+        """An annotated tag as it was signed, fetched when it is not there."""
+        check_commit_id(tag_id)
+        data = await self._tag(tag_id)
+        if data is None:
+            async with self._exclusive(self.source.timeout):
+                await self._bring_tag(tag_id)
+            data = await self._tag(tag_id)
+        if data is None:
+            raise GitUnavailable(f"the tag {tag_id[:7]} of {self.source.url} cannot be read")
+        return signed_tag(tag_id, data)
+
+    async def artifact(self, commit_id: str, owner: str = "") -> Tree:
+        """The files of a commit, as a tree that is listed once, on behalf of the namespace ``owner``. Symbolic links
+        that stay inside the repository are followed; whatever else cannot be read (a submodule, say) is an entry that
+        says why.
+
+        Raises: also NoRoom. What the tree raises when it is read is what the mirror's methods raise.
         """
         check_commit_id(commit_id)
         listing = self._listing.setdefault(commit_id, asyncio.Lock())  # whoever asks meanwhile waits for the same list
         async with listing:
-            tree = self._trees.get((self.path, commit_id))
+            key = self.path, commit_id
+            tree = self._memory.get(key)
             if tree is None:
-                tree = await self._local(lambda: self._list(commit_id), commit_id)
-                self._trees[self.path, commit_id] = tree
+                listed = partial(self._list, commit_id)
+                tree = await self._local(lambda: self._memory.make(key, owner, listed), commit_id)
             return tree
 
     async def submodules(self, commit_id: str) -> dict[str, Submodule]:
         """A commit's submodules by path: at which commits they are, and the URLs that its .gitmodules has for them, ""
         for one that it does not name."""
         check_commit_id(commit_id)
-        _, items = await self._local(lambda: self._items(commit_id), commit_id)
-        found = {item.path: item.object_id for item in items if item.kind is Kind.SUBMODULE}
-        file = next((it for it in items if it.path == _GITMODULES and it.kind is Kind.FILE), None)
+        found, file = await self._local(lambda: self._submodules(commit_id), commit_id)
         if not found or file is None or file.size > MAX_GITMODULES:
             return {path: Submodule(commit) for path, commit in found.items()}
-        settings = await self._local(lambda: self._store.settings(file.object_id), commit_id)
+        settings = await self._local(lambda: self._store.settings(file.blob_id), commit_id)
         names = {value: key.removesuffix(".path") for key, value in settings.items() if key.endswith(".path")}
         urls = {path: settings.get(f"{name}.url", "") for path, name in names.items()}
         return {path: Submodule(commit, urls.get(path, "")) for path, commit in found.items()}
@@ -205,7 +232,7 @@ class Mirror:
         """
         path = clean_path(path)
         try:
-            return await (await self.artifact(commit_id)).entries(path)
+            return list(await (await self.artifact(commit_id)).entries(path))
         except ArtifactPathMissing as error:
             raise GitRefused(
                 f"there is no directory `{path}` in commit {commit_id[:7]}"
@@ -222,26 +249,46 @@ class Mirror:
 
     async def close(self) -> None:
         """End what is under way. The mirror stays on disk."""
-        for key in [key for key in self._trees if key[0] == self.path]:
-            del self._trees[key]
+        self._memory.forget(lambda key: isinstance(key, tuple) and key[0] == self.path)
         await self._runner.close()
         await self._store.close()
 
-    async def _items(self, commit_id: str) -> tuple[str, list[Item]]:
-        async with self._lists:
-            return await self._store.listing(commit_id)
+    async def _submodules(self, commit_id: str) -> tuple[dict[str, str], TreeEntry | None]:
+        """The commits of submodules by path, and what says where they are."""
+        async with self._memory.making:
+            listing = await self._store.listing(commit_id)
+            found = {item.path: item.object_id for item in listing.of(Kind.SUBMODULE)}
+            is_link = any(item.path == _GITMODULES for item in listing.of(Kind.LINK))
+            return found, None if is_link else Entries(listing.files).find(_GITMODULES)
 
     async def _list(self, commit_id: str) -> Tree:
-        async with self._lists:
-            top, items = await self._store.listing(commit_id)
-            sizes, links = await asyncio.to_thread(_blobs, items)
-            targets = await self._store.read(links, sizes)
+        listing = await self._store.listing(commit_id)
+        links = _links(listing)
+        targets = await self._store.read(sorted(links), links)
+        found = await asyncio.to_thread(expand_listing, listing, targets)
+        known = ref(found.entries.files)  # another tree that is read by this one may be a small part of it
 
-            async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
-                return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
+        async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
+            files = known() if len(blob_ids) <= FEW else None
+            sizes = files.sizes_of(blob_ids) if files is not None else {}
+            return await self._local(lambda: self._store.read(blob_ids, sizes), commit_id)
 
-            found = await asyncio.to_thread(expand, top, items, targets)
-            return await asyncio.to_thread(Tree, commit_id, found.entries, read, found.digests)
+        return Tree(commit_id, found.entries, read, found.digests)
+
+    async def _tag(self, tag_id: str) -> bytes | None:
+        try:
+            async with self._reading:
+                return await self._store.object(tag_id, "tag")
+        except Damaged as error:
+            raise GitUnavailable(f"the mirror of {self.source.url} is damaged: {error}") from error
+
+    async def _bring_tag(self, tag_id: str) -> None:
+        """Only with the lock."""
+        self._untidied += 1
+        try:
+            await self._remote.fetch_tag(tag_id, self._store)
+        except Damaged as error:
+            raise GitUnavailable(f"cannot fetch the tag {tag_id[:7]} of {self.source.url}: {error}") from error
 
     async def _info(self, commit_id: str) -> CommitInfo:
         commit = await self._store.find(commit_id)
@@ -427,22 +474,21 @@ def remove_mirror(path: Path, unused_for: float = 0.0) -> bool:
     return True
 
 
-def tree_weight(tree: Tree) -> int:
-    """At most half of what is kept, so that a commit and its predecessor always are."""
-    return min(tree.files, MAX_KEPT_FILES // 2)
-
-
 def mirror_name(url: str) -> str:
     """A directory name that people recognise and that no other URL has."""
     words = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(url.rstrip("/").removesuffix(".git").split("/")[-2:]))
     return f"{words[-40:].strip('-.') or 'git'}-{hashlib.sha256(url.encode()).hexdigest()[:12]}.git"
 
 
-def _blobs(items: Sequence[Item]) -> tuple[dict[str, int], list[str]]:
-    """The sizes of a commit's files and links by the ids of their blobs, and those of the links that may be read."""
-    sizes = {item.object_id: item.size for item in items if item.kind in (Kind.FILE, Kind.LINK)}
-    links = {item.object_id for item in items if item.kind is Kind.LINK and item.size <= MAX_TARGET}
-    return sizes, sorted(links)
+def _links(listing: Listing) -> dict[str, int]:
+    """The ids of the links that may be read, with their sizes. Raises: GitRefused when they are too much together."""
+    links = {item.object_id: item.size for item in listing.of(Kind.LINK) if item.size <= MAX_TARGET}
+    if sum(links.values()) > MAX_TARGETS:
+        raise GitRefused(
+            f"the symbolic links of this commit are larger than {MAX_TARGETS >> 20} MiB",
+            hint="keep manifests in a repository of their own",
+        )
+    return links
 
 
 def _remove(*paths: Path) -> None:

@@ -61,6 +61,13 @@ class GitReference:
         return _BRANCHES + self.branch if self.branch else HEAD
 
     @property
+    def is_tag(self) -> bool:
+        """Whether it leads to a commit by a tag."""
+        if self.commit or self.name:
+            return not self.commit and self.name.startswith(_TAGS)
+        return bool(self.semver or self.tag)
+
+    @property
     def names(self) -> frozenset[str]:
         """What to ask the remote for."""
         if self.commit:
@@ -82,10 +89,12 @@ class GitReference:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The commit that a reference meant at a moment, and what the reference was called, as a revision shows it."""
+    """The commit that a reference meant at a moment, and what the reference was called, as a revision shows it. ``tag``
+    is the id of the annotated tag that has led there, "" without one."""
 
     commit: str
     name: str = ""
+    tag: str = ""
 
     @property
     def revision(self) -> str:
@@ -103,10 +112,12 @@ def resolve(reference: GitReference, refs: Mapping[str, str]) -> Resolved | None
         tag = _highest(reference.semver, refs)
         name = _TAGS + tag if tag else ""
     # An annotated tag has two entries; the one with ^{} is the commit.
-    commit = refs.get(f"{name}{_PEELED}") or refs.get(name)
+    peeled, found = refs.get(f"{name}{_PEELED}"), refs.get(name)
+    commit = peeled or found
     if commit is None:
         return None
-    return Resolved(commit, name if reference.name else name.removeprefix(_BRANCHES).removeprefix(_TAGS))
+    called = name if reference.name else name.removeprefix(_BRANCHES).removeprefix(_TAGS)
+    return Resolved(commit, called, found if peeled and found else "")
 
 
 def _highest(wanted: str, refs: Mapping[str, str]) -> str | None:

@@ -43,6 +43,8 @@ class Remote:
         self._bearer = source.access.bearer
         #: The remote's default branch, as it said with the last question for it; "" before.
         self.default_branch = ""
+        #: The annotated tag that has led to the head, when it was asked for last; "" without one.
+        self.head_tag = ""
 
     async def head(self) -> str:
         """The commit that is wanted by ``source``: one ls-remote, and none for a commit.
@@ -54,6 +56,7 @@ class Remote:
         found = resolve(reference, refs)
         if found is None:
             raise await self.missing(reference)
+        self.head_tag = found.tag
         return found.commit
 
     async def refs(self, names: Collection[str]) -> dict[str, str]:
@@ -102,6 +105,15 @@ class Remote:
             f"commit {commit_id[:7]} is not in the history of {source.url}",
             hint="it may have been rewritten by a force-push",
         )
+
+    async def fetch_tag(self, tag_id: str, store: BareRepository) -> None:
+        """Bring an annotated tag itself, which nothing keeps from the next ``sweep``. Raises: as ``fetch``."""
+        try:
+            await self._fetch(store, 1, f"+{tag_id}:{_HISTORY_REFS}tag")
+        except Unadvertised as error:
+            raise GitRefMissing(f"{self.source.url} has another tag there by now: {error}") from error
+        finally:
+            await store.forget(_HISTORY_REFS)
 
     async def _fetch(self, store: BareRepository, depth: int, *specs: str) -> None:
         args = (*_FETCH, f"--depth={depth}", "--", self.source.url, *specs)

@@ -46,7 +46,7 @@ _ARTIFACT_DEFAULTS: Final = (
 #: What errors in spec.ignore name as their file.
 _SPEC: Final = "spec.ignore"
 #: Answers kept; files come and go while the rules stay.
-_MAX_KNOWN: Final = 100_000
+_MAX_KNOWN: Final = 20_000
 #: Inside brackets, what Python's and RE2's character classes do not read alike.
 _ODD_SET: Final = re.compile(r"\[[^\]]*(\[|--|&&|~~|\|\|)")
 

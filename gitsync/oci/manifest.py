@@ -29,11 +29,12 @@ _LONGEST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A blob: its media type, digest, and size in bytes."""
+    """A blob, or a manifest: its media type, digest, and size in bytes."""
 
     media_type: str
     digest: str
     size: int
+    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,21 @@ def read_manifest(data: bytes | bytearray, digest: str, content_type: str) -> Ma
     )
 
 
+def read_index(data: bytes | bytearray) -> tuple[Descriptor, ...]:
+    """The manifests that an index lists. Raises: ArtifactError."""
+    try:
+        found = decoded(data)["manifests"]
+    except (ValueError, KeyError, TypeError):
+        raise ArtifactError("what stands there is no index") from None
+    return tuple(_descriptor(item) for item in found[:_MAX_LAYERS]) if isinstance(found, list) else ()
+
+
 def _descriptor(item: Any) -> Descriptor:
     if isinstance(item, dict):
         media_type, digest, size = item.get("mediaType"), item.get("digest"), item.get("size")
         if isinstance(digest, str) and is_digest(digest) and isinstance(size, int) and size >= 0:
-            return Descriptor(media_type if isinstance(media_type, str) else "", digest, size)
+            kind = media_type if isinstance(media_type, str) else ""
+            return Descriptor(kind, digest, size, _annotations(item.get("annotations")))
     raise ArtifactError("the artifact's manifest names a blob without a digest and a size that can be used")
 
 

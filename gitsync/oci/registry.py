@@ -14,7 +14,7 @@ from gitsync.http import Hints, HttpClient, Request, redacted, refusal
 from gitsync.oci.challenge import Challenge, read_challenges
 from gitsync.oci.decoding import decoded
 from gitsync.oci.digest import digest_of, digest_of_body, is_digest
-from gitsync.oci.manifest import ACCEPT, Descriptor, Manifest, read_manifest
+from gitsync.oci.manifest import ACCEPT, Descriptor, Manifest, read_index, read_manifest
 from gitsync.oci.repository import Repository
 from gitsync.oci.tokens import Tokens
 from gitsync.spool import Body
@@ -25,6 +25,8 @@ MAX_MANIFEST = 4 * 1024 * 1024
 MAX_PAGES = 100
 MAX_TAGS = 100_000
 _PAGE = "1000"
+#: What registries answer that know no lists of referrers.
+_NO_REFERRERS = (400, 404, 405, 406)
 _MAX_REFUSAL = 8 * 1024
 _DIGEST_HEADER = "Docker-Content-Digest"
 _CODE = re.compile(r"[A-Z_]{3,40}")
@@ -86,6 +88,20 @@ class Registry:
             _check_tag(repository, reference)
         async with self._http.deadline(repository.base, repository.timeout, _HINTS):
             return await self._manifest(repository, reference)
+
+    async def referrers(self, repository: Repository, digest: str) -> tuple[Descriptor, ...]:
+        """The manifests that say that they are about one: by the registry's list of them, else, for one that has none,
+        by the tag that the specification has for it. Nothing vouches for either. Raises: as ``manifest``."""
+        async with self._http.deadline(repository.base, repository.timeout, _HINTS):
+            url = repository.base.joinpath("referrers", digest)
+            async with self._answer(repository, url, also=_NO_REFERRERS) as (response, where):
+                if response.status == 200:
+                    return read_index(await self._http.content(response, where, MAX_MANIFEST))
+            url = repository.base.joinpath("manifests", digest.replace(":", "-", 1))
+            async with self._answer(repository, url, also=(404,)) as (response, where):
+                if response.status == 404:
+                    return ()
+                return read_index(await self._http.content(response, where, MAX_MANIFEST))
 
     async def blob(self, repository: Repository, blob: Descriptor, limit: int) -> Body:
         """A blob, verified, at most ``limit`` bytes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from gitsync.agent.parts import (
     sync_store,
     synced_repository,
 )
+from gitsync.agent.trust import Declared, demands
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
@@ -40,20 +41,23 @@ from gitsync.api.names import (
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
+from gitsync.api.sources import GitRepository
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import FieldErrors, KindUnknown, SettingsError
+from gitsync.errors import FieldErrors, KindUnknown, NotVerified, SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview, Previewer
+from gitsync.preview.releases import Problem
 from gitsync.preview.syncs import Syncs
 from gitsync.preview.unfold import Brought, Unfolding
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
 from gitsync.sources.bucketartifact import CommitBuckets
-from gitsync.sources.gitartifact import CommitGitRepositories
+from gitsync.sources.git import Verification
+from gitsync.sources.gitartifact import CommitGitRepositories, verification_of
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
 from gitsync.sources.ociartifact import CommitOCIRepositories
@@ -126,7 +130,10 @@ async def preview(settings: Settings) -> Preview:
             expressions,
             await stack.enter_async_context(open_targets(settings, cluster)),
         )
-        return await previewer.preview(desired)
+        found = await previewer.preview(desired)
+        commits.demands = demands(settings, _declared(cluster, watches, synced))
+        unsigned = await _unsigned(commits, desired)
+        return replace(found, problems=(*unsigned, *found.problems))
 
 
 async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
@@ -205,6 +212,29 @@ def _unfolding(
     )
 
 
+def _declared(cluster: Cluster, watches: Watches, synced: SyncedRepository) -> Declared:
+    """What the GitRepository asks for, in the cluster, by which the repository names itself."""
+
+    async def declared() -> Verification | None:
+        watch = watches.get((SOURCE_GROUP, GIT_REPOSITORY))
+        live = watch.get(BOOTSTRAP) if watch is not None else None
+        repository = GitRepository.parse(live) if live is not None else None
+        if repository is None or not synced.is_named_by(BOOTSTRAP, repository):
+            return None
+        return await verification_of(cluster, repository)
+
+    return declared
+
+
+async def _unsigned(commits: CommitSource, desired: Desired) -> tuple[Problem, ...]:
+    """What the agent would say of a commit without the signatures that it has to have."""
+    try:
+        await commits.verify(desired.commit)
+    except NotVerified as error:
+        return (Problem(f"commit {desired.commit.short}", f"it would not be applied: {error.message}", error.hint),)
+    return ()
+
+
 def _nothing_follows() -> None:
     """A plan is of one moment."""
 
@@ -221,19 +251,22 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
         return scopes.get((group, kind))
 
     async with open_chart_repositories(settings) as sources:
-        before, _ = await _contents(settings.model_copy(update={"commit": old}), sources, scope)
-        after, desired = await _contents(settings.model_copy(update={"commit": new}), sources, scope)
-        return difference(before, after, desired, root_sync(settings).owner.claimant)
+        before, _, _ = await _contents(settings.model_copy(update={"commit": old}), sources, scope)
+        after, desired, unsigned = await _contents(settings.model_copy(update={"commit": new}), sources, scope)
+        found = difference(before, after, desired, root_sync(settings).owner.claimant)
+        return replace(found, problems=(*unsigned, *found.problems))
 
 
-async def _contents(settings: Settings, sources: ChartRepositories, scope: Scope) -> tuple[Contents, Desired]:
+async def _contents(
+    settings: Settings, sources: ChartRepositories, scope: Scope
+) -> tuple[Contents, Desired, tuple[Problem, ...]]:
     async with open_commits(settings, sources.charts.workers) as commits:
         whole = WholeCommit(commits.directories.builder, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
         locator = ChartLocator.of_commit(desired.chart_sources, artifacts, sources)
         made = CommitRenderer(locator.locate, Renderer(sources.charts), scope, settings.default_namespace)
-        return await made.contents(desired, whole), desired
+        return await made.contents(desired, whole), desired, await _unsigned(commits, desired)
 
 
 def _carried_out(settings: Settings, desired: Desired, branch: str = "") -> tuple[Artifacts, SyncedRepository]:

@@ -14,6 +14,7 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_own_kind, is_release, is_unserved
 from gitsync.api.names import DRIFTED, FIELD_MANAGER, TRUE
 from gitsync.cel.expressions import Expressions
+from gitsync.diff.ignore import tolerating
 from gitsync.errors import FieldErrors
 from gitsync.logs import keeping_secrets, mask_secrets
 from gitsync.manifests import Desired
@@ -226,8 +227,10 @@ class Previewer:
 
 def _stamped(part: Part, step: Step) -> Manifest:
     item = step.desired
-    finalized = part.syncer.spec.works_on(step.key)
-    return drop_nulls(stamped(item.manifest, part.syncer.owner, part.desired.commit, item.origin, finalized=finalized))
+    spec = part.syncer.spec
+    manifest = item.manifest if step.live is None else tolerating(item.manifest, step.live, spec.ignore)
+    finalized = spec.works_on(step.key)
+    return drop_nulls(stamped(manifest, spec.owner, part.desired.commit, item.origin, finalized=finalized))
 
 
 def drift_of(live: Manifest | None) -> str:

@@ -114,6 +114,7 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox())
         there = {"kubeconfig": sandbox.kubeconfig, "context": "", "once": True, "prune": True, "allow_mass_prune": True}
+        there["verify_keys"] = None  # what is tried is mostly not signed yet
         settings = settings.model_copy(update=there)
         cluster = await stack.enter_async_context(await Cluster.connect(kubeconfig=sandbox.kubeconfig))
         await ensure_crds(cluster)  # a watch of a kind that is not served yet begins late

@@ -97,7 +97,7 @@ class TargetClusters:
         self._agent = agent
         self._references = references
         self._store = store
-        self._memory = RecordMemory()
+        self._memory = RecordMemory(cluster.input)
         self._slots = _slots(agent)
         self._listeners: list[Listener] = []
         self._targets = Targets(cluster, rules.kubeconfig, on_release)

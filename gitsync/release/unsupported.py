@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
+from gitsync.api.names import HELM_REPOSITORY
+from gitsync.sources.unsupported import refused_of_verify
 
 
 def refused(release: HelmRelease) -> tuple[str, ...]:
@@ -20,7 +22,10 @@ def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
     if spec.kube_config is not None and spec.kube_config.config_map_ref is not None:
         yield "spec.kubeConfig.configMapRef"  # no cloud's credentials are asked for
     if spec.chart is not None and spec.chart.spec.verify is not None:
-        yield "spec.chart.spec.verify"
+        if spec.chart.spec.source_ref.kind != HELM_REPOSITORY:
+            yield "spec.chart.spec.verify"  # of what a Git repository holds its commits are signed
+        else:
+            yield from (field for field, *_ in refused_of_verify("spec.chart.spec.verify", spec.chart.spec.verify))
 
 
 def without_effect(release: HelmRelease) -> tuple[str, ...]:

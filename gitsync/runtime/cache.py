@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 import threading
-from operator import itemgetter
-from typing import Generic, TypeVar
+from operator import attrgetter, itemgetter
+from typing import Any, Final, Generic, TypeVar
 
 from cachetools import LRUCache
 
 T = TypeVar("T")
 
+#: What is remembered of results that worker processes and others have come to, in bytes: it only saves work.
+REMEMBERED: Final = 80 << 20
+
+
+class Room:
+    """What several caches may weigh together: when that is too much, the one that weighs most loses what it has used
+    longest ago."""
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
+        self._caches: list[Cache[Any]] = []
+        self.lock = threading.RLock()
+
+    @property
+    def weight(self) -> int:
+        """What they weigh now."""
+        return sum(cache.weight for cache in self._caches)
+
+    def join(self, cache: Cache[Any]) -> None:
+        """One more."""
+        self._caches.append(cache)
+
+    def trim(self) -> None:
+        """Make them weigh no more than they may. With the lock."""
+        while self.weight > self._most:
+            max(self._caches, key=attrgetter("weight")).drop()
+
 
 class Cache(Generic[T]):
-    """The results used last, up to a total weight. Safe to use from several threads."""
+    """The results used last, up to a total weight, and to what there is in a ``room`` with others. Safe to use from
+    several threads."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, room: Room | None = None) -> None:
         self._entries: LRUCache[str, tuple[T, int]] = LRUCache(capacity, getsizeof=itemgetter(1))
-        self._lock = threading.Lock()
+        self._room = room
+        self._lock = room.lock if room is not None else threading.RLock()
+        if room is not None:
+            room.join(self)
+
+    @property
+    def weight(self) -> int:
+        """Of all that is in it."""
+        return int(self._entries.currsize)
 
     def get(self, key: str) -> T | None:
         """The result, which thereby counts as used."""
@@ -30,6 +66,12 @@ class Cache(Generic[T]):
             self._entries.pop(key, None)
             if weight <= self._entries.maxsize:
                 self._entries[key] = (result, weight)
+            if self._room is not None:
+                self._room.trim()
+
+    def drop(self) -> None:
+        """Forget what was used longest ago."""
+        self._entries.popitem()
 
     def clear(self) -> list[T]:
         """Forgets everything, and returns it."""

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from cachetools import LRUCache
 
 from gitsync.errors import WorkerLost
+from gitsync.runtime.cache import Room
 from gitsync.runtime.progress import telling
 
 T = TypeVar("T")
@@ -48,10 +49,11 @@ class Ticket:
 
 class Places:
     """``size`` of them, for everything in this process that is done by processes of its own: what these may take
-    together is known then. ``close`` it."""
+    together is known then, and what is ``remembered`` of their answers. ``close`` it."""
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.remembered = Room()
         self._numbers = itertools.count()
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     path: Annotated[str, Spec(_REPOSITORY, "path", default="the root"), AfterValidator(_inside_repository)] = Field(
         "", description="The directory of the repository that holds the manifests."
     )
+    verify_keys: Annotated[FilePath | None, Spec(_REPOSITORY, "path")] = Field(
+        None,
+        description="A file, or a directory of files, with public keys: PGP's, or SSH's as in authorized_keys or "
+        "allowed_signers. A commit of the repository without a signature by one of them is not applied.",
+    )
     json_manifests: Annotated[bool, Spec(_REPOSITORY, "boolean")] = Field(
         False, description="Read manifests from .json files too. Flux reads .yaml and .yml only."
     )

@@ -74,7 +74,7 @@ class Sops:
         self._program = program
         self._limits = limits
         self._places = places or Places(CONCURRENT)
-        self._opened: Cache[bytes] = Cache(REMEMBERED)
+        self._opened: Cache[bytes] = Cache(REMEMBERED, self._places.remembered)
         self._opening: SingleFlight[bytes] = SingleFlight()
 
     async def open(self, text: bytes, given: Format, wanted: Format, keys: Keys, owner: str = "") -> bytes:

@@ -7,7 +7,7 @@ with the HelmRelease's own change: until the sync has applied that, the release 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gitsync.api.helmrelease import HelmRelease
@@ -18,6 +18,7 @@ from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, GitRefused, GitsyncError
 from gitsync.git import HEAD, GitReference, same_repository
 from gitsync.manifests import Desired
+from gitsync.sources.git.verification import Verification
 from gitsync.sources.repositories import missing
 from gitsync.sources.unsupported import refused
 from gitsync.tree import Tree
@@ -62,8 +63,15 @@ class Head:
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
         itself, which has ``brought`` it, names itself."""
+        # Whose signatures the repository must carry is said by its own GitRepository, which the agent heeds: by another
+        # one, anybody could have it held up.
+        is_signed = declared.spec.verify is not None and key != BOOTSTRAP
+        return self.is_named_by(key, declared, brought=brought) and _is_whole(declared) and not is_signed
+
+    def is_named_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
+        """The same, whatever more it asks for."""
         same = same_repository(declared.spec.url, self.url) and self._follows(declared.spec.ref)
-        return (same or (brought and key == BOOTSTRAP)) and _is_whole(declared)
+        return same or (brought and key == BOOTSTRAP)
 
     def _follows(self, ref: DeclaredReference | None) -> bool:
         own = self.reference
@@ -103,6 +111,10 @@ class SyncedRepository:
         self._on_change = on_change
         #: Has the remote asked at once; None when nobody asks it by himself.
         self.poll_now: Callable[[], None] | None = None
+        #: Says what was verified of a commit of it, or raises; None when nobody can.
+        self.verified: Callable[[str, Verification], Awaitable[str]] | None = None
+        #: In a sandbox nobody asks who has signed its commits.
+        self.is_trusted = False
         #: How often it was asked.
         self.polls = 0
         self._is_asked = False
@@ -142,6 +154,10 @@ class SyncedRepository:
     def is_meant_by(self, key: ObjectKey, declared: GitRepository) -> bool:
         """Whether a GitRepository is this: by what it says, or as what the commit itself brings as its own."""
         return self.head.is_meant_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
+
+    def is_named_by(self, key: ObjectKey, declared: GitRepository) -> bool:
+        """The same, whatever more it asks for."""
+        return self.head.is_named_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
 
     def is_open_to(self, key: ObjectKey, declared: GitRepository | None) -> bool:
         """Whether a GitRepository may be this where nobody may refer to other namespaces: one in the sync's own, or
@@ -227,6 +243,10 @@ class Artifacts:
             return self._repositories[0] if source in self._assumed else None
         meant = (it for it in self._repositories if it.is_meant_by(source, declared))
         return next((it for it in meant if self._is_shared or it.is_open_to(source, declared)), None)
+
+    def is_named_by(self, source: ObjectKey, declared: GitRepository) -> bool:
+        """Whether a GitRepository names a synced repository, whatever more it asks for, which is not trusted anyway."""
+        return any(item.is_named_by(source, declared) and not item.is_trusted for item in self._repositories)
 
     def find(self, source: ObjectKey, sync: str = "") -> SyncedRepository | None:
         """The repository that a sourceRef means: by a GitRepository that names it; where there is no GitRepository of

@@ -62,14 +62,15 @@ def without_keys(spec: BucketSpec) -> BucketSpec:
     return replace(spec, place=replace(spec.place, keys=Keys(), connection=Connection()))
 
 
-def tree_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> TreeArtifact:
+async def tree_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> TreeArtifact:
     """The objects of an artifact, as files."""
-    return TreeArtifact(artifact.revision, _commit(spec, artifact), str(spec.place), artifacts.tree(spec, artifact), "")
+    tree = await artifacts.tree(spec, artifact)
+    return TreeArtifact(artifact.revision, _commit(spec, artifact), str(spec.place), tree)
 
 
-def chart_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> Artifact:
+async def chart_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> Artifact:
     """The same as what charts are taken from."""
-    return Artifact(_commit(spec, artifact), artifacts.tree(spec, artifact))
+    return Artifact(_commit(spec, artifact), await artifacts.tree(spec, artifact))
 
 
 def _commit(spec: BucketSpec, artifact: BucketArtifact) -> CommitInfo:
@@ -100,11 +101,11 @@ class CommitBuckets:
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
         """See BucketLookup. Raises: SourceNotReady."""
-        return chart_artifact(self._artifacts, *await self._find(key))
+        return await chart_artifact(self._artifacts, *await self._find(key))
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """The tree that a Bucket stands for. Raises: SourceNotReady."""
-        return tree_artifact(self._artifacts, *await self._find(key))
+        return await tree_artifact(self._artifacts, *await self._find(key))
 
     async def _find(self, key: ObjectKey) -> Found:
         if key not in self._found:

@@ -52,11 +52,11 @@ class Buckets(ArtifactSources[Bucket, BucketSpec, BucketArtifact]):
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
         """See BucketLookup. Asks nobody. Raises: SourceNotReady, ArtifactPending."""
-        return chart_artifact(self._artifacts, *self.found(key))
+        return await chart_artifact(self._artifacts, *self.found(key))
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """See TreesOfKind."""
-        return tree_artifact(self._artifacts, *self.found(key))
+        return await tree_artifact(self._artifacts, *self.found(key))
 
     def revision_of(self, key: ObjectKey) -> str:
         """See TreesOfKind."""

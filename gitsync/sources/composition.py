@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import merge
+from operator import attrgetter
 
 from gitsync.errors import ArtifactError
 from gitsync.git import MAX_PATHS
 from gitsync.manifests.ignore import IGNORE_FILE, IgnoreRules
 from gitsync.manifests.limits import MAX_IGNORE_BYTES, MAX_IGNORE_FILES
-from gitsync.tree import ReadBlobs, Tree, TreeEntry
+from gitsync.packed import TextMap, Texts
+from gitsync.tree import Entries, FileList, ReadBlobs, Tree, TreeEntry
 
 #: A .sourceignore in a folder that is not looked at may be of any size: what is longer is never read.
 _TOO_LONG = b"#" * (MAX_IGNORE_BYTES + 1)
 
 
 class Composition:
-    """Files of several trees as one. A later ``mount`` takes the place of what is there."""
+    """Files of several trees as one. A later ``mount`` takes the place of what is there. All that takes long, and is
+    not awaited, is for threads."""
 
-    def __init__(self, tree: Tree, entries: Iterable[TreeEntry]) -> None:
+    def __init__(self, tree: Tree, entries: Entries) -> None:
         self.revision = tree.revision
-        self._entries = {entry.path: entry for entry in entries}
-        #: Who reads a blob, of those that are not the first one's. Trees themselves, with lists of all their files, are
-        #: not kept.
-        self._others: dict[str, ReadBlobs] = {}
+        self._entries = entries
+        #: Trees themselves, with lists of all their files, are not kept.
         self._first = tree.reader
+        self._others: list[tuple[Entries, ReadBlobs]] = []
 
     def mount(self, tree: Tree, entries: Sequence[TreeEntry], cut: str, path: str) -> None:
         """Put ``entries`` of another tree, whose paths are counted from ``cut``, below ``path``.
@@ -35,71 +36,100 @@ class Composition:
         """
         above = path
         while above := above.rpartition("/")[0]:
-            if above in self._entries:
+            if self._entries.find(above) is not None:
                 raise ArtifactError(f"{path!r} cannot be put there: {above!r} is a file")
         inside = f"{path}/" if path else ""
-        for old in [name for name in self._entries if name == path or (path and name.startswith(inside))]:
-            del self._entries[old]
-        for entry in entries:
-            own = entry.path[len(cut) :].lstrip("/")
-            shown = f"{inside}{own}" if own else path
-            self._entries[shown] = replace(entry, path=shown)
-            if entry.blob_id:
-                self._others[entry.blob_id] = tree.reader
-        if len(self._entries) > MAX_PATHS:
+        added = Entries(FileList.of(_moved(entries, cut, path)))
+        kept = self._entries.without(
+            (lambda name: name == path or name.startswith(inside))
+            if path
+            else (lambda name: added.find(name) is not None)
+        )
+        if len(kept) + len(added) > MAX_PATHS:
             raise ArtifactError(
                 f"the artifact has more than {MAX_PATHS:,} files", hint="include less, or leave some out"
             )
+        self._others.append((added, tree.reader))
+        self._entries = Entries(FileList.of(merge(kept, added, key=attrgetter("path"))))
 
-    def only(self, entries: Iterable[TreeEntry]) -> None:
-        """Leave out all but these."""
-        self._entries = {entry.path: entry for entry in entries}
+    def without(self, left_out: Callable[[str], bool]) -> None:
+        """Leave out what has such a path."""
+        self._entries = self._entries.without(left_out)
 
-    async def ignoring(self, ignore: str | None) -> None:
-        """Leave out what the .sourceignore files and ``ignore`` say, or else Flux's defaults.
+    async def rules(self, ignore: str | None) -> IgnoreRules:
+        """What the .sourceignore files and ``ignore`` say, or else Flux's defaults.
 
         Raises: ArtifactError for patterns that cannot be read; what the trees raise.
         """
-        paths = [path for path in self._entries if path.rpartition("/")[2] == IGNORE_FILE]
+        paths = await asyncio.to_thread(lambda: [path for path in self._entries.paths if _is_ignore_file(path)])
         if len(paths) > MAX_IGNORE_FILES:
             raise ArtifactError(f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files", hint="leave some of them out")
-        found = {path: self._entries[path] for path in paths if not self._entries[path].unreadable}
+        entries = {path: entry for path in paths if (entry := self._entries.find(path)) is not None}
+        found = {path: entry for path, entry in entries.items() if not entry.unreadable}
         small = {path: entry for path, entry in found.items() if entry.size <= MAX_IGNORE_BYTES}
-        blobs = await self._read(sorted({entry.blob_id for entry in small.values()}))
+        blobs = await self._reader()(sorted({entry.blob_id for entry in small.values()}))
         files = {path: blobs[entry.blob_id] if path in small else _TOO_LONG for path, entry in found.items()}
         rules = await asyncio.to_thread(IgnoreRules.of_artifact, files, ignore)
         for error in rules.errors:
             raise ArtifactError(f"{error.origin}: {error.message}", hint="correct it: what it leaves out is not known")
-        kept = await asyncio.to_thread(lambda: {p: it for p, it in self._entries.items() if not rules.ignored(p)})
-        self._entries = kept
+        return rules
 
-    def tree(self) -> Tree:
-        """All of it."""
-        return Tree(self.revision, self._entries.values(), partial(_read, self._first, self._others))
+    def tree(self, *beside: TextMap) -> Tree:
+        """All of it. ``beside`` is what the first tree's reader keeps."""
+        if not self._others:
+            return Tree(self.revision, self._entries, self._first, beside=beside)
+        reader = self._reader()
+        return Tree(self.revision, self._entries, reader, beside=[*beside, reader.numbers])
 
-    async def _read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
-        return await _read(self._first, self._others, blob_ids)
-
-
-async def _read(first: ReadBlobs, others: Mapping[str, ReadBlobs], blob_ids: Sequence[str]) -> dict[str, bytes]:
-    by_reader: dict[ReadBlobs, list[str]] = {}
-    for blob_id in blob_ids:
-        by_reader.setdefault(others.get(blob_id, first), []).append(blob_id)
-    found: dict[str, bytes] = {}
-    for read, wanted in by_reader.items():
-        found |= await read(wanted)
-    return found
+    def _reader(self) -> Readers:
+        return Readers.of(self._first, self._others)
 
 
-def overlaid(revision: str, files: Iterable[tuple[Tree, TreeEntry]]) -> Tree:
-    """One tree of single files of several; an entry says the path that it has here."""
-    readers: dict[str, ReadBlobs] = {}
-    entries = []
-    for tree, entry in files:
-        entries.append(entry)
-        if entry.blob_id:
-            readers.setdefault(entry.blob_id, tree.reader)
-    return Tree(revision, entries, partial(_read, _nothing, readers))
+class Readers:
+    """Reads each blob from the tree that it is of: those that are not of the first one by their ids."""
+
+    def __init__(self, readers: Sequence[ReadBlobs], numbers: TextMap) -> None:
+        self.numbers = numbers
+        self._readers = readers
+
+    @classmethod
+    def of(cls, first: ReadBlobs, others: Iterable[tuple[Iterable[TreeEntry], ReadBlobs]]) -> Readers:
+        """``others`` have these files; what several have is the first one's of them."""
+        readers, ids, numbers = [first], Texts(), Texts()
+        for entries, read in others:
+            added = sorted({entry.blob_id for entry in entries if entry.blob_id})
+            ids.extend([blob_id.encode() for blob_id in added])
+            numbers.extend([str(len(readers)).encode()] * len(added))
+            readers.append(read)
+        return cls(readers, TextMap(ids, numbers))
+
+    async def __call__(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
+        """See ReadBlobs."""
+        by_reader: dict[int, list[str]] = {}
+        for blob_id in blob_ids:
+            by_reader.setdefault(int(self.numbers.get(blob_id, "0")), []).append(blob_id)
+        found: dict[str, bytes] = {}
+        for number, wanted in by_reader.items():
+            found |= await self._readers[number](wanted)
+        return found
+
+
+def overlaid(revision: str, trees: Sequence[Tree], files: Sequence[tuple[int, TreeEntry]]) -> Tree:
+    """One tree of single files of ``trees``, each with the number of its own, by the paths that they have here."""
+    others = [((entry for at, entry in files if at == number), tree.reader) for number, tree in enumerate(trees)]
+    reader = Readers.of(_nothing, others)
+    return Tree(revision, (entry for _, entry in files), reader, beside=[reader.numbers])
+
+
+def _moved(entries: Iterable[TreeEntry], cut: str, path: str) -> Iterator[TreeEntry]:
+    inside = f"{path}/" if path else ""
+    for entry in entries:
+        own = entry.path[len(cut) :].lstrip("/")
+        yield entry._replace(path=f"{inside}{own}" if own else path)
+
+
+def _is_ignore_file(path: str) -> bool:
+    return path.rpartition("/")[2] == IGNORE_FILE
 
 
 async def _nothing(blob_ids: Sequence[str]) -> dict[str, bytes]:

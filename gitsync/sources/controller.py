@@ -27,6 +27,7 @@ from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.buckets import Buckets
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.generators import ArtifactGenerators
+from gitsync.sources.git import Verification
 from gitsync.sources.gitrepository import GitRepositories
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmrepository import HelmRepositories
@@ -149,6 +150,7 @@ class Sources:
             self.trees.revision_of,
             self.trees.is_coming,
             is_shared=lambda: artifacts.is_shared,
+            memory=fetched.trees,
         )
         self.trees.have(self._generators)
         self._secrets = SecretWatches(cluster, self._on_secret_change)
@@ -182,6 +184,10 @@ class Sources:
                 await stack.enter_async_context(controller.serving())
             watches = {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
             yield {**watches, (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR): self._making.watch}
+
+    async def demanded(self) -> Verification | None:
+        """See GitRepositories.demanded."""
+        return await self._git.demanded()
 
     def subscribe(self, listener: Callable[[Concerns], None]) -> None:
         """Have ``listener`` called whenever a source holds something else than before; with what says of a release

@@ -8,15 +8,14 @@ a pattern keeps the path that it matches, and ``dir/**`` is what is in the direc
 from __future__ import annotations
 
 import posixpath
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gitsync.api.generator import CopyOperation, OutputArtifact
 from gitsync.errors import ArtifactError, FieldNotSupported
 from gitsync.git import MAX_PATHS
 from gitsync.sources.globs import DoubleStar, part_matches, part_of
-from gitsync.tree import TreeEntry
+from gitsync.tree import Entries, TreeEntry
 
 _GLOB = frozenset("*?[]")
 
@@ -25,37 +24,19 @@ _GLOB = frozenset("*?[]")
 class Listing:
     """The files of a source, sorted by path."""
 
-    entries: Sequence[TreeEntry]
-    _paths: list[str] = field(init=False)
-    #: By directory, "" for the root, what is in it, with whether that is a directory.
-    _children: dict[str, dict[str, bool]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._paths = [entry.path for entry in self.entries]
-        self._children = {"": {}}
-        for path in self._paths:
-            above, _, name = path.rpartition("/")
-            is_new = above not in self._children
-            self._children.setdefault(above, {})[name] = False
-            while is_new and above:
-                above, _, name = above.rpartition("/")
-                is_new = above not in self._children
-                self._children.setdefault(above, {})[name] = True
+    entries: Entries
 
     def is_directory(self, path: str) -> bool:
         """Whether there is a directory, "" for the root."""
-        return path in self._children
+        return not path or bool(self.entries.below(path))
 
     def file(self, path: str) -> TreeEntry | None:
         """The file at a path."""
-        index = bisect_left(self._paths, path)
-        return self.entries[index] if index < len(self._paths) and self._paths[index] == path else None
+        return self.entries.find(path)
 
     def below(self, path: str) -> Sequence[TreeEntry]:
         """The files below a directory."""
-        if not path:
-            return self.entries
-        return self.entries[bisect_left(self._paths, f"{path}/") : bisect_left(self._paths, f"{path}0")]
+        return self.entries.below(path)
 
     def matching(self, pattern: str) -> list[str]:
         """The files and directories that a pattern means, part by part, sorted. Raises: ArtifactError."""
@@ -64,10 +45,18 @@ class Listing:
             found = [
                 f"{above}/{name}" if above else name
                 for above in found
-                for name in self._children.get(above, ())
+                for name in self._names(above)
                 if part_matches(part, name)
             ]
         return sorted(found)
+
+    def _names(self, directory: str) -> Iterator[str]:
+        """What is in a directory."""
+        inside, entries, index = f"{directory}/" if directory else "", self.entries.below(directory), 0
+        while index < len(entries):
+            name, is_directory, _ = entries[index].path[len(inside) :].partition("/")
+            yield name
+            index = entries.before(f"{inside}{name}0") if is_directory else index + 1  # "0" comes after "/"
 
 
 @dataclass
@@ -88,7 +77,7 @@ class _Target:
             new.append(above)
             above = above.rpartition("/")[0]
         self.directories.update(new)
-        self.files[path] = alias, replace(entry, path=path)
+        self.files[path] = alias, entry._replace(path=path)
         if len(self.files) > MAX_PATHS:
             raise ArtifactError(f"the artifact has more than {MAX_PATHS:,} files", hint="copy less, or exclude some")
 

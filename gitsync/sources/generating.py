@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from gitsync.api.generator import ArtifactGenerator, OutputArtifact
 from gitsync.api.identity import CommitInfo, ObjectKey
@@ -14,7 +15,8 @@ from gitsync.manifests.ignore import IgnoreRules
 from gitsync.sources.composition import Composition, overlaid
 from gitsync.sources.copying import Listing, check_strategies, copied
 from gitsync.sources.treeartifact import TreeArtifact
-from gitsync.tree import Tree, TreeEntry
+from gitsync.tree import Tree
+from gitsync.treememory import TreeMemory
 
 #: Digits of a digest that log lines show.
 _SHOWN = 12
@@ -76,31 +78,35 @@ def _check_artifacts(generator: ArtifactGenerator, aliases: set[str]) -> None:
 
 
 async def generated(
-    generator: ArtifactGenerator, tree_of: TreeOf, before: Generated | None = None, *, is_shared: bool = True
+    generator: ArtifactGenerator,
+    tree_of: TreeOf,
+    before: Generated | None = None,
+    *,
+    is_shared: bool = True,
+    memory: TreeMemory | None = None,
 ) -> Generated:
     """What it makes of what its sources have now. An artifact of the same revision is the one that it was ``before``.
 
-    Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError; what ``tree_of`` raises.
+    Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError; NoRoom in ``memory``; what ``tree_of`` raises.
     """
+    memory = memory or TreeMemory.of_own_repository()
     check_generator(generator, is_shared=is_shared)
     sources = {it.alias: await tree_of(generator.source_key(it)) for it in generator.spec.sources}
-    listings = {
-        alias: await asyncio.to_thread(Listing, await source.tree.entries()) for alias, source in sources.items()
-    }
     known = before.artifacts if before is not None else {}
     artifacts = {}
     for artifact in generator.spec.artifacts:
-        made = await _made(artifact, sources, listings)
+        made = await _made(generator.metadata.namespace, artifact, sources, memory)
         old = known.get(artifact.name)
         artifacts[artifact.name] = old if old is not None and old.revision == made.revision else made
     return Generated(tuple(source.revision for source in sources.values()), artifacts)
 
 
 async def _made(
-    artifact: OutputArtifact, sources: Mapping[str, TreeArtifact], listings: Mapping[str, Listing]
+    namespace: str, artifact: OutputArtifact, sources: Mapping[str, TreeArtifact], memory: TreeMemory
 ) -> TreeArtifact:
-    files = await asyncio.to_thread(_kept, artifact, listings)
-    tree = overlaid("", [(sources[alias].tree, entry) for alias, entry in files])
+    listings = {alias: Listing(await source.tree.entries()) for alias, source in sources.items()}
+    trees = [source.tree for source in sources.values()]
+    tree = await memory.make(None, namespace, partial(asyncio.to_thread, _copied, artifact, trees, listings))
     digest = await tree.directory_digest()
     tree.revision = revision = f"latest@sha256:{digest}"
     if artifact.revision is not None:
@@ -113,10 +119,12 @@ async def _made(
     return TreeArtifact(revision, origin.commit, origin.url, tree, origin.origin or origin.revision)
 
 
-def _kept(artifact: OutputArtifact, listings: Mapping[str, Listing]) -> list[tuple[str, TreeEntry]]:
-    """Without what Flux leaves out of every artifact that it stores."""
+def _copied(artifact: OutputArtifact, trees: Sequence[Tree], listings: Mapping[str, Listing]) -> Tree:
+    """Without what Flux leaves out of every artifact that it stores. ``trees`` are those of the ``listings``."""
     rules = IgnoreRules.of_artifact({}, None)
-    return [(alias, entry) for alias, entry in copied(artifact, listings) if not rules.ignored(entry.path)]
+    numbers = {alias: number for number, alias in enumerate(listings)}
+    files = [(numbers[alias], it) for alias, it in copied(artifact, listings) if not rules.ignored(it.path)]
+    return overlaid("", trees, files)
 
 
 async def as_artifact(source: TreeArtifact) -> TreeArtifact:
@@ -125,6 +133,6 @@ async def as_artifact(source: TreeArtifact) -> TreeArtifact:
     Raises: ArtifactError for patterns that cannot be read; what the tree raises.
     """
     composition = Composition(source.tree, await source.tree.entries())
-    await composition.ignoring(None)
-    tree: Tree = composition.tree()
-    return replace(source, tree=tree)
+    rules = await composition.rules(None)
+    await asyncio.to_thread(composition.without, rules.ignored)
+    return replace(source, tree=await asyncio.to_thread(composition.tree))

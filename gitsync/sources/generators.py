@@ -45,6 +45,7 @@ from gitsync.sources.generating import Generated, TreeOf, generated
 from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.text import counted
+from gitsync.treememory import TreeMemory
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -78,7 +79,7 @@ class _State:
 class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     """See SourceReconciler. ``on_change`` is told of each ExternalArtifact that is another one, and ``on_settled`` of
     those that have stayed the same by another revision of a source. ``tree_of``, ``revision_of`` and
-    ``is_coming`` are of sources.
+    ``is_coming`` are of sources. ``memory`` is for the trees of artifacts.
     """
 
     status = ArtifactGeneratorStatus
@@ -96,6 +97,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         is_coming: Callable[[ObjectKey], bool],
         *,
         is_shared: Callable[[], bool],
+        memory: TreeMemory,
     ) -> None:
         super().__init__(cluster, watch, events, on_change)
         self._on_settled = on_settled
@@ -103,6 +105,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         self._revision_of = revision_of
         self._is_coming = is_coming
         self._is_shared = is_shared
+        self._memory = memory
         self._states: dict[ObjectKey, _State] = {}
 
     def using(self, concerns: Callable[[ObjectKey], bool]) -> Iterator[ObjectKey]:
@@ -174,7 +177,9 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         async with state.lock:
             tried = self._present(generator)
             try:
-                state.made = await generated(generator, self._tree_of, state.made, is_shared=self._is_shared())
+                state.made = await generated(
+                    generator, self._tree_of, state.made, is_shared=self._is_shared(), memory=self._memory
+                )
             except GitsyncError as error:
                 state.error = error
                 raise

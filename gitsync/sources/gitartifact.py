@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,12 +13,14 @@ from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import GitRepository
 from gitsync.errors import GitsyncError, SourceNotReady
 from gitsync.git import GitCredentials, Resolved
+from gitsync.signatures import TrustedKeys
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.artifactsource import not_ready
-from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part
+from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
+from gitsync.sources.git.verification import Mode
 from gitsync.sources.ociartifact import needs_secrets
 from gitsync.sources.repositories import missing
-from gitsync.sources.secrets import git_credentials, git_login
+from gitsync.sources.secrets import git_credentials, git_login, trusted_keys
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 from gitsync.tree import Tree
@@ -44,20 +47,43 @@ def plain_git_spec(repository: GitRepository) -> GitSpec:
     include = tuple(Include(item.repository.name, item.from_path, item.to_path) for item in spec.include)
     content = Content(spec.ignore, spec.sparse_checkout, spec.recurse_submodules, include)
     place, owner = GitPlace(spec.url), repository.metadata.namespace
-    return GitSpec(place, reference_of(spec.ref), content, owner, spec.timeout)
+    return GitSpec(place, reference_of(spec.ref), content, owner, spec.timeout, plain_verification(repository))
 
 
 async def git_spec(cluster: Cluster, repository: GitRepository, plain: GitSpec) -> GitSpec:
-    """The same with what its Secrets hold. Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable."""
+    """The same with what its Secrets hold.
+
+    Raises: SourceUnavailable, SourceError, NotVerified, ApiError, ClusterUnavailable.
+    """
     spec, namespace = repository.spec, repository.metadata.namespace
     secret, proxy = (item.name if item else "" for item in (spec.secret_ref, spec.proxy_secret_ref))
     credentials = await git_login(cluster, namespace, secret, proxy, spec.url)
-    return replace(plain, place=replace(plain.place, credentials=credentials))
+    verification = await verification_of(cluster, repository)
+    return replace(plain, place=replace(plain.place, credentials=credentials), verification=verification)
+
+
+def plain_verification(repository: GitRepository) -> Verification | None:
+    """Which signatures it asks for, without the keys; None for none."""
+    wanted = repository.spec.verify
+    if wanted is None:
+        return None
+    mode: Mode = "HEAD" if wanted.mode == "head" else wanted.mode
+    return Verification(mode, f"Secret '{repository.metadata.namespace}/{wanted.secret_ref.name}'")
+
+
+async def verification_of(cluster: Cluster, repository: GitRepository) -> Verification | None:
+    """The same with the keys that its Secret holds. Raises: NotVerified, ApiError, ClusterUnavailable."""
+    plain, wanted = plain_verification(repository), repository.spec.verify
+    if plain is None or wanted is None:
+        return None
+    data = await trusted_keys(cluster, repository.metadata.namespace, wanted.secret_ref.name)
+    return replace(plain, keys=await asyncio.to_thread(TrustedKeys.of_secret, data))
 
 
 def without_login(spec: GitSpec) -> GitSpec:
     """As ``plain_git_spec`` has it."""
-    return replace(spec, place=replace(spec.place, credentials=GitCredentials()))
+    verification = replace(spec.verification, keys=TrustedKeys()) if spec.verification is not None else None
+    return replace(spec, place=replace(spec.place, credentials=GitCredentials()), verification=verification)
 
 
 def included(repository: ObjectKey, name: str) -> ObjectKey:

@@ -15,16 +15,25 @@ from gitsync.api.names import (
     INCLUDE_UNAVAILABLE,
     NO_ARTIFACT,
     REQUESTED_AT_ANNOTATION,
+    VERIFICATION_ERROR,
 )
 from gitsync.api.sources import GitRepository
 from gitsync.api.status import Artifact as StatusArtifact
 from gitsync.api.status import GitRepositoryStatus
-from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, SourceNotReady
+from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, NotVerified, SourceNotReady
 from gitsync.git import Resolved
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
+from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.artifactsource import ArtifactSources, not_ready
-from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part
-from gitsync.sources.gitartifact import git_spec, included, plain_git_spec, synced_part, without_login
+from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part, Verification
+from gitsync.sources.gitartifact import (
+    git_spec,
+    included,
+    plain_git_spec,
+    plain_verification,
+    synced_part,
+    verification_of,
+    without_login,
+)
 from gitsync.sources.reconciler import Outcome, Words
 from gitsync.sources.treeartifact import TreeArtifact
 
@@ -94,6 +103,19 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
     def revision_of(self, key: ObjectKey) -> str:
         """See TreesOfKind."""
         return self.found(key)[1].revision
+
+    async def demanded(self) -> Verification | None:
+        """What the GitRepository wants signed by which a synced repository names itself; None for nothing.
+
+        Raises: FieldErrors for one that cannot be read; NotVerified when its keys cannot, ApiError, ClusterUnavailable.
+        """
+        manifest = self._watch.get(BOOTSTRAP)
+        if manifest is None or not (manifest.get("spec") or {}).get("verify"):
+            return None
+        declared = GitRepository.parse(manifest)
+        if not self._synced.is_named_by(BOOTSTRAP, declared):
+            return None
+        return await verification_of(self._cluster, declared)
 
     def carried_out(self, repository: SyncedRepository) -> None:
         """A synced repository has another commit, or was asked: those that name it say so, and those that have done so
@@ -192,7 +214,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         _, artifact = found
         resolved = Resolved(artifact.commit, artifact.revision.rpartition("@")[0])
         parts = self._parts.get(key, ())
-        return _outcome(key, source, resolved, artifact.digest, parts, changed)
+        return _outcome(key, source, resolved, artifact.digest, parts, changed, artifact.verified)
 
     async def _follow(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> Outcome | None:
         """Say what a synced repository has: the commit that is carried out."""
@@ -214,10 +236,17 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             self._followed[key] = artifact.commit.id
             for other in self._including(key):
                 self.wake(other)
+        wanted, signed = None, ""
+        if not repository.is_trusted:
+            wanted = await verification_of(self._cluster, source)
+        if wanted is not None:
+            if repository.verified is None:
+                raise NotVerified("nobody can verify it here", reason=VERIFICATION_ERROR)
+            signed = await repository.verified(artifact.commit.id, wanted)
         reference = reference_of(source.spec.ref)
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
         digest = hashlib.sha256(str(await artifact.tree.directory_digest()).encode()).hexdigest()
-        return _outcome(key, source, resolved, f"sha256:{digest}", (), was_another)
+        return _outcome(key, source, resolved, f"sha256:{digest}", (), was_another, signed)
 
     def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:
         """Whether it is asked for, and the synced repository has yet to be: its own poll answers that."""
@@ -239,6 +268,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             self.wake(other)
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        if isinstance(error, NotVerified):
+            return error.reason
         if isinstance(error, GitAuthRefused):
             return AUTHENTICATION_FAILED
         return NO_ARTIFACT if isinstance(error, SourceNotReady | ArtifactPending) else super()._reason(key, error)
@@ -281,7 +312,13 @@ def oldest_answer(now: float, interval: float, *, requested: bool, changed: bool
 
 
 def _outcome(
-    key: ObjectKey, source: GitRepository, found: Resolved, digest: str, parts: tuple[Part, ...], changed: bool
+    key: ObjectKey,
+    source: GitRepository,
+    found: Resolved,
+    digest: str,
+    parts: tuple[Part, ...],
+    changed: bool,
+    verified: str = "",
 ) -> Outcome:
     artifact = StatusArtifact(
         path=f"gitrepository/{key.namespaced_name}/{found.commit}.tar.gz",
@@ -291,17 +328,18 @@ def _outcome(
     )
     shown = found.revision.removesuffix(found.commit[_SHOWN:])
     message = f"stored artifact for revision '{found.revision}'"
-    return Outcome(message, artifact, {"revision": shown}, changed, True, _observed(source, parts))
+    return Outcome(message, artifact, {"revision": shown}, changed, True, _observed(source, parts), verified)
 
 
 def _observed(source: GitRepository, parts: tuple[Part, ...]) -> dict[str, Any]:
-    spec = source.spec
+    spec, wanted = source.spec, plain_verification(source)
     return {
         "included_artifacts": tuple(StatusArtifact(revision=part.revision, digest=part.digest) for part in parts),
         "observed_ignore": spec.ignore,
         "observed_recurse_submodules": spec.recurse_submodules,
         "observed_include": tuple(item.model_dump(by_alias=True, exclude_defaults=True) for item in spec.include),
         "observed_sparse_checkout": spec.sparse_checkout,
+        "source_verification_mode": wanted.mode if wanted is not None else "",
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FAILED, INDEXATION_FAILED
 from gitsync.api.sources import HelmRepository
 from gitsync.api.status import Artifact
 from gitsync.errors import ChartRepositoryUnavailable, GitsyncError, TerminalError
+from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec, redacted
+from gitsync.sources.oci import CosignVerification
 from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
 from gitsync.sources.repositories import missing, repository_spec, url_in, with_url
 
@@ -59,6 +62,10 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
                 hint=error.hint if error else "",
             )
         return spec
+
+    async def verification_of(self, key: ObjectKey, wanted: Verification | None) -> CosignVerification | None:
+        """See RepositoryLookup."""
+        return await verification_of(self._cluster, wanted, key.namespace)
 
     def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
         """See RepositoryLookup."""

@@ -13,7 +13,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_REPOSITORY, OCI_REPOSITORY, SOURCE_GROUP, sync_of
 from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
 from gitsync.charts import Chart
-from gitsync.errors import SourceNotReady
+from gitsync.errors import ChartError, NotVerified, SourceNotReady
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.bucketartifact import BucketLookup, CommitBuckets
 from gitsync.sources.chart import ChartArtifact
@@ -21,7 +21,7 @@ from gitsync.sources.gitartifact import CommitGitRepositories, GitLookup
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.helmchart import TreeCharts
-from gitsync.sources.oci import ArtifactSpec, OciArtifact
+from gitsync.sources.oci import ArtifactSpec, CosignVerification, OciArtifact
 from gitsync.sources.ociartifact import ArtifactLookup, CommitOCIRepositories
 from gitsync.sources.repositories import CommitHelmRepositories, RepositoryLookup
 from gitsync.sources.valuesfiles import with_values_files
@@ -84,7 +84,12 @@ class ChartLocator:
             return await self._trees.locate(release, await self.buckets.artifact_of(source))
         if release.spec.chart is not None and source.kind == HELM_REPOSITORY:
             spec = await self._repositories.spec_of(source)
-            return await locate_in(self._fetched, spec, release.spec.chart.spec)
+            wanted = release.spec.chart.spec
+            try:
+                signed = await self._repositories.verification_of(source, wanted.verify)
+            except NotVerified as error:
+                raise ChartError(error.message, chart=wanted.chart, hint=error.hint) from error
+            return await locate_in(self._fetched, spec, wanted, signed)
         if release.spec.chart_ref is not None and source.kind == OCI_REPOSITORY:
             return await locate_artifact(self._fetched, *await self._oci_repositories.artifact_of(source))
         raise SourceNotReady(
@@ -123,13 +128,19 @@ async def _load(repositories: ChartRepositories, spec: ArtifactSpec, artifact: O
         return await repositories.artifacts.chart(spec, artifact)
 
 
-async def locate_in(repositories: ChartRepositories, spec: RepositorySpec, wanted: ChartSpec) -> ChartArtifact:
-    """A chart of a repository, in its index as it was last read.
+async def locate_in(
+    repositories: ChartRepositories,
+    spec: RepositorySpec,
+    wanted: ChartSpec,
+    signed: CosignVerification | None = None,
+) -> ChartArtifact:
+    """A chart of a repository, in its index as it was last read; ``signed`` says by whom it has to be.
 
     Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
     """
     chart = wanted.chart
-    entry = await repositories.resolve(spec, chart, wanted.version)
+    entry = await repositories.resolve(spec, chart, wanted.version, signed)
     digest = f"sha256:{entry.digest}" if entry.digest else f"{spec.url}#{chart}@{entry.version}"
-    artifact = ChartArtifact(chart, entry.version, digest, partial(repositories.fetch, spec, chart, entry.version))
+    load = partial(repositories.fetch, spec, chart, entry.version, signed)
+    artifact = ChartArtifact(chart, entry.version, digest, load)
     return with_values_files(repositories.charts, artifact, wanted, spec.owner)

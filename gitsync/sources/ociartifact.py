@@ -13,7 +13,9 @@ from gitsync.http import Connection
 from gitsync.oci import Login, Repository
 from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
+from gitsync.signatures import CosignKeys
 from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
 from gitsync.sources.repositories import missing
 from gitsync.sources.secrets import connection, registry_login
@@ -52,7 +54,8 @@ def plain_artifact_spec(repository: OCIRepository) -> ArtifactSpec:
     selector = spec.layer_selector
     media_type = selector.media_type if selector else ""
     copies = selector is not None and selector.operation == "copy"
-    plain = ArtifactSpec(where, media_type=media_type, ignore=spec.ignore, copies=copies)
+    verification = plain_verification(spec.verify, owner)
+    plain = ArtifactSpec(where, media_type=media_type, ignore=spec.ignore, copies=copies, verification=verification)
     if ref is None:
         return plain
     if ref.digest and not is_digest(ref.digest):
@@ -72,12 +75,15 @@ async def artifact_spec(cluster: Cluster, repository: OCIRepository, plain: Arti
     account = spec.service_account_name or ""
     login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
     reached = await connection(cluster, namespace, certs, proxy, spec.url)
-    return replace(plain, repository=replace(where, login=login, connection=reached))
+    verification = await verification_of(cluster, spec.verify, namespace)
+    return replace(plain, repository=replace(where, login=login, connection=reached), verification=verification)
 
 
 def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
     """As ``plain_artifact_spec`` has it."""
-    return replace(spec, repository=replace(spec.repository, login=Login(), connection=Connection()))
+    verification = replace(spec.verification, keys=CosignKeys()) if spec.verification is not None else None
+    plain = replace(spec.repository, login=Login(), connection=Connection())
+    return replace(spec, repository=plain, verification=verification)
 
 
 def needs_secrets(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> bool:

@@ -9,7 +9,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import OCI_LAYER_FAILED, OCI_PULL_FAILED
 from gitsync.api.sources import OCIRepository
 from gitsync.api.status import Artifact, OCIRepositoryStatus
-from gitsync.errors import ArtifactError, GitsyncError
+from gitsync.errors import ArtifactError, GitsyncError, NotVerified
 from gitsync.sources.artifactsource import ArtifactSources
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
 from gitsync.sources.ociartifact import (
@@ -82,13 +82,16 @@ class OCIRepositories(ArtifactSources[OCIRepository, ArtifactSpec, OciArtifact])
         spec, artifact = found
         message = f"stored artifact for digest '{artifact.revision}'"
         line = {"revision": short_revision(artifact.revision), "bytes": artifact.size}
-        return Outcome(message, _status(key, spec, artifact), line, changed, True, _observed(source))
+        signed = f"verified signature of revision {artifact.revision}" if spec.verification is not None else ""
+        return Outcome(message, _status(key, spec, artifact), line, changed, True, _observed(source), signed)
 
     def _dropped(self, key: ObjectKey, found: Found | None) -> None:
         if found is not None:
             self._artifacts.forget(found[0])
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
+        if isinstance(error, NotVerified):
+            return error.reason
         return OCI_LAYER_FAILED if isinstance(error, ArtifactError) else super()._reason(key, error)
 
 

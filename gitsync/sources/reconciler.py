@@ -21,13 +21,14 @@ from gitsync.api.names import (
     INVALID,
     READY,
     REQUESTED_AT_ANNOTATION,
+    SOURCE_VERIFIED,
     SUCCEEDED,
     TRUE,
 )
 from gitsync.api.resource import Resource
 from gitsync.api.status import Artifact, HelmRepositoryStatus, SourceStatus
 from gitsync.backoff import Backoff
-from gitsync.errors import FieldErrors, GitsyncError, NotFound, Superseded, TerminalError
+from gitsync.errors import FieldErrors, GitsyncError, NotFound, NotVerified, Superseded, TerminalError
 from gitsync.logs import Once, keeping_secrets, redact
 from gitsync.runtime.event import Event
 from gitsync.runtime.progress import reporting
@@ -58,6 +59,7 @@ class Outcome:
     """What a source has. ``message`` is that of its conditions; ``artifact`` is complete but for its time, None for a
     kind that has none, and no status either. ``line`` is for the log line about a new artifact, ``event`` whether an
     Event says so, too; ``changed`` tells that who uses it has to look again; ``fields`` are further ones of its status.
+    ``verified`` says whose signatures it has, "" where none are asked for.
     """
 
     message: str = ""
@@ -66,6 +68,7 @@ class Outcome:
     changed: bool = False
     event: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
+    verified: str = ""
 
 
 class SourceReconciler(ABC, Generic[R]):
@@ -170,6 +173,8 @@ class SourceReconciler(ABC, Generic[R]):
             (READY, TRUE, SUCCEEDED, outcome.message),
             (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, outcome.message),
         ]
+        if outcome.verified:
+            said.append((SOURCE_VERIFIED, TRUE, SUCCEEDED, outcome.verified))
         since = old.artifact.last_update_time if old.artifact is not None else ""
         if old.artifact is None or _known(old.artifact) != _known(outcome.artifact):
             since = rfc3339(datetime.now(UTC))
@@ -182,9 +187,14 @@ class SourceReconciler(ABC, Generic[R]):
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         self._complain(key, manifest, reason, error)
-        condition = self._condition(error)
-        said: list[Said] = [(READY, FALSE, reason, error.message), (condition, TRUE, reason, error.message)]
-        await self._say(key, manifest, said)
+        said: list[Said] = [(READY, FALSE, reason, error.message)]
+        if isinstance(error, NotVerified):
+            said.append((SOURCE_VERIFIED, FALSE, reason, error.message))
+        else:
+            said.append((self._condition(error), TRUE, reason, error.message))
+        # What is in use was verified, once it was; where nothing of the kind is asked for, nothing of it is said.
+        is_verified = (manifest.get("spec") or {}).get("verify") is not None
+        await self._say(key, manifest, said, keep=frozenset({SOURCE_VERIFIED} if is_verified else ()))
 
     def _condition(self, error: GitsyncError) -> str:
         """The condition that says, beside Ready, what is wrong."""
@@ -195,10 +205,12 @@ class SourceReconciler(ABC, Generic[R]):
         if self._once(key, log, self.words.failed, level="warning", repository=key, error=error, effect=effect):
             self._events.record(manifest, Event("Warning", reason, error.message))
 
-    async def _say(self, key: ObjectKey, manifest: Manifest, said: list[Said], **fields: Any) -> None:
+    async def _say(
+        self, key: ObjectKey, manifest: Manifest, said: list[Said], keep: frozenset[str] = frozenset(), **fields: Any
+    ) -> None:
         old = self.status.read(manifest.get("status"))
         generation = manifest["metadata"].get("generation", 0)
-        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE}
+        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE} | keep
         conditions = tuple(item for item in old.conditions if item.type in kept)
         for kind, status, reason, message in said:
             now = datetime.now(UTC)

@@ -6,13 +6,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import OCI_REPOSITORY
 from gitsync.api.sources import HelmRepository
 from gitsync.errors import ChartError, FieldNotSupported, SourceNotReady
 from gitsync.oci import DockerConfig
+from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
+from gitsync.sources.oci import CosignVerification
 from gitsync.sources.secrets import connection, docker_config, read_secret
 from gitsync.sources.unsupported import check_supported
 
@@ -27,6 +30,12 @@ class RepositoryLookup(Protocol):
         """How to reach a HelmRepository.
 
         Raises: SourceNotReady when there is none; ChartRepositoryUnavailable, ChartError, FieldErrors.
+        """
+
+    async def verification_of(self, key: ObjectKey, wanted: Verification | None) -> CosignVerification | None:
+        """What has to be signed, by the keys of a Secret in the namespace of a HelmRepository; None for nothing.
+
+        Raises: SourceNotReady, NotVerified, ApiError, ClusterUnavailable.
         """
 
     def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
@@ -74,6 +83,17 @@ class CommitHelmRepositories:
         await self._repositories.refresh(spec)
         self._read[key] = spec
         return spec
+
+    async def verification_of(self, key: ObjectKey, wanted: Verification | None) -> CosignVerification | None:
+        """See RepositoryLookup."""
+        if wanted is None:
+            return None
+        if self._cluster is None:
+            raise SourceNotReady(
+                "spec.chart.spec.verify needs a Secret of the cluster",
+                hint="no cluster is asked here; gitsync plan asks one",
+            )
+        return await verification_of(self._cluster, wanted, key.namespace)
 
     def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
         """See RepositoryLookup."""

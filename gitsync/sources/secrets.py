@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from yarl import URL
 
 from gitsync.api.identity import ObjectKey
-from gitsync.errors import NotFound, SourceError, SourceUnavailable
+from gitsync.api.names import VERIFICATION_ERROR
+from gitsync.errors import NotFound, NotVerified, SourceError, SourceUnavailable
 from gitsync.git import GitCredentials, GitTexts
 from gitsync.http import Connection, redacted
 from gitsync.logs import keep_secret
@@ -46,6 +47,23 @@ async def read_secret(cluster: Cluster, namespace: str, name: str, url: str) -> 
         raise SourceUnavailable(f"Secret '{key.namespaced_name}' holds what is no text", url=redacted(url)) from error
     keep_secret(frozenset(text.strip() for field, text in found.items() if field not in _NO_SECRETS))
     return found
+
+
+async def trusted_keys(cluster: Cluster, namespace: str, name: str) -> dict[str, bytes]:
+    """The public keys that a Secret holds, by their names.
+
+    Raises: NotVerified when it is missing or cannot be read; ApiError, ClusterUnavailable.
+    """
+    key = ObjectKey("", "Secret", namespace, name)
+    try:
+        data = (await cluster.get(key)).get("data") or {}
+        return {field: base64.b64decode(value, validate=True) for field, value in data.items()}
+    except NotFound:
+        message = f"public keys secret error: Secret '{key.namespaced_name}' does not exist"
+        raise NotVerified(message, reason=VERIFICATION_ERROR, hint="create it") from None
+    except binascii.Error:
+        message = f"public keys secret error: Secret '{key.namespaced_name}' cannot be read"
+        raise NotVerified(message, reason=VERIFICATION_ERROR) from None
 
 
 def docker_config(secret: dict[str, str], namespace: str, name: str) -> DockerConfig | None:

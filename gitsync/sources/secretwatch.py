@@ -91,7 +91,9 @@ class SecretWatches:
 
 
 def named_secrets(manifest: Manifest) -> frozenset[str]:
-    """The names of the Secrets that a source is reached with, whatever else is wrong with it."""
+    """The names of the Secrets that a source is reached or verified with, whatever else is wrong with it."""
     spec = manifest.get("spec") or {}
-    found = (spec.get(field) for field in _REFERENCES)
+    verify = spec.get("verify")
+    found = [spec.get(field) for field in _REFERENCES]
+    found.append(verify.get("secretRef") if isinstance(verify, dict) else None)
     return frozenset(str(it["name"]) for it in found if isinstance(it, dict) and it.get("name"))

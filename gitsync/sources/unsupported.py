@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gitsync.api.chart import Verification
 from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
 from gitsync.errors import FieldNotSupported
 
@@ -33,11 +34,21 @@ def refused(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> 
 
 def _refused_of_artifact(source: OCIRepository) -> Iterator[Refusal]:
     if source.spec.verify is not None:
-        yield (
-            "spec.verify",
-            "signatures are not checked yet, and what was not checked is not used",
-            "remove spec.verify, if the artifact may be used without",
-        )
+        yield from refused_of_verify("spec.verify", source.spec.verify)
+
+
+def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
+    """Ways of signing artifacts that are not checked: by cosign with keys they are."""
+    hint = f"use cosign with the keys of a Secret, or remove {field}, if the artifact may be used without"
+    if verify.provider != "cosign":
+        why = f"signatures of {verify.provider} are not checked, and what was not checked is not used"
+        yield f"{field}.provider", why, hint
+    elif verify.secret_ref is None:
+        why = "signatures without a key are not checked, and what was not checked is not used: there is no secretRef"
+        yield field, why, hint
+    elif verify.match_oidc_identity or verify.trusted_root_secret_ref is not None:
+        name = "matchOIDCIdentity" if verify.match_oidc_identity else "trustedRootSecretRef"
+        yield f"{field}.{name}", "says nothing of a signature with a key", f"remove {field}.{name}, or secretRef"
 
 
 def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
@@ -45,12 +56,6 @@ def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
     if spec.provider != "generic":
         hint = "use provider generic, with a secretRef that is kept current"
         yield "spec.provider", f"{spec.provider} is not supported yet: nobody logs in there", hint
-    if spec.verify is not None:
-        yield (
-            "spec.verify",
-            "signatures are not checked yet, and what was not checked is not used",
-            "remove spec.verify, if the repository may be used without",
-        )
     if spec.proxy_secret_ref is not None and spec.url.startswith("ssh://"):
         yield "spec.proxySecretRef", "is not supported for ssh", "use an https URL, or remove spec.proxySecretRef"
 

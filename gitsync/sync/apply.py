@@ -20,6 +20,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
 from gitsync.apply.live import LiveReader
 from gitsync.backoff import Reminders
+from gitsync.diff.ignore import tolerating
 from gitsync.errors import (
     ApiError,
     GitsyncError,
@@ -179,7 +180,12 @@ class Syncer:
         if item.key not in live:
             return Step(item, "unchanged")
         found = live[item.key]
-        step = verdict_of(item, inventory.get(item.key), found, self.owner, partial(self._let_go, item.key, to_be))
+        left = tolerating(item.manifest, found, self.spec.ignore) if found is not None else item.manifest
+        if left is found:
+            return Step(item, "unchanged", "all of it is left to others by spec.ignore", found)
+        let_go = partial(self._let_go, item.key, to_be)
+        step = verdict_of(replace(item, manifest=left), inventory.get(item.key), found, self.owner, let_go)
+        step = replace(step, desired=item)
         if found is None or self.owner.owns(found) or not step.applies:
             return step
         claimants = self.wanted.claimants(item.key, for_good=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ from gitsync.api.crds import crd_names
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.build import Directories, KeysOf
 from gitsync.errors import ChartError, GitRefused
+from gitsync.git import Resolved
 from gitsync.logs import Once
 from gitsync.manifests import Desired
 from gitsync.release.flux import runs_flux
 from gitsync.sources.artifacts import Head, meaning
 from gitsync.sources.dependencies import LocalDependencies
+from gitsync.sources.git import Verification, verified
 from gitsync.sources.helmchart import content_id
 
 if TYPE_CHECKING:
@@ -32,11 +35,15 @@ log = structlog.get_logger(__name__)
 _STAY = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 
 
+async def _nothing() -> list[Verification]:
+    return []
+
+
 @dataclass
 class CommitSource:
     """Reads commits for the sync ``name``. ``path`` is the directory of the repository that holds the manifests, "" for
     all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` has keys for what is
-    encrypted in it."""
+    encrypted in it. ``demands`` says what has to be signed, and by whom."""
 
     mirror: Mirror
     directories: Directories
@@ -44,10 +51,21 @@ class CommitSource:
     workers: Workers
     path: str = ""
     keys_of: KeysOf | None = None
+    demands: Callable[[], Awaitable[list[Verification]]] = _nothing
 
     def __post_init__(self) -> None:
         self._dependencies = LocalDependencies(self.workers)
         self._once = Once()
+
+    async def verify(self, commit: CommitInfo) -> None:
+        """Raises: NotVerified for a commit without the signatures that it must have; what ``demands`` raises."""
+        for wanted in await self.demands():
+            await self.verified(commit.id, wanted)
+
+    async def verified(self, commit_id: str, wanted: Verification) -> str:
+        """What was verified, in Flux's words. A tag is that which has led to the head. Raises: NotVerified."""
+        found = Resolved(commit_id, self.mirror.source.tag, self.mirror.head_tag)
+        return await verified(self.mirror, self.mirror.source.reference, found, wanted)
 
     async def read(self, commit: CommitInfo) -> Desired:
         """What a commit wants, with its own tree.
@@ -59,8 +77,7 @@ class CommitSource:
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
         tree = await self.mirror.artifact(commit.id)
-        entries = await tree.entries()
-        if self.path and not any(entry.path.startswith(f"{self.path}/") for entry in entries):
+        if self.path and not (await tree.entries()).below(self.path):
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )

@@ -13,8 +13,8 @@ import structlog
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
-from gitsync.errors import GitsyncError, GitUnavailable, RetryableError
-from gitsync.git import Poller, redacted_url, watch_local
+from gitsync.errors import GitsyncError, GitUnavailable, NotVerified, RetryableError
+from gitsync.git import Poll, Poller, redacted_url, watch_local
 from gitsync.logs import commit_context, keep_secret, keeping_secrets
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_fails
@@ -40,7 +40,8 @@ class SyncReconciler:
         self._source = source
         self._repository = repository
         self._mirror = source.mirror
-        self._poller = Poller(source.mirror, interval)
+        self._poller = Poller(source.mirror, interval, accept=source.verify)
+        repository.verified = source.verified
         self._syncer = syncer
         self._name = syncer.owner.full_name
         self._log = log.bind(**syncer.spec.context)
@@ -95,7 +96,9 @@ class SyncReconciler:
         self._repository.polled(poll.error, self._mirror.default_branch)
         if poll.error is not None:
             self.error = poll.error
-            if poll.report:
+            if isinstance(poll.error, NotVerified):
+                await self._refuse(poll, poll.error)
+            elif poll.report:
                 self._log.warning(
                     "repository cannot be read, the cluster is left as it is",
                     repository=redacted_url(self._mirror.source.url),
@@ -110,6 +113,19 @@ class SyncReconciler:
             self._wanted = poll.commit
             self._queue.wake(self._name, interrupt=f"commit {poll.commit.short} is newer")
         return poll.next_in
+
+    async def _refuse(self, poll: Poll, error: NotVerified) -> None:
+        """The head is not signed as it must be: what was carried out before goes on to be, also after a restart."""
+        if self._wanted is None:
+            await self._stay()
+            if self._repository.current is not None:
+                self._wanted = self._repository.current.commit
+                self._queue.wake(self._name)
+        if poll.report:
+            refused = commit_context(poll.refused) if poll.refused is not None else {}
+            kept = self._wanted.short if self._wanted is not None else "none"
+            key = {"key": error.signer} if error.signer else {}
+            self._log.error("commit is not verified and not applied", error=error, kept=kept, **key, **refused)
 
     async def _sync(self, name: str, interrupt: Interrupt) -> float | None:
         with keeping_secrets():
@@ -151,7 +167,7 @@ class SyncReconciler:
         return None
 
     async def _stay(self) -> None:
-        """A commit is held: charts stay those of the last commit that was not, also after a restart."""
+        """A commit is held, or refused: charts stay those of the last commit that was not, also after a restart."""
         current = self._repository.current
         commit_id = current.commit.id if current is not None else (await self._syncer.inventory()).commit
         if not commit_id:
@@ -159,6 +175,7 @@ class SyncReconciler:
         try:
             commit = await self._mirror.fetch(commit_id)  # which also keeps it in the mirror
             if current is None:
+                await self._source.verify(commit)
                 self._repository.carry_out(Artifact.of(await self._source.read(commit)), ())
         except GitsyncError as error:
             self._log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)

@@ -25,6 +25,7 @@ from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.recreate import Force, Recreating
 from gitsync.apply.served import JUST_BROUGHT, await_kind
 from gitsync.apply.wait import WaitFor, wait_ready
+from gitsync.diff.ignore import tolerating
 from gitsync.errors import (
     ApiError,
     KindUnknown,
@@ -240,8 +241,12 @@ class Rollout:
         commit = _commit_for(step, self.report.commit)
         marks = edge_origins(step.desired), self.spec.works_on(step.key)
         manifest = drop_nulls(stamped(step.desired.manifest, self.owner, commit, origin, *marks))
+        live = step.live
+        if self.spec.ignore and (newest := await self.cluster.find(step.key)) is not None:
+            # Its plan may be minutes old, and what others write to it goes on.
+            live, manifest = newest, tolerating(manifest, newest, self.spec.ignore)
         async with self.slots.held(self.owner):
-            applied = await self._sent(manifest, step.live)
+            applied = await self._sent(manifest, live)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
+from gitsync.api.rendering import IgnoreRule
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.sync.owner import Owner
 
@@ -21,8 +22,10 @@ class SyncSpec:
     ``waits``: it has ended when all that it applied is ready, or has failed, or ``settle_timeout`` seconds have passed;
     else as soon as all is applied. ``readiness`` says when an object is. ``force``: what Kubernetes does not change is
     deleted and created anew. ``is_root``: it is the sync of the agent's settings; its log lines need not say
-    which sync they are about. ``cluster`` names the cluster that its objects are in, by the Secret with its kubeconfig;
-    "" for the agent's own. In another one a HelmRelease is an object like any other: whoever serves that works on it.
+    which sync they are about. ``ignore`` are fields that are left to others once an object is there.
+
+    ``cluster`` names the cluster that its objects are in, by the Secret with its kubeconfig; "" for the agent's own. In
+    another one a HelmRelease is an object like any other: whoever serves that works on it.
     """
 
     owner: Owner
@@ -35,6 +38,7 @@ class SyncSpec:
     force: bool = False
     is_root: bool = False
     cluster: str = ""
+    ignore: tuple[IgnoreRule, ...] = ()
 
     def is_release(self, key: ObjectKey) -> bool:
         """Whether an object is a HelmRelease that the agent works on."""

@@ -381,7 +381,8 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "bucket.yaml:8:3: error: spec.provider: gcp is not supported yet: its API is not spoken",
         "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
         "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
-        "oci.yaml:8:3: error: spec.verify: signatures are not checked yet, and what was not checked is not used",
+        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked, and what was not checked is not "
+        "used: there is no secretRef",
         f"ref.yaml:8:3: error: {serves} HelmChart yet: the chart of this release cannot be had",
         f"unserved.yaml:1:1: warning: {serves} HelmChart yet: nothing is read from it",
         f"unserved.yaml:6:1: warning: {serves} Alert yet: nobody is notified; log lines and Kubernetes Events say what "

@@ -113,3 +113,20 @@ def test_objects_with_a_colon_in_their_name_are_among_what_a_release_holds(verif
     assert said.code == 0, said.out + said.err
     held = {item["release"]: item["objects"] for item in json.loads(said.out)["releases"]}
     assert held["default/roles"] == ["ClusterRole/system:redis:reader"]
+
+
+def test_what_is_tried_need_not_be_signed(verify: Verify, fleet: Fleet) -> None:
+    own = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": {"name": "flux-system", "namespace": "flux-system"},
+        "spec": {
+            "interval": "1m",
+            "url": "ssh://git@git.example/team/fleet",
+            "verify": {"mode": "HEAD", "secretRef": {"name": "keys"}},
+        },
+    }
+    fleet.commit({"own.yaml": json.dumps(own)}, "verify")
+    fleet.commit({"plain.yaml": config_map("default", "plain", "other")}, "not signed")
+    said = verify("HEAD", "--base", "HEAD~1")
+    assert said.code == 0, said.out + said.err

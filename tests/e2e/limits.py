@@ -1,4 +1,4 @@
-"""The agent with the memory that config/ gives it, by the strongest means that this machine has.
+"""The agent with the memory that config/ gives it at most, by the strongest means that this machine has.
 
 - a control group of its own (cgroup v2): the kernel ends the agent when it and its children come to more;
 - else whoever looks at the sum twenty times a second ends it instead, and the kernel says what the agent itself has had
@@ -22,6 +22,8 @@ from ruamel.yaml import YAML
 from tests.docs.markdown import ROOT
 
 _CGROUPS = Path("/sys/fs/cgroup")
+#: What one kind of attack may bring it to, in bytes: config/ gives it more, so that several may come at once.
+ATTACKED = 640 << 20
 _LOOK = 0.05
 _UNIT = "gitsync-test"
 
@@ -52,8 +54,9 @@ class Memory:
 
 @contextmanager
 def limited(pid: int) -> Iterator[Memory]:
-    """Inside, a process and its children have no more memory than config/ gives them. It may have begun already."""
-    memory, over = Memory(memory_limit()), threading.Event()
+    """Inside, a process and its children have no more memory than ATTACKED, and never more than config/ gives them. It
+    may have begun already."""
+    memory, over = Memory(min(ATTACKED, memory_limit())), threading.Event()
     group = _own_group(pid, memory.limit) or _systemd_group(pid, memory.limit)
     how = f"the control group {group}" if group else "looking at the sum"
     _forget_peak(pid)

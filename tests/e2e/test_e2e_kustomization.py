@@ -139,7 +139,7 @@ def test_once_waits_for_all_below_and_says_what_is_not_ready(
             "clusters/left.yaml": kustomization(namespace, "left", "./nested", dependsOn=[{"name": "right"}]),
             "clusters/right.yaml": kustomization(namespace, "right", "./nested", dependsOn=[{"name": "left"}]),
             "clusters/refused.yaml": kustomization(
-                namespace, "refused", "./nested", kubeConfig={"secretRef": {"name": "x"}}
+                namespace, "refused", "./nested", kubeConfig={"configMapRef": {"name": "x"}}
             ),
         },
         "four that fail",
@@ -151,7 +151,7 @@ def test_once_waits_for_all_below_and_says_what_is_not_ready(
     assert "nowhere" in unready[f"{namespace}/missing"]
     assert unready[f"{namespace}/waits"] == f"dependency '{namespace}/missing' is not ready"
     assert f"{namespace}/left -> {namespace}/right -> {namespace}/left" in unready[f"{namespace}/left"]
-    assert "spec.kubeConfig" in unready[f"{namespace}/refused"]
+    assert "spec.kubeConfig.configMapRef" in unready[f"{namespace}/refused"]
     assert set(cluster.maps()) == {"one"}
 
 
@@ -208,6 +208,33 @@ def test_all_files_of_a_directory_move_to_that_of_another_and_back(
         cluster.wait(taker)
     cluster.wait("b")
     assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == before
+
+
+def test_fields_that_are_left_to_others_stay_as_they_write_them(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli
+) -> None:
+    """They are created as Git has them; what somebody else writes then is no drift, and stays when the rest changes."""
+    rules = [
+        {"paths": ["/data/text"], "target": {"kind": "ConfigMap", "name": "one"}},
+        {"paths": ["/"], "target": {"name": "whole"}},
+    ]
+    names = ("one", "two", "whole")
+    files = {f"a/{name}.yaml": config_map(namespace, name) for name in names}
+    first = fleet.commit({**files, "clusters/a.yaml": kustomization(namespace, "a", "./a", ignore=rules)}, "first")
+    agent.start().wait_for("sync finished", commit=first[:7])
+    cluster.wait("a")
+    assert cluster.maps() == dict.fromkeys(names, "x")
+    for name in names:
+        patch = '{"data":{"text":"by hand"}}'
+        kubectl("patch", "configmap", name, "-n", namespace, "--type=merge", "-p", patch)
+    agent.command("reconcile", "kustomization", "a", "-n", namespace)
+    assert cluster.maps() == {"one": "by hand", "two": "x", "whole": "by hand"}
+
+    more = {name: config_map(namespace, name, "new").replace("\ndata:", "\ndata:\n  more: added") for name in names}
+    second = fleet.commit({f"a/{name}.yaml": text for name, text in more.items()}, "all change")
+    cluster.wait("a", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    assert cluster.maps() == {"one": "by hand", "two": "new", "whole": "by hand"}
+    assert kubectl("get", "configmap", "one", "-n", namespace, "-o", "jsonpath={.data.more}") == "added"
 
 
 def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(

@@ -371,6 +371,39 @@ async def test_author_and_subject_cannot_write_to_a_terminal(origin: Repository,
     assert len(info.subject) == 200
 
 
+async def test_targets_of_links_are_read_within_a_bound_for_all_together(
+    origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are too long for any path are never read, and do not count."""
+    monkeypatch.setattr("gitsync.git.mirror.MAX_TARGETS", 1 << 20)
+
+    def linked(*targets: str) -> str:
+        blobs = [origin.git("hash-object", "-w", "--stdin", stdin=target.encode()) for target in targets]
+        lines = "".join(f"120000 blob {blob}\tl{number}\n" for number, blob in enumerate(blobs))
+        return origin.git("commit-tree", origin.git("mktree", stdin=lines.encode()), "-m", "links")
+
+    async def listed(commit_id: str) -> int:
+        origin.git("update-ref", "refs/heads/main", commit_id)
+        await mirror.fetch(commit_id)
+        return len(await mirror.tree(commit_id))
+
+    assert await listed(linked("x" * (2 << 20), *(f"{number:04000}" for number in range(200)))) == 201
+    with pytest.raises(GitRefused, match="the symbolic links of this commit are larger than 1 MiB"):
+        await listed(linked(*(f"{number:04000}" for number in range(300))))
+
+
+async def test_a_commit_that_unfolds_to_more_than_git_may_have_is_refused(origin: Repository, mirror: Mirror) -> None:
+    """Some hundred kilobytes of a pack: git has to have the whole of a commit in memory, which no file is to it."""
+    tree = origin.git("mktree", stdin=b"")
+    commit = f"tree {tree}\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\n".encode() + b"long " * (20 << 20)
+    commit_id = origin.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=commit)
+    origin.git("update-ref", "refs/heads/main", commit_id)
+    with pytest.raises(
+        GitUnavailable, match="hung up unexpectedly"
+    ):  # git at the other end is here under the same limit
+        await mirror.fetch(commit_id)
+
+
 async def test_a_tree_that_multiplies_itself_is_refused_in_bounded_memory(
     origin: Repository, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,7 +458,7 @@ async def test_a_file_very_far_down_cannot_be_read_and_one_without_end_is_refuse
 
     endless = far_down(9000)
     await mirror.fetch(endless)
-    with pytest.raises(GitRefused, match="list of this commit's files is larger than 64 MiB"):
+    with pytest.raises(GitRefused, match="list of this commit's files is larger than 24 MiB"):
         await mirror.artifact(endless)
 
 
@@ -707,3 +740,21 @@ async def test_two_thousand_files_are_listed_and_read_in_no_time(origin: Reposit
     assert min(listing) < 0.1
     assert min(reading) < 0.3
     assert await changed(mirror, first, second) == 1
+
+
+async def test_what_a_commit_says_of_itself_is_read_within_a_bound_and_must_be_what_its_id_says(
+    origin: Repository, tmp_path: Path
+) -> None:
+    origin.commit({"a": "1"})
+    large = origin.git("commit-tree", "HEAD^{tree}", stdin=b"x" * (1 << 20))
+    origin.git("update-ref", "HEAD", large)
+    mirror = Mirror(GitSource(str(origin.path)), tmp_path / "state")
+    try:
+        commit = await mirror.fetch(await mirror.head())
+        with pytest.raises(GitRefused, match="has 1 MiB or more without any file"):
+            await mirror.signed(commit.id)
+        small = await mirror.fetch(origin.commit({"a": "2"}))
+        signed = await mirror.signed(small.id)
+        assert (signed.signature, signed.payload) == ("", origin.git("cat-file", "commit", "HEAD").encode() + b"\n")
+    finally:
+        await mirror.close()

@@ -200,7 +200,7 @@ async def test_a_small_file_made_out_of_a_huge_one_is_refused_within_gits_limit_
     origin: Repository, store: BareRepository, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gitsync.git.barerepository.FEW", few)
-    pack, small = pack_with_a_small_file_out_of_a_huge_one(64 << 20)
+    pack, small = pack_with_a_small_file_out_of_a_huge_one(48 << 20)
     origin.git("index-pack", "--stdin", stdin=pack)
     assert await store.read([small]) == {small: bytes(10)}
     await store.close()

@@ -303,3 +303,36 @@ def test_annotations_that_would_fill_a_status_are_left_out() -> None:
     assert (found["first"], found["last"]) == ("1", "2")
     assert not {"huge", "number"} & found.keys()
     assert len(json.dumps(dict(found))) < 200_000
+
+
+INDEX = {"manifests": [{"mediaType": "any/type", "digest": LAYER.digest, "size": LAYER.size}]}
+FALLBACK = f"/v2/app/manifests/{LAYER.digest.replace(':', '-')}"
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 405])
+async def test_referrers_are_listed_by_the_registry_or_by_the_tag_that_stands_for_the_list(
+    client: Registry, status: int
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if "referrers" in request.path and status != 200:
+            return web.Response(status=status)
+        return web.json_response(INDEX)
+
+    async with serving(handle) as server:
+        assert await client.referrers(at(server), LAYER.digest) == (LAYER,)
+        asked = [f"/v2/app/referrers/{LAYER.digest}"]
+        assert server.paths == (asked if status == 200 else [*asked, FALLBACK])
+
+
+async def test_without_any_list_there_are_no_referrers_and_what_is_none_is_said(client: Registry) -> None:
+    async def nothing(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=404)
+
+    async with serving(nothing) as server:
+        assert await client.referrers(at(server), LAYER.digest) == ()
+    async with serving(answer(b"[]")) as server:
+        with pytest.raises(ArtifactError, match="no index"):
+            await client.referrers(at(server), LAYER.digest)
+    async with serving(answer(b"{}", status=503)) as server:
+        with pytest.raises(SourceUnavailable):
+            await client.referrers(at(server), LAYER.digest)

@@ -8,8 +8,9 @@ import pytest
 
 from gitsync.api.fields import Selector
 from gitsync.api.rendering import IgnoreRule
+from gitsync.diff.ignore import labels_match, selects, tolerating
 from gitsync.release.drift.conflicts import MOST, PAUSE, WINDOW, DriftConflicts
-from gitsync.release.drift.ignore import labels_match, opted_out, selects, tolerating
+from gitsync.release.drift.optout import opted_out
 
 
 def deployment(**spec: Any) -> dict[str, Any]:

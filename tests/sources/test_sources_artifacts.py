@@ -222,3 +222,15 @@ def test_what_a_repository_of_flux_bootstrap_brings_as_itself_is_itself_under_wh
     assert head.is_meant_by(BOOTSTRAP, declared, brought=True)
     assert not head.is_meant_by(BOOTSTRAP, declared, brought=False)
     assert not head.is_meant_by(source("flux-system"), declared, brought=True), "in another namespace it is any other"
+
+
+def test_only_its_own_git_repository_says_whose_signatures_it_must_carry() -> None:
+    head = Head(FLEET, GitReference(branch="main"))
+    verify = {"mode": "HEAD", "secretRef": {"name": "keys"}}
+    declared = git_repository("flux-system", FLEET, ref={"branch": "main"}, verify=verify)
+    assert head.is_meant_by(BOOTSTRAP, declared, brought=False)
+    assert not head.is_meant_by(source("any"), declared, brought=False), "a repository of its own"
+    more = git_repository("flux-system", FLEET, ref={"branch": "main"}, verify=verify, ignore="/docs")
+    assert not head.is_meant_by(BOOTSTRAP, more, brought=True)
+    assert head.is_named_by(BOOTSTRAP, more, brought=True), "its demand counts all the same"
+    assert not head.is_named_by(BOOTSTRAP, git_repository("flux-system", APPS, verify=verify), brought=False)

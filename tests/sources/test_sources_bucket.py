@@ -53,7 +53,7 @@ async def world(s3: S3, request: pytest.FixtureRequest, tmp_path: Path) -> Async
 async def content(world: World, spec: BucketSpec) -> dict[str, str]:
     """What the files of the artifact hold."""
     artifact, _ = await world.fetched.buckets.refresh(spec)
-    tree = world.fetched.buckets.tree(spec, artifact)
+    tree = await world.fetched.buckets.tree(spec, artifact)
     entries = await tree.entries()
     blobs = await tree.read([entry.blob_id for entry in entries])
     return {entry.path: blobs[entry.blob_id].decode() for entry in entries}
@@ -88,7 +88,7 @@ async def test_what_is_gone_from_disk_or_damaged_there_is_fetched_once_more(worl
     world.put("a", "1")
     spec = world.spec()
     artifact, _ = await world.fetched.buckets.refresh(spec)
-    tree = world.fetched.buckets.tree(spec, artifact)
+    tree = await world.fetched.buckets.tree(spec, artifact)
     (entry,) = await tree.entries()
     (kept,) = (tmp_path / "unpacked").iterdir()
     kept.write_bytes(b"X")
@@ -111,13 +111,13 @@ async def test_prefix_and_patterns_choose(world: World) -> None:
         "other/d.yaml",
         "e.yaml",
     }
+    world.put(".sourceignore", "x" * 100_000)
+    with pytest.raises(SourceError, match="sourceignore is larger than"):
+        await content(world, world.spec())
     world.put(".sourceignore", "*.yaml\n")
     assert set(await content(world, world.spec())) == {"apps/b.md", "apps/c.md"}
     assert set(await content(world, world.spec("apps/"))) == {"apps/b.md", "apps/c.md"}
     assert set(await content(world, world.spec("apps/", "!a.yaml\n"))) == {"apps/a.yaml", "apps/b.md", "apps/c.md"}
-    world.put(".sourceignore", "x" * 100_000)
-    with pytest.raises(SourceError, match="sourceignore is larger than"):
-        await content(world, world.spec())
 
 
 async def test_an_empty_bucket_is_an_empty_artifact(world: World) -> None:

@@ -11,13 +11,13 @@ from gitsync.errors import ArtifactError, FieldNotSupported
 from gitsync.sources import copying
 from gitsync.sources.copying import Listing, check_strategies, copied
 from gitsync.sources.globs import DoubleStar
-from gitsync.tree import TreeEntry
+from gitsync.tree import Entries, FileList, TreeEntry
 
 FILES = ("README.md", "apps/base/a.yaml", "apps/base/deep/b.yaml", "apps/prod/a.yaml", "infra/c.yaml", "infra/notes.md")
 
 
 def listing(*paths: str) -> Listing:
-    return Listing([TreeEntry(path, f"blob of {path}", 1) for path in sorted(paths)])
+    return Listing(Entries(FileList.of(TreeEntry(path, f"blob of {path}", 1) for path in paths)))
 
 
 def artifact(*operations: dict[str, Any]) -> OutputArtifact:

@@ -459,11 +459,10 @@ async def test_fields_that_are_not_honoured_are_refused_by_name(served: World) -
     served.commit("1.0.0")
     await served.secret("proxy", {"address": "http://proxy.example:3128"})
     refused: dict[str, dict[str, Any]] = {
-        "verify": {"verify": {"mode": "HEAD", "secretRef": {"name": "keys"}}},
         "github": {"provider": "github"},
         "proxy": {"url": "ssh://git@git.example/fleet", "proxySecretRef": {"name": "proxy"}},
     }
-    words = {"verify": "spec.verify: ", "github": "spec.provider: github", "proxy": "spec.proxySecretRef: "}
+    words = {"github": "spec.provider: github", "proxy": "spec.proxySecretRef: "}
     for name, spec in refused.items():
         await served.apply(name, **spec)
         await until(lambda name=name: served.fails("NotSupported", words[name], name))

@@ -156,9 +156,8 @@ def test_a_stamp_does_not_change_the_manifest_and_names_commit_place_and_depende
         "spec: {interval: 5m, chart: {spec: {chart: a, sourceRef: {kind: HelmRepository, name: b}}}}\n"
     )
     before = repr(release.manifest)
-    metadata = stamped(release.manifest, OWNER, COMMIT, release.origin, [Origin("a b.yaml", 3), Origin("c", 4)])[
-        "metadata"
-    ]
+    edges = [Origin("a b.yaml", 3), Origin("c", 4)]
+    metadata = stamped(release.manifest, OWNER, COMMIT, release.origin, edges, finalized=True)["metadata"]
     assert repr(release.manifest) == before
     assert metadata["finalizers"] == ["z", "finalizers.fluxcd.io"]
     assert metadata["annotations"]["gitsync.dev/commit"] == COMMIT.id

@@ -19,8 +19,8 @@ from gitsync.errors import GitRefused
 from gitsync.git.links import expand
 from gitsync.git.listing import Item, Kind
 from gitsync.manifests import Desired
+from gitsync.tree import Entries
 from gitsync.tree import Tree as FileTree
-from gitsync.tree import TreeEntry
 
 if TYPE_CHECKING:
     from gitsync.preview.kustomizations import WholeCommit
@@ -170,7 +170,7 @@ def _kind(mode: int) -> Kind | None:
     return Kind.SUBMODULE if stat.S_ISDIR(mode) else None  # git lists files, and directories only of other repositories
 
 
-def _entries(top: Path, names: Sequence[str]) -> list[TreeEntry]:
+def _entries(top: Path, names: Sequence[str]) -> Entries:
     """The files that these paths name, symbolic links followed as in a commit. A file is known by its path."""
     items = {}
     targets = {}

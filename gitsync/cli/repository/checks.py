@@ -14,11 +14,11 @@ from gitsync.api.kinds import is_own_kind, is_unserved
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.cel.expressions import Expressions
+from gitsync.diff.ignore import selects
 from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
 from gitsync.logs import redact
 from gitsync.preview.unserved import unserved
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
-from gitsync.release.drift.ignore import selects
 from gitsync.release.readiness import check_expressions
 from gitsync.release.unsupported import refused
 from gitsync.sources.artifacts import Artifact, Artifacts

@@ -18,7 +18,7 @@ Target = Annotated[
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="A table, JSON, Graphviz or Mermaid.")]
 
-_LEFT_OUT = ("repo", "interval")
+_LEFT_OUT = ("repo", "interval", "verify_keys")
 
 
 @app.command("graph")

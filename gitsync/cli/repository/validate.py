@@ -30,6 +30,7 @@ WithCharts = Annotated[bool, typer.Option("--charts/--no-charts", help="Ask char
 _LEFT_OUT = (
     "repo",
     "interval",
+    "verify_keys",
     "default_service_account",
     "sops_age_secret",
     "insecure_kubeconfig_exec",

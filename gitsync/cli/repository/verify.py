@@ -26,8 +26,11 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="text, markdown (
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="PATH", help="Write a JUnit report there, too.")]
 
 
+_LEFT_OUT = ("branch", "tag", "commit", "interval", "once", "verify_keys")
+
+
 @app.command("verify")
-@with_settings("Repository", "Git credentials", "Sync", leave_out=("branch", "tag", "commit", "interval", "once"))
+@with_settings("Repository", "Git credentials", "Sync", leave_out=_LEFT_OUT)
 async def verify(
     settings: Settings,
     commit: New = "HEAD",

@@ -1,2 +1,2 @@
-"""What others change about a release's objects: ``watch`` notices it, ``ignore`` says what does not count, ``correct``
-puts it back, ``conflicts`` keeps that from going on for ever."""
+"""What others change about a release's objects: ``watch`` notices it, ``optout`` says whose objects do not count,
+``correct`` puts it back, ``conflicts`` keeps that from going on for ever."""

@@ -20,12 +20,12 @@ from gitsync.apply.crds import apply_crds
 from gitsync.apply.namespaces import fill_namespaces, served
 from gitsync.apply.ownership import owned
 from gitsync.diff import Change, changes, normalised, summary
+from gitsync.diff.ignore import tolerating
 from gitsync.errors import KindUnknown, RetryableError
 from gitsync.release.action.inventory import CRD, crds_of
 from gitsync.release.clusters import TargetCluster
 from gitsync.release.desired import ref_of
 from gitsync.release.drift.conflicts import DriftConflicts
-from gitsync.release.drift.ignore import tolerating
 from gitsync.release.drift.watch import FollowedRevision, differs
 from gitsync.release.revision import objects_of
 from gitsync.text import listed

@@ -11,8 +11,9 @@ from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.apply.crds import CRD_GROUP
 from gitsync.apply.ownership import HELM_OBJECTS
 from gitsync.diff import subset_differs
+from gitsync.diff.ignore import tolerating
 from gitsync.release.action.inventory import CRD
-from gitsync.release.drift.ignore import opted_out, tolerating
+from gitsync.release.drift.optout import opted_out
 from gitsync.release.revision import ReleaseRef
 
 if TYPE_CHECKING:

@@ -29,12 +29,12 @@ class Held:
 
 
 class RecordMemory:
-    """One for all records of an agent."""
+    """One for all records of an agent, ``within`` a larger budget."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: Budget | None = None) -> None:
         self.packing = asyncio.Semaphore(PACKED_AT_ONCE)
         self.unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)
-        self._budget = Budget(TOGETHER, ALWAYS)
+        self._budget = Budget(TOGETHER, ALWAYS, within)
         self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
         self._freed = asyncio.Event()
 

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 from gitsync.errors import ArtifactError
 from gitsync.manifests.ignore import IGNORE_FILE
 from gitsync.manifests.limits import MAX_IGNORE_BYTES
+from gitsync.packed import TextMap
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.s3 import Buckets, Item
 from gitsync.s3.buckets import shown
@@ -22,6 +23,7 @@ from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body
 from gitsync.tree import Tree, TreeEntry
+from gitsync.treememory import TreeMemory
 
 _FOLDER = "buckets"
 #: Of files in all that is known, together.
@@ -29,14 +31,12 @@ _MOST_FILES = 100_000
 #: Objects of a bucket that are fetched at once.
 _AT_ONCE = 8
 
-#: Where the content of a file begins in what the store keeps, and its size, by its sha256.
-_Places = Mapping[str, tuple[int, int]]
-
 
 class BucketArtifacts:
-    """Asks buckets. ``store`` keeps the contents of objects."""
+    """Asks buckets. ``store`` keeps the contents of objects, ``memory`` their trees."""
 
-    def __init__(self, buckets: Buckets, store: Store, turns: Turns) -> None:
+    def __init__(self, buckets: Buckets, store: Store, turns: Turns, memory: TreeMemory) -> None:
+        self._memory = memory
         self._buckets = buckets
         self._store = store
         self._turns = turns
@@ -69,12 +69,19 @@ class BucketArtifacts:
             place.owner, place.endpoint, str(place), self._refreshing, spec.id, work, place.secrets
         )
 
-    def tree(self, spec: BucketSpec, artifact: BucketArtifact) -> Tree:
-        """Its files. What is gone from disk is fetched once more when it is read, as it was listed."""
+    async def tree(self, spec: BucketSpec, artifact: BucketArtifact) -> Tree:
+        """Its files. What is gone from disk is fetched once more when it is read, as it was listed. Raises: NoRoom."""
+        key = (_FOLDER, spec.id, artifact.digest)
+        making = partial(asyncio.to_thread, self._tree, spec, artifact)
+        return self._memory.get(key) or await self._memory.make(key, spec.place.owner, making)
+
+    def _tree(self, spec: BucketSpec, artifact: BucketArtifact) -> Tree:
         entries = [TreeEntry(file.key, file.sha256, file.size) for file in artifact.files]
         begins = accumulate((file.size for file in artifact.files), initial=0)
-        places = {file.sha256: (begin, file.size) for file, begin in zip(artifact.files, begins, strict=False)}
-        return Tree(artifact.revision, entries, partial(self._read, spec, artifact, places))
+        places = TextMap.of(
+            {file.sha256: f"{begin} {file.size}" for file, begin in zip(artifact.files, begins, strict=False)}
+        )
+        return Tree(artifact.revision, entries, partial(self._read, spec, artifact, places), beside=(places,))
 
     def forget(self, spec: BucketSpec) -> None:
         """Drops what is known of it; nobody refers to it any more."""
@@ -126,7 +133,7 @@ class BucketArtifacts:
         await asyncio.to_thread(self._store.keep_unpacked, _name(artifact), _contents(artifact, bodies))
 
     async def _read(
-        self, spec: BucketSpec, artifact: BucketArtifact, places: _Places, blob_ids: Sequence[str]
+        self, spec: BucketSpec, artifact: BucketArtifact, places: TextMap, blob_ids: Sequence[str]
     ) -> dict[str, bytes]:
         """See ReadBlobs. Raises: as ``refresh``; SourceUnavailable when the bucket has other objects by now."""
         found = await asyncio.to_thread(self._on_disk, artifact, places, blob_ids)
@@ -150,12 +157,18 @@ class BucketArtifacts:
         await self._keep(artifact, bodies)
         return bodies
 
-    def _on_disk(self, artifact: BucketArtifact, places: _Places, blob_ids: Sequence[str]) -> dict[str, bytes] | None:
-        parts = self._store.unpacked(_name(artifact), [places[blob_id] for blob_id in blob_ids])
+    def _on_disk(self, artifact: BucketArtifact, places: TextMap, blob_ids: Sequence[str]) -> dict[str, bytes] | None:
+        parts = self._store.unpacked(_name(artifact), [_place(places[blob_id]) for blob_id in blob_ids])
         if parts is None:
             return None
         found = dict(zip(blob_ids, parts, strict=True))
         return found if all(hashlib.sha256(data).hexdigest() == blob_id for blob_id, data in found.items()) else None
+
+
+def _place(text: str) -> tuple[int, int]:
+    """Where the content of a file begins in what the store keeps, and its size."""
+    begin, size = map(int, text.split())
+    return begin, size
 
 
 def _contents(artifact: BucketArtifact, bodies: Mapping[str, Body]) -> Iterator[bytes]:

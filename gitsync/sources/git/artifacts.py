@@ -7,43 +7,56 @@ import hashlib
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from gitsync.errors import ArtifactError, GitRefused
-from gitsync.git import MAX_PATHS, GitCredentials, GitReference
+from gitsync.git import GitCredentials, GitReference
+from gitsync.sources.composition import Composition
 from gitsync.sources.git.compose import composed, same_site, submodule_url
 from gitsync.sources.git.mirrors import GitMirrors
 from gitsync.sources.git.spec import Content, GitArtifact, GitPlace, GitSpec, Part, content_id
+from gitsync.sources.git.verification import verified
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.tree import Tree
+from gitsync.treememory import TreeMemory
 
 _FOLDER = "git-artifacts"
 _MOST_KNOWN = 4096
 #: How deep submodules may lie in each other, and how many a repository may have with theirs.
 MAX_DEPTH = 8
 MAX_SUBMODULES = 100
-#: Files of the artifacts that are kept in memory, together.
-_MOST_FILES = 2 * MAX_PATHS
+
+
+class _Key(NamedTuple):
+    """Of a tree."""
+
+    place: str
+    content: str
+
 
 #: Commits by the ids of their places.
 _Needed = dict[str, frozenset[str]]
 
 
 class GitArtifacts:
-    """Asks Git servers. Mirrors are kept below ``directory``, what is known of artifacts in ``store``."""
+    """Asks Git servers. Mirrors are kept below ``directory``, what is known of artifacts in ``store``, trees in
+    ``memory``."""
 
-    def __init__(self, directory: Path, store: Store, turns: Turns, timeout_limit: float) -> None:
-        self.mirrors = GitMirrors(directory, turns, timeout_limit)
+    def __init__(
+        self, directory: Path, store: Store, turns: Turns, timeout_limit: float, memory: TreeMemory | None = None
+    ) -> None:
+        self._memory = memory or TreeMemory()
+        self.mirrors = GitMirrors(directory, turns, timeout_limit, self._memory)
         self.mirrors.removed = self._on_removed
         self._store = store
         self._known: LRUCache[str, GitArtifact] = LRUCache(_MOST_KNOWN)
         #: By an artifact's content, the commits that it needs.
         self._used: LRUCache[str, _Needed] = LRUCache(_MOST_KNOWN)
-        #: By place and content: a tree reads from the mirror of its place.
-        self._trees: LRUCache[tuple[str, str], Tree] = LRUCache(_MOST_FILES, _weight)
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -68,17 +81,19 @@ class GitArtifacts:
 
         What was found before stays in use when this fails. ``holder`` keeps what it needs until it asks for something
         else, or lets go.
-        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused, ArtifactError.
+        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused, ArtifactError, NotVerified, NoRoom.
         """
         mirror = self.mirrors.of(spec.place, spec.timeout)
         moment = time.monotonic() if not_before is None else not_before
         found = await mirror.resolve(holder, spec, moment)
         await mirror.fetch(spec, found.commit)
-        known = await self.known(spec, parts)
-        if known is None or known.commit != found.commit:
+        signed = ""
+        if spec.verification is not None:  # each time anew: keys expire, and a tag may be another one
+            signed = await verified(mirror.mirror, spec.reference, found, spec.verification)
+        known = artifact = await self.known(spec, parts)
+        if artifact is None or artifact.commit != found.commit:
             artifact = await self._made(spec, found.commit, parts, found.revision)
-        else:
-            artifact = replace(known, revision=found.revision)
+        artifact = replace(artifact, revision=found.revision, verified=signed)
         if artifact != known:
             await asyncio.to_thread(self._store.keep_data, _FOLDER, spec.id, artifact.data())
             self._known[spec.id] = artifact
@@ -107,12 +122,13 @@ class GitArtifacts:
     async def tree(self, spec: GitSpec, artifact: GitArtifact, parts: Sequence[Part] = ()) -> Tree:
         """The files of an artifact. Costs no request as long as its commits are in their mirrors.
 
-        Raises: as ``refresh``.
+        Raises: as ``refresh``; NoRoom.
         """
-        key = spec.place.id, artifact.content
-        tree = self._trees.get(key)
+        key = _Key(spec.place.id, artifact.content)  # a tree reads from the mirror of its place
+        tree = self._memory.get(key)
         if tree is None:
-            tree = self._trees[key] = await self._composed(spec, artifact.commit, parts)
+            composition = await self._composed(spec, artifact.commit, parts)
+            tree = await self._memory.make(key, spec.owner, partial(asyncio.to_thread, composition.tree))
         return tree
 
     async def _made(self, spec: GitSpec, commit: str, parts: Sequence[Part], revision: str) -> GitArtifact:
@@ -121,13 +137,14 @@ class GitArtifacts:
         digest = hashlib.sha256(str(await tree.directory_digest()).encode()).hexdigest()
         return GitArtifact(revision, commit, content, f"sha256:{digest}", tree.files)
 
-    async def _composed(self, spec: GitSpec, commit: str, parts: Sequence[Part]) -> Tree:
-        tree = await self.mirrors.of(spec.place, spec.timeout).mirror.artifact(commit)
+    async def _composed(self, spec: GitSpec, commit: str, parts: Sequence[Part]) -> Composition:
+        tree = await self.mirrors.of(spec.place, spec.timeout).mirror.artifact(commit, spec.owner)
         submodules: dict[str, Tree] = {}
         if spec.content.submodules:
             submodules = await self._submodules(spec, commit, {}, 1)
         trees = [await part.tree() for part in parts]
-        return await composed(tree, spec.content, submodules, list(zip(spec.content.include, trees, strict=True)))
+        included = list(zip(spec.content.include, trees, strict=True))
+        return await composed(tree, spec.content, submodules, included, self._memory.making)
 
     async def _commits(self, spec: GitSpec, commit: str, parts: Sequence[Part]) -> _Needed:
         needed: dict[str, set[str]] = {spec.place.id: {commit}}
@@ -143,8 +160,7 @@ class GitArtifacts:
         contents = {content for content, needed in self._used.items() if place in needed}
         for content in contents:
             del self._used[content]
-        for key in [key for key in self._trees if key[0] == place or key[1] in contents]:
-            del self._trees[key]
+        self._memory.forget(lambda key: isinstance(key, _Key) and (key.place == place or key.content in contents))
 
     async def _submodules(self, spec: GitSpec, commit: str, needed: dict[str, set[str]], depth: int) -> dict[str, Tree]:
         """The trees of a commit's submodules, with those in them, by path; their commits are added to ``needed``."""
@@ -165,13 +181,9 @@ class GitArtifacts:
             await shared.fetch(inner, submodule.commit)
             needed.setdefault(inner.place.id, set()).add(submodule.commit)
             deeper = await self._submodules(inner, submodule.commit, needed, depth + 1)
-            found[path] = await shared.mirror.artifact(submodule.commit)
+            found[path] = await shared.mirror.artifact(submodule.commit, spec.owner)
             found |= {f"{path}/{below}": tree for below, tree in deeper.items()}
         return found
-
-
-def _weight(tree: Tree) -> int:
-    return min(tree.files, _MOST_FILES // 2)
 
 
 def _submodule_spec(spec: GitSpec, path: str, url: str) -> GitSpec:

@@ -14,37 +14,44 @@ from gitsync.tree import Tree, TreeEntry
 
 
 async def composed(
-    tree: Tree, content: Content, submodules: Mapping[str, Tree], included: Sequence[tuple[Include, Tree]]
-) -> Tree:
-    """The files that an artifact holds: those of ``tree``, with ``submodules`` by their paths.
+    tree: Tree,
+    content: Content,
+    submodules: Mapping[str, Tree],
+    included: Sequence[tuple[Include, Tree]],
+    making: asyncio.Lock,
+) -> Composition:
+    """The files that an artifact holds: those of ``tree``, with ``submodules`` by their paths. Whoever has ``making``
+    puts together lists of all the files, of which there may be many.
 
     Raises: ArtifactError; what the trees raise.
     """
     whole = Composition(tree, await tree.entries())
     for path, other in sorted(submodules.items()):
-        # In threads: each looks at every file that is there by then, and there may be many of them.
-        await asyncio.to_thread(whole.mount, other, await other.entries(), "", path)
+        async with making:
+            await asyncio.to_thread(whole.mount, other, await other.entries(), "", path)
     if content.sparse:
-        whole.only(await _sparse(whole.tree(), content.sparse))
+        await _check_sparse(whole.tree(), content.sparse)
+        inside = tuple(f"{path}/" if path else "" for path in map(clean_path, content.sparse))
+        await asyncio.to_thread(whole.without, lambda path: not path.startswith(inside))
     for include, other in included:
         where = clean_path(include.to_path or include.name)
         cut = clean_path(include.from_path)
-        await asyncio.to_thread(whole.mount, other, await _taken(other, cut, include), cut, where)
-    await whole.ignoring(content.ignore)
-    return await asyncio.to_thread(whole.tree)
+        async with making:
+            await asyncio.to_thread(whole.mount, other, await _taken(other, cut, include), cut, where)
+    rules = await whole.rules(content.ignore)
+    await asyncio.to_thread(whole.without, rules.ignored)
+    return whole
 
 
-async def _sparse(tree: Tree, directories: Sequence[str]) -> list[TreeEntry]:
-    found: dict[str, TreeEntry] = {}
+async def _check_sparse(tree: Tree, directories: Sequence[str]) -> None:
     for directory in directories:
         try:
-            found |= {entry.path: entry for entry in await tree.entries(clean_path(directory))}
+            await tree.entries(clean_path(directory))
         except ArtifactPathMissing as error:
             raise ArtifactError(f"sparseCheckout: {error.message}", hint="correct spec.sparseCheckout") from None
-    return list(found.values())
 
 
-async def _taken(tree: Tree, path: str, include: Include) -> list[TreeEntry]:
+async def _taken(tree: Tree, path: str, include: Include) -> Sequence[TreeEntry]:
     file = await tree.file(path) if path else None
     if file is not None and not file.unreadable:
         return [file]

@@ -10,27 +10,24 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from cachetools import LRUCache
 
 from gitsync.api.identity import CommitInfo
 from gitsync.errors import GitRefused, GitsyncError
 from gitsync.git import (
-    MAX_KEPT_FILES,
     GitReference,
     GitSource,
     Mirror,
     Resolved,
-    Trees,
     claim_mirror,
     mirror_name,
     remove_mirror,
     resolve,
     size_on_disk,
-    tree_weight,
 )
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.git.spec import GitPlace, GitSpec
 from gitsync.sources.turns import Turns
+from gitsync.treememory import TreeMemory
 
 log = structlog.get_logger(__name__)
 
@@ -185,9 +182,15 @@ class GitMirrors:
     """All of them, below ``directory``. ``timeout_limit`` is the longest that a question may take, in seconds."""
 
     def __init__(
-        self, directory: Path, turns: Turns, timeout_limit: float, clock: Callable[[], float] = time.monotonic
+        self,
+        directory: Path,
+        turns: Turns,
+        timeout_limit: float,
+        memory: TreeMemory,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
+        self._memory = memory
         self._turns = turns
         self._limit = timeout_limit
         self._clock = clock
@@ -197,18 +200,13 @@ class GitMirrors:
         self.news: Callable[[Hashable], None] = lambda _: None
         #: Is told of each place whose mirror is removed.
         self.removed: Callable[[str], None] = lambda _: None
-        self._trees: Trees = LRUCache(MAX_KEPT_FILES, tree_weight)
-        #: A list of all files of a commit may take 100 MiB for a moment: one at a time is made.
-        self._lists = asyncio.Lock()
 
     def of(self, place: GitPlace, timeout: float = 60.0) -> SharedMirror:
         """The mirror of a repository. Raises: GitRefused for a place that cannot be used."""
         key = place.id
         if key not in self._mirrors:
             source = GitSource(place.url, credentials=place.credentials, timeout=min(timeout, self._limit))
-            mirror = Mirror(
-                source, self._directory, name=self._name(place), trees=self._trees, room=self._room, lists=self._lists
-            )
+            mirror = Mirror(source, self._directory, name=self._name(place), memory=self._memory, room=self._room)
             self._mirrors[key] = SharedMirror(
                 mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
             )

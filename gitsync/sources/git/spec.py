@@ -10,6 +10,7 @@ from typing import Any
 
 from gitsync.api.identity import CommitInfo
 from gitsync.git import GitCredentials, GitReference, GitTexts
+from gitsync.sources.git.verification import Verification
 from gitsync.tree import Tree
 
 
@@ -49,18 +50,21 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class GitSpec:
-    """What of a repository is wanted, on whose behalf (a namespace), and how long one question may take, in seconds."""
+    """What of a repository is wanted, on whose behalf (a namespace), and how long one question may take, in seconds.
+    With ``verification`` only what is signed so is of any use."""
 
     place: GitPlace
     reference: GitReference
     content: Content = field(default_factory=Content)
     owner: str = ""
     timeout: float = 60.0
+    verification: Verification | None = None
 
     @property
     def id(self) -> str:
-        """Names it in caches."""
-        return _hash(self.place.id, json.dumps([asdict(self.reference), asdict(self.content)]))
+        """Names it in caches: what was found without a signature, or by other keys, is not known to be this."""
+        wanted = json.dumps([asdict(self.reference), asdict(self.content)])
+        return _hash(self.place.id, wanted, *([self.verification.id] if self.verification is not None else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,15 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class GitArtifact:
     """What was found. ``revision`` is as Flux writes it (``main@sha1:<commit>``); ``content`` identifies what the
-    artifact holds by what it was made of, ``digest`` (``sha256:...``) by its files, of which it has so many."""
+    artifact holds by what it was made of, ``digest`` (``sha256:...``) by its files, of which it has so many.
+    ``verified`` says whose signatures were asked for and found, "" when none were asked for."""
 
     revision: str
     commit: str
     content: str
     digest: str
     files: int = 0
+    verified: str = ""
 
     @property
     def info(self) -> CommitInfo:
@@ -100,7 +106,7 @@ class GitArtifact:
         """From ``data``; None for what is none."""
         try:
             revision, commit, content, digest = (str(data[it]) for it in ("revision", "commit", "content", "digest"))
-            return cls(revision, commit, content, digest, int(data["files"]))
+            return cls(revision, commit, content, digest, int(data["files"]), str(data.get("verified", "")))
         except (TypeError, KeyError, ValueError):
             return None
 

@@ -11,12 +11,13 @@ from functools import partial
 from cachetools import TTLCache
 
 from gitsync import semver
-from gitsync.errors import ArtifactError, ChartNotFound, ChartRepositoryUnavailable
+from gitsync.errors import ArtifactError, ChartError, ChartNotFound, ChartRepositoryUnavailable, NotVerified
 from gitsync.oci import Descriptor, Registry, Repository
 from gitsync.oci.repository import split_url
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.helm.spec import IndexEntry, RepositorySpec
+from gitsync.sources.oci.verification import CosignVerification, check_signed
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body
@@ -29,7 +30,8 @@ _MOST = 4096
 _FOLDER = "tags"
 _SHA256 = "sha256:"
 
-Wanted = tuple[str, str, str]
+#: Ids of a repository and of the signatures that are asked for, chart, version.
+Wanted = tuple[str, str, str, str]
 
 
 class RegistryCharts:
@@ -42,6 +44,7 @@ class RegistryCharts:
         self._turns = turns
         self._limit = limit
         self._found: dict[Wanted, IndexEntry] = {}
+        self._verifications: dict[str, CosignVerification] = {}
         self._asked: TTLCache[Wanted, bool] = TTLCache(_MOST, _ASKED_FOR, time.monotonic)
         self._resolving: SingleFlight[IndexEntry] = SingleFlight()
 
@@ -57,6 +60,8 @@ class RegistryCharts:
         """
         for wanted in [item for item in self._found if item[0] == spec.id and item not in self._asked]:
             del self._found[wanted]
+        used = {item[1] for item in (*self._found, *self._asked)}
+        self._verifications = {key: item for key, item in self._verifications.items() if key in used}
         known = {item: entry for item, entry in self._found.items() if item[0] == spec.id}
         asked = [self._resolve(spec, item) for item in known]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
@@ -69,12 +74,18 @@ class RegistryCharts:
             raise failed[0]
         return changed, len(known)
 
-    async def resolve(self, spec: RepositorySpec, chart: str, version: str) -> IndexEntry:
-        """What a version or range ("" is ``*``) means, as it was last found.
+    async def resolve(
+        self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
+    ) -> IndexEntry:
+        """What a version or range ("" is ``*``) means, as it was last found; with ``verification`` only what is signed
+        so.
 
         Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
         """
-        wanted = (spec.id, chart, version)
+        demand = verification.id if verification is not None else ""
+        if verification is not None:
+            self._verifications[demand] = verification
+        wanted = (spec.id, demand, chart, version)
         self._asked[wanted] = True
         return self._found.get(wanted) or await self._resolve(spec, wanted)
 
@@ -92,7 +103,8 @@ class RegistryCharts:
     async def _resolve(self, spec: RepositorySpec, wanted: Wanted) -> IndexEntry:
         name = hashlib.sha256("\0".join(wanted).encode()).hexdigest()
         try:
-            work = partial(self._ask, spec, wanted[1], wanted[2])
+            verification = self._verifications[wanted[1]] if wanted[1] else None
+            work = partial(self._ask, spec, verification, wanted[2], wanted[3])
             found = await self._turns.shared(
                 spec.owner, spec.host, spec.shown, self._resolving, name, work, spec.secrets
             )
@@ -108,19 +120,31 @@ class RegistryCharts:
             await asyncio.to_thread(self._store.keep_data, _FOLDER, name, found.data())
         return found
 
-    async def _ask(self, spec: RepositorySpec, chart: str, version: str) -> IndexEntry:
+    async def _ask(
+        self, spec: RepositorySpec, verification: CosignVerification | None, chart: str, version: str
+    ) -> IndexEntry:
         with chart_errors():
             repository = _repository(spec, chart)
             # An exact version costs no list of tags, which may be long.
             exact = semver.is_strict(version)
             tag = _tag(version) if exact else _choose(await self._registry.tags(repository), chart, version, spec)
             manifest = await self._registry.manifest(repository, tag)
+            if verification is not None:  # of the manifest that names the layer, whatever the tag names by now
+                await self._check(repository, manifest.digest, verification, chart, version)
             layer = next((item for item in manifest.layers if item.media_type in _CHART_TYPES), None)
             if layer is None or not layer.digest.startswith(_SHA256):
                 raise ArtifactError(f"{repository}:{tag} is no chart: it has no layer of media type {_CHART_TYPES[0]}")
         created = manifest.annotations.get("org.opencontainers.image.created", "")
         place = f"{repository}@{manifest.digest}"
         return IndexEntry(_version(tag), layer.digest.removeprefix(_SHA256), (place,), created, size=layer.size)
+
+    async def _check(
+        self, repository: Repository, digest: str, verification: CosignVerification, chart: str, version: str
+    ) -> None:
+        try:
+            await check_signed(self._registry, repository, digest, verification)
+        except NotVerified as error:
+            raise ChartError(error.message, chart=chart, version=version, hint=error.hint) from error
 
 
 def _repository(spec: RepositorySpec, chart: str) -> Repository:

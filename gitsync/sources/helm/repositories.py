@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from gitsync.budget import Budget
 from gitsync.charts import Chart, Charts
 from gitsync.errors import ChartError, ChartRepositoryUnavailable
 from gitsync.http import TIMEOUT_LIMIT, HttpClient, redacted
@@ -26,10 +27,11 @@ from gitsync.sources.helm.http import ChartDownloads, Known, Response
 from gitsync.sources.helm.index import Index
 from gitsync.sources.helm.registry import RegistryCharts
 from gitsync.sources.helm.spec import IndexEntry, IndexInfo, RepositorySpec
-from gitsync.sources.oci import OciArtifacts
+from gitsync.sources.oci import CosignVerification, OciArtifacts
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body, Spool
+from gitsync.treememory import TreeMemory
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +51,13 @@ class ChartRepositories:
 
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
     ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
-    may be, in seconds. ``artifacts`` has the artifacts of registries, whatever they are, ``git`` those of Git
-    repositories, ``buckets`` those of buckets. A server that does not answer holds up those alone who ask it on behalf
-    of the same namespace.
+    may be, in seconds, ``within`` a budget that trees are a part of. ``artifacts`` has the artifacts of registries,
+    whatever they are, ``git`` those of Git repositories, ``buckets`` those of
+    buckets. A server that does not answer holds up those alone who ask it
+    on behalf of the same namespace.
     """
 
-    def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT) -> None:
+    def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT, within: Budget | None = None) -> None:
         self._spool = Spool(cache_dir)
         self.charts = Charts(self._spool)
         self._store = Store(cache_dir)
@@ -63,9 +66,11 @@ class ChartRepositories:
         self._turns = Turns()
         registry = Registry(self._http)
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
-        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts)
-        self.buckets = BucketArtifacts(Buckets(self._http), self._store, self._turns)
-        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit)
+        #: The trees of all sources but the agent's own repository.
+        self.trees = TreeMemory(within=within)
+        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.trees)
+        self.buckets = BucketArtifacts(Buckets(self._http), self._store, self._turns, self.trees)
+        self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit, self.trees)
         self._indexes: dict[str, Index] = {}
         self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
         self._digests: Cache[str] = Cache(_MOST_PLACES)
@@ -98,23 +103,35 @@ class ChartRepositories:
             return IndexInfo("", spec.shown, changed, charts)
         return await self._shared(spec, self._refreshing, spec.id, functools.partial(self._refresh, spec))
 
-    async def resolve(self, spec: RepositorySpec, chart: str, version: str) -> IndexEntry:
-        """The entry that a version or range ("" is ``*``) means, in the index as it was last read.
+    async def resolve(
+        self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
+    ) -> IndexEntry:
+        """The entry that a version or range ("" is ``*``) means, in the index as it was last read; with
+        ``verification`` only what is signed so, which charts of registries alone can be.
 
-        Raises: ChartNotFound, and what ``refresh`` raises when the index was never read.
+        Raises: ChartNotFound, ChartError, and what ``refresh`` raises when the index was never read.
         """
         if spec.is_registry:
-            return await self._registries.resolve(spec, chart, version)
+            return await self._registries.resolve(spec, chart, version, verification)
+        if verification is not None:
+            raise ChartError(
+                "signatures are checked of charts in registries alone, and what was not checked is not used",
+                chart=chart,
+                version=version,
+                hint="use a HelmRepository of type oci, or remove spec.chart.spec.verify",
+            )
         index = await self._index(spec)
         return index.choose(await self._versions(spec, index, chart), chart, version)
 
-    async def fetch(self, spec: RepositorySpec, chart: str, version: str) -> Chart:
+    async def fetch(
+        self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
+    ) -> Chart:
         """The chart that a version or range means, in the index as it was last read; downloaded once and verified.
 
         Works without the repository for what was fetched before.
         Raises: ChartNotFound, ChartError (digest differs, too large, cannot be loaded), ChartRepositoryUnavailable.
         """
-        entry = await self.resolve(spec, chart, version)
+        entry = await self.resolve(spec, chart, version, verification)
         place = _place(spec, chart, entry)
         digest = entry.digest or self._digests.get(place)
         loaded = self.charts.loaded_archive(digest) if digest else None

@@ -2,5 +2,6 @@
 
 from gitsync.sources.oci.artifacts import OciArtifacts
 from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
+from gitsync.sources.oci.verification import CosignVerification
 
-__all__ = ["ArtifactSpec", "OciArtifact", "OciArtifacts"]
+__all__ = ["ArtifactSpec", "CosignVerification", "OciArtifact", "OciArtifacts"]

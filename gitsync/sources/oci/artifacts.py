@@ -17,10 +17,12 @@ from gitsync.oci import Registry
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.oci.layers import LayerTrees, key_of
 from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
+from gitsync.sources.oci.verification import check_signed
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from gitsync.spool import Body
 from gitsync.tree import Tree
+from gitsync.treememory import TreeMemory
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ _MOST_KNOWN = 4096
 class OciArtifacts:
     """Asks registries. ``store`` keeps the layers; ``charts`` reads those that are charts."""
 
-    def __init__(self, registry: Registry, store: Store, turns: Turns, charts: Charts) -> None:
+    def __init__(self, registry: Registry, store: Store, turns: Turns, charts: Charts, memory: TreeMemory) -> None:
         self._registry = registry
         self._store = store
         self._turns = turns
@@ -43,7 +45,7 @@ class OciArtifacts:
         self._described: LRUCache[str, tuple[str, str]] = LRUCache(_MOST_KNOWN)
         self._refreshing: SingleFlight[tuple[OciArtifact, bool]] = SingleFlight()
         self._loading: SingleFlight[Chart] = SingleFlight()
-        self._layers = LayerTrees(store, charts.workers)
+        self._layers = LayerTrees(store, charts.workers, memory)
         self._unpacking: SingleFlight[Tree] = SingleFlight()
 
     async def close(self) -> None:
@@ -65,7 +67,7 @@ class OciArtifacts:
         """What the registry has now, fetched if it is another than before, and whether it is.
 
         Concurrent calls for the same are one. What was found before stays in use when this fails.
-        Raises: SourceMissing, ArtifactError, SourceError, SourceUnavailable.
+        Raises: SourceMissing, ArtifactError, SourceError, SourceUnavailable, NotVerified.
         """
         return await self._shared(spec, self._refreshing, spec.id, partial(self._refresh, spec))
 
@@ -97,7 +99,7 @@ class OciArtifacts:
         """The files of an artifact, as ``flux push artifact`` has put them into it. Costs no request as long as its
         layer is kept.
 
-        Raises: ArtifactError for what holds no files; what ``refresh`` raises.
+        Raises: ArtifactError for what holds no files; NoRoom; what ``refresh`` raises.
         """
         known = self._layers.known(spec, artifact)
         if known is not None:
@@ -121,6 +123,9 @@ class OciArtifacts:
         revision = await self._revision(spec)
         if known is not None and known.revision == revision:
             return known, False
+        if spec.verification is not None:  # by its digest, as it is pulled: a tag may move meanwhile
+            digest = revision.rpartition("@")[2]
+            await check_signed(self._registry, spec.repository, digest, spec.verification)
         artifact, body = await self._pull(spec, revision)
         await asyncio.to_thread(self._store.keep_archive, body)
         await asyncio.to_thread(self._store.keep_data, _FOLDER, spec.id, artifact.data())

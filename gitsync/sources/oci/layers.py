@@ -6,19 +6,17 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 
-from cachetools import LRUCache
-
 from gitsync.charts.workers import FileOfArchive, Workers
+from gitsync.packed import TextMap
 from gitsync.sources.composition import Composition
 from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
 from gitsync.sources.store import Store
 from gitsync.spool import Body
-from gitsync.tree import Tree, TreeEntry
-
-#: Files of the trees that are kept in memory, together.
-_MOST_FILES = 100_000
+from gitsync.tree import Entries, FileList, Tree, TreeEntry
+from gitsync.treememory import TreeMemory
 
 #: Gives a layer, from disk or once more from the registry.
 Pull = Callable[[], Awaitable[Body]]
@@ -33,31 +31,32 @@ def key_of(spec: ArtifactSpec, artifact: OciArtifact) -> _Key:
 
 
 class LayerTrees:
-    """Has layers unpacked. ``store`` keeps their files."""
+    """Has layers unpacked. ``store`` keeps their files, ``memory`` their trees."""
 
-    def __init__(self, store: Store, workers: Workers) -> None:
+    def __init__(self, store: Store, workers: Workers, memory: TreeMemory) -> None:
         self._store = store
         self._workers = workers
-        self._trees: LRUCache[_Key, Tree] = LRUCache(_MOST_FILES, _weight)
+        self._memory = memory
 
     def known(self, spec: ArtifactSpec, artifact: OciArtifact) -> Tree | None:
         """What ``of`` has found before, as long as it is remembered."""
-        return self._trees.get(key_of(spec, artifact))
+        return self._memory.get(key_of(spec, artifact))
 
     async def of(self, spec: ArtifactSpec, artifact: OciArtifact, pull: Pull) -> Tree:
         """The files of an artifact's layer, without what is to be left out.
 
-        Raises: ArtifactError for a layer that holds no files, or patterns that cannot be read; what ``pull`` raises.
+        Raises: ArtifactError for a layer that holds no files, or patterns that cannot be read; NoRoom; what ``pull``
+        raises.
         """
         layer = _Layer(self._store, self._workers, artifact.digest.removeprefix("sha256:"), spec, pull)
         listing, _ = await layer.unpack()
-        entries = [TreeEntry(item.path, item.sha256, item.size) for item in listing]
+        entries = Entries(FileList.of(TreeEntry(item.path, item.sha256, item.size) for item in listing))
         whole = Composition(Tree(artifact.manifest, entries, layer.read), entries)
         if not spec.copies:
-            await whole.ignoring(spec.ignore)
-        tree = await asyncio.to_thread(whole.tree)
-        self._trees[key_of(spec, artifact)] = tree
-        return tree
+            rules = await whole.rules(spec.ignore)
+            await asyncio.to_thread(whole.without, rules.ignored)
+        making = partial(asyncio.to_thread, whole.tree, layer.places)
+        return await self._memory.make(key_of(spec, artifact), spec.repository.owner, making)
 
 
 @dataclass
@@ -69,7 +68,8 @@ class _Layer:
     digest: str
     spec: ArtifactSpec
     pull: Pull
-    _places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    #: By the digests of files, where each begins, and its size.
+    places: TextMap = field(default_factory=lambda: TextMap.of({}))
 
     async def unpack(self) -> tuple[list[FileOfArchive], bytes]:
         """Its files, and the contents of all of them one after the other."""
@@ -77,7 +77,9 @@ class _Layer:
         listing, contents = await self.workers.untar(await self.pull(), str(repository), repository.owner)
         await asyncio.to_thread(self.store.keep_unpacked, self.digest, [contents])
         begins = accumulate((item.size for item in listing), initial=0)
-        self._places = {item.sha256: (begin, item.size) for item, begin in zip(listing, begins, strict=False)}
+        self.places = TextMap.of(
+            {item.sha256: f"{begin} {item.size}" for item, begin in zip(listing, begins, strict=False)}
+        )
         return listing, contents
 
     async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
@@ -86,16 +88,16 @@ class _Layer:
         if found is not None:
             return found
         _, contents = await self.unpack()
-        places = {blob_id: self._places[blob_id] for blob_id in blob_ids}
+        places = {blob_id: self._place(blob_id) for blob_id in blob_ids}
         return {blob_id: contents[begin : begin + size] for blob_id, (begin, size) in places.items()}
 
+    def _place(self, blob_id: str) -> tuple[int, int]:
+        begin, size = map(int, self.places[blob_id].split())
+        return begin, size
+
     def _read(self, blob_ids: Sequence[str]) -> dict[str, bytes] | None:
-        parts = self.store.unpacked(self.digest, [self._places[blob_id] for blob_id in blob_ids])
+        parts = self.store.unpacked(self.digest, list(map(self._place, blob_ids)))
         if parts is None:
             return None
         found = dict(zip(blob_ids, parts, strict=True))
         return found if all(hashlib.sha256(data).hexdigest() == blob_id for blob_id, data in found.items()) else None
-
-
-def _weight(tree: Tree) -> int:
-    return tree.files + 1

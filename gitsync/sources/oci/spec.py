@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gitsync.oci import Repository
+from gitsync.sources.oci.verification import CosignVerification
 
 _LATEST = "latest"
 #: Hexadecimal digits of a digest that a chart's version shows.
@@ -20,7 +21,7 @@ class ArtifactSpec:
     ``semver_filter`` (a regular expression) finds, else by tag; and its layer, by media type, else the first.
 
     Of a layer that is read as files ``ignore`` (as .sourceignore has it) is left out, unless it ``copies`` the layer as
-    it is."""
+    it is. With ``verification`` only what is signed so is of any use."""
 
     repository: Repository
     tag: str = ""
@@ -30,6 +31,7 @@ class ArtifactSpec:
     media_type: str = ""
     ignore: str | None = None
     copies: bool = False
+    verification: CosignVerification | None = None
 
     @property
     def plain_tag(self) -> str:
@@ -39,7 +41,9 @@ class ArtifactSpec:
     @property
     def id(self) -> str:
         """Names it in caches."""
-        parts = (self.repository.id, self.tag, self.semver, self.semver_filter, self.digest, self.media_type)
+        parts = [self.repository.id, self.tag, self.semver, self.semver_filter, self.digest, self.media_type]
+        if self.verification is not None:  # what was found without a signature, or by other keys, is not this
+            parts.append(self.verification.id)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -133,4 +133,5 @@ def spec_of(kustomization: Kustomization, url: str) -> SyncSpec:
         waits=spec.wait,
         force=spec.force,
         cluster=cluster_of(kustomization),
+        ignore=spec.ignore,
     )

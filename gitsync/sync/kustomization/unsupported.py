@@ -21,7 +21,6 @@ def refused(kustomization: Kustomization) -> Iterator[tuple[str, str]]:
             spec.kube_config is not None and spec.kube_config.config_map_ref is not None,
             "no cloud's credentials are asked for; name a Secret with a kubeconfig in secretRef",
         ),
-        "ignore": (bool(spec.ignore), "no field is left to others"),
     }
     for field, (is_set, why) in fields.items():
         if is_set:

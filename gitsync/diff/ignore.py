@@ -1,4 +1,5 @@
-"""What of a release's objects counts as drift: ``spec.driftDetection.ignore``, and objects that opt out. Pure."""
+"""Fields of objects that are left to others, by rules: ``spec.driftDetection.ignore`` of a HelmRelease,
+``spec.ignore`` of a Kustomization. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +13,6 @@ import re2
 
 from gitsync.api.fields import Selector
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import DRIFT_DETECTION_DISABLED, DRIFT_DETECTION_KEY
 from gitsync.api.rendering import IgnoreRule
 from gitsync.text import whole_number
 
@@ -21,16 +21,6 @@ _TERM = re.compile(
     r"|(?P<key>[^\s,!=()]+)\s*(?:(?P<op>==|=|!=)\s*(?P<value>[^\s,!=()]*)"
     r"|\s(?P<set>in|notin)\s*\((?P<values>[^()]*)\))?)\s*(?:,|$)"
 )
-
-
-def opted_out(*manifests: Manifest) -> bool:
-    """Whether a label or annotation of one of these says that the object is not to be looked at."""
-    for manifest in manifests:
-        metadata = manifest.get("metadata") or {}
-        for field in ("labels", "annotations"):
-            if (metadata.get(field) or {}).get(DRIFT_DETECTION_KEY) == DRIFT_DETECTION_DISABLED:
-                return True
-    return False
 
 
 def tolerating(desired: Manifest, live: Manifest, rules: Iterable[IgnoreRule]) -> Manifest:

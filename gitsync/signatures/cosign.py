@@ -1,0 +1,182 @@
+"""Signatures of cosign over artifacts, with keys: simple signing, as cosign 2 makes them, and bundles of Sigstore.
+
+A transparency log is not asked, as with Flux: the keys alone say whose a signature is.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from gitsync.errors import NotVerified
+
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+#: What names of keys in a Secret end with; others are not looked at, as with Flux.
+_SUFFIX = ".pub"
+_SMALLEST_RSA = 2048
+_SHA256 = "sha256:"
+_STATEMENTS = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
+#: What is said by a signature; by the same key there may be statements that say something else of an artifact.
+_SIGNED = "https://sigstore.dev/cosign/sign/v1"
+_IN_TOTO = "application/vnd.in-toto+json"
+_BUNDLE = "application/vnd.dev.sigstore.bundle"
+_MOST_SIGNATURES = 20
+_NO_MATCH = "none of the keys that are trusted has made it"
+
+
+@dataclass(frozen=True, slots=True)
+class CosignKeys:
+    """Whose signatures count. ``unusable`` says what was passed over, ``id`` is another text for other keys."""
+
+    keys: tuple[PublicKey, ...] = field(default=(), compare=False, repr=False)
+    unusable: tuple[str, ...] = field(default=(), compare=False)
+    id: str = ""
+
+    @classmethod
+    def of_secret(cls, data: Mapping[str, bytes]) -> CosignKeys:
+        """The keys ``*.pub`` of a Secret, in PEM."""
+        keys, unusable, made = [], [], hashlib.sha256()
+        for name, text in sorted(data.items()):
+            if not name.endswith(_SUFFIX):
+                continue
+            made.update(b"\0".join((name.encode(), text, b"")))
+            try:
+                keys.append(_read(text))
+            except (ValueError, UnsupportedAlgorithm):
+                unusable.append(f"{name} is no public key in PEM that can be used")
+        return cls(tuple(keys), tuple(unusable), made.hexdigest())
+
+
+def check_simple_signing(payload: bytes, signature: str, digest: str, keys: CosignKeys) -> None:
+    """Whether this is a claim, by one of the keys, about the artifact with this digest. Raises: NotVerified."""
+    made = _base64(signature)
+    if not any(_verifies(key, made, payload) for key in keys.keys):
+        raise NotVerified(_NO_MATCH)
+    found = _at(_json(payload), "critical", "image", "docker-manifest-digest")
+    if found != digest:
+        raise NotVerified("it is of another artifact")
+
+
+def check_bundle(data: bytes, digest: str, keys: CosignKeys) -> None:
+    """The same of a bundle of Sigstore, with an envelope (DSSE) or a signature of the manifest. Raises: NotVerified."""
+    bundle = _json(data)
+    if not str(_at(bundle, "mediaType")).startswith(_BUNDLE):
+        raise NotVerified("it is no bundle of Sigstore")
+    if not digest.startswith(_SHA256):
+        raise NotVerified("the artifact's digest is not SHA-256")
+    if (envelope := _at(bundle, "dsseEnvelope")) is not None:
+        _check_envelope(envelope, digest, keys)
+    elif (message := _at(bundle, "messageSignature")) is not None:
+        _check_message(message, digest, keys)
+    else:
+        raise NotVerified("it holds no signature")
+
+
+def _check_envelope(envelope: Any, digest: str, keys: CosignKeys) -> None:
+    kind, payload = _at(envelope, "payloadType"), _base64(_at(envelope, "payload"))
+    signatures = _at(envelope, "signatures")
+    if kind != _IN_TOTO or not isinstance(signatures, list):
+        raise NotVerified("its envelope cannot be read")
+    signed = b" ".join((b"DSSEv1", b"%d" % len(kind), kind.encode(), b"%d" % len(payload), payload))
+    made = [_base64(_at(item, "sig")) for item in signatures[:_MOST_SIGNATURES]]
+    if not any(_verifies(key, item, signed) for key in keys.keys for item in made):
+        raise NotVerified(_NO_MATCH)
+    statement = _json(payload)
+    if _at(statement, "_type") not in _STATEMENTS or _at(statement, "predicateType") != _SIGNED:
+        raise NotVerified("it states something else of an artifact than that it is signed")
+    if digest.removeprefix(_SHA256) not in _subjects(_at(statement, "subject")):
+        raise NotVerified("it is of another artifact")
+
+
+def _check_message(message: Any, digest: str, keys: CosignKeys) -> None:
+    made, hashed = _base64(_at(message, "signature")), bytes.fromhex(digest.removeprefix(_SHA256))
+    if not any(_verifies_hash(key, made, hashed) for key in keys.keys):
+        raise NotVerified(_NO_MATCH)
+
+
+def _subjects(found: Any) -> Iterator[str]:
+    for item in found if isinstance(found, list) else ():
+        sha256 = _at(item, "digest", "sha256")
+        if isinstance(sha256, str):
+            yield sha256
+
+
+def _read(text: bytes) -> PublicKey:
+    """Raises: ValueError, UnsupportedAlgorithm."""
+    key = serialization.load_pem_public_key(text)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _SMALLEST_RSA:
+        raise ValueError("too small")
+    if not isinstance(key, PublicKey):
+        raise ValueError("of another kind")
+    return key
+
+
+def _verifies(key: PublicKey, signature: bytes, message: bytes) -> bool:
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+    return any(_verifies_digest(key, signature, _hash(message, kind), kind) for kind in _hashes(key))
+
+
+def _verifies_hash(key: PublicKey, signature: bytes, sha256: bytes) -> bool:
+    """Of something of which only the SHA-256 is at hand."""
+    return not isinstance(key, ed25519.Ed25519PublicKey) and _verifies_digest(key, signature, sha256, hashes.SHA256())
+
+
+def _verifies_digest(
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, signature: bytes, digest: bytes, kind: hashes.HashAlgorithm
+) -> bool:
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, digest, padding.PKCS1v15(), Prehashed(kind))
+        else:
+            key.verify(signature, digest, ec.ECDSA(Prehashed(kind)))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _hashes(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> Sequence[hashes.HashAlgorithm]:
+    """SHA-256 by cosign's rule; with larger curves also the one that Sigstore has for them."""
+    size = key.key_size if isinstance(key, ec.EllipticCurvePublicKey) else 0
+    larger: Mapping[int, hashes.HashAlgorithm] = {384: hashes.SHA384(), 521: hashes.SHA512()}
+    return [hashes.SHA256(), *([larger[size]] if size in larger else [])]
+
+
+def _hash(message: bytes, kind: hashes.HashAlgorithm) -> bytes:
+    made = hashes.Hash(kind)
+    made.update(message)
+    return made.finalize()
+
+
+def _base64(text: Any) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        raise NotVerified("its signature cannot be read") from None
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise NotVerified("it is no JSON") from None
+
+
+def _at(data: Any, *path: str) -> Any:
+    for name in path:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data

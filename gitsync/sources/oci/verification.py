@@ -1,0 +1,95 @@
+"""Whether an artifact of a registry is signed with cosign, by a key that is trusted: where its signatures are, and what
+of them counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from gitsync.api.names import VERIFICATION_ERROR
+from gitsync.errors import ArtifactError, NotVerified, SourceMissing
+from gitsync.oci import Descriptor, Registry, Repository
+from gitsync.signatures import CosignKeys, check_bundle, check_simple_signing
+
+#: Bytes of a signature with what it says, and how many of an artifact are looked at.
+_MAX_SIGNATURE = 1 << 20
+_MOST = 50
+_BUNDLE = "application/vnd.dev.sigstore.bundle"
+_SIMPLE = "application/vnd.dev.cosign.simplesigning.v1+json"
+_ANNOTATION = "dev.cosignproject.cosign/signature"
+
+#: Raises NotVerified for what does not count.
+_Check = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CosignVerification:
+    """``where`` names what holds the ``keys`` that count: a Secret."""
+
+    where: str
+    keys: CosignKeys = field(default_factory=CosignKeys)
+
+    @property
+    def id(self) -> str:
+        """Another text for another demand."""
+        return f"cosign {self.where} {self.keys.id}"
+
+
+async def check_signed(registry: Registry, repository: Repository, digest: str, wanted: CosignVerification) -> None:
+    """Whether the manifest with this digest is signed by one of the keys, in a bundle or as cosign 2 does it.
+
+    Raises: NotVerified; SourceUnavailable, SourceError when the registry cannot be asked.
+    """
+    reference = f"{repository}@{digest}"
+    if not wanted.keys.keys:
+        why = f"{wanted.where} {wanted.keys.unusable[0]}" if wanted.keys.unusable else f"{wanted.where} has no *.pub"
+        raise _refused(reference, why)
+    tried = []
+    async for check in _signatures(registry, repository, digest, wanted.keys):
+        try:
+            await asyncio.to_thread(check)
+        except NotVerified as error:
+            tried.append(error.message)
+        else:
+            return
+    raise _refused(reference, f"of {len(tried)} signatures the last: {tried[-1]}" if tried else "it is not signed")
+
+
+def _refused(reference: str, why: str) -> NotVerified:
+    failed = "failed to verify the signature using provider 'cosign'"
+    message = f"{failed}: no matching signatures were found for '{reference}': {why}"
+    return NotVerified(message, reason=VERIFICATION_ERROR)
+
+
+async def _signatures(
+    registry: Registry, repository: Repository, digest: str, keys: CosignKeys
+) -> AsyncIterator[_Check]:
+    for item in (await registry.referrers(repository, digest))[:_MOST]:
+        if (bundle := await _bundle(registry, repository, item)) is not None:
+            yield partial(check_bundle, bundle, digest, keys)
+    try:
+        manifest = await registry.manifest(repository, f"{digest.replace(':', '-', 1)}.sig")
+    except SourceMissing:
+        return
+    for layer in [item for item in manifest.layers if item.media_type == _SIMPLE][:_MOST]:
+        payload = await _blob(registry, repository, layer)
+        made = layer.annotations.get(_ANNOTATION, "")
+        yield partial(check_simple_signing, payload, made, digest, keys)
+
+
+async def _bundle(registry: Registry, repository: Repository, item: Descriptor) -> bytes | None:
+    """The bundle that a manifest holds; None for one that holds something else."""
+    try:
+        manifest = await registry.manifest(repository, item.digest)
+    except (ArtifactError, SourceMissing):
+        return None
+    if len(manifest.layers) != 1 or not manifest.layers[0].media_type.startswith(_BUNDLE):
+        return None
+    return await _blob(registry, repository, manifest.layers[0])
+
+
+async def _blob(registry: Registry, repository: Repository, blob: Descriptor) -> bytes:
+    body = await registry.blob(repository, blob, _MAX_SIGNATURE)
+    return await asyncio.to_thread(body.read)

@@ -1,0 +1,50 @@
+"""What is bounded in memory by itself is bounded together, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from gitsync.budget import Budget, Share, Spent
+from gitsync.runtime.cache import Cache, Room
+
+
+def test_budgets_that_are_part_of_another_one_leave_each_other_less() -> None:
+    whole = Budget(10, 0)
+    records, lists = (Share(Budget(8, 1, whole), 8) for _ in range(2))
+    records.take(8)
+    with pytest.raises(Spent) as own:
+        records.take(1)
+    assert (own.value.most, own.value.together) == (8, False)
+    lists.take(2)
+    with pytest.raises(Spent) as together:
+        lists.take(1)
+    assert (together.value.most, together.value.together) == (10, True)
+    assert str(together.value) == "more than 0 MiB of memory, with all else that is read"
+    records.give(8)
+    lists.take(6)
+    assert (whole.taken, lists.taken, records.taken) == (8, 8, 0)
+
+
+def test_a_little_is_there_for_each_however_much_the_others_have() -> None:
+    whole = Budget(10, 0)
+    greedy, modest = (Share(Budget(10, 2, whole), 10) for _ in range(2))
+    greedy.take(10)
+    modest.take(2)
+    with pytest.raises(Spent):
+        modest.take(1)
+
+
+def test_caches_in_one_room_forget_what_the_largest_has_not_used_for_longest() -> None:
+    room = Room(10)
+    large, small = Cache[str](10, room), Cache[str](10, room)
+    small.put("a", "a", 2)
+    for key in "bcd":
+        large.put(key, key, 2)
+    assert large.get("b") == "b"
+    small.put("e", "e", 3)
+    assert [large.get(key) for key in "bcd"] == ["b", None, "d"]
+    assert [small.get(key) for key in "ae"] == ["a", "e"]
+    assert room.weight == 9
+    small.put("f", "f", 11)
+    assert small.get("f") is None
+    assert room.weight == 9
