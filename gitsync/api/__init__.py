@@ -12,12 +12,13 @@ from gitsync.api.helmrelease import ActionName, DependencyRef, HelmRelease, Helm
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin, group_of
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.resource import Metadata, Resource
-from gitsync.api.sources import GitRepository, HelmChart, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.api.status import Condition, HelmReleaseStatus, HelmRepositoryStatus, Snapshot
 
 __all__ = [
     "RESOURCES",
     "ActionName",
+    "Bucket",
     "CommitInfo",
     "Condition",
     "DependencyRef",

@@ -13,11 +13,11 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, group_of
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.resource import Resource
 from gitsync.api.rules import rules
 from gitsync.api.shapes import Shape, shapes, without_nulls
-from gitsync.api.sources import GitRepository, HelmChart, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,12 +29,13 @@ _MODELS: tuple[type[Resource], ...] = (
     GitRepository,
     OCIRepository,
     HelmChart,
+    Bucket,
     ArtifactGenerator,
 )
 #: The kinds that gitsync reads itself, by group and kind (a model's name is its kind).
 RESOURCES: dict[tuple[str, str], type[Resource]] = {(model.group, model.__name__): model for model in _MODELS}
 
-_FOREIGN_KINDS = {BUCKET, EXTERNAL_ARTIFACT}  # in our groups, but Flux's alone
+_FOREIGN_KINDS = {EXTERNAL_ARTIFACT}  # in our groups, but Flux's alone
 _TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
 _METADATA = (
     "annotations",

@@ -28,6 +28,8 @@ from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization, KustomizationSpec
 from gitsync.api.resource import Resource
 from gitsync.api.sources import (
+    Bucket,
+    BucketSpec,
     GitRepository,
     GitRepositorySpec,
     HelmChart,
@@ -38,6 +40,7 @@ from gitsync.api.sources import (
     OCIRepositorySpec,
 )
 from gitsync.api.status import (
+    BucketStatus,
     GitRepositoryStatus,
     HelmChartStatus,
     HelmReleaseStatus,
@@ -109,6 +112,14 @@ _KINDS = (
         KustomizationStatus,
         (_AGE, _READY, _STATUS),
     ),
+    _Kind(
+        Bucket,
+        "buckets",
+        "",
+        BucketSpec,
+        BucketStatus,
+        (_column("Endpoint", ".spec.endpoint"), _AGE, _READY, _STATUS),
+    ),
     _Kind(HelmChart, "helmcharts", "hc", HelmChartSpec, HelmChartStatus, _CHART_COLUMNS),
     _Kind(
         ArtifactGenerator,
@@ -161,7 +172,7 @@ def _crd(kind: _Kind) -> Manifest:
                 "listKind": f"{kind.name}List",
                 "plural": kind.plural,
                 "singular": kind.name.lower(),
-                "shortNames": [kind.short],
+                **({"shortNames": [kind.short]} if kind.short else {}),
             },
             "scope": "Namespaced",
             "versions": [_version(kind, version) for version in kind.resource.versions],

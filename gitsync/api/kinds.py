@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
+    BUCKET,
     GIT_REPOSITORY,
     HELM_GROUP,
     HELM_RELEASE,
@@ -21,7 +22,7 @@ SOURCE_EXTENSIONS_GROUP = "source.extensions.fluxcd.io"
 NOTIFICATION_GROUP = "notification.toolkit.fluxcd.io"
 IMAGE_GROUP = "image.toolkit.fluxcd.io"
 #: The kinds of sources that are reconciled.
-SERVED_SOURCES = (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
+SERVED_SOURCES = (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET)
 _UNSERVED_GROUPS = (SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP, IMAGE_GROUP)
 
 

@@ -178,6 +178,8 @@ INDEXATION_FAILED: Final = "IndexationFailed"
 # Reasons of a GitRepository's conditions.
 GIT_OPERATION_FAILED: Final = "GitOperationFailed"
 NO_ARTIFACT: Final = "NoArtifact"
+# Reasons of a Bucket's conditions.
+BUCKET_OPERATION_FAILED: Final = "BucketOperationFailed"
 # Reasons of an OCIRepository's conditions.
 URL_INVALID: Final = "URLInvalid"
 AUTHENTICATION_FAILED: Final = "AuthenticationFailed"

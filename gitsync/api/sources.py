@@ -11,7 +11,13 @@ from gitsync.api.chart import ReconcileStrategy, Verification
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, StringMap, Timeout, cel_rule, words_for
 from gitsync.api.names import SOURCE_GROUP, SOURCE_VERSIONS
 from gitsync.api.resource import Resource
-from gitsync.api.status import GitRepositoryStatus, HelmChartStatus, HelmRepositoryStatus, OCIRepositoryStatus
+from gitsync.api.status import (
+    BucketStatus,
+    GitRepositoryStatus,
+    HelmChartStatus,
+    HelmRepositoryStatus,
+    OCIRepositoryStatus,
+)
 
 DEFAULT_INTERVAL = 60.0
 DEFAULT_TIMEOUT = 60.0
@@ -22,6 +28,7 @@ _GIT_URL = words_for(
     r"^(http|https|ssh)://.*$",
     "must be a URL that begins with http://, https:// or ssh://; git@host:path is written ssh://git@host/path",
 )
+_STS_URL = words_for(r"^(http|https)://.*$", "must be a URL that begins with http:// or https://")
 
 _INTERVAL = "How often to look for changes."
 _TIMEOUT = "How long one request may take; 60s when unset."
@@ -161,6 +168,40 @@ class OCIRepositorySpec(_SourceSpec):
     suspend: bool = Field(False, description=_SUSPEND)
 
 
+class BucketSts(ApiModel):
+    """Where temporary credentials come from."""
+
+    provider: Literal["aws", "ldap"] = Field(description="What kind of service that is.")
+    endpoint: Annotated[str, Field(pattern=_STS_URL)] = Field(description="http(s):// address of the service.")
+    secret_ref: LocalReference | None = Field(None, description="Secret with username and password; ldap only.")
+    cert_secret_ref: LocalReference | None = Field(None, description=_CERTS)
+
+
+class BucketSpec(_SourceSpec):
+    """Objects of a bucket."""
+
+    model_config = cel_rule(
+        "!has(self.secretRef) || !has(self.serviceAccountName)", "cannot set both secretRef and serviceAccountName"
+    )
+
+    bucket_name: str = Field(description="Name of the bucket.")
+    endpoint: str = Field(description="Host and port of the server.")
+    provider: CloudProvider = Field("generic", description="Whose API and login to use; generic is S3.")
+    sts: BucketSts | None = Field(None, description="Service that gives temporary credentials.")
+    region: str = Field("", description="Region of the bucket.")
+    prefix: str = Field("", description="What the keys begin with that count; all when unset.")
+    secret_ref: LocalReference | None = Field(None, description="Secret with accesskey and secretkey.")
+    service_account_name: str | None = Field(None, description=_ACCOUNT)
+    cert_secret_ref: LocalReference | None = Field(None, description=_CERTS)
+    proxy_secret_ref: LocalReference | None = Field(None, description=_PROXY)
+    interval: Duration = Field(description=_INTERVAL)
+    timeout: Timeout = Field(DEFAULT_TIMEOUT, description=_TIMEOUT)
+    ignore: str | None = Field(None, description=_IGNORE)
+    insecure: bool = Field(False, description="Speak plain HTTP.")
+    suspend: bool = Field(False, description=_SUSPEND)
+    access_from: AccessFrom | None = Field(None, description="Accepted and without effect.")
+
+
 class LocalSourceReference(ApiModel):
     """A source in the same namespace."""
 
@@ -226,6 +267,20 @@ class OCIRepository(_Source):
     def status(self) -> OCIRepositoryStatus:
         """The status, typed; everything unset when there is none."""
         return OCIRepositoryStatus.read(self.manifest.get("status"))
+
+
+class Bucket(_Source):
+    """Objects of a bucket."""
+
+    versions: ClassVar[tuple[str, ...]] = ("v1", "v1beta2")
+
+    kind: Literal["Bucket"]
+    spec: BucketSpec
+
+    @cached_property
+    def status(self) -> BucketStatus:
+        """The status, typed; everything unset when there is none."""
+        return BucketStatus.read(self.manifest.get("status"))
 
 
 class HelmChart(_Source):

@@ -173,6 +173,12 @@ class OCIRepositoryStatus(HelmRepositoryStatus):
     observed_layer_selector: dict[str, str] | None = Field(None, description="The layer selector in use.")
 
 
+class BucketStatus(HelmRepositoryStatus):
+    """How the bucket is."""
+
+    observed_ignore: str | None = Field(None, description="The ignore rules in use.")
+
+
 class HelmChartStatus(HelmRepositoryStatus):
     """How the chart is."""
 

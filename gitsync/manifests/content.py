@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from gitsync.api import GitRepository, HelmRelease, HelmRepository, OCIRepository
+from gitsync.api import Bucket, GitRepository, HelmRelease, HelmRepository, OCIRepository
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Origin
 from gitsync.kubeyaml import Positions, positions
@@ -152,10 +152,15 @@ class Desired:
         names = " ".join(f"{key.namespace} {key.name}" for key in self.objects) if found else ""
         return frozenset(text for text in found if text not in names)
 
+    @cached_property
+    def buckets(self) -> Mapping[ObjectKey, Bucket]:
+        """The Buckets, typed."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, Bucket)}
+
     @property
-    def chart_sources(self) -> Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository]:
+    def chart_sources(self) -> Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository | Bucket]:
         """All sources that charts are had from."""
-        return {**self.helm_repositories, **self.oci_repositories, **self.git_repositories}
+        return {**self.helm_repositories, **self.oci_repositories, **self.git_repositories, **self.buckets}
 
     @cached_property
     def bad_paths(self) -> frozenset[str]:

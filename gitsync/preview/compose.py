@@ -32,6 +32,7 @@ from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
+    BUCKET,
     GIT_REPOSITORY,
     HELM_GROUP,
     HELM_RELEASE,
@@ -54,6 +55,7 @@ from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
 from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
+from gitsync.sources.bucketartifact import CommitBuckets
 from gitsync.sources.git import Verification
 from gitsync.sources.gitartifact import CommitGitRepositories, verification_of
 from gitsync.sources.helm import ChartRepositories
@@ -186,6 +188,7 @@ def _unfolding(
     brought = Brought()
     git = CommitGitRepositories(sources.git, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY])
     oci = CommitOCIRepositories(sources.artifacts, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY])
+    buckets = CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET])
 
     def source(key: ObjectKey) -> Manifest | None:
         watch = watches.get(key[:2])
@@ -200,7 +203,7 @@ def _unfolding(
         watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
         source,
         wanted.index,
-        CommitTrees(artifacts, git, oci, source, generators),
+        CommitTrees(artifacts, git, oci, buckets, source, generators),
         commits.directories.builder,
         access_rules(settings),
         is_root(spec, artifacts, synced),

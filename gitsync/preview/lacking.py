@@ -9,6 +9,7 @@ from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
+    BUCKET,
     FALSE,
     GIT_REPOSITORY,
     HELM_REPOSITORY,
@@ -18,7 +19,7 @@ from gitsync.api.names import (
     SOURCE_NOT_READY,
     TRUE,
 )
-from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
 from gitsync.errors import FieldErrors
 from gitsync.preview.unserved import unserved_source
 from gitsync.runtime.until import until
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
 #: Seconds in which a source is asked again and again before its server counts as away.
 UNREACHABLE = 10.0
 
-_Source = HelmRepository | OCIRepository | GitRepository
-_MODELS: dict[str, type[HelmRepository] | type[OCIRepository] | type[GitRepository]] = {
+_Source = HelmRepository | OCIRepository | GitRepository | Bucket
+_MODELS: dict[str, type[HelmRepository] | type[OCIRepository] | type[GitRepository] | type[Bucket]] = {
     HELM_REPOSITORY: HelmRepository,
     OCI_REPOSITORY: OCIRepository,
     GIT_REPOSITORY: GitRepository,
+    BUCKET: Bucket,
 }
 
 

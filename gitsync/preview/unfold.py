@@ -14,7 +14,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, flux_sync_of, sync_of
-from gitsync.api.sources import GitRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, OCIRepository
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
 from gitsync.errors import DependencyMissing, FieldErrors, GitsyncError
@@ -120,6 +120,7 @@ class Brought:
 
     git: dict[ObjectKey, GitRepository] = field(default_factory=dict)
     oci: dict[ObjectKey, OCIRepository] = field(default_factory=dict)
+    buckets: dict[ObjectKey, Bucket] = field(default_factory=dict)
     generators: dict[ObjectKey, ArtifactGenerator] = field(default_factory=dict)
 
 
@@ -187,6 +188,7 @@ class Unfolding:
         for part in parts:
             self.brought.git.update(part.git_repositories)
             self.brought.oci.update(part.oci_repositories)
+            self.brought.buckets.update(part.buckets)
             self.brought.generators.update(part.artifact_generators)
 
     async def _gather(self, root: Desired, pruned_by: Collection[str]) -> None:

@@ -22,13 +22,14 @@ from gitsync.api.kinds import (
 )
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
+    BUCKET,
     EXTERNAL_ARTIFACT,
     GIT_REPOSITORY,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
-from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.sources.generating import check_generator
@@ -43,9 +44,9 @@ _NOTHING_COMES: Mapping[str, str] = {
     IMAGE_GROUP: "no image is looked for, and nothing is committed",
 }
 #: The kinds that charts are had from by ``chart``, and by ``chartRef``.
-_CHART_SOURCES = (HELM_REPOSITORY, GIT_REPOSITORY)
+_CHART_SOURCES = (HELM_REPOSITORY, GIT_REPOSITORY, BUCKET)
 _CHART_REFERENCES = (OCI_REPOSITORY,)
-_CHART_HINT = "use a HelmRepository, an OCIRepository or a GitRepository"
+_CHART_HINT = "use a HelmRepository, an OCIRepository, a GitRepository or a Bucket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
             yield from _unserved_source(item, item.model)
         elif isinstance(item.model, Kustomization):
             yield from refused_fields(item, item.model)
-        elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository):
+        elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository | Bucket):
             yield from _unread(item, item.model)
         elif isinstance(item.model, ArtifactGenerator):
             yield from _unmade(item, item.model)
@@ -89,7 +90,7 @@ def _unserved_source(item: DesiredObject, release: HelmRelease) -> Iterator[Unse
         yield Unserved(item.key, item.field_origin(path), message, _CHART_HINT, dotted(path))
 
 
-def _unread(item: DesiredObject, source: OCIRepository | HelmRepository | GitRepository) -> Iterator[Unserved]:
+def _unread(item: DesiredObject, source: OCIRepository | HelmRepository | GitRepository | Bucket) -> Iterator[Unserved]:
     """Fields that keep a source from being read."""
     for field, why, hint in refused(source):
         yield Unserved(item.key, item.field_origin(field.split(".")), f"{field}: {why}", hint, field)
@@ -111,7 +112,7 @@ def refused_fields(item: DesiredObject, kustomization: Kustomization) -> Iterato
     for field, message in refused_by(kustomization):
         origin = item.field_origin(("spec", *field.split(".")))
         yield Unserved(item.key, origin, message, "leave this Kustomization to Flux", f"spec.{field}")
-    if kustomization.source.kind not in (GIT_REPOSITORY, OCI_REPOSITORY, EXTERNAL_ARTIFACT):
+    if kustomization.source.kind not in (GIT_REPOSITORY, OCI_REPOSITORY, BUCKET, EXTERNAL_ARTIFACT):
         message = f"Kustomizations from a {kustomization.source.kind} are not supported yet"
         origin = item.field_origin(("spec", "sourceRef"))
         yield Unserved(item.key, origin, message, "use a GitRepository or an OCIRepository", "spec.sourceRef")

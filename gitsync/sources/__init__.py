@@ -12,8 +12,8 @@
   ``helm/`` speaks to chart repositories, those in registries too, and keeps what they hold.
 - ``artifactsource`` is what sources that stand for one artifact have in common. ``ocirepository`` reconciles
   OCIRepositories; ``ociartifact`` finds what one stands for, live or in a commit; ``oci/`` has artifacts found, fetched
-  and read as charts. ``gitrepository``, ``gitartifact`` and ``git/`` are the same of GitRepositories, but for those
-  that name a synced repository.
+  and read as charts. ``buckets``, ``bucketartifact`` and ``bucket/`` are the same of Buckets; ``gitrepository``,
+  ``gitartifact`` and ``git/`` of GitRepositories, but for those that name a synced repository.
 - ``secretwatch`` has sources looked at when a Secret changes that they name; ``referred`` are the Secrets and
   ConfigMaps that releases and Kustomizations take something from, watched by ``datawatch``.
 - ``trees`` finds what Kustomizations are built from, as a ``treeartifact``; ``composition`` makes one tree of several,

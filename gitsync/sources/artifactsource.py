@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import AUTHENTICATION_FAILED, NOT_SUPPORTED, URL_INVALID
-from gitsync.api.sources import GitRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, OCIRepository
 from gitsync.errors import ArtifactPending, FieldNotSupported, GitsyncError, SourceNotReady
 from gitsync.sources.reconciler import Outcome, SourceReconciler
 from gitsync.sources.repositories import missing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.recorder import EventRecorder
 
-R = TypeVar("R", GitRepository, OCIRepository)
+R = TypeVar("R", GitRepository, OCIRepository, Bucket)
 #: What is asked for, with what Secrets hold; and what was found.
 S = TypeVar("S")
 A = TypeVar("A")

@@ -13,6 +13,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
+    BUCKET,
     GIT_REPOSITORY,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
@@ -23,6 +24,7 @@ from gitsync.api.sources import DEFAULT_INTERVAL
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifacts, SyncedRepository
+from gitsync.sources.buckets import Buckets
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.generators import ArtifactGenerators
 from gitsync.sources.git import Verification
@@ -128,16 +130,15 @@ class Sources:
         self._tree_listeners: list[Callable[[Callable[[ObjectKey], bool]], None]] = []
         #: Is told of ExternalArtifacts that have stayed the same by another revision of what they are made of.
         self.on_settled: Callable[[ObjectKey], None] = lambda _: None
-        helm, oci, git = (
-            cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace)
-            for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
-        )
+        kinds = (HELM_REPOSITORY, OCI_REPOSITORY, BUCKET, GIT_REPOSITORY)
+        helm, oci, bucket, git = (cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace) for kind in kinds)
         self._repositories = HelmRepositories(cluster, fetched, helm, events, self._on_repository_change)
         self._oci = OCIRepositories(cluster, fetched.artifacts, oci, events, self._on_change)
+        self._buckets = Buckets(cluster, fetched.buckets, bucket, events, self._on_change)
         self._git = GitRepositories(cluster, fetched.git, artifacts, git, events, self._on_change)
-        self._locator = ChartLocator(self._repositories, artifacts, fetched, self._oci, self._git)
+        self._locator = ChartLocator(self._repositories, artifacts, fetched, self._oci, self._git, self._buckets)
         #: What Kustomizations are built from.
-        self.trees = Trees(artifacts, self._git, self._oci)
+        self.trees = Trees(artifacts, self._git, self._oci, self._buckets)
         generators = cluster.watch(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace)
         self._generators = ArtifactGenerators(
             cluster,
@@ -153,10 +154,15 @@ class Sources:
         )
         self.trees.have(self._generators)
         self._secrets = SecretWatches(cluster, self._on_secret_change)
-        kinds = ((helm, self._repositories.reconcile), (oci, self._oci.reconcile), (git, self._git.reconcile))
+        served: tuple[tuple[Informer, Reconcile], ...] = (
+            (helm, self._repositories.reconcile),
+            (oci, self._oci.reconcile),
+            (bucket, self._buckets.reconcile),
+            (git, self._git.reconcile),
+        )
         self._controllers = [
             SourceController(kind, watch, reconcile, schedule, self._secrets)
-            for kind, (watch, reconcile) in zip((HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY), kinds, strict=True)
+            for kind, (watch, reconcile) in zip(kinds, served, strict=True)
         ]
         self._git.wake = self._controllers[-1].wake
         made = self._generators.reconcile

@@ -9,7 +9,7 @@ from functools import partial
 
 from gitsync.api.generator import ArtifactGenerator, OutputArtifact
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.api.names import BUCKET, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactError, CrossNamespaceRefused, FieldNotSupported
 from gitsync.manifests.ignore import IgnoreRules
 from gitsync.sources.composition import Composition, overlaid
@@ -21,7 +21,7 @@ from gitsync.treememory import TreeMemory
 #: Digits of a digest that log lines show.
 _SHOWN = 12
 #: The kinds of sources that artifacts are made of.
-KINDS = (GIT_REPOSITORY, OCI_REPOSITORY)
+KINDS = (GIT_REPOSITORY, OCI_REPOSITORY, BUCKET)
 TreeOf = Callable[[ObjectKey], Awaitable[TreeArtifact]]
 
 
@@ -53,7 +53,7 @@ def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> 
             raise FieldNotSupported(
                 f"{field_name}.kind: artifacts made of {'an' if source.kind[0] in 'EO' else 'a'} {source.kind} are not "
                 f"supported yet ({source.name!r})",
-                hint=f"use a {' or an '.join(KINDS)}",
+                hint="use a GitRepository, an OCIRepository or a Bucket",
             )
         if not is_shared and generator.source_key(source).namespace != own:
             raise CrossNamespaceRefused(

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import GIT_REPOSITORY
+from gitsync.api.names import BUCKET, GIT_REPOSITORY
 from gitsync.charts import Chart
 from gitsync.errors import ArtifactPathMissing, ChartError, ChartNotFound
 from gitsync.helm.archive import MAX_UNPACKED
@@ -52,7 +52,7 @@ class TreeCharts:
         tree, owner = artifact.tree, release.metadata.namespace
         local = await self._local.of(tree, path, owner)
         if local is None:
-            raise await _no_chart(tree, path, artifact.commit)
+            raise await _no_chart(tree, path, artifact.commit, release.source)
         folders = list(local.all())
         self._note(release.key, folders)
         namespaces = (release.source.namespace, release.metadata.namespace)
@@ -119,17 +119,21 @@ async def content_id(release: HelmRelease, tree: Tree, local: LocalDependencies)
     return "+".join([found.content, *(await _values_blobs(release, tree)).values()])
 
 
-async def _no_chart(tree: Tree, path: str, commit: CommitInfo) -> ChartNotFound:
+async def _no_chart(tree: Tree, path: str, commit: CommitInfo, source: ObjectKey) -> ChartNotFound:
     try:
         await tree.entries(path)
         why = ""
     except ArtifactPathMissing as error:
         why = f": {error.reason}" if error.reason else ""
     where = f"commit {commit.short}" if commit.id else "the working tree"
+    hint = _PATH_HINT
+    if source.kind == BUCKET:
+        where = f"Bucket '{source.namespaced_name}' at sha256:{commit.short}"
+        hint = "correct spec.chart.spec.chart: files of a bucket have their whole keys as paths"
     return ChartNotFound(
         f"there is no folder {path!r} in {where}{why}",
         chart=path,
-        hint=_PATH_HINT,
+        hint=hint,
     )
 
 
@@ -158,7 +162,7 @@ async def _read(tree: Tree, blobs: dict[str, str], spool: Spool) -> dict[str, Bo
 
 def chart_path(release: HelmRelease) -> str | None:
     """``spec.chart.spec.chart`` as a path in the repository, without ``./``; None when it would lead out of it."""
-    if release.spec.chart is None or release.source.kind != GIT_REPOSITORY:
+    if release.spec.chart is None or release.source.kind not in (GIT_REPOSITORY, BUCKET):
         return None
     path = posixpath.normpath(release.spec.chart.spec.chart)
     if path.startswith(("/", "..")):

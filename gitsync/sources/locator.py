@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from gitsync.api.chart import ChartSpec
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import GIT_REPOSITORY, HELM_REPOSITORY, OCI_REPOSITORY, SOURCE_GROUP, sync_of
-from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_REPOSITORY, OCI_REPOSITORY, SOURCE_GROUP, sync_of
+from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
 from gitsync.charts import Chart
 from gitsync.errors import ChartError, NotVerified, SourceNotReady
 from gitsync.sources.artifacts import Artifact, Artifacts
+from gitsync.sources.bucketartifact import BucketLookup, CommitBuckets
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.gitartifact import CommitGitRepositories, GitLookup
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 
 class ChartLocator:
-    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories`` and ``artifacts`` say what the
-    sources are, ``fetched`` has what they hold."""
+    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories``, ``buckets`` and ``artifacts`` say
+    what the sources are, ``fetched`` has what they hold."""
 
     def __init__(
         self,
@@ -40,10 +41,12 @@ class ChartLocator:
         fetched: ChartRepositories,
         oci_repositories: ArtifactLookup | None = None,
         git_repositories: GitLookup | None = None,
+        buckets: BucketLookup | None = None,
     ) -> None:
         self._repositories = repositories
         self.git_repositories: GitLookup = git_repositories or CommitGitRepositories(fetched.git, {}, artifacts)
         self._oci_repositories = oci_repositories or CommitOCIRepositories(fetched.artifacts, {})
+        self.buckets: BucketLookup = buckets or CommitBuckets(fetched.buckets, {})
         self._artifacts = artifacts
         self._fetched = fetched
         self._trees = TreeCharts(repositories, fetched)
@@ -51,7 +54,7 @@ class ChartLocator:
     @classmethod
     def of_commit(
         cls,
-        sources: Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository],
+        sources: Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository | Bucket],
         artifacts: Artifacts,
         fetched: ChartRepositories,
         cluster: Cluster | None = None,
@@ -62,19 +65,23 @@ class ChartLocator:
         helm = {key: item for key, item in sources.items() if isinstance(item, HelmRepository)}
         oci = {key: item for key, item in sources.items() if isinstance(item, OCIRepository)}
         git = {key: item for key, item in sources.items() if isinstance(item, GitRepository)}
-        helm_watch, oci_watch, git_watch = (
-            watches.get((SOURCE_GROUP, kind)) for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY)
+        buckets = {key: item for key, item in sources.items() if isinstance(item, Bucket)}
+        helm_watch, oci_watch, git_watch, bucket_watch = (
+            watches.get((SOURCE_GROUP, kind)) for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET)
         )
         repositories = CommitHelmRepositories(fetched, helm, cluster, helm_watch)
         oci_repositories = CommitOCIRepositories(fetched.artifacts, oci, cluster, oci_watch)
         git_repositories = CommitGitRepositories(fetched.git, git, artifacts, cluster, git_watch)
-        return cls(repositories, artifacts, fetched, oci_repositories, git_repositories)
+        in_buckets = CommitBuckets(fetched.buckets, buckets, cluster, bucket_watch)
+        return cls(repositories, artifacts, fetched, oci_repositories, git_repositories, in_buckets)
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
         source = release.source
         if release.spec.chart is not None and source.kind == GIT_REPOSITORY:
             return await self._trees.locate(release, await self._tree_of(release))
+        if release.spec.chart is not None and source.kind == BUCKET:
+            return await self._trees.locate(release, await self.buckets.artifact_of(source))
         if release.spec.chart is not None and source.kind == HELM_REPOSITORY:
             spec = await self._repositories.spec_of(source)
             wanted = release.spec.chart.spec
@@ -87,7 +94,7 @@ class ChartLocator:
             return await locate_artifact(self._fetched, *await self._oci_repositories.artifact_of(source))
         raise SourceNotReady(
             f"charts from a {source.kind} are not supported yet",
-            hint="use a HelmRepository, an OCIRepository or a GitRepository",
+            hint="use a HelmRepository, an OCIRepository, a GitRepository or a Bucket",
         )
 
     def is_synced(self, source: ObjectKey) -> bool:

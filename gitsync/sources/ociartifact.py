@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
+from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
 from gitsync.errors import GitsyncError, SourceError, SourceNotReady
 from gitsync.http import Connection
 from gitsync.oci import Login, Repository
@@ -86,7 +86,7 @@ def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
     return replace(spec, repository=plain, verification=verification)
 
 
-def needs_secrets(source: HelmRepository | OCIRepository | GitRepository) -> bool:
+def needs_secrets(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> bool:
     """Whether a source can be read only with what a cluster holds."""
     return bool(
         source.spec.secrets or (isinstance(source.spec, OCIRepositorySpec) and source.spec.service_account_name)

@@ -15,6 +15,7 @@ from gitsync.git import GitCredentials, GitTexts
 from gitsync.http import Connection, redacted
 from gitsync.logs import keep_secret
 from gitsync.oci import DockerConfig, Login
+from gitsync.s3 import Keys
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -127,6 +128,22 @@ async def connection(cluster: Cluster, namespace: str, certs: str, proxy: str, u
     tls = await read_secret(cluster, namespace, certs, url) if certs else {}
     address = proxy_url(await read_secret(cluster, namespace, proxy, url), namespace, proxy) if proxy else ""
     return Connection(tls.get("ca.crt", ""), tls.get("tls.crt", ""), tls.get("tls.key", ""), address)
+
+
+async def bucket_keys(cluster: Cluster, namespace: str, name: str, url: str) -> Keys:
+    """Who we are to an S3 server, by the Secret ``name``.
+
+    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    """
+    secret = await read_secret(cluster, namespace, name, url)
+    keys = Keys(secret.get("accesskey", "").strip(), secret.get("secretkey", "").strip())
+    if not keys.access or not keys.secret:
+        raise SourceError(
+            f"Secret '{namespace}/{name}' holds no keys for a bucket",
+            url=redacted(url),
+            hint="it needs accesskey and secretkey",
+        )
+    return keys
 
 
 async def git_login(cluster: Cluster, namespace: str, name: str, proxy: str, url: str) -> GitCredentials:

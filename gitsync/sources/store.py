@@ -62,10 +62,11 @@ class Store:
             _write(self._archives / f"{body.sha256}.tgz", body.pieces())
             _make_room(self._archives, "*.tgz", MAX_ARCHIVES)
 
-    def keep_unpacked(self, digest: str, contents: bytes) -> None:
-        """Writes the contents of files, one after the other; ``digest`` (hex) is that of the archive."""
+    def keep_unpacked(self, digest: str, contents: Iterable[bytes]) -> None:
+        """Writes the contents of files, one after the other; ``digest`` (hex) is that of the archive, or of a list of
+        the files."""
         with self._writing():
-            _write(self._unpacked / digest, [contents])
+            _write(self._unpacked / digest, contents)
             _make_room(self._unpacked, "*", MAX_UNPACKED)
 
     def unpacked(self, digest: str, places: Iterable[tuple[int, int]]) -> list[bytes] | None:

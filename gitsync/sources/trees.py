@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
 from gitsync.git import Resolved
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
@@ -17,6 +17,8 @@ from gitsync.sources.generators import ArtifactGenerators, maker_of, unmade
 from gitsync.sources.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
+    from gitsync.sources.bucketartifact import CommitBuckets
+    from gitsync.sources.buckets import Buckets
     from gitsync.sources.gitartifact import CommitGitRepositories
     from gitsync.sources.gitrepository import GitRepositories
     from gitsync.sources.ociartifact import CommitOCIRepositories
@@ -36,9 +38,9 @@ class TreesOfKind(Protocol):
 class Trees:
     """The trees of sources: what was read of them last, and of a synced repository the commit that is carried out."""
 
-    def __init__(self, artifacts: Artifacts, git: GitRepositories, oci: OCIRepositories) -> None:
+    def __init__(self, artifacts: Artifacts, git: GitRepositories, oci: OCIRepositories, buckets: Buckets) -> None:
         self._artifacts = artifacts
-        self._kinds: dict[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci}
+        self._kinds: dict[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci, BUCKET: buckets}
 
     def have(self, generators: ArtifactGenerators) -> None:
         """Those that are made of others, from now on."""
@@ -95,13 +97,15 @@ class CommitTrees:
         artifacts: Artifacts,
         git: CommitGitRepositories,
         oci: CommitOCIRepositories,
+        buckets: CommitBuckets,
         live: Callable[[ObjectKey], Manifest | None],
         generators: Callable[[], Iterable[ArtifactGenerator]] = tuple,
     ) -> None:
         self._artifacts = artifacts
-        self._kinds: Mapping[str, CommitGitRepositories | CommitOCIRepositories] = {
+        self._kinds: Mapping[str, CommitGitRepositories | CommitOCIRepositories | CommitBuckets] = {
             GIT_REPOSITORY: git,
             OCI_REPOSITORY: oci,
+            BUCKET: buckets,
         }
         self._live = live
         self._generators = generators

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitsync.api.chart import Verification
-from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
 from gitsync.errors import FieldNotSupported
 
 #: A field, why it is refused, and what to do.
 Refusal = tuple[str, str, str]
 
 
-def refused(source: HelmRepository | OCIRepository | GitRepository) -> Iterator[Refusal]:
+def refused(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> Iterator[Refusal]:
     """The fields that keep a source from being read."""
+    if isinstance(source, Bucket):
+        yield from _refused_of_bucket(source)
+        return
     if isinstance(source, GitRepository):
         yield from _refused_of_git(source)
         return
@@ -57,7 +60,23 @@ def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
         yield "spec.proxySecretRef", "is not supported for ssh", "use an https URL, or remove spec.proxySecretRef"
 
 
-def check_supported(source: HelmRepository | OCIRepository | GitRepository) -> None:
+def _refused_of_bucket(source: Bucket) -> Iterator[Refusal]:
+    spec = source.spec
+    if spec.provider in ("gcp", "azure"):
+        hint = "use provider generic, if the storage speaks S3 (Google's does, with HMAC keys)"
+        yield "spec.provider", f"{spec.provider} is not supported yet: its API is not spoken", hint
+    if spec.provider == "aws" and spec.secret_ref is None:
+        hint = "add spec.secretRef, a Secret with accesskey and secretkey"
+        yield "spec.provider", "aws without secretRef is not supported yet: nobody logs in to a cloud", hint
+    if spec.sts is not None:
+        hint = "remove spec.sts, and add spec.secretRef with accesskey and secretkey"
+        yield "spec.sts", "is not supported yet: no temporary credentials are fetched", hint
+    if spec.service_account_name:
+        hint = "remove it, and add spec.secretRef with accesskey and secretkey"
+        yield "spec.serviceAccountName", "is not supported yet: nobody logs in to a cloud", hint
+
+
+def check_supported(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> None:
     """Raises: FieldNotSupported, for the first of them."""
     for field, why, hint in refused(source):
         raise FieldNotSupported(f"{field}: {why}", hint=hint)

@@ -46,6 +46,7 @@ _FOREIGN_KINDS = (
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("source.toolkit.fluxcd.io", "HelmRepository"),
     ("source.toolkit.fluxcd.io", "OCIRepository"),
+    ("source.toolkit.fluxcd.io", "Bucket"),
     ("source.toolkit.fluxcd.io", "GitRepository"),
 )
 _BORN_WITH_IT = frozenset({"kube-root-ca.crt"})

@@ -180,7 +180,7 @@ def test_a_misspelt_kind_of_our_groups_is_named() -> None:
     "manifest",
     [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"nam": "x"}, "dta": {}},
-        {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "Bucket", "spec": {"anything": 1}},
+        {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "ExternalArtifact", "spec": {"anything": 1}},
         {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart", "spec": {"repo": "x"}},
         {"apiVersion": 5, "kind": None},
         {},

@@ -323,15 +323,27 @@ APPS = (
 )
 UNSERVED = """\
 apiVersion: source.toolkit.fluxcd.io/v1
-kind: Bucket
+kind: HelmChart
 metadata: {name: all, namespace: default}
-spec: {interval: 1h, bucketName: all, endpoint: s3.example}
+spec: {interval: 1h, chart: all, sourceRef: {kind: GitRepository, name: all}}
 ---
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Alert
 metadata: {name: all, namespace: default}
 """
 
+
+BUCKET = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: Bucket
+metadata: {name: some, namespace: default}
+spec:
+  interval: 1h
+  bucketName: some
+  endpoint: s3.example
+  provider: gcp
+  sts: {provider: aws, endpoint: "https://sts.example"}
+"""
 
 SIGNED = """\
 apiVersion: source.toolkit.fluxcd.io/v1
@@ -354,7 +366,7 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         {
             "clusters/prod/flux.yaml": FLUX,
             "clusters/prod/apps.yaml": APPS,
-            "clusters/prod/bucket.yaml": release("bucket", kind="Bucket"),
+            "clusters/prod/bucket.yaml": BUCKET,
             "clusters/prod/oci.yaml": SIGNED,
             "clusters/prod/ref.yaml": by_reference,
             "clusters/prod/unserved.yaml": UNSERVED,
@@ -366,12 +378,13 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
     serves = "gitsync does not serve"
     assert lines == [
         "apps.yaml:4:23: error: clusters/apps: is no directory of the repository",
-        f"bucket.yaml:11:7: error: {serves} Bucket yet: the chart of this release cannot be had",
+        "bucket.yaml:8:3: error: spec.provider: gcp is not supported yet: its API is not spoken",
+        "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
         "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
         "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked, and what was not checked is not "
         "used: there is no secretRef",
         f"ref.yaml:8:3: error: {serves} HelmChart yet: the chart of this release cannot be had",
-        f"unserved.yaml:1:1: warning: {serves} Bucket yet: nothing is read from it",
+        f"unserved.yaml:1:1: warning: {serves} HelmChart yet: nothing is read from it",
         f"unserved.yaml:6:1: warning: {serves} Alert yet: nobody is notified; log lines and Kubernetes Events say what "
         "happens",
     ]

@@ -16,13 +16,14 @@ VERBS = ("reconcile", "suspend", "resume", "delete", "export")
 ANOTHER_KIND = """
 import sys
 from gitsync.cli.common import kinds, rows
-bucket = kinds.Kind(
-    "source.toolkit.fluxcd.io", "Bucket", word="bucket", plural="buckets", aliases=("bk",), is_source=True,
+other = kinds.Kind(
+    "source.example", "Other", word="other", plural="others", aliases=("ot",), is_source=True,
     columns=rows.Columns(rows.repository_revision, (("AGE", rows.age),)),
-    help={verb: f"{verb} of Buckets." for verb in ("get", "reconcile", "suspend", "resume", "delete", "export")},
+    help={verb: f"{verb} of Others." for verb in ("get", "reconcile", "suspend", "resume", "delete", "export")},
 )
-kinds.KINDS += (bucket,)
-kinds.SOURCES += (bucket,)
+kinds.KINDS += (other,)
+kinds.SHOWN += (other,)
+kinds.SOURCES += (other,)
 from gitsync.cli import main
 for words in sys.argv[1:]:
     assert main([*words.split(), "--help"]) == 0, words
@@ -47,11 +48,11 @@ def test_kinds_answer_to_their_aliases(kind: Kind, capsys: pytest.CaptureFixture
 
 
 def test_one_entry_in_the_table_gives_a_kind_all_its_commands() -> None:
-    commands = [f"{verb} source bucket" for verb in VERBS] + ["get buckets", "get bk", "get sources bucket"]
+    commands = [f"{verb} source other" for verb in VERBS] + ["get others", "get ot", "get sources other"]
     done = subprocess.run([sys.executable, "-c", ANOTHER_KIND, *commands], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for verb in (*VERBS, "get"):
-        assert f"{verb} of Buckets." in done.stdout
+        assert f"{verb} of Others." in done.stdout
 
 
 def test_a_timeout_that_is_none_is_refused_before_anything_is_asked(

@@ -116,6 +116,14 @@ REGISTRY = Binary(
     ("github.com/distribution/distribution/v3/version.version=v{version}",),
     minutes=2,
 )
+#: An S3 server over a directory.
+VERSITYGW = Binary(
+    "versitygw",
+    "versitygw",
+    "github.com/versity/versitygw/cmd/versitygw",
+    "github.com/versity/versitygw",
+    minutes=1.5,
+)
 SOPS = Binary(
     "sops", "sops", "github.com/getsops/sops/v3/cmd/sops", "github.com/getsops/sops/v3", minutes=3, in_image=True
 )
@@ -137,6 +145,7 @@ ALL = (
     KSTATUS,
     FLUXBUILD,
     REGISTRY,
+    VERSITYGW,
     SOPS,
     AGE_KEYGEN,
     KUSTOMIZE_CONTROLLER,

@@ -5,6 +5,7 @@
     kubectl         Cli: kubectl("get", "pods", "-n", namespace), helm_cli likewise; they return standard output and
     helm_cli        raise CommandError
     registry        Registry: a registry with TLS and a password; one for the whole session
+    s3              S3: an S3 server with TLS and keys; one for the whole session
 
 By default a session starts a control plane of its own (4 s) on free ports. GITSYNC_TEST_CLUSTER=reuse takes the one of
 `make cluster` when that runs; GITSYNC_TEST_KUBECONFIG takes any other cluster.
@@ -26,6 +27,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.registry import Registry
 from tests.controlplane.resident import Resident
+from tests.controlplane.s3 import S3
 from tests.controlplane.world import has_service_account
 from tests.until import ask_until
 
@@ -34,13 +36,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Builds what is missing before the first test, because a first build takes longer than any test may."""
     planes = {"control_plane", "real_control_plane"}
     used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    wanted = used & (planes | {"registry"})
+    wanted = used & (planes | {"registry", "s3"})
     if not wanted or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if "registry" in wanted:
             binaries.ensure(binaries.REGISTRY)
+        if "s3" in wanted:
+            binaries.ensure(binaries.VERSITYGW)
         if wanted & planes and _given_kubeconfig() is None:
             binaries.ensure_all()
         else:
@@ -95,6 +99,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     registry = Registry(directory, binaries.ensure(binaries.REGISTRY), binaries.ensure(binaries.HELM))
     yield registry.start()
     registry.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A running S3 server, empty at first: who puts something there makes a bucket of his own."""
+    server = S3(tmp_path_factory.mktemp("s3"), binaries.ensure(binaries.VERSITYGW))
+    yield server.start()
+    server.stop()
 
 
 def helm_on(cluster: Cluster, home: Path) -> Cli:

@@ -24,6 +24,7 @@ def test_versions_are_those_of_the_modules() -> None:
         "kstatus": "1.2.2",
         "fluxbuild": "1.41.0",
         "registry": "3.1.2",
+        "versitygw": "1.8.0",
         "sops": "3.13.3",
         "age-keygen": "1.3.1",
         "kustomize-controller": "1.9.4",

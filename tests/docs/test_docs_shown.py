@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gitsync import logs
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
@@ -23,6 +24,7 @@ from gitsync.cluster import Cluster
 from gitsync.sandbox import Sandbox
 from tests.controlplane import binaries
 from tests.controlplane.registry import Registry
+from tests.controlplane.s3 import KEYS, S3
 from tests.docs.markdown import PAGES, ROOT, code_lines
 from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
@@ -107,6 +109,21 @@ def podinfo(background: Background, tmp_path_factory: pytest.TempPathFactory) ->
     background.run(serving.__aexit__(None, None, None))
 
 
+@pytest.fixture(scope="module")
+def bucket(oci: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server of the bucket ``apps``, which is trusted beside the registry."""
+    directory = tmp_path_factory.mktemp("s3")
+    server = S3(directory, binaries.ensure(binaries.VERSITYGW), "us-east-1").start()
+    server.make("apps")
+    server.put("apps", "map.yaml", "{}")
+    trusted = directory / "trusted.crt"
+    trusted.write_text(Path(os.environ["SSL_CERT_FILE"]).read_text() + server.ca)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(trusted))
+        yield server.host
+    server.stop()
+
+
 @contextmanager
 def sandbox(background: Background, directory: Path) -> Iterator[Path]:
     """Its kubeconfig."""
@@ -149,7 +166,9 @@ def git(directory: Path, *words: str) -> str:
 class World:
     """Runs lines in the directory of ``fleet``, with ``kubeconfig``; their example addresses become local ones."""
 
-    def __init__(self, fleet: Fleet, charts: str, oci: str, git: str, kubeconfig: Path, scratch: Path) -> None:
+    def __init__(
+        self, fleet: Fleet, charts: str, oci: str, git: str, kubeconfig: Path, scratch: Path, bucket: str = ""
+    ) -> None:
         self.fleet = fleet
         self.scratch = scratch
         self._kubeconfig = kubeconfig
@@ -159,6 +178,7 @@ class World:
             "https://charts.bitnami.com/bitnami": f"{charts}/bitnami",
             "oci://registry.example/charts/podinfo": oci,
             "https://github.com/stefanprodan/podinfo": git,
+            "s3.example": bucket,
             "/etc/gitsync/gitsync.yaml": str(settings),
             ".cluster/kubeconfig": str(kubeconfig),
             "fd5c342": fleet.head[:7],
@@ -231,11 +251,30 @@ async def create_namespace(kubeconfig: Path, name: str) -> None:
         await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
 
 
+async def create_keys(kubeconfig: Path) -> None:
+    metadata = {"name": "apps-keys", "namespace": "default"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
+        data = {"accesskey": KEYS.access, "secretkey": KEYS.secret}
+        await cluster.create({**secret, "stringData": data}, manager="test")
+
+
 async def create_kustomization(kubeconfig: Path) -> None:
     """``apps``, which names what the agent syncs anyway, and so is ready."""
     spec = {"interval": "1h", "path": "./clusters/prod", "prune": True}
     spec["sourceRef"] = {"kind": "GitRepository", "name": "flux-system"}
     head = {"apiVersion": f"{KUSTOMIZE_GROUP}/v1", "kind": "Kustomization"}
+    async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
+        manifest = {**head, "metadata": {"name": "apps", "namespace": "flux-system"}, "spec": spec}
+        await cluster.create(manifest, manager="test")
+
+
+async def create_generator(kubeconfig: Path) -> None:
+    """``apps``, of what the agent syncs."""
+    source = {"alias": "repo", "kind": "GitRepository", "name": "flux-system"}
+    copy = [{"from": "@repo/clusters/**", "to": "@artifact/"}]
+    head = {"apiVersion": f"{SOURCE_EXTENSIONS_GROUP}/v1beta1", "kind": "ArtifactGenerator"}
+    spec = {"sources": [source], "artifacts": [{"name": "apps", "copy": copy}]}
     async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
         manifest = {**head, "metadata": {"name": "apps", "namespace": "flux-system"}, "spec": spec}
         await cluster.create(manifest, manager="test")
@@ -259,12 +298,12 @@ def chosen(*commands: str) -> dict[str, list[str]]:
 
 
 def test_the_lines_about_what_is_synced(
-    background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, tmp_path: Path
+    background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, bucket: str, tmp_path: Path
 ) -> None:
     lines = {place: words for place, words in SHOWN.items() if words[0] not in (*APART, AGENT)}
     assert len(lines) > 30
     with sandbox(background, tmp_path) as kubeconfig:
-        world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path)
+        world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path, bucket)
         for commit in ("v1.2.0", "HEAD~1", "HEAD"):  # three revisions, to have one to go back to
             once = ["run", "--once", "--repo", str(fleet.path), "--path", "clusters/prod"]
             fine, said = world.run([*once, "--commit", git(fleet.path, "rev-parse", commit)])
@@ -272,17 +311,24 @@ def test_the_lines_about_what_is_synced(
         with agent(kubeconfig, tmp_path, f"--repo={fleet.path}", "--path=clusters/prod"):
             background.run(create_namespace(kubeconfig, "flux-system"))
             background.run(create_kustomization(kubeconfig))
+            background.run(create_generator(kubeconfig))
             for kind, url in (("oci", oci), ("git", podinfo)):
                 fine, said = world.run(["create", "source", kind, "podinfo", "--url", url, "--tag-semver", "6.x"])
                 assert fine, said
+            keys = ["--access-key", KEYS.access, "--secret-key", KEYS.secret]
+            made = ["create", "source", "bucket", "apps", "--bucket-name", "apps", "--endpoint", "s3.example", *keys]
+            fine, said = world.run(made)
+            assert fine, said
+            assert KEYS.secret not in said
             assert failures(world, lines) == ""
 
 
 def test_the_lines_that_change_what_there_is(
-    background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, tmp_path: Path
+    background: Background, fleet: Fleet, charts: str, oci: str, podinfo: str, bucket: str, tmp_path: Path
 ) -> None:
     with sandbox(background, tmp_path) as kubeconfig:
-        world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path)
+        world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path, bucket)
+        background.run(create_keys(kubeconfig))
         with agent(kubeconfig, tmp_path):
             for words in (
                 ["create", "source", "helm", "podinfo", "--url", f"{charts}/podinfo"],

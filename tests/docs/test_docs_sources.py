@@ -6,21 +6,31 @@ from typing import Any
 
 import pytest
 
-from gitsync.api.sources import GitRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, OCIRepository
 from gitsync.sources.unsupported import refused
 from tests.docs.markdown import ROOT, rows, section, spans
 from tests.docs.test_docs_helmrelease import WORDS, leaves
 
 PAGE = ROOT / "docs" / "sources.md"
-MODELS: dict[str, type[GitRepository] | type[OCIRepository]] = {
+MODELS: dict[str, type[GitRepository] | type[OCIRepository] | type[Bucket]] = {
     "OCIRepository": OCIRepository,
     "GitRepository": GitRepository,
+    "Bucket": Bucket,
 }
-URLS = {"OCIRepository": "oci://registry.example/app", "GitRepository": "https://git.example/app"}
+PLACES = {
+    "OCIRepository": {"url": "oci://registry.example/app"},
+    "GitRepository": {"url": "https://git.example/app"},
+    "Bucket": {"endpoint": "s3.example", "bucketName": "app"},
+}
 SAMPLES: list[tuple[str, str, Any]] = [
     ("OCIRepository", "verify", {"provider": "cosign"}),
     ("OCIRepository", "provider", "azure"),
     ("GitRepository", "provider", "github"),
+    ("Bucket", "provider", "aws"),
+    ("Bucket", "provider", "gcp"),
+    ("Bucket", "provider", "azure"),
+    ("Bucket", "sts", {"provider": "ldap", "endpoint": "https://sts.example"}),
+    ("Bucket", "serviceAccountName", "reader"),
 ]
 
 
@@ -44,7 +54,7 @@ def test_what_the_page_says_is_refused_is_refused(kind: str, field: str, sample:
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": kind,
         "metadata": {"name": "app", "namespace": "default"},
-        "spec": {"interval": "5m", "url": URLS[kind], field: sample},
+        "spec": {"interval": "5m", **PLACES[kind], field: sample},
     }
     assert [name for name, _, _ in refused(MODELS[kind].parse(manifest))] == [f"spec.{field}"]
     refused_words = [it for it, word in documented(kind).items() if word == "refused"]

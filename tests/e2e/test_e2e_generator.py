@@ -69,6 +69,12 @@ def test_a_commit_in_one_part_applies_the_kustomization_of_that_part_only(
     assert origin.endswith(first)
     assert cluster.status("apps")["lastAppliedOriginRevision"] == origin
     assert found["apps"]["metadata"]["ownerReferences"][0]["name"] == "parts"
+    row = agent.command("get", "artifactgenerators", "-n", namespace).splitlines()[1].split()
+    assert row[:4] == ["parts", "2", "False", "True"]
+    row = agent.command("get", "sources", "external", "apps", "-n", namespace).splitlines()[1].split()
+    assert row[:2] == ["apps", before["apps"][: len("latest@sha256:") + 8]]
+    agent.command("reconcile", "artifactgenerator", "parts", "-n", namespace)
+    assert "alias: repo" in agent.command("export", "artifactgenerator", "parts", "-n", namespace)
 
     count = agent.count
     fleet.commit({"apps/two.yaml": config_map(namespace, "two", "new")}, "only apps")

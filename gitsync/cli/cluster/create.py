@@ -19,7 +19,7 @@ from gitsync.api.names import (
 )
 from gitsync.cli.cluster.values import read_files
 from gitsync.cli.common.durations import Timeout, Wait, seconds
-from gitsync.cli.common.kinds import GIT, KUSTOMIZATION, OCI, RELEASE, REPOSITORY, Kind
+from gitsync.cli.common.kinds import BUCKET, GIT, KUSTOMIZATION, OCI, RELEASE, REPOSITORY, Kind
 from gitsync.cli.common.liveobject import LiveObject, connected, is_suspended, new_token, origin_of, warn
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Name, Verb
@@ -78,7 +78,18 @@ PullAccount = Annotated[
 ProxySecretRef = Annotated[
     str, typer.Option("--proxy-secret-ref", metavar="NAME", help="A Secret with a proxy's address.")
 ]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the registry.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP.")]
+
+BucketName = Annotated[str, typer.Option("--bucket-name", metavar="NAME", help="The bucket.")]
+Endpoint = Annotated[str, typer.Option("--endpoint", metavar="HOST", help="Its server: a host, or HOST:PORT.")]
+Provider = Annotated[Literal["generic", "aws"], typer.Option("--provider", help="Whose server it is.")]
+Region = Annotated[str, typer.Option("--region", metavar="NAME", help="The region of the bucket.")]
+Prefix = Annotated[str, typer.Option("--prefix", metavar="KEY", help="Only objects whose keys begin with this.")]
+AccessKey = Annotated[str, typer.Option("--access-key", metavar="KEY", help="Of a login, kept in a Secret NAME.")]
+SecretKey = Annotated[str, typer.Option("--secret-key", metavar="KEY", help="Of the same login.")]
+KeysSecretRef = Annotated[
+    str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with accesskey and secretkey.")
+]
 
 GitUrl = Annotated[str, typer.Option("--url", metavar="URL", help="The repository: https://, http:// or ssh://.")]
 Branch = Annotated[str, typer.Option("--branch", metavar="NAME", help="The branch; master when nothing is said.")]
@@ -310,6 +321,55 @@ async def git_repository(
     return await _create(settings, manifest, export, seconds(patience) if wait else None, login)
 
 
+@verb.of(BUCKET)
+async def bucket(
+    settings: Settings,
+    kind: Kind,
+    name: Name,
+    bucket_name: BucketName,
+    endpoint: Endpoint,
+    provider: Provider = "generic",
+    region: Region = "",
+    prefix: Prefix = "",
+    interval: Interval = "1m",
+    namespace: Namespace = "default",
+    secret_ref: KeysSecretRef = "",
+    access_key: AccessKey = "",
+    secret_key: SecretKey = "",
+    cert_secret_ref: CertSecretRef = "",
+    proxy_secret_ref: ProxySecretRef = "",
+    insecure: Insecure = False,
+    ignore_paths: IgnorePaths = None,
+    export: Export = False,
+    wait: Wait = True,
+    patience: Timeout = "5m",
+) -> int:
+    """Create or change a Bucket, and wait until its artifact is there.
+
+    With --access-key and --secret-key, a Secret of its name holds them; it is not part of what --export prints.
+
+    Example: gitsync create source bucket apps --bucket-name apps --endpoint s3.example --secret-ref apps-keys
+    """
+    login = _keys(namespace, name, access_key, secret_key)
+    if login and secret_ref:
+        raise typer.BadParameter("either a Secret or keys", param_hint="--secret-ref")
+    spec = {
+        "interval": interval,
+        "provider": provider,
+        "bucketName": bucket_name,
+        "endpoint": endpoint,
+        "region": region,
+        "prefix": prefix,
+        "secretRef": _reference(secret_ref or (name if login else "")),
+        "certSecretRef": _reference(cert_secret_ref),
+        "proxySecretRef": _reference(proxy_secret_ref),
+        "insecure": insecure,
+        "ignore": "\n".join(_listed(ignore_paths)),
+    }
+    manifest = _manifest(SOURCE_API_VERSION, kind, namespace, name, spec)
+    return await _create(settings, manifest, export, seconds(patience) if wait else None, login)
+
+
 @verb.of(RELEASE)
 async def helm_release(
     settings: Settings,
@@ -447,11 +507,22 @@ def _login(namespace: str, name: str, username: str, password: str) -> Manifest 
     """The Secret for a login, as ``flux create source helm`` makes it. Raises: typer.BadParameter."""
     if bool(username) != bool(password):
         raise typer.BadParameter("--username and --password go together", param_hint="--username")
-    if not password:
+    return _secret(namespace, name, {"username": username, "password": password}, password)
+
+
+def _keys(namespace: str, name: str, access: str, secret: str) -> Manifest | None:
+    """The same for a bucket's keys, as ``flux create source bucket`` makes it. Raises: typer.BadParameter."""
+    if bool(access) != bool(secret):
+        raise typer.BadParameter("--access-key and --secret-key go together", param_hint="--access-key")
+    return _secret(namespace, name, {"accesskey": access, "secretkey": secret}, secret)
+
+
+def _secret(namespace: str, name: str, data: dict[str, str], secret: str) -> Manifest | None:
+    """A Secret; None where there is nothing to keep ``secret``."""
+    if not secret:
         return None
-    register_secret(password)
+    register_secret(secret)
     metadata = {"name": name, "namespace": namespace}
-    data = {"username": username, "password": password}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
 
 

@@ -8,7 +8,7 @@ import typer
 
 from gitsync.cli.cluster.listing import show, watch_changes
 from gitsync.cli.cluster.query import Format, Query
-from gitsync.cli.common.kinds import KINDS, SOURCES, Kind
+from gitsync.cli.common.kinds import KINDS, SHOWN, SOURCES, Kind
 from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.verbs import Namespace, Verb, bound, cluster_settings
 from gitsync.settings import Settings
@@ -43,7 +43,7 @@ _EVERYTHING = """Show all sources and HelmReleases.
     Example: gitsync get all -A --status-selector ready=false"""
 
 
-@verb.of(*KINDS)
+@verb.of(*SHOWN)
 async def get(
     settings: Settings,
     kind: Kind | tuple[Kind, ...],

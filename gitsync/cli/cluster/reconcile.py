@@ -12,7 +12,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import GIT_REPOSITORY
 from gitsync.cli.cluster.suspension import resume_command
 from gitsync.cli.common.durations import Timeout, seconds
-from gitsync.cli.common.kinds import KUSTOMIZATION, RELEASE, SOURCES, kind_of
+from gitsync.cli.common.kinds import GENERATOR, KUSTOMIZATION, RELEASE, SOURCES, kind_of
 from gitsync.cli.common.liveobject import LiveObject, ask, find, warn
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
@@ -67,6 +67,12 @@ async def kustomization(live: LiveObject, with_source: WithSource = False, patie
 async def source(live: LiveObject, patience: Timeout = "5m") -> int:
     """Have a source read now."""
     _refuse_suspended(live)
+    return 0 if await answered(live, await ask(live), seconds(patience)) else 1
+
+
+@verb.one(GENERATOR)
+async def generator(live: LiveObject, patience: Timeout = "5m") -> int:
+    """Have artifacts made now."""
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gitsync.api import names
 from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
     GIT_REPOSITORY,
     HELM_GROUP,
@@ -23,6 +24,8 @@ from gitsync.cli.common.rows import (
     artifact_revision,
     chart,
     commit,
+    endpoint,
+    made_artifacts,
     path,
     release_revision,
     repository_revision,
@@ -212,7 +215,75 @@ GIT = Kind(
     },
 )
 
-KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT)
+BUCKET = Kind(
+    SOURCE_GROUP,
+    names.BUCKET,
+    word="bucket",
+    plural="buckets",
+    aliases=(),
+    is_source=True,
+    columns=Columns(artifact_revision, (("ENDPOINT", endpoint), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Buckets (also: bucket, sources bucket).
+
+            Example: gitsync get buckets -n default -o wide""",
+        "reconcile": """Ask the server of a Bucket now: exit code 0 when its artifact is there, else 1.
+
+            Example: gitsync reconcile source bucket apps -n default""",
+        "suspend": """Suspend Buckets: their servers are not asked again.
+
+            Example: gitsync suspend source bucket apps -n default""",
+        "resume": """Resume Buckets, and wait for their artifacts: exit code 0 when all are ready, else 1.
+
+            Example: gitsync resume source bucket apps -n default""",
+        "delete": """Delete a Bucket; releases that were installed from it, and what Kustomizations have applied, stay.
+
+            Example: gitsync delete source bucket apps -n default --silent""",
+        "export": """Print Buckets as YAML that can be committed.
+
+            Example: gitsync export source bucket apps -n default""",
+    },
+)
+
+GENERATOR = Kind(
+    SOURCE_EXTENSIONS_GROUP,
+    names.ARTIFACT_GENERATOR,
+    word="artifactgenerator",
+    plural="artifactgenerators",
+    aliases=("ag",),
+    columns=Columns(made_artifacts, (("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show ArtifactGenerators, and how many artifacts each has made (also: ag, artifactgenerator).
+
+            Example: gitsync get artifactgenerators -A""",
+        "reconcile": """Have an ArtifactGenerator make its artifacts now: exit code 0 when they are there, else 1.
+
+            Example: gitsync reconcile artifactgenerator apps -n flux-system""",
+        "export": """Print ArtifactGenerators as YAML that can be committed.
+
+            Example: gitsync export artifactgenerator apps -n flux-system""",
+    },
+)
+
+EXTERNAL = Kind(
+    SOURCE_GROUP,
+    names.EXTERNAL_ARTIFACT,
+    word="external",
+    plural="externalartifacts",
+    aliases=("ea",),
+    is_source=True,
+    columns=Columns(artifact_revision, (("AGE", age),)),
+    help={
+        "get": """Show ExternalArtifacts, which ArtifactGenerators make (also: ea, externalartifact, sources external).
+
+            Example: gitsync get externalartifacts -A""",
+    },
+)
+
+#: Those that every verb serves.
+KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET)
+#: Those that commands can show; ArtifactGenerators have no ``suspend``, and ExternalArtifacts are nobody's to write.
+SHOWN = (*KINDS, GENERATOR, EXTERNAL)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 

@@ -81,6 +81,11 @@ def artifact_revision(manifest: Manifest) -> str:
     return f"{tag}{at}{algorithm}{colon}{digits[:8]}"
 
 
+def made_artifacts(manifest: Manifest) -> str:
+    """How many artifacts an ArtifactGenerator has made."""
+    return str(len((manifest.get("status") or {}).get("inventory") or ()))
+
+
 def chart(manifest: Manifest) -> str:
     """The name of the chart that is deployed, else of the one that is wanted."""
     newest: dict[str, Any] = next(iter((manifest.get("status") or {}).get("history") or ()), {})
@@ -93,6 +98,14 @@ def url(manifest: Manifest) -> str:
     from gitsync.logs import redact
 
     return redact(str((manifest.get("spec") or {}).get("url", "")))
+
+
+def endpoint(manifest: Manifest) -> str:
+    """Where a Bucket is, and which."""
+    from gitsync.logs import redact
+
+    spec = manifest.get("spec") or {}
+    return redact(f"{spec.get('endpoint', '')}/{spec.get('bucketName', '')}")
 
 
 def commit(manifest: Manifest) -> str:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from gitsync.cli.common.kinds import KINDS, SOURCES, Kind
+from gitsync.cli.common.kinds import SHOWN, Kind
 from gitsync.cli.common.lazy import AliasGroup
 from gitsync.cli.common.liveobject import connected, find, find_all
 from gitsync.cli.common.options import CONTEXT, with_settings
@@ -48,14 +48,15 @@ class Verb:
         group = "sources" if plural else "source"
         self.app = _group(about, {"source" if plural else "sources": group, **self._aliases()})
         if about_sources:
-            others = {other: kind.word for kind in SOURCES for other in (kind.kind.lower(), kind.plural, *kind.aliases)}
+            sources = [kind for kind in SHOWN if kind.is_source]
+            others = {other: kind.word for kind in sources for other in (kind.kind.lower(), kind.plural, *kind.aliases)}
             self.sources = _group(about_sources, others)
             self.app.add_typer(self.sources, name=group)
 
     def _aliases(self) -> dict[str, str]:
         if self._plural:
-            return {other: kind.plural for kind in KINDS for other in (kind.kind.lower(), *kind.aliases)}
-        named = [kind for kind in KINDS if not kind.is_source]
+            return {other: kind.plural for kind in SHOWN for other in (kind.kind.lower(), *kind.aliases)}
+        named = [kind for kind in SHOWN if not kind.is_source]
         return {other: kind.word for kind in named for other in (kind.plural, *kind.aliases)}
 
     def of(self, *kinds: Kind) -> Callable[[Run], Run]:

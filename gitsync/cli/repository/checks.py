@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gitsync.api import GitRepository, HelmRelease, HelmRepository
+from gitsync.api import Bucket, GitRepository, HelmRelease, HelmRepository
 from gitsync.api.builtin import is_builtin
 from gitsync.api.fields import dotted
 from gitsync.api.kinds import is_own_kind, is_unserved
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import GIT_REPOSITORY
 from gitsync.cel.expressions import Expressions
 from gitsync.diff.ignore import selects
 from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
@@ -247,22 +248,25 @@ class ChartChecks:
         return found + [problem for task in tasks if (problem := task.result())]
 
     async def _source(
-        self, key: ObjectKey, source: HelmRepository | OCIRepository | GitRepository
+        self, key: ObjectKey, source: HelmRepository | OCIRepository | GitRepository | Bucket
     ) -> ManifestProblem | None:
-        origin = self._desired.objects[key].field_origin(("spec", "url"))
+        path = ("spec", "endpoint") if isinstance(source, Bucket) else ("spec", "url")
+        origin, field = self._desired.objects[key].field_origin(path), ".".join(path)
         if needs_secrets(source):
             message = "not checked: this repository needs a Secret of the cluster"
-            return ManifestProblem(origin, message, severity="warning", object=str(key), field="spec.url")
+            return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
         async with self._limit:
             try:
                 if isinstance(source, HelmRepository):
                     await self._repositories.refresh(plain_spec(source))
                 elif isinstance(source, GitRepository):
                     await self._locator.git_repositories.artifact_of(key)
+                elif isinstance(source, Bucket):
+                    await self._locator.buckets.artifact_of(key)
                 else:
                     await self._repositories.artifacts.refresh(plain_artifact_spec(source))
             except GitsyncError as error:
-                return ManifestProblem(origin, error.message, error.hint, object=str(key), field="spec.url")
+                return ManifestProblem(origin, error.message, error.hint, object=str(key), field=field)
         return None
 
     async def _release(self, key: ObjectKey, release: HelmRelease) -> ManifestProblem | None:
@@ -297,6 +301,10 @@ async def own_artifacts(desired: Desired, name: str) -> Artifacts:
     artifact, assumed = Artifact.of(desired), set()
     for release in desired.helm_releases.values():
         path = chart_path(release)
-        if path is not None and await artifact.tree.directory_digest(path) is not None:
+        if (
+            release.source.kind == GIT_REPOSITORY
+            and path is not None
+            and await artifact.tree.directory_digest(path) is not None
+        ):
             assumed.add(release.source)
     return Artifacts.of_commit(name, "", artifact, assumed)

@@ -18,6 +18,8 @@ from gitsync.http import TIMEOUT_LIMIT, HttpClient, redacted
 from gitsync.oci import Registry
 from gitsync.runtime.cache import Cache
 from gitsync.runtime.singleflight import SingleFlight
+from gitsync.s3 import Buckets
+from gitsync.sources.bucket import BucketArtifacts
 from gitsync.sources.git import GitArtifacts
 from gitsync.sources.helm import cache
 from gitsync.sources.helm import index as indexes
@@ -50,8 +52,8 @@ class ChartRepositories:
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
     ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
     may be, in seconds, ``within`` a budget that trees are a part of. ``artifacts`` has the artifacts of registries,
-    whatever they are, ``git`` those of Git repositories. A server that does not answer holds up those alone who ask it
-    on behalf of the same namespace.
+    whatever they are, ``git`` those of Git repositories, ``buckets`` those of buckets. A server that does not answer
+    holds up those alone who ask it on behalf of the same namespace.
     """
 
     def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT, within: Budget | None = None) -> None:
@@ -66,6 +68,7 @@ class ChartRepositories:
         #: The trees of all sources but the agent's own repository.
         self.trees = TreeMemory(within=within)
         self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.trees)
+        self.buckets = BucketArtifacts(Buckets(self._http), self._store, self._turns)
         self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit, self.trees)
         self._indexes: dict[str, Index] = {}
         self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
@@ -79,6 +82,7 @@ class ChartRepositories:
         await self._turns.close()
         await self._registries.close()
         await self.artifacts.close()
+        await self.buckets.close()
         await self.git.close()
         flights: tuple[SingleFlight[Any], ...] = (self._refreshing, self._loading, self._fetching)
         for flight in flights:

@@ -75,7 +75,7 @@ class _Layer:
         """Its files, and the contents of all of them one after the other."""
         repository = self.spec.repository
         listing, contents = await self.workers.untar(await self.pull(), str(repository), repository.owner)
-        await asyncio.to_thread(self.store.keep_unpacked, self.digest, contents)
+        await asyncio.to_thread(self.store.keep_unpacked, self.digest, [contents])
         begins = accumulate((item.size for item in listing), initial=0)
         self.places = TextMap.of(
             {item.sha256: f"{begin} {item.size}" for item, begin in zip(listing, begins, strict=False)}

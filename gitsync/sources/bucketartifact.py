@@ -1,0 +1,139 @@
+"""What Buckets stand for: live ones, and those that a commit brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.sources import Bucket
+from gitsync.errors import GitsyncError, SourceNotReady
+from gitsync.http import Connection
+from gitsync.s3 import Keys, Place
+from gitsync.sources.artifacts import Artifact
+from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.bucket import BucketArtifact, BucketArtifacts, BucketSpec
+from gitsync.sources.repositories import missing
+from gitsync.sources.secrets import bucket_keys, connection
+from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.unsupported import check_supported
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+
+#: An artifact, and where it was had from, should it have to be fetched again.
+Found = tuple[BucketSpec, BucketArtifact]
+
+
+class BucketLookup(Protocol):
+    """Knows the Buckets: those of a cluster as they were last read, or as a commit would have them."""
+
+    async def artifact_of(self, key: ObjectKey) -> Artifact:
+        """What a Bucket stands for.
+
+        Raises: SourceNotReady when there is none, or nothing could be had from it as it is now.
+        """
+
+
+def plain_bucket_spec(bucket: Bucket) -> BucketSpec:
+    """What it asks for, without what its Secrets hold. Raises: SourceError."""
+    spec, owner = bucket.spec, bucket.metadata.namespace
+    place = Place(
+        spec.endpoint, spec.bucket_name, spec.region, insecure=spec.insecure, timeout=spec.timeout, owner=owner
+    )
+    return BucketSpec(place, spec.prefix, spec.ignore)
+
+
+async def bucket_spec(cluster: Cluster, bucket: Bucket, plain: BucketSpec) -> BucketSpec:
+    """The same with what its Secrets hold. Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable."""
+    spec, namespace, url = bucket.spec, bucket.metadata.namespace, str(plain.place)
+    secret, certs, proxy = (
+        reference.name if reference else ""
+        for reference in (spec.secret_ref, spec.cert_secret_ref, spec.proxy_secret_ref)
+    )
+    keys = await bucket_keys(cluster, namespace, secret, url) if secret else Keys()
+    reached = await connection(cluster, namespace, certs, proxy, url)
+    return replace(plain, place=replace(plain.place, keys=keys, connection=reached))
+
+
+def without_keys(spec: BucketSpec) -> BucketSpec:
+    """As ``plain_bucket_spec`` has it."""
+    return replace(spec, place=replace(spec.place, keys=Keys(), connection=Connection()))
+
+
+def tree_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> TreeArtifact:
+    """The objects of an artifact, as files."""
+    return TreeArtifact(artifact.revision, _commit(spec, artifact), str(spec.place), artifacts.tree(spec, artifact), "")
+
+
+def chart_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> Artifact:
+    """The same as what charts are taken from."""
+    return Artifact(_commit(spec, artifact), artifacts.tree(spec, artifact))
+
+
+def _commit(spec: BucketSpec, artifact: BucketArtifact) -> CommitInfo:
+    """What stands for a commit in lines and records."""
+    subject = f"artifact {artifact.revision[:19]} of bucket {spec.place.bucket}"
+    return CommitInfo(artifact.revision.rpartition(":")[2], subject=subject)
+
+
+class CommitBuckets:
+    """The Buckets as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count. Each is asked for once, when needed.
+    """
+
+    def __init__(
+        self,
+        artifacts: BucketArtifacts,
+        desired: Mapping[ObjectKey, Bucket],
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._artifacts = artifacts
+        self._desired = desired
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+        self._found: dict[ObjectKey, Found] = {}
+
+    async def artifact_of(self, key: ObjectKey) -> Artifact:
+        """See BucketLookup. Raises: SourceNotReady."""
+        return chart_artifact(self._artifacts, *await self._find(key))
+
+    async def tree_of(self, key: ObjectKey) -> TreeArtifact:
+        """The tree that a Bucket stands for. Raises: SourceNotReady."""
+        return tree_artifact(self._artifacts, *await self._find(key))
+
+    async def _find(self, key: ObjectKey) -> Found:
+        if key not in self._found:
+            bucket = self._get(key)
+            if bucket is None:
+                raise missing(key, self._served)
+            try:
+                spec = await self._spec(bucket)
+                self._found[key] = spec, (await self._artifacts.refresh(spec))[0]
+            except SourceNotReady:
+                raise
+            except GitsyncError as error:
+                raise not_ready(key, error.message, error.hint) from error
+        return self._found[key]
+
+    def _get(self, key: ObjectKey) -> Bucket | None:
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        live = self._watch.get(key) if self._watch is not None else None
+        return Bucket.parse(live) if live is not None else None
+
+    async def _spec(self, bucket: Bucket) -> BucketSpec:
+        check_supported(bucket)
+        plain = plain_bucket_spec(bucket)
+        if self._cluster is not None:
+            return await bucket_spec(self._cluster, bucket, plain)
+        if bucket.spec.secrets:
+            raise SourceNotReady(
+                f"Bucket '{bucket.key.namespaced_name}' needs a Secret of the cluster",
+                hint="no cluster is asked here; gitsync plan asks one",
+            )
+        return plain
