@@ -4,7 +4,7 @@ and those that are removed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitsync.api.identity import CommitInfo, ObjectKey
@@ -18,7 +18,7 @@ from gitsync.preview.releases import Problem
 from gitsync.preview.unfold import Unfolded, Unfolding
 from gitsync.preview.unserved import refused_fields
 from gitsync.release.reach import AccountReach
-from gitsync.release.tocome import ComingSync
+from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import SyncClaims, WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.inventory import Entry
@@ -144,9 +144,11 @@ class Syncs:
     def _named(self, sync: str) -> Kustomization | None:
         return self.unfolding.all().get(kustomization_of(sync))
 
-    async def coming(self) -> list[ComingSync]:
-        """What syncs will want that are on their way, and those that are to be no more."""
-        return [*self._coming, *self._gone]
+    async def coming(self, inner: Collection[Inner] = ()) -> list[ComingSync]:
+        """What syncs will want that are on their way, ``inner`` of charts among them, and those that are to be no
+        more."""
+        coming = await self.unfolding.coming(inner) if inner else self._coming
+        return [*coming, *self._gone]
 
     async def _removed(self, parts: Sequence[Part], commit: CommitInfo) -> list[Part]:
         """Those that are pruned, and those that are pruned with them."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gitsync.api.actions import Install, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_release
+from gitsync.api.kustomization import Kustomization
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.namespaces import served
 from gitsync.errors import FieldErrors
@@ -23,14 +23,18 @@ from gitsync.release.revision import CountedAction, RevisionContent
 _BEFORE_AN_INSTALL = ("pending-install", "uninstalling", "uninstalled")
 
 
+R = TypeVar("R", HelmRelease, Kustomization)
+
+
 class RevisionObjects(NamedTuple):
     """The objects of the revision that a HelmRelease asks for, those of the hooks that run on the way there among them;
     ``crds`` are those in the chart's ``crds/``, of which nobody is the owner. ``releases`` are the HelmReleases among
-    the objects."""
+    the objects, ``kustomizations`` the Kustomizations."""
 
     owned: frozenset[ObjectKey] = frozenset()
     crds: frozenset[ObjectKey] = frozenset()
     releases: tuple[HelmRelease, ...] = ()
+    kustomizations: tuple[Kustomization, ...] = ()
 
     def claimant(self, release: ObjectKey, key: ObjectKey) -> Claimant | None:
         """``release``, when its revision has an object, else None."""
@@ -66,14 +70,15 @@ async def revision_objects(
     hooks = await hooks_on_the_way(release, action, content)
     owned = await served(target.cluster, [*content.objects, *hooks], desired.ref.namespace)
     keys = frozenset(map(ObjectKey.of, owned))
-    return RevisionObjects(keys, frozenset(map(ObjectKey.of, content.crds)), _releases_among(owned))
+    crds = frozenset(map(ObjectKey.of, content.crds))
+    return RevisionObjects(keys, crds, _among(owned, HelmRelease), _among(owned, Kustomization))
 
 
-def _releases_among(objects: Iterable[Manifest]) -> tuple[HelmRelease, ...]:
-    """The HelmReleases that can be read; one that cannot is refused when it is applied, and never holds anything."""
+def _among(objects: Iterable[Manifest], model: type[R]) -> tuple[R, ...]:
+    """Those of a kind that can be read; one that cannot is refused when it is applied, and never holds anything."""
     found = []
     for manifest in objects:
-        with suppress(FieldErrors):
-            if is_release(ObjectKey.of(manifest)):
-                found.append(HelmRelease.parse(manifest))
+        if ObjectKey.of(manifest)[:2] == (model.group, model.__name__):
+            with suppress(FieldErrors):
+                found.append(model.parse(manifest))
     return tuple(found)

@@ -67,7 +67,17 @@ class ComingSync(NamedTuple):
         return cluster_of(self.kustomization)
 
 
-async def no_syncs() -> list[ComingSync]:
+class Inner(NamedTuple):
+    """A Kustomization that a chart is to have, by ``commit``."""
+
+    kustomization: Kustomization
+    commit: str
+
+
+Syncs = Callable[[Collection[Inner]], Awaitable[list[ComingSync]]]
+
+
+async def no_syncs(_: Collection[Inner]) -> list[ComingSync]:
     """Where the only sync says itself what it wants."""
     return []
 
@@ -89,24 +99,27 @@ class _Coming(NamedTuple):
 @dataclass
 class ToCome:
     """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
-    syncs will want that are on their way, ``reach`` whether who wants an object could have it."""
+    syncs will want that are on their way, those of charts included, ``leaving`` which are about to be removed, and
+    ``reach`` whether who wants an object could have it."""
 
     index: ReleaseIndex
     claims: ObjectClaims
     objects_of: ObjectsOf
     find: Find
-    syncs: Callable[[], Awaitable[list[ComingSync]]] = no_syncs
+    syncs: Syncs = no_syncs
+    leaving: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
         found: dict[ObjectKey, Claimant] = {}
-        for sync in await self._syncs(question.asker, question.cluster):
+        syncs, releases = await self._coming(question)
+        for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
             if sync.claimant.doubt and question.concerns(sync.commit):
                 wanted = dict.fromkeys((key for key in keys if key not in found), sync.claimant) | wanted
             found |= await self._reached(sync.kustomization, sync.commit, wanted, question)
-        for coming in await self._releases(question):
+        for coming in releases:
             left = [key for key in keys if key not in found]
             if isinstance(coming.wanted, RevisionObjects):
                 own = coming.release.key
@@ -183,13 +196,29 @@ class ToCome:
             return wanted
         return {key: claimant for key, claimant in wanted.items() if await self.reach.covers(item, key)}
 
-    async def _releases(self, question: Question) -> list[_Coming]:
-        """What the releases that are on their way will have, and those in their charts; without the asker itself."""
+    async def _coming(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
+        """The syncs and releases with objects in a cluster that are on their way, each without the asker. A chart may
+        have Kustomizations, and these HelmReleases with charts again."""
+        inner: dict[ObjectKey, Inner] = {}
+        for _ in range(MAX_NESTING):
+            syncs = await self.syncs(inner.values())
+            releases, found = await self._releases(question, syncs)
+            if found.keys() <= inner.keys():
+                break
+            inner |= found
+        asker, cluster = question.asker.by_name, question.cluster
+        return [sync for sync in syncs if sync.claimant.by_name != asker and sync.cluster == cluster], releases
+
+    async def _releases(
+        self, question: Question, syncs: Iterable[ComingSync]
+    ) -> tuple[list[_Coming], dict[ObjectKey, Inner]]:
+        """What the releases that are on their way will have, and those in their charts and of ``syncs``, without the
+        asker itself; and the Kustomizations in the charts of all."""
         asker, cluster = question.asker, question.cluster
+        inside: dict[ObjectKey, Inner] = {}
         found: list[_Coming] = []
         others = [*self.releases(asker, cluster), *self._upgraded(asker)]
         commits = {release.key: self._commit_of(release) for release in others}
-        syncs = await self._syncs(asker, "")
         to_be = [*self._absent(), *((item, sync.commit) for sync in syncs for item in sync.releases)]
         for item, commit in to_be:
             if cluster_of(item) == cluster and item.key not in commits:
@@ -207,11 +236,13 @@ class ToCome:
                 if (coming := _Coming(other, wanted, commit, question.concerns(commit))).claimant != asker:
                     found.append(coming)
                 if isinstance(wanted, RevisionObjects):
+                    if not cluster:
+                        inside |= {item.key: Inner(item, commit) for item in wanted.kustomizations}
                     new = [item for item in wanted.releases if item.key not in commits and cluster_of(item) == cluster]
                     inner += [item for item in new if Claimant.of_release(item.key) != asker]
                     commits |= dict.fromkeys((item.key for item in new), commit)
             others = inner
-        return found
+        return found, inside
 
     def _absent(self) -> list[tuple[HelmRelease, str]]:
         """The HelmReleases, each with its commit, that commits bring and that are not there yet: mostly since the ones
@@ -221,11 +252,6 @@ class ToCome:
             for brought in self.claims.brought()
             if isinstance(brought.item, HelmRelease) and _is_absent(self.index.manifest(brought.item.key))
         ]
-
-    async def _syncs(self, asker: Claimant, cluster: str) -> list[ComingSync]:
-        """The syncs with objects in a cluster that are on their way; without the asker."""
-        found = await self.syncs()
-        return [sync for sync in found if sync.claimant.by_name != asker.by_name and sync.cluster == cluster]
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
         """The first of those who want something inside of an object that could have it there."""
@@ -237,11 +263,11 @@ class ToCome:
     async def _inside_to_come(self, goes: Callable[[ObjectKey], bool], question: Question) -> Claimant | None:
         """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
         may be for it is kept by somebody."""
+        syncs, releases = await self._coming(question)
         wishes: list[tuple[Worked, str, Claimant, Collection[ObjectKey]]] = [
-            (sync.kustomization, sync.commit, sync.claimant, sync.keys)
-            for sync in await self._syncs(question.asker, question.cluster)
+            (sync.kustomization, sync.commit, sync.claimant, sync.keys) for sync in syncs
         ]
-        for coming in await self._releases(question):
+        for coming in releases:
             if isinstance(coming.wanted, RevisionObjects):
                 wishes.append((coming.release, coming.commit, coming.claimant, coming.wanted.owned))
         for item, commit, claimant, keys in wishes:

@@ -16,6 +16,7 @@ from functools import partial
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
+from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
@@ -125,6 +126,9 @@ class WantedObjects:
         """
         me, cluster = Claimant.of_release(release.key), cluster_of(release)
         wanted, run = frozenset(keys), frozenset(hooks)
+        if not cluster:
+            drops = filter(is_kustomization, self.claims.keys(me, "deployed") - wanted)
+            self.claims.set_leaving_syncs(me, (Claimant("sync", key.namespaced_name) for key in drops))
         hold = await self.first_hold(wanted | run, but=me, cluster=cluster)
         if hold is not None:
             self.index.set_hold(release.key, hold._replace(asked=state_of(release.manifest)))
@@ -133,6 +137,10 @@ class WantedObjects:
         self._note_taken(me, wanted, cluster)
         self.claims.set(me, "underway", wanted, cluster=cluster)
         self.claims.set(me, "hooks", run, cluster=cluster)
+
+    def leaving_syncs(self) -> frozenset[Claimant]:
+        """The syncs that are about to be removed, and those that go with them."""
+        return self.claims.leaving_syncs | frozenset(self.to_come.leaving())
 
     def objects_taken(self, release: ObjectKey) -> bool:
         """Whether another release has taken objects of what is deployed as ``release`` since that last applied them."""
@@ -175,8 +183,9 @@ class WantedObjects:
     ) -> Hold | None:
         asker, cluster = question.asker, question.cluster
         found: Hold | None = None
+        leaving = self.leaving_syncs() if for_good else frozenset[Claimant]()
         for claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
-            if releases_only and claimant.kind == "sync":
+            if claimant in leaving or (releases_only and claimant.kind == "sync"):
                 continue
             hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
             if hold is None or not await self.to_come.is_reached(claimant, key, question):
@@ -256,6 +265,7 @@ class WantedObjects:
             return
         if is_current(after):
             self.claims.set(claimant, "hooks", ())
+            self.claims.set_leaving_syncs(claimant, ())
         if before is None or _inventory(before) != _inventory(after):
             keys = {found for item in _inventory(after) if (found := parse_inventory_id(str(item.get("id", ""))))}
             self.claims.set(claimant, "deployed", keys, cluster=self._cluster_of(key))
@@ -315,10 +325,10 @@ class SyncClaims:
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
         """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
         removed, nothing."""
-        coming = [sync for sync in await self._wanted.to_come.syncs() if not sync.claimant.doubt]
+        coming = [sync for sync in await self._wanted.to_come.syncs(()) if not sync.claimant.doubt]
         nothing = frozenset[ObjectKey]()
         found = {sync.claimant: sync.keys if sync.cluster == self.cluster else nothing for sync in coming}
-        return found | dict.fromkeys(self.claims.leaving_syncs, frozenset())
+        return found | dict.fromkeys(self._wanted.leaving_syncs(), frozenset())
 
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""

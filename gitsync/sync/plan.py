@@ -170,9 +170,12 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
 
 def needs_kept(needed: ObjectKey, left: ObjectKey) -> bool:
     """Whether ``needed``, which may go only after ``left``, has to stay when that stays: all but the definition of
-    another kind, and rights elsewhere, which nobody can tell to be its own: what is taken from Git is taken away."""
+    another kind, and rights elsewhere, which nobody can tell to be its own: what is taken from Git is taken away. Of a
+    Namespace it is asked by itself whether somebody has something in it."""
     if needed.group == RBAC_GROUP:
         return needed.namespace == left.namespace
+    if needed.kind == "Namespace" and not needed.group:
+        return needed.name == left.namespace
     return needed.kind != "CustomResourceDefinition" or needed.name.partition(".")[2] == left.group
 
 
@@ -209,7 +212,8 @@ def prune_prerequisites(
     """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
     plain object those of its namespace, which may work on with it (an account, a Secret), and of a right all of them,
     which may be removed by it; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces; of
-    a Namespace all that is in it. A cycle orders nothing.
+    a Namespace all that is in it, and the HelmReleases and Kustomizations, whose objects may be. A cycle orders
+    nothing.
     """
     keys = [entry.key for entry in entries]
     releases = frozenset(key for key in keys if is_release(key))
@@ -227,7 +231,7 @@ def prune_prerequisites(
             dependents = order.dependents(key) if key in rank else ()
             return frozenset(one for one in dependents if one in ordered and rank.get(one, len(rank)) < rank[key])
         if key.kind == "Namespace" and not key.group:
-            return inside.get(key.name, frozenset())
+            return inside.get(key.name, frozenset()) | ordered  # what those have may be in it
         if key.kind == "CustomResourceDefinition":
             return ordinary
         if key.group == SOURCE_GROUP:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.reach import AccountReach
 from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.tocome import ComingSync
+from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 
@@ -73,7 +73,7 @@ class World:
     def comes(self, *keys: ObjectKey, commit: str = "c2", doubt: str = "") -> None:
         """It has yet to take one up."""
 
-        async def coming() -> list[ComingSync]:
+        async def coming(_: Collection[Inner]) -> list[ComingSync]:
             return [ComingSync(self.item, self.claimant._replace(doubt=doubt), commit, frozenset(keys), ())]
 
         self.wanted.to_come.syncs = coming

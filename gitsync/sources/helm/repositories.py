@@ -52,9 +52,8 @@ class ChartRepositories:
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
     ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
     may be, in seconds, ``within`` a budget that trees are a part of. ``artifacts`` has the artifacts of registries,
-    whatever they are, ``git`` those of Git repositories, ``buckets`` those of
-    buckets. A server that does not answer holds up those alone who ask it
-    on behalf of the same namespace.
+    whatever they are, ``git`` those of Git repositories, ``buckets`` those of buckets. A server that does not answer
+    holds up those alone who ask it on behalf of the same namespace.
     """
 
     def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT, within: Budget | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitsync.api.conditions import is_ready
@@ -17,7 +17,7 @@ from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.claims import Brought
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.tocome import ComingSync
+from gitsync.release.tocome import ComingSync, Inner
 from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
@@ -44,13 +44,6 @@ def kustomization_of(sync: str) -> ObjectKey:
     """The Kustomization that a sync would be, by its ``namespace/name``."""
     namespace, _, name = sync.partition("/")
     return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
-
-
-class _Open(NamedTuple):
-    """One that is to be built, as ``commit`` has it or has left it."""
-
-    kustomization: Kustomization
-    commit: str
 
 
 class _Built(NamedTuple):
@@ -89,17 +82,19 @@ class ComingSyncs:
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
 
-    async def __call__(self) -> list[ComingSync]:
-        """Those that are on their way, and those in what they build."""
+    async def __call__(self, inner: Collection[Inner] = ()) -> list[ComingSync]:
+        """Those that are on their way, ``inner`` of charts among them, and those in what they build."""
         known = self._all()
         coming = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
-        open_ends = {item.key: _Open(item, _commit_id(item)) for item in coming} | self._changing(known)
+        open_ends = {item.key: Inner(item, _commit_id(item)) for item in coming}
+        open_ends |= {item.kustomization.key: item for item in inner if not _is_there(item.kustomization, known)}
+        open_ends |= self._changing(known)
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
             answers = await asyncio.gather(*map(self._coming, open_ends.values()))
             found |= {answer.sync.kustomization.key: answer.sync for answer in answers}
             open_ends = {
-                item.key: _Open(item, answer.sync.commit)
+                item.key: Inner(item, answer.sync.commit)
                 for answer in answers
                 for item in answer.inner
                 if item.key not in found
@@ -118,17 +113,21 @@ class ComingSyncs:
         wanted = self._trees.revision_of(kustomization.source)
         return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
 
-    def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, _Open]:
+    def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, Inner]:
         """Those that are not there yet, or not as the commit has them that is carried out: as that has them."""
-        found: dict[ObjectKey, _Open] = {}
+        found: dict[ObjectKey, Inner] = {}
         for item, sync, commit in self._brought():
             if not isinstance(item, Kustomization) or self._is_root(item):
                 continue
-            live, above = known.get(item.key), known.get(kustomization_of(sync.name))
-            is_there = live is not None and not live.metadata.deletion_timestamp and live.spec == item.spec
-            if not is_there and (above is None or not self._goes(above, known)):
-                found[item.key] = _Open(item, commit)
+            above = known.get(kustomization_of(sync.name))
+            if not _is_there(item, known) and (above is None or not self._goes(above, known)):
+                found[item.key] = Inner(item, commit)
         return found
+
+    def leaving(self) -> list[Claimant]:
+        """Those that go, and those that go along with them."""
+        known = self._all()
+        return [claimant_of(key) for key, item in known.items() if self._goes(item, known)]
 
     def is_leaving(self, kustomization: Kustomization) -> bool:
         """Whether it goes, or one goes that takes it along: then it takes up nothing more, and wants nothing new."""
@@ -147,7 +146,7 @@ class ComingSyncs:
             item = above
         return False
 
-    async def _coming(self, item: _Open) -> _Built:
+    async def _coming(self, item: Inner) -> _Built:
         """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
         kustomization, commit = item
         name = kustomization.key.namespaced_name
@@ -188,6 +187,12 @@ class ComingSyncs:
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
         desired = as_applied_to(kustomization, desired)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
+
+
+def _is_there(item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+    """Whether the cluster has one as somebody else has it."""
+    live = known.get(item.key)
+    return live is not None and not live.metadata.deletion_timestamp and live.spec == item.spec
 
 
 def _commit_id(kustomization: Kustomization) -> str:

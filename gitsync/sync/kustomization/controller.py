@@ -145,7 +145,7 @@ class Kustomizations:
                     claim_present(self._wanted.claims, manifest)
             self._is_watching = True
             to_come = self._wanted.to_come
-            to_come.syncs, to_come.reach = self._coming, self._reach
+            to_come.syncs, to_come.reach, to_come.leaving = self._coming, self._reach, self._coming.leaving
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
             index.others_ordered()
@@ -153,7 +153,7 @@ class Kustomizations:
                 yield
             finally:
                 self._is_watching = False
-                to_come.syncs, to_come.reach = no_syncs, Anywhere()
+                to_come.syncs, to_come.reach, to_come.leaving = no_syncs, Anywhere(), tuple
                 index.others = NoOthers()
 
     @asynccontextmanager

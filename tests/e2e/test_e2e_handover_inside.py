@@ -1,0 +1,138 @@
+"""Objects that go to, or come from, Kustomizations and releases that others bring: in charts, below each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.moving import Moved, both, finished
+from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
+from tests.e2e.test_e2e_kustomization import kustomization
+
+#: A chart whose objects are a text of its values.
+CHART = {
+    "charts/text/Chart.yaml": "apiVersion: v2\nname: text\nversion: 1.0.0\n",
+    "charts/text/templates/all.yaml": "{{ .Values.text }}\n",
+}
+NOTHING = "# nothing here\n"
+
+
+class Move(NamedTuple):
+    """The repository before and after, and whose the objects are then."""
+
+    before: dict[str, str]
+    after: dict[str, str]
+    owner: str
+
+
+def release(namespace: str, name: str, *texts: str) -> str:
+    """The manifest of a HelmRelease that has the objects of these texts."""
+    source = {"kind": "GitRepository", "name": "flux-system"}
+    spec = {
+        "interval": "1h",
+        "timeout": "30s",
+        "chart": {"spec": {"chart": "./charts/text", "sourceRef": source}},
+        "values": {"text": "\n---\n".join(texts)},
+    }
+    metadata = {"name": name, "namespace": namespace}
+    kind = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease"}
+    return json.dumps({**kind, "metadata": metadata, "spec": spec}) + "\n"
+
+
+def to_a_kustomization_in_the_chart_of_another_release(namespace: str, moved: Sequence[Moved]) -> Move:
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", plain(tuple(moved))),
+        "clusters/b.yaml": release(namespace, "b"),
+        "k/moves.yaml": NOTHING,
+    }
+    inside = kustomization(namespace, "k", "./k")
+    after = {
+        "clusters/a.yaml": release(namespace, "a"),
+        "clusters/b.yaml": release(namespace, "b", inside),
+        "k/moves.yaml": plain(tuple(moved)),
+    }
+    return Move(before, after, "k")
+
+
+def to_a_release_in_a_kustomization_in_the_chart_of_another(namespace: str, moved: Sequence[Moved]) -> Move:
+    found = to_a_kustomization_in_the_chart_of_another_release(namespace, moved)
+    last = {"k/moves.yaml": release(namespace, "last", plain(tuple(moved)))}
+    return Move(found.before, found.after | last, "last")
+
+
+def from_a_kustomization_in_a_chart_to_that_chart(namespace: str, moved: Sequence[Moved]) -> Move:
+    files = plain(tuple(moved))
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", kustomization(namespace, "k", "./k")),
+        "k/moves.yaml": files,
+    }
+    return Move(before, {"clusters/a.yaml": release(namespace, "a", files)}, "a")
+
+
+def from_a_kustomization_that_goes_with_its_parent(namespace: str, moved: Sequence[Moved]) -> Move:
+    before = {
+        "clusters/parent.yaml": kustomization(namespace, "parent", "./parent"),
+        "parent/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/moves.yaml": plain(tuple(moved)),
+        "clusters/moves.yaml": NOTHING,
+    }
+    return Move(before, {"clusters/parent.yaml": NOTHING, "clusters/moves.yaml": plain(tuple(moved))}, "")
+
+
+MOVES: list[Callable[[str, Sequence[Moved]], Move]] = [
+    to_a_kustomization_in_the_chart_of_another_release,
+    to_a_release_in_a_kustomization_in_the_chart_of_another,
+    from_a_kustomization_in_a_chart_to_that_chart,
+    from_a_kustomization_that_goes_with_its_parent,
+]
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: move.__name__)
+def test_what_moves_is_the_same_object(
+    new_agent: NewAgent,
+    fleet: Fleet,
+    kubectl: Cli,
+    namespace: str,
+    move: Callable[[str, Sequence[Moved]], Move],
+) -> None:
+    moved = both(namespace)
+    before, after, owner = move(namespace, moved)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, "before"))
+    for item in moved:
+        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", namespace, "--timeout=60s")
+    uids = [item.live(kubectl)["uid"] for item in moved]
+
+    finished(agent, fleet.commit(after, "after"))
+    assert belonging_to(owner, moved, kubectl) == uids
+
+
+def test_a_namespace_goes_after_the_kustomization_that_has_something_in_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = fleet.commit(
+        {
+            "clusters/namespace.yaml": made,
+            "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+            "clusters/own.yaml": config_map(namespace, "own"),
+            **{f"k/{number}.yaml": config_map(inside, f"m{number}") for number in range(12)},
+        },
+        "a namespace and what is in it",
+    )
+    finished(agent.start(), first)
+    kubectl("wait", "--for=create", "configmap/m11", "-n", inside, "--timeout=60s")
+    fleet.commit({"clusters/namespace.yaml": NOTHING, "clusters/k.yaml": NOTHING}, "both go")
+    kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")
+    assert not agent.said("object kept")
