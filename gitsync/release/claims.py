@@ -24,8 +24,9 @@ _NOT_FOR_GOOD = ("hooks", "let go")
 
 
 class Brought(NamedTuple):
-    """What a sync's commit brings that wants objects itself, as that commit has it: it may not be there yet, be there
-    as it was before, or be the one before it that is still being deleted."""
+    """What a sync's commit brings that wants objects itself, as that commit has it: a Kustomization, which may be there
+    already, or a HelmRelease that has yet to be applied. There may be none, one as it was before, or the one before it
+    that is still being deleted."""
 
     item: HelmRelease | Kustomization
     sync: Claimant
@@ -104,6 +105,10 @@ class ObjectClaims:
     def set_brought(self, sync: Claimant, items: Iterable[HelmRelease | Kustomization]) -> None:
         """The commit that ``sync`` is at brings exactly these."""
         self._brought[sync] = tuple(items)
+
+    def reached(self, sync: Claimant, key: ObjectKey) -> None:
+        """``sync`` has applied a HelmRelease: from here on it says itself what it wants."""
+        self._brought[sync] = tuple(item for item in self._brought.get(sync, ()) if item.key != key)
 
     def brought(self) -> Iterator[Brought]:
         """What the commits of all syncs bring."""

@@ -219,11 +219,13 @@ class ToCome:
         found: list[_Coming] = []
         others = [*self.releases(asker, cluster), *self._upgraded(asker)]
         commits = {release.key: self._commit_of(release) for release in others}
-        to_be = [*self._absent(), *((item, sync.commit) for sync in syncs for item in sync.releases)]
-        for item, commit in to_be:
-            if cluster_of(item) == cluster and item.key not in commits:
-                others.append(item)
-                commits[item.key] = commit
+        of_syncs = [(item, sync.commit) for sync in syncs for item in sync.releases if item.key not in commits]
+        # Those that are yet to be applied also where they are there as they were before.
+        brought = [(it.item, it.commit) for it in self.claims.brought() if isinstance(it.item, HelmRelease)]
+        for release, commit in (*of_syncs, *brought):
+            if cluster_of(release) == cluster:
+                others.append(release)
+                commits[release.key] = commit
         for _ in range(MAX_NESTING):
             # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
             # from ever deleting anything.
@@ -243,15 +245,6 @@ class ToCome:
                     commits |= dict.fromkeys((item.key for item in new), commit)
             others = inner
         return found, inside
-
-    def _absent(self) -> list[tuple[HelmRelease, str]]:
-        """The HelmReleases, each with its commit, that commits bring and that are not there yet: mostly since the ones
-        before them are still being deleted."""
-        return [
-            (brought.item, brought.commit)
-            for brought in self.claims.brought()
-            if isinstance(brought.item, HelmRelease) and _is_absent(self.index.manifest(brought.item.key))
-        ]
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
         """The first of those who want something inside of an object that could have it there."""
@@ -299,10 +292,6 @@ def release_of(claimant: Claimant) -> ObjectKey:
     """The HelmRelease of a claimant; of a sync none that is there, and so the agent's own cluster."""
     namespace, _, name = claimant.name.partition("/")
     return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name if claimant.kind == "HelmRelease" else "")
-
-
-def _is_absent(live: Manifest | None) -> bool:
-    return live is None or "deletionTimestamp" in live["metadata"]
 
 
 def _is_of_kind(group: str, kind: str | None, key: ObjectKey) -> bool:

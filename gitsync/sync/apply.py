@@ -360,8 +360,7 @@ class Syncer:
         self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
         self.wanted.claims.set_leaving_syncs(me, self._leaving_syncs(plan.prune))
         unread = plan.desired.errors[:1]
-        models = (step.desired.model for step in plan.steps if not step.refused and not self.spec.cluster)
-        self.wanted.claims.set_brought(me, (it for it in models if isinstance(it, HelmRelease | Kustomization)))
+        self.wanted.claims.set_brought(me, () if self.spec.cluster else _brought(plan))
         why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
         self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
 
@@ -411,6 +410,15 @@ class Syncer:
             journal = append(journal, new)
         await self.store.save_journal(journal)
         self._unwritten = ()
+
+
+def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:
+    """What a plan has to apply that wants objects itself; Kustomizations, of which it is heard later that they are as
+    they should be, also where nothing is to be done."""
+    for step in plan.steps:
+        model = step.desired.model
+        if not step.refused and (isinstance(model, Kustomization) or (isinstance(model, HelmRelease) and step.applies)):
+            yield model
 
 
 def kept_so_far(prune: Iterable[Entry], commit: str) -> list[ObjectKey]:

@@ -289,6 +289,7 @@ class Rollout:
         if self.spec.is_release(step.key):
             self.repository.reached(step.key)
             self.index.update(step.key, _without_managed_fields(answer))
+            self.wanted.claims.reached(self.owner.claimant, step.key)
 
     async def _until_served(self, key: ObjectKey, crd: Manifest) -> None:
         try:

@@ -60,6 +60,12 @@ def from_the_root(namespace: str, moved: tuple[Moved, ...]) -> Shape:
     return Shape(here | nothing | {"clusters/moves.yaml": plain(moved)}, there | {"clusters/moves.yaml": NOTHING}, "")
 
 
+def from_a_kustomization_to_a_release(namespace: str, moved: tuple[Moved, ...]) -> Shape:
+    here, there = _directories(namespace, plain(moved))
+    before, after = {**CHART, "clusters/r.yaml": box(namespace, "r")}, {"clusters/r.yaml": box(namespace, "r", moved)}
+    return Shape(here | before, there | {"b/moves.yaml": NOTHING} | after, "a")
+
+
 def from_a_release_that_goes(namespace: str, moved: tuple[Moved, ...]) -> Shape:
     here = {**CHART, "clusters/a.yaml": box(namespace, "a", moved), "clusters/b.yaml": box(namespace, "b")}
     return Shape(here, {"clusters/a.yaml": NOTHING, "clusters/b.yaml": box(namespace, "b", moved)}, "a")
@@ -103,6 +109,7 @@ SHAPES: list[Callable[[str, tuple[Moved, ...]], Shape]] = [
     from_a_kustomization_that_gets_another_directory,
     from_a_nested_kustomization_that_goes,
     from_the_root,
+    from_a_kustomization_to_a_release,
     from_a_release_that_goes,
     from_a_release_that_goes_to_git,
     from_a_release_that_goes_to_a_kustomization,
