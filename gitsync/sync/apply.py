@@ -268,7 +268,7 @@ class Syncer:
             report.repeated(
                 "warning", "manifest needs a look", **{name: value for name, value in about.items() if value}
             )
-        if plan.prune_skipped:
+        if plan.prune_skipped and (self.spec.is_root or self.spec.prune):
             report.repeated("warning", "pruning is off for this commit", why=plan.prune_skipped)
         todo = [step for stage in plan.stages for step in stage]
         leaving = [
@@ -333,7 +333,7 @@ class Syncer:
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
-        self.wanted.claim("kept", left)
+        self.wanted.claim("kept", [*left, *plan.unpruned])
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
@@ -356,7 +356,7 @@ class Syncer:
         waiting = {step.key for step in plan.steps if step.holder is not None or step.verdict == "foreign"}
         self.wanted.claim("let go", waiting)
         self.wanted.claim("commit", (key for key in plan.wanted if key not in waiting))
-        self.wanted.claim("kept", kept_so_far(plan.prune, plan.desired.commit.id))
+        self.wanted.claim("kept", [*kept_so_far(plan.prune, plan.desired.commit.id), *plan.unpruned])
         self.wanted.claims.set_leaving(me, self._leaving(plan.prune))
         self.wanted.claims.set_leaving_syncs(me, self._leaving_syncs(plan.prune))
         unread = plan.desired.errors[:1]

@@ -82,7 +82,13 @@ class SyncPlan:
     @property
     def wanted(self) -> list[ObjectKey]:
         """The objects that the sync has, or is to have."""
-        return [*(step.key for step in self.steps if not step.refused), *(entry.key for entry in self.stays)]
+        unknown = self.stays if self.desired.bad_paths else ()  # nobody can tell that these have left Git
+        return [*(step.key for step in self.steps if not step.refused), *(entry.key for entry in unknown)]
+
+    @property
+    def unpruned(self) -> list[ObjectKey]:
+        """What has left Git, and stays since the sync does not prune: whoever wants it may have it."""
+        return [] if self.desired.bad_paths else [entry.key for entry in self.stays]
 
 
 def verdict_of(
@@ -100,7 +106,7 @@ def verdict_of(
         vanished = entry is not None and entry.digest
         return Step(desired, "new", "vanished from the cluster" if vanished else "new in Git")
     if (other := owner.other(live)) and not let_go(other):
-        why = f"belongs to sync {other!r}: remove it from one of the two repositories"
+        why = f"belongs to sync {other!r}: remove it from one of the two"
         return Step(desired, "foreign", why, live)
     if entry is not None and _is_begun(entry, desired, live, owner):
         return Step(desired, "drifted", "the sync that applied it was cut short", live)

@@ -210,6 +210,32 @@ def test_all_files_of_a_directory_move_to_that_of_another_and_back(
     assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == before
 
 
+def test_what_one_that_does_not_prune_has_dropped_is_for_whoever_wants_it(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli
+) -> None:
+    first = fleet.commit(
+        {
+            "clusters/a.yaml": kustomization(namespace, "a", "./a", prune=False),
+            "clusters/b.yaml": kustomization(namespace, "b", "./b"),
+            "a/own.yaml": config_map(namespace, "own-a"),
+            "a/moves.yaml": config_map(namespace, "moves"),
+            "b/own.yaml": config_map(namespace, "own-b"),
+        },
+        "in a",
+    )
+    agent.start().wait_for("sync finished", commit=first[:7])
+    for name in ("a", "b"):
+        cluster.wait(name)
+    before = kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+    second = fleet.commit({"a/moves.yaml": None}, "it is nobody's")
+    cluster.wait("a", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    third = fleet.commit({"b/moves.yaml": config_map(namespace, "moves", "in b")}, "it is b's")
+    cluster.wait("b", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{third}")
+    assert cluster.maps()["moves"] == "in b"
+    assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == before
+    assert not agent.said("pruning is off for this commit"), "it is not to prune"
+
+
 def test_fields_that_are_left_to_others_stay_as_they_write_them(
     agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, kubectl: Cli
 ) -> None:
