@@ -23,6 +23,8 @@ from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 
 ASKER = Claimant("sync", "gitsync-system/fleet")
+from tests.until import until
+
 RBAC = "rbac.authorization.k8s.io"
 
 
@@ -109,7 +111,13 @@ async def tenant(cluster: Cluster, namespace: str) -> World:
         },
     ):
         await cluster.apply(manifest, manager="test")
-    return World(cluster, namespace, kustomization(namespace))
+    world = World(cluster, namespace, kustomization(namespace))
+
+    async def is_bound() -> bool:  # who asks anew each time is told as soon as the API server knows it
+        return await AccountReach(cluster, PLAIN, lambda _: None).covers(world.item, world.own)
+
+    await until(is_bound)
+    return world
 
 
 async def test_what_a_tenant_may_not_write_is_pruned_whatever_he_names_in_his_git(tenant: World) -> None:
