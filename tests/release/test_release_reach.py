@@ -21,9 +21,9 @@ from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
+from tests.until import until
 
 ASKER = Claimant("sync", "gitsync-system/fleet")
-from tests.until import until
 
 RBAC = "rbac.authorization.k8s.io"
 
