@@ -78,8 +78,8 @@ class ObjectClaims:
         """``claimant`` wants nothing any more."""
         for claim in [claim for claim in self._claims if claim[0] == claimant]:
             self.set(claimant, claim[1], ())
-        self._brought.pop(claimant, None)
-        self._leaving_syncs.pop(claimant, None)
+        for known in (self._brought, self._leaving, self._leaving_syncs, self.commits, self.unread):
+            known.pop(claimant, None)
 
     def set_commit(self, sync: Claimant, commit: str, why: str) -> None:
         """``sync`` is at a commit from now on; ``why`` says what of it cannot be read, "" when all of it can."""

@@ -145,6 +145,7 @@ class ToCome:
         """Who wants an object that would go with a Namespace or a definition, or is to have one that is there."""
         if key.kind == CRD:
             live = await self.find(release_of(question.asker), key)
+            # Of a definition in another cluster that is not known here: all kinds of its group.
             names = (live or {}).get("spec", {}).get("names", {})
             goes: Callable[[ObjectKey], bool] = partial(_is_of_kind, key.name.partition(".")[2], names.get("kind"))
         elif (key.group, key.kind) == ("", "Namespace"):
@@ -265,7 +266,9 @@ class ToCome:
                 wishes.append((coming.release, coming.commit, coming.claimant, coming.wanted.owned))
         for item, commit, claimant, keys in wishes:
             for key in sorted(filter(goes, keys)):
-                if await self.find(release_of(question.asker), key) is not None:
+                # What is in another cluster than the agent's is not seen from here.
+                elsewhere = bool(question.cluster) and question.asker.kind == "sync"
+                if elsewhere or await self.find(release_of(question.asker), key) is not None:
                     inside = claimant._replace(inside=key, doubt="")
                     if await self._reached(item, commit, {key: inside}, question):
                         return inside
@@ -283,9 +286,19 @@ class ToCome:
 
 
 def cluster_of(item: HelmRelease | Kustomization) -> str:
-    """Names the cluster that its objects are in: "" for the agent's own, else the Secret with the kubeconfig."""
-    secret = item.kubeconfig_secret
-    return secret.namespaced_name if secret is not None else ""
+    """Names the cluster that its objects are in: "" for the agent's own, else by what its kubeConfig names."""
+    kube_config = item.spec.kube_config
+    return cluster_named(item.metadata.namespace, kube_config.model_dump(by_alias=True) if kube_config else None)
+
+
+def cluster_named(namespace: str, kube_config: object) -> str:
+    """The same of a kubeConfig as it is written, which nobody may have checked."""
+    if not isinstance(kube_config, dict):
+        return ""
+    for way in ("secretRef", "configMapRef"):
+        if isinstance(named := kube_config.get(way), dict):
+            return f"{way} {namespace}/{named.get('name')} {named.get('key') or ''}".strip()
+    return ""
 
 
 def release_of(claimant: Claimant) -> ObjectKey:
@@ -295,7 +308,7 @@ def release_of(claimant: Claimant) -> ObjectKey:
 
 
 def _is_of_kind(group: str, kind: str | None, key: ObjectKey) -> bool:
-    return (key.group, key.kind) == (group, kind)
+    return key.group == group and kind in (None, key.kind)
 
 
 def _is_in(namespace: str, key: ObjectKey) -> bool:

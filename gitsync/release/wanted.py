@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
@@ -131,6 +132,7 @@ class WantedObjects:
             self.claims.set_leaving_syncs(me, (Claimant("sync", key.namespaced_name) for key in drops))
         hold = await self.first_hold(wanted | run, but=me, cluster=cluster)
         if hold is not None:
+            self.claims.set_leaving_syncs(me, ())
             self.index.set_hold(release.key, hold._replace(asked=state_of(release.manifest)))
             raise self._taken(hold)
         self.index.set_hold(release.key, None)
@@ -265,6 +267,7 @@ class WantedObjects:
             return
         if is_current(after):
             self.claims.set(claimant, "hooks", ())
+        if is_current(after) or ready_of(after).get("status") == "False":  # what failed drops nothing
             self.claims.set_leaving_syncs(claimant, ())
         if before is None or _inventory(before) != _inventory(after):
             keys = {found for item in _inventory(after) if (found := parse_inventory_id(str(item.get("id", ""))))}

@@ -14,6 +14,10 @@ _REGION = re.compile(rb"<Region>([a-z0-9-]{1,64})</Region>")
 _REGION_NAME = re.compile(r"[a-z0-9-]{1,64}")
 
 
+#: What a page has at most, as S3 says.
+MOST_ITEMS = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """An object of a bucket: its key, its ETag without quotes, and its size in bytes."""
@@ -46,7 +50,10 @@ def read_page(data: bytes, where: str) -> Page:
         root = parser.close()
         if _name(root) != "ListBucketResult":
             raise ValueError
-        items = tuple(_item(node) for node in root if _name(node) == "Contents")
+        contents = [node for node in root if _name(node) == "Contents"]
+        if len(contents) > MOST_ITEMS:
+            raise ValueError
+        items = tuple(map(_item, contents))
         more = _text(root, "IsTruncated") == "true"
         token = _text(root, "NextContinuationToken") if more else ""
         if more and not token:
@@ -71,7 +78,10 @@ def region_in(header: str) -> str:
 
 def _item(node: Element) -> Item:
     key = unquote(_text(node, "Key"), errors="strict")
-    return Item(key, _text(node, "ETag").strip('"'), int(_text(node, "Size")))
+    size = int(_text(node, "Size"))
+    if not key or size < 0:
+        raise ValueError
+    return Item(key, _text(node, "ETag").strip('"'), size)
 
 
 def _text(node: Element, name: str) -> str:

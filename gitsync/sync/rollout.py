@@ -239,13 +239,13 @@ class Rollout:
     async def _apply(self, step: Step) -> None:
         origin = step.desired.origin
         commit = _commit_for(step, self.report.commit)
-        marks = edge_origins(step.desired), self.spec.works_on(step.key)
-        manifest = drop_nulls(stamped(step.desired.manifest, self.owner, commit, origin, *marks))
-        live = step.live
-        if self.spec.ignore and (newest := await self.cluster.find(step.key)) is not None:
-            # Its plan may be minutes old, and what others write to it goes on.
-            live, manifest = newest, tolerating(manifest, newest, self.spec.ignore)
+        wanted, live = step.desired.manifest, step.live
         async with self.slots.held(self.owner):
+            if self.spec.ignore and (newest := await self.cluster.find(step.key)) is not None:
+                # Its plan may be minutes old, and what others write to it goes on.
+                live, wanted = newest, tolerating(wanted, newest, self.spec.ignore)
+            marks = edge_origins(step.desired), self.spec.works_on(step.key)
+            manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             applied = await self._sent(manifest, live)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.

@@ -243,6 +243,7 @@ def test_fields_that_are_left_to_others_stay_as_they_write_them(
     rules = [
         {"paths": ["/data/text"], "target": {"kind": "ConfigMap", "name": "one"}},
         {"paths": ["/"], "target": {"name": "whole"}},
+        {"paths": ["/metadata/annotations"], "target": {"name": "two"}},
     ]
     names = ("one", "two", "whole")
     files = {f"a/{name}.yaml": config_map(namespace, name) for name in names}
@@ -261,6 +262,8 @@ def test_fields_that_are_left_to_others_stay_as_they_write_them(
     cluster.wait("a", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
     assert cluster.maps() == {"one": "by hand", "two": "new", "whole": "by hand"}
     assert kubectl("get", "configmap", "one", "-n", namespace, "-o", "jsonpath={.data.more}") == "added"
+    fleet.commit({"a/two.yaml": None}, "two leaves Git")
+    kubectl("wait", "--for=delete", "configmap/two", "-n", namespace, "--timeout=60s")
 
 
 def test_what_is_not_to_be_pruned_stays_and_suspended_ones_do_nothing(

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gitsync.sources.controller import Sources
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.oci import ArtifactSpec, OciArtifact
 from gitsync.sources.oci.artifacts import highest_tag
+from gitsync.sources.oci.verification import CosignVerification
 from gitsync.sources.secrets import docker_config, proxy_url
 from gitsync.sources.store import Store
 from tests.connecting import serving_namespace
@@ -211,6 +213,16 @@ async def test_other_references_are_not_served(world: World, tmp_path: Path, kin
 
 
 SPEC = ArtifactSpec(Repository("registry.example", "app"))
+
+
+def test_no_field_can_pass_for_another_one_in_the_name_of_what_is_cached() -> None:
+    """Or somebody's artifact that nobody verified would be found as one that was."""
+    wanted = CosignVerification("Secret 'a/b'")
+    verified = replace(SPEC, tag="1", verification=wanted)
+    forged = replace(SPEC, tag="1", semver_filter="\0", media_type=wanted.id)
+    assert len({verified.id, forged.id, replace(SPEC, tag="1").id}) == 3
+
+
 TAGS = ["latest", "1", "1.2", "1.2.0", "v1.3.0", "1.4.0-rc.1", "2.0.0", "2.0.0-arm64", "1.2.0_build"]
 
 

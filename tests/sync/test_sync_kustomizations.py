@@ -15,6 +15,7 @@ from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.errors import CrossNamespaceRefused, DependencyCycle, DependencyMissing, FieldNotSupported
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.order import Order, cycle_error
+from gitsync.release.tocome import cluster_named, cluster_of
 from gitsync.sync.kustomization.controller import seen_of
 from gitsync.sync.kustomization.dependencies import blocked
 from gitsync.sync.kustomization.order import KustomizationOrder
@@ -178,3 +179,19 @@ def test_annotations_of_an_object_say_whether_it_is_applied(
     told = left_alone({"metadata": {"annotations": wanted}}, live)
     assert why in told
     assert bool(told) is bool(why)
+
+
+def test_a_cluster_is_named_by_all_that_its_kubeconfig_is_found_by() -> None:
+    """Alike for one that was read and one that nobody may be able to read; "" is the agent's own alone."""
+    ways = [
+        {},
+        {"kubeConfig": {"secretRef": {"name": "fleet"}}},
+        {"kubeConfig": {"secretRef": {"name": "fleet", "key": "prod"}}},
+        {"kubeConfig": {"secretRef": {"name": "fleet", "key": "staging"}}},
+        {"kubeConfig": {"configMapRef": {"name": "fleet"}}},
+    ]
+    written = [manifest("a", **way) for way in ways]
+    names = [cluster_of(Kustomization.parse(item)) for item in written]
+    assert names == [cluster_named("ns", item["spec"].get("kubeConfig")) for item in written]
+    assert len(set(names)) == len(ways)
+    assert [not name for name in names] == [True, False, False, False, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -41,10 +42,10 @@ class ArtifactSpec:
     @property
     def id(self) -> str:
         """Names it in caches."""
-        parts = [self.repository.id, self.tag, self.semver, self.semver_filter, self.digest, self.media_type]
-        if self.verification is not None:  # what was found without a signature, or by other keys, is not this
-            parts.append(self.verification.id)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        # What was found without a signature, or by other keys, is not this.
+        verified = self.verification.id if self.verification is not None else None
+        parts = [self.repository.id, self.tag, self.semver, self.semver_filter, self.digest, self.media_type, verified]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()  # no part of it can pass for another
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class ComingSyncs:
         key, claimant = kustomization.key, claimant_of(kustomization.key)
         artifact = await self._trees.tree_of(kustomization.source)
         spec = await self._inputs.spec_of(kustomization)
-        state = artifact.commit.id, weakref.ref(artifact.tree), spec.digest
+        state = artifact.commit.id, weakref.ref(artifact.tree), spec.digest, kustomization.spec
         if (known := self._built.get(key)) is not None and known[0] == state:
             return known[1]
         desired = await self._desired(kustomization, artifact, spec)

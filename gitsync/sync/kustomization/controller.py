@@ -320,6 +320,7 @@ class Kustomizations:
         self.queue.wake(key)
 
     def _on_input(self, key: ObjectKey, why: str) -> None:
+        self._reconciler.full.add(key)  # another kubeconfig may be one of another cluster
         self.queue.wake(key, interrupt=why)
 
     def _on_release(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:

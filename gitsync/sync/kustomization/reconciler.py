@@ -35,6 +35,7 @@ from gitsync.errors import (
     FieldNotSupported,
     GitsyncError,
     KubeConfigMissing,
+    KubeConfigRefused,
     NotReadyInTime,
     ObjectFailed,
     RetryableError,
@@ -309,7 +310,7 @@ class KustomizationReconciler:
         try:
             kubeconfig = await self._inputs.kubeconfig(kustomization)
             return await self._syncer(kustomization, "", wanted, kubeconfig)
-        except (ServiceAccountMissing, KubeConfigMissing) as error:
+        except (ServiceAccountMissing, KubeConfigMissing, KubeConfigRefused) as error:
             log.warning(
                 "objects of a kustomization stay: nobody can remove them",
                 kustomization=kustomization.key.namespaced_name,

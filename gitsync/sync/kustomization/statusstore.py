@@ -21,6 +21,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.errors import InventoryError, NotFound
 from gitsync.manifests import Desired
 from gitsync.release.claims import ObjectClaims
+from gitsync.release.tocome import cluster_named
 from gitsync.sync.history import JournalEntry
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.kustomization.journal import KustomizationJournal
@@ -132,10 +133,7 @@ def brought_by(manifest: Manifest | None) -> list[ObjectKey]:
 
 def _cluster_of(manifest: Manifest) -> str:
     """See SyncSpec: of one that may not be readable."""
-    kube_config: object = manifest.get("spec", {}).get("kubeConfig")
-    secret = kube_config.get("secretRef") if isinstance(kube_config, dict) else None
-    name = secret.get("name") if isinstance(secret, dict) else None
-    return f"{manifest['metadata'].get('namespace', '')}/{name}" if name else ""
+    return cluster_named(manifest["metadata"].get("namespace", ""), manifest.get("spec", {}).get("kubeConfig"))
 
 
 def sync_behind(manifest: Manifest) -> ObjectKey | None:
