@@ -183,7 +183,7 @@ def test_annotations_of_an_object_say_whether_it_is_applied(
 
 def test_a_cluster_is_named_by_all_that_its_kubeconfig_is_found_by() -> None:
     """Alike for one that was read and one that nobody may be able to read; "" is the agent's own alone."""
-    ways = [
+    ways: list[dict[str, Any]] = [
         {},
         {"kubeConfig": {"secretRef": {"name": "fleet"}}},
         {"kubeConfig": {"secretRef": {"name": "fleet", "key": "prod"}}},
