@@ -20,21 +20,6 @@ from tests.controlplane.processes import Process
 from tests.e2e.harness import Fleet
 from tests.until import ask_until
 
-#: kustomize-controller watches the kind, which gitsync does not have.
-BUCKETS = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: buckets.source.toolkit.fluxcd.io}
-spec:
-  group: source.toolkit.fluxcd.io
-  names: {kind: Bucket, listKind: BucketList, plural: buckets, singular: bucket}
-  scope: Namespaced
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-"""
 KIND = "kustomizations.kustomize.toolkit.fluxcd.io"
 _MADE_UP_TIME = "2026-01-01T00:00:00Z"
 

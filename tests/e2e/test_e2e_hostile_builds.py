@@ -17,6 +17,7 @@ from tests.e2e.limits import limited
 from tests.e2e.manifests import config_map
 from tests.e2e.test_e2e_hostile import GRACE
 from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+from tests.e2e.test_e2e_tenants import tenant
 from tests.e2e.watching import condition
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import ask_until
@@ -82,11 +83,13 @@ def hostile_directories(namespace: str) -> dict[str, str]:
 def test_builds_that_never_end_or_take_all_memory_hold_up_nobody_else(
     new_agent: NewAgent, fleet: Fleet, honest: Tenant, bad: Tenant, namespace: str
 ) -> None:
-    files: dict[str, str | None] = {**hostile_directories(bad.namespace)}
+    files: dict[str, str | None] = {**hostile_directories(bad.namespace), "clusters/bad.yaml": tenant(bad.namespace)}
     for number in range(20):
         for kind in ("endless", "huge"):
             name = f"{kind}-{number}"
-            files[f"clusters/{name}.yaml"] = kustomization(bad.namespace, name, f"./{kind}", namePrefix=f"{name}-")
+            # With an account of its own: nobody could tell else whether one that cannot be built wants what others drop.
+            fields = {"namePrefix": f"{name}-", "serviceAccountName": "team"}
+            files[f"clusters/{name}.yaml"] = kustomization(bad.namespace, name, f"./{kind}", **fields)
     fleet.commit(files, "forty that are up to no good")
     agent = new_agent(fleet, "--path=clusters")
     agent.start().wait_for("gitsync started")

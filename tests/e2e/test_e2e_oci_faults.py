@@ -83,7 +83,11 @@ def test_a_source_that_cannot_be_read_says_why_and_what_runs_keeps_running(
         ({"ref": {"tag": "9.9.9"}}, "OCIArtifactPullFailed", "not found (404"),
         ({"ref": {"semver": ">=9"}}, "OCIArtifactPullFailed", "no tag is in the range '>=9'"),
         ({"ref": {"semver": "1.x", "semverFilter": "-rc"}}, "OCIArtifactPullFailed", "no tag is in the range"),
-        ({"ref": {"tag": "1.0.0"}, "verify": {"provider": "cosign"}}, "NotSupported", "signatures are not checked yet"),
+        (
+            {"ref": {"tag": "1.0.0"}, "verify": {"provider": "cosign"}},
+            "NotSupported",
+            "signatures without a key are not checked",
+        ),
         ({"ref": {"tag": "1.0.0"}, "provider": "gcp"}, "NotSupported", "nobody logs in to a cloud"),
         ({"ref": {"tag": "1.0.0"}, "secretRef": {"name": "nosuch"}}, "AuthenticationFailed", "does not exist"),
         ({"ref": {"tag": "1.0.0"}, "secretRef": {"name": "certs"}}, "AuthenticationFailed", "no login for a registry"),

@@ -78,7 +78,6 @@ def repository(namespace: str) -> dict[str, str | None]:
 @pytest.fixture
 def flux(control_plane: Cluster, kubectl: Cli, fleet: Fleet, namespace: str, tmp_path: Path) -> Iterator[Flux]:
     """Flux, which has applied the repository, as after ``flux bootstrap``."""
-    kubectl("apply", "--server-side", "-f", "-", stdin=fluxes.BUCKETS)
     kubectl("apply", "--server-side", "-f", config_directory() / "crds")
     kubectl("wait", "--for=condition=Established", "crd", "--all")
     kubectl("create", "namespace", "flux-system")
