@@ -87,7 +87,7 @@ def test_builds_that_never_end_or_take_all_memory_hold_up_nobody_else(
     for number in range(20):
         for kind in ("endless", "huge"):
             name = f"{kind}-{number}"
-            # With an account of its own: nobody could tell else whether one that cannot be built wants what others drop.
+            # With an account: nobody could tell else whether one that cannot be built wants what others drop.
             fields = {"namePrefix": f"{name}-", "serviceAccountName": "team"}
             files[f"clusters/{name}.yaml"] = kustomization(bad.namespace, name, f"./{kind}", **fields)
     fleet.commit(files, "forty that are up to no good")
