@@ -23,7 +23,7 @@ from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIReposi
 from gitsync.errors import FieldErrors
 from gitsync.preview.unserved import unserved_source
 from gitsync.runtime.until import until
-from gitsync.sources.repositories import missing
+from gitsync.sources.commitsources import missing
 from gitsync.sources.unsupported import refused
 from gitsync.sync.lacking import Lacking
 

@@ -10,6 +10,7 @@
   ``unsupported`` are the fields that keep one from being read, ``secrets`` says how its server is reached.
 - ``helmrepository`` reconciles HelmRepositories; ``repositories`` finds one by name or URL, live or in a commit;
   ``helm/`` speaks to chart repositories, those in registries too, and keeps what they hold.
+- ``commitsources`` finds the sources of a kind as a commit would have them, and says what is missing.
 - ``artifactsource`` is what sources that stand for one artifact have in common. ``ocirepository`` reconciles
   OCIRepositories; ``ociartifact`` finds what one stands for, live or in a commit; ``oci/`` has artifacts found, fetched
   and read as charts. ``buckets``, ``bucketartifact`` and ``bucket/`` are the same of Buckets; ``gitrepository``,

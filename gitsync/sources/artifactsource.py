@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import AUTHENTICATION_FAILED, NOT_SUPPORTED, URL_INVALID
 from gitsync.api.sources import Bucket, GitRepository, OCIRepository
-from gitsync.errors import ArtifactPending, FieldNotSupported, GitsyncError, SourceNotReady
+from gitsync.errors import ArtifactPending, FieldNotSupported, GitsyncError
+from gitsync.sources.commitsources import missing, not_ready
 from gitsync.sources.reconciler import Outcome, SourceReconciler
-from gitsync.sources.repositories import missing
 from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:
@@ -189,11 +189,6 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
     def _gone(self, key: ObjectKey) -> None:
         state = self._states.pop(key, None)
         self._dropped(key, state.found if state is not None else None)
-
-
-def not_ready(key: ObjectKey, why: str, hint: str = "") -> SourceNotReady:
-    """What to raise for one that is there and of no use."""
-    return SourceNotReady(f"{key.kind} '{key.namespaced_name}' is not ready: {why}", hint=hint)
 
 
 def _generation(manifest: Manifest) -> int:

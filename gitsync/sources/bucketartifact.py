@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import Bucket
-from gitsync.errors import GitsyncError, SourceNotReady
 from gitsync.http import Connection
 from gitsync.s3 import Keys, Place
 from gitsync.sources.artifacts import Artifact
-from gitsync.sources.artifactsource import not_ready
 from gitsync.sources.bucket import BucketArtifact, BucketArtifacts, BucketSpec
-from gitsync.sources.repositories import missing
+from gitsync.sources.commitsources import CommitSources, use_of
 from gitsync.sources.secrets import bucket_keys, connection
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
@@ -93,48 +91,26 @@ class CommitBuckets:
         watch: Informer | None = None,
     ) -> None:
         self._artifacts = artifacts
-        self._desired = desired
-        self._cluster = cluster
-        self._watch = watch
-        self._served = cluster.namespace if cluster is not None else ""
+        self._sources = CommitSources(Bucket.parse, desired, cluster, watch)
         self._found: dict[ObjectKey, Found] = {}
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
         """See BucketLookup. Raises: SourceNotReady."""
-        return await chart_artifact(self._artifacts, *await self._find(key))
+        found = await self._find(key)
+        with use_of(key):
+            return await chart_artifact(self._artifacts, *found)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """The tree that a Bucket stands for. Raises: SourceNotReady."""
-        return await tree_artifact(self._artifacts, *await self._find(key))
+        found = await self._find(key)
+        with use_of(key):
+            return await tree_artifact(self._artifacts, *found)
 
     async def _find(self, key: ObjectKey) -> Found:
         if key not in self._found:
-            bucket = self._get(key)
-            if bucket is None:
-                raise missing(key, self._served)
-            try:
-                spec = await self._spec(bucket)
+            bucket = self._sources.get(key)
+            with use_of(key):
+                check_supported(bucket)
+                spec = await self._sources.opened(bucket, plain_bucket_spec(bucket), bucket_spec)
                 self._found[key] = spec, (await self._artifacts.refresh(spec))[0]
-            except SourceNotReady:
-                raise
-            except GitsyncError as error:
-                raise not_ready(key, error.message, error.hint) from error
         return self._found[key]
-
-    def _get(self, key: ObjectKey) -> Bucket | None:
-        if self._served in ("", key.namespace) and key in self._desired:
-            return self._desired[key]
-        live = self._watch.get(key) if self._watch is not None else None
-        return Bucket.parse(live) if live is not None else None
-
-    async def _spec(self, bucket: Bucket) -> BucketSpec:
-        check_supported(bucket)
-        plain = plain_bucket_spec(bucket)
-        if self._cluster is not None:
-            return await bucket_spec(self._cluster, bucket, plain)
-        if bucket.spec.secrets:
-            raise SourceNotReady(
-                f"Bucket '{bucket.key.namespaced_name}' needs a Secret of the cluster",
-                hint="no cluster is asked here; gitsync plan asks one",
-            )
-        return plain

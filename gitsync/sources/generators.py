@@ -40,7 +40,7 @@ from gitsync.errors import (
     SourceNotReady,
 )
 from gitsync.runtime.event import Event
-from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.commitsources import not_ready
 from gitsync.sources.generating import Generated, TreeOf, generated
 from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
 from gitsync.sources.treeartifact import TreeArtifact

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import GitRepository
-from gitsync.errors import GitsyncError, SourceNotReady
 from gitsync.git import GitCredentials, Resolved
 from gitsync.signatures import TrustedKeys
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
-from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.commitsources import CommitSources, not_ready, use_of
 from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
 from gitsync.sources.git.verification import Mode
-from gitsync.sources.ociartifact import needs_secrets
-from gitsync.sources.repositories import missing
 from gitsync.sources.secrets import git_credentials, git_login, trusted_keys
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
@@ -119,13 +116,12 @@ class CommitGitRepositories:
         watch: Informer | None = None,
     ) -> None:
         self._git = git
-        self._desired = desired
         self._artifacts = artifacts
-        self._cluster = cluster
-        self._watch = watch
-        self._served = cluster.namespace if cluster is not None else ""
+        self._sources = CommitSources(GitRepository.parse, desired, cluster, watch)
+        #: Whether there is a cluster with the Secrets.
+        self._is_connected = cluster is not None
         self._found: dict[ObjectKey, tuple[GitSpec, GitArtifact, tuple[Part, ...]]] = {}
-        artifacts.live = self._get
+        artifacts.live = self._sources.find
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
         """See GitLookup. Raises: SourceNotReady."""
@@ -142,19 +138,13 @@ class CommitGitRepositories:
         self, key: ObjectKey, around: tuple[ObjectKey, ...]
     ) -> tuple[GitSpec, GitArtifact, tuple[Part, ...]]:
         if key not in self._found:
-            repository = self._get(key)
-            if repository is None:
-                raise missing(key, self._served)
+            repository = self._sources.get(key)
             if key in around:
                 raise not_ready(key, f"it includes itself: {' -> '.join(it.name for it in (*around, key))}")
-            try:
+            with use_of(key):
                 spec = await self._spec(repository)
                 parts = tuple([await self._part(key, it.name, (*around, key)) for it in spec.content.include])
                 self._found[key] = spec, await self._git.refresh(key, spec, parts), parts
-            except SourceNotReady:
-                raise
-            except GitsyncError as error:
-                raise not_ready(key, error.message, error.hint) from error
         return self._found[key]
 
     async def _part(self, repository: ObjectKey, name: str, around: tuple[ObjectKey, ...]) -> Part:
@@ -167,24 +157,9 @@ class CommitGitRepositories:
             artifact.revision, artifact.content, artifact.digest, partial(self._git.tree, spec, artifact, parts)
         )
 
-    def _get(self, key: ObjectKey) -> GitRepository | None:
-        if self._served in ("", key.namespace) and key in self._desired:
-            return self._desired[key]
-        return self._live(key)
-
-    def _live(self, key: ObjectKey) -> GitRepository | None:
-        live = self._watch.get(key) if self._watch is not None else None
-        return GitRepository.parse(live) if live is not None else None
-
     async def _spec(self, repository: GitRepository) -> GitSpec:
         check_supported(repository)
-        plain = plain_git_spec(repository)
-        if self._cluster is not None:
-            return await git_spec(self._cluster, repository, plain)
-        if needs_secrets(repository):
-            raise SourceNotReady(
-                f"GitRepository '{repository.key.namespaced_name}' needs a Secret of the cluster",
-                hint="no cluster is asked here; gitsync plan asks one",
-            )
-        git_credentials({}, repository.spec.url, "")  # ssh needs a key
-        return plain
+        spec = await self._sources.opened(repository, plain_git_spec(repository), git_spec)
+        if not self._is_connected:
+            git_credentials({}, repository.spec.url, "")  # ssh needs a key
+        return spec

@@ -23,7 +23,8 @@ from gitsync.api.status import GitRepositoryStatus
 from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, NotVerified, SourceNotReady
 from gitsync.git import Resolved
 from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
-from gitsync.sources.artifactsource import ArtifactSources, not_ready
+from gitsync.sources.artifactsource import ArtifactSources
+from gitsync.sources.commitsources import not_ready
 from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part, Verification
 from gitsync.sources.gitartifact import (
     git_spec,

@@ -7,17 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
-from gitsync.errors import GitsyncError, SourceError, SourceNotReady
+from gitsync.api.sources import OCIRepository
+from gitsync.errors import SourceError
 from gitsync.http import Connection
 from gitsync.oci import Login, Repository
 from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
 from gitsync.signatures import CosignKeys
-from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.commitsources import CommitSources, use_of
 from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
-from gitsync.sources.repositories import missing
 from gitsync.sources.secrets import connection, registry_login
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
@@ -86,13 +85,6 @@ def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
     return replace(spec, repository=plain, verification=verification)
 
 
-def needs_secrets(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> bool:
-    """Whether a source can be read only with what a cluster holds."""
-    return bool(
-        source.spec.secrets or (isinstance(source.spec, OCIRepositorySpec) and source.spec.service_account_name)
-    )
-
-
 async def tree_artifact(artifacts: OciArtifacts, spec: ArtifactSpec, artifact: OciArtifact) -> TreeArtifact:
     """The files of an artifact. Raises: ArtifactError, SourceError, SourceUnavailable."""
     tree = await artifacts.tree(spec, artifact)
@@ -129,49 +121,21 @@ class CommitOCIRepositories:
         watch: Informer | None = None,
     ) -> None:
         self._artifacts = artifacts
-        self._desired = desired
-        self._cluster = cluster
-        self._watch = watch
-        self._served = cluster.namespace if cluster is not None else ""
+        self._sources = CommitSources(OCIRepository.parse, desired, cluster, watch)
         self._found: dict[ObjectKey, Found] = {}
 
     async def artifact_of(self, key: ObjectKey) -> Found:
         """See ArtifactLookup. Raises: SourceNotReady."""
         if key not in self._found:
-            repository = self._get(key)
-            if repository is None:
-                raise missing(key, self._served)
-            try:
-                spec = await self._spec(repository)
+            repository = self._sources.get(key)
+            with use_of(key):
+                check_supported(repository)
+                spec = await self._sources.opened(repository, plain_artifact_spec(repository), artifact_spec)
                 self._found[key] = spec, (await self._artifacts.refresh(spec))[0]
-            except SourceNotReady:
-                raise
-            except GitsyncError as error:
-                raise not_ready(key, error.message, error.hint) from error
         return self._found[key]
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """The tree that an OCIRepository stands for. Raises: SourceNotReady."""
         spec, artifact = await self.artifact_of(key)
-        try:
+        with use_of(key):
             return await tree_artifact(self._artifacts, spec, artifact)
-        except GitsyncError as error:
-            raise not_ready(key, error.message, error.hint) from error
-
-    def _get(self, key: ObjectKey) -> OCIRepository | None:
-        if self._served in ("", key.namespace) and key in self._desired:
-            return self._desired[key]
-        live = self._watch.get(key) if self._watch is not None else None
-        return OCIRepository.parse(live) if live is not None else None
-
-    async def _spec(self, repository: OCIRepository) -> ArtifactSpec:
-        check_supported(repository)
-        plain = plain_artifact_spec(repository)
-        if self._cluster is not None:
-            return await artifact_spec(self._cluster, repository, plain)
-        if needs_secrets(repository):
-            raise SourceNotReady(
-                f"OCIRepository '{repository.key.namespaced_name}' needs a Secret of the cluster",
-                hint="no cluster is asked here; gitsync plan asks one",
-            )
-        return plain

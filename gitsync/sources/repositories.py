@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import OCI_REPOSITORY
 from gitsync.api.sources import HelmRepository
 from gitsync.errors import ChartError, FieldNotSupported, SourceNotReady
 from gitsync.oci import DockerConfig
+from gitsync.sources.commitsources import CommitSources
 from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
@@ -63,10 +63,9 @@ class CommitHelmRepositories:
         watch: Informer | None = None,
     ) -> None:
         self._repositories = repositories
-        self._desired = desired
+        self._sources = CommitSources(HelmRepository.parse, desired, cluster, watch)
         self._cluster = cluster
         self._watch = watch
-        self._served = cluster.namespace if cluster is not None else ""
         self._read: dict[ObjectKey, RepositorySpec] = {}
 
     async def spec_of(self, key: ObjectKey) -> RepositorySpec:
@@ -76,10 +75,8 @@ class CommitHelmRepositories:
         """
         if (known := self._read.get(key)) is not None:
             return known
-        repository = self._get(key)
-        if repository is None:
-            raise missing(key, self._served)
-        spec = await self._spec(repository)
+        repository = self._sources.get(key)
+        spec = await self._sources.opened(repository, plain_spec(repository), repository_spec)
         await self._repositories.refresh(spec)
         self._read[key] = spec
         return spec
@@ -98,47 +95,16 @@ class CommitHelmRepositories:
     def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
         """See RepositoryLookup."""
         live = {key: url_in(manifest) for key, manifest in self._watch.items()} if self._watch is not None else {}
-        found = {key: item.spec.url for key, item in self._desired.items() if self._served in ("", key.namespace)}
+        found = {key: item.spec.url for key, item in self._sources.desired.items()}
         return with_url(url, namespaces, live | found)
 
-    def _get(self, key: ObjectKey) -> HelmRepository | None:
-        if self._served in ("", key.namespace) and key in self._desired:
-            return self._desired[key]
-        live = self._watch.get(key) if self._watch is not None else None
-        return HelmRepository.parse(live) if live is not None else None
 
-    async def _spec(self, repository: HelmRepository) -> RepositorySpec:
-        if self._cluster is not None:
-            return await repository_spec(self._cluster, repository)
-        if repository.spec.secret_ref or repository.spec.cert_secret_ref:
-            raise SourceNotReady(
-                f"HelmRepository '{repository.key.namespaced_name}' needs a Secret of the cluster",
-                hint="no cluster is asked here; gitsync plan asks one",
-            )
-        return plain_spec(repository)
-
-
-def missing(key: ObjectKey, served: str) -> SourceNotReady:
-    """What to raise for a source that is not there, seen from ``served``: a namespace, or "" for all."""
-    if served in ("", key.namespace):
-        reference = "chartRef" if key.kind == OCI_REPOSITORY else "sourceRef"
-        return SourceNotReady(
-            f"{key.kind} '{key.namespaced_name}' does not exist",
-            hint=f"add it to the repository, or correct {reference}",
-        )
-    return SourceNotReady(
-        f"{key.kind} '{key.namespaced_name}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
-        hint=f"put {'an' if key.kind == OCI_REPOSITORY else 'a'} {key.kind} into the namespace of its releases",
-    )
-
-
-async def repository_spec(cluster: Cluster, repository: HelmRepository) -> RepositorySpec:
-    """How to reach a repository, with what its Secrets hold.
+async def repository_spec(cluster: Cluster, repository: HelmRepository, plain: RepositorySpec) -> RepositorySpec:
+    """How to reach a repository: ``plain_spec`` with what its Secrets hold.
 
     Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text, ChartError for what cannot be used.
     """
     spec, namespace = repository.spec, repository.metadata.namespace
-    plain = plain_spec(repository)
     with chart_errors():
         name = spec.secret_ref.name if spec.secret_ref else ""
         login = await read_secret(cluster, namespace, name, spec.url) if name else {}

@@ -11,7 +11,7 @@ from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REP
 from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
 from gitsync.git import Resolved
 from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
-from gitsync.sources.artifactsource import not_ready
+from gitsync.sources.commitsources import not_ready
 from gitsync.sources.generating import KINDS, Generated, as_artifact, generated
 from gitsync.sources.generators import ArtifactGenerators, maker_of, unmade
 from gitsync.sources.treeartifact import TreeArtifact

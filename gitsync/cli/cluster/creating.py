@@ -1,0 +1,84 @@
+"""What all of ``gitsync create`` has in common: from flags into the cluster, or (``--export``) onto standard output."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gitsync.api.check import check
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import (
+    CLI_FIELD_MANAGER,
+    REQUESTED_AT_ANNOTATION,
+)
+from gitsync.cli.common.kinds import Kind
+from gitsync.cli.common.liveobject import LiveObject, connected, is_suspended, new_token, origin_of, warn
+from gitsync.cli.common.output import as_yaml, write
+from gitsync.cli.common.verbs import Verb
+from gitsync.cli.common.waiting import answered
+from gitsync.errors import FieldErrors, OwnedByAnother
+from gitsync.settings import Settings
+
+verb = Verb(
+    "create",
+    """Create or change a release, a Kustomization or a source; or print YAML for a repository.
+
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --export""",
+    """Create or change a source.
+
+    Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m""",
+)
+
+Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to put it in.")]
+Interval = Annotated[str, typer.Option("--interval", metavar="DURATION", help="How often to look.")]
+Export = Annotated[bool, typer.Option("--export", help="Print the YAML, for a repository; touch no cluster.")]
+
+
+async def create(
+    settings: Settings, manifest: Manifest, export: bool, patience: float | None, login: Manifest | None = None
+) -> int:
+    if errors := check(manifest):
+        raise FieldErrors(errors)
+    if not export:
+        return await _apply(settings, manifest, patience, login)
+    write("---\n" + as_yaml(manifest))
+    return 0
+
+
+async def _apply(settings: Settings, manifest: Manifest, patience: float | None, login: Manifest | None) -> int:
+    key, token = ObjectKey.of(manifest), new_token()
+    async with connected(settings) as cluster:
+        existing = await cluster.find(key)
+        if existing is not None and (origin := origin_of(existing)):
+            raise OwnedByAnother(f"{key} comes from Git, which would put it back", hint=f"change {origin}")
+        if login is not None:
+            await cluster.apply(login, manager=CLI_FIELD_MANAGER)
+            write(f"{ObjectKey.of(login)} holds the login\n")
+        asking = {**manifest["metadata"], "annotations": {REQUESTED_AT_ANNOTATION: token}}
+        applied = await cluster.apply({**manifest, "metadata": asking}, manager=CLI_FIELD_MANAGER)
+        write(f"{key} is {'changed' if existing else 'created'}\n")
+        if is_suspended(applied):
+            warn(f"{key} is suspended: nothing comes of it until it is resumed")
+        if patience is None or is_suspended(applied):
+            return 0
+        return 0 if await answered(LiveObject(cluster, applied), token, patience) else 1
+
+
+def manifest_of(api_version: str, kind: Kind, namespace: str, name: str, spec: dict[str, Any]) -> Manifest:
+    return {
+        "apiVersion": api_version,
+        "kind": kind.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": stated(spec),
+    }
+
+
+def stated(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what nobody said anything about."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def listed(texts: list[str] | None) -> list[str]:
+    """What was given in several options, or in one with commas."""
+    return [item.strip() for text in texts or () for item in text.split(",") if item.strip()]

@@ -1,0 +1,110 @@
+"""The sources of a kind as a commit would have them: its own first, then the cluster's, if there is a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import OCI_REPOSITORY
+from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
+from gitsync.errors import GitsyncError, SourceNotReady
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+
+S = TypeVar("S", bound=HelmRepository | OCIRepository | GitRepository | Bucket)
+P = TypeVar("P")
+
+
+class CommitSources(Generic[S]):
+    """Finds them; ``parse`` reads one of the cluster. Of a cluster that is served in one namespace only, that
+    namespace's count."""
+
+    def __init__(
+        self,
+        parse: Callable[[Manifest], S],
+        desired: Mapping[ObjectKey, S],
+        cluster: Cluster | None,
+        watch: Informer | None,
+    ) -> None:
+        self._parse = parse
+        self._desired = desired
+        self._cluster = cluster
+        self._watch = watch
+        self._served = cluster.namespace if cluster is not None else ""
+
+    @property
+    def desired(self) -> Mapping[ObjectKey, S]:
+        """Those of the commit, as far as they are served."""
+        return {key: source for key, source in self._desired.items() if self._served in ("", key.namespace)}
+
+    def find(self, key: ObjectKey) -> S | None:
+        """One, None when there is none. Raises: FieldErrors for one of the cluster that cannot be read."""
+        if self._served in ("", key.namespace) and key in self._desired:
+            return self._desired[key]
+        return self.live(key)
+
+    def live(self, key: ObjectKey) -> S | None:
+        """The same as the cluster has it."""
+        live = self._watch.get(key) if self._watch is not None else None
+        return self._parse(live) if live is not None else None
+
+    def get(self, key: ObjectKey) -> S:
+        """One that there has to be. Raises: SourceNotReady, FieldErrors."""
+        source = self.find(key)
+        if source is None:
+            raise missing(key, self._served)
+        return source
+
+    async def opened(self, source: S, plain: P, opened: Callable[[Cluster, S, P], Awaitable[P]]) -> P:
+        """What a source asks for: ``plain`` is that without what its Secrets hold, ``opened`` adds these.
+
+        Raises: SourceNotReady when it needs Secrets and there is no cluster; what ``opened`` raises.
+        """
+        if self._cluster is not None:
+            return await opened(self._cluster, source, plain)
+        if needs_secrets(source):
+            raise SourceNotReady(
+                f"{source.kind} '{source.key.namespaced_name}' needs a Secret of the cluster",
+                hint="no cluster is asked here; gitsync plan asks one",
+            )
+        return plain
+
+
+@contextmanager
+def use_of(key: ObjectKey) -> Iterator[None]:
+    """What goes wrong inside makes a source one that is not ready. Raises: SourceNotReady."""
+    try:
+        yield
+    except SourceNotReady:
+        raise
+    except GitsyncError as error:
+        raise not_ready(key, error.message, error.hint) from error
+
+
+def needs_secrets(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> bool:
+    """Whether a source can be read only with what a cluster holds."""
+    return bool(
+        source.spec.secrets or (isinstance(source.spec, OCIRepositorySpec) and source.spec.service_account_name)
+    )
+
+
+def missing(key: ObjectKey, served: str) -> SourceNotReady:
+    """What to raise for a source that is not there, seen from ``served``: a namespace, or "" for all."""
+    if served in ("", key.namespace):
+        reference = "chartRef" if key.kind == OCI_REPOSITORY else "sourceRef"
+        return SourceNotReady(
+            f"{key.kind} '{key.namespaced_name}' does not exist",
+            hint=f"add it to the repository, or correct {reference}",
+        )
+    return SourceNotReady(
+        f"{key.kind} '{key.namespaced_name}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
+        hint=f"put {'an' if key.kind == OCI_REPOSITORY else 'a'} {key.kind} into the namespace of its releases",
+    )
+
+
+def not_ready(key: ObjectKey, why: str, hint: str = "") -> SourceNotReady:
+    """What to raise for one that is there and of no use."""
+    return SourceNotReady(f"{key.kind} '{key.namespaced_name}' is not ready: {why}", hint=hint)
