@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
 
 
 def inventory_id(key: ObjectKey) -> str:
@@ -16,3 +16,10 @@ def parse_inventory_id(text: str) -> ObjectKey | None:
     name, _, tail = rest.rpartition("_")
     name, _, group = name.rpartition("_")
     return ObjectKey(group, tail, namespace, name.replace("__", ":")) if name and tail else None
+
+
+def inventory_keys(manifest: Manifest) -> list[ObjectKey]:
+    """The objects that a HelmRelease says in its status that it has; of one that is no text of ours nothing."""
+    entries = ((manifest.get("status") or {}).get("inventory") or {}).get("entries") or ()
+    found = (parse_inventory_id(str(entry.get("id", ""))) for entry in entries)
+    return [key for key in found if key is not None]

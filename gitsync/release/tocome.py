@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from cachetools import LRUCache
+
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
@@ -29,6 +31,8 @@ from gitsync.runtime.together import in_time
 ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
 #: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
 Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
+#: Objects of which it is remembered which commit gave them to whom.
+_MOST_GIVEN = 10_000
 #: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
 
@@ -109,6 +113,8 @@ class ToCome:
     syncs: Syncs = no_syncs
     leaving: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
+    #: By object and who is to have it, the commit that took it from somebody and gave it to him.
+    _given: LRUCache[tuple[ObjectKey, Claimant], str] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
@@ -192,10 +198,18 @@ class ToCome:
         self, item: Worked, commit: str, wanted: dict[ObjectKey, Claimant], question: Question
     ) -> dict[ObjectKey, Claimant]:
         """Those of these objects that a release or Kustomization may write. Its rights may come with the very commit
-        that gives it an object; what is in another cluster is by its kubeConfig."""
-        if question.cluster or question.is_of(commit):
+        that gives it an object, or later, when it has taken up other commits; what is in another cluster is by its
+        kubeConfig."""
+        if question.cluster:
             return wanted
-        return {key: claimant for key, claimant in wanted.items() if await self.reach.covers(item, key)}
+        if question.is_of(commit):
+            self._given.update({(key, claimant.by_name): commit for key, claimant in wanted.items()})
+            return wanted
+        return {
+            key: claimant
+            for key, claimant in wanted.items()
+            if question.is_of(self._given.get((key, claimant.by_name), "")) or await self.reach.covers(item, key)
+        }
 
     async def _coming(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
         """The syncs and releases with objects in a cluster that are on their way, each without the asker. A chart may

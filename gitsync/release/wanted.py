@@ -16,7 +16,7 @@ from functools import partial
 from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.inventory import parse_inventory_id
+from gitsync.api.inventory import inventory_keys
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.claimant import Claimant
@@ -270,7 +270,7 @@ class WantedObjects:
         if is_current(after) or ready_of(after).get("status") == "False":  # what failed drops nothing
             self.claims.set_leaving_syncs(claimant, ())
         if before is None or _inventory(before) != _inventory(after):
-            keys = {found for item in _inventory(after) if (found := parse_inventory_id(str(item.get("id", ""))))}
+            keys = inventory_keys(after)
             self.claims.set(claimant, "deployed", keys, cluster=self._cluster_of(key))
             if is_current(after):
                 self.claims.set(claimant, "underway", ())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.inventory import inventory_keys
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
@@ -127,7 +129,7 @@ class Pruner:
         """Decide what becomes of an object, and delete it where ``commit`` is to do so (None: nobody does) and nothing
         that is left needs it."""
         if why := await self._reason_to_keep(entry, going):
-            return Pruned("kept", why)
+            return Pruned("kept", why, left=self._is_being_emptied(entry.key.name))
         is_release = self._spec.is_release(entry.key)
         if is_release and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
             return Pruned("handed over", to=other, left=True)
@@ -194,15 +196,31 @@ class Pruner:
             return SYSTEM_NAMESPACE
         if await self._wanted.others(entry.dropped)([key]):
             return ""  # who wants it says more
-        foreign: list[ObjectKey] = []
-        for group, kind in _FOREIGN_KINDS:
-            try:
-                found = await self._cluster.list(group, kind, namespace=key.name)
-            except (KindUnknown, NotFound):
-                continue
-            foreign += [ObjectKey.of(item) for item in found if self._is_foreign(item)]
-        foreign = [item for item in foreign if item not in going]
+        foreign = [item for item in await self._foreign_in(key.name) if item not in going]
+        if foreign:  # of what was listed first some may have gone with a release meanwhile
+            again = await self._foreign_in(key.name)
+            foreign = [item for item in foreign if item in again]
         return f"it still holds what is not from this repository: {listed(foreign)}" if foreign else ""
+
+    async def _foreign_in(self, namespace: str) -> list[ObjectKey]:
+        found: list[ObjectKey] = []
+        for group, kind in _FOREIGN_KINDS:
+            with suppress(KindUnknown, NotFound):
+                items = await self._cluster.list(group, kind, namespace=namespace)
+                found += [ObjectKey.of(item) for item in items if self._is_foreign(item)]
+        return found
+
+    def _is_being_emptied(self, namespace: str) -> bool:
+        """Whether a release that has something in a namespace is about to be removed: then it is looked at again."""
+        for key in self._index:
+            manifest = self._index.manifest(key)
+            if manifest is None or not (
+                "deletionTimestamp" in manifest["metadata"] or Claimant.of_release(key) in self._wanted.claims.leaving
+            ):
+                continue
+            if any(found.namespace == namespace for found in inventory_keys(manifest)):
+                return True
+        return False
 
     def _is_foreign(self, item: Manifest) -> bool:
         metadata = item["metadata"]

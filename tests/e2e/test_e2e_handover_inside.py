@@ -136,3 +136,29 @@ def test_a_namespace_goes_after_the_kustomization_that_has_something_in_it(
     fleet.commit({"clusters/namespace.yaml": NOTHING, "clusters/k.yaml": NOTHING}, "both go")
     kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")
     assert not agent.said("object kept")
+
+
+def test_a_namespace_goes_after_the_release_that_has_something_in_it_whoever_has_the_namespace(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The Kustomization that has it goes together with a release of the root."""
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    maps = [config_map(inside, f"m{number}") for number in range(12)]
+    hook = {"helm.sh/hook": "post-delete"}  # which takes the uninstall a moment more
+    after = config_map(namespace, "after", annotations=json.dumps(hook))
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = fleet.commit(
+        {
+            **CHART,
+            "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+            "clusters/a.yaml": release(namespace, "a", *maps, after),
+            "clusters/own.yaml": config_map(namespace, "own"),
+            "k/namespace.yaml": made,
+        },
+        "a namespace and what is in it",
+    )
+    finished(agent.start(), first)
+    kubectl("wait", "--for=create", "configmap/m11", "-n", inside, "--timeout=60s")
+    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/a.yaml": NOTHING}, "both go")
+    kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")

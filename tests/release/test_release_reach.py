@@ -137,6 +137,9 @@ async def test_what_the_commit_itself_gives_him_stays_though_his_rights_are_yet_
     tenant.claims()
     tenant.comes(tenant.other, commit="c1")
     assert await tenant.others(tenant.other) == {tenant.other}
+    tenant.comes(tenant.other, commit="c2")  # he is at another one by now, and still without the rights
+    assert await tenant.others(tenant.other) == {tenant.other}
+    assert await tenant.others(tenant.other, commits=frozenset({"c3"})) == set(), "what another commit drops is not his"
 
 
 async def test_a_namespace_goes_that_he_names_an_object_in(tenant: World) -> None:
