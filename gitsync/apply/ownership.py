@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from gitsync.api.identity import Manifest
-from gitsync.api.names import OWNER_ANNOTATION, SYNC_MARKS, TAKEN_OVER_ANNOTATION
+from gitsync.api.names import (
+    KUSTOMIZE_PRUNE_ANNOTATION,
+    OWNER_ANNOTATION,
+    PRUNE_ANNOTATION,
+    PRUNE_DISABLED,
+    SYNC_MARKS,
+    TAKEN_OVER_ANNOTATION,
+)
 from gitsync.text import whole_number
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -103,3 +110,12 @@ def kept(manifest: Manifest) -> bool:
     """``helm.sh/resource-policy: keep``: the object outlives its release."""
     annotations = (manifest.get("metadata") or {}).get("annotations") or {}
     return str(annotations.get(RESOURCE_POLICY, "")).strip().lower() == "keep"
+
+
+def prune_disabled(live: Manifest) -> bool:
+    """``gitsync.dev/prune: disabled`` (or Flux's own annotation): the object stays when it leaves Git."""
+    annotations = live["metadata"].get("annotations") or {}
+    return any(
+        str(annotations.get(name, "")).lower() == PRUNE_DISABLED
+        for name in (PRUNE_ANNOTATION, KUSTOMIZE_PRUNE_ANNOTATION)
+    )

@@ -15,7 +15,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.namespaces import in_namespace
-from gitsync.apply.ownership import KEPT_BY_POLICY, kept
+from gitsync.apply.ownership import KEPT_BY_POLICY, kept, prune_disabled
 from gitsync.charts import Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
@@ -33,7 +33,6 @@ from gitsync.release.values.compose import compose, texts_of
 from gitsync.sources.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left
-from gitsync.sync.owner import prune_disabled
 from gitsync.sync.prune import PRUNE_IS_DISABLED, SYSTEM_NAMESPACE, is_system_namespace
 
 #: A release's name, "" for what stands in Git itself, and an object.

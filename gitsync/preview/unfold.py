@@ -15,6 +15,7 @@ from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, flux_sync_of, sync_of
 from gitsync.api.sources import Bucket, GitRepository, OCIRepository
+from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
 from gitsync.errors import DependencyMissing, FieldErrors, GitsyncError
@@ -32,7 +33,6 @@ from gitsync.sync.kustomization.dependencies import blocked
 from gitsync.sync.kustomization.keys import keys_of, keys_secret
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
 from gitsync.sync.kustomization.variables import texts, variables_of
-from gitsync.sync.owner import prune_disabled
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

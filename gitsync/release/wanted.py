@@ -18,10 +18,10 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import inventory_keys
 from gitsync.api.kinds import is_kustomization
-from gitsync.api.names import LEFTOVERS_ANNOTATION
+from gitsync.api.names import LEFTOVERS_ANNOTATION, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
-from gitsync.apply.ownership import belongs_to
+from gitsync.apply.ownership import belongs_to, prune_disabled
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims, Why
@@ -31,7 +31,7 @@ from gitsync.release.dependencies.states import is_current, state_of
 from gitsync.release.desired import ref_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
-from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, cluster_of
+from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, cluster_of, release_of
 
 #: Seconds that a deletion waits for a sync to have applied the HelmReleases of its commit.
 COMMIT_TIMEOUT = 60.0
@@ -187,7 +187,7 @@ class WantedObjects:
         found: Hold | None = None
         leaving = self.leaving_syncs() if for_good else frozenset[Claimant]()
         for claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
-            if claimant in leaving or (releases_only and claimant.kind == "sync"):
+            if self._goes(claimant, leaving) or (releases_only and claimant.kind == "sync"):
                 continue
             hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
             if hold is None or not await self.to_come.is_reached(claimant, key, question):
@@ -198,6 +198,16 @@ class WantedObjects:
                 if not hold.claimant.unowned:  # who owns it says more than who has it in crds/
                     return hold
         return found
+
+    def _goes(self, claimant: Claimant, leaving: frozenset[Claimant]) -> bool:
+        """Whether a sync is about to be removed, or a release that is to go with one, or with a chart of it."""
+        if claimant.kind == "sync" or not leaving:
+            return claimant in leaving
+        manifest = self.index.manifest(self.index.lineage(release_of(claimant))[-1])
+        if manifest is None or prune_disabled(manifest):
+            return False
+        labels = manifest["metadata"].get("labels") or {}
+        return Claimant("sync", sync_of(labels) or flux_sync_of(labels)) in leaving
 
     async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""

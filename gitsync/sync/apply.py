@@ -19,6 +19,7 @@ from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
 from gitsync.apply.live import LiveReader
+from gitsync.apply.ownership import prune_disabled
 from gitsync.backoff import Reminders
 from gitsync.diff.ignore import tolerating
 from gitsync.errors import (
@@ -40,7 +41,7 @@ from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.history import JournalEntry, Result, append
 from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
-from gitsync.sync.owner import Owner, prune_disabled
+from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.policy import is_left_once_there
 from gitsync.sync.prune import Pruner

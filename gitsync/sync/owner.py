@@ -16,11 +16,8 @@ from gitsync.api.names import (
     FINALIZER,
     KUSTOMIZE_NAME_LABEL,
     KUSTOMIZE_NAMESPACE_LABEL,
-    KUSTOMIZE_PRUNE_ANNOTATION,
     ORIGIN_ANNOTATION,
     OWNER_ANNOTATION,
-    PRUNE_ANNOTATION,
-    PRUNE_DISABLED,
     SYNC_LABEL,
     SYNC_NAMESPACE_LABEL,
     sync_name,
@@ -131,15 +128,6 @@ def stamped(
     if finalized:
         metadata["finalizers"] = [*dict.fromkeys([*(metadata.get("finalizers") or ()), FINALIZER])]
     return {**manifest, "metadata": metadata}
-
-
-def prune_disabled(live: Manifest) -> bool:
-    """``gitsync.dev/prune: disabled`` (or Flux's own annotation): the object stays when it leaves Git."""
-    annotations = _annotations(live)
-    return any(
-        str(annotations.get(name, "")).lower() == PRUNE_DISABLED
-        for name in (PRUNE_ANNOTATION, KUSTOMIZE_PRUNE_ANNOTATION)
-    )
 
 
 def _annotations(manifest: Manifest) -> dict[str, str]:

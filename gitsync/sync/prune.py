@@ -11,11 +11,11 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import inventory_keys
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
+from gitsync.apply.ownership import prune_disabled
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import SyncClaims
 from gitsync.sync.inventory import Entry
-from gitsync.sync.owner import prune_disabled
 from gitsync.sync.report import Report
 from gitsync.sync.spec import SyncSpec
 from gitsync.text import listed

@@ -88,11 +88,29 @@ def from_a_kustomization_that_goes_with_its_parent(namespace: str, moved: Sequen
     return Move(before, {"clusters/parent.yaml": NOTHING, "clusters/moves.yaml": plain(tuple(moved))}, "")
 
 
+def from_a_release_that_goes_with_the_kustomizations_above_it(namespace: str, moved: Sequence[Moved]) -> Move:
+    """To a release in the chart of another: that is ready only when this one has the objects."""
+    files = plain(tuple(moved))
+    before = {
+        **CHART,
+        "clusters/parent.yaml": kustomization(namespace, "parent", "./parent"),
+        "parent/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/a.yaml": release(namespace, "a", files),
+        "clusters/b.yaml": NOTHING,
+    }
+    after = {
+        "clusters/parent.yaml": NOTHING,
+        "clusters/b.yaml": release(namespace, "b", release(namespace, "inner", files)),
+    }
+    return Move(before, after, "inner")
+
+
 MOVES: list[Callable[[str, Sequence[Moved]], Move]] = [
     to_a_kustomization_in_the_chart_of_another_release,
     to_a_release_in_a_kustomization_in_the_chart_of_another,
     from_a_kustomization_in_a_chart_to_that_chart,
     from_a_kustomization_that_goes_with_its_parent,
+    from_a_release_that_goes_with_the_kustomizations_above_it,
 ]
 
 
@@ -114,6 +132,7 @@ def test_what_moves_is_the_same_object(
 
     finished(agent, fleet.commit(after, "after"))
     assert belonging_to(owner, moved, kubectl) == uids
+    assert '"level":"error"' not in agent.log, "nothing had to time out for that"
 
 
 def test_a_namespace_goes_after_the_kustomization_that_has_something_in_it(

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
+from gitsync.apply.ownership import prune_disabled
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
-from gitsync.sync.owner import Owner, prune_disabled, stamped
+from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import mass_prune, needs_kept, prune_prerequisites, staged, to_prune, verdict_of
 
 OWNER = Owner("fleet", "gitsync-system", "https://git.example/fleet.git")

@@ -12,6 +12,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
+from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
@@ -24,7 +25,7 @@ from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.kustomization.inputs import BuildSpecs
-from gitsync.sync.owner import Owner, prune_disabled
+from gitsync.sync.owner import Owner
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
