@@ -1,8 +1,8 @@
 """Signature version 4 of AWS for single requests (AWS: "Authenticating Requests: Using the Authorization
 Header").
 
-A few lines, since the libraries that have them bring a cloud with them (botocore, 14 MB) or sign ``/`` in a query
-wrongly (aws-request-signer 1.2.0). A real server checks them in the tests.
+A few lines, since the libraries that have them bring a cloud with them (botocore, 17 MB) or leave ``/`` in a
+query unencoded (aws-request-signer 1.2.0). A real server checks them in the tests.
 """
 
 from __future__ import annotations
