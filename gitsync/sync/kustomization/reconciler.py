@@ -284,7 +284,8 @@ class KustomizationReconciler:
 
     async def _finalize(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
-        commit = self._syncers.wanted.index.remover_of(key) or commit_of(kustomization.manifest) or CommitInfo("")
+        remover = self._syncers.wanted.index.remover_of(key)
+        commit = remover or commit_of(kustomization.manifest) or CommitInfo("")
         wanted = nothing(commit)
         if dependents := self._syncers.wanted.index.dependents_being_deleted(key):
             self.waiting[key] = dependents
@@ -293,12 +294,15 @@ class KustomizationReconciler:
         removes = not why_left(kustomization) and not self._around.is_root(kustomization)
         syncer = await self._last_syncer(kustomization, wanted) if removes else None
         if syncer is not None and len(await syncer.inventory()):
-            syncer.spec = replace(syncer.spec, prune=True, waits=False)
+            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=remover is None)
             result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
             if result.result == "superseded":
                 return None
             if len(await syncer.inventory()):
-                reason, message = _problem(result) or (RECONCILIATION_FAILED, "not all of its objects are gone yet")
+                why = f"not all of its objects are gone yet: {listed(result.left, 3)}"
+                reason, message = _problem(result) or (RECONCILIATION_FAILED, why)
+                said = {"kustomization": key.namespaced_name, "why": message}
+                self._once(key, log, "kustomization has to wait", **said)
                 await self._status.failed(kustomization, reason, message)
                 return self._retry(kustomization)
         await self._finalizer.remove(kustomization)
