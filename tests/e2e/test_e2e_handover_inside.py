@@ -227,12 +227,32 @@ def test_a_namespace_of_a_release_stays_for_what_a_kustomization_leaves_in_it(
     )
     finished(agent.start(), first)
     kubectl("wait", "--for=create", "configmap/goes", "-n", namespace, "--timeout=60s")
-    held = "--patch={\"metadata\":{\"finalizers\":[%s]}}"
+    held = '--patch={"metadata":{"finalizers":[%s]}}'
     kubectl("patch", "configmap", "goes", "-n", namespace, "--type=merge", held % '"example.com/held"')
     fleet.commit({f"clusters/{name}.yaml": NOTHING for name in ("k", "later", "a")}, "all go")
     kept = f"Namespace/{inside}: ConfigMap/{inside}/stays would go with it, which sync/{namespace}/k wants"
-    agent.wait_for("waiting", release=f"{namespace}/a", **{"for": kept})
+    agent.until(lambda line: line.says("waiting", release=f"{namespace}/a") and line.fields["for"] == kept, kept)
     kubectl("patch", "configmap", "goes", "-n", namespace, "--type=merge", held % "")
     kubectl("wait", "--for=delete", "helmrelease/a", "kustomization/k", "-n", namespace, "--timeout=60s")
     assert kubectl("get", "namespace", inside, "-o", "jsonpath={.status.phase}") == "Active"
     kubectl("get", "configmap", "stays", "-n", inside)
+
+
+def test_a_directory_that_goes_together_with_the_release_whose_chart_names_it_is_no_error(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = fleet.commit(
+        {
+            **CHART,
+            "clusters/a.yaml": release(namespace, "a", kustomization(namespace, "k", "./k")),
+            "clusters/own.yaml": config_map(namespace, "own"),
+            "k/goes.yaml": config_map(namespace, "goes"),
+        },
+        "a directory that a chart names",
+    )
+    finished(agent.start(), first)
+    kubectl("wait", "--for=create", "configmap/goes", "-n", namespace, "--timeout=60s")
+    finished(agent, fleet.commit({"clusters/a.yaml": NOTHING, "k/goes.yaml": None}, "both go"))
+    kubectl("wait", "--for=delete", "configmap/goes", "kustomization/k", "-n", namespace, "--timeout=60s")
+    assert '"level":"error"' not in agent.log
