@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -35,8 +36,9 @@ from gitsync.agent.parts import (
 )
 from gitsync.agent.stopping import told_to_stop
 from gitsync.agent.trust import demands
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
+from gitsync.cluster import Informer
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import redacted_url
@@ -53,7 +55,7 @@ from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
-from gitsync.web import Probes
+from gitsync.web import Metrics, Probes
 
 log = structlog.get_logger(__name__)
 
@@ -63,19 +65,21 @@ SYNC_GRACE = 1.0
 
 
 async def run(settings: Settings, config: ConfigFile | None = None, leave_after: float | None = None) -> int:
-    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The port of
-    probes stays the one that it began with. ``leave_after``: see ``told_to_stop``.
+    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The ports
+    of probes and metrics stay those that it began with. ``leave_after``: see ``told_to_stop``.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
     give_back()
-    stop, probes = asyncio.Event(), Probes()
+    stop, probes, metrics = asyncio.Event(), Probes(), Metrics()
     with telling_of_loop(), told_to_stop(stop, leave_after):
-        async with probes.serving(settings.probe_port):
-            return await _run(settings, config, stop, probes)
+        async with probes.serving(settings.probe_port), metrics.serving(settings.metrics_port):
+            return await _run(settings, config, stop, probes, metrics)
 
 
-async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Event, probes: Probes) -> int:
+async def _run(
+    settings: Settings, config: ConfigFile | None, stop: asyncio.Event, probes: Probes, metrics: Metrics
+) -> int:
     working: Settings | None = None
     while True:
         try:
@@ -85,6 +89,8 @@ async def _run(settings: Settings, config: ConfigFile | None, stop: asyncio.Even
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
                 probes.stuck = agent.stuck
+                metrics.objects = agent.objects
+                stack.callback(setattr, metrics, "objects", tuple)
                 if settings.once:
                     return await agent.once(stop)
                 changed = await agent.serve(stop, partial(config.changed, settings) if config else None)
@@ -110,12 +116,14 @@ class Agent:
         kustomizations: Kustomizations,
         repository: SyncReconciler | None,
         places: Places,
+        watches: Mapping[tuple[str, str], Informer],
     ) -> None:
         self._schedule = schedule
         self._releases = releases
         self._kustomizations = kustomizations
         self._repository = repository
         self._places = places
+        self._watches = watches
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
@@ -191,7 +199,7 @@ class Agent:
             **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
             releases=len(releases.index),
         )
-        return cls(schedule, releases, kustomizations, repository, charts.workers.places)
+        return cls(schedule, releases, kustomizations, repository, charts.workers.places, watches)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -213,6 +221,10 @@ class Agent:
     def stuck(self) -> str:
         """Why nothing can be rendered or built any more, "" while that can be."""
         return self._places.stuck
+
+    def objects(self) -> Iterator[tuple[ObjectKey, Manifest]]:
+        """The HelmReleases, Kustomizations and sources that are served, as they are now."""
+        return chain.from_iterable(watch.items() for watch in self._watches.values())
 
     @property
     def error(self) -> GitsyncError | None:

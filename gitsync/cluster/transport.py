@@ -37,6 +37,7 @@ from gitsync.errors import (
     Unauthorized,
     WebhookUnavailable,
 )
+from gitsync.metering import METER
 from gitsync.text import whole_number
 from gitsync.weight import json_weight
 
@@ -204,16 +205,20 @@ class Transport:
 
     async def _once(self, request: Request) -> Answer:
         async with self._slots:
+            began, code = time.monotonic(), "<error>"
             with self._connection.use() as access, lent(self.share) as loan:
                 try:
                     async with asyncio.timeout(self._timings.request), self._respond(request, access) as response:
                         self._connection.heard()
+                        code = str(response.status)
                         raw = await _read(response, request.subject, self.bounds.answer, loan)
                 except TimeoutError as error:
                     self._connection.reconnect(access.rest)
                     raise self._unheard(_silent(request.subject, access)) from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise self._unheard(_unreachable(request.subject, access, error)) from error
+                finally:
+                    METER.request(request.method, code, time.monotonic() - began)
                 return _answer(request.subject, response, raw, self.bounds.weight, loan)
 
     def heard(self) -> None:

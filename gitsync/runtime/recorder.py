@@ -23,6 +23,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.defects import outlive
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.logs import redact
+from gitsync.metering import METER
 from gitsync.runtime.event import Event
 from gitsync.text import shorten
 
@@ -95,6 +96,7 @@ class EventRecorder:
     def record(self, about: Manifest, event: Event) -> None:
         """Have an Event written about an object. Never waits and never fails; what is too much is left out."""
         uid = about["metadata"].get("uid", "")
+        METER.events[about["kind"], event.kind, event.reason] += 1
         event = replace(event, message=redact(event.message))
         self._withdraw(uid)
         same = (uid, replace(event, delay=0.0))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from gitsync.defects import tell_defect
+from gitsync.metering import METER
 from gitsync.runtime.interrupt import Interrupt
 
 K = TypeVar("K", bound=Hashable)
@@ -29,6 +30,7 @@ class WorkQueue(Generic[K]):
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._stopped = False
+        self._meter = METER.queue(name)
 
     def wake(self, key: K, interrupt: str = "") -> None:
         """Do a pass for ``key`` soon. With a reason in ``interrupt``, the pass under way is asked to end first."""
@@ -36,6 +38,7 @@ class WorkQueue(Generic[K]):
             return
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
+        self._meter.woken(key)
         if key in self._running:
             self._again.add(key)
             if interrupt:
@@ -66,6 +69,8 @@ class WorkQueue(Generic[K]):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        for key in self._again:
+            self._meter.dropped(key)
         tasks = [task for task, _ in self._running.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
@@ -79,14 +84,17 @@ class WorkQueue(Generic[K]):
         self._running[key] = (task, interrupt)
 
     async def _pass(self, key: K, interrupt: Interrupt) -> None:
-        delay: float | None = None
+        delay, result = None, "error"
+        self._meter.began(key)
         try:
             delay = await self._work(key, interrupt)
+            result = "success" if delay is None else "requeue_after"
         except Exception as error:
             tell_defect(self._name, error, key=str(key))
             delay = AFTER_DEFECT
         finally:
             del self._running[key]
+            self._meter.ended(key, result)
             if key in self._again and not self._stopped:
                 self._again.discard(key)
                 self._start(key)

@@ -73,7 +73,7 @@ _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 Label = Annotated[str, Field(pattern=f"^{_LABEL}$")]
 
 _REPOSITORY, _CREDENTIALS, _CLUSTER = "Repository", "Git credentials", "Cluster"
-_SYNC, _RELEASES, _ACCESS, _PROBES, _LOGS = "Sync", "Releases", "Access", "Probes", "Logs"
+_SYNC, _RELEASES, _ACCESS, _PROBES, _LOGS = "Sync", "Releases", "Access", "Probes and metrics", "Logs"
 
 
 class Settings(BaseSettings):
@@ -216,6 +216,9 @@ class Settings(BaseSettings):
 
     probe_port: Annotated[int, Spec(_PROBES, "number")] = Field(
         0, ge=0, le=65535, description="The port of /healthz and /readyz, for the probes of a Deployment; 0 for none."
+    )
+    metrics_port: Annotated[int, Spec(_PROBES, "number")] = Field(
+        0, ge=0, le=65535, description="The port of /metrics, for Prometheus; 0 for none."
     )
 
     log_format: Annotated[LogFormat, Spec(_LOGS, "auto, console, logfmt or json")] = Field(

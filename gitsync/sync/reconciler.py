@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
@@ -16,6 +17,7 @@ from gitsync.defects import outlive
 from gitsync.errors import GitsyncError, GitUnavailable, NotVerified, RetryableError
 from gitsync.git import Poll, Poller, redacted_url, watch_local
 from gitsync.logs import commit_context, keep_secret, keeping_secrets
+from gitsync.metering import METER
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_fails
 from gitsync.runtime.workqueue import WorkQueue
@@ -46,6 +48,8 @@ class SyncReconciler:
         self._name = syncer.owner.full_name
         self._log = log.bind(**syncer.spec.context)
         self._wanted: CommitInfo | None = None
+        #: When the commit was found that is not ready yet, by the monotonic clock; 0.0 when it is.
+        self._found = 0.0
         self._synced: Tree | None = None
         self._full = True
         self._backoff: Backoff[str] = Backoff()
@@ -93,6 +97,7 @@ class SyncReconciler:
     async def poll(self) -> float:
         """Ask the remote once. Returns seconds until the next time."""
         poll = await self._poller.poll()
+        METER.polls["failed" if poll.error is not None else "unchanged" if poll.commit is None else "news"] += 1
         self._repository.polled(poll.error, self._mirror.default_branch)
         if poll.error is not None:
             self.error = poll.error
@@ -110,7 +115,7 @@ class SyncReconciler:
             self._log.info("repository can be read again", after=f"{poll.outage:.0f}s")
         if poll.commit is not None:
             self.error = None
-            self._wanted = poll.commit
+            self._wanted, self._found = poll.commit, time.monotonic()
             self._queue.wake(self._name, interrupt=f"commit {poll.commit.short} is newer")
         return poll.next_in
 
@@ -164,6 +169,9 @@ class SyncReconciler:
             self._full = True
             return max(10.0, self._backoff.next(name))
         self._backoff.reset(name)
+        if self._found and self.result.result == "succeeded" and not self.result.waiting:
+            METER.ready.add(time.monotonic() - self._found)
+            self._found = 0.0
         return None
 
     async def _stay(self) -> None:

@@ -16,11 +16,14 @@ from gitsync.apply.claimant import Claimant
 from gitsync.backoff import Reminders
 from gitsync.errors import GitsyncError
 from gitsync.logs import commit_context, redact
+from gitsync.metering import METER
 from gitsync.sync.history import DONE, JournalChange, JournalEntry, Result
 
 log = structlog.get_logger(__name__)
 
 COUNTED = ("created", "changed", "deleted", "unchanged", "failed", "waiting")
+#: What metrics call the sync of the settings.
+ROOT = "root"
 #: Said only when there are some.
 _SOMETIMES = ("suspended",)
 
@@ -62,6 +65,7 @@ class Report:
         self.left: list[str] = []
         #: Something failed that this sync itself should try again (a release tries by itself).
         self.retry = False
+        self._sync = context.get("sync", ROOT)
         self._started = time.monotonic()
 
     @property
@@ -122,6 +126,7 @@ class Report:
             "held": "sync held",
         }[result]
         level = "warning" if result in ("failed", "held") else "info"
+        METER.syncs.add((self._sync, result), self.took)
         counts = self._counts()
         if any(change.verb in DONE for change in self.changes):
             getattr(self.log, level)(event, **_given(why=why), **counts, took=self.took)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-import structlog
-
-from gitsync.errors import SettingsError
+from gitsync.web.serving import serving
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-log = structlog.get_logger(__name__)
-
-_GRACE = 1.0
 #: Seconds that a thread may take to become free: the probe itself waits a little longer.
 STUCK = 5.0
 
@@ -30,29 +25,10 @@ class Probes:
         self.unready = "starting"
         self.stuck: Callable[[], str] = _nothing
 
-    @asynccontextmanager
-    async def serving(self, port: int) -> AsyncIterator[None]:
-        """Answer on all addresses, on no port when it is 0. Raises: SettingsError when the port cannot be had."""
-        if not port:
-            yield
-            return
-        from aiohttp import web  # a tenth of a second of start-up that only those who ask for probes wait for
-
-        application = web.Application()
-        application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE)
-        await runner.setup()
-        try:
-            try:
-                await web.TCPSite(runner, port=port).start()
-            except OSError as error:
-                raise SettingsError(
-                    f"port {port} for probes cannot be had: {error.strerror}", setting="probe_port"
-                ) from error
-            log.debug("answering probes", port=port)
-            yield
-        finally:
-            await runner.cleanup()
+    def serving(self, port: int) -> AbstractAsyncContextManager[None]:
+        """Answer while entered; see ``serving``."""
+        paths = {"/healthz": self._healthz, "/readyz": self._readyz}
+        return serving(paths, port, what="probes", setting="probe_port")
 
     async def _healthz(self, request: web.Request) -> web.Response:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitsync.api.names import DRIFT_CORRECTED, DRIFT_DETECTED, DRIFTED
+from gitsync.metering import METER
 from gitsync.release.drift.correct import Drift, named_drift
 from gitsync.release.reconcile.request import ReconcileRequest
 from gitsync.release.reconcile.writer import StatusWriter
@@ -20,6 +21,8 @@ async def look_for_drift(drift: Drift, writer: StatusWriter, request: ReconcileR
     if text and (said is None or said.message != text):
         request.log.warning("release has drifted", objects=named_drift(report.left))
         writer.tell(request, Event("Warning", DRIFT_DETECTED, text))
+    METER.drift["left"] += len(report.left)
+    METER.drift["corrected"] += len(report.corrected)
     await writer.write(request, request.status.drifted(text))
     for item in report.conflicts:
         hint = "driftDetection.ignore lets the other win"
