@@ -57,7 +57,7 @@ def test_on_a_terminal_lines_are_aligned_and_coloured(monkeypatch: pytest.Monkey
         structlog.get_logger("x").warning("waiting", release="default/redis")
         logs.shutdown()
         shown = os.read(reader, 4096).decode()
-        assert "WARN  waiting " in shown
+        assert "WARN          HelmRelease/default/redis        waiting" in shown
         assert "\x1b" not in shown
     os.close(reader)
 
