@@ -9,24 +9,30 @@ import re
 import struct
 import termios
 import threading
+import unicodedata
 
+#: Categories of what a terminal may act on, of what has no place, and of what turns text around.
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _PIECE = re.compile(r"\x1b\[[0-9]*m|\x1b\[K|[\r\n]|[^\x00-\x1f\x7f-\x9f]+|.", re.DOTALL)
 _COLOUR = re.compile(r"\x1b\[[0-9]*m")
 
 
 class Screen:
-    """What is on it: ``rows``, of which the last is the one that is being written. Raises: AssertionError for anything
-    else that would steer a terminal, and for a row that is too long for it."""
+    """What is on it: ``rows``, of which the last is the one that is being written; and what should not be: ``steering``
+    is whatever else would steer a terminal, ``too_long`` are rows that it would break by itself."""
 
     def __init__(self, width: int = 120) -> None:
         self.width = width
         self.rows = [""]
+        self.steering: list[str] = []
+        self.too_long: list[str] = []
         self._column = 0
 
     def feed(self, text: str) -> None:
         """Show what was written."""
         for piece in _PIECE.findall(text):
             if piece == "\n":
+                self._end_row()
                 self.rows.append("")
                 self._column = 0
             elif piece == "\r":
@@ -34,11 +40,14 @@ class Screen:
             elif piece == "\x1b[K":
                 self.rows[-1] = self.rows[-1][: self._column]
             elif not _COLOUR.fullmatch(piece):
-                assert piece.isprintable(), repr(piece)
+                self.steering += [letter for letter in piece if unicodedata.category(letter) in STEERING]
                 row = self.rows[-1]
                 self.rows[-1] = row[: self._column] + piece + row[self._column + len(piece) :]
                 self._column += len(piece)
-                assert len(self.rows[-1]) <= self.width, self.rows[-1]
+
+    def _end_row(self) -> None:
+        if len(self.rows[-1]) > self.width:
+            self.too_long.append(self.rows[-1])
 
     @property
     def text(self) -> str:
@@ -55,19 +64,18 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         self.screen = Screen(width)
         self.seen = ""
-        #: Every text that was ever the last row.
+        #: What has stood in the last row, below the last line.
         self.bottoms: list[str] = []
-        self.broken: list[BaseException] = []
+        self.is_closed = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def close(self) -> None:
-        """Let go of it, once all that was written has been read. Raises: what the screen could not show."""
+        """Let go of it, once all that was written has been read."""
+        self.is_closed = True
         os.close(self.slave)
         self._reader.join(30)
         os.close(self._master)
-        if self.broken:
-            raise self.broken[0]
 
     def _read(self) -> None:
         data = b""
@@ -77,11 +85,10 @@ class Terminal:
                 whole, data = _whole(data)
                 self.seen += whole
                 self.screen.feed(whole)
-                self.bottoms.append(self.screen.rows[-1])
+                if self.screen.rows[-1] not in ("", *self.bottoms[-1:]):
+                    self.bottoms.append(self.screen.rows[-1])
         except OSError:  # nobody has the other end any more
             return
-        except BaseException as error:
-            self.broken.append(error)
 
 
 def _whole(data: bytes) -> tuple[str, bytes]:

@@ -41,7 +41,7 @@ from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
-from gitsync.git import redacted_url
+from gitsync.git import GitSource, redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.places import Places
 from gitsync.runtime.schedule import Schedule
@@ -191,15 +191,7 @@ class Agent:
                 partial(_syncing, repository, kustomizations),
             )
         )
-        source = commits.mirror.source if commits is not None else None
-        log.info(
-            "gitsync started",
-            version=gitsync.__version__,
-            **({"repository": redacted_url(source.url), "ref": source.wanted} if source else {}),
-            **({"path": settings.path} if settings.path else {}),
-            **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
-            releases=len(releases.index),
-        )
+        _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
         return cls(schedule, releases, kustomizations, repository, charts.workers.places)
 
     async def serve(
@@ -252,6 +244,17 @@ class Agent:
     async def outcomes(self) -> dict[ObjectKey, Outcome]:
         """How the Kustomizations and HelmReleases of the repository stand."""
         return await self._kustomizations.outcomes()
+
+
+def _say_started(settings: Settings, source: GitSource | None, releases: int) -> None:
+    log.info(
+        "gitsync started",
+        version=gitsync.__version__,
+        **({"repository": redacted_url(source.url), "ref": source.wanted} if source else {}),
+        **({"path": settings.path} if settings.path else {}),
+        **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
+        releases=releases,
+    )
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:

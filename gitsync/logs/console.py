@@ -28,6 +28,8 @@ _ABOUT = {"object": "", "release": "HelmRelease/", "kustomization": "Kustomizati
 _SYNC = "sync"
 #: Said as a sentence after the event.
 _REASONS = ("why", "error")
+#: Fields whose values say by themselves what they are.
+_PLAIN = frozenset({"chart"})
 _WAITING = re.compile(r"waiting\b")
 _LEVEL_STYLES = {"debug": DIM, "warning": YELLOW, "error": RED + BOLD, "critical": RED + BOLD}
 _LEVEL_NAMES = {"warning": "WARN", "critical": "FATAL"}
@@ -67,13 +69,13 @@ class Console:
         fields = dict(line.fields)
         about = _take_about(fields)
         commit = printable(str(fields.pop("commit", "")))[:_COMMIT]
-        by = _author(fields) if self._is_new(commit, fields) else []
+        by = _author(line, fields) if self._is_new(commit, fields) else ""
         for name in ("author", "subject", *(() if self._verbose else ("origin",))):
             fields.pop(name, None)
         traceback = str(fields.pop("traceback", ""))
         if width is None and traceback:
             fields["traceback"] = traceback
-        words = [*_event(line, fields), *by, *_rest(fields)]
+        words = [*_event(line, fields), *_words(by), *_rest(fields)]
         rows = self._rows(self._head(line, commit), about, words, width)
         if width is not None:
             rows += [" " * 9 + printable(row) for row in traceback.splitlines()]
@@ -169,11 +171,11 @@ def _is_address(name: str, value: str) -> bool:
     return name == "repository" and (":" in value or value.startswith(("/", ".")))
 
 
-def _author(fields: dict[str, Any]) -> list[Word]:
-    """``by Ann "redis: new image"``"""
+def _author(line: Line, fields: dict[str, Any]) -> str:
+    """Whose commit it is: ``by Ann "redis: new image"``."""
     author, subject = str(fields.get("author", "")), str(fields.get("subject", ""))
-    words = [*_words(f"by {printable(author)}")] if author else []
-    return words + ([*_words(_in_quotes(subject))] if subject else [])
+    text = " ".join(["by", printable(author)] * bool(author) + [_in_quotes(subject)] * bool(subject))
+    return text if line.event.startswith("sync started") else f"(commit {text})"
 
 
 def _event(line: Line, fields: dict[str, Any]) -> Iterator[Word]:
@@ -195,7 +197,8 @@ def _rest(fields: dict[str, Any]) -> Iterator[Word]:
     for name, value in fields.items():
         if name in COUNTS and value == 0:
             continue
-        yield from _words(f"{printable(name)}={quoted(shown(name, value))}", DIM)
+        label = "" if name in _PLAIN else f"{printable(name)}="
+        yield from _words(label + quoted(shown(name, value)), DIM)
     if hint:
         first, *others = _words(f"hint: {printable(str(hint))}", GREEN)
         yield first._replace(breaks=True)
@@ -203,7 +206,7 @@ def _rest(fields: dict[str, Any]) -> Iterator[Word]:
 
 
 def _words(text: str, style: str = "") -> Iterator[Word]:
-    return (Word(word, style) for word in text.split(" "))
+    return (Word(word, style) for word in text.split(" ") if text)
 
 
 def _in_quotes(text: str) -> str:

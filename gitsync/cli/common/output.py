@@ -1,5 +1,5 @@
-"""How results are printed: tables as kubectl prints them, JSON and YAML, errors. Nothing else of the command line writes to
-a terminal, so that what comes from a cluster or a repository cannot steer it.
+"""How results are printed: tables as kubectl prints them, JSON and YAML, errors. Nothing else of the command line
+writes to a terminal, so that what comes from a cluster or a repository cannot steer it.
 """
 
 from __future__ import annotations
