@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from cachetools import LRUCache
 
 from gitsync.logs.lines import COUNTS, Line, quoted, shown
-from gitsync.text import BOLD, CYAN, DIM, GREEN, RED, YELLOW, painted, printable
+from gitsync.text import BOLD, CYAN, DIM, GREEN, RED, YELLOW, painted, printable, shorten
 
 #: Columns of a terminal that does not say how wide it is.
 USUAL_WIDTH = 120
@@ -27,7 +27,7 @@ _ABOUT = {"object": "", "release": "HelmRelease/", "kustomization": "Kustomizati
 #: A line of a whole sync is about the Kustomization that it is of.
 _SYNC = "sync"
 #: Said as a sentence after the event.
-_REASONS = ("why", "error")
+_REASONS = ("why", "error", "warning")
 #: Fields whose values say by themselves what they are.
 _PLAIN = frozenset({"chart"})
 _WAITING = re.compile(r"waiting\b")
@@ -40,6 +40,8 @@ _OBJECT_AT = 23
 _OBJECT_WIDTHS = (20, 32)
 #: Columns in which sentences are good to read, and fewer of which are better than none.
 _COMFORTABLE, _BEARABLE = 45, 30
+#: Characters of a field that is neither a reason nor a hint: all of it is shown with ``verbose``.
+_LONGEST = 100
 #: Commits whose author and subject were said lately.
 _MOST_COMMITS = 1000
 
@@ -75,7 +77,8 @@ class Console:
         traceback = str(fields.pop("traceback", ""))
         if width is None and traceback:
             fields["traceback"] = traceback
-        words = [*_event(line, fields), *_words(by), *_rest(fields)]
+        longest = None if width is None or self._verbose else _LONGEST
+        words = [*_event(line, fields), *_words(by), *_rest(fields, longest)]
         rows = self._rows(self._head(line, commit), about, words, width)
         if width is not None:
             rows += [" " * 9 + printable(row) for row in traceback.splitlines()]
@@ -191,14 +194,16 @@ def _event(line: Line, fields: dict[str, Any]) -> Iterator[Word]:
         yield from _words(printable(shown("", reason)) + end, colour)
 
 
-def _rest(fields: dict[str, Any]) -> Iterator[Word]:
-    """Fields by their names, and the hint last, in a row of its own. Counts of nothing are no news."""
+def _rest(fields: dict[str, Any], longest: int | None) -> Iterator[Word]:
+    """Fields by their names, and the hint last, in a row of its own. Counts of nothing are no news; of more than
+    ``longest`` characters the rest is left out."""
     hint = fields.pop("hint", "")
     for name, value in fields.items():
         if name in COUNTS and value == 0:
             continue
         label = "" if name in _PLAIN else f"{printable(name)}="
-        yield from _words(label + quoted(shown(name, value)), DIM)
+        text = shown(name, value)
+        yield from _words(label + quoted(text if longest is None else shorten(text, longest)), DIM)
     if hint:
         first, *others = _words(f"hint: {printable(str(hint))}", GREEN)
         yield first._replace(breaks=True)

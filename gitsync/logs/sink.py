@@ -54,6 +54,8 @@ class Sink:
         self.bottom = bottom
         self._queue: queue.Queue[str | threading.Event | _Say | _Hide | None] = queue.Queue(queue_lines)
         self._lost = 0
+        #: Whether anything was ever to be at the bottom.
+        self._has_said = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="gitsync-logs", daemon=True)
         self._thread.start()
@@ -67,12 +69,13 @@ class Sink:
 
     def say(self, who: int, text: str, since: float) -> None:
         """Have something at the bottom of the terminal (see Bottom); never waits, never raises."""
+        self._has_said = True
         self._put_unless_full(_Say(who, text, since))
 
     def hide(self, timeout: float) -> bool:
         """Have nothing at the bottom of the terminal until ``unhide``; waits until it is so, at most ``timeout``
         seconds. False when there is nothing to undo."""
-        if self.bottom is None or not self._put_unless_full(_Hide(1)):
+        if not self._has_said or not self._put_unless_full(_Hide(1)):
             return False
         self.flush(timeout)
         return True

@@ -123,6 +123,15 @@ def test_verbose_says_from_which_file_and_line_an_object_came() -> None:
     assert row.endswith("object created origin=fleet/redis.yaml:1:1")
 
 
+def test_a_long_field_that_is_no_reason_is_cut_on_a_terminal_only_unless_verbose() -> None:
+    fields: dict[str, Any] = {"names": ", ".join(f"definition-{number}" for number in range(20))}
+    rows = shown(("info", "custom resource definitions applied", fields))
+    assert len(rows) == 3
+    assert rows[-1].endswith('..."')
+    assert "definition-19" in "".join(shown(("info", "x", fields), verbose=True))
+    assert "definition-19" in "".join(shown(("info", "x", fields), width=None))
+
+
 def test_what_a_line_is_about_stands_in_one_column_whatever_the_field_is_called() -> None:
     about: dict[str, dict[str, Any]] = {
         "HelmRelease/default/redis": {"release": REDIS, "object": None},
