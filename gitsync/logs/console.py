@@ -101,10 +101,8 @@ class Console:
         return " ".join((*columns, self._paint(commit, DIM) + " " * (_COMMIT - len(commit)), ""))
 
     def _rows(self, head: str, about: str, words: list[Word], width: int | None) -> list[str]:
-        from rich.cells import cell_len
-
         column = _object_width(width)
-        taken = cell_len(about)
+        taken = _columns(about)
         if width is None:
             text = self._painted(words)
             return [f"{head}{self._paint(about, CYAN)}{' ' * max(0, column - taken)} {text}"]
@@ -131,23 +129,32 @@ class Console:
 def wrapped(words: Iterable[Word], first: int, others: int) -> list[list[Word]]:
     """``words`` in rows: the first of ``first`` columns, and may be empty, the others of ``others``. What is wider than
     a row is cut."""
-    from rich.cells import cell_len
-
     rows: list[list[Word]] = [[]]
     room = first
     for word in words:
-        needed = cell_len(word.text) + bool(rows[-1])
+        needed = _columns(word.text) + bool(rows[-1])
         if needed > room or word.breaks:
             pieces = _pieces(word, others)
             rows += [[piece] for piece in pieces]
-            room = others - cell_len(pieces[-1].text)
+            room = others - _columns(pieces[-1].text)
         else:
             rows[-1].append(word)
             room -= needed
     return rows
 
 
+def _columns(text: str) -> int:
+    """How many columns a printable text takes: some letters take two, or none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def _pieces(word: Word, width: int) -> list[Word]:
+    if _columns(word.text) <= width:
+        return [word]
     from rich.cells import chop_cells
 
     return [Word(piece, word.style) for piece in chop_cells(word.text, max(2, width))] or [word]
