@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitsync.api.conditions import condition_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.health import assess, pods_of
+
+#: Types of conditions that say whether an object is ready, in the order in which they are looked at.
+_READINESS = ("Ready", "Available", "Complete", "Failed")
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,15 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class ObjectNode:
     """One object, how it is (``missing`` is a status of its own), and what belongs to it. ``source`` is where what it
-    brings comes from."""
+    brings comes from; ``reason`` is one word, ``since`` when it came to that (RFC 3339), "" when nothing says."""
 
     key: ObjectKey
     status: str
     message: str = ""
     children: tuple[ObjectNode, ...] = ()
     source: str = ""
+    reason: str = ""
+    since: str = ""
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -72,20 +78,31 @@ class TreeBuilder:
         if part.live is None:  # a sync is no object
             return ObjectNode(part.key, "", "", children)
         health = assess(part.live)
-        return ObjectNode(part.key, health.status, health.message, children, part.source)
+        return ObjectNode(
+            part.key, health.status, health.message, children, part.source, health.reason, since(part.live)
+        )
 
     def _object(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
         if live is None:
             return ObjectNode(key, "missing", "is not in the cluster")
         health = assess(live, pods_of(live, self._pods))
         children = tuple(self._object(ObjectKey.of(child), child) for child in self._below(live))
-        return ObjectNode(key, health.status, health.message, children)
+        return ObjectNode(key, health.status, health.message, children, "", health.reason, since(live))
 
     def _below(self, live: Manifest) -> Sequence[Manifest]:
         """What an object owns, without what a Deployment keeps of old revisions: ReplicaSets scaled to nothing."""
         found = self._children.get(live["metadata"]["uid"], ())
         wanted = [item for item in found if not _scaled_to_nothing(item) or self._below(item)]
         return sorted(wanted, key=ObjectKey.of)
+
+
+def since(live: Manifest) -> str:
+    """When an object came to be as it is: when a condition that speaks of its readiness changed, else when it was
+    made."""
+    for kind in _READINESS:
+        if moment := condition_of(live, kind).get("lastTransitionTime"):
+            return str(moment)
+    return str(live["metadata"].get("creationTimestamp") or "")
 
 
 def draw(node: ObjectNode) -> list[list[str]]:
