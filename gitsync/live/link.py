@@ -13,7 +13,7 @@ Relation = Literal["", "waits for", "takes its source from", "has applied", "con
 @dataclass(frozen=True, slots=True)
 class Link:
     """One object of a chain. ``relation`` is what the one before has to do with it, ``others`` how many more hold that
-    up; ``status`` is that of a Standing or of an ObjectNode, ``since`` RFC 3339 or "", ``origin`` file:line:column."""
+    up; ``status`` is that of a Standing or of an ObjectNode, ``since`` RFC 3339 or "", ``origin`` file:line."""
 
     key: ObjectKey
     status: str
@@ -24,3 +24,9 @@ class Link:
     others: int = 0
     commit: CommitInfo | None = None
     origin: str = ""
+
+
+def without_column(origin: str) -> str:
+    """``path:line`` of ``path:line:column``, which is what editors and people take; anything else as it is."""
+    place, colon, column = origin.rpartition(":")
+    return place if colon and column.isdigit() and place.rpartition(":")[2].isdigit() else origin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,11 @@ class ObjectNode:
 
 
 class TreeBuilder:
-    """Builds trees. ``owned`` are the objects that may belong to others (ReplicaSets, Jobs, Pods)."""
+    """Builds trees. ``owned`` are the objects that may belong to others (ReplicaSets, Jobs, Pods), ``refused`` those
+    that are not shown to us, whatever they are."""
 
-    def __init__(self, owned: Iterable[Manifest]) -> None:
+    def __init__(self, owned: Iterable[Manifest], refused: Set[ObjectKey] = frozenset()) -> None:
+        self._refused = refused
         self._children: dict[str, list[Manifest]] = {}
         self._pods: list[Manifest] = []
         for manifest in owned:
@@ -83,6 +85,8 @@ class TreeBuilder:
         )
 
     def _object(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
+        if live is None and key in self._refused:
+            return ObjectNode(key, "", "may not be read by you")
         if live is None:
             return ObjectNode(key, "missing", "is not in the cluster")
         health = assess(live, pods_of(live, self._pods))
@@ -97,12 +101,12 @@ class TreeBuilder:
 
 
 def since(live: Manifest) -> str:
-    """When an object came to be as it is: when a condition that speaks of its readiness changed, else when it was
-    made."""
+    """When an object came to be as it is: when a condition that speaks of its readiness changed; of a pod else when it
+    was made. "" when nothing says."""
     for kind in _READINESS:
         if moment := condition_of(live, kind).get("lastTransitionTime"):
             return str(moment)
-    return str(live["metadata"].get("creationTimestamp") or "")
+    return str(live["metadata"].get("creationTimestamp") or "") if live["kind"] == "Pod" else ""
 
 
 def draw(node: ObjectNode) -> list[list[str]]:

@@ -52,7 +52,7 @@ def standing(manifest: Manifest) -> Standing:
     since = text_of(ready, "lastTransitionTime")
     reason, message = text_of(ready, "reason"), text_of(ready, "message")
     acting = condition_of(manifest, names.RECONCILING).get("status") == names.TRUE and (
-        ready.get("status") != names.FALSE or reason not in _PASSING
+        ready.get("status") != names.FALSE or reason not in _PASSING | {names.DEPENDENCY_CYCLE}
     )
     if (manifest.get("spec") or {}).get("suspend") is True:
         return Standing("suspended", names.SUSPENDED, message, since)

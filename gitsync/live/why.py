@@ -12,7 +12,7 @@ from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.names import ORIGIN_ANNOTATION
 from gitsync.graph import Cycle
 from gitsync.live.known import Known
-from gitsync.live.link import Link, Relation
+from gitsync.live.link import Link, Relation, without_column
 from gitsync.live.objecttree import ObjectNode
 from gitsync.live.remedies import of_cycle, remedy
 from gitsync.live.standing import Standing
@@ -20,6 +20,8 @@ from gitsync.release.dependencies.states import commit_of
 
 #: As far as a chain is followed.
 MAX_LINKS = 50
+#: So many commits of a cycle are named.
+_COMMITS: Final = 5
 _CONSISTS: Final = "consists of"
 _MADE: Final = "has made"
 #: Reasons of a Kustomization that it gives for how something of it is.
@@ -31,11 +33,13 @@ _OF_PARTS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Why:
     """The links from the object that was asked about to the cause, the last one; ``cycle`` is there when they end in
-    one. ``remedy`` is what would mend it, "" when nobody can tell."""
+    one. ``remedy`` is what would mend it, "" when nobody can tell; ``commits`` last changed what the cause belongs to:
+    one, or those of a cycle."""
 
     links: tuple[Link, ...]
     cycle: Cycle[ObjectKey] | None = None
     remedy: str = ""
+    commits: tuple[CommitInfo, ...] = ()
 
     @property
     def cause(self) -> Link:
@@ -43,9 +47,9 @@ class Why:
         return self.links[-1]
 
     @property
-    def by(self) -> CommitInfo | None:
-        """The commit that last changed what the cause belongs to."""
-        return next((link.commit for link in reversed(self.links) if link.commit is not None), None)
+    def is_failure(self) -> bool:
+        """Whether it ends by itself no more."""
+        return self.cycle is not None or any(link.status in ("failed", "missing") for link in self.links)
 
     @property
     def origin(self) -> str:
@@ -60,7 +64,7 @@ def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None) -> Why:
     while links[-1].status not in ("ready", "suspended", "missing") and len(links) < MAX_LINKS:
         held = known.order.held.get(links[-1].key)
         if held is not None and held.via is None:
-            return Why(tuple(links), held.cycle, of_cycle(held.cycle))
+            return Why(tuple(links), held.cycle, of_cycle(held.cycle), _commits(held.cycle, known))
         following = next(_holding_up(links[-1].key, known), None)
         if following is None or following.key in seen:
             break
@@ -69,7 +73,15 @@ def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None) -> Why:
     if tree is not None and tree.key == links[-1].key and links[-1].status not in ("ready", "suspended"):
         links += _down(tree)
     chain = Why(tuple(links))
-    return Why(chain.links, None, remedy(chain.cause, chain.origin, _own(links)))
+    by = next((link.commit for link in reversed(links) if link.commit is not None), None)
+    return Why(chain.links, None, remedy(chain.cause, chain.origin, _own(links)), (by,) if by is not None else ())
+
+
+def _commits(cycle: Cycle[ObjectKey], known: Known) -> tuple[CommitInfo, ...]:
+    """The commits that last changed those whose dependsOn make a cycle, each once."""
+    found = [known.find(edge.dependent) for edge in cycle.edges[:_COMMITS]]
+    commits = [commit_of(manifest) for manifest in found if manifest is not None]
+    return tuple({commit.id: commit for commit in commits if commit is not None}.values())
 
 
 def _own(links: list[Link]) -> Link:
@@ -129,7 +141,7 @@ def _link(key: ObjectKey, known: Known, relation: Relation = "", others: int = 0
 
 def origin_of(manifest: Manifest) -> str:
     """Where in Git an object is written, "" when no commit brought it."""
-    return str((manifest["metadata"].get("annotations") or {}).get(ORIGIN_ANNOTATION, ""))
+    return without_column(str((manifest["metadata"].get("annotations") or {}).get(ORIGIN_ANNOTATION, "")))
 
 
 def _down(tree: ObjectNode) -> Iterator[Link]:
