@@ -49,7 +49,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(ago=_ago, moment=_moment, seen=_seen, say=_say, path=path_of, link=_link)
+    environment.filters.update(ago=_ago, moment=_moment, seen=_seen, say=_say, path=path_of, link=link_of)
     environment.filters.update(counted=counted, query=urlencode, line=without_column)
     return environment
 
@@ -64,7 +64,7 @@ def _say(text: object) -> str:
     return printable(redact(shorten(" ".join(str(text).split()), _MOST_TEXT)))
 
 
-def _link(url: str) -> str:
+def link_of(url: str) -> str:
     """An address that may be made a link; "" of any other."""
     return url if url.startswith(_LINK) and redact(url) == url else ""
 
