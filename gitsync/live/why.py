@@ -24,10 +24,13 @@ MAX_LINKS = 50
 _COMMITS: Final = 5
 _CONSISTS: Final = "consists of"
 _MADE: Final = "has made"
-#: Reasons of a Kustomization that it gives for how something of it is.
-_OF_PARTS = frozenset(
-    {names.HEALTH_CHECK_FAILED, names.PROGRESSING, names.PROGRESSING_WITH_RETRY, names.DEPENDENCY_NOT_READY, ""}
-)
+#: Reasons that say nothing of what it is that is waited for.
+_VAGUE = frozenset({"", "GenerationNotObserved", names.PROGRESSING, names.PROGRESSING_WITH_RETRY})
+#: Reasons that are given for how what an object depends on is, its source, and what it has applied.
+_OF_DEPENDENCIES = _VAGUE | {names.DEPENDENCY_NOT_READY, names.DEPENDENCY_MISSING}
+#: Of a source of which there is no object: the synced repository goes by a name, too.
+_OF_SOURCE = _VAGUE | {names.SOURCE_NOT_READY, names.ARTIFACT_FAILED}
+_OF_PARTS = _VAGUE | {names.HEALTH_CHECK_FAILED, names.DEPENDENCY_NOT_READY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +93,23 @@ def _own(links: list[Link]) -> Link:
 
 
 def _holding_up(key: ObjectKey, known: Known) -> Iterator[Link]:
-    """What holds an object up, of our own kinds: what it depends on, its source, or what it has applied."""
-    dependencies = _unready(known.dependencies(key), known)
-    if dependencies:
-        yield _link(dependencies[0], known, "waits for", len(dependencies) - 1)
-    source = known.source(key)
-    if source is not None and source in _unready([source], known) and _may_be_missing(source, key, known):
-        yield _link(source, known, "takes its source from")
+    """What holds an object up, of our own kinds: what it depends on, its source, or what it has applied. One that says
+    what it has failed at by itself is held up by none of these."""
     found = known.standing(key)
-    if is_kustomization(key) and found is not None and found.reason in _OF_PARTS:
+    reason = found.reason if found is not None else ""
+    if reason in _OF_DEPENDENCIES:
+        dependencies = _unready(known.dependencies(key), known)
+        if dependencies:
+            yield _link(dependencies[0], known, "waits for", len(dependencies) - 1)
+    source = known.source(key)
+    is_there = source is not None and known.find(source) is not None
+    if reason in _OF_SOURCE and (is_there or reason == names.SOURCE_NOT_READY):
+        for unready in _unready([source] if source is not None else [], known):
+            yield _link(unready, known, "takes its source from")
+    if reason in _OF_PARTS and is_kustomization(key):
         inside = _unready(known.brought_by(key), known)
         if inside:
             yield _link(inside[0], known, "has applied", len(inside) - 1)
-
-
-def _may_be_missing(source: ObjectKey, key: ObjectKey, known: Known) -> bool:
-    """Whether a source that is not there is why: the synced repository goes by a name of which there is no object."""
-    found = known.standing(key)
-    return known.find(source) is not None or (found is not None and found.reason == names.SOURCE_NOT_READY)
 
 
 def _unready(keys: Iterable[ObjectKey], known: Known) -> list[ObjectKey]:

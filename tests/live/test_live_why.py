@@ -113,6 +113,11 @@ def test_a_source_of_which_there_is_no_object_is_no_cause_of_what_does_not_say_s
     assert names(why(key("HelmRelease", "ui"), known(release("ui", FAILED)))) == ["ui"]
 
 
+def test_what_has_failed_by_itself_is_its_own_cause() -> None:
+    found = known(repository(("False", "IndexationFailed")), release("ui", FAILED, "db"), release("db", WAITS))
+    assert names(why(key("HelmRelease", "ui"), found)) == ["ui"]
+
+
 def test_suspended_is_where_a_chain_ends() -> None:
     found = known(release("ui", WAITS, "db"), release("db", WAITS, "nobody", spec={"suspend": True}))
     chain = why(key("HelmRelease", "ui"), found)

@@ -26,7 +26,7 @@ _MARGIN = 12
 _TOP = 36
 _SWEEPS = 4
 #: Places in which arrows pass through columns: beyond that they go straight.
-_MOST_BENDS = 400
+_MOST_BENDS = 60
 
 
 @dataclass(frozen=True, slots=True)

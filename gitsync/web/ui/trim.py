@@ -9,6 +9,7 @@ from gitsync.api.inventory import parse_inventory_id
 from gitsync.api.kinds import is_kustomization, is_release
 
 _LEFT_OUT_OF_SPEC = frozenset({"values", "postRenderers", "patches", "patchesStrategicMerge", "patchesJson6902"})
+_OF_HISTORY = ("chartName", "chartVersion")
 _ANNOTATIONS = ("gitsync.dev/", "kustomize.toolkit.fluxcd.io/")
 _MOST_TEXT = 4096
 
@@ -25,6 +26,9 @@ def trimmed(manifest: Manifest) -> Manifest:
             del spec[name]
     if (inventory := status.pop("inventory", None)) is not None:
         status["inventory"] = {"entries": [entry for entry in _entries(inventory) if _is_own(entry)]}
+    if _is_known_kind(manifest) and isinstance(history := status.get("history"), list):
+        newest = [item for item in history[:1] if isinstance(item, dict)]
+        status["history"] = [{name: item[name] for name in _OF_HISTORY if name in item} for item in newest]
     conditions = status.get("conditions")
     for condition in conditions if isinstance(conditions, list) else ():
         if isinstance(condition, dict) and isinstance(condition.get("message"), str):
