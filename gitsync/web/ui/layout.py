@@ -17,9 +17,9 @@ from gitsync.graph import Edge, Graph
 MOST: Final = 120
 #: So many that are alike are no reason to fold them.
 _FEW = 2
-WIDTH: Final = 210
+WIDTH: Final = 190
 HEIGHT: Final = 46
-_GAP_X = 80
+_GAP_X = 50
 _GAP_Y = 14
 _MARGIN = 12
 #: Room over all boxes, for arrows of cycles.
@@ -87,10 +87,11 @@ def laid_out(boxes: Sequence[Box], arrows: Sequence[Arrow], most: int = MOST) ->
     inside = [arrow for arrow in arrows if arrow.start in known and arrow.end in known]
     columns = _columns(boxes, inside)
     shown, joined, shown_columns = _folded(boxes, inside, columns, most)
-    places, curves = _placed(shown, joined, shown_columns)
+    places, curves, bottom = _placed(shown, joined, shown_columns)
     width = max((place.x for place in places), default=0) + WIDTH + _MARGIN
-    height = max((place.y for place in places), default=0) + HEIGHT + _MARGIN
-    return Drawn(places, curves, width, height, len(shown) - len(known & {box.id for box in shown}), len(boxes))
+    return Drawn(
+        places, curves, width, bottom + _MARGIN, len(shown) - len(known & {box.id for box in shown}), len(boxes)
+    )
 
 
 def _columns(boxes: Sequence[Box], arrows: Iterable[Arrow]) -> dict[Hashable, int]:
@@ -156,9 +157,9 @@ class _Bend:
 
 def _placed(
     boxes: Sequence[Box], arrows: Sequence[Arrow], columns: Mapping[Hashable, int]
-) -> tuple[list[Placed], list[Curve]]:
-    """Boxes and arrows in their places. Within a column each is near what its arrows lead to, by a few sweeps over the
-    means of their places; an arrow that passes columns goes between their boxes."""
+) -> tuple[list[Placed], list[Curve], int]:
+    """Boxes and arrows in their places, and the lower end of all of them. Within a column each is near what its arrows
+    lead to, by a few sweeps over the means of their places; an arrow that passes columns goes between their boxes."""
     stacks: dict[int, list[Hashable]] = {}
     for box in boxes:
         stacks.setdefault(columns[box.id], []).append(box.id)
@@ -181,7 +182,8 @@ def _placed(
     for arrow in arrows:
         points = [(_x(numbers[bend.column]), _TOP + int(heights[bend])) for bend in bends[arrow]]
         curves.append(Curve(_curve(places[arrow.start], points, places[arrow.end]), arrow))
-    return list(places.values()), curves
+    bottom = max((int(height + _room(node) / 2) for node, height in heights.items()), default=0)
+    return list(places.values()), curves, _TOP + bottom
 
 
 def _bends(arrows: Sequence[Arrow], columns: Mapping[Hashable, int], used: Set[int]) -> dict[Arrow, list[_Bend]]:
