@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.cli.common.output import one_line
+from gitsync.cli.common.output import one_line, say
 from gitsync.errors import KindUnknown, NotFound
 from gitsync.live.requests import is_suspended, request
 
@@ -65,7 +64,7 @@ async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collecti
         return [await find(cluster, kind.key(namespace, name)) for name in names]
     found = await cluster.list(kind.group, kind.kind, namespace=namespace)
     if not found:
-        print(f"nothing found in namespace {namespace}", file=sys.stderr)
+        say(f"nothing found in namespace {namespace}")
     return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
 
 
@@ -80,4 +79,4 @@ async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spe
 
 def warn(text: str) -> None:
     """To stderr."""
-    print(f"warning: {one_line(text)}", file=sys.stderr)
+    say(f"warning: {one_line(text)}")

@@ -13,8 +13,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.live.columns import human_duration
 from gitsync.live.events import last_seen
 from gitsync.live.link import without_column
-from gitsync.logs import printable, redact
-from gitsync.text import counted, shorten
+from gitsync.logs import redact
+from gitsync.text import counted, printable, shorten
 
 #: In addresses: the core group, and no namespace. No group and no namespace is called so.
 CORE = "core"
