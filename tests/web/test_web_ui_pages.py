@@ -9,9 +9,12 @@ import re
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
+from gitsync.sync.configmaps import SyncStore
+from gitsync.sync.history import JournalChange, JournalEntry
 from gitsync.web.ui import stream
 from gitsync.web.ui.render import link_of
 from tests.until import until
@@ -270,3 +273,71 @@ async def test_a_user_without_rights_sees_and_does_nothing_more(cluster: Cluster
         assert "cannot patch resource" in plain(refused)
     found = await cluster.get(ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", namespace, "redis"))
     assert "suspend" not in found["spec"]
+
+
+async def test_what_lacks_fields_is_shown_without_them(visitor: Visitor, world: World) -> None:
+    """Anybody may write a status or an Event, and little of it has to be there."""
+    spec = {"containers": [{"name": "app", "image": "app:1"}]}
+    metadata = {"name": "odd", "namespace": world.namespace}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "nodeSelector": {"no": "node"}}}
+    await world.cluster.apply(pod, manager="test")
+    key = ObjectKey("", "Pod", world.namespace, "odd")
+    bare = {"status": {"conditions": [{"type": "example.org/Odd", "status": "False"}]}}
+    await world.cluster.patch(key, bare, manager="test", subresource="status")
+    about = {"kind": "Pod", "name": "odd", "namespace": world.namespace}
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {**metadata, "name": "odd.1"}, "involvedObject": about}
+    await world.cluster.apply(event, manager="test")
+    text = plain(await until_shown(visitor, f"/object/core/Pod/{world.namespace}/odd", "Last seen"))
+    assert "example.org/Odd False" in text
+
+
+async def test_commits_are_those_of_the_journal(visitor: Visitor, world: World) -> None:
+    evil = "<b>not bold</b>"
+    change = JournalChange("failed", "HelmRelease/default/redis", "fleet/redis.yaml:1:1", f"it broke {evil}")
+    entry = JournalEntry(COMMIT, "Ann", f"redis: begin {evil}", 1767323045.0, 1.5, "failed", {"failed": 1}, (change,))
+    store = SyncStore(world.cluster, world.namespace, "gitsync")
+    await store.save_journal((entry,))
+    await store.save_kustomization_journals({"default/apps": (entry,)})
+    await world.release("redis")
+    text = await until_shown(visitor, "/commits", "through 1 Kustomization")
+    assert f"{COMMIT[:7]} redis: begin {evil} Ann" in plain(text)
+    assert evil not in text
+    path = f"/commits/{COMMIT}"
+    page = plain(await until_shown(visitor, path, "What it brought"))
+    assert f"failed HelmRelease/default/redis fleet/redis.yaml:1 it broke {evil}" in page
+    assert "Through the Kustomization default/apps" in page
+    assert evil not in await shown(visitor, path)
+    assert COMMIT[:7] in plain(await shown(visitor, "/"))
+
+
+async def test_values_and_what_others_noted_are_not_kept_in_memory(visitor: Visitor, world: World) -> None:
+    release = await world.release("redis", spec={"values": {"large": "x" * 1000}}, annotations={"example.org/y": "z"})
+    await world.say(release, inventory={"entries": [{"id": f"{world.namespace}_x__ConfigMap", "v": "v1"}]})
+    known = visitor.page.board.known
+    await until(lambda: (found := known.standing(ObjectKey.of(release))) is not None and found.status == "ready")
+    kept = known.find(ObjectKey.of(release))
+    assert kept is not None
+    assert "values" not in kept["spec"]
+    assert kept["status"]["inventory"] == {"entries": []}
+    assert "example.org/y" not in kept["metadata"]["annotations"]
+    assert kept["metadata"]["annotations"]["gitsync.dev/commit"] == COMMIT
+
+
+async def test_a_browser_that_does_not_read_is_dropped(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = web.StreamResponse.write
+    blocked = asyncio.Event()
+
+    async def stuck(self: web.StreamResponse, data: bytes) -> None:
+        if b"event: change" in data:
+            blocked.set()
+            await asyncio.Event().wait()
+        await written(self, data)
+
+    monkeypatch.setattr(stream, "_PATIENCE", 0.05)
+    monkeypatch.setattr(web.StreamResponse, "write", stuck)
+    async with visitor.session.get(f"{visitor.base}/changes") as answer:
+        await answer.content.readuntil(b"\n\n")
+        assert visitor.page.stream.open == 1
+        visitor.page.board.tell()
+        await blocked.wait()
+        await until(lambda: visitor.page.stream.open == 0)

@@ -30,10 +30,10 @@ Only = Annotated[
 @app.command("ui")
 @with_settings("Cluster", "Logs")
 async def ui(settings: Settings, port: Port = 0, name: Name = "", only: Only = "") -> None:
-    """Serve a page that shows what is ready, what waits and why, on this machine, until Ctrl-C.
+    """Serve a page that shows what is ready, what waits and why, until Ctrl-C.
 
-    It sees and does what the kubeconfig's user may see and do. The address that is printed holds a key, without which
-    nobody else on this machine gets in.
+    It is served on this machine alone, and does what the kubeconfig's user may see and do. The address
+    that is printed holds a key, without which nobody else on this machine gets in.
 
     Example:
 
