@@ -116,4 +116,6 @@ def _of_git(action: Action, manifest: Manifest) -> str:
         return ""
     if git_names(manifest, "suspend"):
         return f"Git says something about spec.suspend and will put that back: change {origin} instead."
-    return f"It comes from {origin}: commits still reach it, and take effect once it is resumed." * (action is SUSPEND)
+    if action is RESUME:
+        return ""
+    return f"It comes from {origin}: commits still reach it, and take effect once it is resumed."
