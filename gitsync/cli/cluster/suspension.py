@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER
 from gitsync.cli.common.kinds import kind_of
-from gitsync.cli.common.liveobject import LiveObject, git_names, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, warn
 from gitsync.cli.common.output import write
+from gitsync.live.requests import git_names, origin_of, suspend
 
 
 async def suspend_one(live: LiveObject) -> None:
@@ -14,7 +14,7 @@ async def suspend_one(live: LiveObject) -> None:
     if live.is_suspended:
         write(f"{live.key} was suspended already\n")
         return
-    await live.cluster.patch(live.key, {"spec": {"suspend": True}}, manager=CLI_FIELD_MANAGER)
+    await suspend(live.cluster, live.key)
     write(f"{live.key} is suspended\n")
     warn_of_git(live, "suspend: false")
 
