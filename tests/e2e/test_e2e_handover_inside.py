@@ -451,3 +451,28 @@ def test_what_goes_from_one_chart_in_git_to_another_stays_when_a_plain_object_ha
     }
     finished(agent, fleet.commit(after, "after"))
     assert belonging_to("t", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_kustomization_that_is_replaced_by_another_of_its_directory_takes_nothing_from_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, number: int
+) -> None:
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        "clusters/k.yaml": kustomization(namespace, f"old{number}", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/old.yaml": config_map(namespace, "old"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/old", "-n", namespace, "--timeout=60s")
+    after = {
+        "clusters/k.yaml": kustomization(namespace, f"new{number}", "./k"),
+        **{f"k/{item}.yaml": config_map(namespace, f"m{item}") for item in range(20)},
+    }
+    fleet.commit(after, "another of the same directory, which has more in it")
+    kubectl("wait", "--for=delete", f"kustomization/old{number}", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", f"kustomization/new{number}", "-n", namespace, "--timeout=60s")
+    found = json.loads(
+        kubectl("get", "configmap", "-n", namespace, "-l", f"gitsync.dev/sync=new{number}", "-o", "json")
+    )
+    assert len(found["items"]) == 21

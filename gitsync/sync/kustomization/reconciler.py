@@ -309,7 +309,7 @@ class KustomizationReconciler:
                 why = f"not all of its objects are gone yet: {listed(result.left, 3)}"
                 reason, message = _problem(result) or (RECONCILIATION_FAILED, why)
                 said = {"kustomization": key.namespaced_name, "why": message}
-                self._once(key, log, "kustomization has to wait", **said)
+                self._once(key, log, "kustomization cannot go yet", **said)
                 await self._status.failed(kustomization, reason, message)
                 again = self._retry(kustomization)
                 return min(self._looks.next(key), again) if result.left else again
