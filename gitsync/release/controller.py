@@ -108,6 +108,7 @@ class Releases:
             await self._cluster.served()  # before many releases want it at once
             for key, manifest in releases.items():
                 self.index.update(key, manifest)
+                self.index.set_news(key)  # whatever has changed since the agent was last here
             try:
                 yield {(HELM_GROUP, HELM_RELEASE): releases}
             finally:
@@ -188,6 +189,7 @@ class Releases:
     def _on_source_change(self, concerns: Concerns) -> None:
         for found in self.index.releases():
             if concerns(found):
+                self.index.set_news(found.key)
                 self.queue.wake(found.key)
 
     def _on_record_change(self, target: TargetCluster, namespace: str, release: str) -> None:

@@ -23,7 +23,6 @@ from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
-from gitsync.release.dependencies.states import is_current
 from gitsync.release.reach import Anywhere, Reach, Worked
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.runtime.together import in_time
@@ -188,8 +187,7 @@ class ToCome:
             if Claimant.of_release(release.key) not in out
             and cluster_of(release) == cluster
             and not self.goes(release.key)
-            and (manifest := self.index.manifest(release.key)) is not None
-            and not is_current(manifest)
+            and not self.index.is_done(release.key)
         ]
 
     def goes(self, release: ObjectKey) -> bool:
@@ -309,7 +307,7 @@ class ToCome:
         """The asker, when it is a release that goes on: the HelmReleases in its chart are to have something, too."""
         release = self.index.get(release_of(asker)) if asker.kind == "HelmRelease" else None
         goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
-        return [] if goes or release is None or is_current(release.manifest) else [release]
+        return [] if goes or release is None or self.index.is_done(release.key) else [release]
 
     def _commit_of(self, release: Worked) -> str:
         commit = self.index.commit_of(release.key)

@@ -246,7 +246,7 @@ class WantedObjects:
             return hold._replace(claimant=hold.claimant._replace(doubt=_TO_BE_CHANGED))
         try:
             wanted = await self._to_be(owner)
-            if is_current(manifest) and wanted is self.index.get(owner):
+            if self.index.is_done(owner) and wanted is self.index.get(owner):
                 unowned = await self._is_unowned(owner, manifest, hold.key)
                 claimant: Claimant | None = hold.claimant._replace(unowned=unowned)
             else:
@@ -276,8 +276,7 @@ class WantedObjects:
         """A HelmRelease, which is ``now`` so, as the one in whose chart it is is to have it; None when it will not."""
         if self.index.is_leaving(above) or (release := await self._to_be(above, depth + 1)) is None:
             return None
-        manifest = self.index.manifest(above)
-        if manifest is not None and is_current(manifest) and release is self.index.get(above):
+        if self.index.is_done(above) and release is self.index.get(above):
             return now
         return await self._inner(release, key)
 

@@ -476,3 +476,72 @@ def test_a_kustomization_that_is_replaced_by_another_of_its_directory_takes_noth
         kubectl("get", "configmap", "-n", namespace, "-l", f"gitsync.dev/sync=new{number}", "-o", "json")
     )
     assert len(found["items"]) == 21
+
+
+def chart(name: str, *templates: tuple[str, str]) -> dict[str, str]:
+    """A chart in Git, with a template of its own for each object."""
+    files = {f"charts/{name}/templates/{file}.yaml": text for file, text in templates}
+    return {f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n", **files}
+
+
+def of_chart(namespace: str, name: str) -> str:
+    """The manifest of a HelmRelease of the chart of its name."""
+    return release(namespace, name).replace("charts/text", f"charts/{name}")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one chart", "in two"])
+@pytest.mark.parametrize("down", [False, True], ids=["", "while the agent is down"])
+@pytest.mark.parametrize("number", range(2))
+def test_what_goes_from_one_chart_to_another_stays_when_nothing_but_their_files_changes(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, apart: bool, down: bool, number: int
+) -> None:
+    """Both releases are in charts, so that no commit changes them."""
+    moved = both(namespace)
+    giver, taker = ("giver", of_chart(namespace, "giver")), ("taker", of_chart(namespace, "taker"))
+    above = {**chart("one", giver), **chart("two", taker)} if apart else {**chart("one", giver, taker), **chart("two")}
+    before = {
+        **above,
+        **chart("giver", ("moves", plain(moved))),
+        **chart("taker", ("own", config_map(namespace, "own"))),
+        "clusters/one.yaml": of_chart(namespace, "one"),
+        "clusters/two.yaml": of_chart(namespace, "two"),
+    }
+    agent = new_agent(fleet, "--path=clusters").start()
+    finished(agent, fleet.commit(before, f"before {number}"))
+    uids = belonging_to("giver", moved, kubectl)
+    if down:
+        agent.stop()
+    fleet.commit(
+        {"charts/giver/templates/moves.yaml": None, "charts/taker/templates/moves.yaml": plain(moved)}, "nothing else"
+    )
+    if down:
+        agent.start()
+    assert belonging_to("taker", moved, kubectl) == uids
+
+
+def test_what_goes_to_a_kustomization_that_goes_to_the_chart_of_another_stays(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The Kustomization itself leaves the root for the chart of a release that a third one brings."""
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    before = {
+        **CHART,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/giver.yaml": kustomization(namespace, "giver", "./giver"),
+        "clusters/third.yaml": kustomization(namespace, "third", "./third"),
+        "k/own.yaml": config_map(namespace, "own"),
+        "giver/moves.yaml": plain(moved),
+        "giver/own.yaml": config_map(namespace, "giver-own"),
+        "third/own.yaml": config_map(namespace, "third-own"),
+    }
+    finished(agent, fleet.commit(before, "before"))
+    uids = belonging_to("giver", moved, kubectl)
+    after = {
+        "clusters/k.yaml": NOTHING,
+        "third/release.yaml": release(namespace, "r", kustomization(namespace, "k", "./k")),
+        "giver/moves.yaml": None,
+        "k/moves.yaml": plain(moved),
+    }
+    fleet.commit(after, "after")
+    assert belonging_to("k", moved, kubectl) == uids

@@ -77,6 +77,8 @@ class ReleaseIndex:
         self.holds: dict[ObjectKey, Hold] = {}
         #: Releases on which the agent acts, or goes on acting at once: their statuses do not have the last word.
         self._at_work: set[ObjectKey] = set()
+        #: By release whose chart's source has something else that it has yet to look at, how often that has changed.
+        self._news: dict[ObjectKey, int] = {}
 
     def set_answer(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
         """Note the answer to one of ``key``'s readyExprs about ``dependency`` as it was then; it stands until the next.
@@ -115,6 +117,23 @@ class ReleaseIndex:
             self._at_work.discard(key)
             if manifest is not None:
                 self._tell(key, manifest, manifest)
+
+    def set_news(self, key: ObjectKey) -> None:
+        """Note that the source of a release's chart has something else, which the release has yet to look at."""
+        self._news[key] = self._news.get(key, 0) + 1
+
+    @contextmanager
+    def looking(self, key: ObjectKey) -> Iterator[None]:
+        """A pass of a release: afterwards it has looked at what was news before."""
+        news = self._news.get(key)
+        yield
+        if news is not None and self._news.get(key) == news:
+            del self._news[key]
+
+    def is_done(self, key: ObjectKey) -> bool:
+        """Whether a release is what it is to be, as far as it has been told."""
+        manifest = self._manifests.get(key)
+        return manifest is not None and is_current(manifest) and key not in self._news
 
     def at_work(self, key: ObjectKey) -> bool:
         """Whether the agent acts on a release, or goes on acting on it at once."""
@@ -237,6 +256,7 @@ class ReleaseIndex:
         self.holds.pop(key, None)
         self.unserved.pop(key, None)
         self._at_work.discard(key)
+        self._news.pop(key, None)
         self._order = None
         if before is not None:
             self._gone[key] = before["metadata"].get("uid", "")

@@ -126,7 +126,7 @@ class Reconciler:
         request = ReconcileRequest(manifest, subject.commit, subject.log, release, self.clusters.at(key), interrupt)
         again: float | None = None
         try:
-            with keeping_secrets():
+            with keeping_secrets(), self.index.looking(key):
                 keep_secret(self.references.secrets(key))
                 again = await self._guarded(request, self._pass(request))
         finally:

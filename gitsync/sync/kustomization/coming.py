@@ -90,7 +90,7 @@ class ComingSyncs:
         known = self._all()
         coming = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
         open_ends = {item.key: Inner(item, _commit_id(item)) for item in coming}
-        open_ends |= {item.kustomization.key: item for item in inner if not _is_there(item.kustomization, known)}
+        open_ends |= {item.kustomization.key: item for item in inner if not self._stays(item.kustomization, known)}
         open_ends |= self._changing(known)
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
@@ -123,9 +123,14 @@ class ComingSyncs:
             if not isinstance(item, Kustomization) or self._is_root(item):
                 continue
             above = known.get(kustomization_of(sync.name))
-            if not _is_there(item, known) and (above is None or not self._goes(above, known)):
+            if not self._stays(item, known) and (above is None or not self._goes(above, known)):
                 found[item.key] = Inner(item, commit)
         return found
+
+    def _stays(self, item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+        """Whether the cluster has one as somebody is to have it, and nobody is about to remove it."""
+        live = known.get(item.key)
+        return live is not None and live.spec == item.spec and not self._goes(live, known)
 
     def leaving(self) -> list[Claimant]:
         """Those that go, and those that go along with them."""
@@ -201,12 +206,6 @@ class ComingSyncs:
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
         desired = as_applied_to(kustomization, desired)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
-
-
-def _is_there(item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
-    """Whether the cluster has one as somebody else has it."""
-    live = known.get(item.key)
-    return live is not None and not live.metadata.deletion_timestamp and live.spec == item.spec
 
 
 def _commit_id(kustomization: Kustomization) -> str:

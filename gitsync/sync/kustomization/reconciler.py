@@ -181,7 +181,7 @@ class KustomizationReconciler:
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
         if self._around.is_leaving(kustomization):
-            return self._retry(kustomization)  # it takes nothing any more from who is to have that in its place
+            return MOMENT  # it takes nothing any more from who is to have that in its place
         if desired.errors:
             return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
