@@ -115,6 +115,11 @@ class ReleaseIndex:
             if manifest is not None:
                 self._tell(key, manifest, manifest)
 
+    @property
+    def is_any_at_work(self) -> bool:
+        """Whether the agent acts on some release."""
+        return bool(self._at_work)
+
     def at_work(self, key: ObjectKey) -> bool:
         """Whether the agent acts on a release, or goes on acting on it at once."""
         return key in self._at_work

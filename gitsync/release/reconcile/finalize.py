@@ -32,6 +32,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
 from gitsync.release.dependencies.waiters import Waiters
 from gitsync.release.desired import ref_of
+from gitsync.release.impliedcharts import ImpliedCharts
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.reconcile.engine import Engine, Engines
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
@@ -58,6 +59,7 @@ class Finalizer:
     engines: Engines
     waiters: Waiters
     once: Once
+    implied: ImpliedCharts | None = None
     #: Until when, in seconds of the monotonic clock, uninstalls wait for the first commit since the start.
     patience_ends: float = field(default_factory=lambda: time.monotonic() + FIRST_COMMIT_TIMEOUT)
 
@@ -88,6 +90,8 @@ class Finalizer:
             if self._may_be_wanted(request):
                 return LOOK_AGAIN
             await uninstall_or_let_go(self.clusters, self.engines, request, refs)
+        if not release.spec.suspend and self.implied is not None:  # as Flux has it
+            await self.implied.remove(release)
         await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
         return None
 
