@@ -73,10 +73,15 @@ def implied_by(chart: Manifest) -> ObjectKey | None:
 
 
 def holds(live: Manifest, wanted: Manifest) -> bool:
-    """Whether a HelmChart is what is wanted, however its fields are written."""
+    """Whether a HelmChart is what is wanted, however its fields are written. Who has suspended it has his way."""
     try:
-        same = HelmChart.parse(live).spec == HelmChart.parse(wanted).spec
+        there, asked = HelmChart.parse(live).spec, HelmChart.parse(wanted).spec
     except FieldErrors:
         return False
+    same = there.choice == asked.choice and (there.interval, there.source_ref.kind, there.source_ref.name) == (
+        asked.interval,
+        asked.source_ref.kind,
+        asked.source_ref.name,
+    )
     has, own = live["metadata"], wanted["metadata"]
     return same and all(own.get(it, {}).items() <= (has.get(it) or {}).items() for it in ("labels", "annotations"))

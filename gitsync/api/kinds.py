@@ -8,6 +8,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
     BUCKET,
+    GENERATOR_ANNOTATION,
+    GENERATOR_DISABLED,
     GIT_REPOSITORY,
     HELM_CHART,
     HELM_GROUP,
@@ -55,6 +57,14 @@ def is_unserved(key: ObjectKey) -> bool:
     if key.group == SOURCE_GROUP:
         return key.kind not in SERVED_SOURCES
     return key.group in _UNSERVED_GROUPS and not is_generator(key)
+
+
+def is_suspended(manifest: Manifest) -> bool:
+    """Whether an object of such a kind says that it is to be left alone."""
+    if is_generator(ObjectKey.of(manifest)):
+        annotations = manifest["metadata"].get("annotations") or {}
+        return str(annotations.get(GENERATOR_ANNOTATION, "")).lower() == GENERATOR_DISABLED
+    return bool((manifest.get("spec") or {}).get("suspend"))
 
 
 class DefinedKind(NamedTuple):

@@ -103,6 +103,10 @@ PRUNE_ANNOTATION: Final = "gitsync.dev/prune"
 KUSTOMIZE_PRUNE_ANNOTATION: Final = "kustomize.toolkit.fluxcd.io/prune"
 PRUNE_DISABLED: Final = "disabled"
 
+#: On an ArtifactGenerator, which has no spec.suspend: valued ``disabled``, in whatever case, it is left alone.
+GENERATOR_ANNOTATION: Final = "source.extensions.fluxcd.io/reconcile"
+GENERATOR_DISABLED: Final = "disabled"
+
 # Requests to a release or source. Each value is a token; forceAt and resetAt count only when equal to requestedAt.
 REQUESTED_AT_ANNOTATION: Final = "reconcile.fluxcd.io/requestedAt"
 FORCE_AT_ANNOTATION: Final = "reconcile.fluxcd.io/forceAt"

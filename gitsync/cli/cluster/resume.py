@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from gitsync.cli.cluster.suspension import warn_of_git
+from gitsync.cli.cluster.suspension import suspension, warn_of_git
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import KINDS
 from gitsync.cli.common.liveobject import LiveObject, ask
@@ -37,10 +37,10 @@ async def resume(objects: Sequence[LiveObject], wait: Wait = True, patience: Tim
 
 
 async def _resume(live: LiveObject) -> str:
-    token = await ask(live, spec={"suspend": None} if live.is_suspended else None)
+    token = await ask(live, also=suspension(live.key, suspended=False) if live.is_suspended else None)
     write(f"{live.key} {'is resumed' if live.is_suspended else 'was not suspended'}\n")
     if live.is_suspended:
-        warn_of_git(live, "suspend: true")
+        warn_of_git(live, suspended=True)
     return token
 
 

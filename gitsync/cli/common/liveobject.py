@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_suspended
 from gitsync.api.names import (
     CLI_FIELD_MANAGER,
     COMMIT_ANNOTATION,
@@ -78,8 +79,8 @@ async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collecti
     return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
 
 
-async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spec: Manifest | None = None) -> str:
-    """Ask the agent to reconcile an object, as Flux is asked, with a change of its ``spec`` in the same request.
+async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, also: Manifest | None = None) -> str:
+    """Ask the agent to reconcile an object, as Flux is asked; ``also`` is what else is changed by the same request.
 
     ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
     status names once it is done. Raises: NotFound.
@@ -89,7 +90,7 @@ async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spe
     annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
     annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
     body: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    await live.cluster.patch(live.key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
+    await live.cluster.patch(live.key, merged(body, also or {}), manager=CLI_FIELD_MANAGER)
     return token
 
 
@@ -104,20 +105,29 @@ def origin_of(manifest: Manifest) -> str:
     return str(annotations.get(ORIGIN_ANNOTATION) or "the repository") if annotations.get(COMMIT_ANNOTATION) else ""
 
 
-def git_names(manifest: Manifest, field: str) -> bool:
-    """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
+def merged(one: Manifest, other: Manifest) -> Manifest:
+    """Two patches as one."""
+    both = [name for name in one.keys() & other.keys() if isinstance(one[name], dict)]
+    return {**one, **other, **{name: merged(one[name], other[name]) for name in both}}
+
+
+def git_names(manifest: Manifest, *path: str) -> bool:
+    """Whether Git says something about a field: a sync applies it, so it owns the field (managedFields)."""
     entries = manifest["metadata"].get("managedFields") or ()
     return any(
         entry.get("manager") == FIELD_MANAGER
         and entry.get("operation") == "Apply"
-        and f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        and _has(entry.get("fieldsV1") or {}, path)
         for entry in entries
     )
 
 
-def is_suspended(manifest: Manifest) -> bool:
-    """Whether the agent leaves an object alone."""
-    return bool((manifest.get("spec") or {}).get("suspend"))
+def _has(fields: Manifest, path: Sequence[str]) -> bool:
+    for name in path:
+        if f"f:{name}" not in fields:
+            return False
+        fields = fields[f"f:{name}"]
+    return True
 
 
 def warn(text: str) -> None:

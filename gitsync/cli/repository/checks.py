@@ -322,7 +322,7 @@ async def own_artifacts(desired: Desired, name: str) -> Artifacts:
     """The repository that is looked at, as the sync ``name`` would have it. Nobody says what its URL is, so a
     GitRepository of which a chart's folder is here counts as this one."""
     artifact, assumed = Artifact.of(desired), set()
-    asking = (*desired.helm_releases.values(), *desired.helm_charts.values())
+    asking: list[HelmRelease | HelmChart] = [*desired.helm_releases.values(), *desired.helm_charts.values()]
     for wanted in filter(None, map(WantedChart.of, asking)):
         path = chart_path(wanted)
         if (
