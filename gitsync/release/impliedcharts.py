@@ -18,7 +18,7 @@ from gitsync.api.names import FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.backoff import Backoff
-from gitsync.errors import FieldErrors, Forbidden, GitsyncError, KindUnknown
+from gitsync.errors import ApiError, FieldErrors, Forbidden, GitsyncError, KindUnknown
 from gitsync.logs import Once
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -85,7 +85,7 @@ class ImpliedCharts:
             for key in list(self._made_for(release.key)):
                 await self._delete(key)
         except Forbidden as error:
-            self._say("", error.message)
+            self._lacks(error)
 
     def _on_event(self, event: WatchEvent) -> None:
         named = self._named[event.key.name]
@@ -114,7 +114,7 @@ class ImpliedCharts:
             async with self._one_by_one:
                 await self._keep(release)
         except (Forbidden, KindUnknown) as error:
-            self._say("", error.message)
+            self._lacks(error)
         except GitsyncError as error:
             log.debug(_EVENT, release=key, why=error.message)
             return self._backoff.next(key)
@@ -133,14 +133,15 @@ class ImpliedCharts:
         if live is not None and "deletionTimestamp" in live["metadata"]:
             return  # that it is gone is heard of
         if live is not None and implied_by(live) != release.key:
-            self._say(release.key.namespaced_name, f"{key} is there, and was not made for it")
+            why = f"{key} is there, and was not made for it"
+            self._once(release.key, log, _EVENT, level="warning", release=release.key.namespaced_name, why=why)
             return
         was = self._written.get(release.key, wanted)
         if live is None or not holds(live, wanted) or was != wanted:
             await self._applier.apply_over(wanted, None)
             log.debug("HelmChart of a release written", release=release.key, object=key)
         self._written[release.key] = wanted
-        self._once.over(release.key.namespaced_name)
+        self._once.over(release.key)
 
     def _is_elsewhere(self, release: HelmRelease) -> bool:
         """Whether its HelmChart would be where nobody looks, or where the release may refer to nothing."""
@@ -162,12 +163,13 @@ class ImpliedCharts:
             await self._cluster.delete(key, uid=live["metadata"]["uid"])
             log.debug("HelmChart of a release deleted", object=key)
 
-    def _say(self, release: str, why: str) -> None:
-        """Of a right that is missing once for all releases."""
-        self._once(release, log, _EVENT, level="warning", release=release, why=why)
+    def _lacks(self, error: ApiError) -> None:
+        """A right is missing, or the kind: said once for all releases."""
+        if self._once.is_news("", "lacking"):
+            log.warning(_EVENT, why=error.message, **({"hint": error.hint} if error.hint else {}))
 
     def _forget(self, key: ObjectKey) -> None:
         self._waiting.pop(key, None)
         self._written.pop(key, None)
         self._backoff.reset(key)
-        self._once.forget(key.namespaced_name)
+        self._once.forget(key)

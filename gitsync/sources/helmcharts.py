@@ -46,6 +46,7 @@ from gitsync.errors import (
     SourceNotReady,
     ValuesError,
 )
+from gitsync.semver import compatible
 from gitsync.sources.artifactsource import ArtifactSources
 from gitsync.sources.chart import ChartArtifact, WantedChart
 from gitsync.sources.commitcharts import Locate
@@ -132,11 +133,13 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         return spec
 
     async def _known(self, key: ObjectKey, source: HelmChart, spec: WantedChart) -> FoundChart | None:
-        """What its status says that it had, if that is still to be had."""
-        old = source.status
-        if old.artifact is None or old.observed_generation != source.metadata.generation:
+        """What its status says that it had, if that is what is wanted, and still to be had."""
+        old, choice = source.status, spec.choice
+        if old.artifact is None or old.observed_values_files != choice.all_values_files():
             return None
         if spec.source.kind == HELM_REPOSITORY:  # that version, whatever has come since
+            if choice.chart != old.observed_chart_name or not compatible(choice.version, old.artifact.revision):
+                return None
             spec = replace(spec, choice=spec.choice.model_copy(update={"version": old.artifact.revision}))
         try:
             found = await self._locate(spec)

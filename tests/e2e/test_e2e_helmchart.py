@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 
 from gitsync.charts.serve import ChartServer
-from tests.controlplane.cluster import Cli
+from tests.controlplane.cluster import Cli, write_kubeconfig
+from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import CHARTS, config_map, release, repository
 from tests.e2e.watching import Now, Watch, condition, is_ready
+from tests.forked import run
 from tests.until import ask_until
 
 
@@ -332,3 +335,152 @@ def test_a_helmchart_of_the_synced_repository_follows_commits_by_content_or_by_r
     ask_until(partial(text, kubectl, namespace), lambda it: it == f"new of 1.0.0+{commit[:12]}", "the next one's")
     until_ready(helm_charts, f"{namespace}/app")
     assert helm_charts.get(f"{namespace}/app")["status"]["artifact"]["revision"] == f"1.0.0+{commit[:12]}"
+
+
+def test_commands_know_helmcharts(
+    new_agent: NewAgent,
+    fleet: Fleet,
+    server: ChartServer,
+    releases: Watch,
+    kubectl: Cli,
+    tmp_path: Path,
+    sync_name: str,
+    namespace: str,
+) -> None:
+    one = version_of_app(tmp_path, "1.1.0")
+    server.publish("apps", [one])
+    files = {
+        "charts.yaml": repository(namespace, server.url),
+        "chart.yaml": helm_chart(namespace, version="1.1.0"),
+        "app.yaml": by_reference(namespace),
+    }
+    fleet.commit(files, "by reference")
+    flags = (f"--repo={fleet.path}", f"--name={sync_name}")
+    agent = new_agent(fleet)
+    code, planned, errors = agent.ended("plan", *flags, "-o", "json")
+    assert (code, '"name": "app-text"' in planned) == (2, True), planned + errors
+    code, said, errors = run(["validate", str(fleet.path)], os.environ)
+    assert (code, said) == (0, ""), errors
+    code, said, errors = run(["verify", flags[0], "-o", "json"], os.environ)
+    assert code == 0, said + errors
+    assert [(it["result"], it["chart"]) for it in json.loads(said)["releases"]] == [("ready", "app-1.1.0")]
+    agent.start()
+    until_ready(releases, f"{namespace}/app")
+    server.publish("apps", [one, version_of_app(tmp_path, "1.2.0")])
+    fleet.commit({"chart.yaml": helm_chart(namespace, version="~1.2")}, "the next one")
+    code, planned, errors = agent.ended("plan", *flags)
+    assert code == 2, errors
+    assert "1.2.0" in planned
+    _, said, errors = run(["diff", "HEAD~1", "HEAD", flags[0]], os.environ)
+    assert "own of 1.2.0" in said, said + errors
+    agent.command("reconcile", "source", "chart", "app", "-n", namespace, "--with-source")
+    releases.until(lambda now: text(kubectl, namespace) == "own of 1.2.0", "the next one is installed")
+
+    made = ("--source", "HelmRepository/charts", "--chart", "app", "--chart-version", "1.1.0", "-n", namespace)
+    exported = agent.command("create", "source", "chart", "made", *made, "--export")
+    assert "kind: HelmChart" in exported
+    agent.command("create", "source", "chart", "made", *made)
+    rows = {row.split()[0]: row.split()[1:4] for row in agent.command("get", "hc", "-n", namespace).splitlines()[1:]}
+    assert rows == {"app": ["1.2.0", "False", "True"], "made": ["1.1.0", "False", "True"]}
+    wide = agent.command("get", "sources", "chart", "-n", namespace, "-o", "wide")
+    assert "HelmRepository/charts" in wide
+    assert "chart: app" in agent.command("export", "source", "chart", "made", "-n", namespace)
+
+
+def test_a_suspended_helmchart_stays_the_chart_that_it_is_over_a_restart(
+    new_agent: NewAgent,
+    fleet: Fleet,
+    server: ChartServer,
+    releases: Watch,
+    helm_charts: Watch,
+    kubectl: Cli,
+    tmp_path: Path,
+    namespace: str,
+) -> None:
+    one = version_of_app(tmp_path, "1.1.0")
+    server.publish("apps", [one, version_of_app(tmp_path, "1.2.0")])
+    fleet.commit({"charts.yaml": repository(namespace, server.url)}, "a repository")
+    agent = new_agent(fleet).start()
+    kubectl("apply", "-f", "-", stdin=helm_chart(namespace, "made", version="1.1.0"))
+    until_ready(helm_charts, f"{namespace}/made")
+    kubectl("patch", "helmchart", "made", "-n", namespace, "--type=merge", "-p", '{"spec":{"version":"1.x"}}')
+    newest = partial(is_as, f"{namespace}/made", lambda it: it["status"]["artifact"]["revision"] == "1.2.0")
+    helm_charts.until(newest, "the newest")
+    agent.command("suspend", "source", "chart", "made", "-n", namespace)
+    code, _, errors = agent.ended("reconcile", "source", "chart", "made", "-n", namespace)
+    assert (code, "is suspended" in errors) == (1, True)
+    server.publish("apps", [one, version_of_app(tmp_path, "1.3.0"), tmp_path / "app-1.2.0"])
+    agent.command("reconcile", "source", "helm", "charts", "-n", namespace)
+    agent.stop()
+    agent = new_agent(fleet).start()
+    agent.wait_for("gitsync started")
+    kubectl("apply", "-f", "-", stdin=by_reference(namespace, "late", "made"))
+    until_ready(releases, f"{namespace}/late")
+    late = json.loads(kubectl("get", "configmap", "late-text", "-n", namespace, "-o", "json"))
+    assert late["data"]["text"] == "own of 1.2.0"
+    agent.command("resume", "source", "chart", "made", "-n", namespace)
+    agent.wait_for("release upgraded", release=f"{namespace}/late")
+    agent.command("delete", "source", "chart", "made", "-n", namespace, "--silent")
+    until_gone(helm_charts, f"{namespace}/made")
+
+
+def test_an_agent_without_the_rights_for_helmcharts_says_so_once_and_goes_without(
+    new_agent: NewAgent,
+    fleet: Fleet,
+    server: ChartServer,
+    releases: Watch,
+    helm_charts: Watch,
+    kubectl: Cli,
+    control_plane: ControlPlane,
+    tmp_path: Path,
+    namespace: str,
+) -> None:
+    new_agent(fleet, "--once").start().wait()  # brings the definitions
+    sources = ["helmrepositories", "ocirepositories", "gitrepositories", "buckets", "externalartifacts"]
+    others = ["", "apps", "apiextensions.k8s.io", "helm.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io"]
+    rules = [
+        {"apiGroups": [*others, "source.extensions.fluxcd.io"], "resources": ["*"], "verbs": ["*"]},
+        {
+            "apiGroups": ["source.toolkit.fluxcd.io"],
+            "resources": [*sources, *(f"{it}/status" for it in sources)],
+            "verbs": ["*"],
+        },
+    ]
+    name = f"without-{namespace}"
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
+    subject = {"kind": "ServiceAccount", "name": "agent", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    bound = {**rbac, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]}
+    kubectl("create", "serviceaccount", "agent", "-n", namespace)
+    for manifest in ({**rbac, "kind": "ClusterRole", "rules": rules}, bound):
+        kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    token = kubectl("create", "token", "agent", "-n", namespace).strip()
+    write_kubeconfig(tmp_path / "less", control_plane.server, token, control_plane.ca_file.read_bytes())
+    two = {f"{it}.yaml": release(namespace, it) for it in ("app", "next")}
+    fleet.commit({"charts.yaml": repository(namespace, server.url), **two}, "two apps")
+    agent = new_agent(fleet, f"--kubeconfig={tmp_path / 'less'}").start()
+    until_ready(releases, f"{namespace}/app", f"{namespace}/next")
+    agent.wait_for("sync finished")
+    assert len(agent.said("HelmCharts are not served")) == 1
+    assert not agent.said("HelmChart of a release is not kept")
+    fleet.commit({"ref.yaml": by_reference(namespace, "ref")}, "by reference")
+    waits = partial(is_as, f"{namespace}/ref", lambda it: condition(it, "Ready").get("reason") == "SourceNotReady")
+    releases.until(waits, "the release waits")
+    fleet.commit({f"{it}.yaml": None for it in ("app", "next", "ref")}, "none")
+    until_gone(releases, f"{namespace}/app")
+    agent.stop()
+    # Who may read and not write them says it once, too.
+    rules.append(
+        {"apiGroups": ["source.toolkit.fluxcd.io"], "resources": ["helmcharts"], "verbs": ["get", "list", "watch"]}
+    )
+    kubectl("apply", "-f", "-", stdin=json.dumps({**rbac, "kind": "ClusterRole", "rules": rules}))
+    fleet.commit(two, "two apps again")
+    agent = new_agent(fleet, f"--kubeconfig={tmp_path / 'less'}").start()
+    until_ready(releases, f"{namespace}/app", f"{namespace}/next")
+    line = agent.wait_for("HelmChart of a release is not kept")
+    assert "helmcharts" in str(line.fields["why"])
+    fleet.commit({f"{it}.yaml": None for it in ("app", "next")}, "none")
+    until_gone(releases, f"{namespace}/app")
+    until_gone(releases, f"{namespace}/next")
+    assert len(agent.said("HelmChart of a release is not kept")) == 1
+    assert not helm_charts.of(f"{namespace}/{namespace}-app")
