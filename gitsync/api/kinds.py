@@ -61,7 +61,7 @@ def is_unserved(key: ObjectKey) -> bool:
 
 def is_suspended(manifest: Manifest) -> bool:
     """Whether an object of such a kind says that it is to be left alone."""
-    if is_generator(ObjectKey.of(manifest)):
+    if manifest.get("kind") == ARTIFACT_GENERATOR:
         annotations = manifest["metadata"].get("annotations") or {}
         return str(annotations.get(GENERATOR_ANNOTATION, "")).lower() == GENERATOR_DISABLED
     return bool((manifest.get("spec") or {}).get("suspend"))
