@@ -320,7 +320,7 @@ def test_the_lines_about_what_is_synced(
             fine, said = world.run(made)
             assert fine, said
             assert KEYS.secret not in said
-            made = ["create", "source", "chart", "podinfo", "--source", "HelmRepository/podinfo", "--chart", "podinfo"]
+            made = ["create", "source", "chart", "podinfo", "--source", "HelmRepository/bitnami", "--chart", "redis"]
             fine, said = world.run(made)
             assert fine, said
             assert failures(world, lines) == ""

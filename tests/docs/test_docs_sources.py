@@ -18,7 +18,7 @@ MODELS: dict[str, type[GitRepository | OCIRepository | Bucket | HelmChart]] = {
     "Bucket": Bucket,
     "HelmChart": HelmChart,
 }
-PLACES = {
+PLACES: dict[str, dict[str, Any]] = {
     "OCIRepository": {"url": "oci://registry.example/app"},
     "GitRepository": {"url": "https://git.example/app"},
     "Bucket": {"endpoint": "s3.example", "bucketName": "app"},
