@@ -189,7 +189,7 @@ async def claim_inventory(owner: Owner, cluster: Cluster, claims: ObjectClaims) 
 
     Raises: ClusterUnavailable, ApiError.
     """
-    claims.has_read = False
+    claims.first_commit.clear()
     with suppress(InventoryError):
         inventory = await SyncStore(cluster, owner.namespace, owner.name).inventory()
         claims.set(owner.claimant, "commit", inventory.wanted)

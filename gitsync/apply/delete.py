@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import without_marks
 from gitsync.errors import KindUnknown, NotFound, NotReadyInTime
 from gitsync.health import assess
-from gitsync.runtime.progress import SILENCE, report
+from gitsync.runtime.progress import SILENCE, report, telling
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -32,6 +34,8 @@ IsOurs = Callable[[Manifest], bool]
 WhyKept = Callable[[Manifest], str]
 #: Seconds for a HelmRelease to be uninstalled that wants something inside of what is deleted with it.
 FIRST_TIMEOUT = 300.0
+#: Seconds between two looks at who is about to be removed.
+LOOK_AGAIN = 0.5
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
 
@@ -84,11 +88,13 @@ async def delete_objects(
     propagation: Propagation = "Background",
     why_kept: WhyKept = nothing_keeps,
     *,
+    leave_time: float = 0.0,
     dry_run: bool = False,
 ) -> Deletion:
     """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment, nobody
-    else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. ``dry_run``: only say
-    what would come of it.
+    else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. A Namespace waits at
+    most ``leave_time`` seconds for who is about to be removed and has something in it. ``dry_run``: only say what would
+    come of it.
 
     What is read is what is deleted: uid and resourceVersion are preconditions, and an object that was written to in
     between is looked at again. Raises: ApiError, ClusterUnavailable, after those of the same kind have been tried.
@@ -106,6 +112,9 @@ async def delete_objects(
             await wait_deleted(cluster, going, FIRST_TIMEOUT)
             wanted = await wanted_by([key for key in keys if key not in outcomes])
     outcomes |= await deleter.delete([key for key in keys if key not in wanted and key not in outcomes])
+    if not dry_run and (left := await _until_left(cluster, wanted, wanted_by, leave_time)):
+        outcomes |= await deleter.delete([key for key in keys if key in left])
+        wanted = {key: claimant for key, claimant in wanted.items() if key not in left}
 
     def having(outcome: str) -> tuple[ObjectKey, ...]:
         return tuple(key for key, (found, _) in outcomes.items() if found == outcome)
@@ -130,6 +139,27 @@ def _first_to_go(keys: Iterable[ObjectKey], wanted: Mapping[ObjectKey, Claimant]
     they are gone they want nothing any more."""
     holders = {(claimant.kind, claimant.name) for claimant in wanted.values() if claimant.inside is not None}
     return [key for key in keys if key not in wanted and (key.kind, key.namespaced_name) in holders]
+
+
+async def _until_left(
+    cluster: Cluster, wanted: Mapping[ObjectKey, Claimant], wanted_by: WantedBy, leave_time: float
+) -> set[ObjectKey]:
+    """Of objects that are kept for who is about to be removed, those that nobody keeps any more. Nor does who was
+    removed and has left there what is inside: that is meant to stay."""
+    inside = {key: claimant.inside for key, claimant in wanted.items() if claimant.leaves and claimant.inside}
+    if not inside:
+        return set()
+    waiting, free, deadline = set(inside), set[ObjectKey](), time.monotonic() + leave_time
+    why = listed(f"{key}: {wanted[key].why_kept}" for key in inside)
+    async with telling(lambda: why):
+        while waiting and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_AGAIN)
+            still = await wanted_by(waiting)
+            free |= waiting - still.keys()
+            waiting = {key for key, claimant in still.items() if claimant.leaves}
+    present = await find_all(cluster, (inside[key] for key in free))
+    staying = {key for key, live in present.items() if "deletionTimestamp" not in live["metadata"]}
+    return {key for key in free if inside[key] not in staying}
 
 
 def _without(wanted: Mapping[ObjectKey, Claimant], gone: Iterable[ObjectKey]) -> dict[ObjectKey, Claimant]:

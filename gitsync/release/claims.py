@@ -6,6 +6,7 @@ what those say who want it. Both are asked before an object is deleted, and befo
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
@@ -46,8 +47,9 @@ class ObjectClaims:
         self.unread: dict[Claimant, tuple[str, str]] = {}
         #: By sync, the commit that it is at.
         self.commits: dict[Claimant, str] = {}
-        #: Whether the syncs that there are have said what they want, since the start.
-        self.has_read = True
+        #: Set when the sync of the settings has said what it wants, since the start.
+        self.first_commit = asyncio.Event()
+        self.first_commit.set()
         #: By sync, the releases that it is about to remove, and the syncs.
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
         self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}

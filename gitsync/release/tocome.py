@@ -158,12 +158,18 @@ class ToCome:
             goes = partial(_is_in, key.name)
         else:
             return None
-        asker, cluster = question.asker, question.cluster
+        asker, cluster, leaving = question.asker, question.cluster, self.leaving_syncs()
+        inside = list(self.claims.inside(goes, cluster=cluster, but=asker))
         return (
-            await self._first_reached(self.claims.inside(goes, cluster=cluster, but=asker), question)
+            await self._first_reached((item for item in inside if item.by_name not in leaving), question)
             or await self._inside_to_come(goes, question)
             or await self._first_reached(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
+            or next((item._replace(leaves=True) for item in inside if item.by_name in leaving), None)
         )
+
+    def leaving_syncs(self) -> frozenset[Claimant]:
+        """The syncs that are about to be removed, and those that go with them."""
+        return self.claims.leaving_syncs | frozenset(self.leaving())
 
     async def rendered(self, release: HelmRelease) -> RevisionObjects:
         """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""

@@ -8,6 +8,7 @@ when the first is quicker.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ from gitsync.release.desired import ref_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, cluster_of, release_of
+from gitsync.runtime.progress import telling
 
+#: Seconds since the start that a deletion waits for the first commit, which may want what is to go; and that in words.
+FIRST_COMMIT_TIMEOUT = 120.0
+_FIRST_COMMIT = "the first commit since the start to be read"
 #: Seconds that a deletion waits for a sync to have applied the HelmReleases of its commit.
 COMMIT_TIMEOUT = 60.0
 #: Why nobody can tell yet what a release wants that a commit changes.
@@ -62,6 +67,7 @@ class WantedObjects:
         #: By release, the objects that others have taken of what it is deployed as.
         self._taken_from: dict[Claimant, set[ObjectKey]] = {}
         self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
+        self._patience_ends = time.monotonic() + FIRST_COMMIT_TIMEOUT
 
     def of(self, release: HelmRelease, commit: CommitInfo | None = None) -> ReleaseClaims:
         """What the actions on one release need of this. ``commit`` is the one that they act on; the one behind the
@@ -96,8 +102,10 @@ class WantedObjects:
         asker is acting on: a release that one of them changed may want anything while it cannot be rendered (None:
         any release may).
 
-        Waits for a sync that is applying HelmReleases at this moment. Raises: RetryableError when that does not end.
+        Waits for the first commit since the start, and for a sync that is applying HelmReleases at this moment. Raises:
+        RetryableError when that does not end.
         """
+        await self._first_commit()
         await self._commits_applied()
         question, found = Question(asker, cluster, commits), dict[ObjectKey, Claimant]()
         for key in keys:
@@ -109,6 +117,13 @@ class WantedObjects:
         found |= await self.to_come.unread([key for key in rest if key not in found], question)
         inside = [(key, await self.to_come.inside(key, question)) for key in rest if key not in found]
         return found | {key: claimant for key, claimant in inside if claimant is not None}
+
+    async def _first_commit(self) -> None:
+        """Until it is read nobody knows what Git wants; not for ever, for the repository may be away."""
+        if not (first := self.claims.first_commit).is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience_ends - time.monotonic()), telling(lambda: _FIRST_COMMIT):
+                    await first.wait()
 
     async def _commits_applied(self) -> None:
         try:
@@ -139,10 +154,6 @@ class WantedObjects:
         self._note_taken(me, wanted, cluster)
         self.claims.set(me, "underway", wanted, cluster=cluster)
         self.claims.set(me, "hooks", run, cluster=cluster)
-
-    def leaving_syncs(self) -> frozenset[Claimant]:
-        """The syncs that are about to be removed, and those that go with them."""
-        return self.claims.leaving_syncs | frozenset(self.to_come.leaving())
 
     def objects_taken(self, release: ObjectKey) -> bool:
         """Whether another release has taken objects of what is deployed as ``release`` since that last applied them."""
@@ -185,7 +196,7 @@ class WantedObjects:
     ) -> Hold | None:
         asker, cluster = question.asker, question.cluster
         found: Hold | None = None
-        leaving = self.leaving_syncs() if for_good else frozenset[Claimant]()
+        leaving = self.to_come.leaving_syncs() if for_good else frozenset[Claimant]()
         for claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
             if self._goes(claimant, leaving) or (releases_only and claimant.kind == "sync"):
                 continue
@@ -341,7 +352,7 @@ class SyncClaims:
         coming = [sync for sync in await self._wanted.to_come.syncs(()) if not sync.claimant.doubt]
         nothing = frozenset[ObjectKey]()
         found = {sync.claimant: sync.keys if sync.cluster == self.cluster else nothing for sync in coming}
-        return found | dict.fromkeys(self._wanted.leaving_syncs(), frozenset())
+        return found | dict.fromkeys(self._wanted.to_come.leaving_syncs(), frozenset())
 
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""
@@ -382,7 +393,7 @@ class ReleaseClaims:
         may want them."""
         if not keys:
             return {}
-        if not self._wanted.claims.has_read:
+        if not self._wanted.claims.first_commit.is_set():
             return dict.fromkeys(keys, _UNKNOWN_SYNC)
         me = Claimant.of_release(self._release.key)
         return await self._wanted.others(me, keys, cluster=cluster_of(self._release), commits=None)

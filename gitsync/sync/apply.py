@@ -69,13 +69,15 @@ def apply_slots() -> FairSlots:
 @dataclass(frozen=True)
 class SyncResult:
     """How a sync ended. ``retry``: something failed that may go well without a new commit. ``problems`` are what could
-    not be applied or deleted, ``unready`` what has not become ready."""
+    not be applied or deleted, ``unready`` what has not become ready, ``left`` what was to be deleted and stays
+    for now."""
 
     result: Result
     retry: bool = False
     waiting: int = 0
     problems: tuple[GitsyncError, ...] = ()
     unready: tuple[GitsyncError, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass
@@ -341,8 +343,14 @@ class Syncer:
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
         inventory = (await self.inventory()).with_entries(done).without(rollout.forgotten)
         await self._remember(replace(inventory, commit=desired.commit.id))
-        problems, unready = tuple(report.problems), tuple(report.unready)
-        return replace(result, retry=report.retry, waiting=waiting, problems=problems, unready=unready)
+        return replace(
+            result,
+            retry=report.retry,
+            waiting=waiting,
+            problems=tuple(report.problems),
+            unready=tuple(report.unready),
+            left=tuple(report.left),
+        )
 
     def _take_up(self, plan: SyncPlan) -> None:
         """From here on the plan's commit is what the repository has."""

@@ -67,6 +67,13 @@ class Pruned:
     to: Claimant | None = None
     left: bool = False
 
+    @property
+    def why_left(self) -> str:
+        """Why it is still there, in words."""
+        if self.to is None:
+            return self.why
+        return self.to.may_want_it if self.to.doubt else f"{self.to} is to have it"
+
 
 def is_system_namespace(key: ObjectKey) -> bool:
     """Whether an object is never deleted, whoever put it into Git."""
@@ -134,7 +141,7 @@ class Pruner:
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why, left=self._is_being_emptied(entry.key.name))
         is_release = self._spec.is_release(entry.key)
-        if is_release and (other := await self._wanted.undecided(entry.key, entry.dropped)) is not None:
+        if is_release and (other := await self._wanted.undecided(entry.key, self._dropped(entry))) is not None:
             return Pruned("handed over", to=other, left=True)
         deletion, why = await self._delete(entry, commit if needed_by is None else None)
         other = deletion.handed_over.get(entry.key)
@@ -158,9 +165,11 @@ class Pruner:
             report.handed_over(entry.key, pruned.to, entry.origin)
         elif pruned.verb == "kept" and is_news:
             report.done("kept", entry.key, entry.origin, pruned.why)
-        if pruned.left and pruned.to is not None and pruned.to.doubt:
-            report.retry = True
-        return "left" if pruned.left else "done"
+        if not pruned.left:
+            return "done"
+        report.left.append(f"{entry.key} ({pruned.why_left})")
+        report.retry |= pruned.to is not None and bool(pruned.to.doubt)
+        return "left"
 
     async def _delete(self, entry: Entry, commit: CommitInfo | None) -> tuple[Deletion, str]:
         """What came of it, and why the object is not ours to delete ("": it is)."""
@@ -176,7 +185,7 @@ class Pruner:
                 why = ""
             return not why
 
-        wanted_by, deletion = self._wanted.others(entry.dropped), Deletion()
+        wanted_by, deletion = self._wanted.others(self._dropped(entry)), Deletion()
         removes = commit is not None and self._spec.works_on(entry.key)
         if removes:
             self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
@@ -190,6 +199,11 @@ class Pruner:
                 self._index.set_remover(entry.key, None)
         return deletion, why
 
+    def _dropped(self, entry: Entry) -> frozenset[str]:
+        """The commits that may have taken an object from this sync."""
+        removed = self._wanted.claims.commits.values() if self._spec.is_removed else ()
+        return frozenset(entry.dropped).union(removed)
+
     async def _reason_to_keep(self, entry: Entry, going: Collection[ObjectKey]) -> str:
         """Why a Namespace stays with this sync; not of one that somebody else wants, who is to have it."""
         key = entry.key
@@ -197,7 +211,7 @@ class Pruner:
             return ""
         if is_system_namespace(key):
             return SYSTEM_NAMESPACE
-        if await self._wanted.others(entry.dropped)([key]):
+        if await self._wanted.others(self._dropped(entry))([key]):
             return ""  # who wants it says more
         foreign = [item for item in await self._foreign_in(key.name) if item not in going]
         if foreign:  # of what was listed first some may have gone with a release meanwhile

@@ -58,6 +58,8 @@ class Report:
         #: What could not be applied or deleted, and what has not become ready.
         self.problems: list[GitsyncError] = []
         self.unready: list[GitsyncError] = []
+        #: What is to be deleted and is still there for somebody else's sake: the object, and why.
+        self.left: list[str] = []
         #: Something failed that this sync itself should try again (a release tries by itself).
         self.retry = False
         self._started = time.monotonic()

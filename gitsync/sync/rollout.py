@@ -129,7 +129,8 @@ class Rollout:
 
         expected = [*releases, *(step.key for step in self._steps if self.spec.is_kustomization(step.key))]
         with self.index.expecting(expected) as arrived, reporting(log_reason):
-            self.wanted.claims.has_read = True
+            if self.spec.is_root:
+                self.wanted.claims.first_commit.set()
             await until_one_fails(
                 *(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()),
                 self._settle_releases(releases),

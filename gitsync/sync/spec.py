@@ -22,7 +22,9 @@ class SyncSpec:
     ``waits``: it has ended when all that it applied is ready, or has failed, or ``settle_timeout`` seconds have passed;
     else as soon as all is applied. ``readiness`` says when an object is. ``force``: what Kubernetes does not change is
     deleted and created anew. ``is_root``: it is the sync of the agent's settings; its log lines need not say
-    which sync they are about. ``ignore`` are fields that are left to others once an object is there.
+    which sync they are about. ``is_removed``: it is removed by a commit that nobody knows, or by hand: then whatever
+    any sync is at may have taken its objects from it. ``ignore`` are fields that are left to others once an object is
+    there.
 
     ``cluster`` names the cluster that its objects are in, by the Secret with its kubeconfig; "" for the agent's own. In
     another one a HelmRelease is an object like any other: whoever serves that works on it.
@@ -37,6 +39,7 @@ class SyncSpec:
     readiness: Readiness = KSTATUS
     force: bool = False
     is_root: bool = False
+    is_removed: bool = False
     cluster: str = ""
     ignore: tuple[IgnoreRule, ...] = ()
 

@@ -10,6 +10,7 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import CHART, PLACES, both, box, finished, fleet_files
+from tests.e2e.test_e2e_kustomization import kustomization
 
 
 @pytest.fixture
@@ -149,3 +150,33 @@ def test_an_object_of_a_release_that_nobody_manages_here_is_taken_over(
 
     live = moved.live(kubectl)
     assert (live["uid"], live["from"], live["release"]) == (uid, "git", "")
+
+
+def test_what_a_suspended_release_is_to_have_is_there_when_the_agent_was_killed_meanwhile(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The Kustomization that had it is being deleted at the start, and asks before the first commit has been read."""
+    moved = both(namespace)
+    before = {
+        **CHART,
+        "fleet/k.yaml": kustomization(namespace, "k", "./k"),
+        "fleet/b.yaml": box(namespace, "b"),
+        **{f"k/{item.kind}.yaml": item.plain() for item in moved},
+    }
+    agent = new_agent(fleet, "--path=fleet", "--allow-mass-prune").start()
+    finished(agent, fleet.commit(before, "in a Kustomization"))
+    for item in moved:
+        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", namespace, "--timeout=60s")
+    uids = {item: item.live(kubectl)["uid"] for item in moved}
+    suspended = box(namespace, "b", moved, spec="  suspend: true\n")
+    fleet.commit({"fleet/k.yaml": "# gone\n", "fleet/b.yaml": suspended}, "to a suspended release")
+    agent.wait_for("kustomization has to wait", kustomization=f"{namespace}/k")
+    agent.kill()
+
+    again = new_agent(fleet, "--path=fleet", "--allow-mass-prune").start()
+    again.wait_for("kustomization has to wait", kustomization=f"{namespace}/k")
+    assert {item: item.live(kubectl)["uid"] for item in moved} == uids
+    fleet.commit({"fleet/b.yaml": box(namespace, "b", moved)}, "resumed")
+    kubectl("wait", "--for=delete", "kustomization/k", "-n", namespace, "--timeout=60s")
+    assert {item: item.live(kubectl)["uid"] for item in moved} == uids
+    assert {item.live(kubectl)["release"] for item in moved} == {"b"}

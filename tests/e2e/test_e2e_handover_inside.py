@@ -181,3 +181,78 @@ def test_a_namespace_goes_after_the_release_that_has_something_in_it_whoever_has
     kubectl("wait", "--for=create", "configmap/m11", "-n", inside, "--timeout=60s")
     fleet.commit({"clusters/k.yaml": NOTHING, "clusters/a.yaml": NOTHING}, "both go")
     kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")
+
+
+def test_a_namespace_of_a_release_goes_after_the_kustomization_that_has_something_in_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The Kustomization goes together with the release, and takes longer."""
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = fleet.commit(
+        {
+            **CHART,
+            "clusters/a.yaml": release(namespace, "a", made),
+            "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+            "clusters/own.yaml": config_map(namespace, "own"),
+            **{f"k/{number}.yaml": config_map(inside, f"m{number}") for number in range(12)},
+        },
+        "a namespace and what is in it",
+    )
+    finished(agent.start(), first)
+    kubectl("wait", "--for=create", "configmap/m11", "-n", inside, "--timeout=60s")
+    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/a.yaml": NOTHING}, "both go")
+    kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")
+
+
+def test_a_namespace_of_a_release_stays_for_what_a_kustomization_leaves_in_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The Kustomization goes after the release is to be uninstalled, and its objects are to stay."""
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = fleet.commit(
+        {
+            **CHART,
+            "clusters/a.yaml": release(namespace, "a", made),
+            "clusters/k.yaml": kustomization(namespace, "k", "./k", deletionPolicy="Orphan"),
+            "clusters/later.yaml": kustomization(namespace, "later", "./later", dependsOn=[{"name": "k"}]),
+            "clusters/own.yaml": config_map(namespace, "own"),
+            "k/stays.yaml": config_map(inside, "stays"),
+            "later/goes.yaml": config_map(namespace, "goes"),
+        },
+        "a namespace and what is in it",
+    )
+    finished(agent.start(), first)
+    kubectl("wait", "--for=create", "configmap/goes", "-n", namespace, "--timeout=60s")
+    held = '--patch={"metadata":{"finalizers":[%s]}}'
+    kubectl("patch", "configmap", "goes", "-n", namespace, "--type=merge", held % '"example.com/held"')
+    fleet.commit({f"clusters/{name}.yaml": NOTHING for name in ("k", "later", "a")}, "all go")
+    kept = f"Namespace/{inside}: ConfigMap/{inside}/stays would go with it, which sync/{namespace}/k wants"
+    agent.until(lambda line: line.says("waiting", release=f"{namespace}/a") and line.fields["for"] == kept, kept)
+    kubectl("patch", "configmap", "goes", "-n", namespace, "--type=merge", held % "")
+    kubectl("wait", "--for=delete", "helmrelease/a", "kustomization/k", "-n", namespace, "--timeout=60s")
+    assert kubectl("get", "namespace", inside, "-o", "jsonpath={.status.phase}") == "Active"
+    kubectl("get", "configmap", "stays", "-n", inside)
+
+
+def test_a_directory_that_goes_together_with_the_release_whose_chart_names_it_is_no_error(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = fleet.commit(
+        {
+            **CHART,
+            "clusters/a.yaml": release(namespace, "a", kustomization(namespace, "k", "./k")),
+            "clusters/own.yaml": config_map(namespace, "own"),
+            "k/goes.yaml": config_map(namespace, "goes"),
+        },
+        "a directory that a chart names",
+    )
+    finished(agent.start(), first)
+    kubectl("wait", "--for=create", "configmap/goes", "-n", namespace, "--timeout=60s")
+    finished(agent, fleet.commit({"clusters/a.yaml": NOTHING, "k/goes.yaml": None}, "both go"))
+    kubectl("wait", "--for=delete", "configmap/goes", "kustomization/k", "-n", namespace, "--timeout=60s")
+    assert '"level":"error"' not in agent.log

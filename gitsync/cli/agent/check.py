@@ -14,6 +14,7 @@ from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, colours, one_line, write
 from gitsync.errors import GitsyncError
 from gitsync.settings import Settings
+from gitsync.text import GREEN, RED, YELLOW, painted
 
 if TYPE_CHECKING:
     from gitsync.install.checks import Finding
@@ -35,7 +36,7 @@ _ACCESS_ELSEWHERE = (
     "insecure_kubeconfig_exec",
     "insecure_kubeconfig_tls",
 )
-_MARKS = {"ok": ("✔", "32"), "warning": ("!", "33"), "failed": ("✗", "31")}
+_MARKS = {"ok": ("✔", GREEN), "warning": ("!", YELLOW), "failed": ("✗", RED)}
 
 
 @app.command("check")
@@ -101,7 +102,5 @@ async def _repository(settings: Settings) -> Finding:
 
 def _line(finding: Finding) -> str:
     mark, colour = _MARKS[finding.result]
-    if colours(sys.stdout):
-        mark = f"\x1b[{colour}m{mark}\x1b[0m"
-    text = f"{mark} {one_line(f'{finding.what}: {finding.text}')}\n"
+    text = f"{painted(mark, colour if colours(sys.stdout) else '')} {one_line(f'{finding.what}: {finding.text}')}\n"
     return text + (f"  {one_line(finding.hint)}\n" if finding.hint else "")

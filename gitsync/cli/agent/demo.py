@@ -21,6 +21,7 @@ from gitsync.cli.common.output import colours, one_line, table, write
 from gitsync.errors import SettingsError
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
+from gitsync.text import BOLD, painted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -155,7 +156,7 @@ def _sample_repository() -> Path:
 
 
 def _title(text: str) -> None:
-    write(f"\n\x1b[1m{text}\x1b[0m\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
+    write(f"\n{painted(text, BOLD)}\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
 
 
 def _table(watch: Informer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from gitsync.api.identity import Manifest, group_of
 from gitsync.cli.common.kinds import KINDS, kind_of
 from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT
-from gitsync.cli.common.output import as_json, one_line, table, write
+from gitsync.cli.common.output import as_json, one_line, say, table, write
 from gitsync.cli.common.rows import human_duration
 from gitsync.cli.common.verbs import Namespace, cluster_settings
 from gitsync.settings import Settings
@@ -60,7 +59,7 @@ async def events(
             rows = [[space, *row] for space, row in zip(spaces, rows, strict=True)]
         write(table(rows))
     else:
-        print(f"no events in {f'namespace {namespace}' if namespace else 'any namespace'}", file=sys.stderr)
+        say(f"no events in {f'namespace {namespace}' if namespace else 'any namespace'}")
 
 
 def last_seen(event: Manifest) -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from gitsync.agent.parts import present_wishes
 from gitsync.api.names import HELM_RECORD_TYPE
 from gitsync.cel.expressions import Expressions
-from gitsync.cli.common.output import one_line
+from gitsync.cli.common.output import one_line, say
 from gitsync.errors import NotReadyInTime, ReleaseError
 from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options
@@ -129,4 +128,4 @@ async def bring_back(
 
 
 async def _tell(reason: str) -> None:
-    print(one_line(f"waiting for {reason}"), file=sys.stderr)
+    say(one_line(f"waiting for {reason}"))

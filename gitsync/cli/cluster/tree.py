@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,7 +17,7 @@ from gitsync.cli.cluster.revisions import newest_objects
 from gitsync.cli.common.kinds import KUSTOMIZATION, RELEASE
 from gitsync.cli.common.liveobject import LiveObject, connected
 from gitsync.cli.common.options import with_settings
-from gitsync.cli.common.output import as_json, one_line, table, write
+from gitsync.cli.common.output import as_json, one_line, say, table, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.errors import FieldErrors, KindUnknown
 from gitsync.release.desired import ref_of
@@ -58,7 +57,7 @@ async def tree(live: LiveObject, output: Output = "text") -> None:
     if output == "text" and is_good and any(child.status == "missing" for child in root.children):
         # The agent compares a release with Helm's record, and looks at its objects only where drift is detected.
         again = f"gitsync reconcile helmrelease {live.key.name} -n {live.key.namespace} --force"
-        print(one_line(f"hint: {again} makes again what is missing"), file=sys.stderr)
+        say(one_line(f"hint: {again} makes again what is missing"))
 
 
 @verb.one(KUSTOMIZATION)

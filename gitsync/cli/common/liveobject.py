@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
 )
-from gitsync.cli.common.output import one_line
+from gitsync.cli.common.output import one_line, say
 from gitsync.errors import KindUnknown, NotFound
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collecti
         return [await find(cluster, kind.key(namespace, name)) for name in names]
     found = await cluster.list(kind.group, kind.kind, namespace=namespace)
     if not found:
-        print(f"nothing found in namespace {namespace}", file=sys.stderr)
+        say(f"nothing found in namespace {namespace}")
     return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
 
 
@@ -132,4 +131,4 @@ def _has(fields: Manifest, path: Sequence[str]) -> bool:
 
 def warn(text: str) -> None:
     """To stderr."""
-    print(f"warning: {one_line(text)}", file=sys.stderr)
+    say(f"warning: {one_line(text)}")

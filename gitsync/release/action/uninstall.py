@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that a Namespace of a release waits for a Kustomization that goes, too, and has something in it.
+LEAVE_TIME = 60.0
 _EVENTS = ("pre-delete", "post-delete")
 
 
@@ -108,6 +110,7 @@ class Uninstaller:
             options.wanted_by,
             options.propagation,
             self._why_kept(ref, options),
+            leave_time=LEAVE_TIME if options.for_good else 0.0,
         )
         result.log(log.bind(**release_fields(options.release, ref)))
         if not options.for_good:

@@ -7,10 +7,9 @@ of a hook, no Event. What can still be uninstalled is, where the release's objec
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import ObjectKey
@@ -45,10 +44,6 @@ from gitsync.text import listed
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: Seconds that an uninstall waits, at a start, for the commit that may want what is uninstalled; and between two looks.
-FIRST_COMMIT_TIMEOUT = 120.0
-LOOK_AGAIN = 0.5
-
 
 @dataclass(frozen=True)
 class Finalizer:
@@ -60,8 +55,6 @@ class Finalizer:
     waiters: Waiters
     once: Once
     implied: ImpliedCharts | None = None
-    #: Until when, in seconds of the monotonic clock, uninstalls wait for the first commit since the start.
-    patience_ends: float = field(default_factory=lambda: time.monotonic() + FIRST_COMMIT_TIMEOUT)
 
     async def add(self, request: ReconcileRequest) -> None:
         """Put the finalizer on a HelmRelease, unless it has it."""
@@ -87,21 +80,11 @@ class Finalizer:
             return None
         self.waiters.remove(request.key)
         if not release.spec.suspend and (refs := await self._own_refs(request)):
-            if self._may_be_wanted(request):
-                return LOOK_AGAIN
             await uninstall_or_let_go(self.clusters, self.engines, request, refs)
         if not release.spec.suspend and self.implied is not None:  # as Flux has it
             await self.implied.remove(release)
         await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
         return None
-
-    def _may_be_wanted(self, request: ReconcileRequest) -> bool:
-        """Whether it is worth to wait for the first commit since the start, which may want what the release has."""
-        if self.engines.wanted.claims.has_read or time.monotonic() > self.patience_ends:
-            return False
-        why = "the first commit since the start to be read"
-        self.once(request.key, request.log, "waiting to be uninstalled", **{"for": why})
-        return True
 
     async def _own_refs(self, request: ReconcileRequest) -> list[ReleaseRef]:
         """The releases to uninstall: what the HelmRelease asks for, and what it still is, when that is another one. One

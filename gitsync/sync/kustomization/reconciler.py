@@ -31,6 +31,7 @@ from gitsync.errors import (
     DependencyCycle,
     DependencyMissing,
     DependencyNotReady,
+    DirectoryMissing,
     FieldErrors,
     FieldNotSupported,
     GitsyncError,
@@ -72,6 +73,9 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two words about dependencies of which ever fewer are not ready.
 BETWEEN_WORDS = 5.0
+#: Seconds until a directory that has gone is worth a word: mostly the Kustomization goes a moment later. And those
+#: between two looks, at first, at whether others have taken what is to be theirs.
+MOMENT = 1.0
 #: Seconds between two tries of what failed, at first; they grow up to the Kustomization's retryInterval.
 FIRST_RETRY = 5.0
 
@@ -114,6 +118,7 @@ class KustomizationReconciler:
         self._status = status
         self._finalizer = Finalizer(syncers.cluster)
         self._backoff: Backoff[ObjectKey] = Backoff(FIRST_RETRY)
+        self._looks: Backoff[ObjectKey] = Backoff(MOMENT)
         self._once = Once()
         #: For whom each waited when that was last looked at to be told, and until when, by the monotonic clock, it is
         #: no news that it waits for fewer.
@@ -235,6 +240,8 @@ class KustomizationReconciler:
         first, key = desired.errors[0], kustomization.key
         if self._around.is_leaving(kustomization):
             return self._retry(kustomization)  # Git has dropped its directory together with it
+        if isinstance(first, DirectoryMissing) and self._once.is_news(key, artifact.revision, "directory"):
+            return MOMENT  # it may, too, with what is above it
         for problem in desired.errors:
             self._once(
                 key,
@@ -284,7 +291,8 @@ class KustomizationReconciler:
 
     async def _finalize(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
-        commit = self._syncers.wanted.index.remover_of(key) or commit_of(kustomization.manifest) or CommitInfo("")
+        remover = self._syncers.wanted.index.remover_of(key)
+        commit = remover or commit_of(kustomization.manifest) or CommitInfo("")
         wanted = nothing(commit)
         if dependents := self._syncers.wanted.index.dependents_being_deleted(key):
             self.waiting[key] = dependents
@@ -293,14 +301,18 @@ class KustomizationReconciler:
         removes = not why_left(kustomization) and not self._around.is_root(kustomization)
         syncer = await self._last_syncer(kustomization, wanted) if removes else None
         if syncer is not None and len(await syncer.inventory()):
-            syncer.spec = replace(syncer.spec, prune=True, waits=False)
+            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=remover is None)
             result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
             if result.result == "superseded":
                 return None
             if len(await syncer.inventory()):
-                reason, message = _problem(result) or (RECONCILIATION_FAILED, "not all of its objects are gone yet")
+                why = f"not all of its objects are gone yet: {listed(result.left, 3)}"
+                reason, message = _problem(result) or (RECONCILIATION_FAILED, why)
+                said = {"kustomization": key.namespaced_name, "why": message}
+                self._once(key, log, "kustomization has to wait", **said)
                 await self._status.failed(kustomization, reason, message)
-                return self._retry(kustomization)
+                again = self._retry(kustomization)
+                return min(self._looks.next(key), again) if result.left else again
         await self._finalizer.remove(kustomization)
         return None
 
@@ -332,6 +344,7 @@ class KustomizationReconciler:
         self.full.discard(key)
         self._waits.pop(key, None)
         self._backoff.reset(key)
+        self._looks.reset(key)
         self._once.forget(key)
         self.judging.forget(key)
         self._status.forget(key)
