@@ -82,8 +82,11 @@ class ImpliedCharts:
     async def remove(self, release: HelmRelease) -> None:
         """A release is being deleted, and its HelmChart goes with it. Raises: ApiError, ClusterUnavailable."""
         try:
-            for key in list(self._made_for(release.key)):
-                await self._delete(key)
+            async with self._one_by_one:  # one that is being written is deleted once it is there
+                for key in list(self._made_for(release.key)):
+                    await self._delete(key)
+                if self._written.pop(release.key, None) is not None:  # the watch may have yet to hear of it
+                    await self._delete_unseen(release)
         except Forbidden as error:
             self._lacks(error)
 
@@ -162,6 +165,12 @@ class ImpliedCharts:
         if live is not None and "deletionTimestamp" not in live["metadata"]:
             await self._cluster.delete(key, uid=live["metadata"]["uid"])
             log.debug("HelmChart of a release deleted", object=key)
+
+    async def _delete_unseen(self, release: HelmRelease) -> None:
+        key = implied_key(release.manifest)
+        found = await self._cluster.find(key) if key is not None and self._live(key) is None else None
+        if key is not None and found is not None and implied_by(found) == release.key:
+            await self._cluster.delete(key, uid=found["metadata"]["uid"])
 
     def _lacks(self, error: ApiError) -> None:
         """A right is missing, or the kind: said once for all releases."""
