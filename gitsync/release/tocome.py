@@ -123,12 +123,13 @@ class ToCome:
         for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
             if sync.claimant.doubt and question.concerns(sync.commit):
-                wanted = dict.fromkeys((key for key in keys if key not in found), sync.claimant) | wanted
+                left = [key for key in keys if key not in found and key != sync.kustomization.key]
+                wanted = dict.fromkeys(left, sync.claimant) | wanted
             found |= await self._reached(sync.kustomization, sync.commit, wanted, question)
         for coming in releases:
-            left = [key for key in keys if key not in found]
+            own = coming.release.key
+            left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
             if isinstance(coming.wanted, RevisionObjects):
-                own = coming.release.key
                 wanted = {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
             elif coming.may_want_all:
                 wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
@@ -177,17 +178,22 @@ class ToCome:
         return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
 
     def releases(self, but: Claimant, cluster: str) -> list[HelmRelease]:
-        """The releases of a cluster that are not yet what they are to be."""
+        """The releases of a cluster that are not yet what they are to be, and are not to go."""
         out = {but, *self.claims.leaving}
         return [
             release
             for release in self.index.releases()
             if Claimant.of_release(release.key) not in out
             and cluster_of(release) == cluster
-            and not release.metadata.deletion_timestamp
+            and not any(map(self._goes, self.index.lineage(release.key)))
             and (manifest := self.index.manifest(release.key)) is not None
             and not is_current(manifest)
         ]
+
+    def _goes(self, release: ObjectKey) -> bool:
+        """Whether one is being deleted, or about to be: what is in its chart goes with it."""
+        manifest = self.index.manifest(release)
+        return self.index.is_leaving(release) or (manifest is not None and "deletionTimestamp" in manifest["metadata"])
 
     async def is_reached(self, claimant: Claimant, key: ObjectKey, question: Question) -> bool:
         """Whether who wants an object could have it, as far as that is known."""

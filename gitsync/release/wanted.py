@@ -58,7 +58,7 @@ class WantedObjects:
     wake: Callable[[ObjectKey], None]
 
     def __post_init__(self) -> None:
-        self.index.is_leaving = lambda key: Claimant.of_release(key) in self.claims.leaving
+        self.index.is_leaving = self._is_leaving
         self.index.subscribe(self._on_release_change)
         self.index.on_commit_applied.append(self._on_commit_applied)
         self.claims.on_release.append(self._on_claim_dropped)
@@ -214,11 +214,23 @@ class WantedObjects:
         """Whether a sync is about to be removed, or a release that is to go with one, or with a chart of it."""
         if claimant.kind == "sync" or not leaving:
             return claimant in leaving
-        manifest = self.index.manifest(self.index.lineage(release_of(claimant))[-1])
+        return self._sync_above(release_of(claimant)) in leaving
+
+    def _is_leaving(self, release: ObjectKey) -> bool:
+        """Whether a release is about to be removed, alone or with the sync that it is of."""
+        if Claimant.of_release(release) in self.claims.leaving:
+            return True
+        above = self._sync_above(release)
+        return above is not None and above in self.to_come.leaving_syncs()
+
+    def _sync_above(self, release: ObjectKey) -> Claimant | None:
+        """The sync that a release goes with, or the one does in whose chart it is; None when it would stay."""
+        manifest = self.index.manifest(self.index.lineage(release)[-1])
         if manifest is None or prune_disabled(manifest):
-            return False
+            return None
         labels = manifest["metadata"].get("labels") or {}
-        return Claimant("sync", sync_of(labels) or flux_sync_of(labels)) in leaving
+        name = sync_of(labels) or flux_sync_of(labels)
+        return Claimant("sync", name) if name else None
 
     async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""

@@ -256,3 +256,125 @@ def test_a_directory_that_goes_together_with_the_release_whose_chart_names_it_is
     finished(agent, fleet.commit({"clusters/a.yaml": NOTHING, "k/goes.yaml": None}, "both go"))
     kubectl("wait", "--for=delete", "configmap/goes", "kustomization/k", "-n", namespace, "--timeout=60s")
     assert '"level":"error"' not in agent.log
+
+
+def test_a_release_in_a_chart_that_goes_together_with_its_own_chart_keeps_nothing(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """It cannot be rendered any more, and may want nothing all the same: neither itself, nor when all is removed."""
+    moved = both(namespace)
+    other = {name.replace("text", "other"): text.replace(": text", ": other") for name, text in CHART.items()}
+    inner = release(namespace, "inner", plain(moved)).replace("./charts/text", "./charts/other")
+    before = {**CHART, **other, "clusters/a.yaml": release(namespace, "a", inner)}
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
+    for item in moved:
+        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", namespace, "--timeout=60s")
+    uids = [item.live(kubectl)["uid"] for item in moved]
+
+    after = {**dict.fromkeys(other), "clusters/a.yaml": release(namespace, "a", plain(moved))}
+    finished(agent, fleet.commit(after, "the parent takes them, and the chart is gone"))
+    kubectl("wait", "--for=delete", "helmrelease/inner", "-n", namespace, "--timeout=60s")
+    assert belonging_to("a", moved, kubectl) == uids
+    fleet.commit({"clusters/a.yaml": NOTHING, **dict.fromkeys(CHART)}, "all go")
+    kubectl("wait", "--for=delete", "helmrelease/a", "configmap/moves", "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_and_the_one_in_its_chart_go_together_when_that_cannot_be_rendered(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    other = {name.replace("text", "other"): text.replace(": text", ": other") for name, text in CHART.items()}
+    inner = release(namespace, "inner", plain(moved)).replace("./charts/text", "./charts/other")
+    before = {**CHART, **other, "clusters/a.yaml": release(namespace, "a", inner)}
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
+    kubectl("wait", "--for=create", "configmap/moves", "-n", namespace, "--timeout=60s")
+    fleet.commit({**dict.fromkeys(other), "clusters/own.yaml": config_map(namespace, "own", "more")}, "broken")
+    agent.wait_for("release failed", release=f"{namespace}/inner")
+    fleet.commit({"clusters/a.yaml": NOTHING, **dict.fromkeys(CHART)}, "all go")
+    kubectl("wait", "--for=delete", "helmrelease/a", "helmrelease/inner", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "configmap/moves", "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_in_a_chart_waits_for_a_name_that_goes_with_a_kustomization(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+
+    def pinned(name: str) -> str:
+        manifest = json.loads(release(namespace, name, plain(moved)))
+        manifest["spec"]["releaseName"] = "pin"
+        return json.dumps(manifest)
+
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/old.yaml": pinned("old"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "helmrelease/old", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/old", "-n", namespace, "--timeout=60s")
+    uids = [item.live(kubectl)["uid"] for item in moved]
+    after = {"clusters/k.yaml": NOTHING, "k/old.yaml": None, "clusters/z.yaml": release(namespace, "z", pinned("new"))}
+    finished(agent, fleet.commit(after, "after"))
+    for name in ("new", "z"):
+        kubectl("wait", "--for=condition=Ready", f"helmrelease/{name}", "-n", namespace, "--timeout=60s")
+    assert belonging_to("pin", moved, kubectl) == uids
+    assert '"level":"error"' not in agent.log
+
+
+def test_a_release_that_is_uninstalled_for_one_is_not_taken_by_another_meanwhile(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The chart of a release drops a HelmRelease, and a new Kustomization brings another of the same releaseName."""
+    moved = both(namespace)
+
+    def pinned(name: str) -> str:
+        manifest = json.loads(release(namespace, name, plain(moved)))
+        manifest["spec"]["releaseName"] = "pin"
+        return json.dumps(manifest)
+
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/y.yaml": release(namespace, "y", pinned("old")),
+        "clusters/own.yaml": config_map(namespace, "own"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = belonging_to("pin", moved, kubectl)
+    after = {
+        "clusters/y.yaml": release(namespace, "y"),
+        "clusters/j.yaml": kustomization(namespace, "j", "./j"),
+        "j/new.yaml": pinned("new"),
+    }
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "--for=create", "helmrelease/new", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/new", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "helmrelease/old", "-n", namespace, "--timeout=60s")
+    assert belonging_to("pin", moved, kubectl) == uids
+    assert not agent.said("a defect in gitsync; please report it")
+
+
+def test_a_release_and_what_its_chart_names_go_at_once_with_all_directories(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """A Kustomization and a HelmRelease in its chart, whose own chart is gone with the commit."""
+    other = {name.replace("text", "other"): text.replace(": text", ": other") for name, text in CHART.items()}
+    inner = release(namespace, "inner", config_map(namespace, "goes")).replace("./charts/text", "./charts/other")
+    before = {
+        **CHART,
+        **other,
+        "clusters/z.yaml": release(namespace, "z", inner, kustomization(namespace, "k", "./k")),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/too.yaml": config_map(namespace, "too"),
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, "before"))
+    for name in ("goes", "too"):
+        kubectl("wait", "--for=create", f"configmap/{name}", "-n", namespace, "--timeout=60s")
+    fleet.commit({**dict.fromkeys([*CHART, *other, "k/too.yaml"]), "clusters/z.yaml": NOTHING}, "all go")
+    gone = ["helmrelease/z", "helmrelease/inner", "kustomization/k", "configmap/goes", "configmap/too"]
+    kubectl("wait", "--for=delete", *gone, "-n", namespace, "--timeout=60s")

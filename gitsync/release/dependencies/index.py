@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_release
+from gitsync.api.names import flux_sync_of, sync_of
 from gitsync.apply.ownership import release_of
 from gitsync.apply.wait import version
 from gitsync.errors import (
@@ -182,6 +183,11 @@ class ReleaseIndex:
             found.append(above)
         return found
 
+    def of_sync(self, name: str) -> list[ObjectKey]:
+        """The HelmReleases that a Kustomization, ``namespace/name``, has applied."""
+        labels = ((key, manifest["metadata"].get("labels") or {}) for key, manifest in self._manifests.items())
+        return [key for key, found in labels if name in (sync_of(found), flux_sync_of(found))]
+
     def parent(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease whose chart this one is out of; None when it is out of none, or that is not here."""
         manifest = self._manifests.get(key)
@@ -307,7 +313,7 @@ class ReleaseIndex:
         """Whether a release is about to be removed or changed, or the one whose chart it is out of is, or has yet to
         become what it is to be."""
         lineage = self.lineage(key)
-        if any(map(self.is_leaving, lineage)) or self.is_coming(key):
+        if key in self.owners.uninstalled or any(map(self.is_leaving, lineage)) or self.is_coming(key):
             return True
         return not all(is_current(self._manifests[above]) for above in lineage[1:])
 

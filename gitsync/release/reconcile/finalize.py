@@ -80,7 +80,9 @@ class Finalizer:
             return None
         self.waiters.remove(request.key)
         if not release.spec.suspend and (refs := await self._own_refs(request)):
-            await uninstall_or_let_go(self.clusters, self.engines, request, refs)
+            own = (ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_secret) for ref in refs)
+            with self.index.owners.uninstalling(request.key, own):
+                await uninstall_or_let_go(self.clusters, self.engines, request, refs)
         if not release.spec.suspend and self.implied is not None:  # as Flux has it
             await self.implied.remove(release)
         await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
