@@ -103,8 +103,8 @@ class _Coming(NamedTuple):
 @dataclass
 class ToCome:
     """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
-    syncs will want that are on their way, those of charts included, ``leaving`` which are about to be removed, and
-    ``reach`` whether who wants an object could have it."""
+    syncs will want that are on their way, those of charts included, ``leaving`` which are about to be removed
+    (``leaving_with_charts``: or go with a release), and ``reach`` whether who wants an object could have it."""
 
     index: ReleaseIndex
     claims: ObjectClaims
@@ -112,6 +112,7 @@ class ToCome:
     find: Find
     syncs: Syncs = no_syncs
     leaving: Callable[[], Collection[Claimant]] = tuple
+    leaving_with_charts: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
     #: By object and who is to have it, the commit that took it from somebody and gave it to him.
     _given: LRUCache[tuple[ObjectKey, Claimant], str] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
@@ -159,7 +160,8 @@ class ToCome:
             goes = partial(_is_in, key.name)
         else:
             return None
-        asker, cluster, leaving = question.asker, question.cluster, self.leaving_syncs()
+        asker, cluster = question.asker, question.cluster
+        leaving = self.leaving_syncs() | frozenset(self.leaving_with_charts())
         inside = list(self.claims.inside(goes, cluster=cluster, but=asker))
         return (
             await self._first_reached((item for item in inside if item.by_name not in leaving), question)
@@ -185,13 +187,16 @@ class ToCome:
             for release in self.index.releases()
             if Claimant.of_release(release.key) not in out
             and cluster_of(release) == cluster
-            and not any(map(self._goes, self.index.lineage(release.key)))
+            and not self.goes(release.key)
             and (manifest := self.index.manifest(release.key)) is not None
             and not is_current(manifest)
         ]
 
-    def _goes(self, release: ObjectKey) -> bool:
-        """Whether one is being deleted, or about to be: what is in its chart goes with it."""
+    def goes(self, release: ObjectKey) -> bool:
+        """Whether one is being deleted, or about to be, or one is in whose chart it is: then it goes, too."""
+        return any(map(self._is_going, self.index.lineage(release)))
+
+    def _is_going(self, release: ObjectKey) -> bool:
         manifest = self.index.manifest(release)
         return self.index.is_leaving(release) or (manifest is not None and "deletionTimestamp" in manifest["metadata"])
 

@@ -23,6 +23,7 @@ from gitsync.api.names import LEFTOVERS_ANNOTATION, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
 from gitsync.apply.ownership import belongs_to, prune_disabled
+from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims, Why
@@ -261,19 +262,24 @@ class WantedObjects:
         """A HelmRelease as it is wanted: as it is, but for one out of a chart that is to be another one, or is to go.
         None when it will not be there. Raises: what keeps a chart from being rendered."""
         now, above = self.index.get(key), self.index.parent(key)
-        if above is None or depth == MAX_NESTING:
+        if depth == MAX_NESTING or (above is None and not release_named(self.index.manifest(key) or {})):
             return now
-        if not self.index.is_leaving(above) and (release := await self._to_be(above, depth + 1)) is not None:
-            manifest = self.index.manifest(above)
-            if manifest is not None and is_current(manifest) and release is self.index.get(above):
-                return now
-            if (found := await self._inner(release, key)) is not None:
-                return found
-        for other in self.to_come.releases(Claimant.of_release(above), ""):
+        if above is not None and (found := await self._as_in(above, key, now, depth)) is not None:
+            return found
+        for other in self.to_come.releases(Claimant.of_release(above or key), ""):
             with suppress(GitsyncError):  # one that cannot be rendered may be anybody's, and must not hold this up
                 if (found := await self._inner(other, key)) is not None:
                     return found
-        return None
+        return None if above is not None else now  # the release that it was of had another name, and may be gone
+
+    async def _as_in(self, above: ObjectKey, key: ObjectKey, now: HelmRelease | None, depth: int) -> HelmRelease | None:
+        """A HelmRelease, which is ``now`` so, as the one in whose chart it is is to have it; None when it will not."""
+        if self.index.is_leaving(above) or (release := await self._to_be(above, depth + 1)) is None:
+            return None
+        manifest = self.index.manifest(above)
+        if manifest is not None and is_current(manifest) and release is self.index.get(above):
+            return now
+        return await self._inner(release, key)
 
     async def _inner(self, release: HelmRelease, key: ObjectKey) -> HelmRelease | None:
         """A HelmRelease as the chart of another one has it."""

@@ -117,8 +117,9 @@ class Rollout:
         #: When the controllers of the custom resources that were applied are to have begun with what they make of them.
         self._made_at = 0.0
 
-    async def run(self, interrupt: Interrupt) -> None:
-        """Carry the plan out. Raises: ClusterUnavailable and other RetryableErrors, with the rest given up."""
+    async def run(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
+        """Carry the plan out; ``arrived`` is called for each step that has been dealt with. Raises: ClusterUnavailable
+        and other RetryableErrors, with the rest given up."""
         releases = [step.key for step in self._steps if self.spec.is_release(step.key)]
 
         outside = listener()
@@ -128,8 +129,7 @@ class Rollout:
             if outside is not None:
                 await outside(reason)
 
-        expected = [*releases, *(step.key for step in self._steps if self.spec.is_kustomization(step.key))]
-        with self.index.expecting(expected) as arrived, reporting(log_reason):
+        with reporting(log_reason):
             if self.spec.is_root:
                 self.wanted.claims.first_commit.set()
             await until_one_fails(

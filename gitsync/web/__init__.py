@@ -1,4 +1,4 @@
-"""What the agent tells over HTTP: whether it lives, and whether it works."""
+"""What is told over HTTP: whether the agent lives and works (``probes``), and the page of ``gitsync ui`` (``ui``)."""
 
 from gitsync.web.probes import Probes
 

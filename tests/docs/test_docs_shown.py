@@ -42,6 +42,7 @@ AGENT = "run"
 ENDLESS = {
     ("sandbox", "--kubeconfig"): "Ctrl-C ends it",
     ("get", "--watch"): "redis",
+    ("ui", "ui"): "Ctrl-C ends it",
     ("run", "--interval"): "gitsync started",
     ("run", "--config"): "gitsync started",
 }

@@ -378,3 +378,101 @@ def test_a_release_and_what_its_chart_names_go_at_once_with_all_directories(
     fleet.commit({**dict.fromkeys([*CHART, *other, "k/too.yaml"]), "clusters/z.yaml": NOTHING}, "all go")
     gone = ["helmrelease/z", "helmrelease/inner", "kustomization/k", "configmap/goes", "configmap/too"]
     kubectl("wait", "--for=delete", *gone, "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_that_is_renamed_takes_objects_of_one_in_its_chart(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """What the inner one says of its origin is the name from before."""
+    moved = both(namespace)
+
+    def named(name: str, *texts: str) -> str:
+        manifest = json.loads(release(namespace, "a", *texts))
+        manifest["spec"]["releaseName"] = name
+        return json.dumps(manifest)
+
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {**CHART, "clusters/a.yaml": named("one", release(namespace, "inner", plain(moved)))}
+    finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
+    uids = belonging_to("inner", moved, kubectl)
+    finished(agent, fleet.commit({"clusters/a.yaml": named("two", release(namespace, "inner"), plain(moved))}, "after"))
+    assert belonging_to("two", moved, kubectl) == uids
+
+
+def test_a_namespace_of_a_release_goes_after_a_kustomization_of_one_in_its_chart(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", made, kustomization(namespace, "outer", "./outer")),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "outer/inner.yaml": kustomization(namespace, "inner", "./inner"),
+        **{f"inner/{number}.yaml": config_map(inside, f"m{number}") for number in range(12)},
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/m11", "-n", inside, "--timeout=60s")
+    fleet.commit({"clusters/a.yaml": NOTHING}, "all go")
+    kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")
+
+
+def test_what_goes_from_one_chart_in_git_to_another_stays_when_a_plain_object_has_to_wait(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The release that has it is in a chart, and follows the files at once; the other one follows the commit, which is
+    planned a second time, for a Kustomization has an object that it gives to the root."""
+    moved = both(namespace)
+    inner = {name.replace("text", "inner"): text.replace(": text", ": inner") for name, text in CHART.items()}
+    taker = {name.replace("text", "taker"): text.replace(": text", ": taker") for name, text in CHART.items()}
+    files = {
+        **CHART,
+        **inner,
+        **taker,
+        "charts/inner/templates/moves.yaml": plain(moved),
+        "clusters/a.yaml": release(namespace, "a", release(namespace, "b").replace("charts/text", "charts/inner")),
+        "clusters/t.yaml": release(namespace, "t").replace("charts/text", "charts/taker"),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/plain.yaml": NOTHING,
+        "k/own.yaml": config_map(namespace, "own"),
+        **{f"k/{number}.yaml": config_map(namespace, f"m{number}") for number in range(50)},
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(files, "before"))
+    uids = belonging_to("b", moved, kubectl)
+    kubectl("wait", "--for=create", "configmap/m49", "-n", namespace, "--timeout=60s")
+    plains = "---\n".join(config_map(namespace, f"m{number}") for number in range(50))
+    after = {
+        **{f"k/{number}.yaml": None for number in range(50)},
+        "clusters/plain.yaml": plains,
+        "charts/inner/templates/moves.yaml": None,
+        "charts/taker/templates/moves.yaml": plain(moved),
+    }
+    finished(agent, fleet.commit(after, "after"))
+    assert belonging_to("t", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_kustomization_that_is_replaced_by_another_of_its_directory_takes_nothing_from_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, number: int
+) -> None:
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        "clusters/k.yaml": kustomization(namespace, f"old{number}", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/old.yaml": config_map(namespace, "old"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/old", "-n", namespace, "--timeout=60s")
+    after = {
+        "clusters/k.yaml": kustomization(namespace, f"new{number}", "./k"),
+        **{f"k/{item}.yaml": config_map(namespace, f"m{item}") for item in range(20)},
+    }
+    fleet.commit(after, "another of the same directory, which has more in it")
+    kubectl("wait", "--for=delete", f"kustomization/old{number}", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", f"kustomization/new{number}", "-n", namespace, "--timeout=60s")
+    found = json.loads(
+        kubectl("get", "configmap", "-n", namespace, "-l", f"gitsync.dev/sync=new{number}", "-o", "json")
+    )
+    assert len(found["items"]) == 21

@@ -14,11 +14,12 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
 )
 from gitsync.cli.common.kinds import Kind
-from gitsync.cli.common.liveobject import LiveObject, connected, new_token, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, connected, warn
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
 from gitsync.errors import FieldErrors, OwnedByAnother
+from gitsync.live.requests import new_token, origin_of
 from gitsync.settings import Settings
 
 verb = Verb(

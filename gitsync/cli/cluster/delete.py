@@ -11,10 +11,11 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.impliedchart import implied_by
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import CHART, KINDS, RELEASE, Kind
-from gitsync.cli.common.liveobject import LiveObject, connected, find, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, connected, find, warn
 from gitsync.cli.common.output import write
 from gitsync.cli.common.verbs import Name, Namespace, Verb
 from gitsync.cli.common.waiting import until_gone
+from gitsync.live.requests import origin_of
 from gitsync.settings import Settings
 
 verb = Verb(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from gitsync.cli.cluster.suspension import suspension, warn_of_git
+from gitsync.cli.cluster.suspension import warn_of_git
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import KINDS
 from gitsync.cli.common.liveobject import LiveObject, ask
@@ -13,6 +13,7 @@ from gitsync.cli.common.output import print_error, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
 from gitsync.errors import ReleaseError
+from gitsync.live.requests import suspension
 
 verb = Verb(
     "resume",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_generator
-from gitsync.api.names import CLI_FIELD_MANAGER, GENERATOR_ANNOTATION, GENERATOR_DISABLED
+from gitsync.api.names import GENERATOR_ANNOTATION, GENERATOR_DISABLED
 from gitsync.cli.common.kinds import kind_of
-from gitsync.cli.common.liveobject import LiveObject, git_names, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, warn
 from gitsync.cli.common.output import write
+from gitsync.live.requests import git_names, origin_of, suspend
 
 
 async def suspend_one(live: LiveObject) -> None:
@@ -15,16 +16,9 @@ async def suspend_one(live: LiveObject) -> None:
     if live.is_suspended:
         write(f"{live.key} was suspended already\n")
         return
-    await live.cluster.patch(live.key, suspension(live.key, suspended=True), manager=CLI_FIELD_MANAGER)
+    await suspend(live.cluster, live.key)
     write(f"{live.key} is suspended\n")
     warn_of_git(live, suspended=False)
-
-
-def suspension(key: ObjectKey, *, suspended: bool) -> Manifest:
-    """The patch that suspends an object, or ends that: an ArtifactGenerator has an annotation for it, as with Flux."""
-    if is_generator(key):
-        return {"metadata": {"annotations": {GENERATOR_ANNOTATION: GENERATOR_DISABLED if suspended else None}}}
-    return {"spec": {"suspend": True if suspended else None}}
 
 
 def warn_of_git(live: LiveObject, *, suspended: bool) -> None:

@@ -17,7 +17,7 @@ from gitsync.api.names import (
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
-from gitsync.cli.common.rows import (
+from gitsync.live.columns import (
     Columns,
     age,
     applied_revision,

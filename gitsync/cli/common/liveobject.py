@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_suspended
-from gitsync.api.names import (
-    CLI_FIELD_MANAGER,
-    COMMIT_ANNOTATION,
-    FIELD_MANAGER,
-    FORCE_AT_ANNOTATION,
-    ORIGIN_ANNOTATION,
-    REQUESTED_AT_ANNOTATION,
-    RESET_AT_ANNOTATION,
-)
 from gitsync.cli.common.output import one_line, say
 from gitsync.errors import KindUnknown, NotFound
+from gitsync.live.requests import request
 
 if TYPE_CHECKING:
     from gitsync.cli.common.kinds import Kind
@@ -84,49 +75,7 @@ async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, als
     ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
     status names once it is done. Raises: NotFound.
     """
-    token = new_token()
-    annotations = {REQUESTED_AT_ANNOTATION: token}
-    annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
-    annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
-    body: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    await live.cluster.patch(live.key, merged(body, also or {}), manager=CLI_FIELD_MANAGER)
-    return token
-
-
-def new_token() -> str:
-    """The time, as Flux's own commands have it; any text that was not there before would do."""
-    return datetime.now(UTC).isoformat()
-
-
-def origin_of(manifest: Manifest) -> str:
-    """The file and line in Git that an object comes from, "" for what no commit brought."""
-    annotations = manifest["metadata"].get("annotations") or {}
-    return str(annotations.get(ORIGIN_ANNOTATION) or "the repository") if annotations.get(COMMIT_ANNOTATION) else ""
-
-
-def merged(one: Manifest, other: Manifest) -> Manifest:
-    """Two patches as one."""
-    both = [name for name in one.keys() & other.keys() if isinstance(one[name], dict)]
-    return {**one, **other, **{name: merged(one[name], other[name]) for name in both}}
-
-
-def git_names(manifest: Manifest, *path: str) -> bool:
-    """Whether Git says something about a field: a sync applies it, so it owns the field (managedFields)."""
-    entries = manifest["metadata"].get("managedFields") or ()
-    return any(
-        entry.get("manager") == FIELD_MANAGER
-        and entry.get("operation") == "Apply"
-        and _has(entry.get("fieldsV1") or {}, path)
-        for entry in entries
-    )
-
-
-def _has(fields: Manifest, path: Sequence[str]) -> bool:
-    for name in path:
-        if f"f:{name}" not in fields:
-            return False
-        fields = fields[f"f:{name}"]
-    return True
+    return await request(live.cluster, live.key, force=force, reset=reset, also=also)
 
 
 def warn(text: str) -> None:

@@ -191,7 +191,11 @@ class ReleaseIndex:
     def parent(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease whose chart this one is out of; None when it is out of none, or that is not here."""
         manifest = self._manifests.get(key)
-        of = release_of(manifest) if manifest is not None else ""
+        return self.parent_of(manifest) if manifest is not None else None
+
+    def parent_of(self, manifest: Manifest) -> ObjectKey | None:
+        """The same of any object."""
+        of = release_of(manifest)
         return min(self._by_helm_name[of], default=None) if of in self._by_helm_name else None
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
