@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_generator
 from gitsync.api.names import (
     CLI_FIELD_MANAGER,
     COMMIT_ANNOTATION,
     FIELD_MANAGER,
     FORCE_AT_ANNOTATION,
+    GENERATOR_ANNOTATION,
+    GENERATOR_DISABLED,
     ORIGIN_ANNOTATION,
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
@@ -21,9 +25,9 @@ if TYPE_CHECKING:
 
 
 async def request(
-    cluster: Cluster, key: ObjectKey, *, force: bool = False, reset: bool = False, spec: Manifest | None = None
+    cluster: Cluster, key: ObjectKey, *, force: bool = False, reset: bool = False, also: Manifest | None = None
 ) -> str:
-    """Ask the agent to reconcile an object, as Flux is asked, with a change of its ``spec`` in the same request.
+    """Ask the agent to reconcile an object, as Flux is asked; ``also`` is what else is changed by the same request.
 
     ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
     status names once it is done. Raises: NotFound, Forbidden.
@@ -33,18 +37,25 @@ async def request(
     annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
     annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
     body: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    await cluster.patch(key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
+    await cluster.patch(key, _merged(body, also or {}), manager=CLI_FIELD_MANAGER)
     return token
 
 
 async def suspend(cluster: Cluster, key: ObjectKey) -> None:
     """Have the agent leave an object alone. Raises: NotFound, Forbidden."""
-    await cluster.patch(key, {"spec": {"suspend": True}}, manager=CLI_FIELD_MANAGER)
+    await cluster.patch(key, suspension(key, suspended=True), manager=CLI_FIELD_MANAGER)
 
 
 async def resume(cluster: Cluster, key: ObjectKey) -> str:
     """Have the agent take care of an object again, and at once; returns as ``request``."""
-    return await request(cluster, key, spec={"suspend": None})
+    return await request(cluster, key, also=suspension(key, suspended=False))
+
+
+def suspension(key: ObjectKey, *, suspended: bool) -> Manifest:
+    """The patch that suspends an object, or ends that: an ArtifactGenerator has an annotation for it, as with Flux."""
+    if is_generator(key):
+        return {"metadata": {"annotations": {GENERATOR_ANNOTATION: GENERATOR_DISABLED if suspended else None}}}
+    return {"spec": {"suspend": True if suspended else None}}
 
 
 def new_token() -> str:
@@ -58,17 +69,26 @@ def origin_of(manifest: Manifest) -> str:
     return str(annotations.get(ORIGIN_ANNOTATION) or "the repository") if annotations.get(COMMIT_ANNOTATION) else ""
 
 
-def git_names(manifest: Manifest, field: str) -> bool:
-    """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
+def git_names(manifest: Manifest, *path: str) -> bool:
+    """Whether Git says something about a field: a sync applies it, so it owns the field (managedFields)."""
     entries = manifest["metadata"].get("managedFields") or ()
     return any(
         entry.get("manager") == FIELD_MANAGER
         and entry.get("operation") == "Apply"
-        and f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        and _has(entry.get("fieldsV1") or {}, path)
         for entry in entries
     )
 
 
-def is_suspended(manifest: Manifest) -> bool:
-    """Whether the agent leaves an object alone."""
-    return bool((manifest.get("spec") or {}).get("suspend"))
+def _has(fields: Manifest, path: Sequence[str]) -> bool:
+    for name in path:
+        if f"f:{name}" not in fields:
+            return False
+        fields = fields[f"f:{name}"]
+    return True
+
+
+def _merged(one: Manifest, other: Manifest) -> Manifest:
+    """Two patches as one."""
+    both = [name for name in one.keys() & other.keys() if isinstance(one[name], dict)]
+    return {**one, **other, **{name: _merged(one[name], other[name]) for name in both}}

@@ -321,6 +321,9 @@ def test_the_lines_about_what_is_synced(
             fine, said = world.run(made)
             assert fine, said
             assert KEYS.secret not in said
+            made = ["create", "source", "chart", "podinfo", "--source", "HelmRepository/bitnami", "--chart", "redis"]
+            fine, said = world.run(made)
+            assert fine, said
             assert failures(world, lines) == ""
 
 
@@ -340,6 +343,7 @@ def test_the_lines_that_change_what_there_is(
                 assert fine, said
             background.run(create_namespace(kubeconfig, "flux-system"))
             background.run(create_kustomization(kubeconfig))
+            background.run(create_generator(kubeconfig))
             assert failures(world, chosen("create")) == ""
             assert failures(world, chosen("delete")) == ""
         background.run(create_namespace(kubeconfig, "team-a"))

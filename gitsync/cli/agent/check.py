@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 Pre = Annotated[bool, typer.Option("--pre", help="Before an installation: only what must be there already.")]
+Sources = Annotated[
+    bool, typer.Option("--sources/--no-sources", help="Try whether the servers of sources can be reached.")
+]
 Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, or JSON.")]
 
@@ -40,8 +43,8 @@ _MARKS = {"ok": ("✔", GREEN), "warning": ("!", YELLOW), "failed": ("✗", RED)
 @with_settings(
     "Repository", "Git credentials", "Cluster", "Access", leave_out=("state_dir", "interval", *_ACCESS_ELSEWHERE)
 )
-async def check(settings: Settings, pre: Pre = False, output: Output = "text") -> int:
-    """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.
+async def check(settings: Settings, pre: Pre = False, sources: Sources = True, output: Output = "text") -> int:
+    """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository, sources.
 
     Says of each thing what is wrong and how to fix it. Exit code 1 when something is missing that an agent cannot run
     without.
@@ -49,7 +52,7 @@ async def check(settings: Settings, pre: Pre = False, output: Output = "text") -
     Example: gitsync check --repo https://git.example/fleet.git --branch main
     """
     found = []
-    async for finding in _findings(settings, pre):
+    async for finding in _findings(settings, pre, sources):
         found.append(finding)
         if output == "text":
             write(_line(finding))
@@ -58,7 +61,7 @@ async def check(settings: Settings, pre: Pre = False, output: Output = "text") -
     return int(any(finding.result == "failed" for finding in found))
 
 
-async def _findings(settings: Settings, pre: bool) -> AsyncIterator[Finding]:
+async def _findings(settings: Settings, pre: bool, sources: bool) -> AsyncIterator[Finding]:
     from gitsync.install import checks
 
     async for finding in checks.programs():
@@ -71,6 +74,11 @@ async def _findings(settings: Settings, pre: bool) -> AsyncIterator[Finding]:
                 cluster, settings.namespace, settings.watch_namespace, installed=not pre
             ):
                 yield finding
+            if sources and not pre:
+                from gitsync.install import reach
+
+                async for finding in reach.sources(cluster, settings.watch_namespace):
+                    yield finding
     except GitsyncError as error:
         yield checks.of_error("cluster", error)
 

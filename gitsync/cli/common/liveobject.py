@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_suspended
 from gitsync.cli.common.output import one_line, say
 from gitsync.errors import KindUnknown, NotFound
-from gitsync.live.requests import is_suspended, request
+from gitsync.live.requests import request
 
 if TYPE_CHECKING:
     from gitsync.cli.common.kinds import Kind
@@ -68,13 +69,13 @@ async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collecti
     return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
 
 
-async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spec: Manifest | None = None) -> str:
-    """Ask the agent to reconcile an object, as Flux is asked, with a change of its ``spec`` in the same request.
+async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, also: Manifest | None = None) -> str:
+    """Ask the agent to reconcile an object, as Flux is asked; ``also`` is what else is changed by the same request.
 
     ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
     status names once it is done. Raises: NotFound.
     """
-    return await request(live.cluster, live.key, force=force, reset=reset, spec=spec)
+    return await request(live.cluster, live.key, force=force, reset=reset, also=also)
 
 
 def warn(text: str) -> None:

@@ -135,6 +135,11 @@ class ReleaseIndex:
         manifest = self._manifests.get(key)
         return manifest is not None and is_current(manifest) and key not in self._news
 
+    @property
+    def is_any_at_work(self) -> bool:
+        """Whether the agent acts on some release."""
+        return bool(self._at_work)
+
     def at_work(self, key: ObjectKey) -> bool:
         """Whether the agent acts on a release, or goes on acting on it at once."""
         return key in self._at_work

@@ -11,10 +11,10 @@ import structlog
 from aiohttp import web
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import SERVED_SOURCES, is_generator, is_kustomization, is_release
+from gitsync.api.kinds import SERVED_SOURCES, is_generator, is_kustomization, is_release, is_suspended
 from gitsync.api.names import SOURCE_GROUP
 from gitsync.errors import GitsyncError
-from gitsync.live.requests import git_names, is_suspended, origin_of, resume, suspend
+from gitsync.live.requests import git_names, origin_of, resume, suspend
 from gitsync.live.requests import request as ask
 from gitsync.web.ui import render
 from gitsync.web.ui.answers import answer, problem
@@ -114,7 +114,7 @@ def _of_git(action: Action, manifest: Manifest) -> str:
     origin = origin_of(manifest)
     if action is RECONCILE or not origin:
         return ""
-    if git_names(manifest, "suspend"):
+    if git_names(manifest, "spec", "suspend"):
         return f"Git says something about spec.suspend and will put that back: change {origin} instead."
     if action is RESUME:
         return ""

@@ -10,10 +10,9 @@ from aiohttp import web
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_kustomization, is_own_kind, is_release
+from gitsync.api.kinds import is_kustomization, is_own_kind, is_release, is_suspended
 from gitsync.errors import FieldErrors
 from gitsync.live.commits import RecordedCommit
-from gitsync.live.requests import is_suspended
 from gitsync.live.why import origin_of, why
 from gitsync.release.dependencies.states import commit_of
 from gitsync.text import whole_number
