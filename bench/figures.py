@@ -65,6 +65,7 @@ async def measure_restart(case: Case) -> tuple[Restart, Polls]:
             await warm_up(plane, api)
             async with agent_at_rest(plane, api, repository) as agent:
                 await commit_to_ready(case, agent, repository, plane, api)
+                await _idle(agent, plane)  # what is done beside the work, as HelmCharts, is no restart's
             await asyncio.sleep(CALM)
             return await _restart(case, plane, repository), await _polls(plane, repository)
 

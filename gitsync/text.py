@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,6 +12,18 @@ MASK = "…"
 #: Shorter values are no secrets, and hiding them would make every message unreadable.
 _SHORTEST_SECRET = 3
 _DIGITS = 18
+#: What steers a terminal, ends a line, turns text around or takes no place: Unicode's Cc, Cf, Cs, Zl and Zp.
+_STEERING = (
+    "\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\ud800-\udfff\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+_CONTROL = re.compile(f"[{_STEERING}]")
+#: Colours of a terminal, by what they are for: the only escape codes that are ever written for people.
+RESET, BOLD, DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
+RED, GREEN, YELLOW, CYAN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
+#: Those, and the ends of lines and the tabs of a text of several lines; or one character that is to be escaped.
+_OURS = re.compile(rf"(\x1b\[(?:[012]|3[1236])m|[\n\t])|[{_STEERING}]")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^'\n]*'|`[^`]*`""", re.DOTALL)
 
 
@@ -24,6 +37,25 @@ def shorten_middle(text: str, limit: int) -> str:
     or name a chain of calls: they say what and why there."""
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"
+
+
+def printable(text: str) -> str:
+    """``text`` with everything that would steer a terminal or end a line written as an escape, ``\\u001b``."""
+    return _CONTROL.sub(_escaped, text)
+
+
+def printable_lines(text: str) -> str:
+    """The same of a finished text of several lines: line ends, tabs and our own colours stay."""
+    return _OURS.sub(lambda match: match[1] or _escaped(match), text)
+
+
+def painted(text: str, style: str) -> str:
+    """``text`` in a colour; as it is without one."""
+    return f"{style}{text}{RESET}" if style and text else text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
 
 
 def listed(items: Iterable[object], most: int = 3, separator: str = ", ") -> str:

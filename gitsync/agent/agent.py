@@ -16,6 +16,7 @@ from gitsync import logs
 from gitsync.agent.allocator import give_back
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.flux_detection import warn_about_flux
+from gitsync.agent.onlooker import telling_onlookers
 from gitsync.agent.ownkinds import ensure_crds
 from gitsync.agent.parts import (
     access_rules,
@@ -38,10 +39,11 @@ from gitsync.agent.stopping import told_to_stop
 from gitsync.agent.trust import demands
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.cluster import Informer
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
-from gitsync.git import redacted_url
+from gitsync.git import GitSource, redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.places import Places
 from gitsync.runtime.schedule import Schedule
@@ -103,7 +105,7 @@ async def _run(
         if changed is None:
             return 0
         settings = changed
-        logs.configure(settings.log_format, settings.log_level)
+        logs.configure(settings.log_format, settings.log_level, verbose=settings.verbose)
 
 
 class Agent:
@@ -190,15 +192,14 @@ class Agent:
         if repository is not None:
             repository.on_done = kustomizations.root_done
             stack.push_async_callback(repository.stop, SYNC_GRACE)
-        source = commits.mirror.source if commits is not None else None
-        log.info(
-            "gitsync started",
-            version=gitsync.__version__,
-            **({"repository": redacted_url(source.url), "ref": source.wanted} if source else {}),
-            **({"path": settings.path} if settings.path else {}),
-            **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
-            releases=len(releases.index),
+        await stack.enter_async_context(
+            telling_onlookers(
+                releases.index,
+                watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
+                partial(_syncing, repository, kustomizations),
+            )
         )
+        _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
         return cls(schedule, releases, kustomizations, repository, charts.workers.places, watches)
 
     async def serve(
@@ -255,3 +256,22 @@ class Agent:
     async def outcomes(self) -> dict[ObjectKey, Outcome]:
         """How the Kustomizations and HelmReleases of the repository stand."""
         return await self._kustomizations.outcomes()
+
+
+def _say_started(settings: Settings, source: GitSource | None, releases: int) -> None:
+    log.info(
+        "gitsync started",
+        version=gitsync.__version__,
+        **({"repository": redacted_url(source.url), "ref": source.wanted} if source else {}),
+        **({"path": settings.path} if settings.path else {}),
+        **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
+        releases=releases,
+    )
+
+
+def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:
+    """What is synced at this moment; None: nothing is."""
+    if not kustomizations.queue.is_busy and not (repository is not None and repository.is_syncing):
+        return None
+    commit = repository.wanted if repository is not None else None
+    return f"syncing {commit.short}" if commit is not None else "syncing"

@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from gitsync.logs import has_status_line
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: On a terminal there may be a status line, which nobody takes away any more.
+_BELOW = "\n"
 _LAST_WORDS = (
     "gitsync has not come to its end within {seconds:g}s of {name} and is left: what was under way is taken up at the "
     "next start\n"
@@ -41,7 +45,8 @@ def told_to_stop(stop: asyncio.Event, leave_after: float | None = None) -> Itera
 def _after(seconds: float, number: int) -> None:
     def leave() -> None:
         # Not by the log, which may have come to its end, or be what hangs.
-        os.write(2, _LAST_WORDS.format(seconds=seconds, name=signal.Signals(number).name).encode())
+        words = _LAST_WORDS.format(seconds=seconds, name=signal.Signals(number).name)
+        os.write(2, f"{_BELOW if has_status_line() else ''}{words}".encode())
         os._exit(128 + number)
 
     timer = threading.Timer(seconds, leave)

@@ -50,24 +50,20 @@ class Verification(ApiModel):
 
 
 class ChartMetadata(ApiModel):
-    """Labels and annotations for the HelmChart object that Flux would create; gitsync creates none."""
+    """Labels and annotations for the HelmChart object that is made for the release."""
 
     labels: StringMap = Field(default_factory=dict, description="Labels of the HelmChart.")
     annotations: StringMap = Field(default_factory=dict, description="Annotations of the HelmChart.")
 
 
-class ChartSpec(ApiModel):
-    """Which chart of which source, in which version."""
+class ChartChoice(ApiModel):
+    """Which chart of a source, in which version, with which default values."""
 
     chart: Annotated[str, Field(min_length=1, max_length=2048)] = Field(
         description="Name of the chart, or its path in a Git repository or bucket."
     )
     version: str = Field(
         "*", description="Version or semver range, for HelmRepositories; * means the newest that is no prerelease."
-    )
-    source_ref: SourceReference = Field(description="The source that holds the chart.")
-    interval: Duration | None = Field(
-        None, description="How often to look for a new version; the release's interval when unset."
     )
     reconcile_strategy: ReconcileStrategy = Field(
         "ChartVersion", description="What makes a chart new: its version (default), or any new revision of its source."
@@ -83,9 +79,23 @@ class ChartSpec(ApiModel):
         """``valuesFiles``, after the deprecated ``valuesFile``."""
         return (self.values_file, *self.values_files) if self.values_file else self.values_files
 
+    @property
+    def choice(self) -> ChartChoice:
+        """The same and nothing more."""
+        return ChartChoice.model_construct(**{name: getattr(self, name) for name in ChartChoice.model_fields})
+
+
+class ChartSpec(ChartChoice):
+    """Which chart of which source."""
+
+    source_ref: SourceReference = Field(description="The source that holds the chart.")
+    interval: Duration | None = Field(
+        None, description="How often to look for a new version; the release's interval when unset."
+    )
+
 
 class ChartTemplate(ApiModel):
     """The release's chart, named in place."""
 
-    metadata: ChartMetadata | None = Field(None, description="Accepted and not used: gitsync creates no HelmChart.")
+    metadata: ChartMetadata | None = Field(None, description="Labels and annotations of the HelmChart.")
     spec: ChartSpec = Field(description="Which chart of which source, in which version.")

@@ -8,7 +8,10 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
     BUCKET,
+    GENERATOR_ANNOTATION,
+    GENERATOR_DISABLED,
     GIT_REPOSITORY,
+    HELM_CHART,
     HELM_GROUP,
     HELM_RELEASE,
     HELM_REPOSITORY,
@@ -22,7 +25,7 @@ SOURCE_EXTENSIONS_GROUP = "source.extensions.fluxcd.io"
 NOTIFICATION_GROUP = "notification.toolkit.fluxcd.io"
 IMAGE_GROUP = "image.toolkit.fluxcd.io"
 #: The kinds of sources that are reconciled.
-SERVED_SOURCES = (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET)
+SERVED_SOURCES = (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART)
 _UNSERVED_GROUPS = (SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP, IMAGE_GROUP)
 
 
@@ -54,6 +57,14 @@ def is_unserved(key: ObjectKey) -> bool:
     if key.group == SOURCE_GROUP:
         return key.kind not in SERVED_SOURCES
     return key.group in _UNSERVED_GROUPS and not is_generator(key)
+
+
+def is_suspended(manifest: Manifest) -> bool:
+    """Whether an object of such a kind says that it is to be left alone."""
+    if manifest.get("kind") == ARTIFACT_GENERATOR:
+        annotations = manifest["metadata"].get("annotations") or {}
+        return str(annotations.get(GENERATOR_ANNOTATION, "")).lower() == GENERATOR_DISABLED
+    return bool((manifest.get("spec") or {}).get("suspend"))
 
 
 class DefinedKind(NamedTuple):

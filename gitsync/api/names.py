@@ -24,6 +24,7 @@ KUSTOMIZE_API_VERSION: Final = f"{KUSTOMIZE_GROUP}/v1"
 HELM_RELEASE: Final = "HelmRelease"
 KUSTOMIZATION: Final = "Kustomization"
 HELM_REPOSITORY: Final = "HelmRepository"
+HELM_CHART: Final = "HelmChart"
 GIT_REPOSITORY: Final = "GitRepository"
 OCI_REPOSITORY: Final = "OCIRepository"
 BUCKET: Final = "Bucket"
@@ -102,6 +103,10 @@ PRUNE_ANNOTATION: Final = "gitsync.dev/prune"
 KUSTOMIZE_PRUNE_ANNOTATION: Final = "kustomize.toolkit.fluxcd.io/prune"
 PRUNE_DISABLED: Final = "disabled"
 
+#: On an ArtifactGenerator, which has no spec.suspend: valued ``disabled``, in whatever case, it is left alone.
+GENERATOR_ANNOTATION: Final = "source.extensions.fluxcd.io/reconcile"
+GENERATOR_DISABLED: Final = "disabled"
+
 # Requests to a release or source. Each value is a token; forceAt and resetAt count only when equal to requestedAt.
 REQUESTED_AT_ANNOTATION: Final = "reconcile.fluxcd.io/requestedAt"
 FORCE_AT_ANNOTATION: Final = "reconcile.fluxcd.io/forceAt"
@@ -175,6 +180,15 @@ DEPENDENCY_MISSING: Final = "DependencyMissing"
 
 # Reasons of a HelmRepository's conditions.
 INDEXATION_FAILED: Final = "IndexationFailed"
+# Reasons of a HelmChart's conditions, and the condition that says what was wrong with the chart itself.
+CHART_PULLED: Final = "ChartPullSucceeded"
+CHART_PACKAGED: Final = "ChartPackageSucceeded"
+CHART_PULL_ERROR: Final = "ChartPullError"
+CHART_PACKAGE_ERROR: Final = "ChartPackageError"
+INVALID_CHART_REFERENCE: Final = "InvalidChartReference"
+VALUES_FILES_ERROR: Final = "ValuesFilesError"
+SOURCE_UNAVAILABLE: Final = "SourceUnavailable"
+CHART_BUILD_FAILED: Final = "BuildFailed"
 # Reasons of a GitRepository's conditions.
 GIT_OPERATION_FAILED: Final = "GitOperationFailed"
 NO_ARTIFACT: Final = "NoArtifact"

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitsync.api.chart import ReconcileStrategy, Verification
+from gitsync.api.chart import ChartChoice, Verification
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, StringMap, Timeout, cel_rule, words_for
+from gitsync.api.identity import ObjectKey
 from gitsync.api.names import SOURCE_GROUP, SOURCE_VERSIONS
 from gitsync.api.resource import Resource
 from gitsync.api.status import (
@@ -210,18 +211,11 @@ class LocalSourceReference(ApiModel):
     name: str = Field(description="Name of the source.")
 
 
-class HelmChartSpec(ApiModel):
+class HelmChartSpec(ChartChoice):
     """One chart of a source."""
 
-    chart: str = Field(description="Name of the chart, or its path in a Git repository or bucket.")
-    version: str = Field("*", description="Version or semver range, for HelmRepositories.")
     source_ref: LocalSourceReference = Field(description="The source that holds the chart.")
     interval: Duration = Field(description=_INTERVAL)
-    reconcile_strategy: ReconcileStrategy = Field("ChartVersion", description="What makes the chart new.")
-    values_files: Items[str] = Field((), description="Files of the chart to take values from; later ones win.")
-    values_file: str = Field("", description="Deprecated: merged before valuesFiles, which replace it.")
-    ignore_missing_values_files: bool = Field(False, description="Pass over valuesFiles that do not exist.")
-    verify: Verification | None = Field(None, description="Check the chart's signature; oci:// only.")
     suspend: bool = Field(False, description=_SUSPEND)
     access_from: AccessFrom | None = Field(None, description="Accepted and without effect.")
 
@@ -290,6 +284,16 @@ class HelmChart(_Source):
     spec: HelmChartSpec
 
     @cached_property
+    def source(self) -> ObjectKey:
+        """The source that it is a chart of."""
+        reference = self.spec.source_ref
+        return ObjectKey(SOURCE_GROUP, reference.kind, self.metadata.namespace, reference.name)
+
+    @cached_property
     def status(self) -> HelmChartStatus:
         """The status, typed; everything unset when there is none."""
         return HelmChartStatus.read(self.manifest.get("status"))
+
+
+#: Whatever a release's chart is had from.
+ChartHolder = HelmRepository | OCIRepository | GitRepository | Bucket | HelmChart

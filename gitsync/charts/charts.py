@@ -68,8 +68,11 @@ class Charts:
         """
         return await self._load(_BUILD, archive, digest, "the chart's archive", owner, build=build)
 
-    async def from_tree(self, pack: Callable[[], Awaitable[Body]], digest: str, owner: str = "") -> Chart:
-        """A chart out of a tree that ``digest`` identifies, which ``pack`` makes an archive of.
+    async def from_tree(
+        self, pack: Callable[[], Awaitable[Body]], digest: str, owner: str = "", build: str = ""
+    ) -> Chart:
+        """A chart out of a tree that ``digest`` identifies, which ``pack`` makes an archive of; its version with this
+        build metadata, "" for its own.
 
         Raises: ChartError; what ``pack`` raises.
         """
@@ -78,7 +81,7 @@ class Charts:
             return loaded
 
         async def load() -> Chart:
-            return await self._load(_TREE, await pack(), digest, "the chart's folder", owner)
+            return await self._load(_TREE, await pack(), digest, "the chart's folder", owner, build=build)
 
         return await self._loading.run(_TREE + digest, load)
 

@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, Lazy] = {
         "Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.",
     ),
     "logs": _command("agent.logs", "Show what the agent in the cluster says: of everything, or of one release."),
+    "ui": _command("agent.ui", "Serve a page that shows what is ready, what waits and why, until Ctrl-C."),
     "completion": _command("completion", "Print the completion script of a shell."),
     "log": _command("repository.log", "Show commits and what they did to the cluster."),
 }

@@ -1,4 +1,4 @@
-"""From an event with fields to one line of text: pure functions, so that the look of a line is easy to test.
+"""From an event with fields to a line of text for programs: pure functions, so that the look of a line is easy to test.
 
 Whatever a value holds, a line stays one line: control characters, terminal escapes and the marks that turn text around
 are written as ``\\u001b``; values are bounded in length and number; a value whose ``str()`` fails becomes a note of
@@ -27,11 +27,10 @@ from gitsync.errors import GitsyncError
 from gitsync.logs.context import commit_context
 from gitsync.logs.redact import redact
 from gitsync.logs.secrets import MASK
+from gitsync.text import printable
 
 #: Fields that hold seconds: numbers in JSON, ``1.4s`` in text.
 DURATIONS = frozenset({"took", "waited", "interval", "timeout", "delay", "retry_in", "age"})
-#: What a line is about; coloured on a terminal.
-SUBJECTS = frozenset({"release", "object", "repository", "namespace", "file", "kind", "cycle"})
 COMMIT = ("commit", "author", "subject")
 COUNTS = (
     "files",
@@ -65,16 +64,7 @@ _SENSITIVE = re.compile(
     r"(?:pass(?:word|wd|phrase)|token|authorization|api_?key|private_?key|client_?secret|cookie|credentials)$",
     re.IGNORECASE,
 )
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
 _BARE = re.compile(r"[\w!#$%&'()*+,\-./:;<>?@\[\]^`{|}~]+")
-
-_RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
-_RED, _YELLOW, _CYAN, _GREEN = "\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[32m"
-_LEVEL_STYLES = {"debug": _DIM, "warning": _YELLOW, "error": _RED + _BOLD, "critical": _RED + _BOLD}
-_LEVEL_NAMES = {"warning": "WARN", "critical": "FATAL"}
-_EVENT_WIDTH = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,35 +103,8 @@ def json_line(line: Line) -> str:
 
 def logfmt_line(line: Line) -> str:
     """``time=... level=info msg="..." key=value``, quoted as JSON strings where quotes are needed."""
-    head = f"time={timestamp(line.time)} level={line.level} msg={_quoted(line.event)}"
-    return head + "".join(f" {name}={_quoted(shown(name, value))}" for name, value in line.fields.items())
-
-
-def console_line(line: Line, *, colour: bool) -> str:
-    """For people: local time, level and event in columns, then the fields; the commit dimmed; a traceback below."""
-
-    def paint(style: str, text: str) -> str:
-        return f"{style}{text}{_RESET}" if colour and style and text else text
-
-    clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
-    level = _LEVEL_NAMES.get(line.level, line.level.upper())
-    style = _LEVEL_STYLES.get(line.level, "")
-    event = printable(line.event)
-    below = str(line.fields.get("traceback", ""))
-    parts = []
-    for name, value in line.fields.items():
-        if name == "traceback":
-            continue
-        text = _quoted(shown(name, value))
-        if name in COMMIT:
-            parts.append(paint(_DIM, f"{name}={text}"))
-        else:
-            parts.append(paint(_DIM, f"{name}=") + paint(_value_style(name), text))
-    event_style = style or _BOLD
-    padding = " " * max(0, _EVENT_WIDTH - len(event)) if parts else ""
-    head = f"{paint(_DIM, clock)} {paint(style, level)}{' ' * (5 - len(level))} {paint(event_style, event)}{padding}"
-    text = " ".join([head, *parts])
-    return text + "".join(f"\n         {printable(row)}" for row in below.splitlines())
+    head = f"time={timestamp(line.time)} level={line.level} msg={quoted(line.event)}"
+    return head + "".join(f" {name}={quoted(shown(name, value))}" for name, value in line.fields.items())
 
 
 def shown(name: str, value: Any) -> str:
@@ -160,14 +123,6 @@ def shown(name: str, value: Any) -> str:
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds, ``2026-11-23T06:00:00.123Z``."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _value_style(name: str) -> str:
-    if name == "error":
-        return _RED
-    if name == "hint":
-        return _GREEN
-    return _CYAN if name in SUBJECTS else ""
 
 
 def _add_hint(fields: dict[str, Any]) -> None:
@@ -229,12 +184,8 @@ def _text(value: object, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… (+{len(text) - longest} characters)"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """As a value of logfmt: in quotes where it needs them."""
     if _BARE.fullmatch(text):
         return text
     return printable(json.dumps(text, ensure_ascii=False))
-
-
-def printable(text: str) -> str:
-    """``text`` with everything that would steer a terminal or end a line written as an escape."""
-    return _CONTROL.sub(lambda match: json.dumps(match[0])[1:-1], text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from gitsync.api import Bucket, GitRepository, HelmRelease, HelmRepository, OCIRepository
+from gitsync.api import Bucket, GitRepository, HelmChart, HelmRelease, HelmRepository, OCIRepository
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Origin
 from gitsync.kubeyaml import Positions, positions
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gitsync.api import CommitInfo, FieldPath, Manifest, ObjectKey, Resource
+    from gitsync.api.sources import ChartHolder
     from gitsync.errors import ManifestError
     from gitsync.manifests.unread import Unread
     from gitsync.tree import Tree
@@ -157,10 +158,16 @@ class Desired:
         """The Buckets, typed."""
         return {key: item.model for key, item in self.objects.items() if isinstance(item.model, Bucket)}
 
+    @cached_property
+    def helm_charts(self) -> Mapping[ObjectKey, HelmChart]:
+        """The HelmCharts, typed."""
+        return {key: item.model for key, item in self.objects.items() if isinstance(item.model, HelmChart)}
+
     @property
-    def chart_sources(self) -> Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository | Bucket]:
+    def chart_sources(self) -> Mapping[ObjectKey, ChartHolder]:
         """All sources that charts are had from."""
-        return {**self.helm_repositories, **self.oci_repositories, **self.git_repositories, **self.buckets}
+        sources = (self.helm_repositories, self.oci_repositories, self.git_repositories, self.buckets, self.helm_charts)
+        return {key: item for found in sources for key, item in found.items()}
 
     @cached_property
     def bad_paths(self) -> frozenset[str]:

@@ -46,6 +46,12 @@ class Registry:
         self._http = http
         self._tokens = Tokens(http, _HINTS)
 
+    async def ping(self, repository: Repository) -> None:
+        """Whether the registry answers, and takes the login. Raises: SourceError (refused), SourceUnavailable."""
+        url = repository.base.origin() / "v2" / ""
+        async with self._http.deadline(url, repository.timeout, _HINTS), self._answer(repository, url, also=(404,)):
+            pass
+
     async def tags(self, repository: Repository) -> list[str]:
         """All tags of a repository, in no order.
 

@@ -34,6 +34,7 @@ from gitsync.api.names import (
     ARTIFACT_GENERATOR,
     BUCKET,
     GIT_REPOSITORY,
+    HELM_CHART,
     HELM_GROUP,
     HELM_RELEASE,
     KUSTOMIZATION,
@@ -43,7 +44,7 @@ from gitsync.api.names import (
 )
 from gitsync.api.sources import GitRepository
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import FieldErrors, KindUnknown, NotVerified, SettingsError
+from gitsync.errors import FieldErrors, Forbidden, KindUnknown, NotVerified, SettingsError
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.kustomizations import WholeCommit
@@ -139,11 +140,15 @@ async def preview(settings: Settings) -> Preview:
 async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
     """What there is of the kinds that an agent works on."""
     kinds = [(HELM_GROUP, HELM_RELEASE), (KUSTOMIZE_GROUP, KUSTOMIZATION)]
-    kinds += [(SOURCE_GROUP, kind) for kind in SERVED_SOURCES]
-    return {
+    kinds += [(SOURCE_GROUP, kind) for kind in SERVED_SOURCES if kind != HELM_CHART]
+    watches = {
         (group, kind): await stack.enter_async_context(cluster.watch(group, kind, namespace=cluster.namespace))
         for group, kind in kinds
     }
+    with suppress(Forbidden):  # as the agent, that goes without them, too
+        charts = cluster.watch(SOURCE_GROUP, HELM_CHART, namespace=cluster.namespace)
+        watches[SOURCE_GROUP, HELM_CHART] = await stack.enter_async_context(charts)
+    return watches
 
 
 async def _generators(cluster: Cluster) -> list[ArtifactGenerator]:

@@ -12,6 +12,7 @@ from gitsync.api.names import (
     BUCKET,
     FALSE,
     GIT_REPOSITORY,
+    HELM_CHART,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
     RECONCILIATION_FAILED,
@@ -19,7 +20,7 @@ from gitsync.api.names import (
     SOURCE_NOT_READY,
     TRUE,
 )
-from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.errors import FieldErrors
 from gitsync.preview.unserved import unserved_source
 from gitsync.runtime.until import until
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 #: Seconds in which a source is asked again and again before its server counts as away.
 UNREACHABLE = 10.0
 
-_Source = HelmRepository | OCIRepository | GitRepository | Bucket
-_MODELS: dict[str, type[HelmRepository] | type[OCIRepository] | type[GitRepository] | type[Bucket]] = {
+_MODELS: dict[str, type[HelmRepository | OCIRepository | GitRepository | Bucket | HelmChart]] = {
     HELM_REPOSITORY: HelmRepository,
     OCI_REPOSITORY: OCIRepository,
     GIT_REPOSITORY: GitRepository,
     BUCKET: Bucket,
+    HELM_CHART: HelmChart,
 }
 
 
@@ -61,9 +62,9 @@ class LackingInSandbox(Lacking):
         return await self.first_missing(accounts) or await self._lacks_chart(release) or await super().why(release)
 
     async def _lacks_chart(self, release: HelmRelease) -> str:
-        source = release.source
-        if why := unserved_source(release):
-            return why
+        return unserved_source(release) or await self._lacks_source(release, release.source)
+
+    async def _lacks_source(self, release: HelmRelease, source: ObjectKey) -> str:
         live = await self._cluster.find(source)
         if live is None and source.kind == GIT_REPOSITORY:  # the synced one needs no object, another will never come
             ready = ready_of(release.manifest)
@@ -81,6 +82,8 @@ class LackingInSandbox(Lacking):
             return f"{name} is suspended, and was not read before"
         for field, refusal, _ in refused(parsed):
             return f"{name} cannot be read: {field}: {refusal}"
+        if isinstance(parsed, HelmChart) and (why := await self._lacks_source(release, parsed.source)):
+            return f"{name} cannot be had: {why}"
         why = await self.first_missing(_needs(parsed)) or await self._unreachable(source)
         return f"{name} cannot be read: {why}" if why else ""
 
@@ -97,9 +100,12 @@ class LackingInSandbox(Lacking):
         return ""
 
 
-def _needs(source: _Source) -> list[ObjectKey]:
+def _needs(source: ChartHolder) -> list[ObjectKey]:
     """What a source cannot be read without."""
     namespace = source.metadata.namespace
+    if isinstance(source, HelmChart):
+        named = source.spec.verify.secret_ref if source.spec.verify is not None else None
+        return [ObjectKey("", "Secret", namespace, named.name)] if named is not None else []
     secrets = [ObjectKey("", "Secret", namespace, name) for name in source.spec.secrets]
     account = source.spec.service_account_name if isinstance(source, OCIRepository) else None
     return secrets + ([ObjectKey("", "ServiceAccount", namespace, account)] if account else [])

@@ -25,11 +25,12 @@ from gitsync.api.names import (
     BUCKET,
     EXTERNAL_ARTIFACT,
     GIT_REPOSITORY,
+    HELM_CHART,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
-from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
+from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.errors import GitsyncError
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.sources.generating import check_generator
@@ -45,8 +46,8 @@ _NOTHING_COMES: Mapping[str, str] = {
 }
 #: The kinds that charts are had from by ``chart``, and by ``chartRef``.
 _CHART_SOURCES = (HELM_REPOSITORY, GIT_REPOSITORY, BUCKET)
-_CHART_REFERENCES = (OCI_REPOSITORY,)
-_CHART_HINT = "use a HelmRepository, an OCIRepository, a GitRepository or a Bucket"
+_CHART_REFERENCES = (OCI_REPOSITORY, HELM_CHART)
+_CHART_HINT = "use an OCIRepository or a HelmChart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
             yield from _unserved_source(item, item.model)
         elif isinstance(item.model, Kustomization):
             yield from refused_fields(item, item.model)
-        elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository | Bucket):
+        elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository | Bucket | HelmChart):
             yield from _unread(item, item.model)
         elif isinstance(item.model, ArtifactGenerator):
             yield from _unmade(item, item.model)
@@ -90,7 +91,7 @@ def _unserved_source(item: DesiredObject, release: HelmRelease) -> Iterator[Unse
         yield Unserved(item.key, item.field_origin(path), message, _CHART_HINT, dotted(path))
 
 
-def _unread(item: DesiredObject, source: OCIRepository | HelmRepository | GitRepository | Bucket) -> Iterator[Unserved]:
+def _unread(item: DesiredObject, source: ChartHolder) -> Iterator[Unserved]:
     """Fields that keep a source from being read."""
     for field, why, hint in refused(source):
         yield Unserved(item.key, item.field_origin(field.split(".")), f"{field}: {why}", hint, field)

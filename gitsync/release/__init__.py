@@ -11,6 +11,7 @@
 - ``claims`` knows what syncs and releases want, ``tocome`` what those will want that are on their way, ``reach``
   whether they could have it; ``wanted`` answers for all of these; ``revisionobjects`` are the objects of a revision
   that is yet to be made.
+- ``impliedcharts`` keeps the HelmChart of each release.
 - ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps
   Secrets out of messages; ``flux`` knows what Flux's helm-controller leaves behind.
 """

@@ -25,6 +25,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.desired import desired_release
 from gitsync.release.drift.correct import Drift
+from gitsync.release.impliedcharts import ImpliedCharts
 from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.render import Renderer
 from gitsync.release.revision import ReleaseRef
@@ -76,6 +77,7 @@ class Releases:
         self._drift = Drift(self._wake)
         identity = AgentIdentity(holder, concurrency)
         self._clusters = TargetClusters(cluster, identity, self._references, rules, self._drift.forget)
+        self._implied = ImpliedCharts(cluster, self.index, rules)
         self._clusters.on_foreign_change(self._on_record_change)
         self._reconciler = Reconciler(
             cluster,
@@ -89,6 +91,7 @@ class Releases:
             drift=self._drift,
             wanted=self.wanted,
             wake=self._wake,
+            implied=self._implied,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
         self._held: frozenset[ObjectKey] = frozenset()
@@ -103,11 +106,13 @@ class Releases:
         async with (
             self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=self._cluster.namespace) as releases,
             self._clusters,
+            self._implied.serving(self._sources.helm_charts),
         ):
             releases.subscribe(self._on_release_event)
             await self._cluster.served()  # before many releases want it at once
             for key, manifest in releases.items():
                 self.index.update(key, manifest)
+                self.index.set_news(key)  # whatever has changed since the agent was last here
             try:
                 yield {(HELM_GROUP, HELM_RELEASE): releases}
             finally:
@@ -162,7 +167,10 @@ class Releases:
             self._objects.pop(key, None)
             self._schedule.cancel(f"release {key}")
             self.queue.wake(key)
+            self._implied.look(key)
             return
+        if before is None or before["metadata"].get("generation") != after["metadata"].get("generation"):
+            self._implied.look(key)
         if before is None or asks_for_more(before, after):
             self.queue.wake(key, interrupt=_why(before, after))
             self._schedule.every(f"release {key}", interval_of(after, DEFAULT_INTERVAL), self.queue.wake, key)
@@ -188,6 +196,7 @@ class Releases:
     def _on_source_change(self, concerns: Concerns) -> None:
         for found in self.index.releases():
             if concerns(found):
+                self.index.set_news(found.key)
                 self.queue.wake(found.key)
 
     def _on_record_change(self, target: TargetCluster, namespace: str, release: str) -> None:

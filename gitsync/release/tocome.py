@@ -23,7 +23,6 @@ from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
-from gitsync.release.dependencies.states import is_current
 from gitsync.release.reach import Anywhere, Reach, Worked
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.runtime.together import in_time
@@ -103,8 +102,8 @@ class _Coming(NamedTuple):
 @dataclass
 class ToCome:
     """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
-    syncs will want that are on their way, those of charts included, ``leaving`` which are about to be removed, and
-    ``reach`` whether who wants an object could have it."""
+    syncs will want that are on their way, those of charts included, ``leaving`` which are about to be removed
+    (``leaving_with_charts``: or go with a release), and ``reach`` whether who wants an object could have it."""
 
     index: ReleaseIndex
     claims: ObjectClaims
@@ -112,6 +111,7 @@ class ToCome:
     find: Find
     syncs: Syncs = no_syncs
     leaving: Callable[[], Collection[Claimant]] = tuple
+    leaving_with_charts: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
     #: By object and who is to have it, the commit that took it from somebody and gave it to him.
     _given: LRUCache[tuple[ObjectKey, Claimant], str] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
@@ -123,12 +123,13 @@ class ToCome:
         for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
             if sync.claimant.doubt and question.concerns(sync.commit):
-                wanted = dict.fromkeys((key for key in keys if key not in found), sync.claimant) | wanted
+                left = [key for key in keys if key not in found and key != sync.kustomization.key]
+                wanted = dict.fromkeys(left, sync.claimant) | wanted
             found |= await self._reached(sync.kustomization, sync.commit, wanted, question)
         for coming in releases:
-            left = [key for key in keys if key not in found]
+            own = coming.release.key
+            left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
             if isinstance(coming.wanted, RevisionObjects):
-                own = coming.release.key
                 wanted = {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
             elif coming.may_want_all:
                 wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
@@ -158,7 +159,8 @@ class ToCome:
             goes = partial(_is_in, key.name)
         else:
             return None
-        asker, cluster, leaving = question.asker, question.cluster, self.leaving_syncs()
+        asker, cluster = question.asker, question.cluster
+        leaving = self.leaving_syncs() | frozenset(self.leaving_with_charts())
         inside = list(self.claims.inside(goes, cluster=cluster, but=asker))
         return (
             await self._first_reached((item for item in inside if item.by_name not in leaving), question)
@@ -177,17 +179,24 @@ class ToCome:
         return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
 
     def releases(self, but: Claimant, cluster: str) -> list[HelmRelease]:
-        """The releases of a cluster that are not yet what they are to be."""
+        """The releases of a cluster that are not yet what they are to be, and are not to go."""
         out = {but, *self.claims.leaving}
         return [
             release
             for release in self.index.releases()
             if Claimant.of_release(release.key) not in out
             and cluster_of(release) == cluster
-            and not release.metadata.deletion_timestamp
-            and (manifest := self.index.manifest(release.key)) is not None
-            and not is_current(manifest)
+            and not self.goes(release.key)
+            and not self.index.is_done(release.key)
         ]
+
+    def goes(self, release: ObjectKey) -> bool:
+        """Whether one is being deleted, or about to be, or one is in whose chart it is: then it goes, too."""
+        return any(map(self._is_going, self.index.lineage(release)))
+
+    def _is_going(self, release: ObjectKey) -> bool:
+        manifest = self.index.manifest(release)
+        return self.index.is_leaving(release) or (manifest is not None and "deletionTimestamp" in manifest["metadata"])
 
     async def is_reached(self, claimant: Claimant, key: ObjectKey, question: Question) -> bool:
         """Whether who wants an object could have it, as far as that is known."""
@@ -298,7 +307,7 @@ class ToCome:
         """The asker, when it is a release that goes on: the HelmReleases in its chart are to have something, too."""
         release = self.index.get(release_of(asker)) if asker.kind == "HelmRelease" else None
         goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
-        return [] if goes or release is None or is_current(release.manifest) else [release]
+        return [] if goes or release is None or self.index.is_done(release.key) else [release]
 
     def _commit_of(self, release: Worked) -> str:
         commit = self.index.commit_of(release.key)

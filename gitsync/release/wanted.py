@@ -23,6 +23,7 @@ from gitsync.api.names import LEFTOVERS_ANNOTATION, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
 from gitsync.apply.ownership import belongs_to, prune_disabled
+from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims, Why
@@ -58,7 +59,7 @@ class WantedObjects:
     wake: Callable[[ObjectKey], None]
 
     def __post_init__(self) -> None:
-        self.index.is_leaving = lambda key: Claimant.of_release(key) in self.claims.leaving
+        self.index.is_leaving = self._is_leaving
         self.index.subscribe(self._on_release_change)
         self.index.on_commit_applied.append(self._on_commit_applied)
         self.claims.on_release.append(self._on_claim_dropped)
@@ -214,11 +215,23 @@ class WantedObjects:
         """Whether a sync is about to be removed, or a release that is to go with one, or with a chart of it."""
         if claimant.kind == "sync" or not leaving:
             return claimant in leaving
-        manifest = self.index.manifest(self.index.lineage(release_of(claimant))[-1])
+        return self._sync_above(release_of(claimant)) in leaving
+
+    def _is_leaving(self, release: ObjectKey) -> bool:
+        """Whether a release is about to be removed, alone or with the sync that it is of."""
+        if Claimant.of_release(release) in self.claims.leaving:
+            return True
+        above = self._sync_above(release)
+        return above is not None and above in self.to_come.leaving_syncs()
+
+    def _sync_above(self, release: ObjectKey) -> Claimant | None:
+        """The sync that a release goes with, or the one does in whose chart it is; None when it would stay."""
+        manifest = self.index.manifest(self.index.lineage(release)[-1])
         if manifest is None or prune_disabled(manifest):
-            return False
+            return None
         labels = manifest["metadata"].get("labels") or {}
-        return Claimant("sync", sync_of(labels) or flux_sync_of(labels)) in leaving
+        name = sync_of(labels) or flux_sync_of(labels)
+        return Claimant("sync", name) if name else None
 
     async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
@@ -233,7 +246,7 @@ class WantedObjects:
             return hold._replace(claimant=hold.claimant._replace(doubt=_TO_BE_CHANGED))
         try:
             wanted = await self._to_be(owner)
-            if is_current(manifest) and wanted is self.index.get(owner):
+            if self.index.is_done(owner) and wanted is self.index.get(owner):
                 unowned = await self._is_unowned(owner, manifest, hold.key)
                 claimant: Claimant | None = hold.claimant._replace(unowned=unowned)
             else:
@@ -249,19 +262,23 @@ class WantedObjects:
         """A HelmRelease as it is wanted: as it is, but for one out of a chart that is to be another one, or is to go.
         None when it will not be there. Raises: what keeps a chart from being rendered."""
         now, above = self.index.get(key), self.index.parent(key)
-        if above is None or depth == MAX_NESTING:
+        if depth == MAX_NESTING or (above is None and not release_named(self.index.manifest(key) or {})):
             return now
-        if not self.index.is_leaving(above) and (release := await self._to_be(above, depth + 1)) is not None:
-            manifest = self.index.manifest(above)
-            if manifest is not None and is_current(manifest) and release is self.index.get(above):
-                return now
-            if (found := await self._inner(release, key)) is not None:
-                return found
-        for other in self.to_come.releases(Claimant.of_release(above), ""):
+        if above is not None and (found := await self._as_in(above, key, now, depth)) is not None:
+            return found
+        for other in self.to_come.releases(Claimant.of_release(above or key), ""):
             with suppress(GitsyncError):  # one that cannot be rendered may be anybody's, and must not hold this up
                 if (found := await self._inner(other, key)) is not None:
                     return found
-        return None
+        return None if above is not None else now  # the release that it was of had another name, and may be gone
+
+    async def _as_in(self, above: ObjectKey, key: ObjectKey, now: HelmRelease | None, depth: int) -> HelmRelease | None:
+        """A HelmRelease, which is ``now`` so, as the one in whose chart it is is to have it; None when it will not."""
+        if self.index.is_leaving(above) or (release := await self._to_be(above, depth + 1)) is None:
+            return None
+        if self.index.is_done(above) and release is self.index.get(above):
+            return now
+        return await self._inner(release, key)
 
     async def _inner(self, release: HelmRelease, key: ObjectKey) -> HelmRelease | None:
         """A HelmRelease as the chart of another one has it."""

@@ -32,6 +32,11 @@ class WorkQueue(Generic[K]):
         self._stopped = False
         self._meter = METER.queue(name)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a pass is under way."""
+        return bool(self._running)
+
     def wake(self, key: K, interrupt: str = "") -> None:
         """Do a pass for ``key`` soon. With a reason in ``interrupt``, the pass under way is asked to end first."""
         if self._stopped:

@@ -227,6 +227,11 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, Spec(_LOGS, "debug, info, warning or error")] = Field(
         "info", description="The least important lines that are written."
     )
+    verbose: Annotated[bool, Spec(_LOGS, "boolean")] = Field(
+        False,
+        description="Lines on a console also say from which file and line of Git an object came, as the other formats "
+        "always do.",
+    )
 
     @model_validator(mode="before")
     @classmethod

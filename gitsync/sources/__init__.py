@@ -2,7 +2,8 @@
 
 - ``controller`` has the sources that are objects of a cluster reconciled - watch, queue, reconciler, a kind each - and
   tells those that use them of changes.
-- ``locator`` is the one place that finds a release's chart, as a ``chart.ChartArtifact``.
+- ``locator`` is the one place that finds a release's chart, as a ``chart.ChartArtifact``. ``helmcharts`` reconciles
+  HelmCharts, each of which stands for one; ``commitcharts`` finds them as a commit would have them.
 - ``artifacts`` knows which commit of a synced repository a release uses; ``helmchart`` builds charts from its tree,
   with ``dependencies`` (folders of the same tree) and ``remote`` ones (of chart repositories); ``treefiles`` reads
   folders, ``valuesfiles`` are default values from other files.

@@ -298,6 +298,15 @@ class Artifacts:
         left = self._since + FIRST_COMMIT - time.monotonic()
         raise ArtifactPending(message, retry_after=left if left > 0 else None)
 
+    def carried_out(self, source: ObjectKey) -> Artifact:
+        """What a chart is taken from that comes with no release. Raises: as ``artifact_of``."""
+        repository = self.find(source)
+        if repository is None and all(item.current is not None for item in self._repositories):
+            raise missing(source, self.served)
+        if repository is None or repository.current is None:
+            raise ArtifactPending("no commit of the repository has been carried out yet")
+        return repository.current
+
     def _changed(self, repository: SyncedRepository) -> None:
         for listener in self._listeners:
             listener(repository)

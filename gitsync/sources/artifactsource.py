@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import AUTHENTICATION_FAILED, NOT_SUPPORTED, URL_INVALID
-from gitsync.api.sources import Bucket, GitRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmChart, OCIRepository
 from gitsync.errors import ArtifactPending, FieldNotSupported, GitsyncError
 from gitsync.sources.commitsources import missing, not_ready
 from gitsync.sources.reconciler import Outcome, SourceReconciler
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.recorder import EventRecorder
 
-R = TypeVar("R", GitRepository, OCIRepository, Bucket)
+R = TypeVar("R", GitRepository, OCIRepository, Bucket, HelmChart)
 #: What is asked for, with what Secrets hold; and what was found.
 S = TypeVar("S")
 A = TypeVar("A")
@@ -177,7 +177,7 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
         return not isinstance(error, FieldNotSupported)
 
     def _complain(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
-        super()._complain(key, manifest, reason, error)
+        self._tell_of(key, manifest, reason, error)
         state, generation = self._state(key), _generation(manifest)
         if state.generation != generation:  # what was found for another spec is of no use to this one
             state.found = None
@@ -185,6 +185,10 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
         state.error, state.generation = error, generation
         if state.found is None and told != error.message:
             self._on_change(key)  # who waits for it says why
+
+    def _tell_of(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        """Say what is wrong."""
+        super()._complain(key, manifest, reason, error)
 
     def _gone(self, key: ObjectKey) -> None:
         state = self._states.pop(key, None)

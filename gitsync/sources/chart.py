@@ -1,4 +1,4 @@
-"""A chart that a source has, as those who use it see it."""
+"""A chart: as somebody asks for it, and as a source has it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,54 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gitsync.api.chart import ChartChoice
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.api.sources import HelmChart
 from gitsync.charts import Chart
+
+
+@dataclass(frozen=True, slots=True)
+class WantedChart:
+    """What a HelmRelease's ``spec.chart`` or a HelmChart asks for: ``by`` whom, of which ``source``. ``release`` is the
+    HelmRelease, None for a HelmChart."""
+
+    by: ObjectKey
+    source: ObjectKey
+    choice: ChartChoice
+    release: HelmRelease | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, asking: HelmRelease | HelmChart) -> WantedChart | None:
+        """None for a HelmRelease that names an object which stands for its chart."""
+        if isinstance(asking, HelmChart):
+            return cls(asking.key, asking.source, asking.spec.choice)
+        if asking.spec.chart is None:
+            return None
+        return cls(asking.key, asking.source, asking.spec.chart.spec.choice, asking)
+
+    @property
+    def owner(self) -> str:
+        """The namespace on whose behalf it is read."""
+        return self.by.namespace
+
+    @property
+    def by_revision(self) -> bool:
+        """Whether each revision of its source makes it another chart."""
+        return self.choice.reconcile_strategy == "Revision"
 
 
 @dataclass(frozen=True, slots=True)
 class ChartArtifact:
     """A chart that is known to exist. ``digest`` identifies its content (``sha256:...`` of the archive, or the Git tree
-    it stands in); ``load`` brings it here, from a cache when it can."""
+    it stands in); ``load`` brings it here, from a cache when it can. ``values_files`` are those that its default values
+    are out of, () for its own values.yaml."""
 
     name: str
     version: str
     digest: str
-    load: Callable[[], Awaitable[Chart]] = field(repr=False)
+    load: Callable[[], Awaitable[Chart]] = field(repr=False, compare=False)
+    values_files: tuple[str, ...] = ()
 
 
 class ChartSource(Protocol):

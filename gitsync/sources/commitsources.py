@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import OCI_REPOSITORY
-from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository, OCIRepositorySpec
+from gitsync.api.names import HELM_CHART, OCI_REPOSITORY
+from gitsync.api.sources import ChartHolder, HelmChart, OCIRepositorySpec
 from gitsync.errors import GitsyncError, SourceNotReady
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
 
-S = TypeVar("S", bound=HelmRepository | OCIRepository | GitRepository | Bucket)
+S = TypeVar("S", bound=ChartHolder)
 P = TypeVar("P")
+
+#: What a release names by ``chartRef``.
+_BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART)
 
 
 class CommitSources(Generic[S]):
@@ -84,8 +87,10 @@ def use_of(key: ObjectKey) -> Iterator[None]:
         raise not_ready(key, error.message, error.hint) from error
 
 
-def needs_secrets(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> bool:
+def needs_secrets(source: ChartHolder) -> bool:
     """Whether a source can be read only with what a cluster holds."""
+    if isinstance(source, HelmChart):
+        return source.spec.verify is not None
     return bool(
         source.spec.secrets or (isinstance(source.spec, OCIRepositorySpec) and source.spec.service_account_name)
     )
@@ -94,7 +99,7 @@ def needs_secrets(source: HelmRepository | OCIRepository | GitRepository | Bucke
 def missing(key: ObjectKey, served: str) -> SourceNotReady:
     """What to raise for a source that is not there, seen from ``served``: a namespace, or "" for all."""
     if served in ("", key.namespace):
-        reference = "chartRef" if key.kind == OCI_REPOSITORY else "sourceRef"
+        reference = "chartRef" if key.kind in _BY_CHART_REF else "sourceRef"
         return SourceNotReady(
             f"{key.kind} '{key.namespaced_name}' does not exist",
             hint=f"add it to the repository, or correct {reference}",

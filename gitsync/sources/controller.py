@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gitsync.api.duration import interval_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
@@ -15,12 +17,14 @@ from gitsync.api.names import (
     ARTIFACT_GENERATOR,
     BUCKET,
     GIT_REPOSITORY,
+    HELM_CHART,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
     REQUESTED_AT_ANNOTATION,
     SOURCE_GROUP,
 )
 from gitsync.api.sources import DEFAULT_INTERVAL
+from gitsync.errors import Forbidden
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifacts, SyncedRepository
@@ -29,10 +33,12 @@ from gitsync.sources.chart import ChartArtifact
 from gitsync.sources.generators import ArtifactGenerators
 from gitsync.sources.git import Verification
 from gitsync.sources.gitrepository import GitRepositories
-from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.helm import ChartRepositories, redacted
+from gitsync.sources.helmcharts import HelmCharts, OfSource
 from gitsync.sources.helmrepository import HelmRepositories
 from gitsync.sources.locator import ChartLocator
 from gitsync.sources.ocirepository import OCIRepositories
+from gitsync.sources.repositories import url_in
 from gitsync.sources.secretwatch import SecretWatches
 from gitsync.sources.trees import Trees
 
@@ -41,12 +47,16 @@ if TYPE_CHECKING:
     from gitsync.runtime.interrupt import Interrupt
     from gitsync.runtime.recorder import EventRecorder
 
+log = structlog.get_logger(__name__)
+
 #: Seconds for what is under way to end when the agent stops: nothing is lost with a fetch that is cut short.
 GRACE = 1.0
 
 #: Seconds between two looks for mirrors that nobody has used for long.
 SWEEP_INTERVAL = 24 * 3600.0
 _SWEEP = "unused git mirrors"
+#: Seconds in which a commit that is carried out is given time to change what it changes beside its charts.
+AFTER_COMMIT = 2.0
 
 #: Looks at a source that came, changed, went or is due. Returns seconds until another try before it is due, or None.
 Reconcile = Callable[[ObjectKey, "Interrupt"], Awaitable[float | None]]
@@ -84,6 +94,10 @@ class SourceController:
     def wake(self, key: ObjectKey, interrupt: str = "") -> None:
         """Have one reconciled soon; for the reason ``interrupt`` what is under way ends first."""
         self._queue.wake(key, interrupt)
+
+    def wake_later(self, key: ObjectKey, delay: float) -> None:
+        """Have one reconciled after ``delay`` seconds, or before, when there is another reason by then."""
+        self._queue.wake_within(key, delay)
 
     def _on_event(self, event: WatchEvent) -> None:
         if event.type != "DELETED":
@@ -132,6 +146,7 @@ class Sources:
         self.on_settled: Callable[[ObjectKey], None] = lambda _: None
         kinds = (HELM_REPOSITORY, OCI_REPOSITORY, BUCKET, GIT_REPOSITORY)
         helm, oci, bucket, git = (cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace) for kind in kinds)
+        charts = cluster.watch(SOURCE_GROUP, HELM_CHART, namespace=cluster.namespace)
         self._repositories = HelmRepositories(cluster, fetched, helm, events, self._on_repository_change)
         self._oci = OCIRepositories(cluster, fetched.artifacts, oci, events, self._on_change)
         self._buckets = Buckets(cluster, fetched.buckets, bucket, events, self._on_change)
@@ -153,6 +168,10 @@ class Sources:
             memory=fetched.trees,
         )
         self.trees.have(self._generators)
+        of_source = OfSource(self._revision_of, self._place_of, self._is_coming)
+        located = self._locator.located
+        self._charts = HelmCharts(cluster, charts, events, self._on_chart_change, located, of_source)
+        self._locator.helm_charts = self._charts
         self._secrets = SecretWatches(cluster, self._on_secret_change)
         served: tuple[tuple[Informer, Reconcile], ...] = (
             (helm, self._repositories.reconcile),
@@ -165,6 +184,7 @@ class Sources:
             for kind, (watch, reconcile) in zip(kinds, served, strict=True)
         ]
         self._git.wake = self._controllers[-1].wake
+        self._packaging = SourceController(HELM_CHART, charts, self._charts.reconcile, schedule, self._secrets)
         made = self._generators.reconcile
         self._making = SourceController(ARTIFACT_GENERATOR, generators, made, schedule, self._secrets)
         artifacts.served = cluster.namespace
@@ -177,6 +197,8 @@ class Sources:
             await stack.enter_async_context(self._secrets.serving())
             self._schedule.every(_SWEEP, SWEEP_INTERVAL, self._sweep)
             stack.callback(self._schedule.cancel, _SWEEP)
+            if await self._may_read_charts(stack):
+                self._controllers.append(self._packaging)
             controllers = (*self._controllers, self._making)
             for controller in controllers:  # all are looked into before one of them tells the others of a change
                 await stack.enter_async_context(controller.watch)
@@ -184,6 +206,21 @@ class Sources:
                 await stack.enter_async_context(controller.serving())
             watches = {(SOURCE_GROUP, controller.kind): controller.watch for controller in self._controllers}
             yield {**watches, (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR): self._making.watch}
+
+    async def _may_read_charts(self, stack: AsyncExitStack) -> bool:
+        """HelmCharts came late: who was given the rights of an older version goes without them."""
+        try:
+            await stack.enter_async_context(self._packaging.watch)
+        except Forbidden as error:
+            log.warning("HelmCharts are not served", why=error.message, hint=error.hint)
+            self._charts.unread = error
+            return False
+        return True
+
+    @property
+    def helm_charts(self) -> Informer | None:
+        """The watch of HelmCharts, while ``serving``; None where they may not be read."""
+        return self._packaging.watch if self._charts.unread is None else None
 
     async def demanded(self) -> Verification | None:
         """See GitRepositories.demanded."""
@@ -214,18 +251,51 @@ class Sources:
     def _on_repository_change(self, repository: ObjectKey) -> None:
         """Another index: releases from it, or with dependencies in it, may have another version to go to."""
         url = self._repositories.url_of(repository)
-        self._tell(lambda release: self._locator.needs(release, repository, url))
+        self._tell(lambda release: self._locator.needs(release.key, release.source, repository, url))
+        self._wake_charts(lambda chart, source: self._locator.needs(chart, source, repository, url))
 
     def _on_change(self, repository: ObjectKey) -> None:
         """Another artifact, or none any more: who uses it has another chart or tree, or another reason to wait."""
         self._tell(lambda release: release.source == repository)
+        self._wake_charts(lambda _, source: source == repository)
         self._tell_of_trees(lambda source: source == repository)
+
+    def _on_chart_change(self, chart: ObjectKey) -> None:
+        """A HelmChart stands for another chart, or for none any more."""
+        self._tell(lambda release: release.source == chart)
 
     def _on_artifact_change(self, repository: SyncedRepository) -> None:
         """A commit is carried out: releases that no commit of this repository changes may have another chart by it."""
         self._git.carried_out(repository)
         self._tell(lambda release: self.artifacts.wakes(repository, release))
+        # Later: the commit may change the HelmChart, too, once that is applied.
+        self._wake_charts(lambda _, source: self.artifacts.find(source) is repository, AFTER_COMMIT)
         self._tell_of_trees(lambda source: self.artifacts.find(source) is repository)
+
+    def _wake_charts(self, concerns: Callable[[ObjectKey, ObjectKey], bool], delay: float = 0.0) -> None:
+        for chart in list(self._charts.using(concerns)):
+            if delay:
+                self._packaging.wake_later(chart, delay)
+            else:
+                self._packaging.wake(chart)
+
+    def _revision_of(self, source: ObjectKey) -> str:
+        """The revision that the source of a HelmChart has now."""
+        if source.kind != HELM_REPOSITORY:
+            return self.trees.revision_of(source)
+        return self._repositories.revision_of(source)
+
+    def _place_of(self, source: ObjectKey) -> str:
+        """Where the source of a HelmChart is read from."""
+        live = next((it.watch.get(source) for it in self._controllers if it.kind == source.kind), None)
+        url = redacted(url_in(live)) if live is not None else ""
+        return url or f"{source.kind.lower()}/{source.namespaced_name}"
+
+    def _is_coming(self, source: ObjectKey) -> bool:
+        """Whether the source of a HelmChart is yet to say what it has."""
+        if source.kind != HELM_REPOSITORY:
+            return self.trees.is_coming(source)
+        return self._repositories.is_coming(source)
 
     def _tell_of_trees(self, concerns: Callable[[ObjectKey], bool]) -> None:
         for generator in list(self._generators.using(concerns)):

@@ -13,7 +13,7 @@ import structlog
 from gitsync.api.conditions import Said, rfc3339, set_condition
 from gitsync.api.generator import ArtifactGenerator, ArtifactGeneratorStatus, ExternalArtifactStatus, MadeArtifact
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP, is_suspended
 from gitsync.api.names import (
     ACCESS_DENIED,
     ARTIFACT_GENERATOR,
@@ -55,9 +55,8 @@ log = structlog.get_logger(__name__)
 
 #: Flux's reason for a source that nothing could be had from.
 _SOURCE_FETCH_FAILED = "SourceFetchFailed"
-#: On an ExternalArtifact, the UID of the generator that has made it; on a generator, ``disabled`` lets it rest.
+#: On an ExternalArtifact, the UID of the generator that has made it.
 GENERATOR_LABEL = "source.extensions.fluxcd.io/generator"
-_RECONCILE = "source.extensions.fluxcd.io/reconcile"
 _ORIGIN = "org.opencontainers.image.revision"
 #: What a source has that is yet to be made anew: no revision that anything has applied.
 PENDING = "what its sources have now"
@@ -319,7 +318,7 @@ def _typed(manifest: Manifest) -> ArtifactGenerator | None:
 
 
 def _is_disabled(generator: ArtifactGenerator) -> bool:
-    return generator.metadata.annotations.get(_RECONCILE, "").lower() == "disabled"
+    return is_suspended(generator.manifest)
 
 
 def _inventory(generator: ArtifactGenerator, artifacts: Mapping[str, TreeArtifact]) -> tuple[MadeArtifact, ...]:

@@ -9,14 +9,14 @@ from functools import partial
 
 from cachetools import LRUCache
 
-from gitsync.api.helmrelease import HelmRelease
+from gitsync import semver
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import BUCKET, GIT_REPOSITORY
 from gitsync.charts import Chart
 from gitsync.errors import ArtifactPathMissing, ChartError, ChartNotFound
 from gitsync.helm.archive import MAX_UNPACKED
 from gitsync.sources.artifacts import Artifact
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.chart import ChartArtifact, WantedChart
 from gitsync.sources.dependencies import Local, LocalDependencies
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.remote import Fetched, RemoteDependencies
@@ -27,6 +27,8 @@ from gitsync.spool import Body, Spool
 from gitsync.tree import Tree
 
 _MAX_LOADABLE = 4096
+#: Digits of a revision that a version shows, as with Flux.
+_SHOWN = 12
 _PATH_HINT = "correct spec.chart.spec.chart: it is counted from the root of the repository"
 
 
@@ -41,46 +43,49 @@ class TreeCharts:
         self._loadable: LRUCache[str, bool] = LRUCache(_MAX_LOADABLE)
         self._urls: dict[ObjectKey, frozenset[str]] = {}
 
-    async def locate(self, release: HelmRelease, artifact: Artifact) -> ChartArtifact:
-        """The chart that a release asks for, in this artifact.
+    async def locate(self, wanted: WantedChart, artifact: Artifact) -> ChartArtifact:
+        """The chart that somebody asks for, in this artifact.
 
         Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
         """
-        path = chart_path(release)
-        if path is None or release.spec.chart is None:
+        path = chart_path(wanted)
+        if path is None:
             raise ChartNotFound("the path of the chart leads out of the repository", hint=_PATH_HINT)
-        tree, owner = artifact.tree, release.metadata.namespace
+        tree, owner = artifact.tree, wanted.owner
         local = await self._local.of(tree, path, owner)
         if local is None:
-            raise await _no_chart(tree, path, artifact.commit, release.source)
+            raise await _no_chart(tree, path, artifact.commit, wanted.source)
         folders = list(local.all())
-        self._note(release.key, folders)
-        namespaces = (release.source.namespace, release.metadata.namespace)
+        self._note(wanted.by, folders)
+        namespaces = (wanted.source.namespace, owner)
         fetched = {item.path: await self._remote.of(item, namespaces) for item in folders if item.remote}
-        digest = f"git:{_digest(local, fetched)}"
-        load = partial(self._load, tree, local, fetched, digest, owner)
+        build = artifact.commit.id[:_SHOWN] if wanted.by_revision else ""
+        digest = f"git:{_digest(local, fetched)}" + (f"+{build}" if build else "")
+        load = partial(self._load, tree, local, fetched, digest, owner, build)
         if digest not in self._loadable:  # a chart that Helm does not take is said to be none at once
             await load()
             self._loadable[digest] = True
-        located = ChartArtifact(local.name, local.version, digest, load)
-        blobs = await _values_blobs(release, tree)
+        version = semver.with_build(local.version, build) if build else local.version
+        located = ChartArtifact(local.name, version, digest, load)
+        blobs = await _values_blobs(wanted, tree)
         read = partial(_read, tree, blobs, self._charts.workers.spool)
-        return with_values_files(self._charts, located, release.spec.chart.spec, owner, tuple(blobs.values()), read)
+        return with_values_files(self._charts, located, wanted.choice, owner, tuple(blobs.values()), read, tuple(blobs))
 
-    def needs(self, release: ObjectKey, url: str) -> bool:
-        """Whether a release's chart, as it was last located, depends on a chart of the repository with this URL."""
-        return comparable(url) in self._urls.get(release, ())
+    def needs(self, asking: ObjectKey, url: str) -> bool:
+        """Whether the chart that a HelmRelease or HelmChart asks for, as it was last located, depends on a chart of the
+        repository with this URL."""
+        return comparable(url) in self._urls.get(asking, ())
 
-    def _note(self, release: ObjectKey, folders: Sequence[Local]) -> None:
-        self._urls.pop(release, None)
+    def _note(self, asking: ObjectKey, folders: Sequence[Local]) -> None:
+        self._urls.pop(asking, None)
         if urls := {comparable(wanted.repository) for item in folders for wanted in item.remote}:
-            self._urls[release] = frozenset(urls)
+            self._urls[asking] = frozenset(urls)
 
     async def _load(
-        self, tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]], digest: str, owner: str
+        self, tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]], digest: str, owner: str, build: str
     ) -> Chart:
         pack = partial(_pack, tree, local, fetched, self._charts.workers.spool)
-        return await self._charts.from_tree(pack, digest, owner)
+        return await self._charts.from_tree(pack, digest, owner, build)
 
 
 async def _pack(tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched]], spool: Spool) -> Body:
@@ -106,17 +111,18 @@ def _digest(local: Local, fetched: Mapping[str, Sequence[Fetched]]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-async def content_id(release: HelmRelease, tree: Tree, local: LocalDependencies) -> str | None:
-    """What changes when the tree has another chart for a release: other files in its folder, in the folders that it
-    depends on, or in its valuesFiles. None when there is no such folder.
+async def content_id(wanted: WantedChart, artifact: Artifact, local: LocalDependencies) -> str | None:
+    """What changes when an artifact has another chart for a release: other files in its folder, in the folders that it
+    depends on, or in its valuesFiles; with each commit where that is asked for. None when there is no such folder.
 
     Raises: ChartError; what the tree raises.
     """
-    path = chart_path(release)
-    found = await local.of(tree, path, release.metadata.namespace) if path is not None else None
+    path, tree = chart_path(wanted), artifact.tree
+    found = await local.of(tree, path, wanted.owner) if path is not None else None
     if found is None:
         return None
-    return "+".join([found.content, *(await _values_blobs(release, tree)).values()])
+    revision = [artifact.commit.id] if wanted.by_revision else []
+    return "+".join([found.content, *revision, *(await _values_blobs(wanted, tree)).values()])
 
 
 async def _no_chart(tree: Tree, path: str, commit: CommitInfo, source: ObjectKey) -> ChartNotFound:
@@ -137,14 +143,14 @@ async def _no_chart(tree: Tree, path: str, commit: CommitInfo, source: ObjectKey
     )
 
 
-async def _values_blobs(release: HelmRelease, tree: Tree) -> dict[str, str]:
+async def _values_blobs(wanted: WantedChart, tree: Tree) -> dict[str, str]:
     """The ids of those valuesFiles that the tree has, by the paths they are written with. As in Flux, those of charts
     in Git are counted from the root of the repository.
 
     Raises: ChartError for one that is there and cannot be read.
     """
     found: dict[str, str] = {}
-    for name in release.spec.chart.spec.all_values_files() if release.spec.chart else ():
+    for name in wanted.choice.all_values_files():
         path = posixpath.normpath(name)
         entry = await tree.file(path) if not path.startswith("/") else None
         if entry is not None and entry.unreadable:
@@ -160,11 +166,11 @@ async def _read(tree: Tree, blobs: dict[str, str], spool: Spool) -> dict[str, Bo
     return {name: await spool.of((await tree.read([blob]))[blob]) for name, blob in blobs.items()}
 
 
-def chart_path(release: HelmRelease) -> str | None:
-    """``spec.chart.spec.chart`` as a path in the repository, without ``./``; None when it would lead out of it."""
-    if release.spec.chart is None or release.source.kind not in (GIT_REPOSITORY, BUCKET):
+def chart_path(wanted: WantedChart) -> str | None:
+    """The chart's path in the repository, without ``./``; None when it would lead out of it."""
+    if wanted.source.kind not in (GIT_REPOSITORY, BUCKET):
         return None
-    path = posixpath.normpath(release.spec.chart.spec.chart)
+    path = posixpath.normpath(wanted.choice.chart)
     if path.startswith(("/", "..")):
         return None
     return "" if path == "." else path

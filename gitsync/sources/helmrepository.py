@@ -68,6 +68,17 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         """See RepositoryLookup."""
         return await verification_of(self._cluster, wanted, key.namespace)
 
+    def revision_of(self, key: ObjectKey) -> str:
+        """The revision of the index that was read last, as the status of a HelmRepository has it; "" for none."""
+        status = (self._watch.get(key) or {}).get("status") or {}
+        return str((status.get("artifact") or {}).get("revision", ""))
+
+    def is_coming(self, key: ObjectKey) -> bool:
+        """Whether a HelmRepository is there, and is yet to be read for the first time."""
+        manifest = self._watch.get(key)
+        is_suspended = manifest is not None and bool((manifest.get("spec") or {}).get("suspend"))
+        return manifest is not None and not is_suspended and key not in self._specs and key not in self._unread
+
     def with_url(self, url: str, namespaces: Collection[str]) -> ObjectKey | None:
         """See RepositoryLookup."""
         return with_url(url, namespaces, {key: url_in(manifest) for key, manifest in self._watch.items()})

@@ -7,16 +7,25 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gitsync.api.chart import ChartSpec
+from gitsync.api.chart import ChartChoice
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_REPOSITORY, OCI_REPOSITORY, SOURCE_GROUP, sync_of
-from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
+from gitsync.api.names import (
+    BUCKET,
+    GIT_REPOSITORY,
+    HELM_CHART,
+    HELM_REPOSITORY,
+    OCI_REPOSITORY,
+    SOURCE_GROUP,
+    sync_of,
+)
+from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.charts import Chart
 from gitsync.errors import ChartError, NotVerified, SourceNotReady
 from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.bucketartifact import BucketLookup, CommitBuckets
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.chart import ChartArtifact, WantedChart
+from gitsync.sources.commitcharts import ChartLookup, CommitHelmCharts
 from gitsync.sources.gitartifact import CommitGitRepositories, GitLookup
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
@@ -31,8 +40,8 @@ if TYPE_CHECKING:
 
 
 class ChartLocator:
-    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories``, ``buckets`` and ``artifacts`` say
-    what the sources are, ``fetched`` has what they hold."""
+    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories``, ``buckets``, ``helm_charts`` and
+    ``artifacts`` say what the sources are, ``fetched`` has what they hold."""
 
     def __init__(
         self,
@@ -47,6 +56,8 @@ class ChartLocator:
         self.git_repositories: GitLookup = git_repositories or CommitGitRepositories(fetched.git, {}, artifacts)
         self._oci_repositories = oci_repositories or CommitOCIRepositories(fetched.artifacts, {})
         self.buckets: BucketLookup = buckets or CommitBuckets(fetched.buckets, {})
+        #: Those of nobody at first: to find what one stands for takes this.
+        self.helm_charts: ChartLookup = CommitHelmCharts(self.located, {})
         self._artifacts = artifacts
         self._fetched = fetched
         self._trees = TreeCharts(repositories, fetched)
@@ -54,7 +65,7 @@ class ChartLocator:
     @classmethod
     def of_commit(
         cls,
-        sources: Mapping[ObjectKey, HelmRepository | OCIRepository | GitRepository | Bucket],
+        sources: Mapping[ObjectKey, ChartHolder],
         artifacts: Artifacts,
         fetched: ChartRepositories,
         cluster: Cluster | None = None,
@@ -66,51 +77,62 @@ class ChartLocator:
         oci = {key: item for key, item in sources.items() if isinstance(item, OCIRepository)}
         git = {key: item for key, item in sources.items() if isinstance(item, GitRepository)}
         buckets = {key: item for key, item in sources.items() if isinstance(item, Bucket)}
-        helm_watch, oci_watch, git_watch, bucket_watch = (
-            watches.get((SOURCE_GROUP, kind)) for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET)
+        charts = {key: item for key, item in sources.items() if isinstance(item, HelmChart)}
+        helm_watch, oci_watch, git_watch, bucket_watch, chart_watch = (
+            watches.get((SOURCE_GROUP, kind))
+            for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART)
         )
         repositories = CommitHelmRepositories(fetched, helm, cluster, helm_watch)
         oci_repositories = CommitOCIRepositories(fetched.artifacts, oci, cluster, oci_watch)
         git_repositories = CommitGitRepositories(fetched.git, git, artifacts, cluster, git_watch)
         in_buckets = CommitBuckets(fetched.buckets, buckets, cluster, bucket_watch)
-        return cls(repositories, artifacts, fetched, oci_repositories, git_repositories, in_buckets)
+        locator = cls(repositories, artifacts, fetched, oci_repositories, git_repositories, in_buckets)
+        locator.helm_charts = CommitHelmCharts(locator.located, charts, cluster, chart_watch)
+        return locator
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
-        source = release.source
-        if release.spec.chart is not None and source.kind == GIT_REPOSITORY:
-            return await self._trees.locate(release, await self._tree_of(release))
-        if release.spec.chart is not None and source.kind == BUCKET:
-            return await self._trees.locate(release, await self.buckets.artifact_of(source))
-        if release.spec.chart is not None and source.kind == HELM_REPOSITORY:
-            spec = await self._repositories.spec_of(source)
-            wanted = release.spec.chart.spec
-            try:
-                signed = await self._repositories.verification_of(source, wanted.verify)
-            except NotVerified as error:
-                raise ChartError(error.message, chart=wanted.chart, hint=error.hint) from error
-            return await locate_in(self._fetched, spec, wanted, signed)
-        if release.spec.chart_ref is not None and source.kind == OCI_REPOSITORY:
+        source, wanted = release.source, WantedChart.of(release)
+        if wanted is not None:
+            return await self.located(wanted)
+        if source.kind == OCI_REPOSITORY:
             return await locate_artifact(self._fetched, *await self._oci_repositories.artifact_of(source))
+        if source.kind == HELM_CHART:
+            return await self.helm_charts.artifact_of(source)
         raise SourceNotReady(
-            f"charts from a {source.kind} are not supported yet",
-            hint="use a HelmRepository, an OCIRepository, a GitRepository or a Bucket",
+            f"charts from a {source.kind} are not supported yet", hint="use an OCIRepository or a HelmChart"
         )
+
+    async def located(self, wanted: WantedChart) -> ChartArtifact:
+        """The chart that a HelmRelease names in place, or a HelmChart. Raises: as ``locate``."""
+        source, choice = wanted.source, wanted.choice
+        if source.kind == GIT_REPOSITORY:
+            return await self._trees.locate(wanted, await self._tree_of(wanted))
+        if source.kind == BUCKET:
+            return await self._trees.locate(wanted, await self.buckets.artifact_of(source))
+        spec = await self._repositories.spec_of(source)
+        try:
+            signed = await self._repositories.verification_of(source, choice.verify)
+        except NotVerified as error:
+            raise ChartError(error.message, chart=choice.chart, hint=error.hint) from error
+        return await locate_in(self._fetched, spec, choice, signed)
 
     def is_synced(self, source: ObjectKey) -> bool:
         """Whether a source is the synced repository by another name."""
         return source.kind == GIT_REPOSITORY and self._artifacts.meant_by(source) is not None
 
-    async def _tree_of(self, release: HelmRelease) -> Artifact:
+    async def _tree_of(self, wanted: WantedChart) -> Artifact:
         """Of the synced repository, or of another GitRepository that is there."""
-        source, sync = release.source, sync_of(release.metadata.labels)
+        source, release = wanted.source, wanted.release
+        sync = sync_of(release.metadata.labels) if release is not None else ""
         if self._artifacts.declared(source) is not None and self._artifacts.find(source, sync) is None:
             return await self.git_repositories.artifact_of(source)
-        return self._artifacts.artifact_of(release)
+        return self._artifacts.carried_out(source) if release is None else self._artifacts.artifact_of(release)
 
-    def needs(self, release: HelmRelease, repository: ObjectKey, url: str) -> bool:
-        """Whether a HelmRepository, which has this URL, is the source of a release or of what its chart depends on."""
-        return release.source == repository or self._trees.needs(release.key, url)
+    def needs(self, asking: ObjectKey, source: ObjectKey, repository: ObjectKey, url: str) -> bool:
+        """Whether a HelmRepository, which has this URL, is the ``source`` of who asks for a chart, or of what that one
+        depends on."""
+        return source == repository or self._trees.needs(asking, url)
 
 
 async def locate_artifact(repositories: ChartRepositories, spec: ArtifactSpec, artifact: OciArtifact) -> ChartArtifact:
@@ -131,7 +153,7 @@ async def _load(repositories: ChartRepositories, spec: ArtifactSpec, artifact: O
 async def locate_in(
     repositories: ChartRepositories,
     spec: RepositorySpec,
-    wanted: ChartSpec,
+    wanted: ChartChoice,
     signed: CosignVerification | None = None,
 ) -> ChartArtifact:
     """A chart of a repository, in its index as it was last read; ``signed`` says by whom it has to be.

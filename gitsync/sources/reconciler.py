@@ -28,7 +28,7 @@ from gitsync.api.names import (
 from gitsync.api.resource import Resource
 from gitsync.api.status import Artifact, HelmRepositoryStatus, SourceStatus
 from gitsync.backoff import Backoff
-from gitsync.errors import FieldErrors, GitsyncError, NotFound, NotVerified, Superseded, TerminalError
+from gitsync.errors import ArtifactPending, FieldErrors, GitsyncError, NotFound, NotVerified, Superseded, TerminalError
 from gitsync.logs import Once, keeping_secrets, redact
 from gitsync.runtime.event import Event
 from gitsync.runtime.progress import reporting
@@ -59,7 +59,7 @@ class Outcome:
     """What a source has. ``message`` is that of its conditions; ``artifact`` is complete but for its time, None for a
     kind that has none, and no status either. ``line`` is for the log line about a new artifact, ``event`` whether an
     Event says so, too; ``changed`` tells that who uses it has to look again; ``fields`` are further ones of its status.
-    ``verified`` says whose signatures it has, "" where none are asked for.
+    ``verified`` says whose signatures it has, "" where none are asked for; ``reason`` is that of its conditions.
     """
 
     message: str = ""
@@ -69,6 +69,7 @@ class Outcome:
     event: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     verified: str = ""
+    reason: str = SUCCEEDED
 
 
 class SourceReconciler(ABC, Generic[R]):
@@ -113,6 +114,8 @@ class SourceReconciler(ABC, Generic[R]):
                 outcome = await interrupt.guard(self._fetch(key, source))
         except Superseded:
             return 0.0
+        except ArtifactPending as error:  # nothing is wrong, and who has it tells
+            return error.retry_after
         except GitsyncError as error:
             await self._failed(key, manifest, self._reason(key, error), error)
             return self._backoff.next(key) if self._passes(error) else None
@@ -170,25 +173,29 @@ class SourceReconciler(ABC, Generic[R]):
             await self._write(key, old, old.model_copy(update={"conditions": (), "artifact": None, "url": ""}))
             return
         said: list[Said] = [
-            (READY, TRUE, SUCCEEDED, outcome.message),
-            (ARTIFACT_IN_STORAGE, TRUE, SUCCEEDED, outcome.message),
+            (READY, TRUE, outcome.reason, outcome.message),
+            (ARTIFACT_IN_STORAGE, TRUE, outcome.reason, outcome.message),
         ]
         if outcome.verified:
             said.append((SOURCE_VERIFIED, TRUE, SUCCEEDED, outcome.verified))
         since = old.artifact.last_update_time if old.artifact is not None else ""
         if old.artifact is None or _known(old.artifact) != _known(outcome.artifact):
             since = rfc3339(datetime.now(UTC))
-            log.info(self.words.found, repository=key, **outcome.line)
-            if outcome.event:
-                self._events.record(manifest, Event("Normal", _NEW_ARTIFACT, outcome.message))
+            self._announce(key, manifest, outcome)
         artifact = outcome.artifact.model_copy(update={"last_update_time": since})
         fields = {"url": artifact.url, "artifact": artifact, **outcome.fields}
         await self._say(key, manifest, said, **fields)
 
+    def _announce(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
+        """It has another artifact than before."""
+        log.info(self.words.found, repository=key, **outcome.line)
+        if outcome.event:
+            self._events.record(manifest, Event("Normal", _NEW_ARTIFACT, outcome.message))
+
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         self._complain(key, manifest, reason, error)
         said: list[Said] = [(READY, FALSE, reason, error.message)]
-        if isinstance(error, NotVerified):
+        if isinstance(error, NotVerified) or isinstance(error.__cause__, NotVerified):
             said.append((SOURCE_VERIFIED, FALSE, reason, error.message))
         else:
             said.append((self._condition(error), TRUE, reason, error.message))

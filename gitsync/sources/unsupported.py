@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitsync.api.chart import Verification
-from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIRepository
+from gitsync.api.names import HELM_REPOSITORY
+from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, OCIRepository
 from gitsync.errors import FieldNotSupported
 
 #: A field, why it is refused, and what to do.
 Refusal = tuple[str, str, str]
 
 
-def refused(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> Iterator[Refusal]:
+def refused(source: ChartHolder) -> Iterator[Refusal]:
     """The fields that keep a source from being read."""
     if isinstance(source, Bucket):
         yield from _refused_of_bucket(source)
+        return
+    if isinstance(source, HelmChart):
+        yield from _refused_of_chart(source)
         return
     if isinstance(source, GitRepository):
         yield from _refused_of_git(source)
@@ -51,6 +55,16 @@ def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
         yield f"{field}.{name}", "says nothing of a signature with a key", f"remove {field}.{name}, or secretRef"
 
 
+def _refused_of_chart(source: HelmChart) -> Iterator[Refusal]:
+    if (verify := source.spec.verify) is None:
+        return
+    if source.spec.source_ref.kind == HELM_REPOSITORY:
+        yield from refused_of_verify("spec.verify", verify)
+    else:
+        kind, hint = source.spec.source_ref.kind, "remove spec.verify, and have the source verified"
+        yield "spec.verify", f"is for charts of registries, and this one is from a {kind}", hint
+
+
 def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
     spec = source.spec
     if spec.provider != "generic":
@@ -76,7 +90,7 @@ def _refused_of_bucket(source: Bucket) -> Iterator[Refusal]:
         yield "spec.serviceAccountName", "is not supported yet: nobody logs in to a cloud", hint
 
 
-def check_supported(source: HelmRepository | OCIRepository | GitRepository | Bucket) -> None:
+def check_supported(source: ChartHolder) -> None:
     """Raises: FieldNotSupported, for the first of them."""
     for field, why, hint in refused(source):
         raise FieldNotSupported(f"{field}: {why}", hint=hint)

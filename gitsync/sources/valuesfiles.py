@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from gitsync.api.chart import ChartSpec
+from gitsync.api.chart import ChartChoice
 from gitsync.charts import Chart, Charts
 from gitsync.sources.chart import ChartArtifact
 from gitsync.spool import Body
@@ -16,15 +16,16 @@ from gitsync.spool import Body
 def with_values_files(
     charts: Charts,
     artifact: ChartArtifact,
-    spec: ChartSpec,
+    spec: ChartChoice,
     owner: str,
     content: Sequence[str] = (),
     read: Callable[[], Awaitable[dict[str, Body]]] | None = None,
+    found: Sequence[str] | None = None,
 ) -> ChartArtifact:
     """``artifact`` with the default values that ``spec`` asks for; the same when it asks for none.
 
     The files are the chart's own, unless ``read`` brings them by path; ``content`` identifies what it would bring.
-    ``owner`` is on whose behalf.
+    ``found`` are those that count, all that are asked for when nobody says. ``owner`` is on whose behalf.
     """
     paths, ignore_missing = spec.all_values_files(), spec.ignore_missing_values_files
     if not paths:
@@ -39,4 +40,4 @@ def with_values_files(
             chart, paths, digest, ignore_missing=ignore_missing, files=files, owner=owner
         )
 
-    return replace(artifact, digest=digest, load=load)
+    return replace(artifact, digest=digest, load=load, values_files=tuple(paths if found is None else found))

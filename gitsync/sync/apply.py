@@ -6,7 +6,7 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -245,15 +245,16 @@ class Syncer:
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)
         plan = plan.acting_on(desired.commit)
-        if any(step.verdict == "foreign" for step in plan.steps):
-            # Others may be about to let go of it by the very same commit, which they take up when it is carried out.
-            self.claim(plan)
-            self._take_up(plan)
-            plan = (await self.plan(desired, full=full)).acting_on(desired.commit)
-        self._begin(plan, desired, before, files, report)
-        report.unchanged(sum(step.verdict == "unchanged" for step in plan.steps))
         try:
-            return await self._carry_out(plan, desired, before, report, interrupt)
+            # From before anybody takes up the commit: what its HelmReleases want is known when they have been applied.
+            expected = {it.key for it in plan.steps if self.spec.works_on(it.key) and (it.applies or it.refused)}
+            with self.index.expecting(expected) as arrived:
+                plan = await self._with_others(plan, desired, full=full)
+                self._begin(plan, desired, before, files, report)
+                report.unchanged(sum(step.verdict == "unchanged" for step in plan.steps))
+                for key in expected - {step.key for stage in plan.stages for step in stage}:
+                    arrived(key)
+                return await self._carry_out(plan, desired, before, report, arrived, interrupt)
         except Superseded as error:
             return await self._end(report, desired.commit, "superseded", why=error.message)
         except GitsyncError:
@@ -308,8 +309,23 @@ class Syncer:
         await self._journal(report, "held", quiet=True)
         return SyncResult("held", waiting=len(plan.prune))
 
+    async def _with_others(self, plan: SyncPlan, desired: Desired, *, full: bool) -> SyncPlan:
+        """The plan anew when it comes upon objects of others: these may be about to let go of them by the very same
+        commit, which they take up when it is carried out."""
+        if all(step.verdict != "foreign" for step in plan.steps):
+            return plan
+        self.claim(plan)
+        self._take_up(plan)
+        return (await self.plan(desired, full=full)).acting_on(desired.commit)
+
     async def _carry_out(
-        self, plan: SyncPlan, desired: Desired, before: Inventory, report: Report, interrupt: Interrupt
+        self,
+        plan: SyncPlan,
+        desired: Desired,
+        before: Inventory,
+        report: Report,
+        arrived: Callable[[ObjectKey], None],
+        interrupt: Interrupt,
     ) -> SyncResult:
         await self.store.check_size(before.with_entries([*_entries_after(plan, before, desired.commit), *plan.prune]))
         await self._remember(before.with_entries([*_entries(plan, before, desired.commit), *plan.prune]))
@@ -332,7 +348,7 @@ class Syncer:
             self.spec,
             self.hopeless,
         )
-        await interrupt.guard(rollout.run(interrupt), INTERRUPT_GRACE)
+        await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]

@@ -17,7 +17,8 @@ from gitsync.git import Resolved
 from gitsync.logs import Once
 from gitsync.manifests import Desired
 from gitsync.release.flux import runs_flux
-from gitsync.sources.artifacts import Head, meaning
+from gitsync.sources.artifacts import Artifact, Head, meaning
+from gitsync.sources.chart import WantedChart
 from gitsync.sources.dependencies import LocalDependencies
 from gitsync.sources.git import Verification, verified
 from gitsync.sources.helmchart import content_id
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
     from gitsync.charts.workers import Workers
     from gitsync.git import Mirror
-    from gitsync.tree import Tree
 
 
 log = structlog.get_logger(__name__)
@@ -82,9 +82,9 @@ class CommitSource:
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
         desired = self._without_flux(await self.directories.read(commit, tree, self.path, self.keys_of))
-        objects = dict(desired.objects)
+        objects, artifact = dict(desired.objects), Artifact(commit, tree)
         for key, release in desired.helm_releases.items():
-            chart = await self._chart(release, tree) if self._has_chart(release, desired) else None
+            chart = await self._chart(release, artifact) if self._has_chart(release, desired) else None
             parts = [part for part in (objects[key].digest, chart, _values(release, desired)) if part]
             objects[key] = replace(objects[key], digest="+".join(parts))
         return replace(desired, objects=objects)
@@ -106,9 +106,10 @@ class CommitSource:
         head = Head(source.url, source.reference, self.mirror.default_branch)
         return head.is_meant_by(release.source, declared, brought=True)
 
-    async def _chart(self, release: HelmRelease, tree: Tree) -> str | None:
+    async def _chart(self, release: HelmRelease, artifact: Artifact) -> str | None:
+        wanted = WantedChart.of(release)
         try:
-            return await content_id(release, tree, self._dependencies)
+            return await content_id(wanted, artifact, self._dependencies) if wanted is not None else None
         except ChartError:
             return None  # the release itself says what is wrong with its chart
 

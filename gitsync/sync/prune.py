@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.impliedchart import implied_by
 from gitsync.api.inventory import inventory_keys
+from gitsync.api.names import HELM_CHART
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
 from gitsync.apply.ownership import prune_disabled
@@ -50,6 +52,7 @@ _FOREIGN_KINDS = (
     ("source.toolkit.fluxcd.io", "OCIRepository"),
     ("source.toolkit.fluxcd.io", "Bucket"),
     ("source.toolkit.fluxcd.io", "GitRepository"),
+    ("source.toolkit.fluxcd.io", "HelmChart"),
 )
 _BORN_WITH_IT = frozenset({"kube-root-ca.crt"})
 
@@ -221,7 +224,7 @@ class Pruner:
         for group, kind in _FOREIGN_KINDS:
             with suppress(KindUnknown, NotFound):
                 items = await self._cluster.list(group, kind, namespace=namespace)
-                found += [ObjectKey.of(item) for item in items if self._is_foreign(item)]
+                found += [ObjectKey.of(item) for item in items if self._is_foreign(kind, item)]
         return found
 
     def _is_being_emptied(self, namespace: str) -> bool:
@@ -236,10 +239,12 @@ class Pruner:
                 return True
         return False
 
-    def _is_foreign(self, item: Manifest) -> bool:
+    def _is_foreign(self, kind: str, item: Manifest) -> bool:
         metadata = item["metadata"]
         owned_by_controller = bool(metadata.get("ownerReferences"))
         generated = metadata["name"] in _BORN_WITH_IT or item.get("type") == "kubernetes.io/service-account-token"
         going = "deletionTimestamp" in metadata
         goes_too = self._owner.has(item) and not prune_disabled(item)
+        if kind == HELM_CHART and implied_by(item) is not None:  # goes with its release, or with its source
+            return False
         return not (owned_by_controller or generated or going or goes_too)

@@ -86,6 +86,16 @@ class SyncReconciler:
             schedule.once(f"poll {self._name}", next_in, self._news.set)
             await self._news.wait()
 
+    @property
+    def is_syncing(self) -> bool:
+        """Whether a sync is under way."""
+        return self._queue.is_busy
+
+    @property
+    def wanted(self) -> CommitInfo | None:
+        """The newest commit that may be carried out; None before the first."""
+        return self._wanted
+
     async def objects(self) -> list[ObjectKey]:
         """What this sync has brought."""
         return sorted(entry.key for entry in await self._syncer.inventory())

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from gitsync.api import drop_nulls
@@ -116,8 +117,9 @@ class Rollout:
         #: When the controllers of the custom resources that were applied are to have begun with what they make of them.
         self._made_at = 0.0
 
-    async def run(self, interrupt: Interrupt) -> None:
-        """Carry the plan out. Raises: ClusterUnavailable and other RetryableErrors, with the rest given up."""
+    async def run(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
+        """Carry the plan out; ``arrived`` is called for each step that has been dealt with. Raises: ClusterUnavailable
+        and other RetryableErrors, with the rest given up."""
         releases = [step.key for step in self._steps if self.spec.is_release(step.key)]
 
         outside = listener()
@@ -127,8 +129,7 @@ class Rollout:
             if outside is not None:
                 await outside(reason)
 
-        expected = [*releases, *(step.key for step in self._steps if self.spec.is_kustomization(step.key))]
-        with self.index.expecting(expected) as arrived, reporting(log_reason):
+        with reporting(log_reason):
             if self.spec.is_root:
                 self.wanted.claims.first_commit.set()
             await until_one_fails(
@@ -345,24 +346,30 @@ class Rollout:
 
     async def _until_replaced(self, key: ObjectKey) -> None:
         """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
-        the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release."""
+        the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release, nor does a
+        Kustomization that has it."""
         settled = self._settled[key.namespace].wait()
-        if self.spec.is_release(key):
+        if self.spec.works_on(key):
             await until_one_ends(settled, self._inherited(key))
         else:
             await settled
 
     async def _inherited(self, key: ObjectKey) -> None:
-        """Return when the Helm release of a HelmRelease has an heir that was not brought by the commit, but by a
-        release of it: that waits for the heir, and the heir, which takes all as it is, for ``key`` to go."""
+        """Return when the Helm release of a HelmRelease, or of one of a Kustomization, has an heir that was not brought
+        by the commit, but by a release of it: that waits for the heir, and the heir, which takes all as it is, for
+        ``key`` to go."""
         news = asyncio.Event()
         unsubscribe = self.index.subscribe(lambda *_: news.set())
         try:
-            while all(heir in self.plan.desired.helm_releases for heir in self.index.owners.losers(key)):
+            while all(heir in self.plan.desired.helm_releases for heir in self._heirs(key)):
                 await news.wait()
                 news.clear()
         finally:
             unsubscribe()
+
+    def _heirs(self, key: ObjectKey) -> Iterator[ObjectKey]:
+        releases = [key] if self.spec.is_release(key) else self.index.of_sync(key.namespaced_name)
+        return chain.from_iterable(map(self.index.owners.losers, releases))
 
     async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
         """Delete what left Git, after what depends on it, and not before what may take its place is ready."""

@@ -1,5 +1,5 @@
-"""What the agent tells over HTTP: whether it lives and works (``probes``), and what it has counted (``metrics``, which
-tells of ``resources`` too, in the form of ``exposition``); ``serving`` is the port."""
+"""What is told over HTTP: whether the agent lives and works (``probes``), what it has counted (``metrics``, which tells
+of ``resources`` too, in the form of ``exposition``), and the page of ``gitsync ui`` (``ui``). ``serving`` is a port."""
 
 from gitsync.web.metrics import Metrics
 from gitsync.web.probes import Probes

@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
     ("words", "expected"),
     [
         ("gitsync rec", ["reconcile"]),
-        ("gitsync get hel", ["helmreleases", "helmrepositories"]),
+        ("gitsync get hel", ["helmreleases", "helmrepositories", "helmcharts"]),
         ("gitsync reconcile helmrelease --with", ["--with-source"]),
         ("gitsync nosuch x", []),
     ],

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,31 @@ def test_it_can_be_kept_to_play_with(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_it_can_be_looked_at_on_a_page(tmp_path: Path) -> None:
+    """Without a terminal nobody is waited for; it is left running before the last step."""
+    process = subprocess.Popen(
+        [GITSYNC, "demo", "--ui"],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    heard = []
+    for line in process.stdout:
+        heard.append(line)
+        if "# the page" in line:
+            break
+    address = re.findall(r"http://127[.]0[.]0[.]1:[0-9]+/[?]key=[^ \n]+", "".join(heard))
+    assert len(set(address)) == 1
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(address[0], timeout=30) as answer:
+        text = answer.read().decode()
+    assert "production: infrastructure, then apps" in text
+    assert "redis: new image; backend: two replicas" in text
+    process.send_signal(signal.SIGINT)
+    process.stdout.close()
+    process.wait(120)

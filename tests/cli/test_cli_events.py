@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitsync.cli.cluster.events import last_seen
+from gitsync.live.events import last_seen
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cluster
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gitsync.cli.agent.logs import LineFilter, _show
-from gitsync.logs import LogLevel, read_line
+from gitsync.logs import Console, LogLevel, read_line
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cli
 
@@ -35,21 +35,23 @@ LINE: dict[str, Any] = {
 def test_lines_are_chosen_by_level_and_release(
     level: LogLevel, release: str, shown: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _show(json.dumps(LINE), LineFilter(level, release), "text")
+    _show(json.dumps(LINE), LineFilter(level, release), "text", Console())
     assert ("release installed" in capsys.readouterr().out) is shown
 
 
 def test_a_line_is_told_as_the_agent_tells_it_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    _show(json.dumps(LINE), LineFilter("debug", ""), "text")
-    assert capsys.readouterr().out.endswith("INFO  release installed            release=default/redis took=1.4s\n")
-    _show(json.dumps(LINE), LineFilter("debug", ""), "json")
+    _show(json.dumps(LINE), LineFilter("debug", ""), "text", Console())
+    assert capsys.readouterr().out.endswith(
+        "INFO          HelmRelease/default/redis        release installed took=1.4s\n"
+    )
+    _show(json.dumps(LINE), LineFilter("debug", ""), "json", Console())
     assert json.loads(capsys.readouterr().out) == LINE
 
 
 @pytest.mark.parametrize("text", ["", "Traceback (most recent call last):", "[1]", '{"time": 1}', '{"msg": "x"}', "{"])
 def test_what_no_agent_wrote_is_no_line_and_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_line(text) is None
-    _show(text, LineFilter("error", ""), "text")
+    _show(text, LineFilter("error", ""), "text", Console())
     assert capsys.readouterr().out == f"{text}\n"
 
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -323,9 +324,9 @@ APPS = (
 )
 UNSERVED = """\
 apiVersion: source.toolkit.fluxcd.io/v1
-kind: HelmChart
+kind: ExternalArtifact
 metadata: {name: all, namespace: default}
-spec: {interval: 1h, chart: all, sourceRef: {kind: GitRepository, name: all}}
+spec: {}
 ---
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Alert
@@ -360,7 +361,7 @@ spec:
 def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_stays_away(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    by_reference = release("referring").partition("  chart:\n")[0] + "  chartRef: {kind: HelmChart, name: app}\n"
+    by_reference = release("referring").partition("  chart:\n")[0] + "  chartRef: {kind: ExternalArtifact, name: app}\n"
     write(
         place,
         {
@@ -383,13 +384,54 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
         "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked, and what was not checked is not "
         "used: there is no secretRef",
-        f"ref.yaml:8:3: error: {serves} HelmChart yet: the chart of this release cannot be had",
-        f"unserved.yaml:1:1: warning: {serves} HelmChart yet: nothing is read from it",
+        f"ref.yaml:8:3: error: {serves} ExternalArtifact yet: the chart of this release cannot be had",
+        f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
         f"unserved.yaml:6:1: warning: {serves} Alert yet: nobody is notified; log lines and Kubernetes Events say what "
         "happens",
     ]
     assert main(["validate", "clusters/prod", "--no-charts"]) == 1, "it needs no network to know"
     assert len(capsys.readouterr().out.splitlines()) == len(lines)
+
+
+def helm_chart(name: str, **spec: Any) -> str:
+    fields = {"interval": "1h", "chart": "redis", "sourceRef": {"kind": "HelmRepository", "name": "bitnami"}, **spec}
+    metadata = {"name": name, "namespace": "default"}
+    kind = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart"}
+    return json.dumps({**kind, "metadata": metadata, "spec": fields}) + "\n"
+
+
+def test_the_charts_of_helmcharts_are_looked_for_once_each(
+    place: Path, charts: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def by_reference(chart: str) -> str:
+        return release(f"of-{chart}").partition("  chart:\n")[0] + f"  chartRef: {{kind: HelmChart, name: {chart}}}\n"
+
+    git_source = {"kind": "GitRepository", "name": "this"}
+    write(
+        place,
+        {
+            "bitnami.yaml": REPOSITORY.format(url=charts),
+            "charts.yaml": "---\n".join(
+                [
+                    helm_chart("good"),
+                    helm_chart("here", chart="./charts/app", sourceRef=git_source),
+                    helm_chart("bad", version="99.0.0"),
+                    helm_chart("other", sourceRef={"kind": "HelmRepository", "name": "other"}),
+                    helm_chart("signed", chart="./charts/app", sourceRef=git_source, verify={"provider": "cosign"}),
+                ]
+            ),
+            "releases.yaml": "---\n".join(map(by_reference, ("good", "here", "bad", "other", "nosuch"))),
+            "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
+        },
+    )
+    assert main(["validate"]) == 1
+    lines = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [line.replace(charts, "URL") for line in lines] == [
+        "charts.yaml:5:148: error: HelmChart 'default/bad' is not ready: no version '99.0.0' of chart 'redis' in URL",
+        "charts.yaml:7:150: warning: chart not checked: HelmRepository 'default/other' is not in the repository",
+        "charts.yaml:9:232: error: spec.verify: is for charts of registries, and this one is from a GitRepository",
+        "releases.yaml:38:3: warning: chart not checked: HelmChart 'default/nosuch' is not in the repository",
+    ]
 
 
 def test_what_kustomizations_lead_to_is_built_and_checked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

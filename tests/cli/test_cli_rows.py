@@ -8,7 +8,7 @@ import pytest
 
 from gitsync.cli.common.kinds import RELEASE, REPOSITORY
 from gitsync.cli.common.output import as_json, as_yaml, one_line
-from gitsync.cli.common.rows import human_duration
+from gitsync.live.columns import human_duration
 
 
 def release(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -15,7 +15,8 @@ VERBS = ("reconcile", "suspend", "resume", "delete", "export")
 #: A process that knows one kind more than gitsync does.
 ANOTHER_KIND = """
 import sys
-from gitsync.cli.common import kinds, rows
+from gitsync.cli.common import kinds
+from gitsync.live import columns as rows
 other = kinds.Kind(
     "source.example", "Other", word="other", plural="others", aliases=("ot",), is_source=True,
     columns=rows.Columns(rows.repository_revision, (("AGE", rows.age),)),

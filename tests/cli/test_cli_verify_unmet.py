@@ -112,6 +112,41 @@ def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Git
     assert found["default/nothing"][1].startswith("dependency 'default/nosuch' does not exist; add that HelmRelease")
 
 
+def test_a_helmchart_stands_for_its_chart_and_one_that_cannot_be_had_is_not_waited_for(
+    verify: Gitsync, fleet: Fleet, charts_url: str
+) -> None:
+    def by_reference(name: str, chart: str) -> str:
+        head = release("default", name).partition("  chart:\n")[0]
+        return head + f"  chartRef: {{kind: HelmChart, name: {chart}}}\n"
+
+    def helm_chart(name: str, source: str, more: str = "") -> str:
+        return (
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\n"
+            f"metadata: {{name: {name}, namespace: default}}\n"
+            f"spec: {{interval: 1h, chart: app, sourceRef: {{kind: HelmRepository, name: {source}}}{more}}}\n"
+        )
+
+    fleet.commit(
+        {
+            "charts.yaml": repository("default", charts_url),
+            "good.yaml": helm_chart("good", "charts"),
+            "lost.yaml": helm_chart("lost", "nosuch"),
+            "suspended.yaml": helm_chart("suspended", "charts", ", suspend: true"),
+            **{f"of-{name}.yaml": by_reference(name, name) for name in ("good", "lost", "suspended", "none")},
+        },
+        "first",
+    )
+    said = verify(*LONG, "-o", "json")
+    assert said.code == 1
+    found = results(said)
+    assert found["default/good"][0] == "ready"
+    assert found["default/lost"][1] == (
+        "HelmChart 'default/lost' cannot be had: HelmRepository 'default/nosuch' does not exist"
+    )
+    assert found["default/suspended"][1] == "HelmChart 'default/suspended' is suspended, and was not read before"
+    assert found["default/none"][1] == "HelmChart 'default/none' does not exist"
+
+
 def test_a_suspended_repository_is_not_waited_for(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
     suspended = repository("default", charts_url).rstrip() + "\n  suspend: true\n"
     fleet.commit({"charts.yaml": suspended, "app.yaml": release("default", "app")}, "suspended")
@@ -123,8 +158,8 @@ def test_a_suspended_repository_is_not_waited_for(verify: Gitsync, fleet: Fleet,
 
 def test_an_object_that_nobody_gives_a_status_is_not_waited_for(verify: Gitsync, fleet: Fleet, charts_url: str) -> None:
     source = (
-        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: fleet, namespace: default}\n"
-        "spec: {interval: 1m, chart: fleet, sourceRef: {kind: HelmRepository, name: charts}}\n"
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: ExternalArtifact\nmetadata: {name: fleet, namespace: default}\n"
+        "spec: {}\n"
     )
     files = {"charts.yaml": repository("default", charts_url), "app.yaml": release("default", "app")}
     fleet.commit({**files, "git.yaml": source}, "first")

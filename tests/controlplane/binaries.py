@@ -1,7 +1,8 @@
 """The programs of the control plane: where they are kept, and how the missing ones are built.
 
 Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok,
-Helm, the registry and Flux's kustomize-controller has its module, because their versions of shared libraries differ.
+Helm, the registry, Prometheus and Flux's kustomize-controller has its module, because their versions of shared
+libraries differ.
 kstatus and what Flux builds with are libraries, so their modules hold Go programs of our own: a few lines around them.
 The binaries are kept outside the checkout, under a key of everything that makes them, so that a fresh clone builds
 nothing twice.
@@ -34,7 +35,7 @@ KUBERNETES_VERSION = "k8s.io/component-base/version"
 @dataclass(frozen=True)
 class Binary:
     """One program: `package` is built in `go/<module>`, or in `requirements/<module>` when it is `in_image`; `stamps`
-    are linked in, with the version of `source`."""
+    are linked in, with the version of `source`; `tags` leave out parts that are not needed."""
 
     name: str
     module: str
@@ -43,6 +44,7 @@ class Binary:
     stamps: tuple[str, ...] = ()
     minutes: float = 1  # of a first build on two cores, to tell who waits
     in_image: bool = False
+    tags: str = ""
 
     @property
     def directory(self) -> Path:
@@ -67,7 +69,16 @@ class Binary:
     def key(self) -> str:
         """Names everything that decides what the binary does, apart from the version of Go."""
         sources = [path.read_text() for path in sorted(self.directory.glob("*.go"))]
-        text = "\n".join((self._file("go.mod"), self._file("go.sum"), self.package, self.ldflags, *sources))
+        text = "\n".join(
+            (
+                self._file("go.mod"),
+                self._file("go.sum"),
+                self.package,
+                self.ldflags,
+                *filter(None, [self.tags]),
+                *sources,
+            )
+        )
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return f"{self.name}-{self.version}-{platform.system().lower()}-{platform.machine()}-{digest}"
 
@@ -135,6 +146,15 @@ KUSTOMIZE_CONTROLLER = Binary(
     "github.com/fluxcd/kustomize-controller",
     minutes=4,
 )
+#: Checks what is written for Prometheus; without what finds servers in clouds, which is most of it.
+PROMTOOL = Binary(
+    "promtool",
+    "promtool",
+    "github.com/prometheus/prometheus/cmd/promtool",
+    "github.com/prometheus/prometheus",
+    minutes=2,
+    tags="remove_all_sd",
+)
 ALL = (
     ETCD,
     APISERVER,
@@ -149,6 +169,7 @@ ALL = (
     SOPS,
     AGE_KEYGEN,
     KUSTOMIZE_CONTROLLER,
+    PROMTOOL,
 )
 
 
@@ -215,7 +236,18 @@ def _build(binary: Binary, target: Path) -> None:
     started = time.monotonic()
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    command = [str(go), "build", "-mod=readonly", "-trimpath", "-ldflags", binary.ldflags, "-o", str(fresh)]
+    command = [
+        str(go),
+        "build",
+        "-tags",
+        binary.tags,
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        binary.ldflags,
+        "-o",
+        str(fresh),
+    ]
     try:
         done = subprocess.run(
             [*command, binary.package],

@@ -42,6 +42,7 @@ AGENT = "run"
 ENDLESS = {
     ("sandbox", "--kubeconfig"): "Ctrl-C ends it",
     ("get", "--watch"): "redis",
+    ("ui", "ui"): "Ctrl-C ends it",
     ("run", "--interval"): "gitsync started",
     ("run", "--config"): "gitsync started",
 }
@@ -320,6 +321,9 @@ def test_the_lines_about_what_is_synced(
             fine, said = world.run(made)
             assert fine, said
             assert KEYS.secret not in said
+            made = ["create", "source", "chart", "podinfo", "--source", "HelmRepository/bitnami", "--chart", "redis"]
+            fine, said = world.run(made)
+            assert fine, said
             assert failures(world, lines) == ""
 
 
@@ -339,6 +343,7 @@ def test_the_lines_that_change_what_there_is(
                 assert fine, said
             background.run(create_namespace(kubeconfig, "flux-system"))
             background.run(create_kustomization(kubeconfig))
+            background.run(create_generator(kubeconfig))
             assert failures(world, chosen("create")) == ""
             assert failures(world, chosen("delete")) == ""
         background.run(create_namespace(kubeconfig, "team-a"))

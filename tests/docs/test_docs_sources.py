@@ -6,21 +6,23 @@ from typing import Any
 
 import pytest
 
-from gitsync.api.sources import Bucket, GitRepository, OCIRepository
+from gitsync.api.sources import Bucket, GitRepository, HelmChart, OCIRepository
 from gitsync.sources.unsupported import refused
 from tests.docs.markdown import ROOT, rows, section, spans
 from tests.docs.test_docs_helmrelease import WORDS, leaves
 
 PAGE = ROOT / "docs" / "sources.md"
-MODELS: dict[str, type[GitRepository] | type[OCIRepository] | type[Bucket]] = {
+MODELS: dict[str, type[GitRepository | OCIRepository | Bucket | HelmChart]] = {
     "OCIRepository": OCIRepository,
     "GitRepository": GitRepository,
     "Bucket": Bucket,
+    "HelmChart": HelmChart,
 }
-PLACES = {
+PLACES: dict[str, dict[str, Any]] = {
     "OCIRepository": {"url": "oci://registry.example/app"},
     "GitRepository": {"url": "https://git.example/app"},
     "Bucket": {"endpoint": "s3.example", "bucketName": "app"},
+    "HelmChart": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "app"}},
 }
 SAMPLES: list[tuple[str, str, Any]] = [
     ("OCIRepository", "verify", {"provider": "cosign"}),
@@ -31,6 +33,7 @@ SAMPLES: list[tuple[str, str, Any]] = [
     ("Bucket", "provider", "azure"),
     ("Bucket", "sts", {"provider": "ldap", "endpoint": "https://sts.example"}),
     ("Bucket", "serviceAccountName", "reader"),
+    ("HelmChart", "verify", {"provider": "cosign"}),
 ]
 
 

@@ -21,7 +21,7 @@ print(json.dumps({"places": [str(place) for place in places], "components": comp
 """
 
 
-def test_the_wheel_brings_config_and_the_sample_repository(tmp_path: Path) -> None:
+def test_the_wheel_brings_config_the_sample_repository_and_the_page(tmp_path: Path) -> None:
     hatchling = str(Path(sys.executable).with_name("hatchling"))
     build = [hatchling, "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
@@ -47,3 +47,6 @@ def test_the_wheel_brings_config_and_the_sample_repository(tmp_path: Path) -> No
     assert {
         path.relative_to(site / "gitsync/install/config").as_posix() for path in site.rglob("config/**/*.yaml")
     } == files
+    for folder in ("templates", "static"):
+        place = f"gitsync/web/ui/{folder}"
+        assert {path.name for path in (site / place).iterdir()} == {path.name for path in (ROOT / place).iterdir()}

@@ -7,7 +7,14 @@ from typing import Any
 
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.errors import ApiError
-from tests.e2e.watching import GIT_REPOSITORIES, HELM_RELEASES, HELM_REPOSITORIES, KUSTOMIZATIONS, OCI_REPOSITORIES
+from tests.e2e.watching import (
+    GIT_REPOSITORIES,
+    HELM_CHARTS,
+    HELM_RELEASES,
+    HELM_REPOSITORIES,
+    KUSTOMIZATIONS,
+    OCI_REPOSITORIES,
+)
 from tests.until import ask_until
 
 _MANAGED = "?labelSelector=app.kubernetes.io/managed-by%3DHelm"
@@ -23,7 +30,7 @@ def clear(cluster: Cluster) -> None:
 
     Other namespaces are left to their test's `namespace` fixture.
     """
-    for path in (KUSTOMIZATIONS, HELM_RELEASES, HELM_REPOSITORIES, GIT_REPOSITORIES, OCI_REPOSITORIES):
+    for path in (KUSTOMIZATIONS, HELM_RELEASES, HELM_CHARTS, HELM_REPOSITORIES, GIT_REPOSITORIES, OCI_REPOSITORIES):
         for item in _items(cluster, path):
             metadata = item["metadata"]
             place, _, plural = path.rpartition("/")

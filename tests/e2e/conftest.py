@@ -19,7 +19,7 @@ from tests.e2e import clearing
 from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import CHARTS, SAMPLE
-from tests.e2e.watching import DEPLOYMENTS, HELM_RELEASES, STATEFUL_SETS, Watch
+from tests.e2e.watching import DEPLOYMENTS, HELM_CHARTS, HELM_RELEASES, STATEFUL_SETS, Watch
 
 _numbers = itertools.count(1)
 NewAgent = Callable[..., AgentProcess]
@@ -101,6 +101,11 @@ def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
 @pytest.fixture
 def releases(background: Background, control_plane: Cluster) -> Iterator[Watch]:
     yield from _watch(background, control_plane, HELM_RELEASES)
+
+
+@pytest.fixture
+def helm_charts(background: Background, control_plane: Cluster) -> Iterator[Watch]:
+    yield from _watch(background, control_plane, HELM_CHARTS)
 
 
 @pytest.fixture

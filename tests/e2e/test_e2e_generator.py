@@ -148,3 +148,34 @@ def test_a_plan_knows_what_an_artifact_will_hold(
     assert commits.run() == 0
     commits.commit({"apps/two.yaml": config_map(namespace, "two", "new")})
     assert set(commits.as_planned().doing("change")) == {f"ConfigMap/{namespace}/two"}
+
+
+def test_a_generator_is_suspended_resumed_and_deleted_by_commands(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    files = {"apps/one.yaml": config_map(namespace, "one"), "clusters/first.yaml": config_map(namespace, "first")}
+    fleet.commit(files, "files")
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("sync finished")
+    kubectl("apply", "-f", "-", stdin=generator(namespace, part("apps")))
+    ask_until(lambda: set(external(kubectl, namespace)), lambda it: it == {"apps"}, "apps to be made")
+    name = ("artifactgenerator", "parts", "-n", namespace)
+    assert "is suspended" in agent.command("suspend", *name)
+    assert "was suspended already" in agent.command("suspend", *name)
+    row = agent.command("get", "artifactgenerators", "-n", namespace).splitlines()[1].split()
+    assert row[2] == "True"
+    code, _, errors = agent.ended("reconcile", *name)
+    assert (code, "is suspended" in errors) == (1, True)
+    before = external(kubectl, namespace)["apps"]
+    fleet.commit(
+        {
+            "apps/one.yaml": config_map(namespace, "one", "new"),
+            "clusters/second.yaml": files["clusters/first.yaml"].replace("first", "second"),
+        },
+        "news",
+    )
+    agent.wait_for("object created", object=f"ConfigMap/{namespace}/second")
+    assert external(kubectl, namespace)["apps"] == before
+    assert "is resumed" in agent.command("resume", *name)
+    ask_until(lambda: external(kubectl, namespace)["apps"], lambda it: it != before, "apps to be made anew")
+    assert "is deleted" in agent.command("delete", *name, "--silent")

@@ -170,11 +170,11 @@ def test_what_a_suspended_release_is_to_have_is_there_when_the_agent_was_killed_
     uids = {item: item.live(kubectl)["uid"] for item in moved}
     suspended = box(namespace, "b", moved, spec="  suspend: true\n")
     fleet.commit({"fleet/k.yaml": "# gone\n", "fleet/b.yaml": suspended}, "to a suspended release")
-    agent.wait_for("kustomization has to wait", kustomization=f"{namespace}/k")
+    agent.wait_for("kustomization cannot go yet", kustomization=f"{namespace}/k")
     agent.kill()
 
     again = new_agent(fleet, "--path=fleet", "--allow-mass-prune").start()
-    again.wait_for("kustomization has to wait", kustomization=f"{namespace}/k")
+    again.wait_for("kustomization cannot go yet", kustomization=f"{namespace}/k")
     assert {item: item.live(kubectl)["uid"] for item in moved} == uids
     fleet.commit({"fleet/b.yaml": box(namespace, "b", moved)}, "resumed")
     kubectl("wait", "--for=delete", "kustomization/k", "-n", namespace, "--timeout=60s")

@@ -256,3 +256,292 @@ def test_a_directory_that_goes_together_with_the_release_whose_chart_names_it_is
     finished(agent, fleet.commit({"clusters/a.yaml": NOTHING, "k/goes.yaml": None}, "both go"))
     kubectl("wait", "--for=delete", "configmap/goes", "kustomization/k", "-n", namespace, "--timeout=60s")
     assert '"level":"error"' not in agent.log
+
+
+def test_a_release_in_a_chart_that_goes_together_with_its_own_chart_keeps_nothing(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """It cannot be rendered any more, and may want nothing all the same: neither itself, nor when all is removed."""
+    moved = both(namespace)
+    other = {name.replace("text", "other"): text.replace(": text", ": other") for name, text in CHART.items()}
+    inner = release(namespace, "inner", plain(moved)).replace("./charts/text", "./charts/other")
+    before = {**CHART, **other, "clusters/a.yaml": release(namespace, "a", inner)}
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
+    for item in moved:
+        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", namespace, "--timeout=60s")
+    uids = [item.live(kubectl)["uid"] for item in moved]
+
+    after = {**dict.fromkeys(other), "clusters/a.yaml": release(namespace, "a", plain(moved))}
+    finished(agent, fleet.commit(after, "the parent takes them, and the chart is gone"))
+    kubectl("wait", "--for=delete", "helmrelease/inner", "-n", namespace, "--timeout=60s")
+    assert belonging_to("a", moved, kubectl) == uids
+    fleet.commit({"clusters/a.yaml": NOTHING, **dict.fromkeys(CHART)}, "all go")
+    kubectl("wait", "--for=delete", "helmrelease/a", "configmap/moves", "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_and_the_one_in_its_chart_go_together_when_that_cannot_be_rendered(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    other = {name.replace("text", "other"): text.replace(": text", ": other") for name, text in CHART.items()}
+    inner = release(namespace, "inner", plain(moved)).replace("./charts/text", "./charts/other")
+    before = {**CHART, **other, "clusters/a.yaml": release(namespace, "a", inner)}
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
+    kubectl("wait", "--for=create", "configmap/moves", "-n", namespace, "--timeout=60s")
+    fleet.commit({**dict.fromkeys(other), "clusters/own.yaml": config_map(namespace, "own", "more")}, "broken")
+    agent.wait_for("release failed", release=f"{namespace}/inner")
+    fleet.commit({"clusters/a.yaml": NOTHING, **dict.fromkeys(CHART)}, "all go")
+    kubectl("wait", "--for=delete", "helmrelease/a", "helmrelease/inner", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "configmap/moves", "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_in_a_chart_waits_for_a_name_that_goes_with_a_kustomization(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+
+    def pinned(name: str) -> str:
+        manifest = json.loads(release(namespace, name, plain(moved)))
+        manifest["spec"]["releaseName"] = "pin"
+        return json.dumps(manifest)
+
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/old.yaml": pinned("old"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "helmrelease/old", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/old", "-n", namespace, "--timeout=60s")
+    uids = [item.live(kubectl)["uid"] for item in moved]
+    after = {"clusters/k.yaml": NOTHING, "k/old.yaml": None, "clusters/z.yaml": release(namespace, "z", pinned("new"))}
+    finished(agent, fleet.commit(after, "after"))
+    for name in ("new", "z"):
+        kubectl("wait", "--for=condition=Ready", f"helmrelease/{name}", "-n", namespace, "--timeout=60s")
+    assert belonging_to("pin", moved, kubectl) == uids
+    assert '"level":"error"' not in agent.log
+
+
+def test_a_release_that_is_uninstalled_for_one_is_not_taken_by_another_meanwhile(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The chart of a release drops a HelmRelease, and a new Kustomization brings another of the same releaseName."""
+    moved = both(namespace)
+
+    def pinned(name: str) -> str:
+        manifest = json.loads(release(namespace, name, plain(moved)))
+        manifest["spec"]["releaseName"] = "pin"
+        return json.dumps(manifest)
+
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/y.yaml": release(namespace, "y", pinned("old")),
+        "clusters/own.yaml": config_map(namespace, "own"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = belonging_to("pin", moved, kubectl)
+    after = {
+        "clusters/y.yaml": release(namespace, "y"),
+        "clusters/j.yaml": kustomization(namespace, "j", "./j"),
+        "j/new.yaml": pinned("new"),
+    }
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "--for=create", "helmrelease/new", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/new", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "helmrelease/old", "-n", namespace, "--timeout=60s")
+    assert belonging_to("pin", moved, kubectl) == uids
+    assert not agent.said("a defect in gitsync; please report it")
+
+
+def test_a_release_and_what_its_chart_names_go_at_once_with_all_directories(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """A Kustomization and a HelmRelease in its chart, whose own chart is gone with the commit."""
+    other = {name.replace("text", "other"): text.replace(": text", ": other") for name, text in CHART.items()}
+    inner = release(namespace, "inner", config_map(namespace, "goes")).replace("./charts/text", "./charts/other")
+    before = {
+        **CHART,
+        **other,
+        "clusters/z.yaml": release(namespace, "z", inner, kustomization(namespace, "k", "./k")),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/too.yaml": config_map(namespace, "too"),
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, "before"))
+    for name in ("goes", "too"):
+        kubectl("wait", "--for=create", f"configmap/{name}", "-n", namespace, "--timeout=60s")
+    fleet.commit({**dict.fromkeys([*CHART, *other, "k/too.yaml"]), "clusters/z.yaml": NOTHING}, "all go")
+    gone = ["helmrelease/z", "helmrelease/inner", "kustomization/k", "configmap/goes", "configmap/too"]
+    kubectl("wait", "--for=delete", *gone, "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_that_is_renamed_takes_objects_of_one_in_its_chart(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """What the inner one says of its origin is the name from before."""
+    moved = both(namespace)
+
+    def named(name: str, *texts: str) -> str:
+        manifest = json.loads(release(namespace, "a", *texts))
+        manifest["spec"]["releaseName"] = name
+        return json.dumps(manifest)
+
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {**CHART, "clusters/a.yaml": named("one", release(namespace, "inner", plain(moved)))}
+    finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
+    uids = belonging_to("inner", moved, kubectl)
+    finished(agent, fleet.commit({"clusters/a.yaml": named("two", release(namespace, "inner"), plain(moved))}, "after"))
+    assert belonging_to("two", moved, kubectl) == uids
+
+
+def test_a_namespace_of_a_release_goes_after_a_kustomization_of_one_in_its_chart(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", made, kustomization(namespace, "outer", "./outer")),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "outer/inner.yaml": kustomization(namespace, "inner", "./inner"),
+        **{f"inner/{number}.yaml": config_map(inside, f"m{number}") for number in range(12)},
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/m11", "-n", inside, "--timeout=60s")
+    fleet.commit({"clusters/a.yaml": NOTHING}, "all go")
+    kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")
+
+
+def test_what_goes_from_one_chart_in_git_to_another_stays_when_a_plain_object_has_to_wait(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The release that has it is in a chart, and follows the files at once; the other one follows the commit, which is
+    planned a second time, for a Kustomization has an object that it gives to the root."""
+    moved = both(namespace)
+    inner = {name.replace("text", "inner"): text.replace(": text", ": inner") for name, text in CHART.items()}
+    taker = {name.replace("text", "taker"): text.replace(": text", ": taker") for name, text in CHART.items()}
+    files = {
+        **CHART,
+        **inner,
+        **taker,
+        "charts/inner/templates/moves.yaml": plain(moved),
+        "clusters/a.yaml": release(namespace, "a", release(namespace, "b").replace("charts/text", "charts/inner")),
+        "clusters/t.yaml": release(namespace, "t").replace("charts/text", "charts/taker"),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/plain.yaml": NOTHING,
+        "k/own.yaml": config_map(namespace, "own"),
+        **{f"k/{number}.yaml": config_map(namespace, f"m{number}") for number in range(50)},
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(files, "before"))
+    uids = belonging_to("b", moved, kubectl)
+    kubectl("wait", "--for=create", "configmap/m49", "-n", namespace, "--timeout=60s")
+    plains = "---\n".join(config_map(namespace, f"m{number}") for number in range(50))
+    after = {
+        **{f"k/{number}.yaml": None for number in range(50)},
+        "clusters/plain.yaml": plains,
+        "charts/inner/templates/moves.yaml": None,
+        "charts/taker/templates/moves.yaml": plain(moved),
+    }
+    finished(agent, fleet.commit(after, "after"))
+    assert belonging_to("t", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_kustomization_that_is_replaced_by_another_of_its_directory_takes_nothing_from_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, number: int
+) -> None:
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        "clusters/k.yaml": kustomization(namespace, f"old{number}", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/old.yaml": config_map(namespace, "old"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/old", "-n", namespace, "--timeout=60s")
+    after = {
+        "clusters/k.yaml": kustomization(namespace, f"new{number}", "./k"),
+        **{f"k/{item}.yaml": config_map(namespace, f"m{item}") for item in range(20)},
+    }
+    fleet.commit(after, "another of the same directory, which has more in it")
+    kubectl("wait", "--for=delete", f"kustomization/old{number}", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", f"kustomization/new{number}", "-n", namespace, "--timeout=60s")
+    found = json.loads(
+        kubectl("get", "configmap", "-n", namespace, "-l", f"gitsync.dev/sync=new{number}", "-o", "json")
+    )
+    assert len(found["items"]) == 21
+
+
+def chart(name: str, *templates: tuple[str, str]) -> dict[str, str]:
+    """A chart in Git, with a template of its own for each object."""
+    files = {f"charts/{name}/templates/{file}.yaml": text for file, text in templates}
+    return {f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n", **files}
+
+
+def of_chart(namespace: str, name: str) -> str:
+    """The manifest of a HelmRelease of the chart of its name."""
+    return release(namespace, name).replace("charts/text", f"charts/{name}")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one chart", "in two"])
+@pytest.mark.parametrize("down", [False, True], ids=["", "while the agent is down"])
+@pytest.mark.parametrize("number", range(2))
+def test_what_goes_from_one_chart_to_another_stays_when_nothing_but_their_files_changes(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, apart: bool, down: bool, number: int
+) -> None:
+    """Both releases are in charts, so that no commit changes them."""
+    moved = both(namespace)
+    giver, taker = ("giver", of_chart(namespace, "giver")), ("taker", of_chart(namespace, "taker"))
+    above = {**chart("one", giver), **chart("two", taker)} if apart else {**chart("one", giver, taker), **chart("two")}
+    before = {
+        **above,
+        **chart("giver", ("moves", plain(moved))),
+        **chart("taker", ("own", config_map(namespace, "own"))),
+        "clusters/one.yaml": of_chart(namespace, "one"),
+        "clusters/two.yaml": of_chart(namespace, "two"),
+    }
+    agent = new_agent(fleet, "--path=clusters").start()
+    finished(agent, fleet.commit(before, f"before {number}"))
+    uids = belonging_to("giver", moved, kubectl)
+    if down:
+        agent.stop()
+    fleet.commit(
+        {"charts/giver/templates/moves.yaml": None, "charts/taker/templates/moves.yaml": plain(moved)}, "nothing else"
+    )
+    if down:
+        agent.start()
+    assert belonging_to("taker", moved, kubectl) == uids
+
+
+def test_what_goes_to_a_kustomization_that_goes_to_the_chart_of_another_stays(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The Kustomization itself leaves the root for the chart of a release that a third one brings."""
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    before = {
+        **CHART,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/giver.yaml": kustomization(namespace, "giver", "./giver"),
+        "clusters/third.yaml": kustomization(namespace, "third", "./third"),
+        "k/own.yaml": config_map(namespace, "own"),
+        "giver/moves.yaml": plain(moved),
+        "giver/own.yaml": config_map(namespace, "giver-own"),
+        "third/own.yaml": config_map(namespace, "third-own"),
+    }
+    finished(agent, fleet.commit(before, "before"))
+    uids = belonging_to("giver", moved, kubectl)
+    after = {
+        "clusters/k.yaml": NOTHING,
+        "third/release.yaml": release(namespace, "r", kustomization(namespace, "k", "./k")),
+        "giver/moves.yaml": None,
+        "k/moves.yaml": plain(moved),
+    }
+    fleet.commit(after, "after")
+    assert belonging_to("k", moved, kubectl) == uids

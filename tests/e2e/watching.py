@@ -22,6 +22,7 @@ Manifest = dict[str, Any]
 Now = Mapping[str, Manifest]
 
 HELM_RELEASES = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases"
+HELM_CHARTS = "/apis/source.toolkit.fluxcd.io/v1/helmcharts"
 HELM_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/helmrepositories"
 OCI_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/ocirepositories"
 GIT_REPOSITORIES = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories"

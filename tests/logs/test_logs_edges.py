@@ -19,7 +19,7 @@ from gitsync.cli.common.output import as_json, one_line, print_error, table
 from gitsync.cli.repository.changes import change_data, changes_text
 from gitsync.diff import DiffLine
 from gitsync.errors import GitsyncError, ReleaseError
-from gitsync.logs import console_line, keep_secret, keeping_secrets, mask_secrets, redact, register_secret
+from gitsync.logs import Console, keep_secret, keeping_secrets, mask_secrets, redact, register_secret
 from gitsync.logs.lines import json_line, logfmt_line, make_line
 from gitsync.logs.redact import forget_secrets
 from gitsync.preview.dryrun import ObjectPreview
@@ -75,8 +75,9 @@ def lines_of(fields: dict[str, Any], error: BaseException | None) -> dict[str, s
     return {
         "json": json_line(line),
         "logfmt": logfmt_line(line),
-        "console": console_line(line, colour=False),
-        "colours": console_line(line, colour=True),
+        "console": Console().text(line),
+        "colours": Console(colour=True).text(line),
+        "terminal": Console(width=lambda: 1_000_000).text(line),
     }
 
 

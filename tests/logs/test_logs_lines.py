@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from gitsync.api.identity import CommitInfo, ObjectKey, Origin
 from gitsync.errors import GitUnavailable, ManifestError
-from gitsync.logs.lines import MAX_ITEMS, MAX_VALUE, console_line, json_line, logfmt_line, make_line
+from gitsync.logs.console import Console
+from gitsync.logs.lines import MAX_ITEMS, MAX_VALUE, json_line, logfmt_line, make_line
 
 NOON = 1795413600.1234  # 2026-11-23T06:00:00.123Z
 COMMIT = CommitInfo("3f2a91c0ffee", author="A", subject="redis: persistence off")
@@ -106,8 +107,10 @@ def test_a_defect_brings_its_traceback_and_an_expected_error_does_not() -> None:
     line = logfmt("x", exc_info=caught.value)
     assert "error=\"KeyError: 'missing'\"" in line
     assert "test_logs_lines.py" in line
-    below = console_line(make_line("error", "x", {}, now=NOON, error=caught.value), colour=False).split("\n")
-    assert below[1].strip().startswith("Traceback")
+    error = make_line("error", "x", {}, now=NOON, error=caught.value)
+    _, *below = Console(width=lambda: 120).text(error).split("\n")
+    assert below[0].strip().startswith("Traceback")
+    assert "\n" not in Console().text(error)
     assert "traceback" not in logfmt("x", exc_info=GitUnavailable("gone"))
 
 
@@ -116,7 +119,7 @@ def test_a_commit_subject_cannot_forge_a_line_or_steer_a_terminal() -> None:
         "a" * 40, author="\x1b]0;owned\x07", subject="ok\nlevel=error msg=forged\r\x1b[2J\u202eexe\x9b31m"
     )
     for colour in (False, True):
-        text = console_line(make_line("info", "sync", {"commit": evil}, now=NOON, error=None), colour=colour)
+        text = Console(colour=colour).text(make_line("info", "sync", {"commit": evil}, now=NOON, error=None))
         ours = text.replace("\x1b[0m", "").replace("\x1b[1m", "").replace("\x1b[2m", "")
         assert ours.isprintable()
     assert r'subject="ok\nlevel=error msg=forged\r\u001b[2J\u202eexe\u009b31m"' in logfmt("sync", commit=evil)
@@ -152,7 +155,7 @@ def test_a_value_whose_text_cannot_be_had_does_not_cost_the_line() -> None:
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.one_of(st.text(), st.floats(), st.binary())))
 def test_any_value_gives_one_printable_line_that_reads_back(fields: dict[str, Any]) -> None:
     line = make_line("info", "e", fields, now=NOON, error=None)
-    for text in (logfmt_line(line), console_line(line, colour=False), json_line(line)):
+    for text in (logfmt_line(line), Console().text(line), json_line(line)):
         assert "\n" not in text
         assert "\x1b" not in text
         text.encode()  # lone surrogates would raise

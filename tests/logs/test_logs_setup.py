@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import logging
 import os
 import pty
+import struct
+import termios
 import threading
 import warnings
 from collections.abc import Iterator
@@ -57,9 +60,33 @@ def test_on_a_terminal_lines_are_aligned_and_coloured(monkeypatch: pytest.Monkey
         structlog.get_logger("x").warning("waiting", release="default/redis")
         logs.shutdown()
         shown = os.read(reader, 4096).decode()
-        assert "WARN  waiting " in shown
+        assert "WARN          HelmRelease/default/redis        waiting" in shown
         assert "\x1b" not in shown
     os.close(reader)
+
+
+def test_a_terminal_that_does_not_say_how_wide_it_is_has_120_columns() -> None:
+    reader, writer = pty.openpty()
+    with os.fdopen(writer, "w") as terminal:
+        assert logs.width_of(terminal)() == 120
+        fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
+        assert logs.width_of(terminal)() == 80
+    assert logs.width_of(io.StringIO())() == 120
+    os.close(reader)
+
+
+def test_lines_of_the_console_in_a_file_are_one_row_each_without_colours() -> None:
+    stream = io.StringIO()
+    logs.configure("console", stream=stream)
+    structlog.get_logger("x").error("upgrade retries exhausted", release="default/redis", error="why " * 100, hint="h")
+    try:
+        raise ValueError("a defect")
+    except ValueError:
+        structlog.get_logger("x").exception("failed")
+    first, second = lines(stream)
+    assert "HelmRelease/default/redis" in first
+    assert "Traceback" in second
+    assert "\x1b" not in first + second
 
 
 def test_levels_below_the_chosen_one_are_not_written() -> None:

@@ -32,10 +32,10 @@ from gitsync.api.status import (
 )
 from gitsync.apply.ownership import taken_over_in
 from gitsync.apply.wait import version
-from gitsync.cli.cluster.events import last_seen
 from gitsync.errors import FieldErrors, InventoryError
 from gitsync.health import assess, finished
 from gitsync.health.registry import RULES
+from gitsync.live.events import last_seen
 from gitsync.release.dependencies.order import _edges
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus

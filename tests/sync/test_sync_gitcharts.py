@@ -13,7 +13,7 @@ from gitsync.api.identity import CommitInfo
 from gitsync.errors import ValuesError
 from gitsync.git import GitSource, Mirror
 from gitsync.sources.artifacts import Artifact
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.chart import ChartArtifact, WantedChart
 from gitsync.sources.dependencies import LocalDependencies
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.helmchart import TreeCharts, content_id
@@ -45,6 +45,12 @@ def release(*values_files: str, **spec: Any) -> HelmRelease:
     )
 
 
+def asked(release: HelmRelease) -> WantedChart:
+    wanted = WantedChart.of(release)
+    assert wanted is not None
+    return wanted
+
+
 class World:
     """A repository, its mirror, and the charts found there."""
 
@@ -61,7 +67,8 @@ class World:
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         assert self.artifact is not None
-        return await TreeCharts(CommitHelmRepositories(self.fetched, {}), self.fetched).locate(release, self.artifact)
+        charts = TreeCharts(CommitHelmRepositories(self.fetched, {}), self.fetched)
+        return await charts.locate(asked(release), self.artifact)
 
 
 @pytest.fixture
@@ -94,11 +101,24 @@ async def test_a_file_that_changes_is_another_chart_and_nothing_else_is(world: W
     third = await world.commit({"env/prod.yaml": "b: changed"})
     assert await values(world, wanted) == ((await world.locate(wanted)).digest, {"b": "changed"})
     ids = [
-        await content_id(wanted, artifact.tree, LocalDependencies(world.fetched.charts.workers))
+        await content_id(asked(wanted), artifact, LocalDependencies(world.fetched.charts.workers))
         for artifact in (first, second, third)
     ]
     assert ids[0] == ids[1] != ids[2]
     assert (await world.locate(wanted)).digest != digest
+
+
+async def test_by_revision_each_commit_is_another_chart_with_the_commit_in_its_version(world: World) -> None:
+    wanted = release(reconcileStrategy="Revision")
+    first = await world.commit(CHART)
+    found = await world.locate(wanted)
+    assert found.version == f"1.0.0+{first.commit.id[:12]}"
+    assert (await found.load()).version == found.version
+    second = await world.commit({"notes.md": "2"})
+    assert (await world.locate(wanted)).version == f"1.0.0+{second.commit.id[:12]}"
+    assert (await world.locate(wanted)).digest != found.digest
+    local = LocalDependencies(world.fetched.charts.workers)
+    assert await content_id(asked(wanted), first, local) != await content_id(asked(wanted), second, local)
 
 
 @pytest.mark.parametrize("path", ["nowhere.yaml", "no/folder.yaml", "../outside.yaml", "/etc/hostname", "env"])

@@ -47,8 +47,8 @@ def samples_of(text: str) -> Samples:
     }
 
 
-def value(samples: Samples, name: str, **labels: str) -> float:
-    return samples[name, frozenset(labels.items())]
+def value(samples: Samples, metric: str, /, **labels: str) -> float:
+    return samples[metric, frozenset(labels.items())]
 
 
 def release(key: ObjectKey = KEY) -> Iterator[tuple[ObjectKey, Manifest]]:
@@ -131,7 +131,7 @@ async def test_a_queue_says_what_it_does() -> None:
 async def test_passes_are_counted_by_how_they_end(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     meter = metrics._meter
     monkeypatch.setattr("gitsync.runtime.workqueue.METER", meter)
-    ends: dict[str, float | None | Exception] = {"done": None, "again": 60.0, "broken": RuntimeError("x")}
+    ends: dict[str, float | Exception | None] = {"done": None, "again": 60.0, "broken": RuntimeError("x")}
 
     async def work(key: ObjectKey, _: Interrupt) -> float | None:
         end = ends[key.name]
@@ -147,8 +147,8 @@ async def test_passes_are_counted_by_how_they_end(metrics: Metrics, monkeypatch:
     metrics.objects = lambda: release(keys["done"])
     samples = await told(metrics)
     for result in ("success", "requeue_after", "error"):
-        name = "controller_runtime_reconcile_total"
-        assert value(samples, name, controller="helmrelease", result=result) == 1
+        metric = "controller_runtime_reconcile_total"
+        assert value(samples, metric, controller="helmrelease", result=result) == 1
     assert value(samples, "controller_runtime_reconcile_errors_total", controller="helmrelease") == 1
     assert value(samples, "workqueue_adds_total", name="helmrelease") == 3
     assert value(samples, "workqueue_depth", name="helmrelease") == 0

@@ -14,6 +14,7 @@ from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, colours, one_line, write
 from gitsync.errors import GitsyncError
 from gitsync.settings import Settings
+from gitsync.text import GREEN, RED, YELLOW, painted
 
 if TYPE_CHECKING:
     from gitsync.install.checks import Finding
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 Pre = Annotated[bool, typer.Option("--pre", help="Before an installation: only what must be there already.")]
+Sources = Annotated[
+    bool, typer.Option("--sources/--no-sources", help="Try whether the servers of sources can be reached.")
+]
 Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, or JSON.")]
 
@@ -32,15 +36,15 @@ _ACCESS_ELSEWHERE = (
     "insecure_kubeconfig_exec",
     "insecure_kubeconfig_tls",
 )
-_MARKS = {"ok": ("✔", "32"), "warning": ("!", "33"), "failed": ("✗", "31")}
+_MARKS = {"ok": ("✔", GREEN), "warning": ("!", YELLOW), "failed": ("✗", RED)}
 
 
 @app.command("check")
 @with_settings(
     "Repository", "Git credentials", "Cluster", "Access", leave_out=("state_dir", "interval", *_ACCESS_ELSEWHERE)
 )
-async def check(settings: Settings, pre: Pre = False, output: Output = "text") -> int:
-    """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.
+async def check(settings: Settings, pre: Pre = False, sources: Sources = True, output: Output = "text") -> int:
+    """Look at everything that an agent needs: programs, the API server, rights, definitions, the repository, sources.
 
     Says of each thing what is wrong and how to fix it. Exit code 1 when something is missing that an agent cannot run
     without.
@@ -48,7 +52,7 @@ async def check(settings: Settings, pre: Pre = False, output: Output = "text") -
     Example: gitsync check --repo https://git.example/fleet.git --branch main
     """
     found = []
-    async for finding in _findings(settings, pre):
+    async for finding in _findings(settings, pre, sources):
         found.append(finding)
         if output == "text":
             write(_line(finding))
@@ -57,7 +61,7 @@ async def check(settings: Settings, pre: Pre = False, output: Output = "text") -
     return int(any(finding.result == "failed" for finding in found))
 
 
-async def _findings(settings: Settings, pre: bool) -> AsyncIterator[Finding]:
+async def _findings(settings: Settings, pre: bool, sources: bool) -> AsyncIterator[Finding]:
     from gitsync.install import checks
 
     async for finding in checks.programs():
@@ -70,6 +74,11 @@ async def _findings(settings: Settings, pre: bool) -> AsyncIterator[Finding]:
                 cluster, settings.namespace, settings.watch_namespace, installed=not pre
             ):
                 yield finding
+            if sources and not pre:
+                from gitsync.install import reach
+
+                async for finding in reach.sources(cluster, settings.watch_namespace):
+                    yield finding
     except GitsyncError as error:
         yield checks.of_error("cluster", error)
 
@@ -93,7 +102,5 @@ async def _repository(settings: Settings) -> Finding:
 
 def _line(finding: Finding) -> str:
     mark, colour = _MARKS[finding.result]
-    if colours(sys.stdout):
-        mark = f"\x1b[{colour}m{mark}\x1b[0m"
-    text = f"{mark} {one_line(f'{finding.what}: {finding.text}')}\n"
+    text = f"{painted(mark, colour if colours(sys.stdout) else '')} {one_line(f'{finding.what}: {finding.text}')}\n"
     return text + (f"  {one_line(finding.hint)}\n" if finding.hint else "")

@@ -21,6 +21,7 @@ from gitsync.cli.common.output import colours, one_line, table, write
 from gitsync.errors import SettingsError
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
+from gitsync.text import BOLD, painted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -33,11 +34,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_setting
 _INTERRUPTED = 130
 
 Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step and leave everything running.")]
+WithPage = Annotated[
+    bool,
+    typer.Option("--ui", help="Serve the page, too; on a terminal, wait for Enter before each step; like --keep."),
+]
 
 
 @app.command("demo")
 @with_settings("Cluster", "Logs")
-async def demo(settings: Settings, keep: Keep = False) -> None:
+async def demo(settings: Settings, keep: Keep = False, ui: WithPage = False) -> None:
     """Tell the story of redis and backend: deploy, upgrade, a mistake, its fix, a cycle, Kustomizations, prune.
 
     Makes a Git repository in a temporary directory, serves the sample charts on this machine, runs the agent, and
@@ -46,7 +51,7 @@ async def demo(settings: Settings, keep: Keep = False) -> None:
 
     Example:
 
-        gitsync demo --keep
+        gitsync demo --ui
     """
     from gitsync.charts.serve import ChartServer
     from gitsync.cli.agent.story import STORY, Fleet
@@ -63,8 +68,13 @@ async def demo(settings: Settings, keep: Keep = False) -> None:
             fleet = await asyncio.to_thread(Fleet, directory / "fleet", sample, server.url, encrypted=encrypted)
             own = {"repo": str(fleet.directory), "path": "fleet", "name": "demo", "state_dir": directory / "state"}
             own["allow_mass_prune"] = True  # the last step removes everything
-            async with connected(settings) as cluster, _key(cluster, sample, wanted=encrypted):
-                await _tell(settings.model_copy(update=own), fleet, cluster, STORY[:-1] if keep else STORY, keep)
+            settings, keep = settings.model_copy(update=own), keep or ui
+            async with (
+                connected(settings) as cluster,
+                _key(cluster, sample, wanted=encrypted),
+                _page(cluster, settings, wanted=ui) as address,
+            ):
+                await _tell(settings, fleet, cluster, STORY[:-1] if keep else STORY, keep, address)
 
 
 @asynccontextmanager
@@ -100,7 +110,38 @@ async def _key(cluster: Cluster, sample: Path, *, wanted: bool) -> AsyncIterator
         await cluster.delete(key)
 
 
-async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool) -> None:
+@asynccontextmanager
+async def _page(cluster: Cluster, settings: Settings, *, wanted: bool) -> AsyncIterator[str]:
+    """With the page served; gives its address, "" without one."""
+    if not wanted:
+        write("gitsync demo --ui shows all of this on a page, too.\n")
+        yield ""
+        return
+    from gitsync.web.ui import Page
+
+    async with Page(cluster, (settings.namespace, settings.name)).serving() as address:
+        write(f"The page is at {address}\n")
+        yield address
+
+
+async def _go_on() -> None:
+    """Wait for Enter, where somebody can press it."""
+    if not sys.stdin.isatty():
+        return
+    pressed, loop = asyncio.Event(), asyncio.get_running_loop()
+    write("\nLook at the page, then press Enter.")
+    loop.add_reader(sys.stdin, pressed.set)
+    try:
+        await pressed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    sys.stdin.readline()  # there is a line: a terminal hands on whole ones
+
+
+async def _tell(
+    settings: Settings, fleet: Fleet, cluster: Cluster, story: Sequence[Step], keep: bool, address: str
+) -> None:
+    """``address`` is that of the page, "" when none is served."""
     from gitsync import agent
     from gitsync.api.names import HELM_GROUP, HELM_RELEASE, HELM_REPOSITORY, SOURCE_GROUP
     from gitsync.cli.agent.story import all_gone, step_done
@@ -112,6 +153,8 @@ async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Seque
             cluster.watch(SOURCE_GROUP, HELM_REPOSITORY) as repositories,
         ):
             for number, step in enumerate(story, 1):
+                if address and number > 1 and running is not None:
+                    await _unless_ended(_go_on(), running)
                 _title(f"{number}. {step.title}")
                 commit = await asyncio.to_thread(fleet.commit, step.edit(fleet.files), step.subject)
                 running = running or asyncio.create_task(agent.run(settings))
@@ -122,7 +165,7 @@ async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Seque
                 await _unless_ended(all_gone(repositories), running)
             elif running is not None:
                 _title("Left running. Play with it, and stop it with Ctrl-C:")
-                _ways_to_play(settings, fleet)
+                _ways_to_play(settings, fleet, address)
                 await running
     finally:
         if running is not None:
@@ -130,10 +173,11 @@ async def _tell(settings: Settings, fleet: Fleet, cluster: Cluster, story: Seque
             await asyncio.gather(running, return_exceptions=True)
 
 
-def _ways_to_play(settings: Settings, fleet: Fleet) -> None:
+def _ways_to_play(settings: Settings, fleet: Fleet, address: str) -> None:
     cluster = f"--kubeconfig {settings.kubeconfig}" if settings.kubeconfig else f"--context {settings.context}"
     write(f"kubectl {cluster} get helmreleases,pods\n")
     write(f"gitsync get all {cluster}\n")
+    write(f"{address or f'gitsync ui {cluster} --name demo'}    # the page\n")
     write(f"cd {fleet.directory}    # change something, and git commit -am 'what I did'\n\n")
 
 
@@ -155,7 +199,7 @@ def _sample_repository() -> Path:
 
 
 def _title(text: str) -> None:
-    write(f"\n\x1b[1m{text}\x1b[0m\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
+    write(f"\n{painted(text, BOLD)}\n\n" if colours(sys.stdout) else f"\n# {text}\n\n")
 
 
 def _table(watch: Informer) -> None:

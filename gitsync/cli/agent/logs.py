@@ -15,8 +15,9 @@ from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import colours, one_line, write
 from gitsync.errors import ReleaseError
-from gitsync.logs import LEVELS, LogLevel, console_line, printable, read_line
+from gitsync.logs import LEVELS, Console, LogLevel, is_terminal, read_line, width_of
 from gitsync.settings import Settings
+from gitsync.text import printable
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -30,6 +31,7 @@ Tail = Annotated[int, typer.Option("--tail", metavar="LINES", help="How many of 
 Since = Annotated[str, typer.Option("--since", metavar="DURATION", help="Lines not older than this, as 10m.")]
 Level = Annotated[LogLevel, typer.Option("--level", help="The least important lines that are shown.")]
 Release = Annotated[str, typer.Option("--release", metavar="[NAMESPACE/]NAME", help="Lines about this release.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Say from which file and line of Git an object came.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, or as the agent wrote them.")]
 
 
@@ -57,6 +59,7 @@ async def logs(
     since: Since = "",
     level: Level = "debug",
     release: Release = "",
+    verbose: Verbose = False,
     output: Output = "text",
 ) -> None:
     """Show what the agent in the cluster says: of everything, or of one release.
@@ -66,10 +69,12 @@ async def logs(
     age = math.ceil(seconds(since, "--since")) if since else None
     lines = None if tail < 0 else tail
     wanted = LineFilter(level, release)
+    width = width_of(sys.stdout) if is_terminal(sys.stdout) else None
+    console = Console(colour=colours(sys.stdout), width=width, verbose=verbose)
     async with connected(settings) as cluster:
         pod = await _pod(cluster, settings.namespace)
         async for text in cluster.log_lines(pod, tail=lines, since=age, follow=follow):
-            _show(text, wanted, output)
+            _show(text, wanted, output, console)
 
 
 async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
@@ -84,7 +89,7 @@ async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
     return ObjectKey.of({"apiVersion": "v1", "kind": "Pod", **newest})
 
 
-def _show(text: str, wanted: LineFilter, output: Format) -> None:
+def _show(text: str, wanted: LineFilter, output: Format, console: Console) -> None:
     """A line that no agent wrote (of Python itself, say) is about nothing in particular, and shown as it is."""
     line = read_line(text)
     if line is not None and not wanted.matches(line):
@@ -93,4 +98,4 @@ def _show(text: str, wanted: LineFilter, output: Format) -> None:
         if not wanted.release:
             write(one_line(text) + "\n")
     else:
-        write((printable(text) if output == "json" else console_line(line, colour=colours(sys.stdout))) + "\n")
+        write((printable(text) if output == "json" else console.text(line)) + "\n")

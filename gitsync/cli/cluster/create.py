@@ -12,7 +12,17 @@ from gitsync.api.names import (
     KUSTOMIZE_API_VERSION,
 )
 from gitsync.cli.cluster import create_sources
-from gitsync.cli.cluster.creating import Export, Interval, Namespace, create, listed, manifest_of, stated, verb
+from gitsync.cli.cluster.creating import (
+    Export,
+    Interval,
+    Namespace,
+    create,
+    kind_and_name,
+    listed,
+    manifest_of,
+    stated,
+    verb,
+)
 from gitsync.cli.cluster.values import read_files
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import KUSTOMIZATION, RELEASE, Kind
@@ -140,7 +150,7 @@ async def helm_release(
         "serviceAccountName": service_account,
         "install": stated({"crds": crds, "createNamespace": create_target_namespace}),
         "upgrade": stated({"crds": crds}),
-        "valuesFrom": [_kind_and_name(item, "--values-from") for item in listed(values_from)],
+        "valuesFrom": [kind_and_name(item, "--values-from") for item in listed(values_from)],
         "values": read_files(values or ()),
     }
     manifest = manifest_of(HELM_API_VERSION, kind, namespace, name, spec)
@@ -200,7 +210,7 @@ def _dependency(text: str) -> dict[str, str]:
 
 def _source(text: str, option: str = "--source") -> dict[str, str]:
     """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. A namespace holds no dot, so the last one decides."""
-    reference = _kind_and_name(text, option)
+    reference = kind_and_name(text, option)
     name, _, namespace = reference["name"].rpartition(".")
     return {**reference, "name": name, "namespace": namespace} if name else reference
 
@@ -225,10 +235,3 @@ def _chart(source: str, chart: str, version: str, reference: str) -> dict[str, A
     if not (source and chart):
         raise typer.BadParameter("a source and a chart are needed, or --chart-ref", param_hint="--source, --chart")
     return {"chart": {"spec": stated({"chart": chart, "version": version, "sourceRef": _source(source)})}}
-
-
-def _kind_and_name(text: str, option: str) -> dict[str, str]:
-    kind, slash, name = text.partition("/")
-    if not (kind and slash and name):
-        raise typer.BadParameter(f"{text!r} is not KIND/NAME", param_hint=option)
-    return {"kind": kind, "name": name}

@@ -1,4 +1,4 @@
-"""``gitsync create source``: a HelmRepository, OCIRepository, GitRepository or Bucket from flags."""
+"""``gitsync create source``: a HelmRepository, OCIRepository, GitRepository, Bucket or HelmChart from flags."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ from gitsync.api.identity import Manifest
 from gitsync.api.names import (
     SOURCE_API_VERSION,
 )
-from gitsync.cli.cluster.creating import Export, Interval, Namespace, create, listed, manifest_of, stated, verb
+from gitsync.cli.cluster.creating import (
+    Export,
+    Interval,
+    Namespace,
+    create,
+    kind_and_name,
+    listed,
+    manifest_of,
+    stated,
+    verb,
+)
 from gitsync.cli.common.durations import Timeout, Wait, seconds
-from gitsync.cli.common.kinds import BUCKET, GIT, OCI, REPOSITORY, Kind
+from gitsync.cli.common.kinds import BUCKET, CHART, GIT, OCI, REPOSITORY, Kind
 from gitsync.cli.common.verbs import Name
 from gitsync.logs import register_secret
 from gitsync.settings import Settings
@@ -262,6 +272,56 @@ async def bucket(
     }
     manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
     return await create(settings, manifest, export, seconds(patience) if wait else None, login)
+
+
+ChartName = Annotated[str, typer.Option("--chart", metavar="CHART", help="Its name, or its path in Git or a bucket.")]
+ChartVersion = Annotated[str, typer.Option("--chart-version", metavar="RANGE", help="Version or range.")]
+ChartSource = Annotated[
+    str, typer.Option("--source", metavar="KIND/NAME", help="A HelmRepository, GitRepository or Bucket.")
+]
+Strategy = Annotated[
+    Literal["ChartVersion", "Revision"],
+    typer.Option("--reconcile-strategy", help="What makes it another one."),
+]
+ValuesFiles = Annotated[
+    list[str] | None,
+    typer.Option("--values-files", metavar="PATH", help="A file with default values; may be repeated."),
+]
+IgnoreMissing = Annotated[bool, typer.Option("--ignore-missing-values-files", help="Pass over those that are missing.")]
+
+
+@verb.of(CHART)
+async def helm_chart(
+    settings: Settings,
+    kind: Kind,
+    name: Name,
+    source: ChartSource,
+    chart: ChartName,
+    chart_version: ChartVersion = "",
+    reconcile_strategy: Strategy = "ChartVersion",
+    values_files: ValuesFiles = None,
+    ignore_missing_values_files: IgnoreMissing = False,
+    interval: Interval = "1m",
+    namespace: Namespace = "default",
+    export: Export = False,
+    wait: Wait = True,
+    patience: Timeout = "5m",
+) -> int:
+    """Create or change a HelmChart, and wait until its chart is there. A HelmRelease names it by chartRef.
+
+    Example: gitsync create source chart podinfo --source HelmRepository/podinfo --chart podinfo --chart-version 6.x
+    """
+    spec = {
+        "interval": interval,
+        "chart": chart,
+        "version": chart_version,
+        "sourceRef": kind_and_name(source, "--source"),
+        "reconcileStrategy": reconcile_strategy if reconcile_strategy != "ChartVersion" else "",
+        "valuesFiles": listed(values_files),
+        "ignoreMissingValuesFiles": ignore_missing_values_files,
+    }
+    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
+    return await create(settings, manifest, export, seconds(patience) if wait else None)
 
 
 def _login(namespace: str, name: str, username: str, password: str) -> Manifest | None:

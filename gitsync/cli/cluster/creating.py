@@ -8,16 +8,18 @@ import typer
 
 from gitsync.api.check import check
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_suspended
 from gitsync.api.names import (
     CLI_FIELD_MANAGER,
     REQUESTED_AT_ANNOTATION,
 )
 from gitsync.cli.common.kinds import Kind
-from gitsync.cli.common.liveobject import LiveObject, connected, is_suspended, new_token, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, connected, warn
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
 from gitsync.errors import FieldErrors, OwnedByAnother
+from gitsync.live.requests import new_token, origin_of
 from gitsync.settings import Settings
 
 verb = Verb(
@@ -82,3 +84,11 @@ def stated(fields: dict[str, Any]) -> dict[str, Any]:
 def listed(texts: list[str] | None) -> list[str]:
     """What was given in several options, or in one with commas."""
     return [item.strip() for text in texts or () for item in text.split(",") if item.strip()]
+
+
+def kind_and_name(text: str, option: str) -> dict[str, str]:
+    """``KIND/NAME``, as an ``option`` has it. Raises: typer.BadParameter."""
+    kind, slash, name = text.partition("/")
+    if not (kind and slash and name):
+        raise typer.BadParameter(f"{text!r} is not KIND/NAME", param_hint=option)
+    return {"kind": kind, "name": name}

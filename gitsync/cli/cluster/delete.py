@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from gitsync.api.identity import ObjectKey
+from gitsync.api.impliedchart import implied_by
 from gitsync.cli.common.durations import Timeout, Wait, seconds
-from gitsync.cli.common.kinds import KINDS, RELEASE, Kind
-from gitsync.cli.common.liveobject import LiveObject, connected, find, origin_of, warn
+from gitsync.cli.common.kinds import CHART, KINDS, RELEASE, Kind
+from gitsync.cli.common.liveobject import LiveObject, connected, find, warn
 from gitsync.cli.common.output import write
 from gitsync.cli.common.verbs import Name, Namespace, Verb
 from gitsync.cli.common.waiting import until_gone
+from gitsync.live.requests import origin_of
 from gitsync.settings import Settings
 
 verb = Verb(
@@ -54,6 +56,8 @@ async def _look(settings: Settings, key: ObjectKey) -> LiveObject:
         # Every commit looks at all HelmReleases; at a source, one that changes it and the full comparison.
         when = "with the next commit, or " if key.kind == RELEASE.kind else ""
         warn(f"{key} comes from Git and will be put back {when}within ten minutes: remove it from {origin}")
+    if key.kind == CHART.kind and (release := implied_by(live.manifest)) is not None:
+        warn(f"{key} was made for {release}, and will be made again")
     if key.kind == RELEASE.kind and live.is_suspended:
         warn(f"{key} is suspended: what it installed stays in the cluster")
     return live

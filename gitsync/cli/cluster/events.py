@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -12,9 +11,10 @@ from gitsync.api.identity import Manifest, group_of
 from gitsync.cli.common.kinds import KINDS, kind_of
 from gitsync.cli.common.liveobject import connected
 from gitsync.cli.common.options import CONTEXT
-from gitsync.cli.common.output import as_json, one_line, table, write
-from gitsync.cli.common.rows import human_duration
+from gitsync.cli.common.output import as_json, one_line, say, table, write
 from gitsync.cli.common.verbs import Namespace, cluster_settings
+from gitsync.live.columns import human_duration
+from gitsync.live.events import last_seen
 from gitsync.settings import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
@@ -60,18 +60,7 @@ async def events(
             rows = [[space, *row] for space, row in zip(spaces, rows, strict=True)]
         write(table(rows))
     else:
-        print(f"no events in {f'namespace {namespace}' if namespace else 'any namespace'}", file=sys.stderr)
-
-
-def last_seen(event: Manifest) -> datetime:
-    """When an event happened last: events of both of Kubernetes' APIs are served in both forms."""
-    series = event.get("series") or {}
-    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
-    text = next((time for time in times if time), "") or event["metadata"].get("creationTimestamp", "")
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.fromtimestamp(0, UTC)
+        say(f"no events in {f'namespace {namespace}' if namespace else 'any namespace'}")
 
 
 def _is_ours(event: Manifest) -> bool:

@@ -15,7 +15,7 @@ from gitsync.api.names import (
     SYNC_LABEL,
     SYNC_NAMESPACE_LABEL,
 )
-from gitsync.cli.common.kinds import GENERATOR, KINDS
+from gitsync.cli.common.kinds import KINDS
 from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Verb
@@ -33,7 +33,7 @@ verb = Verb(
 app = verb.app
 
 
-@verb.each(*KINDS, GENERATOR)
+@verb.each(*KINDS)
 async def export(objects: Sequence[LiveObject]) -> None:
     """Print objects as YAML."""
     for live in objects:

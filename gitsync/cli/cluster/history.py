@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.cli.cluster.revisions import read_records
 from gitsync.cli.common.kinds import RELEASE
 from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.output import as_json, one_line, print_error, table, write
 from gitsync.cli.common.verbs import Verb
+from gitsync.live.records import read_records
 from gitsync.release.desired import ref_of
 from gitsync.release.storage.record import Record
 

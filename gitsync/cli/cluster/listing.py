@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cli.common.liveobject import find
-from gitsync.cli.common.output import as_yaml, format_row, object_as_json, one_line, widths, write
+from gitsync.cli.common.output import as_yaml, format_row, object_as_json, one_line, say, widths, write
 
 if TYPE_CHECKING:
     from gitsync.cli.cluster.query import Query
@@ -32,7 +31,7 @@ async def show(cluster: Cluster, kinds: Sequence[Kind], query: Query) -> None:
         write("\n".join(shown))
     else:
         where = f"in namespace {query.namespace}" if query.namespace else "in any namespace"
-        print(f"nothing found {where}", file=sys.stderr)
+        say(f"nothing found {where}")
 
 
 async def watch_changes(cluster: Cluster, kinds: Sequence[Kind], query: Query) -> None:

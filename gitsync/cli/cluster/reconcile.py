@@ -10,9 +10,10 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import GIT_REPOSITORY
+from gitsync.api.sources import HelmChart
 from gitsync.cli.cluster.suspension import resume_command
 from gitsync.cli.common.durations import Timeout, seconds
-from gitsync.cli.common.kinds import GENERATOR, KUSTOMIZATION, RELEASE, SOURCES, kind_of
+from gitsync.cli.common.kinds import CHART, GENERATOR, KUSTOMIZATION, RELEASE, SOURCES, kind_of
 from gitsync.cli.common.liveobject import LiveObject, ask, find, warn
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
@@ -63,16 +64,29 @@ async def kustomization(live: LiveObject, with_source: WithSource = False, patie
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 
-@verb.one(*SOURCES)
+@verb.one(*(kind for kind in SOURCES if kind is not CHART))
 async def source(live: LiveObject, patience: Timeout = "5m") -> int:
     """Have a source read now."""
     _refuse_suspended(live)
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 
+@verb.one(CHART)
+async def chart(live: LiveObject, with_source: WithSource = False, patience: Timeout = "5m") -> int:
+    """Have a HelmChart look for its chart now, in what its source had last: exit code 0 when it is there, else 1.
+
+    Example: gitsync reconcile source chart podinfo -n default --with-source
+    """
+    _refuse_suspended(live)
+    if not await _is_read(live, HelmChart.parse(live.manifest).source if with_source else None, patience):
+        return 1
+    return 0 if await answered(live, await ask(live), seconds(patience)) else 1
+
+
 @verb.one(GENERATOR)
 async def generator(live: LiveObject, patience: Timeout = "5m") -> int:
     """Have artifacts made now."""
+    _refuse_suspended(live)
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 

@@ -13,6 +13,7 @@ from gitsync.cli.common.output import print_error, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
 from gitsync.errors import ReleaseError
+from gitsync.live.requests import suspension
 
 verb = Verb(
     "resume",
@@ -37,10 +38,10 @@ async def resume(objects: Sequence[LiveObject], wait: Wait = True, patience: Tim
 
 
 async def _resume(live: LiveObject) -> str:
-    token = await ask(live, spec={"suspend": None} if live.is_suspended else None)
+    token = await ask(live, also=suspension(live.key, suspended=False) if live.is_suspended else None)
     write(f"{live.key} {'is resumed' if live.is_suspended else 'was not suspended'}\n")
     if live.is_suspended:
-        warn_of_git(live, "suspend: true")
+        warn_of_git(live, suspended=True)
     return token
 
 

@@ -1,37 +1,28 @@
-"""A release's revisions, out of Helm's records: reading them, and bringing an old one back."""
+"""A release's revisions, out of Helm's records: bringing an old one back."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.agent.parts import present_wishes
-from gitsync.api.names import HELM_RECORD_TYPE
 from gitsync.cel.expressions import Expressions
-from gitsync.cli.common.output import one_line
+from gitsync.cli.common.output import one_line, say
 from gitsync.errors import NotReadyInTime, ReleaseError
 from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options
 from gitsync.release.desired import ref_of
 from gitsync.release.reconcile.remediation import mismatch
-from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of, objects_of
+from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of
 from gitsync.release.status.history import DIGEST_VERSION
-from gitsync.release.storage.record import (
-    OWNER_SELECTOR,
-    TESTS,
-    Record,
-    Summary,
-    decode,
-)
+from gitsync.release.storage.record import TESTS, Record, Summary
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.progress import reporting
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
-    from gitsync.api.identity import Manifest
     from gitsync.cluster import Cluster
     from gitsync.release.storage.recordstore import RecordStore
     from gitsync.runtime.interrupt import Interrupt
@@ -39,23 +30,6 @@ if TYPE_CHECKING:
 #: Statuses of a revision that was once good.
 _GOOD = ("deployed", "superseded")
 _NO_WAY_BACK = ("uninstalled", "uninstalling", "unknown")
-
-
-async def read_records(cluster: Cluster, ref: ReleaseRef) -> list[Record]:
-    """Every stored revision, oldest first. Raises: RecordError for one that is damaged, Forbidden."""
-    labels = f"{OWNER_SELECTOR},name={ref.name}"
-    found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={HELM_RECORD_TYPE}")
-    return sorted(map(decode, found), key=lambda record: record.version)
-
-
-async def newest_objects(cluster: Cluster, ref: ReleaseRef) -> list[Manifest]:
-    """The objects of the revision that is deployed, else of the newest; none when there is no revision. Namespaces are
-    as templates left them. Raises: RecordError, Forbidden.
-    """
-    records = await read_records(cluster, ref)
-    deployed = [record for record in records if record.status == "deployed"]
-    shown = (deployed or records)[-1:]
-    return [item for record in shown for item in await asyncio.to_thread(objects_of, record)]
 
 
 def choose(ref: ReleaseRef, revisions: Sequence[Summary], wanted: int) -> Summary:
@@ -129,4 +103,4 @@ async def bring_back(
 
 
 async def _tell(reason: str) -> None:
-    print(one_line(f"waiting for {reason}"), file=sys.stderr)
+    say(one_line(f"waiting for {reason}"))

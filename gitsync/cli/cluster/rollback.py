@@ -14,10 +14,11 @@ from gitsync.cli.cluster.revisions import bring_back, choose, read_unchanged
 from gitsync.cli.cluster.suspension import resume_command, suspend_one
 from gitsync.cli.common.durations import Limit, seconds
 from gitsync.cli.common.kinds import RELEASE
-from gitsync.cli.common.liveobject import LiveObject, origin_of
+from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.output import one_line, print_error, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.errors import FieldNotSupported, ReleaseError, Superseded
+from gitsync.live.requests import origin_of
 from gitsync.release.desired import ref_of
 from gitsync.release.revision import Deployed
 from gitsync.release.storage.recordstore import RecordStore

@@ -1,12 +1,14 @@
-"""What ``suspend``, ``resume`` and ``rollback`` share: changing ``spec.suspend``, and what Git will make of it."""
+"""What ``suspend``, ``resume`` and ``rollback`` share: suspending objects, and what Git will make of it."""
 
 from __future__ import annotations
 
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import CLI_FIELD_MANAGER
+from gitsync.api.kinds import is_generator
+from gitsync.api.names import GENERATOR_ANNOTATION, GENERATOR_DISABLED
 from gitsync.cli.common.kinds import kind_of
-from gitsync.cli.common.liveobject import LiveObject, git_names, origin_of, warn
+from gitsync.cli.common.liveobject import LiveObject, warn
 from gitsync.cli.common.output import write
+from gitsync.live.requests import git_names, origin_of, suspend
 
 
 async def suspend_one(live: LiveObject) -> None:
@@ -14,16 +16,21 @@ async def suspend_one(live: LiveObject) -> None:
     if live.is_suspended:
         write(f"{live.key} was suspended already\n")
         return
-    await live.cluster.patch(live.key, {"spec": {"suspend": True}}, manager=CLI_FIELD_MANAGER)
+    await suspend(live.cluster, live.key)
     write(f"{live.key} is suspended\n")
-    warn_of_git(live, "suspend: false")
+    warn_of_git(live, suspended=False)
 
 
-def warn_of_git(live: LiveObject, wording: str) -> None:
-    """A sync puts back what Git names; what Git says nothing about stays as people set it."""
-    origin = origin_of(live.manifest)
-    if origin and git_names(live.manifest, "suspend"):
-        warn(f"Git says spec.{wording} and will put it back: change {origin}")
+def warn_of_git(live: LiveObject, *, suspended: bool) -> None:
+    """A sync puts back what Git names, which is ``suspended`` or not; what Git says nothing about stays as people set
+    it."""
+    origin, path = origin_of(live.manifest), ["spec", "suspend"]
+    words = f"spec.suspend: {str(suspended).lower()}"
+    if is_generator(live.key):
+        path = ["metadata", "annotations", GENERATOR_ANNOTATION]
+        words = f"{GENERATOR_ANNOTATION}: {GENERATOR_DISABLED if suspended else 'something else'}"
+    if origin and git_names(live.manifest, *path):
+        warn(f"Git says {words} and will put it back: change {origin}")
     elif origin and not live.is_suspended:
         warn(f"{live.key} comes from {origin}: commits still reach it, and take effect on: {resume_command(live.key)}")
 

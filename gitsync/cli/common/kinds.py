@@ -17,12 +17,15 @@ from gitsync.api.names import (
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
-from gitsync.cli.common.rows import (
+from gitsync.live.columns import (
     Columns,
     age,
     applied_revision,
     artifact_revision,
+    asked_chart,
     chart,
+    chart_source,
+    chart_version,
     commit,
     endpoint,
     made_artifacts,
@@ -245,6 +248,37 @@ BUCKET = Kind(
     },
 )
 
+CHART = Kind(
+    SOURCE_GROUP,
+    names.HELM_CHART,
+    word="chart",
+    plural="helmcharts",
+    aliases=("hc",),
+    is_source=True,
+    columns=Columns(
+        chart_version, (("CHART", asked_chart), ("SOURCE", chart_source), ("COMMIT", commit), ("AGE", age))
+    ),
+    help={
+        "get": """Show HelmCharts, those of HelmReleases too (also: hc, helmchart, sources chart).
+
+            Example: gitsync get helmcharts -n default -o wide""",
+        "suspend": """Suspend HelmCharts: each stays the chart that it is.
+
+            Example: gitsync suspend source chart podinfo -n default""",
+        "resume": """Resume HelmCharts, and wait for their charts: exit code 0 when all are ready, else 1.
+
+            Example: gitsync resume source chart podinfo -n default""",
+        "delete": """Delete a HelmChart; releases that were installed from it stay.
+
+            One that a HelmRelease has is made again.
+
+            Example: gitsync delete source chart podinfo -n default --silent""",
+        "export": """Print HelmCharts as YAML that can be committed.
+
+            Example: gitsync export source chart podinfo -n default""",
+    },
+)
+
 GENERATOR = Kind(
     SOURCE_EXTENSIONS_GROUP,
     names.ARTIFACT_GENERATOR,
@@ -259,6 +293,17 @@ GENERATOR = Kind(
         "reconcile": """Have an ArtifactGenerator make its artifacts now: exit code 0 when they are there, else 1.
 
             Example: gitsync reconcile artifactgenerator apps -n flux-system""",
+        "suspend": """Suspend ArtifactGenerators: what they have made stays, and nothing is made anew.
+
+            Example: gitsync suspend artifactgenerator apps -n flux-system""",
+        "resume": """Resume ArtifactGenerators, and wait for what they make: exit code 0 when all are ready, else 1.
+
+            Example: gitsync resume artifactgenerator apps -n flux-system""",
+        "delete": """Delete an ArtifactGenerator, and with it the ExternalArtifacts that it has made.
+
+            What Kustomizations have applied of these stays.
+
+            Example: gitsync delete artifactgenerator apps -n flux-system --silent""",
         "export": """Print ArtifactGenerators as YAML that can be committed.
 
             Example: gitsync export artifactgenerator apps -n flux-system""",
@@ -281,9 +326,9 @@ EXTERNAL = Kind(
 )
 
 #: Those that every verb serves.
-KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET)
-#: Those that commands can show; ArtifactGenerators have no ``suspend``, and ExternalArtifacts are nobody's to write.
-SHOWN = (*KINDS, GENERATOR, EXTERNAL)
+KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR)
+#: Those that commands can show; ExternalArtifacts are nobody's to write.
+SHOWN = (*KINDS, EXTERNAL)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 

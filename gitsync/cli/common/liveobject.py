@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import (
-    CLI_FIELD_MANAGER,
-    COMMIT_ANNOTATION,
-    FIELD_MANAGER,
-    FORCE_AT_ANNOTATION,
-    ORIGIN_ANNOTATION,
-    REQUESTED_AT_ANNOTATION,
-    RESET_AT_ANNOTATION,
-)
-from gitsync.cli.common.output import one_line
+from gitsync.api.kinds import is_suspended
+from gitsync.cli.common.output import one_line, say
 from gitsync.errors import KindUnknown, NotFound
+from gitsync.live.requests import request
 
 if TYPE_CHECKING:
     from gitsync.cli.common.kinds import Kind
@@ -74,52 +65,19 @@ async def find_all(cluster: Cluster, kind: Kind, namespace: str, names: Collecti
         return [await find(cluster, kind.key(namespace, name)) for name in names]
     found = await cluster.list(kind.group, kind.kind, namespace=namespace)
     if not found:
-        print(f"nothing found in namespace {namespace}", file=sys.stderr)
+        say(f"nothing found in namespace {namespace}")
     return [LiveObject(cluster, manifest) for manifest in sorted(found, key=ObjectKey.of)]
 
 
-async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, spec: Manifest | None = None) -> str:
-    """Ask the agent to reconcile an object, as Flux is asked, with a change of its ``spec`` in the same request.
+async def ask(live: LiveObject, *, force: bool = False, reset: bool = False, also: Manifest | None = None) -> str:
+    """Ask the agent to reconcile an object, as Flux is asked; ``also`` is what else is changed by the same request.
 
     ``force`` asks for one more install or upgrade, ``reset`` that failures be forgotten. Returns the token that the
     status names once it is done. Raises: NotFound.
     """
-    token = new_token()
-    annotations = {REQUESTED_AT_ANNOTATION: token}
-    annotations |= {FORCE_AT_ANNOTATION: token} if force else {}
-    annotations |= {RESET_AT_ANNOTATION: token} if reset else {}
-    body: dict[str, Any] = {"metadata": {"annotations": annotations}}
-    await live.cluster.patch(live.key, body | ({"spec": spec} if spec else {}), manager=CLI_FIELD_MANAGER)
-    return token
-
-
-def new_token() -> str:
-    """The time, as Flux's own commands have it; any text that was not there before would do."""
-    return datetime.now(UTC).isoformat()
-
-
-def origin_of(manifest: Manifest) -> str:
-    """The file and line in Git that an object comes from, "" for what no commit brought."""
-    annotations = manifest["metadata"].get("annotations") or {}
-    return str(annotations.get(ORIGIN_ANNOTATION) or "the repository") if annotations.get(COMMIT_ANNOTATION) else ""
-
-
-def git_names(manifest: Manifest, field: str) -> bool:
-    """Whether Git says something about ``spec.FIELD``: a sync applies it, so it owns the field (managedFields)."""
-    entries = manifest["metadata"].get("managedFields") or ()
-    return any(
-        entry.get("manager") == FIELD_MANAGER
-        and entry.get("operation") == "Apply"
-        and f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
-        for entry in entries
-    )
-
-
-def is_suspended(manifest: Manifest) -> bool:
-    """Whether the agent leaves an object alone."""
-    return bool((manifest.get("spec") or {}).get("suspend"))
+    return await request(live.cluster, live.key, force=force, reset=reset, also=also)
 
 
 def warn(text: str) -> None:
     """To stderr."""
-    print(f"warning: {one_line(text)}", file=sys.stderr)
+    say(f"warning: {one_line(text)}")

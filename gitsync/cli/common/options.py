@@ -47,7 +47,8 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
             settings = load(flags, config)
             if wants_reload:
                 arguments["reload"] = functools.partial(load, flags, config), config_file(config)
-            logs.configure(settings.log_format, settings.log_level if "log_level" in flags else "warning")
+            level = settings.log_level if "log_level" in flags else "warning"
+            logs.configure(settings.log_format, level, verbose=settings.verbose)
             _warn_of_visible_password(flags)
             try:
                 code = function(settings=settings, **arguments)

@@ -1,5 +1,5 @@
-"""How results are printed: tables as kubectl prints them, JSON and YAML, errors. What comes from a cluster or a
-repository is printed without control characters, so that it cannot steer the terminal.
+"""How results are printed: tables as kubectl prints them, JSON and YAML, errors. Nothing else of the command line
+writes to a terminal, so that what comes from a cluster or a repository cannot steer it.
 """
 
 from __future__ import annotations
@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from gitsync.text import RED, painted, printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,43 +62,60 @@ def as_yaml(value: Any) -> str:
 
 def one_line(text: str) -> str:
     """``text`` on one line, without credentials and without anything that steers a terminal."""
-    from gitsync.logs import printable, redact
+    from gitsync.logs import redact
 
     return printable(redact(" ".join(text.split())))
 
 
 def write(text: str) -> None:
-    """To stdout."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """To stdout. Whatever it holds, a terminal gets lines, tabs and our own colours, and nothing that steers it."""
+    _write(text, sys.stdout)
+
+
+def say(text: str) -> None:
+    """A line about the result, which is no part of it: to stderr, with the same care."""
+    _write(f"{text}\n", sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    from gitsync.logs import making_way
+
+    with making_way():
+        stream.write(printable_lines(text))
+        stream.flush()
 
 
 def print_error(message: str, hint: str = "") -> None:
     """To stderr, without credentials, control characters written escaped; red on a terminal."""
-    from gitsync.logs import printable, redact
+    from gitsync.logs import redact
 
     lines = [printable(line) for line in redact(message).splitlines()]
     if hint:
         lines.append("hint: " + printable(redact(hint)))
-    first = f"\x1b[31m{lines[0]}\x1b[0m" if colours(sys.stderr) and lines else "".join(lines[:1])
-    print(first, *lines[1:], sep="\n", file=sys.stderr)
+    first = painted("".join(lines[:1]), RED if colours(sys.stderr) else "")
+    say("\n".join([first, *lines[1:]]))
 
 
-def colours(stream: Any) -> bool:
+def colours(stream: TextIO) -> bool:
     """Whether ``stream`` takes colours: a terminal that is not dumb, and NO_COLOR is not set."""
-    import os
+    from gitsync.logs import takes_colours
 
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return takes_colours(stream)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[None]:
-    """Says on stderr what is being waited for: a moving line on a terminal, a plain line elsewhere."""
-    if not sys.stderr.isatty():
-        print(f"{what} ...", file=sys.stderr)
+    """Says on stderr what is being waited for, and for how long by now: at the bottom of a terminal, where an agent
+    that is part of the work may say more; a plain line elsewhere."""
+    from gitsync.logs import StatusLine, has_status_line
+
+    if not has_status_line():
+        say(f"{what} ...")
         yield
         return
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
+    line = StatusLine()
+    line.show(what)
+    try:
         yield
+    finally:
+        line.show("")

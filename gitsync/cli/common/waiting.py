@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from gitsync.api.conditions import is_ready, ready_of
 from gitsync.api.duration import format_duration
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import TRUE
-from gitsync.cli.common.output import one_line, print_error, write
+from gitsync.cli.common.output import one_line, print_error, say, write
 from gitsync.errors import NotReadyInTime, ReleaseError
 from gitsync.health.helmrepository import is_mere_configuration
 from gitsync.runtime.until import until
@@ -97,4 +96,4 @@ def report(manifest: Manifest) -> bool:
 
 
 def _say(key: ObjectKey, message: str) -> None:
-    print(one_line(f"{key}: {message}"), file=sys.stderr)
+    say(one_line(f"{key}: {message}"))

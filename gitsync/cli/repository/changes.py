@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from gitsync.cli.common.output import colours, one_line, write
+from gitsync.text import BOLD, CYAN, GREEN, RED, painted, printable
 
 if TYPE_CHECKING:
     from gitsync.preview.dryrun import ObjectPreview
 
-_COLOURS = {"+": "32", "-": "31", "@": "36", " ": ""}
+_COLOURS = {"+": GREEN, "-": RED, "@": CYAN, " ": ""}
 _MARKS = {"create": "+", "change": "~", "delete": "-", "hand over": ">", "keep": "=", "unknown": "?"}
 
 
@@ -27,7 +28,7 @@ def changes_text(objects: Iterable[ObjectPreview], *, colour: bool) -> str:
     lines = []
     for item in objects:
         lines.append(_heading(item, colour))
-        lines += [_painted(redact(str(line)), _COLOURS[line.kind] if colour else "") for line in item.diff]
+        lines += [painted(printable(redact(str(line))), _COLOURS[line.kind] if colour else "") for line in item.diff]
         if item.diff:
             lines.append("")
     return "".join(f"{line}\n" for line in lines)
@@ -39,11 +40,7 @@ def _heading(item: ObjectPreview, colour: bool) -> str:
     notes += [note for note in (item.origin, item.why) if note]
     to = f" to {item.to}" if item.to else ""
     text = f"{_MARKS[item.verb]} {item.verb} {item.key}{to}" + (f"  ({', '.join(notes)})" if notes else "")
-    return _painted(one_line(text), "1" if colour else "")
-
-
-def _painted(text: str, code: str) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+    return painted(one_line(text), BOLD if colour else "")
 
 
 def change_data(item: ObjectPreview) -> dict[str, Any]:

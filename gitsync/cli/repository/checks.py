@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gitsync.api import Bucket, GitRepository, HelmRelease, HelmRepository
+from gitsync.api import Bucket, GitRepository, HelmChart, HelmRelease, HelmRepository
 from gitsync.api.builtin import is_builtin
 from gitsync.api.fields import dotted
 from gitsync.api.kinds import is_own_kind, is_unserved
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import GIT_REPOSITORY
+from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_CHART
 from gitsync.cel.expressions import Expressions
 from gitsync.diff.ignore import selects
 from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
@@ -22,6 +22,7 @@ from gitsync.release.dependencies.release_owners import ReleaseIdentity
 from gitsync.release.readiness import check_expressions
 from gitsync.release.unsupported import refused
 from gitsync.sources.artifacts import Artifact, Artifacts
+from gitsync.sources.chart import WantedChart
 from gitsync.sources.commitsources import needs_secrets
 from gitsync.sources.helmchart import chart_path
 from gitsync.sources.ociartifact import plain_artifact_spec
@@ -30,8 +31,9 @@ from gitsync.sync.plan import brings
 from gitsync.text import counted
 
 if TYPE_CHECKING:
-    from gitsync.api import FieldPath, Manifest, ObjectKey, OCIRepository, Origin
+    from gitsync.api import FieldPath, Manifest, ObjectKey, Origin
     from gitsync.api.fields import Selector
+    from gitsync.api.sources import ChartHolder
     from gitsync.cli.repository.checkout import Tree
     from gitsync.manifests import Desired
     from gitsync.preview.order import CommitOrder
@@ -45,6 +47,8 @@ _AT_ONCE = 8
 _CHART = ("spec", "chart", "spec", "chart")
 _SOURCE = ("spec", "chart", "spec", "sourceRef")
 _REFERENCE = ("spec", "chartRef")
+#: Where a source says what is read; a URL, else.
+_PLACES = {BUCKET: ("spec", "endpoint"), HELM_CHART: ("spec", "chart")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,25 +240,31 @@ class ChartChecks:
         silent = {item.key for item in unserved(self._desired) if item.severity == "error"}
         all_sources = self._desired.chart_sources.items()
         sources = {key: it for key, it in all_sources if key not in silent and not self._locator.is_synced(key)}
-        async with asyncio.TaskGroup() as group:
-            read = {key: group.create_task(self._source(key, item)) for key, item in sources.items()}
-        found = [problem for task in read.values() if (problem := task.result())]
-        unread = silent | {key for key, task in read.items() if task.result()}
+        charts = {key: it for key, it in sources.items() if isinstance(it, HelmChart)}
+        found = await self._sources({key: it for key, it in sources.items() if key not in charts})
+        unread = silent | found.keys()
+        found |= await self._sources({key: it for key, it in charts.items() if it.source not in unread})
+        unread |= found.keys() | {key for key, it in charts.items() if it.source in unread}
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._release(key, release))
                 for key, release in self._desired.helm_releases.items()
                 if key not in silent and release.source not in unread
             ]
-        return found + [problem for task in tasks if (problem := task.result())]
+        return [*found.values(), *(problem for task in tasks if (problem := task.result()))]
 
-    async def _source(
-        self, key: ObjectKey, source: HelmRepository | OCIRepository | GitRepository | Bucket
-    ) -> ManifestProblem | None:
-        path = ("spec", "endpoint") if isinstance(source, Bucket) else ("spec", "url")
+    async def _sources(self, sources: Mapping[ObjectKey, ChartHolder]) -> dict[ObjectKey, ManifestProblem]:
+        """Those that cannot be read, each with what is wrong."""
+        async with asyncio.TaskGroup() as group:
+            read = {key: group.create_task(self._source(key, item)) for key, item in sources.items()}
+        return {key: problem for key, task in read.items() if (problem := task.result())}
+
+    async def _source(self, key: ObjectKey, source: ChartHolder) -> ManifestProblem | None:
+        path = _PLACES.get(source.kind, ("spec", "url"))
         origin, field = self._desired.objects[key].field_origin(path), ".".join(path)
         if needs_secrets(source):
-            message = "not checked: this repository needs a Secret of the cluster"
+            what = "chart" if isinstance(source, HelmChart) else "repository"
+            message = f"not checked: this {what} needs a Secret of the cluster"
             return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
         async with self._limit:
             try:
@@ -264,11 +274,19 @@ class ChartChecks:
                     await self._locator.git_repositories.artifact_of(key)
                 elif isinstance(source, Bucket):
                     await self._locator.buckets.artifact_of(key)
+                elif isinstance(source, HelmChart):
+                    await (await self._locator.helm_charts.artifact_of(key)).load()
                 else:
                     await self._repositories.artifacts.refresh(plain_artifact_spec(source))
             except GitsyncError as error:
+                if isinstance(source, HelmChart) and isinstance(error, SourceNotReady) and self._is_absent(source):
+                    message = f"chart not checked: {_named(source.source)} is not in the repository"
+                    return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
                 return ManifestProblem(origin, error.message, error.hint, object=str(key), field=field)
         return None
+
+    def _is_absent(self, chart: HelmChart) -> bool:
+        return chart.source not in self._desired.chart_sources and not self._locator.is_synced(chart.source)
 
     async def _release(self, key: ObjectKey, release: HelmRelease) -> ManifestProblem | None:
         item = self._desired.objects[key]
@@ -288,7 +306,7 @@ class ChartChecks:
         """A chart from a source that is not in the repository, or cannot be had without a cluster."""
         path = _SOURCE if release.spec.chart else _REFERENCE
         source, origin = release.source, self._desired.objects[key].field_origin(path)
-        name, field = f"{source.kind} '{source.namespaced_name}'", ".".join(path)
+        name, field = _named(source), ".".join(path)
         if source in self._desired.chart_sources:  # it is there, and what it needs is not
             message = f"chart not checked: {error.message}"
             return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
@@ -296,16 +314,21 @@ class ChartChecks:
         return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
 
 
+def _named(source: ObjectKey) -> str:
+    return f"{source.kind} '{source.namespaced_name}'"
+
+
 async def own_artifacts(desired: Desired, name: str) -> Artifacts:
     """The repository that is looked at, as the sync ``name`` would have it. Nobody says what its URL is, so a
     GitRepository of which a chart's folder is here counts as this one."""
     artifact, assumed = Artifact.of(desired), set()
-    for release in desired.helm_releases.values():
-        path = chart_path(release)
+    asking: list[HelmRelease | HelmChart] = [*desired.helm_releases.values(), *desired.helm_charts.values()]
+    for wanted in filter(None, map(WantedChart.of, asking)):
+        path = chart_path(wanted)
         if (
-            release.source.kind == GIT_REPOSITORY
+            wanted.source.kind == GIT_REPOSITORY
             and path is not None
             and await artifact.tree.directory_digest(path) is not None
         ):
-            assumed.add(release.source)
+            assumed.add(wanted.source)
     return Artifacts.of_commit(name, "", artifact, assumed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ import typer
 
 from gitsync.cli.common.options import CONTEXT, with_settings
 from gitsync.cli.common.output import as_json, one_line, print_error, write
+from gitsync.live.commits import RecordedCommit, by_commit
 from gitsync.settings import Settings
 from gitsync.text import counted
 
@@ -28,24 +29,6 @@ Through = Annotated[
     str, typer.Option("--kustomization", metavar="NAMESPACE/NAME", help="Only what was done through this one.")
 ]
 Commit = Annotated[str, typer.Argument(metavar="[COMMIT]", help="Only this commit, by its id or its beginning.")]
-
-
-@dataclass
-class _Recorded:
-    """What one commit did: itself, None where only Kustomizations did something, and through which of these."""
-
-    root: JournalEntry | None = None
-    through: dict[str, JournalEntry] = field(default_factory=dict)
-
-    @property
-    def first(self) -> JournalEntry:
-        """What has the commit's author and subject."""
-        return self.root or next(iter(self.through.values()))
-
-    @property
-    def time(self) -> float:
-        """When its last part ended."""
-        return max(entry.time for entry in (*self.through.values(), *filter(None, [self.root])))
 
 
 @app.command("log")
@@ -70,7 +53,7 @@ async def log(
     from gitsync.preview.compose import read_journals
 
     settings = settings.model_copy(update={"name": name} if name else {})
-    recorded = _by_commit(await read_journals(settings), kustomization)
+    recorded = _recorded(await read_journals(settings), kustomization)
     found = [item for item in recorded if item.first.commit.startswith(commit)][:most]
     if commit and not found:
         there = f"it has {counted(len(recorded), 'commit')}: gitsync log -n {len(recorded)}" if recorded else ""
@@ -85,18 +68,12 @@ async def log(
     return 0
 
 
-def _by_commit(journals: Journals, kustomization: str) -> Sequence[_Recorded]:
-    """Newest first; what was done through Kustomizations belongs to the commit that did it."""
-    found: dict[str, _Recorded] = {}
-    for entry in journals.root if not kustomization else ():
-        found.setdefault(entry.commit, _Recorded(entry))
-    wanted: Mapping[str, Sequence[JournalEntry]] = journals.kustomizations
+def _recorded(journals: Journals, kustomization: str) -> Sequence[RecordedCommit]:
+    """What both journals say, or one Kustomization's alone."""
+    through = journals.kustomizations
     if kustomization:
-        wanted = {kustomization: wanted.get(kustomization, ())}
-    for name, entries in sorted(wanted.items()):
-        for entry in entries:
-            found.setdefault(entry.commit, _Recorded()).through.setdefault(name, entry)
-    return sorted(found.values(), key=lambda item: item.time, reverse=True)
+        return by_commit((), {kustomization: through.get(kustomization, ())})
+    return by_commit(journals.root, through)
 
 
 def _who(settings: Settings, kustomization: str) -> str:
@@ -104,7 +81,7 @@ def _who(settings: Settings, kustomization: str) -> str:
     return f"{who}, through Kustomization {kustomization}," if kustomization else who
 
 
-def _data(item: _Recorded) -> dict[str, Any]:
+def _data(item: RecordedCommit) -> dict[str, Any]:
     through = {name: asdict(entry) for name, entry in item.through.items()}
     if item.root is not None:
         return {**asdict(item.root), "kustomizations": through}
@@ -112,7 +89,7 @@ def _data(item: _Recorded) -> dict[str, Any]:
     return {"commit": first.commit, "author": first.author, "subject": first.subject, "kustomizations": through}
 
 
-def _lines(item: _Recorded) -> Iterator[str]:
+def _lines(item: RecordedCommit) -> Iterator[str]:
     first, root = item.first, item.root
     when = datetime.fromtimestamp(first.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     yield f"commit {first.commit[:7]}  {when}" + (f"  {root.result} in {root.took:.1f}s" if root is not None else "")

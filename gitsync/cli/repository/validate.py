@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -55,6 +54,7 @@ def validate(settings: Settings, target: Target = "", output: Output = "text", c
 
 
 async def _validate(settings: Settings, target: str, output: Format, with_charts: bool) -> int:
+    from gitsync.cli.common.output import say
     from gitsync.cli.repository.checkout import open_tree
     from gitsync.cli.repository.checks import (
         access_problems,
@@ -84,7 +84,7 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
     else:
         _print_text(problems, errors, order, tree)
         if why := whole.why_no_releases(desired):
-            print(why, file=sys.stderr)
+            say(why)
     return 1 if errors else 0
 
 
@@ -124,7 +124,7 @@ def _print_json(problems: list[ManifestProblem], errors: int, order: CommitOrder
 
 
 def _print_text(problems: list[ManifestProblem], errors: int, order: CommitOrder, tree: Tree) -> None:
-    from gitsync.cli.common.output import one_line, write
+    from gitsync.cli.common.output import one_line, say, write
     from gitsync.text import counted
 
     # A base or a component is in many Kustomizations, and wrong in each in the same way.
@@ -135,4 +135,4 @@ def _print_text(problems: list[ManifestProblem], errors: int, order: CommitOrder
     looked_at = [counted(desired.files, "file"), counted(len(desired.objects), "object")]
     looked_at += [counted(kustomizations, "Kustomization")] if kustomizations else []
     looked_at.append(counted(len(desired.helm_releases), "release"))
-    print(f"{', '.join(looked_at)}: {found}", file=sys.stderr)
+    say(f"{', '.join(looked_at)}: {found}")

@@ -11,7 +11,7 @@ import typer
 
 from gitsync.cli.common.durations import Timeout, seconds
 from gitsync.cli.common.options import CONTEXT, with_settings
-from gitsync.cli.common.output import as_json, colours, progress, write
+from gitsync.cli.common.output import as_json, colours, progress, say, write
 from gitsync.cli.repository import verify_report
 from gitsync.cli.repository.diff import commit_id
 from gitsync.errors import SettingsError
@@ -75,7 +75,7 @@ async def verify(
             await asyncio.to_thread(junit.write_text, verify_report.as_junit(result), "utf-8")
         except OSError as error:
             raise _unwritable(junit, error.strerror or str(error)) from None
-        print(f"wrote {junit}", file=sys.stderr)
+        say(f"wrote {junit}")
     return 0 if result.passed else 1
 
 

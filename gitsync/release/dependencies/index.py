@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_release
+from gitsync.api.names import flux_sync_of, sync_of
 from gitsync.apply.ownership import release_of
 from gitsync.apply.wait import version
 from gitsync.errors import (
@@ -76,6 +77,8 @@ class ReleaseIndex:
         self.holds: dict[ObjectKey, Hold] = {}
         #: Releases on which the agent acts, or goes on acting at once: their statuses do not have the last word.
         self._at_work: set[ObjectKey] = set()
+        #: By release whose chart's source has something else that it has yet to look at, how often that has changed.
+        self._news: dict[ObjectKey, int] = {}
 
     def set_answer(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
         """Note the answer to one of ``key``'s readyExprs about ``dependency`` as it was then; it stands until the next.
@@ -114,6 +117,28 @@ class ReleaseIndex:
             self._at_work.discard(key)
             if manifest is not None:
                 self._tell(key, manifest, manifest)
+
+    def set_news(self, key: ObjectKey) -> None:
+        """Note that the source of a release's chart has something else, which the release has yet to look at."""
+        self._news[key] = self._news.get(key, 0) + 1
+
+    @contextmanager
+    def looking(self, key: ObjectKey) -> Iterator[None]:
+        """A pass of a release: afterwards it has looked at what was news before."""
+        news = self._news.get(key)
+        yield
+        if news is not None and self._news.get(key) == news:
+            del self._news[key]
+
+    def is_done(self, key: ObjectKey) -> bool:
+        """Whether a release is what it is to be, as far as it has been told."""
+        manifest = self._manifests.get(key)
+        return manifest is not None and is_current(manifest) and key not in self._news
+
+    @property
+    def is_any_at_work(self) -> bool:
+        """Whether the agent acts on some release."""
+        return bool(self._at_work)
 
     def at_work(self, key: ObjectKey) -> bool:
         """Whether the agent acts on a release, or goes on acting on it at once."""
@@ -177,10 +202,19 @@ class ReleaseIndex:
             found.append(above)
         return found
 
+    def of_sync(self, name: str) -> list[ObjectKey]:
+        """The HelmReleases that a Kustomization, ``namespace/name``, has applied."""
+        labels = ((key, manifest["metadata"].get("labels") or {}) for key, manifest in self._manifests.items())
+        return [key for key, found in labels if name in (sync_of(found), flux_sync_of(found))]
+
     def parent(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease whose chart this one is out of; None when it is out of none, or that is not here."""
         manifest = self._manifests.get(key)
-        of = release_of(manifest) if manifest is not None else ""
+        return self.parent_of(manifest) if manifest is not None else None
+
+    def parent_of(self, manifest: Manifest) -> ObjectKey | None:
+        """The same of any object."""
+        of = release_of(manifest)
         return min(self._by_helm_name[of], default=None) if of in self._by_helm_name else None
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -227,6 +261,7 @@ class ReleaseIndex:
         self.holds.pop(key, None)
         self.unserved.pop(key, None)
         self._at_work.discard(key)
+        self._news.pop(key, None)
         self._order = None
         if before is not None:
             self._gone[key] = before["metadata"].get("uid", "")
@@ -302,7 +337,7 @@ class ReleaseIndex:
         """Whether a release is about to be removed or changed, or the one whose chart it is out of is, or has yet to
         become what it is to be."""
         lineage = self.lineage(key)
-        if any(map(self.is_leaving, lineage)) or self.is_coming(key):
+        if key in self.owners.uninstalled or any(map(self.is_leaving, lineage)) or self.is_coming(key):
             return True
         return not all(is_current(self._manifests[above]) for above in lineage[1:])
 

@@ -7,7 +7,8 @@ renaming a HelmRelease (another metadata.name, the same releaseName) comes to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
@@ -36,6 +37,17 @@ class ReleaseOwners:
         self._by_identity: dict[ReleaseIdentity, dict[ObjectKey, HelmRelease]] = {}
         self._by_key: dict[ObjectKey, ReleaseIdentity] = {}
         self._suspended: dict[ObjectKey, ReleaseIdentity] = {}
+        #: By HelmRelease that is being removed, the Helm releases that are being uninstalled for it.
+        self.uninstalled: dict[ObjectKey, frozenset[ReleaseIdentity]] = {}
+
+    @contextmanager
+    def uninstalling(self, key: ObjectKey, identities: Iterable[ReleaseIdentity]) -> Iterator[None]:
+        """Inside, these are uninstalled for ``key``: nobody may have them before that is over."""
+        self.uninstalled[key] = frozenset(identities)
+        try:
+            yield
+        finally:
+            del self.uninstalled[key]
 
     def update(self, key: ObjectKey, release: HelmRelease | None) -> None:
         """Take a HelmRelease in as it is now; None when it is gone, or cannot be read."""
@@ -64,8 +76,12 @@ class ReleaseOwners:
         return min((key for key, named in self._suspended.items() if named == identity and key != but), default=None)
 
     def winner(self, key: ObjectKey) -> ObjectKey | None:
-        """The HelmRelease that has the Helm release which ``key`` claims as well; None when that is its own."""
+        """The HelmRelease that has the Helm release which ``key`` claims as well, or has it uninstalled at this moment;
+        None when that is its own."""
         identity = self._by_key.get(key)
+        for other, uninstalled in self.uninstalled.items():
+            if other != key and identity in uninstalled:
+                return other
         all_of_them = self._by_identity.get(identity, {}) if identity is not None else {}
         if len(all_of_them) < 2:
             return None

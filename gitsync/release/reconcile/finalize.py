@@ -31,6 +31,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
 from gitsync.release.dependencies.waiters import Waiters
 from gitsync.release.desired import ref_of
+from gitsync.release.impliedcharts import ImpliedCharts
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.reconcile.engine import Engine, Engines
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
@@ -53,6 +54,7 @@ class Finalizer:
     engines: Engines
     waiters: Waiters
     once: Once
+    implied: ImpliedCharts | None = None
 
     async def add(self, request: ReconcileRequest) -> None:
         """Put the finalizer on a HelmRelease, unless it has it."""
@@ -78,7 +80,11 @@ class Finalizer:
             return None
         self.waiters.remove(request.key)
         if not release.spec.suspend and (refs := await self._own_refs(request)):
-            await uninstall_or_let_go(self.clusters, self.engines, request, refs)
+            own = (ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_secret) for ref in refs)
+            with self.index.owners.uninstalling(request.key, own):
+                await uninstall_or_let_go(self.clusters, self.engines, request, refs)
+        if not release.spec.suspend and self.implied is not None:  # as Flux has it
+            await self.implied.remove(release)
         await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
         return None
 

@@ -192,6 +192,8 @@ async def _hindrance(
         return cycle
     if (other := index.owners.winner(release.key)) is not None:
         managed = f"release {ref_of(release)} is already managed by HelmRelease {other.namespaced_name}"
+        if other in index.owners.uninstalled:
+            return ReleaseNameLeft(f"{managed}, which is being removed and uninstalls it")
         if any(map(index.is_leaving, index.lineage(other))):
             return ReleaseNameLeft(f"{managed}, which is about to be removed and leaves it to this one")
         if index.may_let_go(other):

@@ -50,6 +50,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.desired import DesiredRelease
 from gitsync.release.drift.correct import Drift
+from gitsync.release.impliedcharts import ImpliedCharts
 from gitsync.release.reconcile.adopt import adopt, note_revision
 from gitsync.release.reconcile.decide import Decision, NextAction
 from gitsync.release.reconcile.drifting import look_for_drift
@@ -99,6 +100,7 @@ class Reconciler:
     wanted: WantedObjects
     wake: Callable[[ObjectKey], None]
     clock: Callable[[], float] = time.time
+    implied: ImpliedCharts | None = None
 
     def __post_init__(self) -> None:
         self._backoff: Backoff[ObjectKey] = Backoff()
@@ -107,7 +109,9 @@ class Reconciler:
         self._waiting = Waiting(self.index, self._writer, self.expressions, self._once)
         self._foreign = ForeignChanges(self._writer, self._once)
         self._engines = Engines(self.renderer, self._writer, self.expressions, self.wanted)
-        self._finalizer = Finalizer(self.clusters, self.index, self._engines, self._waiting.waiters, self._once)
+        self._finalizer = Finalizer(
+            self.clusters, self.index, self._engines, self._waiting.waiters, self._once, self.implied
+        )
         self._lookups = Lookups(self.clusters.of, self.charts.locate, self._values, self._waiting.dependencies_ready)
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
@@ -126,7 +130,7 @@ class Reconciler:
         request = ReconcileRequest(manifest, subject.commit, subject.log, release, self.clusters.at(key), interrupt)
         again: float | None = None
         try:
-            with keeping_secrets():
+            with keeping_secrets(), self.index.looking(key):
                 keep_secret(self.references.secrets(key))
                 again = await self._guarded(request, self._pass(request))
         finally:

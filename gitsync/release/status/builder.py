@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from gitsync.api.conditions import Said, remove_condition, set_condition
 from gitsync.api.identity import Manifest
+from gitsync.api.impliedchart import implied_key
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     DRIFT_DETECTED,
@@ -258,7 +259,9 @@ class StatusBuilder(ObservedStatus):
         return _with_fields(status, **attempt.fields, **failures, last_attempted_release_action=action)
 
     def _touched(self) -> HelmReleaseStatus:
-        return _with_fields(self.old, observed_generation=self._generation)
+        chart = implied_key(self._manifest)
+        named = chart.namespaced_name if chart is not None else ""
+        return _with_fields(self.old, observed_generation=self._generation, helm_chart=named)
 
     def _handled(self) -> HelmReleaseStatus:
         """Touched, with the requests and the commit that this pass answers."""

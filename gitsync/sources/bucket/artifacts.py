@@ -69,6 +69,10 @@ class BucketArtifacts:
             place.owner, place.endpoint, str(place), self._refreshing, spec.id, work, place.secrets
         )
 
+    async def look(self, spec: BucketSpec) -> int:
+        """How many objects that count the bucket has now. None is fetched. Raises: as ``refresh``."""
+        return len(await self._listed(spec))
+
     async def tree(self, spec: BucketSpec, artifact: BucketArtifact) -> Tree:
         """Its files. What is gone from disk is fetched once more when it is read, as it was listed. Raises: NoRoom."""
         key = (_FOLDER, spec.id, artifact.digest)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from gitsync.errors import ArtifactError, GitRefused
-from gitsync.git import GitCredentials, GitReference
+from gitsync.git import HEAD, GitCredentials, GitReference
 from gitsync.sources.composition import Composition
 from gitsync.sources.git.compose import composed, same_site, submodule_url
 from gitsync.sources.git.mirrors import GitMirrors
@@ -101,6 +101,15 @@ class GitArtifacts:
             self._used[artifact.content] = await self._commits(spec, artifact.commit, parts)
         self.mirrors.settle(holder, self._used[artifact.content])
         return artifact
+
+    async def look(self, spec: GitSpec) -> str:
+        """The revision that the repository has now; of a commit by its id, that the server answers. Nothing is fetched.
+
+        Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused.
+        """
+        mirror = self.mirrors.of(spec.place, spec.timeout).mirror
+        refs = await mirror.refs(spec.reference.names or {HEAD})
+        return (await mirror.resolve(spec.reference, refs)).revision
 
     def needed(self, artifact: GitArtifact) -> Mapping[str, frozenset[str]]:
         """The commits that an artifact is made of, by the ids of their places, as far as that is known."""

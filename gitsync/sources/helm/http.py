@@ -83,6 +83,21 @@ class ChartDownloads:
                     raise refusal(response, where, _HINTS)
                 return Response(await self._http.body(response, where, limit, _HINTS.too_large), etag, modified)
 
+    async def look(self, spec: RepositorySpec, url: str) -> None:
+        """Whether the server has something at ``url``, which is not read. Raises: as ``get``."""
+        with chart_errors():
+            target = parse_url(url)
+            request = Request(
+                target,
+                parse_url(spec.url),
+                spec.connection,
+                authorization=_authorization(spec),
+                pass_credentials=spec.pass_credentials,
+            )
+            async with self._http.deadline(target, spec.timeout, _HINTS), self._http.open(request) as (response, where):
+                if response.status != 200:
+                    raise refusal(response, where, _HINTS)
+
 
 @contextmanager
 def chart_errors() -> Iterator[None]:

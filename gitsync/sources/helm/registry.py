@@ -29,6 +29,8 @@ _ASKED_FOR = 86_400.0
 _MOST = 4096
 _FOLDER = "tags"
 _SHA256 = "sha256:"
+#: A chart, where none is meant.
+_ANY = "any"
 
 #: Ids of a repository and of the signatures that are asked for, chart, version.
 Wanted = tuple[str, str, str, str]
@@ -73,6 +75,11 @@ class RegistryCharts:
         if failed and not changed:
             raise failed[0]
         return changed, len(known)
+
+    async def look(self, spec: RepositorySpec) -> None:
+        """Whether the registry answers, and takes the login. Raises: ChartRepositoryUnavailable, ChartError."""
+        with chart_errors():
+            await self._registry.ping(_repository(spec, _ANY))
 
     async def resolve(
         self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None

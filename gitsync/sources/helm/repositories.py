@@ -102,6 +102,16 @@ class ChartRepositories:
             return IndexInfo("", spec.shown, changed, charts)
         return await self._shared(spec, self._refreshing, spec.id, functools.partial(self._refresh, spec))
 
+    async def look(self, spec: RepositorySpec) -> None:
+        """Whether the server has an index, which is not read; or whether the registry answers.
+
+        Raises: ChartRepositoryUnavailable, ChartNotFound, ChartError.
+        """
+        if spec.is_registry:
+            await self._registries.look(spec)
+        else:
+            await self._downloads.look(spec, indexes.index_url(spec.url))
+
     async def resolve(
         self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
     ) -> IndexEntry:

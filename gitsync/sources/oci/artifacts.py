@@ -71,6 +71,12 @@ class OciArtifacts:
         """
         return await self._shared(spec, self._refreshing, spec.id, partial(self._refresh, spec))
 
+    async def look(self, spec: ArtifactSpec) -> str:
+        """The revision that the registry has now. Nothing is fetched. Raises: as ``refresh``."""
+        if spec.digest:
+            await self._registry.manifest(spec.repository, spec.digest)
+        return await self._revision(spec)
+
     async def chart(self, spec: ArtifactSpec, artifact: OciArtifact) -> Chart:
         """The chart that an artifact is, its version with the artifact's digest. Costs no request as long as its layer
         is kept.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitsync.api.conditions import is_ready
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
@@ -69,6 +69,7 @@ class ComingSyncs:
         all: Callable[[], Mapping[ObjectKey, Kustomization]],  # noqa: A002
         is_root: Callable[[Kustomization], bool],
         is_removed: Callable[[ObjectKey], bool] = lambda _: False,
+        goes_with_chart: Callable[[Manifest], bool] = lambda _: False,
         brought: Callable[[], Iterable[Brought]] = tuple,
     ) -> None:
         self._cluster = cluster
@@ -78,6 +79,7 @@ class ComingSyncs:
         self._all = all
         self._is_root = is_root
         self._is_removed = is_removed
+        self._goes_with_chart = goes_with_chart
         self._brought = brought
         #: What was built of those that were on their way when that was last asked, and of what that was built.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
@@ -88,7 +90,7 @@ class ComingSyncs:
         known = self._all()
         coming = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
         open_ends = {item.key: Inner(item, _commit_id(item)) for item in coming}
-        open_ends |= {item.kustomization.key: item for item in inner if not _is_there(item.kustomization, known)}
+        open_ends |= {item.kustomization.key: item for item in inner if not self._stays(item.kustomization, known)}
         open_ends |= self._changing(known)
         found: dict[ObjectKey, ComingSync] = {}
         for _ in range(MAX_NESTING):
@@ -121,23 +123,39 @@ class ComingSyncs:
             if not isinstance(item, Kustomization) or self._is_root(item):
                 continue
             above = known.get(kustomization_of(sync.name))
-            if not _is_there(item, known) and (above is None or not self._goes(above, known)):
+            if not self._stays(item, known) and (above is None or not self._goes(above, known)):
                 found[item.key] = Inner(item, commit)
         return found
+
+    def _stays(self, item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+        """Whether the cluster has one as somebody is to have it, and nobody is about to remove it."""
+        live = known.get(item.key)
+        return live is not None and live.spec == item.spec and not self._goes(live, known)
 
     def leaving(self) -> list[Claimant]:
         """Those that go, and those that go along with them."""
         known = self._all()
         return [claimant_of(key) for key, item in known.items() if self._goes(item, known)]
 
+    def leaving_with_charts(self) -> list[Claimant]:
+        """The same, and those that go unless somebody else takes them: a release goes that has them in its chart."""
+        known = self._all()
+        items = known.items()
+        return [claimant_of(key) for key, item in items if self._goes(item, known, self._goes_with_chart)]
+
     def is_leaving(self, kustomization: Kustomization) -> bool:
         """Whether it goes, or one goes that takes it along: then it takes up nothing more, and wants nothing new."""
         return self._goes(kustomization, self._all())
 
-    def _goes(self, kustomization: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+    def _goes(
+        self,
+        kustomization: Kustomization,
+        known: Mapping[ObjectKey, Kustomization],
+        goes_too: Callable[[Manifest], bool] = lambda _: False,
+    ) -> bool:
         item, below = kustomization, frozenset[ObjectKey]()
         while item.key not in below:
-            if item.metadata.deletion_timestamp or self._is_removed(item.key):
+            if item.metadata.deletion_timestamp or self._is_removed(item.key) or goes_too(item.manifest):
                 return not below or not why_left(item)
             below |= {item.key}
             labels = item.metadata.labels
@@ -188,12 +206,6 @@ class ComingSyncs:
         desired = await self._builder.build(artifact.commit, artifact.tree, spec)
         desired = as_applied_to(kustomization, desired)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
-
-
-def _is_there(item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
-    """Whether the cluster has one as somebody else has it."""
-    live = known.get(item.key)
-    return live is not None and not live.metadata.deletion_timestamp and live.spec == item.spec
 
 
 def _commit_id(kustomization: Kustomization) -> str:

@@ -125,6 +125,7 @@ class Kustomizations:
             self.all,
             root.is_root,
             self._is_removed,
+            self._goes_with_chart,
             wanted.claims.brought,
         )
         surroundings = Surroundings(
@@ -146,6 +147,7 @@ class Kustomizations:
             self._is_watching = True
             to_come = self._wanted.to_come
             to_come.syncs, to_come.reach, to_come.leaving = self._coming, self._reach, self._coming.leaving
+            to_come.leaving_with_charts = self._coming.leaving_with_charts
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
             index.others_ordered()
@@ -154,6 +156,7 @@ class Kustomizations:
             finally:
                 self._is_watching = False
                 to_come.syncs, to_come.reach, to_come.leaving = no_syncs, Anywhere(), tuple
+                to_come.leaving_with_charts = tuple
                 index.others = NoOthers()
 
     @asynccontextmanager
@@ -198,6 +201,10 @@ class Kustomizations:
 
     def _is_removed(self, key: ObjectKey) -> bool:
         return claimant_of(key) in self._wanted.claims.leaving_syncs
+
+    def _goes_with_chart(self, manifest: Manifest) -> bool:
+        above = self._wanted.index.parent_of(manifest)
+        return above is not None and self._wanted.to_come.goes(above)
 
     def _named(self, name: str) -> Kustomization | None:
         key = kustomization_of(name)

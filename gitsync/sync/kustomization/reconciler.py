@@ -180,6 +180,8 @@ class KustomizationReconciler:
         spec = await self._inputs.spec_of(kustomization)
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
+        if self._around.is_leaving(kustomization):
+            return MOMENT  # it takes nothing any more from who is to have that in its place
         if desired.errors:
             return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
@@ -238,8 +240,6 @@ class KustomizationReconciler:
     async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
-        if self._around.is_leaving(kustomization):
-            return self._retry(kustomization)  # Git has dropped its directory together with it
         if isinstance(first, DirectoryMissing) and self._once.is_news(key, artifact.revision, "directory"):
             return MOMENT  # it may, too, with what is above it
         for problem in desired.errors:
@@ -309,7 +309,7 @@ class KustomizationReconciler:
                 why = f"not all of its objects are gone yet: {listed(result.left, 3)}"
                 reason, message = _problem(result) or (RECONCILIATION_FAILED, why)
                 said = {"kustomization": key.namespaced_name, "why": message}
-                self._once(key, log, "kustomization has to wait", **said)
+                self._once(key, log, "kustomization cannot go yet", **said)
                 await self._status.failed(kustomization, reason, message)
                 again = self._retry(kustomization)
                 return min(self._looks.next(key), again) if result.left else again

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from gitsync.api.conditions import condition_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.health import assess, pods_of
+
+#: Types of conditions that say whether an object is ready, in the order in which they are looked at.
+_READINESS = ("Ready", "Available", "Complete", "Failed")
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,15 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class ObjectNode:
     """One object, how it is (``missing`` is a status of its own), and what belongs to it. ``source`` is where what it
-    brings comes from."""
+    brings comes from; ``reason`` is one word, ``since`` when it came to that (RFC 3339), "" when nothing says."""
 
     key: ObjectKey
     status: str
     message: str = ""
     children: tuple[ObjectNode, ...] = ()
     source: str = ""
+    reason: str = ""
+    since: str = ""
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -53,9 +59,11 @@ class ObjectNode:
 
 
 class TreeBuilder:
-    """Builds trees. ``owned`` are the objects that may belong to others (ReplicaSets, Jobs, Pods)."""
+    """Builds trees. ``owned`` are the objects that may belong to others (ReplicaSets, Jobs, Pods), ``refused`` those
+    that are not shown to us, whatever they are."""
 
-    def __init__(self, owned: Iterable[Manifest]) -> None:
+    def __init__(self, owned: Iterable[Manifest], refused: Set[ObjectKey] = frozenset()) -> None:
+        self._refused = refused
         self._children: dict[str, list[Manifest]] = {}
         self._pods: list[Manifest] = []
         for manifest in owned:
@@ -72,20 +80,33 @@ class TreeBuilder:
         if part.live is None:  # a sync is no object
             return ObjectNode(part.key, "", "", children)
         health = assess(part.live)
-        return ObjectNode(part.key, health.status, health.message, children, part.source)
+        return ObjectNode(
+            part.key, health.status, health.message, children, part.source, health.reason, since(part.live)
+        )
 
     def _object(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
+        if live is None and key in self._refused:
+            return ObjectNode(key, "", "may not be read by you")
         if live is None:
             return ObjectNode(key, "missing", "is not in the cluster")
         health = assess(live, pods_of(live, self._pods))
         children = tuple(self._object(ObjectKey.of(child), child) for child in self._below(live))
-        return ObjectNode(key, health.status, health.message, children)
+        return ObjectNode(key, health.status, health.message, children, "", health.reason, since(live))
 
     def _below(self, live: Manifest) -> Sequence[Manifest]:
         """What an object owns, without what a Deployment keeps of old revisions: ReplicaSets scaled to nothing."""
         found = self._children.get(live["metadata"]["uid"], ())
         wanted = [item for item in found if not _scaled_to_nothing(item) or self._below(item)]
         return sorted(wanted, key=ObjectKey.of)
+
+
+def since(live: Manifest) -> str:
+    """When an object came to be as it is: when a condition that speaks of its readiness changed; of a pod else when it
+    was made. "" when nothing says."""
+    for kind in _READINESS:
+        if moment := condition_of(live, kind).get("lastTransitionTime"):
+            return str(moment)
+    return str(live["metadata"].get("creationTimestamp") or "") if live["kind"] == "Pod" else ""
 
 
 def draw(node: ObjectNode) -> list[list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gitsync.api.conditions import condition_of, ready_of
 from gitsync.api.identity import Manifest
+from gitsync.api.kinds import is_suspended
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     DRIFTED,
@@ -32,7 +33,7 @@ class Columns:
     def row(self, manifest: Manifest, *, wide: bool) -> list[str]:
         """One object, a text for each header."""
         ready, message = _readiness(manifest)
-        suspended = str(bool((manifest.get("spec") or {}).get("suspend")))
+        suspended = str(is_suspended(manifest))
         more = [value(manifest) for _, value in self.wide if wide]
         return [manifest["metadata"]["name"], self.revision(manifest), suspended, ready, *more, message]
 
@@ -79,6 +80,22 @@ def artifact_revision(manifest: Manifest) -> str:
     tag, at, digest = str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", "")).rpartition("@")
     algorithm, colon, digits = digest.rpartition(":")
     return f"{tag}{at}{algorithm}{colon}{digits[:8]}"
+
+
+def chart_version(manifest: Manifest) -> str:
+    """The version of the chart that a HelmChart stands for."""
+    return str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", ""))
+
+
+def asked_chart(manifest: Manifest) -> str:
+    """The chart that a HelmChart asks for."""
+    return str((manifest.get("spec") or {}).get("chart", ""))
+
+
+def chart_source(manifest: Manifest) -> str:
+    """The source of a HelmChart: ``HelmRepository/bitnami``."""
+    reference = (manifest.get("spec") or {}).get("sourceRef") or {}
+    return f"{reference.get('kind', '')}/{reference.get('name', '')}"
 
 
 def made_artifacts(manifest: Manifest) -> str:

@@ -1,0 +1,152 @@
+"""What belongs to an object of the cluster, read there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.inventory import parse_inventory_id
+from gitsync.api.kinds import is_kustomization, is_release
+from gitsync.api.kustomization import Kustomization
+from gitsync.errors import FieldErrors, Forbidden, KindUnknown
+from gitsync.live.objecttree import ObjectNode, Part, TreeBuilder
+from gitsync.live.records import newest_objects
+from gitsync.release.desired import ref_of
+from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+#: What workloads make of their own accord.
+_OWNED = (("apps", "ReplicaSet"), ("batch", "Job"), ("", "Pod"))
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far is looked. ``inside``: also into the HelmReleases and Kustomizations that a Kustomization has applied;
+    ``most`` is the number of objects that an object may have (None: any), ``records`` whether a release's are those
+    of Helm's record, or of its status. ``tolerant``: what we may not read is shown as such, and raises nothing."""
+
+    inside: bool = True
+    most: int | None = None
+    records: bool = True
+    tolerant: bool = False
+
+
+WHOLE: Final = Extent()
+Known = Callable[[ObjectKey], Manifest | None]
+
+
+def _nothing_known(key: ObjectKey) -> None:
+    return None
+
+
+class Finder:
+    """Finds what belongs to an object. Each HelmRelease and Kustomization is shown with what it has once. ``known`` has
+    objects that need not be read."""
+
+    def __init__(self, cluster: Cluster, extent: Extent = WHOLE, known: Known = _nothing_known) -> None:
+        self._cluster = cluster
+        self._extent = extent
+        self._known = known
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._shown: set[ObjectKey] = set()
+        #: Objects that we may not read.
+        self._refused: set[ObjectKey] = set()
+        #: Objects of the object that were left out, being too many.
+        self.left_out = 0
+
+    async def tree(self, key: ObjectKey, manifest: Manifest | None) -> ObjectNode:
+        """An object with all below it; ``key`` may be that of a sync, which is no object."""
+        part = await (self._part(key, manifest) if manifest is not None else self._of_sync(key))
+        namespaces = sorted(part.namespaces())
+        lists = [self._list(*kind, namespace) for kind in _OWNED for namespace in namespaces]
+        builder = TreeBuilder((item for found in await asyncio.gather(*lists) for item in found), self._refused)
+        return builder.build(part)
+
+    async def _list(self, group: str, kind: str, namespace: str) -> list[Manifest]:
+        try:
+            return await self._cluster.list(group, kind, namespace=namespace)
+        except Forbidden:
+            if not self._extent.tolerant:
+                raise
+            return []
+
+    async def _part(self, key: ObjectKey, live: Manifest | None) -> Part:
+        if live is None or key in self._shown or not (is_release(key) or is_kustomization(key)):
+            return Part(key, live)
+        if self._shown and not self._extent.inside:
+            return Part(key, live)
+        self._shown.add(key)
+        try:
+            if is_release(key):
+                return await self._of_release(key, live)
+            return await self._of_kustomization(key, live)
+        except FieldErrors:
+            return Part(key, live)  # its own condition says what is wrong with it
+
+    async def _of_release(self, key: ObjectKey, live: Manifest) -> Part:
+        release = HelmRelease.parse(live)
+        ref = ref_of(release)
+        if not self._extent.records:
+            inventory = release.status.inventory
+            ids = [parse_inventory_id(entry.id) for entry in inventory.entries] if inventory is not None else []
+            return Part(key, live, await self._parts(key for key in ids if key is not None), str(release.source))
+        objects = await newest_objects(self._cluster, ref)
+        wanted = dict(await asyncio.gather(*(self._named(item, ref.namespace) for item in objects)))
+        return Part(key, live, await self._parts(wanted), str(release.source))
+
+    async def _of_kustomization(self, key: ObjectKey, live: Manifest) -> Part:
+        kustomization = Kustomization.parse(live)
+        sync = sync_behind(live)
+        if kustomization.spec.kube_config is not None:
+            parts: tuple[Part, ...] = ()  # they are in another cluster
+        elif sync is None:
+            parts = await self._parts(inventory_of(live).wanted)
+        else:
+            parts = (await self._of_sync(sync)).inside or ()
+        return Part(key, live, parts, str(kustomization.source))
+
+    async def _of_sync(self, sync: ObjectKey) -> Part:
+        from gitsync.sync.configmaps import SyncStore
+
+        if sync in self._shown:  # the Kustomization that it stands for is one of those that it has brought
+            return Part(sync, None, ())
+        self._shown.add(sync)
+        inventory = await SyncStore(self._cluster, sync.namespace, sync.name).inventory()
+        return Part(sync, None, await self._parts(sorted(inventory.wanted)))
+
+    async def _parts(self, keys: Iterable[ObjectKey]) -> tuple[Part, ...]:
+        wanted = list(keys)
+        shown = wanted[: self._extent.most]
+        self.left_out += len(wanted) - len(shown)
+        found = await asyncio.gather(*map(self._find, shown))
+        return tuple([await self._part(key, live) for key, live in found])
+
+    async def _named(self, manifest: Manifest, namespace: str) -> tuple[ObjectKey, None]:
+        """The key of an object of a manifest; ``namespace`` is where those go that name none."""
+        key = ObjectKey.of(manifest)
+        try:
+            resource = await self._cluster.resource(key.group, key.kind)
+        except KindUnknown:
+            return key, None
+        return key.within(namespace) if resource.namespaced else key._replace(namespace=""), None
+
+    async def _find(self, key: ObjectKey) -> tuple[ObjectKey, Manifest | None]:
+        if (known := self._known(key)) is not None:
+            return key, known
+        async with self._slots:
+            try:
+                return key, await self._cluster.find(key)
+            except KindUnknown:  # its CustomResourceDefinition has gone, and it with that
+                return key, None
+            except Forbidden:
+                if not self._extent.tolerant:
+                    raise
+                self._refused.add(key)
+                return key, None

@@ -1,0 +1,58 @@
+"""HelmCharts as a commit would have them, and who knows which chart one stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from gitsync.api.identity import ObjectKey
+from gitsync.api.sources import HelmChart
+from gitsync.errors import SourceNotReady
+from gitsync.sources.chart import ChartArtifact, WantedChart
+from gitsync.sources.commitsources import CommitSources, not_ready, use_of
+from gitsync.sources.unsupported import check_supported
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+
+#: Finds a chart that is asked for.
+Locate = Callable[[WantedChart], Awaitable[ChartArtifact]]
+
+
+class ChartLookup(Protocol):
+    """Knows the HelmCharts: those of a cluster as they were last read, or as a commit would have them."""
+
+    async def artifact_of(self, key: ObjectKey) -> ChartArtifact:
+        """What a HelmChart stands for.
+
+        Raises: SourceNotReady when there is none, or nothing could be had by it as it is now.
+        """
+
+
+class CommitHelmCharts:
+    """The HelmCharts as a commit would have them: its own first, then the cluster's, if there is a cluster.
+
+    Of a cluster that is served in one namespace only, that namespace's count.
+    """
+
+    def __init__(
+        self,
+        locate: Locate,
+        desired: Mapping[ObjectKey, HelmChart],
+        cluster: Cluster | None = None,
+        watch: Informer | None = None,
+    ) -> None:
+        self._locate = locate
+        self._sources = CommitSources(HelmChart.parse, desired, cluster, watch)
+
+    async def artifact_of(self, key: ObjectKey) -> ChartArtifact:
+        """See ChartLookup. Raises: SourceNotReady."""
+        with use_of(key):
+            chart = self._sources.get(key)
+            check_supported(chart)
+            wanted = WantedChart.of(chart)
+            assert wanted is not None  # every HelmChart names its chart in place
+            try:
+                return await self._locate(wanted)
+            except SourceNotReady as error:
+                raise not_ready(key, error.message, error.hint) from error

@@ -1,0 +1,65 @@
+"""How many releases and Kustomizations are ready, wait, and have failed: for somebody who looks on. Pure.
+
+Counted as they change, so that it costs nothing to be asked often. It does not ask whether a wait is in vain: that is
+what ``outcome`` is for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from gitsync.api.conditions import is_ready, ready_of
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY, FALSE
+from gitsync.release.dependencies.states import is_current
+from gitsync.sync.outcome import is_stalled
+
+Standing = Literal["ready", "waiting", "failed"]
+#: Why a Kustomization is not ready that is none the worse for it.
+_WAITS = (ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY)
+
+
+class Tally:
+    """The counts of what it was told of."""
+
+    def __init__(self) -> None:
+        self._standings: dict[ObjectKey, Standing] = {}
+        self._counts: Counter[Standing] = Counter()
+
+    def set(self, key: ObjectKey, standing: Standing | None) -> None:
+        """An object stands so by now; None: it is gone, or suspended."""
+        before = self._standings.pop(key, None)
+        if before is not None:
+            self._counts[before] -= 1
+        if standing is not None:
+            self._standings[key] = standing
+            self._counts[standing] += 1
+
+    def __str__(self) -> str:
+        return ", ".join(f"{self._counts[standing]} {standing}" for standing in ("ready", "waiting", "failed"))
+
+
+def standing_of_release(manifest: Manifest | None, *, at_work: bool) -> Standing | None:
+    """Of a HelmRelease; ``at_work``: the agent acts on it, and what its status says is not the last word."""
+    if manifest is None or _is_suspended(manifest):
+        return None
+    if is_current(manifest):
+        return "ready"
+    return "failed" if is_stalled(manifest) and not at_work else "waiting"
+
+
+def standing_of_kustomization(manifest: Manifest | None) -> Standing | None:
+    """Of a Kustomization."""
+    if manifest is None or _is_suspended(manifest):
+        return None
+    if is_ready(manifest):
+        return "ready"
+    ready = ready_of(manifest)
+    is_told = (manifest.get("status") or {}).get("observedGeneration") == manifest["metadata"].get("generation")
+    has_failed = is_told and ready.get("status") == FALSE and ready.get("reason") not in _WAITS
+    return "failed" if has_failed else "waiting"
+
+
+def _is_suspended(manifest: Manifest) -> bool:
+    return bool((manifest.get("spec") or {}).get("suspend"))

@@ -1,0 +1,11 @@
+"""The page of ``gitsync ui``: what the cluster has, what waits and why, on loopback and with its user's own rights.
+
+``server`` puts the parts together; ``guard`` says who may ask, ``handlers`` have the pages, ``answers`` what all of
+them share, ``actions`` what may be done, ``stream`` tells browsers of changes. All is made of the ``board`` (watches;
+``trim`` says what of an object is kept) and of ``looks`` at single objects; ``views`` and ``values`` say what of them a
+page shows, ``drawing`` and ``layout`` draw the graph, and ``render`` fills the templates.
+"""
+
+from gitsync.web.ui.server import Page
+
+__all__ = ["Page"]

@@ -1,0 +1,100 @@
+"""The page served on this machine's loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from aiohttp import web
+
+from gitsync.errors import SettingsError
+from gitsync.web.ui.actions import Actions
+from gitsync.web.ui.answers import trouble
+from gitsync.web.ui.board import Board
+from gitsync.web.ui.guard import HEADERS, Guard
+from gitsync.web.ui.handlers import Handlers
+from gitsync.web.ui.looks import Looks
+from gitsync.web.ui.stream import Stream
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster
+
+log = structlog.get_logger(__name__)
+
+HOST: Final = "127.0.0.1"
+_STATIC = Path(__file__).parent / "static"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_OBJECT = "/object/{group}/{kind}/{namespace}/{name}"
+#: A form has a token and no more.
+_MAX_BODY = 16 * 1024
+_GRACE = 1.0
+
+
+class Page:
+    """Serves what ``cluster`` has, as its user sees it. ``journal`` is namespace and name of the sync whose commits are
+    shown; ``namespace`` is the only one that is looked at, "" for all."""
+
+    def __init__(self, cluster: Cluster, journal: tuple[str, str], namespace: str = "") -> None:
+        self.board = Board(cluster, namespace, journal)
+        self.stream = Stream(self.board)
+        self._looks = Looks(self.board)
+        self._guard = Guard()
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator[str]:
+        """Serve at a port, 0 for any that is free; gives the address to open. Raises: SettingsError."""
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE)
+        async with self.board.running():
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, HOST, port)
+                try:
+                    await site.start()
+                except OSError as error:
+                    raise SettingsError(
+                        f"port {port} of {HOST} cannot be had: {error.strerror}",
+                        setting="--port",
+                        hint="another program has it; --port 0 takes one that is free",
+                    ) from error
+                yield self._guard.listen(runner.addresses[0][1])
+            finally:
+                self.stream.close()
+                await self._looks.close()
+                await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(
+            middlewares=[self._guard.middleware, trouble(self.board)], client_max_size=_MAX_BODY
+        )
+        pages = Handlers(self.board, self._looks)
+        actions = Actions(self.board, self._guard)
+        application.add_routes(
+            [
+                web.get("/", pages.overview),
+                web.get("/releases", pages.releases),
+                web.get("/kustomizations", pages.kustomizations),
+                web.get("/sources", pages.sources),
+                web.get("/search", pages.search),
+                web.get("/graph", pages.graph),
+                web.get("/commits", pages.commits),
+                web.get("/commits/{commit}", pages.commit),
+                web.get(_OBJECT, pages.object),
+                web.get(f"{_OBJECT}/{{action}}", actions.confirm),
+                web.post(f"{_OBJECT}/{{action}}", actions.do),
+                web.get("/changes", self.stream.handle),
+                web.get("/static/{file}", _static),
+            ]
+        )
+        return application
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    """The files that pages are styled and made live with; they are part of the package."""
+    name = request.match_info["file"]
+    if name not in {path.name for path in _STATIC.iterdir()}:
+        raise web.HTTPNotFound
+    headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Type": f"{_TYPES[Path(name).suffix]}; charset=utf-8"}
+    return web.FileResponse(_STATIC / name, headers=headers)

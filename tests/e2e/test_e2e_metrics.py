@@ -1,0 +1,42 @@
+"""What the agent says to Prometheus, of a real cluster."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.moving import CHART, box, finished
+from tests.until import ask_until
+from tests.web.test_web_metrics import Samples, samples_of, value
+
+
+def test_metrics_tell_how_objects_are_and_what_was_done(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    agent = new_agent(fleet, "--path=fleet", f"--metrics-port={port}").start()
+    waits = box(namespace, "waits", needs="missing")
+    files = {**CHART, "fleet/own.yaml": config_map(namespace, "own"), "fleet/waits.yaml": waits}
+    finished(agent, fleet.commit({**files, "fleet/demo.yaml": box(namespace, "demo")}, "two releases"))
+
+    def scraped() -> Samples:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:  # noqa: S310
+            return samples_of(answer.read().decode())
+
+    def ready(samples: Samples) -> dict[str, str]:
+        found = [dict(labels) for name, labels in samples if name == "gotk_resource_info"]
+        return {it["name"]: it["ready"] for it in found if it["exported_namespace"] == namespace}
+
+    samples = ask_until(scraped, lambda it: ready(it) == {"demo": "True", "waits": "False"}, "both are told")
+    assert value(samples, "gitsync_waiting_objects", kind="HelmRelease", reason="DependencyMissing") == 1
+    assert value(samples, "rest_client_requests_total", method="PATCH", code="200") > 0
+    assert value(samples, "gitsync_repository_polls_total", result="news") == 1
+    assert value(samples, "gotk_reconcile_duration_seconds_count", kind="HelmRelease", name="demo", namespace=namespace)
+    synced = [labels for name, labels in samples if name == "gitsync_sync_duration_seconds_count"]
+    assert ("sync", "root") in {pair for labels in synced for pair in labels}
+    assert agent.command("get", "helmreleases", "-n", namespace)
