@@ -160,14 +160,19 @@ class ToCome:
         else:
             return None
         asker, cluster = question.asker, question.cluster
-        leaving = self.leaving_syncs() | frozenset(self.leaving_with_charts())
         inside = list(self.claims.inside(goes, cluster=cluster, but=asker))
+        leaving = set(filter(self._leaves, {item.by_name for item in inside}))
         return (
             await self._first_reached((item for item in inside if item.by_name not in leaving), question)
             or await self._inside_to_come(goes, question)
             or await self._first_reached(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
             or next((item._replace(leaves=True) for item in inside if item.by_name in leaving), None)
         )
+
+    def _leaves(self, claimant: Claimant) -> bool:
+        if claimant.kind == "HelmRelease":
+            return self._goes_along(release_of(claimant))
+        return claimant in self.leaving_syncs() or claimant in self.leaving_with_charts()
 
     def leaving_syncs(self) -> frozenset[Claimant]:
         """The syncs that are about to be removed, and those that go with them."""
@@ -186,13 +191,17 @@ class ToCome:
             for release in self.index.releases()
             if Claimant.of_release(release.key) not in out
             and cluster_of(release) == cluster
-            and not self.goes(release.key)
+            and not self._goes_along(release.key)
             and not self.index.is_done(release.key)
         ]
 
     def goes(self, release: ObjectKey) -> bool:
         """Whether one is being deleted, or about to be, or one is in whose chart it is: then it goes, too."""
         return any(map(self._is_going, self.index.lineage(release)))
+
+    def _goes_along(self, release: ObjectKey) -> bool:
+        """The same; also when the Kustomization goes that has it, or a release that has that one in its chart."""
+        return self.goes(release) or Claimant("sync", self.index.sync_above(release)) in self.leaving_with_charts()
 
     def _is_going(self, release: ObjectKey) -> bool:
         manifest = self.index.manifest(release)

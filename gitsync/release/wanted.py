@@ -19,10 +19,10 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import inventory_keys
 from gitsync.api.kinds import is_kustomization
-from gitsync.api.names import LEFTOVERS_ANNOTATION, flux_sync_of, sync_of
+from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
-from gitsync.apply.ownership import belongs_to, prune_disabled
+from gitsync.apply.ownership import belongs_to
 from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
@@ -215,23 +215,14 @@ class WantedObjects:
         """Whether a sync is about to be removed, or a release that is to go with one, or with a chart of it."""
         if claimant.kind == "sync" or not leaving:
             return claimant in leaving
-        return self._sync_above(release_of(claimant)) in leaving
+        return Claimant("sync", self.index.sync_above(release_of(claimant))) in leaving
 
     def _is_leaving(self, release: ObjectKey) -> bool:
         """Whether a release is about to be removed, alone or with the sync that it is of."""
         if Claimant.of_release(release) in self.claims.leaving:
             return True
-        above = self._sync_above(release)
-        return above is not None and above in self.to_come.leaving_syncs()
-
-    def _sync_above(self, release: ObjectKey) -> Claimant | None:
-        """The sync that a release goes with, or the one does in whose chart it is; None when it would stay."""
-        manifest = self.index.manifest(self.index.lineage(release)[-1])
-        if manifest is None or prune_disabled(manifest):
-            return None
-        labels = manifest["metadata"].get("labels") or {}
-        name = sync_of(labels) or flux_sync_of(labels)
-        return Claimant("sync", name) if name else None
+        above = self.index.sync_above(release)
+        return bool(above) and Claimant("sync", above) in self.to_come.leaving_syncs()
 
     async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""

@@ -545,3 +545,23 @@ def test_what_goes_to_a_kustomization_that_goes_to_the_chart_of_another_stays(
     }
     fleet.commit(after, "after")
     assert belonging_to("k", moved, kubectl) == uids
+
+
+def test_a_release_of_a_kustomization_in_a_chart_goes_with_all_directories(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    inside = f"{namespace}-inside"
+    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    before = {
+        **chart("z", ("k", kustomization(namespace, "k", "./k")), ("namespace", made)),
+        **chart("h", ("goes", config_map(inside, "goes"))),
+        "clusters/z.yaml": of_chart(namespace, "z"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/h.yaml": of_chart(namespace, "h"),
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    finished(agent, fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/goes", "-n", inside, "--timeout=60s")
+    fleet.commit({name: None for name in before if name != "clusters/own.yaml"}, "all go")
+    kubectl("wait", "--for=delete", "helmrelease/z", "kustomization/k", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", f"namespace/{inside}", "--timeout=60s")

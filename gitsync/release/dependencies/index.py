@@ -12,7 +12,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.api.names import flux_sync_of, sync_of
-from gitsync.apply.ownership import release_of
+from gitsync.apply.ownership import prune_disabled, release_of
 from gitsync.apply.wait import version
 from gitsync.errors import (
     BlockedError,
@@ -206,6 +206,15 @@ class ReleaseIndex:
         """The HelmReleases that a Kustomization, ``namespace/name``, has applied."""
         labels = ((key, manifest["metadata"].get("labels") or {}) for key, manifest in self._manifests.items())
         return [key for key, found in labels if name in (sync_of(found), flux_sync_of(found))]
+
+    def sync_above(self, key: ObjectKey) -> str:
+        """The sync, ``namespace/name``, that a HelmRelease goes with, or the one does in whose chart it is; "" when it
+        would stay."""
+        manifest = self._manifests.get(self.lineage(key)[-1])
+        if manifest is None or prune_disabled(manifest):
+            return ""
+        labels = manifest["metadata"].get("labels") or {}
+        return sync_of(labels) or flux_sync_of(labels)
 
     def parent(self, key: ObjectKey) -> ObjectKey | None:
         """The HelmRelease whose chart this one is out of; None when it is out of none, or that is not here."""

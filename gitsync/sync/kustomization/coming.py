@@ -88,7 +88,11 @@ class ComingSyncs:
     async def __call__(self, inner: Collection[Inner] = ()) -> list[ComingSync]:
         """Those that are on their way, ``inner`` of charts among them, and those in what they build."""
         known = self._all()
-        coming = [item for item in known.values() if self._is_coming(item) and not self._goes(item, known)]
+        coming = [
+            item
+            for item in known.values()
+            if self._is_coming(item) and not self._goes(item, known, self._goes_with_chart)
+        ]
         open_ends = {item.key: Inner(item, _commit_id(item)) for item in coming}
         open_ends |= {item.kustomization.key: item for item in inner if not self._stays(item.kustomization, known)}
         open_ends |= self._changing(known)
@@ -123,14 +127,14 @@ class ComingSyncs:
             if not isinstance(item, Kustomization) or self._is_root(item):
                 continue
             above = known.get(kustomization_of(sync.name))
-            if not self._stays(item, known) and (above is None or not self._goes(above, known)):
+            if not self._stays(item, known) and (above is None or not self._goes(above, known, self._goes_with_chart)):
                 found[item.key] = Inner(item, commit)
         return found
 
     def _stays(self, item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
         """Whether the cluster has one as somebody is to have it, and nobody is about to remove it."""
         live = known.get(item.key)
-        return live is not None and live.spec == item.spec and not self._goes(live, known)
+        return live is not None and live.spec == item.spec and not self._goes(live, known, self._goes_with_chart)
 
     def leaving(self) -> list[Claimant]:
         """Those that go, and those that go along with them."""
