@@ -28,6 +28,7 @@ def test_versions_are_those_of_the_modules() -> None:
         "sops": "3.13.3",
         "age-keygen": "1.3.1",
         "kustomize-controller": "1.9.4",
+        "promtool": "0.316.0",
     }
 
 
