@@ -99,7 +99,8 @@ class QueueMeter:
 
     def longest(self) -> float:
         """Seconds that the pass has taken which has taken longest so far."""
-        return self._clock() - min(self.running.values(), default=self._clock())
+        now = self._clock()
+        return now - min(self.running.values(), default=now)
 
     def unfinished(self) -> float:
         """Seconds that all passes have taken so far that are under way."""
@@ -108,7 +109,8 @@ class QueueMeter:
 
     def oldest(self) -> float:
         """Seconds that has waited what has waited longest."""
-        return self._clock() - min(self.waiting.values(), default=self._clock())
+        now = self._clock()
+        return now - min(self.waiting.values(), default=now)
 
 
 class Meter:

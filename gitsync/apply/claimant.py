@@ -11,15 +11,15 @@ class Claimant(NamedTuple):
     """A sync, or a release by its HelmRelease's ``namespace/name``. ``doubt`` is why nobody can tell at the moment
     whether it wants an object; "" when it does. ``unowned``: it wants a definition that is in its chart's ``crds/``,
     of which nobody is the owner, and which nobody deletes. ``inside``: it wants this object, or keeps it (then with
-    ``doubt``), which would go with the Namespace or the definition that is asked about; ``leaves``: it is about to be
-    removed, and what is inside mostly goes before it."""
+    ``doubt``), which would go with the Namespace or the definition that is asked about; ``leaves`` is all that is
+    inside and wanted by none but those who are about to be removed: it mostly goes before them."""
 
     kind: Literal["sync", "HelmRelease"]
     name: str
     doubt: str = ""
     unowned: bool = False
     inside: ObjectKey | None = None
-    leaves: bool = False
+    leaves: tuple[ObjectKey, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"

@@ -146,7 +146,7 @@ async def _until_left(
 ) -> set[ObjectKey]:
     """Of objects that are kept for who is about to be removed, those that nobody keeps any more. Nor does who was
     removed and has left there what is inside: that is meant to stay."""
-    inside = {key: claimant.inside for key, claimant in wanted.items() if claimant.leaves and claimant.inside}
+    inside = {key: set(claimant.leaves) for key, claimant in wanted.items() if claimant.leaves}
     if not inside:
         return set()
     waiting, free, deadline = set(inside), set[ObjectKey](), time.monotonic() + leave_time
@@ -157,9 +157,11 @@ async def _until_left(
             still = await wanted_by(waiting)
             free |= waiting - still.keys()
             waiting = {key for key, claimant in still.items() if claimant.leaves}
-    present = await find_all(cluster, (inside[key] for key in free))
+            for key in waiting:
+                inside[key].update(still[key].leaves)
+    present = await find_all(cluster, set[ObjectKey]().union(*(inside[key] for key in free)))
     staying = {key for key, live in present.items() if "deletionTimestamp" not in live["metadata"]}
-    return {key for key in free if inside[key] not in staying}
+    return {key for key in free if not inside[key] & staying}
 
 
 def _without(wanted: Mapping[ObjectKey, Claimant], gone: Iterable[ObjectKey]) -> dict[ObjectKey, Claimant]:

@@ -166,7 +166,7 @@ class ToCome:
             await self._first_reached((item for item in inside if item.by_name not in leaving), question)
             or await self._inside_to_come(goes, question)
             or await self._first_reached(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
-            or next((item._replace(leaves=True) for item in inside if item.by_name in leaving), None)
+            or _about_to_go([item for item in inside if item.by_name in leaving])
         )
 
     def _leaves(self, claimant: Claimant) -> bool:
@@ -321,6 +321,11 @@ class ToCome:
     def _commit_of(self, release: Worked) -> str:
         commit = self.index.commit_of(release.key)
         return "" if commit is None else commit.id
+
+
+def _about_to_go(inside: list[Claimant]) -> Claimant | None:
+    keys = tuple(item.inside for item in inside if item.inside is not None)
+    return inside[0]._replace(leaves=keys) if inside else None
 
 
 def cluster_of(item: HelmRelease | Kustomization) -> str:

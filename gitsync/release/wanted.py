@@ -106,7 +106,7 @@ class WantedObjects:
         Waits for the first commit since the start, and for a sync that is applying HelmReleases at this moment. Raises:
         RetryableError when that does not end.
         """
-        await self._first_commit()
+        await self.first_commit()
         await self._commits_applied()
         question, found = Question(asker, cluster, commits), dict[ObjectKey, Claimant]()
         for key in keys:
@@ -119,8 +119,9 @@ class WantedObjects:
         inside = [(key, await self.to_come.inside(key, question)) for key in rest if key not in found]
         return found | {key: claimant for key, claimant in inside if claimant is not None}
 
-    async def _first_commit(self) -> None:
-        """Until it is read nobody knows what Git wants; not for ever, for the repository may be away."""
+    async def first_commit(self) -> None:
+        """Return when it has been read: until then nobody knows what Git wants, nor by which commits; not for ever, for
+        the repository may be away."""
         if not (first := self.claims.first_commit).is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience_ends - time.monotonic()), telling(lambda: _FIRST_COMMIT):
@@ -362,6 +363,10 @@ class SyncClaims:
         found = {sync.claimant: sync.keys if sync.cluster == self.cluster else nothing for sync in coming}
         return found | dict.fromkeys(self._wanted.to_come.leaving_syncs(), frozenset())
 
+    async def first_commit(self) -> None:
+        """See WantedObjects.first_commit."""
+        await self._wanted.first_commit()
+
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""
         return partial(self._wanted.others, self._sync, cluster=self.cluster, commits=commits)
@@ -388,6 +393,7 @@ class ReleaseClaims:
 
     async def others(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
         """Of these objects, those that somebody else wants, and who."""
+        await self._wanted.first_commit()
         release = self._release
         commit = self._commit or self._wanted.index.commit_of(release.key)
         me = Claimant.of_release(release.key)

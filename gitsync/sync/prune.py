@@ -138,6 +138,7 @@ class Pruner:
     ) -> Pruned:
         """Decide what becomes of an object, and delete it where ``commit`` is to do so (None: nobody does) and nothing
         that is left needs it."""
+        await self._wanted.first_commit()
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why, left=self._is_being_emptied(entry.key.name))
         is_release = self._spec.is_release(entry.key)

@@ -179,7 +179,7 @@ class SyncReconciler:
             self._full = True
             return max(10.0, self._backoff.next(name))
         self._backoff.reset(name)
-        if self._found and self.result.result == "succeeded" and not self.result.waiting:
+        if self._found and commit is self._wanted and self.result.result == "succeeded" and not self.result.waiting:
             METER.ready.add(time.monotonic() - self._found)
             self._found = 0.0
         return None

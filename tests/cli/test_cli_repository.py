@@ -430,7 +430,7 @@ def test_the_charts_of_helmcharts_are_looked_for_once_each(
         "charts.yaml:5:148: error: HelmChart 'default/bad' is not ready: no version '99.0.0' of chart 'redis' in URL",
         "charts.yaml:7:150: warning: chart not checked: HelmRepository 'default/other' is not in the repository",
         "charts.yaml:9:232: error: spec.verify: is for charts of registries, and this one is from a GitRepository",
-        "releases.yaml:38:3: warning: chart not checked: HelmChart 'default/nosuch' is not in the repository",
+        "releases.yaml:44:3: warning: chart not checked: HelmChart 'default/nosuch' is not in the repository",
     ]
 
 

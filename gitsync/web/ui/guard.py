@@ -12,7 +12,6 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -85,7 +84,7 @@ class Guard:
         host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
         if host not in self._hosts:
             return web.Response(status=421, text="this address serves only 127.0.0.1 and localhost\n", headers=HEADERS)
-        same = origin is None or (urlsplit(origin).scheme == "http" and urlsplit(origin).netloc == host)
+        same = origin is None or origin == f"http://{host}"
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         safe = request.method in ("GET", "HEAD")
         if not same or (not safe and site not in ("same-origin", "none")) or (not safe and origin is None):
@@ -94,7 +93,7 @@ class Guard:
 
     def _entered(self, request: web.Request, given: str) -> web.Response:
         """With the right key, a cookie and the same address without the key, so that it is in no history."""
-        if not hmac.compare_digest(given.encode(), self._key.encode()):
+        if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._key.encode()):
             return web.Response(status=403, text="Open the address that `gitsync ui` has printed.\n", headers=HEADERS)
         response = web.Response(status=303, headers={**HEADERS, "Location": request.path})
         response.set_cookie(self._cookie, self._key, httponly=True, samesite="Lax", path="/")
@@ -102,4 +101,4 @@ class Guard:
 
     def _is_known(self, request: web.Request) -> bool:
         given = request.cookies.get(self._cookie, "")
-        return hmac.compare_digest(given.encode(), self._key.encode())
+        return hmac.compare_digest(given.encode(errors="surrogateescape"), self._key.encode())
