@@ -18,7 +18,7 @@ MOST: Final = 500
 _MOST_TEXT = 500
 #: Names under which charts take what is not to be read over somebody's shoulder.
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)|pass$|pwd|pw$|auth$|(?<!existing)secret(?!ref|name)|token|credential|api_?-?key|access_?-?key|private_?-?key"
+    r"pass(word|wd|phrase)|pass$|pwd|(?<!existing)secret(?!ref|name)|token|credential|api_?-?key|access_?-?key|private_?-?key"
     r"|connection_?-?string|dsn$|salt$|pepper$|licen[cs]e_?-?key",
     re.IGNORECASE,
 )
