@@ -367,6 +367,12 @@ class SyncClaims:
         """See WantedObjects.first_commit."""
         await self._wanted.first_commit()
 
+    async def own_again(self, key: ObjectKey) -> bool:
+        """Whether the sync, which is being removed, is to come back with an object, as far as anybody can tell."""
+        syncs = await self._wanted.to_come.syncs(())
+        mine = [sync for sync in syncs if sync.claimant.by_name == self._sync and sync.cluster == self.cluster]
+        return any(key in sync.keys or sync.claimant.doubt for sync in mine)
+
     def others(self, commits: Collection[str]) -> WantedBy:
         """Says who wants some of the sync's objects."""
         return partial(self._wanted.others, self._sync, cluster=self.cluster, commits=commits)

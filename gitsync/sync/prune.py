@@ -141,6 +141,8 @@ class Pruner:
         await self._wanted.first_commit()
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why, left=self._is_being_emptied(entry.key.name))
+        if self._spec.may_return and await self._wanted.own_again(entry.key):
+            return Pruned("kept", "a newer commit brings it again")
         is_release = self._spec.is_release(entry.key)
         if is_release and (other := await self._wanted.undecided(entry.key, self._dropped(entry))) is not None:
             return Pruned("handed over", to=other, left=True)

@@ -23,7 +23,8 @@ class SyncSpec:
     else as soon as all is applied. ``readiness`` says when an object is. ``force``: what Kubernetes does not change is
     deleted and created anew. ``is_root``: it is the sync of the agent's settings; its log lines need not say
     which sync they are about. ``is_removed``: it is removed by a commit that nobody knows, or by hand: then whatever
-    any sync is at may have taken its objects from it. ``ignore`` are fields that are left to others once an object is
+    any sync is at may have taken its objects from it. ``may_return``: it is removed by a commit, and a newer one may
+    bring it again. ``ignore`` are fields that are left to others once an object is
     there.
 
     ``cluster`` names the cluster that its objects are in, by the Secret with its kubeconfig; "" for the agent's own. In
@@ -40,6 +41,7 @@ class SyncSpec:
     force: bool = False
     is_root: bool = False
     is_removed: bool = False
+    may_return: bool = False
     cluster: str = ""
     ignore: tuple[IgnoreRule, ...] = ()
 

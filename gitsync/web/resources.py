@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gitsync.api.conditions import ready_of
@@ -44,11 +44,6 @@ LABELS = (
     "chart_name",
     "chart_version",
 )
-
-
-def resources(objects: Iterator[tuple[ObjectKey, Manifest]]) -> Iterator[Resource]:
-    """One for each object."""
-    return (resource_of(key, manifest) for key, manifest in objects)
 
 
 def resource_of(key: ObjectKey, manifest: Manifest) -> Resource:

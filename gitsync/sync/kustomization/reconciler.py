@@ -301,7 +301,8 @@ class KustomizationReconciler:
         removes = not why_left(kustomization) and not self._around.is_root(kustomization)
         syncer = await self._last_syncer(kustomization, wanted) if removes else None
         if syncer is not None and len(await syncer.inventory()):
-            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=remover is None)
+            by_hand = remover is None
+            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=not by_hand)
             result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
             if result.result == "superseded":
                 return None
