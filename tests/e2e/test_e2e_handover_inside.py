@@ -46,6 +46,18 @@ def release(namespace: str, name: str, *texts: str) -> str:
     return json.dumps({**kind, "metadata": metadata, "spec": spec}) + "\n"
 
 
+def named(namespace: str, name: str, release_name: str, *texts: str) -> str:
+    """The same, with another name for the Helm release."""
+    manifest = json.loads(release(namespace, name, *texts))
+    manifest["spec"]["releaseName"] = release_name
+    return json.dumps(manifest)
+
+
+def a_namespace(name: str) -> str:
+    """The manifest of a Namespace."""
+    return json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
 def to_a_kustomization_in_the_chart_of_another_release(namespace: str, moved: Sequence[Moved]) -> Move:
     before = {
         **CHART,
@@ -139,7 +151,7 @@ def test_a_namespace_goes_after_the_kustomization_that_has_something_in_it(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
     inside = f"{namespace}-inside"
-    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    made = a_namespace(inside)
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     first = fleet.commit(
         {
@@ -162,7 +174,7 @@ def test_a_namespace_goes_after_the_release_that_has_something_in_it_whoever_has
 ) -> None:
     """The Kustomization that has it goes together with a release of the root."""
     inside = f"{namespace}-inside"
-    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    made = a_namespace(inside)
     maps = [config_map(inside, f"m{number}") for number in range(12)]
     hook = {"helm.sh/hook": "post-delete"}  # which takes the uninstall a moment more
     after = config_map(namespace, "after", annotations=json.dumps(hook))
@@ -188,7 +200,7 @@ def test_a_namespace_of_a_release_goes_after_the_kustomization_that_has_somethin
 ) -> None:
     """The Kustomization goes together with the release, and takes longer."""
     inside = f"{namespace}-inside"
-    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    made = a_namespace(inside)
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     first = fleet.commit(
         {
@@ -211,7 +223,7 @@ def test_a_namespace_of_a_release_stays_for_what_a_kustomization_leaves_in_it(
 ) -> None:
     """The Kustomization goes after the release is to be uninstalled, and its objects are to stay."""
     inside = f"{namespace}-inside"
-    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    made = a_namespace(inside)
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     first = fleet.commit(
         {
@@ -302,23 +314,22 @@ def test_a_release_in_a_chart_waits_for_a_name_that_goes_with_a_kustomization(
 ) -> None:
     moved = both(namespace)
 
-    def pinned(name: str) -> str:
-        manifest = json.loads(release(namespace, name, plain(moved)))
-        manifest["spec"]["releaseName"] = "pin"
-        return json.dumps(manifest)
-
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     before = {
         **CHART,
         "clusters/k.yaml": kustomization(namespace, "k", "./k"),
         "clusters/own.yaml": config_map(namespace, "own"),
-        "k/old.yaml": pinned("old"),
+        "k/old.yaml": named(namespace, "old", "pin", plain(moved)),
     }
     finished(agent.start(), fleet.commit(before, "before"))
     kubectl("wait", "--for=create", "helmrelease/old", "-n", namespace, "--timeout=60s")
     kubectl("wait", "--for=condition=Ready", "helmrelease/old", "-n", namespace, "--timeout=60s")
     uids = [item.live(kubectl)["uid"] for item in moved]
-    after = {"clusters/k.yaml": NOTHING, "k/old.yaml": None, "clusters/z.yaml": release(namespace, "z", pinned("new"))}
+    after = {
+        "clusters/k.yaml": NOTHING,
+        "k/old.yaml": None,
+        "clusters/z.yaml": release(namespace, "z", named(namespace, "new", "pin", plain(moved))),
+    }
     finished(agent, fleet.commit(after, "after"))
     for name in ("new", "z"):
         kubectl("wait", "--for=condition=Ready", f"helmrelease/{name}", "-n", namespace, "--timeout=60s")
@@ -332,15 +343,10 @@ def test_a_release_that_is_uninstalled_for_one_is_not_taken_by_another_meanwhile
     """The chart of a release drops a HelmRelease, and a new Kustomization brings another of the same releaseName."""
     moved = both(namespace)
 
-    def pinned(name: str) -> str:
-        manifest = json.loads(release(namespace, name, plain(moved)))
-        manifest["spec"]["releaseName"] = "pin"
-        return json.dumps(manifest)
-
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     before = {
         **CHART,
-        "clusters/y.yaml": release(namespace, "y", pinned("old")),
+        "clusters/y.yaml": release(namespace, "y", named(namespace, "old", "pin", plain(moved))),
         "clusters/own.yaml": config_map(namespace, "own"),
     }
     finished(agent.start(), fleet.commit(before, "before"))
@@ -348,7 +354,7 @@ def test_a_release_that_is_uninstalled_for_one_is_not_taken_by_another_meanwhile
     after = {
         "clusters/y.yaml": release(namespace, "y"),
         "clusters/j.yaml": kustomization(namespace, "j", "./j"),
-        "j/new.yaml": pinned("new"),
+        "j/new.yaml": named(namespace, "new", "pin", plain(moved)),
     }
     finished(agent, fleet.commit(after, "after"))
     kubectl("wait", "--for=create", "helmrelease/new", "-n", namespace, "--timeout=60s")
@@ -386,16 +392,16 @@ def test_a_release_that_is_renamed_takes_objects_of_one_in_its_chart(
     """What the inner one says of its origin is the name from before."""
     moved = both(namespace)
 
-    def named(name: str, *texts: str) -> str:
-        manifest = json.loads(release(namespace, "a", *texts))
-        manifest["spec"]["releaseName"] = name
-        return json.dumps(manifest)
-
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
-    before = {**CHART, "clusters/a.yaml": named("one", release(namespace, "inner", plain(moved)))}
+    before = {**CHART, "clusters/a.yaml": named(namespace, "a", "one", release(namespace, "inner", plain(moved)))}
     finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
     uids = belonging_to("inner", moved, kubectl)
-    finished(agent, fleet.commit({"clusters/a.yaml": named("two", release(namespace, "inner"), plain(moved))}, "after"))
+    finished(
+        agent,
+        fleet.commit(
+            {"clusters/a.yaml": named(namespace, "a", "two", release(namespace, "inner"), plain(moved))}, "after"
+        ),
+    )
     assert belonging_to("two", moved, kubectl) == uids
 
 
@@ -403,7 +409,7 @@ def test_a_namespace_of_a_release_goes_after_a_kustomization_of_one_in_its_chart
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
     inside = f"{namespace}-inside"
-    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    made = a_namespace(inside)
     before = {
         **CHART,
         "clusters/a.yaml": release(namespace, "a", made, kustomization(namespace, "outer", "./outer")),
@@ -551,7 +557,7 @@ def test_a_release_of_a_kustomization_in_a_chart_goes_with_all_directories(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
     inside = f"{namespace}-inside"
-    made = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inside}})
+    made = a_namespace(inside)
     before = {
         **chart("z", ("k", kustomization(namespace, "k", "./k")), ("namespace", made)),
         **chart("h", ("goes", config_map(inside, "goes"))),
