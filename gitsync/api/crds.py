@@ -26,6 +26,7 @@ from gitsync.api.generator import (
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization, KustomizationSpec
+from gitsync.api.notification import Alert, AlertSpec, Provider, ProviderSpec
 from gitsync.api.resource import Resource
 from gitsync.api.sources import (
     Bucket,
@@ -69,7 +70,8 @@ class _Kind(NamedTuple):
     plural: str
     short: str
     spec: type[ApiModel]
-    status: type[ApiModel]
+    #: None for a kind that has none.
+    status: type[ApiModel] | None
     columns: tuple[Column, ...]
 
     @property
@@ -137,6 +139,8 @@ _KINDS = (
         ExternalArtifactStatus,
         (_AGE, _READY, _STATUS, _column("Source", ".spec.sourceRef.name")),
     ),
+    _Kind(Provider, "providers", "", ProviderSpec, None, (_AGE,)),
+    _Kind(Alert, "alerts", "", AlertSpec, None, (_AGE,)),
 )
 
 
@@ -188,15 +192,13 @@ def _version(kind: _Kind, version: str) -> dict[str, Any]:
         entry["deprecationWarning"] = f"{version} {kind.name} is deprecated, upgrade to {newest}"
     entry["additionalPrinterColumns"] = [dict(column) for column in kind.columns]
     entry["schema"] = {"openAPIV3Schema": _schema(kind)}
-    entry["subresources"] = {"status": {}}
+    if kind.status is not None:
+        entry["subresources"] = {"status": {}}
     return entry
 
 
 def _schema(kind: _Kind) -> dict[str, Any]:
-    status = structural(kind.status)
-    # Until somebody has dealt with it, an object is visibly unobserved (kstatus calls it in progress).
-    status["default"] = {"observedGeneration": -1}
-    return {
+    schema: dict[str, Any] = {
         "type": "object",
         "description": (kind.resource.__doc__ or "").strip(),
         "required": ["spec"],
@@ -205,9 +207,12 @@ def _schema(kind: _Kind) -> dict[str, Any]:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": structural(kind.spec),
-            "status": status,
         },
     }
+    if kind.status is not None:
+        # Until somebody has dealt with it, an object is visibly unobserved (kstatus calls it in progress).
+        schema["properties"]["status"] = {**structural(kind.status), "default": {"observedGeneration": -1}}
+    return schema
 
 
 def structural(model: type[ApiModel]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
+    ALERT,
     ARTIFACT_GENERATOR,
     BUCKET,
     GENERATOR_ANNOTATION,
@@ -18,6 +19,7 @@ from gitsync.api.names import (
     KUSTOMIZATION,
     KUSTOMIZE_GROUP,
     OCI_REPOSITORY,
+    PROVIDER,
     SOURCE_GROUP,
 )
 
@@ -40,6 +42,11 @@ def is_generator(key: ObjectKey) -> bool:
     return key.group == SOURCE_EXTENSIONS_GROUP and key.kind == ARTIFACT_GENERATOR
 
 
+def is_notification(key: ObjectKey) -> bool:
+    """Whether an object says who is notified, or of what. Nothing has to be done about it, so it has no status."""
+    return key.group == NOTIFICATION_GROUP and key.kind in (PROVIDER, ALERT)
+
+
 def is_release(key: ObjectKey) -> bool:
     """Whether an object is a HelmRelease."""
     return key.group == HELM_GROUP and key.kind == HELM_RELEASE
@@ -56,7 +63,7 @@ def is_unserved(key: ObjectKey) -> bool:
     """
     if key.group == SOURCE_GROUP:
         return key.kind not in SERVED_SOURCES
-    return key.group in _UNSERVED_GROUPS and not is_generator(key)
+    return key.group in _UNSERVED_GROUPS and not is_generator(key) and not is_notification(key)
 
 
 def is_suspended(manifest: Manifest) -> bool:

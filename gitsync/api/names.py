@@ -30,6 +30,8 @@ OCI_REPOSITORY: Final = "OCIRepository"
 BUCKET: Final = "Bucket"
 EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 ARTIFACT_GENERATOR: Final = "ArtifactGenerator"
+PROVIDER: Final = "Provider"
+ALERT: Final = "Alert"
 
 #: Of metadata: what only the server sets (apimachinery, meta/v1 ObjectMeta: "Populated by the system. Read-only.").
 SERVER_SET_METADATA: Final = (

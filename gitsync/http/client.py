@@ -65,6 +65,8 @@ class Request:
     form: Mapping[str, str] | None = None
     compressed: bool = False
     plain: bool = True
+    #: What is sent, when it is no form; never on to where an answer leads.
+    body: bytes | None = None
 
     @property
     def trusted(self) -> bool:
@@ -80,7 +82,7 @@ class Request:
                 f"{redacted(self.home)} leads from https to plain http at {redacted(url)}", url=redacted(self.home)
             )
         # What a form holds is for whom it was meant.
-        return replace(self, url=url, form=self.form if url.origin() == self.url.origin() else None)
+        return replace(self, url=url, body=None, form=self.form if url.origin() == self.url.origin() else None)
 
 
 class HttpClient:
@@ -177,7 +179,7 @@ class HttpClient:
             # A user in the URL has become a header, where it was trusted.
             request.url.with_user(None),
             headers=headers,
-            data=request.form,
+            data=request.body if request.body is not None else request.form,
             allow_redirects=False,
             ssl=await self._context(request) if secure else True,
             proxy=request.connection.proxy or None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -55,7 +55,8 @@ class _Waiting:
     about: Manifest
     moment: datetime
     due: float
-    delayed: bool
+    #: What is told of it when it is due; None when that was done.
+    untold: Event | None
     times: int = 1
 
 
@@ -92,14 +93,21 @@ class EventRecorder:
         self._allowances: LRUCache[str, _Allowance] = LRUCache(MOST_KNOWN)
         self._changed = asyncio.Event()
         self._closing = False
+        #: Is told of each Event at the moment when it is due, beside its being written.
+        self.on_event: Callable[[Manifest, Event], None] = lambda about, event: None
 
     def record(self, about: Manifest, event: Event) -> None:
         """Have an Event written about an object. Never waits and never fails; what is too much is left out."""
         uid = about["metadata"].get("uid", "")
+        event = replace(event, message=redact(event.message), cause=redact(event.cause))
+        if event.quiet:
+            self.on_event(about, event)
+            return
         METER.events[about["kind"], event.kind, event.reason] += 1
-        event = replace(event, message=redact(event.message))
         self._withdraw(uid)
-        same = (uid, replace(event, delay=0.0))
+        if not event.delay:
+            self.on_event(about, event)
+        same = (uid, replace(event, delay=0.0, commit=None, revision=""))
         if (waiting := self._waiting.get(same)) is not None:
             waiting.times += 1
             return
@@ -107,7 +115,7 @@ class EventRecorder:
         if len(self._waiting) >= MOST_WAITING or not self._allowed(uid, now):
             log.debug("event left out", object=str(ObjectKey.of(about)), reason=event.reason)
             return
-        self._waiting[same] = _Waiting(about, datetime.now(UTC), now + event.delay, event.delay > 0)
+        self._waiting[same] = _Waiting(about, datetime.now(UTC), now + event.delay, event if event.delay else None)
         self._changed.set()
 
     @asynccontextmanager
@@ -125,7 +133,7 @@ class EventRecorder:
 
     def _withdraw(self, uid: str) -> None:
         """There is other news of an object: what was only to be told if it lasted is none any more."""
-        for same in [same for same, item in self._waiting.items() if item.delayed and same[0] == uid]:
+        for same in [same for same, item in self._waiting.items() if item.untold is not None and same[0] == uid]:
             del self._waiting[same]
 
     def _allowed(self, uid: str, now: float) -> bool:
@@ -137,7 +145,10 @@ class EventRecorder:
             now = time.monotonic()
             due = next((same for same, item in self._waiting.items() if item.due <= now or self._closing), None)
             if due is not None:
-                await self._write(due, self._waiting.pop(due))
+                waiting = self._waiting.pop(due)
+                if waiting.untold is not None and waiting.due <= now:
+                    self.on_event(waiting.about, waiting.untold)
+                await self._write(due, waiting)
             elif self._closing:
                 return
             else:
@@ -188,7 +199,7 @@ def event_about(about: Manifest, event: Event, moment: datetime, instance: str) 
     """The Event as an object. It is named as client-go names Events: the object's name and a time."""
     metadata = about["metadata"]
     namespace = metadata.get("namespace") or "default"
-    message = event.message
+    message = event.text
     return {
         "apiVersion": "v1",
         "kind": "Event",

@@ -247,7 +247,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         reference = reference_of(source.spec.ref)
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
         digest = hashlib.sha256(str(await artifact.tree.directory_digest()).encode()).hexdigest()
-        return _outcome(key, source, resolved, f"sha256:{digest}", (), was_another, signed)
+        outcome = _outcome(key, source, resolved, f"sha256:{digest}", (), was_another, signed)
+        return replace(outcome, commit=artifact.commit)
 
     def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:
         """Whether it is asked for, and the synced repository has yet to be: its own poll answers that."""

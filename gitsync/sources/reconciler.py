@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import structlog
 
 from gitsync.api.conditions import Said, rfc3339, set_condition
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_IN_STORAGE,
     FALSE,
@@ -59,7 +59,8 @@ class Outcome:
     """What a source has. ``message`` is that of its conditions; ``artifact`` is complete but for its time, None for a
     kind that has none, and no status either. ``line`` is for the log line about a new artifact, ``event`` whether an
     Event says so, too; ``changed`` tells that who uses it has to look again; ``fields`` are further ones of its status.
-    ``verified`` says whose signatures it has, "" where none are asked for; ``reason`` is that of its conditions.
+    ``verified`` says whose signatures it has, "" where none are asked for; ``reason`` is that of its conditions. ``commit`` is what the artifact is of, where
+    that is known.
     """
 
     message: str = ""
@@ -70,6 +71,7 @@ class Outcome:
     fields: Mapping[str, Any] = field(default_factory=dict)
     verified: str = ""
     reason: str = SUCCEEDED
+    commit: CommitInfo | None = None
 
 
 class SourceReconciler(ABC, Generic[R]):
@@ -190,7 +192,9 @@ class SourceReconciler(ABC, Generic[R]):
         """It has another artifact than before."""
         log.info(self.words.found, repository=key, **outcome.line)
         if outcome.event:
-            self._events.record(manifest, Event("Normal", _NEW_ARTIFACT, outcome.message))
+            revision = outcome.artifact.revision if outcome.artifact is not None else ""
+            event = Event("Normal", _NEW_ARTIFACT, outcome.message, commit=outcome.commit, revision=revision)
+            self._events.record(manifest, event)
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         self._complain(key, manifest, reason, error)

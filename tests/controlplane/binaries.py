@@ -1,7 +1,7 @@
 """The programs of the control plane: where they are kept, and how the missing ones are built.
 
 Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok,
-Helm, the registry, Prometheus and Flux's kustomize-controller has its module, because their versions of shared
+Helm, the registry, Prometheus, its Alertmanager and Flux's kustomize-controller has its module, because their versions of shared
 libraries differ.
 kstatus and what Flux builds with are libraries, so their modules hold Go programs of our own: a few lines around them.
 The binaries are kept outside the checkout, under a key of everything that makes them, so that a fresh clone builds
@@ -155,6 +155,14 @@ PROMTOOL = Binary(
     minutes=2,
     tags="remove_all_sd",
 )
+#: Takes the alerts of a Provider, and says which it has.
+ALERTMANAGER = Binary(
+    "alertmanager",
+    "alertmanager",
+    "github.com/prometheus/alertmanager/cmd/alertmanager",
+    "github.com/prometheus/alertmanager",
+    minutes=1.5,
+)
 ALL = (
     ETCD,
     APISERVER,
@@ -170,6 +178,7 @@ ALL = (
     AGE_KEYGEN,
     KUSTOMIZE_CONTROLLER,
     PROMTOOL,
+    ALERTMANAGER,
 )
 
 

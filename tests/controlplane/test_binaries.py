@@ -29,6 +29,7 @@ def test_versions_are_those_of_the_modules() -> None:
         "age-keygen": "1.3.1",
         "kustomize-controller": "1.9.4",
         "promtool": "0.316.0",
+        "alertmanager": "0.28.1",
     }
 
 

@@ -69,9 +69,8 @@ class StatusWriter:
 
     def tell(self, subject: Subject, event: Event) -> None:
         """Have an Event written about the HelmRelease, the commit added to its words."""
-        cause = cause_of(subject.commit)
-        message = f"{event.message} ({cause})" if cause else event.message
-        self.events.record(subject.manifest, replace(event, message=message))
+        commit = subject.commit
+        self.events.record(subject.manifest, replace(event, cause=cause_of(commit), commit=commit))
 
     def progress(
         self,

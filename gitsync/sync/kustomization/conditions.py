@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 #: Reasons to wait that are mostly over before anybody reads of them.
 _PASSING_DELAY = 5.0
+_APPLIES = "Applying the revision"
 
 
 class StatusWriter:
@@ -60,6 +62,15 @@ class StatusWriter:
         ]
         await self._write(kustomization, said, (STALLED,))
 
+    def began(self, kustomization: Kustomization, artifact: TreeArtifact) -> None:
+        """An artifact is being applied: those are told who follow how a commit stands."""
+        manifest = self._newest(kustomization.key)
+        if manifest is None or KustomizationStatus.read(manifest.get("status")).last_attempted_revision == (
+            artifact.revision
+        ):
+            return
+        self._events.record(manifest, _about(artifact, Event("Normal", PROGRESSING, _APPLIES, quiet=True)))
+
     async def succeeded(
         self, kustomization: Kustomization, artifact: TreeArtifact, digest: str, *, checked: bool
     ) -> None:
@@ -75,6 +86,7 @@ class StatusWriter:
             kustomization,
             said,
             gone,
+            artifact=artifact,
             last_attempted_revision=revision,
             last_applied_revision=revision,
             last_applied_origin_revision=artifact.origin,
@@ -87,18 +99,19 @@ class StatusWriter:
         reason: str,
         message: str,
         *,
-        revision: str = "",
+        artifact: TreeArtifact | None = None,
         stalled: bool = False,
         passing: bool = False,
     ) -> None:
-        """It could not be applied; ``revision`` is the one that was tried, if any was. ``stalled``: and never can until
+        """It could not be applied; ``artifact`` is the one that was tried, if any was. ``stalled``: and never can until
         somebody changes it; ``passing``: it waits for something that mostly comes at once."""
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
         gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
-        tried = {"last_attempted_revision": revision} if revision else {}
-        await self._write(kustomization, said, gone, delay=_PASSING_DELAY if passing else 0.0, **tried)
+        tried = {"last_attempted_revision": artifact.revision} if artifact is not None else {}
+        delay = _PASSING_DELAY if passing else 0.0
+        await self._write(kustomization, said, gone, delay=delay, artifact=artifact, **tried)
 
     async def suspended(self, kustomization: Kustomization) -> None:
         """Nothing is done about it. As with Flux, one that was ready stays so, also for those that wait for it, though
@@ -119,6 +132,7 @@ class StatusWriter:
         gone: tuple[str, ...],
         *,
         delay: float = 0.0,
+        artifact: TreeArtifact | None = None,
         **more: str,
     ) -> None:
         key, fields = kustomization.key, dict[str, Any](more)
@@ -138,7 +152,7 @@ class StatusWriter:
         changed = new.patch_from(old)
         if not changed:
             return
-        self._tell(manifest, old, new, delay)
+        self._tell(manifest, old, new, delay, artifact)
         try:
             body = {"status": changed}
             self._answers[key] = await self._cluster.patch(key, body, manager=FIELD_MANAGER, subresource="status")
@@ -159,7 +173,14 @@ class StatusWriter:
         answer = self._answers.get(key)
         return answer if answer is not None and _version(answer) > _version(seen) else seen
 
-    def _tell(self, manifest: Manifest, old: KustomizationStatus, new: KustomizationStatus, delay: float) -> None:
+    def _tell(
+        self,
+        manifest: Manifest,
+        old: KustomizationStatus,
+        new: KustomizationStatus,
+        delay: float,
+        artifact: TreeArtifact | None,
+    ) -> None:
         """What is news: another revision was applied, or something else keeps it from that."""
         ready, before = find_condition(new.conditions, READY), find_condition(old.conditions, READY)
         assert ready is not None
@@ -169,10 +190,18 @@ class StatusWriter:
             return
         is_same = old.last_applied_digest == new.last_applied_digest != ""
         if before is not None and before.status == ready.status == TRUE and is_same:
-            return  # the commit changes nothing of it
-        self._events.record(
-            manifest, Event("Normal" if ready.status == TRUE else "Warning", ready.reason, ready.message, delay)
-        )
+            # The commit changes nothing of it; but that is how it stands.
+            self._events.record(manifest, _about(artifact, Event("Normal", ready.reason, ready.message, quiet=True)))
+            return
+        event = Event("Normal" if ready.status == TRUE else "Warning", ready.reason, ready.message, delay)
+        self._events.record(manifest, _about(artifact, event))
+
+
+def _about(artifact: TreeArtifact | None, event: Event) -> Event:
+    """The same, with what was applied."""
+    if artifact is None:
+        return event
+    return replace(event, commit=artifact.commit, revision=artifact.origin or artifact.revision)
 
 
 def _version(manifest: Manifest) -> int:

@@ -205,6 +205,7 @@ class KustomizationReconciler:
         desired = await with_default_namespace(as_applied_to(kustomization, desired), cluster, DEFAULT_NAMESPACE)
         syncer = await self._syncer(kustomization, artifact.url, desired, kubeconfig)
         full = key in self.full
+        self._status.began(kustomization, artifact)
         result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
         if result.result == "superseded":
             self.full.add(key)
@@ -215,7 +216,7 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message, revision=artifact.revision)
+            await self._status.failed(kustomization, reason, message, artifact=artifact)
             return self._retry(kustomization)
         self.full.discard(key)
         self._backoff.reset(key)
@@ -257,7 +258,7 @@ class KustomizationReconciler:
             )
         more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
         message = f"{first.origin}: {first.message}{more}"
-        await self._status.failed(kustomization, BUILD_FAILED, message, revision=artifact.revision)
+        await self._status.failed(kustomization, BUILD_FAILED, message, artifact=artifact)
         return self._retry(kustomization)
 
     async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
