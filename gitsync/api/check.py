@@ -13,8 +13,8 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, group_of
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.notification import Alert, Provider
 from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
+from gitsync.api.notification import Alert, Provider
 from gitsync.api.resource import Resource
 from gitsync.api.rules import rules
 from gitsync.api.shapes import Shape, shapes, without_nulls

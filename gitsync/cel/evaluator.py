@@ -29,6 +29,11 @@ def evaluate_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes
     return _engine().evaluate(asked["text"], asked["variables"]), []
 
 
+def evaluate_text(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
+    """True and the string that comes out of ``text``, or False and why none does."""
+    return _engine().evaluate_text(asked["text"], asked["variables"]), []
+
+
 class Engine:
     """The library, imported without its command line, which would take half a second and twice the memory."""
 
@@ -52,18 +57,30 @@ class Engine:
 
     def evaluate(self, text: str, variables: dict[str, Any]) -> bool | str:
         """The boolean that comes out, or why none does."""
+        done, value = self._value(text, variables)
+        if not done:
+            return str(value)
+        return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
+
+    def evaluate_text(self, text: str, variables: dict[str, Any]) -> tuple[bool, str]:
+        """Whether a string comes out; that one, or why none does."""
+        done, value = self._value(text, variables)
+        if done and not isinstance(value, str):
+            return False, f"gives {_kind(value)}, not a string"
+        return done, str(value)
+
+    def _value(self, text: str, variables: dict[str, Any]) -> tuple[bool, Any]:
+        """Whether something comes out; that, or why nothing does."""
         try:
             context = self._cel.Context(variables=variables)
             self._add_functions(context)
-            value = self._compile(text).execute(context)
+            return True, self._compile(text).execute(context)
         except KeyError as error:
-            return f"no such key: {error.args[0] if error.args else ''}"
+            return False, f"no such key: {error.args[0] if error.args else ''}"
         except BaseException as error:
             undefined = _UNDEFINED.match(str(error))
-            return (
-                f"no such field or function: {undefined.group(1)}" if undefined else str(error) or type(error).__name__
-            )
-        return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
+            unknown = f"no such field or function: {undefined.group(1)}" if undefined else ""
+            return False, unknown or str(error) or type(error).__name__
 
 
 def _syntax(text: str) -> str:
@@ -76,7 +93,15 @@ def _syntax(text: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "a map", type(None): "null"}
+    names = {
+        bool: "true or false",
+        str: "a string",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "a map",
+        type(None): "null",
+    }
     return names.get(type(value), "another type")
 
 

@@ -19,6 +19,7 @@ from gitsync.runtime.bounded import Bounds, Child, Ended
 
 #: What came of an expression: a boolean, or why there is none.
 Answer = bool | str
+_Raw = Answer | list[Any]
 
 #: Characters of an expression. Flux has no limit; those of its documentation have a few hundred.
 LONGEST = 8192
@@ -68,7 +69,18 @@ class Expressions:
 
     async def evaluate(self, text: str, variables: Mapping[str, Any]) -> Answer:
         """The answer to an expression. Raises: RetryableError when there is no telling."""
-        return await self._ask("evaluate_expression", {"text": text, "variables": variables})
+        answer = await self._ask("evaluate_expression", {"text": text, "variables": variables})
+        return answer if isinstance(answer, bool) else str(answer)
+
+    async def evaluate_text(self, text: str, variables: Mapping[str, Any]) -> tuple[bool, str]:
+        """Whether an expression gives a string; that one, or why none.
+
+        Raises: RetryableError when there is no telling.
+        """
+        answer = await self._ask("evaluate_text", {"text": text, "variables": variables})
+        if isinstance(answer, list):
+            return bool(answer[0]), str(answer[1])
+        return False, str(answer)  # what it brought upon the process
 
     async def __aenter__(self) -> Expressions:
         return self
@@ -83,7 +95,7 @@ class Expressions:
         async with self._turn:
             await self._end()
 
-    async def _ask(self, call: str, request: Mapping[str, Any]) -> Answer:
+    async def _ask(self, call: str, request: Mapping[str, Any]) -> _Raw:
         text = request["text"]
         try:
             async with asyncio.timeout(PATIENCE), self._turn:
@@ -93,14 +105,14 @@ class Expressions:
         except TimeoutError:
             raise RetryableError(f"no answer from the CEL evaluator within {PATIENCE:g}s") from None
 
-    async def _exchange(self, call: str, request: Mapping[str, Any]) -> Answer:
+    async def _exchange(self, call: str, request: Mapping[str, Any]) -> _Raw:
         answered = False
         try:
             if self._child is None:
                 child = Child(_BOUNDS, [_EVALUATOR])
                 await child.start()
                 self._child = child
-            answer: Answer = (await self._child.ask(f"{_EVALUATOR}:{call}", request))[0]
+            answer: _Raw = (await self._child.ask(f"{_EVALUATOR}:{call}", request))[0]
             answered = True
         except Ended as end:
             if (why := _TOO_MUCH.get(end.limit) or _TOO_MUCH.get(end.signal)) is None:

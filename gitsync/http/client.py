@@ -67,6 +67,8 @@ class Request:
     plain: bool = True
     #: What is sent, when it is no form; never on to where an answer leads.
     body: bytes | None = None
+    #: Whether to go where an answer leads.
+    follows: bool = True
 
     @property
     def trusted(self) -> bool:
@@ -125,7 +127,7 @@ class HttpClient:
         for _ in range(_MAX_REDIRECTS):
             async with await self._send(request) as response:
                 location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or not location:
+                if response.status not in _REDIRECTS or not location or not request.follows:
                     yield response, request.url
                     return
             request = request.redirected(location)

@@ -59,8 +59,8 @@ class Outcome:
     """What a source has. ``message`` is that of its conditions; ``artifact`` is complete but for its time, None for a
     kind that has none, and no status either. ``line`` is for the log line about a new artifact, ``event`` whether an
     Event says so, too; ``changed`` tells that who uses it has to look again; ``fields`` are further ones of its status.
-    ``verified`` says whose signatures it has, "" where none are asked for; ``reason`` is that of its conditions. ``commit`` is what the artifact is of, where
-    that is known.
+    ``verified`` says whose signatures it has, "" where none are asked for; ``reason`` is that of its conditions.
+    ``commit`` is what the artifact is of, where that is known.
     """
 
     message: str = ""
