@@ -25,6 +25,7 @@ from gitsync.agent.parts import (
     default_keys,
     event_recorder,
     make_builder,
+    make_notifier,
     make_releases,
     make_syncer,
     open_chart_repositories,
@@ -148,6 +149,9 @@ class Agent:
         stack.callback(schedule.stop)
         artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
         events = await stack.enter_async_context(event_recorder(settings, cluster).running())
+        notifier = make_notifier(settings, cluster)
+        await stack.enter_async_context(notifier.serving())
+        events.on_event = notifier.hear
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
         spec, synced, store, root = None, None, None, NO_ROOT

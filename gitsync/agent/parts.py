@@ -22,6 +22,7 @@ from gitsync.errors import InventoryError, KindUnknown, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror
 from gitsync.kustomize import Kustomizer
 from gitsync.manifests import ManifestReader
+from gitsync.notify import Notifier
 from gitsync.release.access import AccessRules
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
@@ -228,6 +229,11 @@ def root_store(spec: SyncSpec, cluster: Cluster, artifacts: Artifacts, synced: S
 def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:
     """What writes Events about sources and releases."""
     return EventRecorder(cluster, _holder(settings))
+
+
+def make_notifier(settings: Settings, cluster: Cluster) -> Notifier:
+    """Who is told of Events, by Providers and Alerts."""
+    return Notifier(cluster, _holder(settings), crosses=settings.cross_namespace_refs)
 
 
 def make_releases(

@@ -1,0 +1,185 @@
+"""Who brings one Provider its events, one batch after the other, for as long as there are any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+from cachetools import LRUCache
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.notification import Alert, Provider
+from gitsync.backoff import Outage
+from gitsync.defects import outlive
+from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.http import HttpClient
+from gitsync.logs import keeping_secrets, redact
+from gitsync.metering import METER
+from gitsync.notify.notice import Notice
+from gitsync.notify.outbox import Batch, Gathering, Outbox
+from gitsync.notify.providers import named, refused, target_of
+from gitsync.notify.sender import Patience, patiently, send
+from gitsync.notify.services.registry import SERVICES, is_status
+from gitsync.notify.target import Post, Target
+
+if TYPE_CHECKING:
+    from gitsync.cel.expressions import Expressions
+    from gitsync.cluster import Cluster
+
+log = structlog.get_logger(__name__)
+
+#: Topics of which it is remembered what was sent last.
+_MOST_TOPICS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What couriers work with. ``find`` is what is known of a Provider or Alert in the cluster."""
+
+    cluster: Cluster
+    http: HttpClient
+    cel: Expressions
+    find: Callable[[ObjectKey], Manifest | None]
+    gathering: Gathering = field(default_factory=Gathering)
+    patience: Patience = field(default_factory=Patience)
+
+
+class Courier:
+    """That of one Provider. Its task lives while something waits."""
+
+    def __init__(self, key: ObjectKey, means: Means) -> None:
+        self.key = key
+        self._means = means
+        self._outbox = Outbox(means.gathering)
+        self._sent: LRUCache[str, bytes] = LRUCache(_MOST_TOPICS)
+        self._outage = Outage()
+        self._news = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, alert: ObjectKey, notice: Notice, kind: str) -> None:
+        """Have an event brought to the Provider, which is of this type. Never waits."""
+        before = self._outbox.dropped
+        self._outbox.put(alert, notice, gathers=SERVICES[kind].gathers)
+        if self._outbox.dropped > before:
+            self._count("dropped", self._outbox.dropped - before)
+            if not before:
+                log.warning("notifications dropped", provider=self.key.namespaced_name, why="too many wait to be sent")
+        self._news.set()
+        if self._task is None or self._task.done():
+            name = f"notifications to {self.key.namespaced_name}"
+            self._task = asyncio.create_task(outlive(name, self._work), name=name)
+
+    def cancel(self) -> None:
+        """There is nobody to bring anything to any more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def close(self, seconds: float) -> None:
+        """Bring what waits without waiting for more, as far as that is done in time."""
+        self._closing = True
+        self._news.set()
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=seconds)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if left := len(self._outbox):
+            self._count("dropped", left)
+
+    async def _work(self) -> None:
+        while (pause := self._outbox.pause()) is not None:
+            self._news.clear()
+            if (batch := self._outbox.take(at_once=self._closing)) is not None:
+                with keeping_secrets():
+                    await self._bring(batch)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
+        self._say_dropped()
+
+    def _say_dropped(self) -> None:
+        if dropped := self._outbox.dropped:
+            self._outbox.dropped = 0
+            log.warning("notifications were dropped", provider=self.key.namespaced_name, dropped=dropped)
+
+    async def _bring(self, batch: Batch) -> None:
+        """Send a batch, or say why not."""
+        try:
+            posts = await self._prepared(batch)
+            for target, post in posts:
+                await self._post(target, post)
+        except GitsyncError as error:
+            self._count("failed", len(batch.notices))
+            self._tell(error)
+            return
+        if posts:
+            self._count("sent", len(batch.notices))
+        if seconds := self._outage.over():
+            log.info("notifications are sent again", provider=self.key.namespaced_name, after=f"{seconds:.0f}s")
+
+    async def _prepared(self, batch: Batch) -> list[tuple[Target, Post]]:
+        """The requests that tell of a batch; none when nobody is to be told any more. Raises: GitsyncError."""
+        found: list[tuple[Target, Post]] = []
+        provider, alert = self._provider(), self._alert(batch.alert)
+        if provider is None or alert is None:
+            return found
+
+        async def prepare() -> None:
+            target = await target_of(self._means.cluster, provider)
+            found[:] = await self._posts(provider, alert, target, batch.notices)
+
+        await patiently(prepare, self._means.patience, self._tell)
+        return found
+
+    async def _posts(
+        self, provider: Provider, alert: Alert, target: Target, notices: list[Notice]
+    ) -> list[tuple[Target, Post]]:
+        service = SERVICES[target.type]
+        if not is_status(target.type):
+            return [(target, post) for post in service.posts(target, notices)]
+        found = []
+        for notice in notices:
+            called = await named(target, provider, alert, notice, self._means.cel)
+            found += [(called, post) for post in service.posts(called, [notice])]
+        return found
+
+    async def _post(self, target: Target, post: Post) -> None:
+        """Raises: GitsyncError."""
+        if post.topic and self._sent.get(post.topic) == post.body:
+            return
+        service = SERVICES[target.type]
+        await patiently(partial(send, self._means.http, target, service, post), self._means.patience, self._tell)
+        if post.topic:
+            self._sent[post.topic] = post.body
+
+    def _provider(self) -> Provider | None:
+        manifest = self._means.find(self.key)
+        try:
+            provider = Provider.parse(manifest) if manifest is not None else None
+        except FieldErrors:
+            return None
+        return None if provider is None or provider.spec.suspend or refused(provider) else provider
+
+    def _alert(self, key: ObjectKey) -> Alert | None:
+        manifest = self._means.find(key)
+        try:
+            alert = Alert.parse(manifest) if manifest is not None else None
+        except FieldErrors:
+            return None
+        return None if alert is None or alert.spec.suspend else alert
+
+    def _tell(self, error: GitsyncError) -> None:
+        """The first time, and at growing intervals after that."""
+        if self._outage.failed(type(error).__name__):
+            why, hint = redact(error.message), redact(error.hint)
+            log.warning("notifications cannot be sent", provider=self.key.namespaced_name, why=why, hint=hint)
+
+    def _count(self, result: str, how_many: int) -> None:
+        METER.notifications[self.key.namespace, self.key.name, result] += how_many

@@ -1,0 +1,128 @@
+"""Providers, with what their Secrets hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gitsync.api.notification import SERVED_TYPES, Alert, Provider
+from gitsync.errors import YamlError
+from gitsync.http import Connection
+from gitsync.kubeyaml import load
+from gitsync.logs import keep_secret
+from gitsync.notify.notice import Notice
+from gitsync.notify.target import Target
+from gitsync.sources.secrets import connection, proxy_url, read_secret
+
+if TYPE_CHECKING:
+    from gitsync.cel.expressions import Expressions
+    from gitsync.cluster import Cluster
+
+#: Seconds that a service may take to answer, at most and where the Provider does not say.
+LONGEST_TIMEOUT, TIMEOUT = 60.0, 15.0
+MOST_HEADERS = 50
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
+#: Headers that are the request's own.
+_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+
+def refused(provider: Provider) -> str:
+    """Why nothing is sent to a Provider of this type; "" for one that is served."""
+    kind = provider.spec.type
+    return "" if kind in SERVED_TYPES else f"gitsync does not serve Providers of type {kind} yet: nothing is sent to it"
+
+
+async def target_of(cluster: Cluster, provider: Provider) -> Target:
+    """Where to send to. What is secret of it is kept out of what is said meanwhile (``keeping_secrets``).
+
+    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    """
+    spec, namespace = provider.spec, provider.metadata.namespace
+    about = f"Provider {provider.key.namespaced_name}"  # a URL would tell where a webhook is
+    secret = await read_secret(cluster, namespace, spec.secret_ref.name, about) if spec.secret_ref else {}
+    certs = spec.cert_secret_ref.name if spec.cert_secret_ref else ""
+    proxy = spec.proxy_secret_ref.name if spec.proxy_secret_ref else ""
+    reached = await connection(cluster, namespace, certs, proxy, about)
+    address = secret.get("address", "").strip() or spec.address
+    keep_secret(frozenset((address, _tail_of(address))))
+    target = Target(
+        key=provider.key,
+        type=spec.type,
+        address=address,
+        uid=provider.metadata.uid,
+        channel=spec.channel,
+        username=secret.get("username", "").strip() or spec.username,
+        password=secret.get("password", "").strip(),
+        token=secret.get("token", "").strip(),
+        connection=_through(reached, secret.get("proxy", "").strip() or spec.proxy or "", provider),
+        timeout=min(spec.timeout or TIMEOUT, LONGEST_TIMEOUT),
+    )
+    if "headers" in secret:
+        target = replace(target, headers=_headers(target, secret["headers"]))
+    return target
+
+
+async def named(target: Target, provider: Provider, alert: Alert, notice: Notice, cel: Expressions) -> Target:
+    """The same with the name that the Provider's expression gives to a commit's status.
+
+    Raises: SourceError, RetryableError.
+    """
+    text = provider.spec.commit_status_expr
+    if not text:
+        return target
+    variables: dict[str, Any] = {
+        "event": notice.as_json(),
+        "alert": _shown(alert.manifest),
+        "provider": _shown(provider.manifest),
+    }
+    done, found = await cel.evaluate_text(text, variables)
+    if not done or not found:
+        why = found if not done else "gives an empty string"
+        raise target.wrong(f"has a commitStatusExpr that cannot be used: {why}", "correct spec.commitStatusExpr")
+    return replace(target, status_name=found)
+
+
+def _shown(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an object what an expression may use."""
+    metadata = manifest["metadata"]
+    kept = {name: metadata[name] for name in ("name", "namespace", "uid", "labels", "annotations") if name in metadata}
+    return {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": kept, "spec": manifest["spec"]}
+
+
+def _tail_of(address: str) -> str:
+    """What follows the host, which is what makes the address of a webhook a secret."""
+    return address.partition("://")[2].partition("/")[2]
+
+
+def _through(reached: Connection, proxy: str, provider: Provider) -> Connection:
+    """With the proxy of the deprecated fields, where there is no other."""
+    if not proxy or reached.proxy:
+        return reached
+    return replace(reached, proxy=proxy_url({"address": proxy}, provider.metadata.namespace, provider.metadata.name))
+
+
+def _headers(target: Target, text: str) -> dict[str, str]:
+    """What ``headers`` of the Secret says: names and values. Raises: SourceError, which shows none."""
+    try:
+        found = load(text)
+    except YamlError:
+        found = None
+    good = (
+        isinstance(found, dict)
+        and len(found) <= MOST_HEADERS
+        and all(
+            isinstance(name, str)
+            and _TOKEN.fullmatch(name)
+            and name.lower() not in _OWN
+            and isinstance(value, str)
+            and _VALUE.fullmatch(value)
+            for name, value in found.items()
+        )
+    )
+    if not good:
+        raise target.wrong("has headers in its Secret that cannot be used", "give names and texts as YAML: NAME: VALUE")
+    keep_secret(frozenset(found.values()))
+    return dict(found)
