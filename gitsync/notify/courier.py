@@ -21,7 +21,7 @@ from gitsync.http import HttpClient
 from gitsync.logs import keeping_secrets, redact
 from gitsync.metering import METER
 from gitsync.notify.notice import Notice
-from gitsync.notify.outbox import Batch, Gathering, Outbox
+from gitsync.notify.outbox import MOST_WAITING, Batch, Gathering, Outbox
 from gitsync.notify.providers import named, refused, target_of
 from gitsync.notify.sender import Patience, patiently, send
 from gitsync.notify.services.registry import SERVICES, is_status
@@ -69,7 +69,11 @@ class Courier:
         if self._outbox.dropped > before:
             self._count("dropped", self._outbox.dropped - before)
             if not before:
-                log.warning("notifications dropped", provider=self.key.namespaced_name, why="too many wait to be sent")
+                log.warning(
+                    "notifications are dropped",
+                    provider=self.key.namespaced_name,
+                    why=f"more than {MOST_WAITING} wait to be sent",
+                )
         self._news.set()
         if self._task is None or self._task.done():
             name = f"notifications to {self.key.namespaced_name}"
@@ -102,12 +106,7 @@ class Courier:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._news.wait()
-        self._say_dropped()
-
-    def _say_dropped(self) -> None:
-        if dropped := self._outbox.dropped:
-            self._outbox.dropped = 0
-            log.warning("notifications were dropped", provider=self.key.namespaced_name, dropped=dropped)
+        self._outbox.dropped = 0
 
     async def _bring(self, batch: Batch) -> None:
         """Send a batch, or say why not."""
@@ -119,8 +118,9 @@ class Courier:
             self._count("failed", len(batch.notices))
             self._tell(error)
             return
-        if posts:
-            self._count("sent", len(batch.notices))
+        if not posts:
+            return
+        self._count("sent", len(batch.notices))
         if seconds := self._outage.over():
             log.info("notifications are sent again", provider=self.key.namespaced_name, after=f"{seconds:.0f}s")
 

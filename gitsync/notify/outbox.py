@@ -64,8 +64,9 @@ class Outbox:
             self._batches.append(batch)
         if commit:
             batch.due = min(batch.began + self._gathering.most, now + self._gathering.quiet)
-        # Of an object its newest news is what counts.
-        kept = [it for it in batch.notices if it.key != notice.key] if commit else batch.notices
+        # Of an object the newest news counts, and the newest error.
+        told = (notice.key, notice.severity)
+        kept = [it for it in batch.notices if (it.key, it.severity) != told] if commit else batch.notices
         self._waiting += 1 - (len(batch.notices) - len(kept))
         batch.notices = [*kept, notice]
         self._bound()

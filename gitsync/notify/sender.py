@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,7 @@ async def send(http: HttpClient, target: Target, service: Service, post: Post) -
         post.url,
         target.connection,
         post.method,
-        headers=post.headers,
+        headers=_headers(post),
         body=post.body,
         follows=False,
     )
@@ -94,6 +95,15 @@ async def send(http: HttpClient, target: Target, service: Service, post: Post) -
             raise refusal(response, where, _HINTS, complaint(answer))
     if why := service.refused(answer):
         raise SourceError(f"{where} refuses it: {_told(why)}", url=str(where), hint=_HINTS.refused)
+
+
+def _headers(post: Post) -> dict[str, str]:
+    """With the user of the URL, where the service has nothing else to know us by."""
+    url, headers = post.url, dict(post.headers)
+    if url.user is not None and not any(name.lower() == "authorization" for name in headers):
+        login = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+        headers["Authorization"] = f"Basic {login}"
+    return headers
 
 
 async def _answer(response: aiohttp.ClientResponse) -> bytes:

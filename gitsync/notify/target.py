@@ -1,4 +1,4 @@
-"""Where something is sent: a Provider with what its Secrets hold, and one request to it. Plain data that shows nothing."""
+"""Where something is sent: a Provider with what its Secrets hold, and one request to it. Plain data, never shown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Target:
         try:
             return parse_url(self.address.strip())
         except SourceError:
-            raise self.wrong("has no address that can be used", "give an http(s):// URL in spec.address or the Secret")
+            hint = "give an http(s):// URL in spec.address or the Secret"
+            raise self.wrong("has no address that can be used", hint) from None
 
     def wrong(self, why: str, hint: str = "") -> SourceError:
         """What is wrong with the Provider."""

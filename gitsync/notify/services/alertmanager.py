@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,13 +17,8 @@ _ANNOTATIONS = frozenset({"summary", "commit", "author", "subject"})
 
 def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
     """One request with all alerts. Raises: SourceError."""
-    url, headers = target.url, {}
-    if target.token:
-        headers["Authorization"] = f"Bearer {target.token}"
-    elif url.user is not None:
-        login = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
-        headers["Authorization"] = f"Basic {login}"
-    return [json_post(url.with_user(None), [_alert(notice) for notice in notices], headers)]
+    headers = {"Authorization": f"Bearer {target.token}"} if target.token else {}
+    return [json_post(target.url, [_alert(notice) for notice in notices], headers)]
 
 
 def _alert(notice: Notice) -> dict[str, Any]:

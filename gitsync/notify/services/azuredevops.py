@@ -26,7 +26,7 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
     def request(status: Status) -> tuple[URL, dict[str, object]]:
         parts = (organization, project, "_apis", "git", "repositories", name, "commits", status.commit, "statuses")
         url = endpoint(server, *parts).with_query({"api-version": _VERSION})
-        content = {
+        content: dict[str, object] = {
             "state": _STATES[status.state],
             "description": status.description,
             "context": {"genre": _GENRE, "name": status.name},
@@ -37,7 +37,8 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
 
 
 def _place(target: Target) -> tuple[str, str, str, str]:
-    """``https://dev.azure.com/ORGANIZATION/PROJECT/_git/NAME``, or ``git@ssh.dev.azure.com:v3/ORGANIZATION/PROJECT/NAME``.
+    """Of ``https://dev.azure.com/ORGANIZATION/PROJECT/_git/NAME`` or as its SSH has it
+    (``git@ssh.dev.azure.com:v3/ORGANIZATION/PROJECT/NAME``): server, organization, project and name.
 
     Raises: SourceError.
     """
@@ -47,6 +48,5 @@ def _place(target: Target) -> tuple[str, str, str, str]:
         return "https://dev.azure.com", parts[1], parts[2], parts[3]
     if len(parts) == 4 and parts[2] == "_git":
         return server, parts[0], parts[1], parts[3]
-    raise target.wrong(
-        "names no repository", "give https://dev.azure.com/ORGANIZATION/PROJECT/_git/NAME in spec.address"
-    )
+    hint = "give https://dev.azure.com/ORGANIZATION/PROJECT/_git/NAME in spec.address"
+    raise target.wrong("names no repository", hint)

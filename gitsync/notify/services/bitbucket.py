@@ -28,7 +28,7 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
     def request(status: Status) -> tuple[URL, dict[str, object]]:
         parts = ("repositories", repository.owner, repository.name, "commit", status.commit, "statuses", "build")
         url = endpoint(api, *parts)
-        content = {
+        content: dict[str, object] = {
             # A key has 40 characters at most.
             "key": hashlib.sha1(status.name.encode(), usedforsecurity=False).hexdigest(),
             "state": _STATES[status.state],

@@ -18,7 +18,7 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
 
     def request(status: Status) -> tuple[URL, dict[str, object]]:
         url = endpoint(api, "repos", repository.owner, repository.name, "statuses", status.commit)
-        content = {"state": status.state, "context": status.name, "description": status.description}
+        content: dict[str, object] = {"state": status.state, "context": status.name, "description": status.description}
         return url, content
 
     return status_posts(target, notices, headers, request)

@@ -21,7 +21,11 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
 
     def request(status: Status) -> tuple[URL, dict[str, object]]:
         url = endpoint(f"{repository.server}/api/v4", "projects", repository.path, "statuses", status.commit)
-        content = {"state": _STATES[status.state], "name": status.name, "description": status.description}
+        content: dict[str, object] = {
+            "state": _STATES[status.state],
+            "name": status.name,
+            "description": status.description,
+        }
         return url, content
 
     return status_posts(target, notices, headers, request)

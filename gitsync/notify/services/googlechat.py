@@ -18,11 +18,10 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
     message = message_of(notices, MOST_TEXT)
     color = f'<font color="{message.color}">{"error" if message.is_error else "info"}</font>'
     widgets: list[dict[str, object]] = [
-        {"textParagraph": {"text": f"{color}<br>{html.escape(message.text).replace(chr(10), '<br>')}"}},
-        *(
-            {"decoratedText": {"topLabel": html.escape(name), "text": html.escape(value), "wrapText": True}}
-            for name, value in message.facts
-        ),
+        {"textParagraph": {"text": f"{color}<br>{html.escape(message.text).replace(chr(10), '<br>')}"}}
     ]
+    for name, value in message.facts:
+        shown = {"topLabel": html.escape(name), "text": html.escape(value), "wrapText": True}
+        widgets.append({"decoratedText": shown})
     card = {"header": {"title": message.heading}, "sections": [{"widgets": widgets}]}
     return [json_post(target.url, {"cardsV2": [{"cardId": "gitsync", "card": card}]})]

@@ -65,7 +65,8 @@ def fitted(lines: Sequence[str], limit: int) -> str:
     """As many whole lines as have room, and how many more there are."""
     if len(lines) == 1:
         return shorten(lines[0], limit)
-    kept, used = [], 0
+    kept: list[str] = []
+    used = 0
     for index, line in enumerate(lines):
         line = shorten(" ".join(line.split()), MOST_LINE)
         room = limit if index == len(lines) - 1 else limit - _ROOM_FOR_REST

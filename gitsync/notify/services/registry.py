@@ -35,8 +35,8 @@ def _nothing(body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``posts`` makes requests of events; ``gathers`` says that one message tells of all events of a commit; ``refused``
-    reads out of a successful answer that it is none, "" when it is one."""
+    """``posts`` makes requests of events; ``gathers`` says that one message tells of all events of a commit;
+    ``refused`` reads out of a successful answer that it is none, "" when it is one."""
 
     posts: Callable[[Target, Sequence[Notice]], list[Post]]
     gathers: bool = False
