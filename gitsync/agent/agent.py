@@ -23,9 +23,7 @@ from gitsync.agent.parts import (
     claim_inventory,
     connect,
     default_keys,
-    event_recorder,
     make_builder,
-    make_notifier,
     make_releases,
     make_syncer,
     open_chart_repositories,
@@ -35,6 +33,7 @@ from gitsync.agent.parts import (
     root_sync,
     sync_store,
     synced_repository,
+    telling,
 )
 from gitsync.agent.stopping import told_to_stop
 from gitsync.agent.trust import demands
@@ -148,10 +147,7 @@ class Agent:
         schedule.start()
         stack.callback(schedule.stop)
         artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
-        events = await stack.enter_async_context(event_recorder(settings, cluster).running())
-        notifier = make_notifier(settings, cluster)
-        await stack.enter_async_context(notifier.serving())
-        events.on_event = notifier.hear
+        events = await stack.enter_async_context(telling(settings, cluster, is_sandbox=hopeless is not None))
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
         spec, synced, store, root = None, None, None, NO_ROOT

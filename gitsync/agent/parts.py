@@ -231,9 +231,17 @@ def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:
     return EventRecorder(cluster, _holder(settings))
 
 
-def make_notifier(settings: Settings, cluster: Cluster) -> Notifier:
-    """Who is told of Events, by Providers and Alerts."""
-    return Notifier(cluster, _holder(settings), crosses=settings.cross_namespace_refs)
+@asynccontextmanager
+async def telling(settings: Settings, cluster: Cluster, *, is_sandbox: bool) -> AsyncIterator[EventRecorder]:
+    """What writes Events, and has those notified whom Providers and Alerts name; in a sandbox nobody."""
+    async with event_recorder(settings, cluster).running() as events:
+        if is_sandbox:
+            yield events
+            return
+        notifier = Notifier(cluster, _holder(settings), crosses=settings.cross_namespace_refs)
+        async with notifier.serving():
+            events.on_event = notifier.hear
+            yield events
 
 
 def make_releases(
