@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from gitsync.api.conditions import rfc3339
@@ -23,7 +22,6 @@ MOST_CHARACTERS = 16_000
 _MOST_WORDS = 300
 #: Reasons of what is on its way.
 _PENDING = frozenset({PROGRESSING, DEPENDENCY_NOT_READY})
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,8 @@ class Notice:
     commit: CommitInfo | None = None
     quiet: bool = False
     instance: str = ""
-    labels: Mapping[str, str] = field(default=_NOTHING, compare=False)
-    metadata: Mapping[str, str] = field(default=_NOTHING, compare=False)
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+    metadata: Mapping[str, str] = field(default_factory=dict, compare=False)
     summary: str = ""
 
     @property

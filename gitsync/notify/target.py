@@ -29,7 +29,7 @@ class Target:
     username: str = ""
     password: str = ""
     token: str = ""
-    headers: Mapping[str, str] = _NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict)
     connection: Connection = field(default_factory=Connection)
     timeout: float = 15.0
     status_name: str = ""
@@ -60,7 +60,7 @@ class Post:
 
     url: URL
     body: bytes
-    headers: Mapping[str, str] = _NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
     topic: str = ""
 

@@ -1,0 +1,202 @@
+"""Providers and Alerts on a real API server: who is told what of a commit, and what it costs a sync when nobody listens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gitsync.charts.serve import ChartServer
+from tests.controlplane.cluster import Cli
+from tests.e2e.background import Background
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import release, repository
+from tests.e2e.watching import Now, Watch, is_ready
+from tests.notify.receiving import Receiving
+from tests.until import ask_until
+
+TOKEN = "xoxb-4711-very-secret"
+API = "notification.toolkit.fluxcd.io/v1beta3"
+
+
+@contextmanager
+def receiving(background: Background, service: Receiving | None = None) -> Iterator[Receiving]:
+    """A service that is up as long as it is entered."""
+    found = service or Receiving()
+    entered = found.serving()
+    background.run(entered.__aenter__())
+    try:
+        yield found
+    finally:
+        background.run(entered.__aexit__(None, None, None))
+
+
+def provider(namespace: str, name: str, kind: str, address: str, **spec: Any) -> str:
+    """A Provider whose address is in a Secret, beside a token."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {"address": address, "token": TOKEN},
+    }
+    found = {
+        "apiVersion": API,
+        "kind": "Provider",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"type": kind, "secretRef": {"name": name}, **spec},
+    }
+    return "\n---\n".join(map(json.dumps, (secret, found)))
+
+
+def alert(namespace: str, name: str, **spec: Any) -> str:
+    sources = [{"kind": "HelmRelease", "name": "*"}]
+    manifest = {
+        "apiVersion": API,
+        "kind": "Alert",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"providerRef": {"name": name}, "eventSources": sources, **spec},
+    }
+    return json.dumps(manifest)
+
+
+def told(service: Receiving, what: str, count: int = 1) -> list[Any]:
+    """What was sent, once there is so much of it."""
+    ask_until(lambda: len(service.taken), lambda found: found >= count, what)
+    return [taken.json for taken in service.taken]
+
+
+def failing(namespace: str, name: str) -> str:
+    return release(namespace, name, values={"image": {"nope": "x"}}).replace("version: 1.0.0", "version: 9.9.9")
+
+
+def test_of_twenty_releases_of_a_commit_slack_has_one_message_with_its_author_and_subject(
+    new_agent: NewAgent, fleet: Fleet, releases: Watch, background: Background, charts: ChartServer, namespace: str
+) -> None:
+    names = [f"app-{number:02}" for number in range(20)]
+    with receiving(background) as slack:
+        told_of = {
+            "notify.yaml": "\n---\n".join((provider(namespace, "slack", "slack", slack.url), alert(namespace, "slack")))
+        }
+        fleet.commit(told_of, "who is told")
+        agent = new_agent(fleet).start()
+        agent.wait_for("sync finished")
+        fleet.commit(
+            {
+                "repository.yaml": repository(namespace, charts.url),
+                **{f"{it}.yaml": release(namespace, it) for it in names},
+            },
+            "twenty at once",
+            author="Grace",
+        )
+        releases.until(_all_ready(namespace, names), "all ready")
+        ask_until(lambda: _lines(slack), lambda found: len(found) >= 20, "all are told of")
+        agent.stop()
+    first = slack.taken[0].json["attachments"][0]
+    assert first["author_name"] == f"commit {fleet.head[:7]} by Grace: twenty at once"
+    assert first["color"] == "#2e9e44"
+    assert len(slack.taken) == 1, [taken.json for taken in slack.taken]
+    assert TOKEN not in agent.log
+    assert slack.taken[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def _lines(service: Receiving) -> list[str]:
+    texts = [taken.json["attachments"][0]["text"] for taken in service.taken]
+    return [line for text in texts for line in text.splitlines()]
+
+
+def _all_ready(namespace: str, names: list[str]) -> Any:
+    def done(now: Now) -> bool:
+        return all(is_ready(now.get(f"{namespace}/{name}")) for name in names)
+
+    return done
+
+
+def test_a_release_that_fails_is_told_of_as_an_error_and_one_that_succeeds_is_not_by_an_alert_for_errors(
+    new_agent: NewAgent, fleet: Fleet, releases: Watch, background: Background, charts: ChartServer, namespace: str
+) -> None:
+    with receiving(background) as errors, receiving(background) as everything:
+        files = {
+            "errors.yaml": provider(namespace, "errors", "slack", errors.url)
+            + "\n---\n"
+            + alert(namespace, "errors", eventSeverity="error", summary="test cluster"),
+            "everything.yaml": provider(namespace, "everything", "generic", everything.url)
+            + "\n---\n"
+            + alert(namespace, "everything", exclusionList=["never.*matches"], eventMetadata={"env": "test"}),
+            "quiet.yaml": provider(namespace, "quiet", "generic", everything.url + "/suspended", suspend=True)
+            + "\n---\n"
+            + alert(namespace, "quiet"),
+            "excluded.yaml": provider(namespace, "excluded", "generic", everything.url + "/excluded")
+            + "\n---\n"
+            + alert(namespace, "excluded", exclusionList=[".*"]),
+            "repository.yaml": repository(namespace, charts.url),
+        }
+        fleet.commit(files, "who is told")
+        agent = new_agent(fleet).start()
+        agent.wait_for("sync finished")
+        both = {"good.yaml": release(namespace, "good"), "bad.yaml": failing(namespace, "bad")}
+        fleet.commit(both, "one of them will not work", author="Grace")
+        releases.until(_all_ready(namespace, ["good"]), "good is ready")
+        (message,) = told(errors, "the error")
+        events = told(everything, "both", 2)
+        agent.stop()
+    (attachment,) = message["attachments"]
+    assert attachment["author_name"] == f"commit {fleet.head[:7]} by Grace: one of them will not work"
+    assert attachment["color"] == "#d00000"
+    assert attachment["text"].startswith(f"helmrelease/{namespace}/bad: ")
+    assert {"title": "summary", "value": "test cluster", "short": False} in attachment["fields"]
+    by_name = {(event["involvedObject"]["name"], event["severity"]): event for event in events}
+    good, bad = by_name["good", "info"], by_name["bad", "error"]
+    assert good["reason"] == "InstallSucceeded"
+    assert good["involvedObject"]["apiVersion"] == "helm.toolkit.fluxcd.io/v2"
+    assert good["metadata"]["helm.toolkit.fluxcd.io/revision"] == "1.0.0"
+    for event in (good, bad):
+        assert event["metadata"]["commit"] == fleet.head
+        assert (event["metadata"]["author"], event["metadata"]["subject"]) == ("Grace", "one of them will not work")
+        assert event["metadata"]["env"] == "test"
+    assert {taken.path for taken in everything.taken} == {"/"}
+
+
+def test_a_provider_that_is_away_is_tried_again_and_slows_nothing(
+    new_agent: NewAgent, fleet: Fleet, releases: Watch, background: Background, charts: ChartServer, namespace: str
+) -> None:
+    with receiving(background, Receiving(usual=(503, "later"))) as service:
+        secret = f"{service.url}/services/T0/B0/webhook-that-is-secret"
+        files = {
+            "notify.yaml": provider(namespace, "hook", "generic", secret) + "\n---\n" + alert(namespace, "hook"),
+            "repository.yaml": repository(namespace, charts.url),
+            "app.yaml": release(namespace, "app"),
+        }
+        fleet.commit(files, "an app")
+        agent = new_agent(fleet).start()
+        releases.until(_all_ready(namespace, ["app"]), "ready")
+        line = agent.wait_for("notifications cannot be sent")
+        ask_until(lambda: len(service.taken), lambda found: found >= 3, "tried again")
+        assert len(agent.said("notifications cannot be sent")) == 1
+        service.usual = (200, "ok")
+        agent.wait_for("notifications are sent again")
+        agent.stop()
+    assert line.fields["provider"] == f"{namespace}/hook"
+    assert "answered 503, later" in line.fields["why"]
+    assert "webhook-that-is-secret" not in agent.log
+    first, *_, last = service.taken
+    assert first.body == last.body
+
+
+def test_a_type_that_is_not_served_is_named_once(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, releases: Watch, charts: ChartServer, namespace: str
+) -> None:
+    files = {
+        "notify.yaml": provider(namespace, "bus", "nats", "nats://nowhere") + "\n---\n" + alert(namespace, "bus"),
+        "repository.yaml": repository(namespace, charts.url),
+        "app.yaml": release(namespace, "app"),
+        "next.yaml": release(namespace, "next"),
+    }
+    fleet.commit(files, "apps")
+    agent = new_agent(fleet).start()
+    releases.until(_all_ready(namespace, ["app", "next"]), "ready")
+    line = agent.wait_for("alert cannot be sent", alert=f"{namespace}/bus")
+    assert "type nats" in line.fields["why"]
+    agent.stop()
+    assert len(agent.said("alert cannot be sent")) == 1
