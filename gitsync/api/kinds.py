@@ -66,6 +66,11 @@ def is_unserved(key: ObjectKey) -> bool:
     return key.group in _UNSERVED_GROUPS and not is_generator(key) and not is_notification(key)
 
 
+def is_statusless(key: ObjectKey) -> bool:
+    """Whether nobody gives an object of Flux's kinds a status."""
+    return is_unserved(key) or is_notification(key)
+
+
 def is_suspended(manifest: Manifest) -> bool:
     """Whether an object of such a kind says that it is to be left alone."""
     if manifest.get("kind") == ARTIFACT_GENERATOR:

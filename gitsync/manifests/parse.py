@@ -10,7 +10,7 @@ import structlog
 
 from gitsync.api import RESOURCES, ObjectKey, check, dotted
 from gitsync.api.identity import Origin
-from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kinds import NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.errors import EncryptedError, FieldErrors, ManifestError, YamlError
 from gitsync.kubeyaml import Document, decode, read, split
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_OUR_GROUPS: Final = (HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP, SOURCE_EXTENSIONS_GROUP)
+_OUR_GROUPS: Final = (HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP, SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP)
 _LFS_HINT: Final = "commit the file itself, after git lfs untrack, or name it in .sourceignore"
 _ENCRYPTED_HINT: Final = "have it applied by a Kustomization with spec.decryption, or name the file in .sourceignore"
 _SERVER_SET_HINT: Final = "take it out of the file, too: kubectl get prints it of an object in a cluster"

@@ -11,7 +11,7 @@ from gitsync.api.check import drop_nulls
 from gitsync.api.conditions import condition_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
-from gitsync.api.kinds import is_own_kind, is_release, is_unserved
+from gitsync.api.kinds import is_notification, is_own_kind, is_release, is_unserved
 from gitsync.api.names import DRIFTED, FIELD_MANAGER, TRUE
 from gitsync.cel.expressions import Expressions
 from gitsync.diff.ignore import tolerating
@@ -182,7 +182,8 @@ class Previewer:
         waits = f"it waits for {step.holder} to let go of it" if step.holder is not None else ""
         if run.missing and not brings(whole, step.key, run.missing):
             waits = f"its {run.missing} is not there yet: it waits for a release that brings it"
-            if run.missing == "kind" and is_own_kind(step.key) and not is_unserved(step.key):
+            is_ours = is_own_kind(step.key) or is_notification(step.key)
+            if run.missing == "kind" and is_ours and not is_unserved(step.key):
                 waits = "gitsync brings its definition"
         why = "; ".join(text for text in (step.why, waits) if text)
         desired = step.desired

@@ -30,9 +30,12 @@ from gitsync.api.names import (
     OCI_REPOSITORY,
     SOURCE_GROUP,
 )
+from gitsync.api.notification import Alert, Provider
 from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
-from gitsync.errors import GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.manifests import Desired, DesiredObject
+from gitsync.notify.providers import refused as refused_provider
+from gitsync.notify.rules import Rule
 from gitsync.sources.generating import check_generator
 from gitsync.sources.unsupported import refused
 from gitsync.sync.kustomization.unsupported import refused as refused_by
@@ -41,12 +44,13 @@ from gitsync.sync.kustomization.unsupported import refused as refused_by
 _NOTHING_COMES: Mapping[str, str] = {
     SOURCE_GROUP: "nothing is read from it",
     SOURCE_EXTENSIONS_GROUP: "nothing is made of its sources",
-    NOTIFICATION_GROUP: "nobody is notified; log lines and Kubernetes Events say what happens",
+    NOTIFICATION_GROUP: "nothing comes in by it; what it names is polled",
     IMAGE_GROUP: "no image is looked for, and nothing is committed",
 }
 #: The kinds that charts are had from by ``chart``, and by ``chartRef``.
 _CHART_SOURCES = (HELM_REPOSITORY, GIT_REPOSITORY, BUCKET)
 _CHART_REFERENCES = (OCI_REPOSITORY, HELM_CHART)
+_TYPE_HINT = "leave it to Flux, or use another type; generic is a webhook of your own"
 _CHART_HINT = "use an OCIRepository or a HelmChart"
 
 
@@ -73,6 +77,11 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
             yield from _unread(item, item.model)
         elif isinstance(item.model, ArtifactGenerator):
             yield from _unmade(item, item.model)
+        elif isinstance(item.model, Provider):
+            if why := refused_provider(item.model):
+                yield Unserved(key, item.field_origin(("spec", "type")), why, _TYPE_HINT, "spec.type", "warning")
+        elif isinstance(item.model, Alert):
+            yield from _untold(item, item.model, desired)
         elif is_unserved(key):
             message = f"gitsync does not serve {key.kind} yet: {_NOTHING_COMES.get(key.group, 'nothing comes of it')}"
             yield Unserved(key, item.origin, message, severity="warning")
@@ -106,6 +115,20 @@ def _unmade(item: DesiredObject, generator: ArtifactGenerator) -> Iterator[Unser
         parts = field.replace("[", ".").replace("]", "").split(".")
         origin = item.field_origin([int(part) if part.isdigit() else part for part in parts])
         yield Unserved(item.key, origin, error.message, error.hint, field)
+
+
+def _untold(item: DesiredObject, alert: Alert, desired: Desired) -> Iterator[Unserved]:
+    """What keeps an Alert from being told to anybody."""
+    try:
+        Rule.of(alert, crosses=True)
+    except FieldErrors as found:
+        for error in found.errors:
+            yield Unserved(item.key, item.field_origin(error.path), str(error), "", dotted(error.path))
+    provider = alert.provider._replace(namespace=item.key.namespace)
+    if provider not in desired.objects:
+        path: FieldPath = ("spec", "providerRef", "name")
+        message = f"{dotted(path)}: there is no {provider} in the repository: nobody is told until there is one"
+        yield Unserved(item.key, item.field_origin(path), message, "", dotted(path), "warning")
 
 
 def refused_fields(item: DesiredObject, kustomization: Kustomization) -> Iterator[Unserved]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gitsync.api import drop_nulls
 from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_unserved
+from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_statusless
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier
 from gitsync.apply.crds import CRD_TIMEOUT
@@ -342,7 +342,7 @@ class Rollout:
         """Of what is no release: not what nobody gives a status."""
         if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
             return False
-        return bool(self.spec.cluster) or not (is_unserved(key) or (self.hopeless is not None and is_own_kind(key)))
+        return bool(self.spec.cluster) or not (is_statusless(key) or (self.hopeless is not None and is_own_kind(key)))
 
     async def _until_replaced(self, key: ObjectKey) -> None:
         """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in

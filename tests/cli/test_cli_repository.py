@@ -331,6 +331,15 @@ spec: {}
 apiVersion: notification.toolkit.fluxcd.io/v1beta3
 kind: Alert
 metadata: {name: all, namespace: default}
+spec:
+  providerRef: {name: nobody}
+  exclusionList: ["("]
+  eventSources: [{kind: HelmRelease, name: "*"}]
+---
+apiVersion: notification.toolkit.fluxcd.io/v1beta3
+kind: Provider
+metadata: {name: bus, namespace: default}
+spec: {type: nats, address: "nats://bus.example", channel: all}
 """
 
 
@@ -386,8 +395,10 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "used: there is no secretRef",
         f"ref.yaml:8:3: error: {serves} ExternalArtifact yet: the chart of this release cannot be had",
         f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
-        f"unserved.yaml:6:1: warning: {serves} Alert yet: nobody is notified; log lines and Kubernetes Events say what "
-        "happens",
+        "unserved.yaml:10:16: warning: spec.providerRef.name: there is no Provider/default/nobody in the repository: "
+        "nobody is told until there is one",
+        "unserved.yaml:11:19: error: spec.exclusionList[0]: '(' is no regular expression: missing ): (",
+        f"unserved.yaml:17:9: warning: {serves} Providers of type nats yet: nothing is sent to it",
     ]
     assert main(["validate", "clusters/prod", "--no-charts"]) == 1, "it needs no network to know"
     assert len(capsys.readouterr().out.splitlines()) == len(lines)

@@ -1,8 +1,8 @@
 """The programs of the control plane: where they are kept, and how the missing ones are built.
 
 Each folder of `go/` is a module whose go.mod names, as tools, the main packages to build. Each of Kubernetes, kwok,
-Helm, the registry, Prometheus, its Alertmanager and Flux's kustomize-controller has its module, because their versions of shared
-libraries differ.
+Helm, the registry, Prometheus, its Alertmanager and Flux's kustomize-controller has its module, because their versions
+of shared libraries differ.
 kstatus and what Flux builds with are libraries, so their modules hold Go programs of our own: a few lines around them.
 The binaries are kept outside the checkout, under a key of everything that makes them, so that a fresh clone builds
 nothing twice.

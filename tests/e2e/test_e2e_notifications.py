@@ -1,4 +1,4 @@
-"""Providers and Alerts on a real API server: who is told what of a commit, and what it costs a sync when nobody listens."""
+"""Providers and Alerts on a real API server: who is told what of a commit, and what it costs when nobody listens."""
 
 from __future__ import annotations
 

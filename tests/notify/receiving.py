@@ -33,8 +33,8 @@ Answer = tuple[int, str] | tuple[int, str, dict[str, str]]
 
 @dataclass
 class Receiving:
-    """``answers`` are given one after the other, after that ``usual``; ``check`` may find fault with a request, which is
-    answered with 400 then, as services do."""
+    """``answers`` are given one after the other, after that ``usual``; ``check`` may find fault with a request, which
+    is answered with 400 then, as services do."""
 
     usual: Answer = (200, "ok")
     answers: list[Answer] = field(default_factory=list)

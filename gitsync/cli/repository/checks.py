@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gitsync.api import Bucket, GitRepository, HelmChart, HelmRelease, HelmRepository
 from gitsync.api.builtin import is_builtin
 from gitsync.api.fields import dotted
-from gitsync.api.kinds import is_own_kind, is_unserved
+from gitsync.api.kinds import is_own_kind, is_statusless
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_CHART
 from gitsync.cel.expressions import Expressions
@@ -100,7 +100,7 @@ def kind_problems(desired: Desired) -> Iterator[ManifestProblem]:
     such a kind once a release, or somebody else, has brought it."""
     found: dict[tuple[str, str], list[ObjectKey]] = {}
     for key in desired.objects:
-        own = is_own_kind(key) or is_unserved(key)
+        own = is_own_kind(key) or is_statusless(key)
         if not (own or is_builtin(key.group) or brings(desired, key, "kind")):
             found.setdefault((key.kind, key.group), []).append(key)
     for (kind, group), keys in found.items():
