@@ -12,7 +12,7 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
-from tests.e2e.manifests import release, repository
+from tests.e2e.manifests import config_map, release, repository
 from tests.e2e.watching import Now, Watch, is_ready
 from tests.notify.receiving import Receiving
 from tests.until import ask_until
@@ -200,3 +200,45 @@ def test_a_type_that_is_not_served_is_named_once(
     assert "type nats" in line.fields["why"]
     agent.stop()
     assert len(agent.said("alert cannot be sent")) == 1
+
+
+def test_a_commit_has_the_status_of_its_kustomization_also_where_it_changes_nothing_of_it(
+    new_agent: NewAgent, fleet: Fleet, background: Background, namespace: str
+) -> None:
+    with receiving(background, Receiving(usual=(201, "{}"))) as server:
+        kustomizations = [{"kind": "Kustomization", "name": "apps"}]
+        called = {
+            "commitStatusExpr": "event.involvedObject.kind + '/' + event.involvedObject.name + '@' + provider.metadata.name"
+        }
+        notify = [
+            provider(namespace, "hub", "github", f"{server.url}/acme/fleet", **called),
+            alert(namespace, "hub", eventSources=kustomizations),
+        ]
+        source = {"kind": "GitRepository", "name": "flux-system"}
+        apps = {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"name": "apps", "namespace": namespace},
+            "spec": {"interval": "1h", "path": "./apps", "prune": True, "sourceRef": source},
+        }
+        root = {"cluster/notify.yaml": "\n---\n".join(notify), "cluster/apps.yaml": json.dumps(apps)}
+        first = fleet.commit({**root, "apps/map.yaml": config_map(namespace, "it")}, "a map")
+        agent = new_agent(fleet, "--path=cluster").start()
+        _until_status(server, first, "success")
+        second = fleet.commit({"cluster/more.yaml": config_map(namespace, "more")}, "nothing for apps")
+        _until_status(server, second, "success")
+        third = fleet.commit({"apps/map.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"}, "no name")
+        _until_status(server, third, "failure")
+        agent.stop()
+    by_commit = [(taken.path.rpartition("/")[2], taken.json["state"]) for taken in server.taken]
+    assert by_commit.index((first, "pending")) < by_commit.index((first, "success"))
+    assert len(by_commit) == len(set(by_commit))
+    assert {taken.json["context"] for taken in server.taken} == {"Kustomization/apps@hub"}
+    assert {taken.path.rpartition("/")[0] for taken in server.taken} == {"/api/v3/repos/acme/fleet/statuses"}
+
+
+def _until_status(server: Receiving, commit: str, state: str) -> None:
+    def found() -> list[tuple[str, str]]:
+        return [(taken.path.rpartition("/")[2], taken.json["state"]) for taken in server.taken]
+
+    ask_until(found, lambda known: (commit, state) in known, f"{state} of {commit}")

@@ -321,5 +321,6 @@ async def test_answers_are_told_without_the_address(answer: Any, error: type[Exc
 def test_whatever_is_told_every_service_has_a_request_for_it(message: str, name: str, count: int) -> None:
     notice = replace(BAD, message=clean(message), summary=clean(name), metadata={name: message})
     for kind, service in SERVICES.items():
-        for post in service.posts(target(kind, "https://git.example/a/b", channel="c"), [notice] * count)[:1]:
+        address = "https://git.example/a/b" if kind != "azuredevops" else "https://git.example/a/b/_git/c"
+        for post in service.posts(target(kind, address, channel="c"), [notice] * count)[:1]:
             json.loads(post.body)
