@@ -207,11 +207,9 @@ def test_a_commit_has_the_status_of_its_kustomization_also_where_it_changes_noth
 ) -> None:
     with receiving(background, Receiving(usual=(201, "{}"))) as server:
         kustomizations = [{"kind": "Kustomization", "name": "apps"}]
-        called = {
-            "commitStatusExpr": "event.involvedObject.kind + '/' + event.involvedObject.name + '@' + provider.metadata.name"
-        }
+        name = "event.involvedObject.kind + '/' + event.involvedObject.name + '@' + provider.metadata.name"
         notify = [
-            provider(namespace, "hub", "github", f"{server.url}/acme/fleet", **called),
+            provider(namespace, "hub", "github", f"{server.url}/acme/fleet", commitStatusExpr=name),
             alert(namespace, "hub", eventSources=kustomizations),
         ]
         source = {"kind": "GitRepository", "name": "flux-system"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import urllib.request
@@ -53,9 +54,7 @@ async def test_an_event_is_an_alert_and_one_of_another_commit_is_the_same_alert(
         (post,) = kind.posts(to, [notice])
         await send(http, to, kind, post)
     await http.close()
-    with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts") as answer:
-        found: list[dict[str, Any]] = json.load(answer)
-    (alert,) = found
+    (alert,) = await asyncio.to_thread(_alerts, alertmanager)
     assert alert["labels"] == {
         "alertname": "FluxKustomizationHealthCheckFailed",
         "severity": "error",
@@ -69,3 +68,9 @@ async def test_an_event_is_an_alert_and_one_of_another_commit_is_the_same_alert(
     }
     assert alert["annotations"]["message"] == BAD.message
     assert alert["annotations"]["summary"] == "a test cluster"
+
+
+def _alerts(url: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{url}/api/v2/alerts") as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found

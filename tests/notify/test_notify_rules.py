@@ -32,6 +32,7 @@ def rule(*, crosses: bool = True, **spec: Any) -> Rule:
     return Rule.of(Alert.parse(manifest), crosses=crosses)
 
 
+IN_OTHER = [{"kind": "Kustomization", "name": "*", "namespace": "other"}]
 OTHER = replace(GOOD, key=GOOD.key._replace(namespace="other"))
 
 
@@ -46,12 +47,8 @@ OTHER = replace(GOOD, key=GOOD.key._replace(namespace="other"))
         ({"eventSources": [{"kind": "Kustomization", "name": "api"}]}, GOOD, False),
         ({"eventSources": [{"kind": "HelmRelease", "name": "*"}]}, GOOD, False),
         ({}, OTHER, False),
-        ({"eventSources": [{"kind": "Kustomization", "name": "*", "namespace": "other"}]}, OTHER, True),
-        (
-            {"eventSources": [{"kind": "Kustomization", "name": "*", "namespace": "other"}], "crosses": False},
-            OTHER,
-            False,
-        ),
+        ({"eventSources": IN_OTHER}, OTHER, True),
+        ({"eventSources": IN_OTHER, "crosses": False}, OTHER, False),
         ({"eventSources": [{"kind": "Kustomization", "name": "*", "matchLabels": {"team": "a"}}]}, GOOD, False),
         (
             {"eventSources": [{"kind": "Kustomization", "name": "*", "matchLabels": {"team": "a"}}]},
