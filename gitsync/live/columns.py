@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitsync.api.conditions import condition_of, ready_of
-from gitsync.api.identity import Manifest
-from gitsync.api.kinds import is_suspended
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_notification, is_suspended
 from gitsync.api.names import (
     COMMIT_ANNOTATION,
     DRIFTED,
@@ -40,6 +40,8 @@ class Columns:
 
 def _readiness(manifest: Manifest) -> tuple[str, str]:
     condition = ready_of(manifest)
+    if not condition and is_notification(ObjectKey.of(manifest)):
+        return "-", ""  # it has no status
     if not condition:
         return "Unknown", "waiting to be reconciled"
     drift = condition_of(manifest, DRIFTED)
@@ -101,6 +103,21 @@ def chart_source(manifest: Manifest) -> str:
 def made_artifacts(manifest: Manifest) -> str:
     """How many artifacts an ArtifactGenerator has made."""
     return str(len((manifest.get("status") or {}).get("inventory") or ()))
+
+
+def provider_type(manifest: Manifest) -> str:
+    """What kind of service a Provider is."""
+    return str((manifest.get("spec") or {}).get("type", ""))
+
+
+def provider_name(manifest: Manifest) -> str:
+    """Whom an Alert notifies."""
+    return str(((manifest.get("spec") or {}).get("providerRef") or {}).get("name", ""))
+
+
+def severity(manifest: Manifest) -> str:
+    """What an Alert passes on at least."""
+    return str((manifest.get("spec") or {}).get("eventSeverity") or "info")
 
 
 def chart(manifest: Manifest) -> str:

@@ -198,7 +198,9 @@ def test_a_type_that_is_not_served_is_named_once(
     releases.until(_all_ready(namespace, ["app", "next"]), "ready")
     line = agent.wait_for("alert cannot be sent", alert=f"{namespace}/bus")
     assert "type nats" in line.fields["why"]
+    rows = [agent.command("get", kind, "-n", namespace).splitlines()[1].split() for kind in ("providers", "alerts")]
     agent.stop()
+    assert rows == [["bus", "nats", "False", "-"], ["bus", "bus", "False", "-"]]
     assert len(agent.said("alert cannot be sent")) == 1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gitsync.api import names
 from gitsync.api.identity import ObjectKey
-from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kinds import NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
     GIT_REPOSITORY,
     HELM_GROUP,
@@ -30,8 +30,11 @@ from gitsync.live.columns import (
     endpoint,
     made_artifacts,
     path,
+    provider_name,
+    provider_type,
     release_revision,
     repository_revision,
+    severity,
     url,
 )
 
@@ -325,10 +328,38 @@ EXTERNAL = Kind(
     },
 )
 
+PROVIDER = Kind(
+    NOTIFICATION_GROUP,
+    names.PROVIDER,
+    word="provider",
+    plural="providers",
+    aliases=(),
+    columns=Columns(provider_type, (("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Providers, and what kind of service each is (also: provider).
+
+            Example: gitsync get providers -A""",
+    },
+)
+
+ALERT = Kind(
+    NOTIFICATION_GROUP,
+    names.ALERT,
+    word="alert",
+    plural="alerts",
+    aliases=(),
+    columns=Columns(provider_name, (("SEVERITY", severity), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Alerts, and the Provider of each (also: alert).
+
+            Example: gitsync get alerts -n apps -o wide""",
+    },
+)
+
 #: Those that every verb serves.
 KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR)
 #: Those that commands can show; ExternalArtifacts are nobody's to write.
-SHOWN = (*KINDS, EXTERNAL)
+SHOWN = (*KINDS, EXTERNAL, PROVIDER, ALERT)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 
