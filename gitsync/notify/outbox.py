@@ -16,8 +16,8 @@ class Gathering:
     """For how many seconds events of one commit are gathered into one message: until nothing came for ``quiet``, and
     ``most`` in all."""
 
-    quiet: float = 3.0
-    most: float = 15.0
+    quiet: float = 5.0
+    most: float = 20.0
 
 
 #: Events that may wait for one Provider; of more the oldest are dropped.

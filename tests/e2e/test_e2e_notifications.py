@@ -85,7 +85,7 @@ def test_of_twenty_releases_of_a_commit_slack_has_one_message_with_its_author_an
         fleet.commit(
             {
                 "repository.yaml": repository(namespace, charts.url),
-                **{f"{it}.yaml": release(namespace, it) for it in names},
+                **{f"{it}.yaml": release(namespace, it, values={"workload": False}) for it in names},
             },
             "twenty at once",
             author="Grace",

@@ -16,6 +16,7 @@ from gitsync.notify.outbox import Gathering, Outbox
 from gitsync.notify.rules import Rule
 from gitsync.notify.services.message import message_of
 from gitsync.runtime.event import Event
+from gitsync.runtime.recorder import EventRecorder
 from tests.notify.test_notify_services import BAD, COMMIT, GOOD
 
 ALERT = ObjectKey("notification.toolkit.fluxcd.io", "Alert", "apps", "all")
@@ -167,3 +168,14 @@ def test_a_message_has_what_went_wrong_first_and_says_how_much_is_left_out() -> 
     assert lines[-1] == f"... and {51 - len(lines) + 1} more"
     assert len(message.text) <= 600
     assert message.is_error
+
+
+def test_of_events_those_are_heard_that_last_and_each_with_its_commit_apart_from_its_words() -> None:
+    heard: list[tuple[str, str]] = []
+    recorder = EventRecorder(None, "gitsync/test")  # type: ignore[arg-type]  # nothing is written
+    recorder.on_event = lambda about, event: heard.append((event.message, event.cause))
+    about = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "namespace": "n", "uid": "u"}}
+    recorder.record(about, Event("Warning", "Waits", "it waits", delay=5.0))
+    recorder.record(about, Event("Normal", "Fine", "it is fine", cause="commit 3f2a91c by Ann", commit=COMMIT))
+    recorder.record(about, Event("Normal", "Fine", "as the commit has it", quiet=True))
+    assert heard == [("it is fine", "commit 3f2a91c by Ann"), ("as the commit has it", "")]

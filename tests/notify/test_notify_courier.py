@@ -1,0 +1,144 @@
+"""How one Provider is brought its events: tried again, said once, bounded, and with nothing secret in what is said."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.cel.expressions import Expressions
+from gitsync.errors import NotFound
+from gitsync.http import HttpClient
+from gitsync.metering import METER
+from gitsync.notify.courier import Courier, Means
+from gitsync.notify.outbox import Gathering
+from gitsync.notify.sender import Patience
+from tests.notify.receiving import Receiving
+from tests.notify.test_notify_services import BAD, GOOD
+from tests.until import until
+
+GROUP = "notification.toolkit.fluxcd.io"
+PROVIDER, ALERT = (ObjectKey(GROUP, kind, "apps", "it") for kind in ("Provider", "Alert"))
+
+
+class Secrets:
+    """A cluster that has one Secret: a fault of any other kind is none of these tests'."""
+
+    def __init__(self, data: dict[str, str]) -> None:
+        self._data = data
+
+    async def get(self, key: ObjectKey) -> Manifest:
+        if key.name != "it":
+            raise NotFound(f"{key} not found", status=404)
+        return {"data": {name: base64.b64encode(text.encode()).decode() for name, text in self._data.items()}}
+
+
+@asynccontextmanager
+async def courier(kind: str, data: dict[str, str], **spec: Any) -> AsyncIterator[Courier]:
+    """Of a Provider with this Secret; it is quick to try again."""
+    metadata = {"name": "it", "namespace": "apps", "uid": "0c9c2e41-d2f9"}
+    version = f"{GROUP}/v1beta3"
+    known = {
+        PROVIDER: {
+            "apiVersion": version,
+            "kind": "Provider",
+            "metadata": metadata,
+            "spec": {"type": kind, "secretRef": {"name": "it"}, **spec},
+        },
+        ALERT: {
+            "apiVersion": version,
+            "kind": "Alert",
+            "metadata": metadata,
+            "spec": {"providerRef": {"name": "it"}, "eventSources": [{"kind": "HelmRelease", "name": "*"}]},
+        },
+    }
+    http, cel = HttpClient(), Expressions()
+    means = Means(
+        Secrets(data),  # type: ignore[arg-type]
+        http,
+        cel,
+        known.get,
+        Gathering(0.05, 0.2),
+        Patience(tries=4, first=0.01, most=0.1),
+    )
+    found = Courier(PROVIDER, means)
+    try:
+        yield found
+    finally:
+        await found.close(5.0)
+        await http.close()
+        await cel.close()
+
+
+def counted(result: str) -> int:
+    return METER.notifications["apps", "it", result]
+
+
+async def test_what_is_not_taken_for_now_is_tried_again_and_said_once() -> None:
+    before = counted("sent")
+    async with Receiving(answers=[(503, "secret-word"), (429, "", {"Retry-After": "0"})]).serving() as service:
+        data = {"address": f"{service.url}/hook/path-that-is-secret", "token": "secret-word"}
+        with capture_logs() as lines:
+            async with courier("generic", data) as it:
+                it.put(ALERT, GOOD, "generic")
+                await until(lambda: counted("sent") > before)
+    assert len(service.taken) == 3
+    assert len({taken.body for taken in service.taken}) == 1
+    assert [line["event"] for line in lines] == ["notifications cannot be sent", "notifications are sent again"]
+    assert "***" in lines[0]["why"]
+    assert not [line for line in lines if "secret-word" in str(line) or "path-that-is-secret" in str(line)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_what_is_refused_is_not_tried_again(status: int) -> None:
+    before = counted("failed")
+    async with Receiving(usual=(status, "no")).serving() as service, courier("generic", {"address": service.url}) as it:
+        for notice in (GOOD, BAD):
+            it.put(ALERT, notice, "generic")
+        await until(lambda: counted("failed") == before + 2)
+    assert len(service.taken) == 2
+
+
+async def test_a_status_is_not_said_twice_in_a_row_and_again_after_another() -> None:
+    async with (
+        Receiving(usual=(201, "{}")).serving() as service,
+        courier("github", {"address": f"{service.url}/acme/fleet", "token": "t"}) as it,
+    ):
+        for notice in (GOOD, replace(GOOD, at=BAD.at), BAD, GOOD):
+            it.put(ALERT, notice, "github")
+        await until(lambda: len(service.taken) == 3)
+    assert [taken.json["state"] for taken in service.taken] == ["success", "failure", "success"]
+
+
+async def test_a_provider_that_is_suspended_meanwhile_gets_nothing() -> None:
+    async with Receiving().serving() as service, courier("generic", {"address": service.url}, suspend=True) as it:
+        it.put(ALERT, GOOD, "generic")
+    assert service.taken == []
+
+
+@pytest.mark.parametrize("headers", ["- a", "Host: x", "X: [1]", "'a b': c", 'X: "a\\nb"', "{", "Content-Length: '5'"])
+async def test_headers_that_would_steer_the_request_are_refused(headers: str) -> None:
+    before = counted("failed")
+    with capture_logs() as lines:
+        async with (
+            Receiving().serving() as service,
+            courier("generic", {"address": service.url, "headers": headers}) as it,
+        ):
+            it.put(ALERT, GOOD, "generic")
+            await until(lambda: counted("failed") > before)
+    assert service.taken == []
+    assert "headers in its Secret that cannot be used" in lines[0]["why"]
+
+
+async def test_what_waits_at_the_end_is_sent_at_once() -> None:
+    async with Receiving().serving() as service, courier("slack", {"address": service.url}) as it:
+        for name in ("a", "b", "c"):
+            it.put(ALERT, replace(GOOD, key=GOOD.key._replace(name=name)), "slack")
+    (taken,) = service.taken
+    assert len(taken.json["attachments"][0]["text"].splitlines()) == 3
