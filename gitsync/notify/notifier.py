@@ -17,7 +17,7 @@ from gitsync.api.names import ALERT, PROVIDER
 from gitsync.api.notification import Alert, Provider
 from gitsync.cel.expressions import Expressions
 from gitsync.defects import tell_defect
-from gitsync.errors import FieldErrors, Forbidden, KindUnknown
+from gitsync.errors import FieldErrors, Forbidden
 from gitsync.http import HttpClient
 from gitsync.logs import Once
 from gitsync.notify.courier import Courier, Means
@@ -75,13 +75,13 @@ class Notifier:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Follow Providers and Alerts, and have those told who are to be while entered. Where nobody has brought the
-        kinds, or they may not be read, nobody is."""
+        """Follow Providers and Alerts, and have those told who are to be while entered. Where they may not be read,
+        nobody is; kinds that nobody has brought yet are no error."""
         async with AsyncExitStack() as stack:
             try:
                 for watch in (self._providers, self._alerts):
                     await stack.enter_async_context(watch)
-            except (KindUnknown, Forbidden) as error:
+            except Forbidden as error:
                 log.warning("nobody is notified", why=error.message, hint=error.hint)
                 yield
                 return

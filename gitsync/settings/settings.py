@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     cross_namespace_refs: Annotated[bool, Spec(_ACCESS, "boolean")] = Field(
         True,
         description="Let HelmReleases have their charts from sources in other namespaces, and read releases there in a "
-        "readyExpr.",
+        "readyExpr, and Alerts hear of objects there.",
     )
     sops_age_secret: Annotated[str, Spec(_ACCESS, "name")] = Field(
         "",
