@@ -13,12 +13,14 @@ from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import NotFound
+from gitsync.errors import Forbidden, NotFound
 from gitsync.http import HttpClient
 from gitsync.metering import METER
+from gitsync.notify import Notifier
 from gitsync.notify.courier import Courier, Means
 from gitsync.notify.outbox import Gathering
 from gitsync.notify.sender import Patience
+from gitsync.runtime.event import Event
 from tests.notify.receiving import Receiving
 from tests.notify.test_notify_services import BAD, GOOD
 from tests.until import until
@@ -142,3 +144,26 @@ async def test_what_waits_at_the_end_is_sent_at_once() -> None:
             it.put(ALERT, replace(GOOD, key=GOOD.key._replace(name=name)), "slack")
     (taken,) = service.taken
     assert len(taken.json["attachments"][0]["text"].splitlines()) == 3
+
+
+async def test_where_the_kinds_may_not_be_read_nobody_is_notified_and_everything_goes_on() -> None:
+    class Refused:
+        """A watch that RBAC does not allow."""
+
+        async def __aenter__(self) -> None:
+            raise Forbidden("providers is forbidden", status=403, hint="grant it")
+
+        async def __aexit__(self, *_: object) -> None:
+            raise AssertionError("it was not entered")
+
+    class Cluster:
+        namespace = ""
+
+        def watch(self, *_: object, **__: object) -> Refused:
+            return Refused()
+
+    notifier = Notifier(Cluster(), "gitsync/test")  # type: ignore[arg-type]
+    with capture_logs() as lines:
+        async with notifier.serving():
+            notifier.hear({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}, Event("Normal", "A", "b"))
+    assert [(line["event"], line["why"]) for line in lines] == [("nobody is notified", "providers is forbidden")]
