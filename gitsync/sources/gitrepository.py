@@ -216,7 +216,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         _, artifact = found
         resolved = Resolved(artifact.commit, artifact.revision.rpartition("@")[0])
         parts = self._parts.get(key, ())
-        return _outcome(key, source, resolved, artifact.digest, parts, changed, artifact.verified)
+        outcome = _outcome(key, source, resolved, artifact.digest, parts, changed, artifact.verified)
+        return replace(outcome, commit=artifact.info)
 
     async def _follow(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> Outcome | None:
         """Say what a synced repository has: the commit that is carried out."""

@@ -86,14 +86,15 @@ class GitArtifacts:
         mirror = self.mirrors.of(spec.place, spec.timeout)
         moment = time.monotonic() if not_before is None else not_before
         found = await mirror.resolve(holder, spec, moment)
-        await mirror.fetch(spec, found.commit)
+        commit = await mirror.fetch(spec, found.commit)
         signed = ""
         if spec.verification is not None:  # each time anew: keys expire, and a tag may be another one
             signed = await verified(mirror.mirror, spec.reference, found, spec.verification)
         known = artifact = await self.known(spec, parts)
         if artifact is None or artifact.commit != found.commit:
             artifact = await self._made(spec, found.commit, parts, found.revision)
-        artifact = replace(artifact, revision=found.revision, verified=signed)
+        author, subject = commit.author, commit.subject
+        artifact = replace(artifact, revision=found.revision, verified=signed, author=author, subject=subject)
         if artifact != known:
             await asyncio.to_thread(self._store.keep_data, _FOLDER, spec.id, artifact.data())
             self._known[spec.id] = artifact

@@ -83,7 +83,8 @@ class Part:
 class GitArtifact:
     """What was found. ``revision`` is as Flux writes it (``main@sha1:<commit>``); ``content`` identifies what the
     artifact holds by what it was made of, ``digest`` (``sha256:...``) by its files, of which it has so many.
-    ``verified`` says whose signatures were asked for and found, "" when none were asked for."""
+    ``verified`` says whose signatures were asked for and found, "" when none were asked for; ``author`` and ``subject``
+    are the commit's."""
 
     revision: str
     commit: str
@@ -91,11 +92,13 @@ class GitArtifact:
     digest: str
     files: int = 0
     verified: str = ""
+    author: str = ""
+    subject: str = ""
 
     @property
     def info(self) -> CommitInfo:
-        """The commit, as far as charts have to know it."""
-        return CommitInfo(self.commit)
+        """The commit."""
+        return CommitInfo(self.commit, self.author, self.subject)
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -106,8 +109,9 @@ class GitArtifact:
         """From ``data``; None for what is none."""
         try:
             revision, commit, content, digest = (str(data[it]) for it in ("revision", "commit", "content", "digest"))
-            return cls(revision, commit, content, digest, int(data["files"]), str(data.get("verified", "")))
-        except (TypeError, KeyError, ValueError):
+            verified, author, subject = (str(data.get(it, "")) for it in ("verified", "author", "subject"))
+            return cls(revision, commit, content, digest, int(data["files"]), verified, author, subject)
+        except (AttributeError, TypeError, KeyError, ValueError):
             return None
 
 
