@@ -607,6 +607,22 @@ async def test_what_was_included_stays_when_the_included_repository_goes(served:
     await served.cluster.delete(served.key("plain"))
 
 
+async def test_an_artifact_knows_the_author_and_the_subject_of_its_commit_after_a_restart_too(
+    tmp_path: Path, origin: Repository
+) -> None:
+    commit = origin.commit({"a": "1"}, "a subject")
+    author = origin.git("show", "--no-patch", "--format=%an", commit)
+    spec, store = GitSpec(GitPlace(str(origin.path)), GitReference(branch="main")), Store(tmp_path / "store")
+    life = GitArtifacts(tmp_path / "git", store, Turns(), 60.0)
+    await life.refresh("app", spec)
+    await life.close()
+    again = GitArtifacts(tmp_path / "git", store, Turns(), 60.0)
+    found = await again.known(spec)
+    await again.close()
+    assert found is not None
+    assert (found.info.id, found.info.author, found.info.subject) == (commit, author, "a subject")
+
+
 async def test_a_mirror_that_another_process_needs_stays_on_the_disk(tmp_path: Path, origin: Repository) -> None:
     commit = origin.commit({"a": "1"})
     place = GitPlace(str(origin.path))
