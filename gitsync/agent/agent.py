@@ -28,6 +28,7 @@ from gitsync.agent.parts import (
     make_syncer,
     open_chart_repositories,
     open_commits,
+    page_for_readers,
     root_of,
     root_store,
     root_sync,
@@ -40,7 +41,7 @@ from gitsync.agent.trust import demands
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
-from gitsync.cluster import Informer
+from gitsync.cluster import Cluster, Informer
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitSource, redacted_url
@@ -87,6 +88,7 @@ async def _run(
         try:
             async with AsyncExitStack() as stack:
                 agent = await Agent.start(settings, stack)
+                await stack.enter_async_context(page_for_readers(settings, agent.cluster))
                 working = settings
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
@@ -113,6 +115,7 @@ class Agent:
 
     def __init__(
         self,
+        cluster: Cluster,
         schedule: Schedule,
         releases: Releases,
         kustomizations: Kustomizations,
@@ -120,6 +123,7 @@ class Agent:
         places: Places,
         watches: Mapping[tuple[str, str], Informer],
     ) -> None:
+        self.cluster = cluster
         self._schedule = schedule
         self._releases = releases
         self._kustomizations = kustomizations
@@ -200,7 +204,7 @@ class Agent:
             )
         )
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
-        return cls(schedule, releases, kustomizations, repository, charts.workers.places, watches)
+        return cls(cluster, schedule, releases, kustomizations, repository, charts.workers.places, watches)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None

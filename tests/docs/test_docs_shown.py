@@ -45,6 +45,7 @@ ENDLESS = {
     ("ui", "ui"): "Ctrl-C ends it",
     ("run", "--interval"): "gitsync started",
     ("run", "--config"): "gitsync started",
+    ("run", "--web-port"): "gitsync started",
 }
 #: Exit codes besides 0 that say that a command has done its work: something differs.
 FINE = {"plan": {2}, "diff": {2}}
