@@ -26,6 +26,7 @@ from gitsync.api.generator import (
 from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization, KustomizationSpec
+from gitsync.api.receiver import Receiver, ReceiverSpec, ReceiverStatus
 from gitsync.api.resource import Resource
 from gitsync.api.sources import (
     Bucket,
@@ -137,6 +138,7 @@ _KINDS = (
         ExternalArtifactStatus,
         (_AGE, _READY, _STATUS, _column("Source", ".spec.sourceRef.name")),
     ),
+    _Kind(Receiver, "receivers", "", ReceiverSpec, ReceiverStatus, (_AGE, _READY, _STATUS)),
 )
 
 
