@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -37,6 +37,7 @@ from gitsync.agent.parts import (
 )
 from gitsync.agent.stopping import told_to_stop
 from gitsync.agent.trust import demands
+from gitsync.agent.webhooks import serving_webhooks
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
@@ -58,8 +59,12 @@ from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.web import Metrics, Probes
+from gitsync.web.receivers import Webhooks, listening
 
 log = structlog.get_logger(__name__)
+
+#: By group and kind.
+Watches = Mapping[tuple[str, str], Informer]
 
 #: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
 #: for releases, which have a grace of their own.
@@ -68,25 +73,35 @@ SYNC_GRACE = 1.0
 
 async def run(settings: Settings, config: ConfigFile | None = None, leave_after: float | None = None) -> int:
     """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The ports
-    of probes and metrics stay those that it began with. ``leave_after``: see ``told_to_stop``.
+    of probes, metrics and webhooks stay those that it began with. ``leave_after``: see ``told_to_stop``.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
     give_back()
-    stop, probes, metrics = asyncio.Event(), Probes(), Metrics()
+    stop, probes, metrics, webhooks = asyncio.Event(), Probes(), Metrics(), Webhooks()
     with telling_of_loop(), told_to_stop(stop, leave_after):
-        async with probes.serving(settings.probe_port), metrics.serving(settings.metrics_port):
-            return await _run(settings, config, stop, probes, metrics)
+        async with (
+            probes.serving(settings.probe_port),
+            metrics.serving(settings.metrics_port),
+            listening(webhooks, settings.webhook_port),
+        ):
+            return await _run(settings, config, stop, probes, metrics, webhooks)
 
 
 async def _run(
-    settings: Settings, config: ConfigFile | None, stop: asyncio.Event, probes: Probes, metrics: Metrics
+    settings: Settings,
+    config: ConfigFile | None,
+    stop: asyncio.Event,
+    probes: Probes,
+    metrics: Metrics,
+    webhooks: Webhooks,
 ) -> int:
     working: Settings | None = None
     while True:
         try:
             async with AsyncExitStack() as stack:
                 agent = await Agent.start(settings, stack)
+                await agent.answer(webhooks, stack)
                 working = settings
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
@@ -118,7 +133,8 @@ class Agent:
         kustomizations: Kustomizations,
         repository: SyncReconciler | None,
         places: Places,
-        watches: Mapping[tuple[str, str], Informer],
+        watches: Watches,
+        hooks: Callable[[Webhooks], AbstractAsyncContextManager[Watches]],
     ) -> None:
         self._schedule = schedule
         self._releases = releases
@@ -126,6 +142,7 @@ class Agent:
         self._repository = repository
         self._places = places
         self._watches = watches
+        self._hooks = hooks
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
@@ -200,7 +217,8 @@ class Agent:
             )
         )
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
-        return cls(schedule, releases, kustomizations, repository, charts.workers.places, watches)
+        hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced)
+        return cls(schedule, releases, kustomizations, repository, charts.workers.places, watches, hooks)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -218,6 +236,12 @@ class Agent:
             return changed.result()
         log.info("gitsync stopping")
         return None
+
+    async def answer(self, webhooks: Webhooks, stack: AsyncExitStack) -> None:
+        """Have deliveries to ``webhooks`` do what they ask for, until ``stack`` ends. Raises: SettingsError."""
+        self._watches = {**self._watches, **await stack.enter_async_context(self._hooks(webhooks))}
+        webhooks.unready = ""
+        stack.callback(setattr, webhooks, "unready", "stopping, or starting with other settings")
 
     def stuck(self) -> str:
         """Why nothing can be rendered or built any more, "" while that can be."""

@@ -202,7 +202,7 @@ VERIFICATION_ERROR: Final = "VerificationError"
 OCI_PULL_FAILED: Final = "OCIArtifactPullFailed"
 OCI_LAYER_FAILED: Final = "OCIArtifactLayerOperationFailed"
 # Reasons of a Receiver's conditions.
-TOKEN_NOT_FOUND: Final = "TokenNotFound"
+TOKEN_NOT_FOUND: Final = "TokenNotFound"  # noqa: S105
 INVALID_CEL: Final = "InvalidCELExpression"
 VALIDATION_FAILED: Final = "ValidationFailed"
 #: A field is set that gitsync does not honour and may not pass over; gitsync's own.

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, Name, StringMap, words_for
+from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, Name, StringMap, cel_rules, words_for
 from gitsync.api.identity import ObjectKey, group_of
 from gitsync.api.kinds import IMAGE_GROUP, NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
@@ -143,11 +143,7 @@ _RULES = (
 class ReceiverSpec(ApiModel):
     """Who may ask, and for what."""
 
-    model_config = {
-        "json_schema_extra": {
-            "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in _RULES]
-        }
-    }
+    model_config = cel_rules(*_RULES)
 
     type: ReceiverType = Field(description="Who sends, which says how a delivery is verified.")
     interval: Duration = Field(

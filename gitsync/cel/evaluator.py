@@ -26,7 +26,7 @@ def compile_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]
 
 def evaluate_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
     """The boolean that comes out of ``text``, or why none does."""
-    return _engine().evaluate(asked["text"], asked["variables"]), []
+    return _engine().evaluate(asked["text"], asked["variables"], asked["named"]), []
 
 
 class Engine:
@@ -50,12 +50,16 @@ class Engine:
         unknown = sorted(used - set(names) - set(_BOUND.findall(text))) if names else []
         return f"there is no variable {unknown[0]}, only {' and '.join(names)}" if unknown else True
 
-    def evaluate(self, text: str, variables: dict[str, Any]) -> bool | str:
-        """The boolean that comes out, or why none does."""
+    def evaluate(self, text: str, variables: dict[str, Any], named: list[list[str]]) -> bool | str:
+        """The boolean that comes out, or why none does. ``named`` are names and expressions, whose values are
+        ``vars`` for those behind them."""
         try:
-            context = self._cel.Context(variables=variables)
-            self._add_functions(context)
-            value = self._compile(text).execute(context)
+            if named:
+                variables = {**variables, "vars": {}}
+            for name, expression in named:
+                value = self._execute(expression, variables)
+                variables = {**variables, "vars": {**variables["vars"], name: value}}
+            value = self._execute(text, variables)
         except KeyError as error:
             return f"no such key: {error.args[0] if error.args else ''}"
         except BaseException as error:
@@ -64,6 +68,11 @@ class Engine:
                 f"no such field or function: {undefined.group(1)}" if undefined else str(error) or type(error).__name__
             )
         return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
+
+    def _execute(self, text: str, variables: dict[str, Any]) -> Any:
+        context = self._cel.Context(variables=variables)
+        self._add_functions(context)
+        return self._compile(text).execute(context)
 
 
 def _syntax(text: str) -> str:

@@ -1,7 +1,7 @@
 """How each service proves that a delivery is its own, and what tells one delivery from another. Pure.
 
 From the services' documentation: GitHub "Validating webhook deliveries", GitLab "Webhooks", Bitbucket "Manage
-webhooks", Harbor "Configure Webhooks", Sonatype Nexus "Working with HMAC Payloads"; types as Flux's receivers have them.
+webhooks", Harbor "Configure Webhooks", Sonatype Nexus "Working with HMAC Payloads"; the types are those of Flux.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gitsync.web.receivers.signatures import is_hmac, is_hub_signed, is_same, is
 
 #: By what GitHub, Gitea and Bitbucket Server call a delivery that only tries whether somebody answers.
 _PINGS: Final = frozenset({"ping", "diagnostics:ping"})
-_HUB, _HUB_256 = "x-hub-signature", "x-hub-signature-256"
+_HUB, _HUB_256, _AUTHORIZATION = "x-hub-signature", "x-hub-signature-256", "authorization"
 _GITLAB_TOKEN, _SIGNATURE, _NEXUS = "x-gitlab-token", "x-signature", "x-nexus-webhook-signature"
 
 Judge = Callable[[Delivery, bytes], "Proved | Refusal"]
@@ -25,19 +25,19 @@ Judge = Callable[[Delivery, bytes], "Proved | Refusal"]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A service. ``proofs`` are the headers of which a delivery needs one: without any, or where ``token_in`` names one
-    that holds the very token and does not, its body is not read. ``filters`` tells whether its events have names."""
+    """A service. ``proofs`` are the headers of which a delivery needs one; ``secret_in`` is the header that holds the very
+    token. Without them its body is not read. ``filters`` tells whether its events have names."""
 
     judge: Judge
     proofs: tuple[str, ...] = ()
-    token_in: str = ""
+    secret_in: str = ""
     filters: bool = False
 
     def doubt(self, headers: Mapping[str, str], token: bytes) -> Refusal | None:
         """What is wrong before the body is known; None when nothing is."""
         if self.proofs and not any(headers.get(name) for name in self.proofs):
             return WRONG_SIGNATURE
-        if self.token_in and not is_same(Delivery(headers).header(self.token_in), token):
+        if self.secret_in and not is_same(Delivery(headers).header(self.secret_in), token):
             return WRONG_TOKEN
         return None
 
@@ -73,7 +73,7 @@ def _nexus(delivery: Delivery, token: bytes) -> Proved | Refusal:
 
 
 def _harbor(delivery: Delivery, token: bytes) -> Proved | Refusal:
-    return Proved() if is_same(delivery.header("authorization"), token) else WRONG_TOKEN
+    return Proved() if is_same(delivery.header(_AUTHORIZATION), token) else WRONG_TOKEN
 
 
 def _generic(delivery: Delivery, token: bytes) -> Proved | Refusal:
@@ -110,10 +110,10 @@ SENDERS: Final[Mapping[str, Sender]] = {
     "github": Sender(_hub("x-github-event", "x-gitea-event"), (_HUB_256, _HUB), filters=True),
     "gitea": Sender(_hub("x-gitea-event", "x-github-event"), (_HUB_256, _HUB), filters=True),
     "bitbucket": Sender(_hub("x-event-key"), (_HUB_256, _HUB), filters=True),
-    "gitlab": Sender(_gitlab, token_in=_GITLAB_TOKEN, filters=True),
+    "gitlab": Sender(_gitlab, secret_in=_GITLAB_TOKEN, filters=True),
     "generic-hmac": Sender(_generic_hmac, (_SIGNATURE,)),
     "nexus": Sender(_nexus, (_NEXUS,)),
-    "harbor": Sender(_harbor, token_in="authorization"),
+    "harbor": Sender(_harbor, secret_in=_AUTHORIZATION),
     "generic": Sender(_generic),
     "dockerhub": Sender(_json),
     "quay": Sender(_json),

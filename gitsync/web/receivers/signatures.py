@@ -21,8 +21,8 @@ def is_signed(signature: bytes, token: bytes, body: bytes, algorithms: Collectio
 
 
 def is_hmac(digest: bytes, token: bytes, body: bytes, algorithm: str) -> bool:
-    """Whether the hexadecimal ``digest`` is the HMAC of ``body`` with ``token``. With an empty token nothing is: anybody
-    could have made it."""
+    """Whether the hexadecimal ``digest`` is the HMAC of ``body`` with ``token``. With an empty token nothing is, since
+    anybody could have made it."""
     if not token:
         return False
     wanted = hmac.new(token, body, algorithm).hexdigest().encode()
