@@ -217,8 +217,15 @@ class Agent:
             )
         )
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
-        hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced)
-        return cls(schedule, releases, kustomizations, repository, charts.workers.places, watches, hooks)
+        return cls(
+            schedule,
+            releases,
+            kustomizations,
+            repository,
+            charts.workers.places,
+            watches,
+            partial(serving_webhooks, settings, cluster, events, schedule, synced),
+        )
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None

@@ -124,7 +124,7 @@ class Webhooks:
                 self._replays.forget(route.name, proved.identity)
         if isinstance(asked, Refusal):
             return _answer(asked.status, asked.why)
-        event = {"event": proved.event} if proved.event else {}
+        event = {"delivery": proved.event} if proved.event else {}
         log.info("webhook delivered", receiver=route.name, asked=asked, **event)
         return _answer(200, f"asked for {asked} object{'s' if asked != 1 else ''}")
 

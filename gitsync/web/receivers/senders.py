@@ -25,8 +25,8 @@ Judge = Callable[[Delivery, bytes], "Proved | Refusal"]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A service. ``proofs`` are the headers of which a delivery needs one; ``secret_in`` is the header that holds the very
-    token. Without them its body is not read. ``filters`` tells whether its events have names."""
+    """A service. ``proofs`` are the headers of which a delivery needs one; ``secret_in`` is the header that holds the
+    very token. Without them its body is not read. ``filters`` tells whether its events have names."""
 
     judge: Judge
     proofs: tuple[str, ...] = ()
