@@ -247,8 +247,8 @@ class Agent:
     async def answer(self, webhooks: Webhooks, stack: AsyncExitStack) -> None:
         """Have deliveries to ``webhooks`` do what they ask for, until ``stack`` ends. Raises: SettingsError."""
         self._watches = {**self._watches, **await stack.enter_async_context(self._hooks(webhooks))}
-        webhooks.unready = ""
-        stack.callback(setattr, webhooks, "unready", "stopping, or starting with other settings")
+        stack.push_async_callback(webhooks.close)
+        await webhooks.open()
 
     def stuck(self) -> str:
         """Why nothing can be rendered or built any more, "" while that can be."""

@@ -33,7 +33,6 @@ async def serving_webhooks(
         yield {}
         return
     async with AsyncExitStack() as stack:
-        stack.callback(webhooks.routes.clear)
         routes, file = webhooks.routes, settings.webhook_secret_file
         receivers = Receivers(cluster, routes, events, schedule, cross_namespace=settings.cross_namespace_refs)
         watches = await stack.enter_async_context(receivers.serving())

@@ -121,7 +121,9 @@ class Receivers:
     async def _pass(self, key: ObjectKey) -> float | None:
         manifest = self._watch.get(key)
         if manifest is None or "deletionTimestamp" in manifest["metadata"]:
-            self._forget(key)
+            await self._drop(key)
+            self._backoff.reset(key)
+            self._once.forget(key)
             return await self._let_go(key, manifest) if manifest is not None else None
         try:
             receiver = Receiver.parse(manifest)
@@ -156,6 +158,7 @@ class Receivers:
         path = path_of(token.decode("utf-8", "surrogateescape"), name, namespace)
         if not self._routes.put(receiver.key, path, self._route(receiver, secret)):
             raise Unusable(VALIDATION_FAILED, "another Receiver has the same path: give it another token or name")
+        await self._routes.publish()
         return path
 
     def _route(self, receiver: Receiver, secret: Mapping[str, bytes]) -> Route:
@@ -174,6 +177,7 @@ class Receivers:
             spec.events if sender is not None and sender.filters else (),
             judge,
             "this webhook is suspended" if spec.suspend else "",
+            self._tokens.issuers_of(receiver),
         )
 
     def _check_namespaces(self, receiver: Receiver) -> None:
@@ -216,10 +220,9 @@ class Receivers:
                 raise Unusable(TOKEN_NOT_FOUND, what, stalled=False)
         return found
 
-    def _forget(self, key: ObjectKey) -> None:
+    async def _drop(self, key: ObjectKey) -> None:
         self._routes.drop(key)
-        self._backoff.reset(key)
-        self._once.forget(key)
+        await self._routes.publish()
 
     async def _let_go(self, key: ObjectKey, manifest: Manifest) -> float | None:
         try:
@@ -230,7 +233,7 @@ class Receivers:
         return None
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, why: Unusable) -> None:
-        self._routes.drop(key)
+        await self._drop(key)
         fields = {"receiver": key.namespaced_name, "why": why.message}
         if self._once(key, log, "receiver takes no deliveries", level="warning", **fields):
             self._events.record(manifest, Event("Warning", why.reason, why.message))

@@ -9,7 +9,7 @@ from typing import Any
 #: Bytes of a body: Flux's own bound.
 MAX_BODY = 3 << 20
 
-OK, UNAUTHORIZED, TOO_LARGE, UNUSABLE = 200, 401, 413, 400
+UNAUTHORIZED, TOO_LARGE, UNUSABLE = 401, 413, 400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,17 +44,26 @@ class Proved:
     """A delivery that is from whom it has to be.
 
     ``event`` is what its sender calls it, "" when he calls it nothing; ``identity`` tells it from all others of its
-    receiver, b"" where nothing does; ``is_ping`` when it only tries whether somebody answers; ``content`` is the body
-    for expressions, None when it is to be decoded yet; ``claims`` are those of its token.
+    receiver, b"" where nothing does; ``is_ping`` when it only tries whether somebody answers; ``content`` is what
+    stands in the place of the body, where something does; ``claims`` are those of its token.
     """
 
     event: str = ""
     identity: bytes = b""
     is_ping: bool = False
-    content: Any = None
+    content: Mapping[str, Any] | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 WRONG_SIGNATURE = Refusal(UNAUTHORIZED, "the signature is missing or wrong")
 WRONG_TOKEN = Refusal(UNAUTHORIZED, "the token is missing or wrong")
 NO_JSON = Refusal(UNUSABLE, "the body is no JSON object that can be used")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said of a delivery. ``retry_after`` is in seconds, 0 when nothing is said of it."""
+
+    status: int
+    text: str
+    retry_after: float = 0.0

@@ -34,7 +34,7 @@ class RootToken:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Take deliveries, by another token as soon as the file has one. Raises: SettingsError when it has none."""
-        log.info("webhook of the repository", path=self._put(await self._token()))
+        log.info("webhook of the repository", path=await self._put(await self._token()))
         watching = asyncio.create_task(outlive("webhook token", self._watch), name="webhook token")
         try:
             yield
@@ -56,7 +56,7 @@ class RootToken:
                 log.error("the webhook's token cannot be read, the one before stays", error=error)
                 continue
             before = self.routes.path_of(self)
-            if (path := self._put(token)) != before:
+            if (path := await self._put(token)) != before:
                 log.info("webhook of the repository", path=path)
 
     async def _token(self) -> str:
@@ -69,9 +69,10 @@ class RootToken:
             raise SettingsError(f"{self.file} holds no token", setting="webhook_secret_file")
         return token
 
-    def _put(self, token: str) -> str:
+    async def _put(self, token: str) -> str:
         path = path_of(token, self.name, self.namespace)
         self.routes.put(self, path, Route(f"{self.namespace}/{self.name}", "", self._ask, token.encode()))
+        await self.routes.publish()
         return path
 
     async def _ask(self, delivery: Delivery, proved: Proved) -> int | Refusal:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gitsync.web.receivers.delivery import Delivery, Proved, Refusal
+from gitsync.web.receivers.door import Door
 
 PREFIX: Final = "/hook/"
 
@@ -18,7 +19,7 @@ Ask = Callable[[Delivery, Proved], Awaitable["int | Refusal"]]
 @dataclass(frozen=True, slots=True, repr=False)
 class Route:
     """A webhook. ``type`` is that of its Receiver, "" when the headers of a delivery tell it; ``judge`` takes the place
-    of that type's own. ``closed`` says why it takes nothing at present."""
+    of that type's own, of what has a token of one of ``issuers``. ``closed`` says why it takes nothing at present."""
 
     name: str
     type: str
@@ -27,6 +28,12 @@ class Route:
     events: tuple[str, ...] = ()
     judge: Callable[[Delivery], Awaitable[Proved | Refusal]] | None = field(default=None)
     closed: str = ""
+    issuers: tuple[str, ...] = ()
+
+    @property
+    def door(self) -> Door:
+        """What is known of it where deliveries come in."""
+        return Door(self.name, self.type, self.token, self.closed, self.issuers)
 
 
 def path_of(token: str, name: str, namespace: str) -> str:
@@ -38,8 +45,14 @@ class Routes:
     """All webhooks of an agent; one path each."""
 
     def __init__(self) -> None:
+        #: Has those know of a change who take deliveries; done when they do.
+        self.publish: Callable[[], Awaitable[None]] = _to_nobody
         self._routes: dict[str, Route] = {}
         self._paths: dict[Hashable, str] = {}
+
+    def doors(self) -> dict[str, Door]:
+        """What is known of them where deliveries come in, by path."""
+        return {path: route.door for path, route in self._routes.items()}
 
     def find(self, path: str) -> Route | None:
         """The webhook of a path."""
@@ -68,3 +81,7 @@ class Routes:
         """There are none."""
         self._routes.clear()
         self._paths.clear()
+
+
+async def _to_nobody() -> None:
+    """Nobody takes deliveries."""

@@ -81,8 +81,7 @@ def _generic(delivery: Delivery, token: bytes) -> Proved | Refusal:
 
 
 def _json(delivery: Delivery, token: bytes) -> Proved | Refusal:
-    content = decoded(delivery.body)
-    return Proved(content=content) if content is not None else NO_JSON
+    return Proved() if decoded(delivery.body) is not None else NO_JSON
 
 
 def _cdevents(delivery: Delivery, token: bytes) -> Proved | Refusal:
@@ -92,7 +91,7 @@ def _cdevents(delivery: Delivery, token: bytes) -> Proved | Refusal:
     context = content["context"]
     event = _first(delivery, "ce-type") or context["type"]
     told = f"{context['source']}\n{context['id']}"
-    return Proved(event, _identity(told.encode()), content=content)
+    return Proved(event, _identity(told.encode()))
 
 
 def is_cdevent(content: Mapping[str, Any]) -> bool:
@@ -140,10 +139,10 @@ def is_wanted(event: str, events: tuple[str, ...]) -> bool:
     return not events or any(said == name.lower() or said.startswith(f"{name.lower()}.") for name in events if name)
 
 
-def content_of(delivery: Delivery, proved: Proved) -> dict[str, Any] | None:
-    """The body, for expressions: empty for one that is said to be no JSON, as with Flux; None for one that cannot be
+def content_of(delivery: Delivery, proved: Proved) -> Mapping[str, Any] | None:
+    """The body, for expressions: empty for one that is not said to be JSON, as with Flux; None for one that cannot be
     used."""
-    if isinstance(proved.content, dict):
+    if proved.content is not None:
         return proved.content
     raw = payload(delivery)
     if raw is delivery.body and "json" not in delivery.headers.get("content-type", "").lower():

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gitsync.api.receiver import OIDCProvider
+from gitsync.api.receiver import OIDCProvider, Receiver
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import GitsyncError, RetryableError
 from gitsync.web.receivers.body import decoded
@@ -39,6 +39,12 @@ class Tokens:
         self._issuers = issuers
         self._expressions = expressions
         self._google = google
+
+    def issuers_of(self, receiver: Receiver) -> tuple[str, ...]:
+        """Whose tokens a receiver takes, as these name themselves; nobody's when it is proved by other means."""
+        if receiver.spec.type == "gcr":
+            return (self._google, _GOOGLE_ALSO)
+        return tuple(provider.issuer_url for provider in receiver.spec.oidc_providers)
 
     async def of_google(self, delivery: Delivery, account: Account) -> Proved | Refusal:
         """A delivery of Pub/Sub: what it carries is JSON in a text of its body."""
