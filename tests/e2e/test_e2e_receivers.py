@@ -18,7 +18,6 @@ from tests.e2e.deliveries import (
     TOKEN,
     deliver,
     github,
-    hub_signature,
     path_of,
     push_body,
     read,
@@ -30,7 +29,6 @@ from tests.e2e.deliveries import (
 from tests.e2e.harness import AgentProcess
 from tests.e2e.manifests import config_map
 from tests.git.git_world import HttpGit, Repository, http_git
-from tests.until import ask_until
 
 
 @pytest.fixture

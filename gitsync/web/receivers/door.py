@@ -28,8 +28,8 @@ _UNKNOWN_SENDER: Final = Refusal(401, "no header tells who has signed this")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Door:
-    """What is known of a webhook where deliveries come in. With ``issuers``, a token of one of them is judged by whom it
-    is passed on to."""
+    """What is known of a webhook where deliveries come in. With ``issuers``, a token of one of them is judged
+    by whom it is passed on to."""
 
     name: str
     type: str

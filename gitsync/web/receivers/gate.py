@@ -48,13 +48,16 @@ class Gate:
 
     async def run(self, listener: socket.socket) -> None:
         """Serve until the agent has nothing to say any more."""
-        async with serving(self._handle, listener):
-            with suppress(asyncio.IncompleteReadError):
+        with suppress(asyncio.IncompleteReadError):
+            self._hear(await self._frame())  # so that nobody is answered before it is known what there is
+            async with serving(self._handle, listener):
                 while True:
-                    head = await self._reader.readexactly(frames.HEAD.size)
-                    wide, size, total = frames.HEAD.unpack(head)
-                    text, rest = await self._reader.readexactly(size), await self._reader.readexactly(total - size)
-                    self._hear(frames.unpacked(wide, text, rest)[0])
+                    self._hear(await self._frame())
+
+    async def _frame(self) -> Any:
+        wide, size, total = frames.HEAD.unpack(await self._reader.readexactly(frames.HEAD.size))
+        text, rest = await self._reader.readexactly(size), await self._reader.readexactly(total - size)
+        return frames.unpacked(wide, text, rest)[0]
 
     def _hear(self, told: Mapping[str, Any]) -> None:
         if "doors" in told:

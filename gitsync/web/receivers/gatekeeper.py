@@ -84,7 +84,7 @@ class Gatekeeper:
         serial = self._told
         with suppress(TimeoutError):
             async with asyncio.timeout(_KNOWN_WITHIN):
-                while self._process is not None and self._knows < serial:
+                while self._knows < serial:
                     self._heard.clear()
                     await self._heard.wait()
 
@@ -116,7 +116,6 @@ class Gatekeeper:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        self._heard.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
