@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gitsync.api import names
 from gitsync.api.identity import ObjectKey
-from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kinds import NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
     GIT_REPOSITORY,
     HELM_GROUP,
@@ -32,7 +32,9 @@ from gitsync.live.columns import (
     path,
     release_revision,
     repository_revision,
+    sender_type,
     url,
+    webhook_path,
 )
 
 
@@ -325,10 +327,24 @@ EXTERNAL = Kind(
     },
 )
 
+RECEIVER = Kind(
+    NOTIFICATION_GROUP,
+    names.RECEIVER,
+    word="receiver",
+    plural="receivers",
+    aliases=(),
+    columns=Columns(webhook_path, (("TYPE", sender_type), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Receivers, and the path of each one's webhook (also: receiver).
+
+            Example: gitsync get receivers -A""",
+    },
+)
+
 #: Those that every verb serves.
 KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR)
 #: Those that commands can show; ExternalArtifacts are nobody's to write.
-SHOWN = (*KINDS, EXTERNAL)
+SHOWN = (*KINDS, EXTERNAL, RECEIVER)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 
