@@ -186,6 +186,11 @@ class Receiver(Resource):
     @property
     def defect(self) -> str:
         """What keeps it from taking deliveries, beside the types of its fields; "" when nothing does."""
+        return self.broken_rule or self._defect_of_resources()
+
+    @property
+    def broken_rule(self) -> str:
+        """What the API server does not take, either; "" when that is nothing."""
         spec = self.spec
         if spec.type == GENERIC_OIDC:
             if not spec.oidc_providers:
@@ -196,7 +201,7 @@ class Receiver(Resource):
             return _RULES[1][1]
         elif spec.secret_ref is None:
             return _RULES[3][1]
-        return self._defect_of_resources()
+        return ""
 
     def _defect_of_resources(self) -> str:
         for index, item in enumerate(self.spec.resources):

@@ -28,6 +28,7 @@ from gitsync.api.names import (
     HELM_CHART,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
+    RECEIVER,
     SOURCE_GROUP,
 )
 from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
@@ -73,7 +74,7 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
             yield from _unread(item, item.model)
         elif isinstance(item.model, ArtifactGenerator):
             yield from _unmade(item, item.model)
-        elif is_unserved(key):
+        elif is_unserved(key) and key.kind != RECEIVER:  # which the agent serves where it has a port for webhooks
             message = f"gitsync does not serve {key.kind} yet: {_NOTHING_COMES.get(key.group, 'nothing comes of it')}"
             yield Unserved(key, item.origin, message, severity="warning")
 

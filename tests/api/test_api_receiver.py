@@ -66,6 +66,8 @@ def test_what_is_named_is_of_the_receivers_namespace_and_of_the_kinds_group() ->
 )
 def test_what_does_not_go_together_is_said(spec: dict[str, Any], said: str) -> None:
     assert said in Receiver.parse(receiver(**spec)).defect
+    told = [error.message for error in check(receiver(**spec))]
+    assert told == ([said] if "generic-oidc" in said else [])
 
 
 def test_an_issuer_has_fluxs_audience_unless_it_names_one() -> None:

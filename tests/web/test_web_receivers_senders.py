@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from gitsync.web.receivers.signatures import is_signed
 
 TOKEN = b"t0ken"
 BODY = b'{"ref": "refs/heads/main"}'
-CDEVENT = {
+CDEVENT: dict[str, dict[str, Any]] = {
     "context": {
         "version": "0.4.1",
         "id": "271069a8-fc18-44f1-b38f-9d70a1695819",

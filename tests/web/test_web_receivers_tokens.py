@@ -121,7 +121,7 @@ async def test_every_other_token_is_refused(world: World) -> None:
     assert await world.status("a.b.c") == 401
     stranger = Issuer(issuer.url, {"one": rsa.generate_private_key(public_exponent=65537, key_size=2048)})
     assert await world.status(stranger.token()) == 401
-    unsigned = jwt.encode({"iss": issuer.url, "aud": AUDIENCE, "exp": time.time() + 60}, None, algorithm="none")
+    unsigned = jwt.encode({"iss": issuer.url, "aud": AUDIENCE, "exp": time.time() + 60}, "", algorithm="none")
     assert await world.status(unsigned) == 401
     shared = jwt.encode({"iss": issuer.url, "aud": AUDIENCE}, "x" * 40, algorithm="HS256", headers={"kid": "one"})
     assert await world.status(shared) == 401
@@ -137,7 +137,7 @@ async def test_validations_decide_and_tell_by_their_messages(world: World) -> No
         {"expression": "claims.repository in vars.allowed", "message": "wrong repository"},
         {"expression": "claims.ref == 'refs/heads/main'", "message": "wrong branch"},
     ]
-    more = {"variables": variables, "validations": validations}
+    more: dict[str, Any] = {"variables": variables, "validations": validations}
     assert await world.status(world.issuer.token(repository="us/b", ref="refs/heads/main"), **more) == 200
     judged = await world.judge(world.issuer.token(repository="us/c", ref="refs/heads/dev"), **more)
     assert judged == Refusal(401, "the token is not one that is wanted: wrong repository; wrong branch")
@@ -189,9 +189,12 @@ async def test_what_googles_pubsub_pushes_is_an_image(world: World) -> None:
     other = await world.google(token, {"message": {**body["message"], "messageId": "2"}})
     assert isinstance(other, Proved)
     assert other.identity != judged.identity
+    claims: dict[str, Any]
     for claims in ({"email": "else"}, {"email_verified": False}, {"email": None}, {"aud": "else"}, {"iss": "else"}):
-        wrong = world.issuer.token(**{"email": EMAIL, "email_verified": True, **claims})
+        said: dict[str, Any] = {"email": EMAIL, "email_verified": True, **claims}
+        wrong = world.issuer.token(**said)
         assert getattr(await world.google(wrong, body), "status", 200) == 401, claims
+    odd: Any
     for odd in (b"", b"{}", {"message": {}}, {"message": {"data": "!"}}, {"message": {"data": "bm8="}}, {"message": 1}):
         assert getattr(await world.google(token, odd), "status", 200) == 400, odd
 

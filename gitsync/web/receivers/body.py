@@ -12,7 +12,7 @@ from gitsync.web.receivers.delivery import Delivery
 from gitsync.weight import json_weight
 
 #: Bytes of memory that a decoded body may take: real ones take some hundred thousand.
-MAX_WEIGHT: Final = 24 << 20
+MAX_WEIGHT: Final = 12 << 20
 #: Levels of a body: those of the services have less than ten.
 _MAX_LEVELS: Final = 100
 _FORM: Final = "application/x-www-form-urlencoded"

@@ -14,8 +14,10 @@ import os
 import resource
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,11 +26,13 @@ from aiohttp import web
 from gitsync.runtime import frames
 from gitsync.runtime.confine import bound_memory, end_with_parent
 from gitsync.web.receivers.delivery import Answer, Delivery, Proved, Refusal
-from gitsync.web.receivers.door import Door, Doors
+from gitsync.web.receivers.door import LARGE_AT_ONCE, Door, Doors
 from gitsync.web.receivers.server import serving
 
 #: Bytes of memory beyond what the program has when it is ready: two large bodies, decoded, and many small ones.
-MEMORY: Final = 160 << 20
+MEMORY: Final = 64 << 20
+#: Bytes of memory for a thread, of which there are as many as large bodies.
+_STACK: Final = 1 << 20
 #: Seconds for the agent to do what a delivery asks for.
 PATIENCE: Final = 20.0
 _NICE: Final = 10
@@ -110,6 +114,7 @@ async def _streams(answers: int) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 async def _serve(listener: socket.socket, answers: int) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LARGE_AT_ONCE))
     await Gate(*await _streams(answers)).run(listener)
 
 
@@ -120,6 +125,7 @@ def main() -> None:
     os.nice(_NICE)
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints is no answer
+    threading.stack_size(_STACK)
     bound_memory(MEMORY)
     asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1])), answers))
 
