@@ -27,9 +27,9 @@ async def serving_webhooks(
     synced: SyncedRepository | None,
     webhooks: Webhooks,
 ) -> AsyncIterator[dict[tuple[str, str], Informer]]:
-    """Have ``webhooks`` know the Receivers of the cluster, and the token of the repository, where the settings name a
+    """Have ``webhooks`` know the Receivers of the cluster, and the token of the repository, where there is a
     port. Yields the watches, by group and kind. Raises: SettingsError for a token that cannot be read."""
-    if not settings.webhook_port:
+    if not webhooks.has_port:
         yield {}
         return
     async with AsyncExitStack() as stack:

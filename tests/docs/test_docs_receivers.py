@@ -82,7 +82,7 @@ async def test_its_receivers_are_as_they_should_be() -> None:
     assert [(receiver.defect, check(receiver.manifest)) for receiver in found] == [("", []), ("", [])]
     async with Expressions() as expressions:
         provider = found[1].spec.oidc_providers[0]
-        texts = [item.expression for item in (*provider.variables, *provider.validations)]
+        texts = [item.expression for item in provider.variables] + [item.expression for item in provider.validations]
         texts += [item.filter for item in found[1].spec.resources]
         assert [await expressions.error_of(text) for text in texts] == [""] * 4
 
@@ -105,7 +105,7 @@ def test_all_types_and_fields_are_on_the_page() -> None:
     named = [name for row in rows(PAGE) if f"| {row[0]} |" in types for name in spans(row[0])]
     assert sorted(named) == sorted(ReceiverType.__args__)  # type: ignore[attr-defined]
     fields = [name for row in rows(PAGE) if f"| {row[0]} |" in own for name in spans(row[0])]
-    aliases = [field.alias for field in ReceiverSpec.model_fields.values()]
+    aliases = [field.alias or "" for field in ReceiverSpec.model_fields.values()]
     assert sorted(fields) == sorted(aliases)
 
 

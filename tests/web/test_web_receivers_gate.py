@@ -113,6 +113,28 @@ async def test_events_that_are_not_wanted_are_no_error(hook: Hook) -> None:
     assert hook.asked == []
 
 
+async def test_a_delivery_that_was_cut_short_may_come_again(hook: Hook) -> None:
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def ask(delivery: Delivery, proved: Proved) -> int:
+        begun.set()
+        await end.wait()
+        return 1
+
+    hook.webhooks.routes.put("push", PATH, Route("apps/push", "github", ask, TOKEN))
+    await hook.webhooks.routes.publish()
+    first = asyncio.create_task(hook.post())
+    await begun.wait()
+    assert (await hook.post())[0] == 202
+    (gate,) = gates()
+    gate.kill()
+    with pytest.raises(aiohttp.ClientError):
+        await first
+    await until(lambda: [it.pid for it in gates()] not in ([], [gate.pid]))
+    end.set()
+    assert (await hook.post())[0] == 200
+
+
 async def test_what_could_not_be_done_may_be_delivered_again(hook: Hook) -> None:
     hook.outcome = RetryableError("the API server is away")
     with capture_logs() as lines:

@@ -44,6 +44,7 @@ async def listening(webhooks: Webhooks, port: int) -> AsyncIterator[None]:
         raise SettingsError(what, setting="webhook_port") from error
     gatekeeper = Gatekeeper(webhooks, listener)
     webhooks.routes.publish = gatekeeper.publish
+    webhooks.has_port = True
     running = asyncio.create_task(outlive("webhooks", gatekeeper.run), name="webhooks")
     try:
         yield

@@ -17,11 +17,13 @@ log = structlog.get_logger(__name__)
 
 
 class Webhooks:
-    """All webhooks of an agent. ``unready`` says why they take nothing, "" when they do."""
+    """All webhooks of an agent. ``unready`` says why they take nothing, "" when they do; ``has_port`` whether somebody
+    takes deliveries for them at all."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.routes = Routes()
         self.unready = "starting"
+        self.has_port = False
         self._rates, self._replays = Rates(clock), Replays(clock)
 
     async def open(self) -> None:
@@ -52,9 +54,13 @@ class Webhooks:
             return Answer(200, "nothing is done for this event")
         if not self._replays.is_new(route.name, proved.identity):
             return Answer(202, "this was delivered before")
-        answer = await self._ask(route, delivery, proved)
-        if answer.status != 200:  # the sender may try again
-            self._replays.forget(route.name, proved.identity)
+        done = False
+        try:
+            answer = await self._ask(route, delivery, proved)
+            done = answer.status == 200
+        finally:
+            if not done:  # the sender may try again
+                self._replays.forget(route.name, proved.identity)
         return answer
 
     async def _ask(self, route: Route, delivery: Delivery, proved: Proved) -> Answer:
