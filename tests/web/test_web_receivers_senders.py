@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitsync.web.receivers.body import MAX_WEIGHT, decoded, payload
+from gitsync.web.receivers.body import MAX_JSON, MAX_WEIGHT, decoded, payload
 from gitsync.web.receivers.delivery import Delivery, Proved, Refusal
 from gitsync.web.receivers.routes import Route, Routes, path_of
 from gitsync.web.receivers.senders import SENDERS, content_of, detected, is_wanted
@@ -197,8 +197,9 @@ def test_a_form_holds_its_json_in_payload() -> None:
 
 def test_json_that_comes_to_too_much_is_not_decoded() -> None:
     many = b'{"a": [' + b"{}," * (MAX_WEIGHT // 200) + b"{}]}"
-    assert len(many) < 3 << 20
+    assert len(many) < MAX_JSON
     assert decoded(many) is None
+    assert decoded(b'{"a": "' + b"x" * MAX_JSON + b'"}') is None
     assert decoded(b'{"a": [{}]}') == {"a": [{}]}
 
 

@@ -11,6 +11,8 @@ from gitsync.depth import is_deeper
 from gitsync.web.receivers.delivery import Delivery
 from gitsync.weight import json_weight
 
+#: Bytes of JSON that are decoded: those of the services have some thousand, and decoding takes eight times as much.
+MAX_JSON: Final = 1 << 20
 #: Bytes of memory that a decoded body may take: real ones take some hundred thousand.
 MAX_WEIGHT: Final = 12 << 20
 #: Levels of a body: those of the services have less than ten.
@@ -19,8 +21,8 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 def decoded(raw: bytes) -> dict[str, Any] | None:
-    """The JSON object that a text is; None when it is none, is nested too deep, or takes too much memory."""
-    if json_weight(raw) > MAX_WEIGHT:
+    """The JSON object that a text is; None when it is none, is nested too deep, or too much."""
+    if len(raw) > MAX_JSON or json_weight(raw) > MAX_WEIGHT:
         return None
     try:
         value = orjson.loads(raw)

@@ -26,16 +26,17 @@ from aiohttp import web
 from gitsync.runtime import frames
 from gitsync.runtime.confine import bound_memory, end_with_parent
 from gitsync.web.receivers.delivery import Answer, Delivery, Proved, Refusal
-from gitsync.web.receivers.door import LARGE_AT_ONCE, Door, Doors
+from gitsync.web.receivers.door import Door, Doors
 from gitsync.web.receivers.server import serving
 
 #: Bytes of memory beyond what the program has when it is ready: two large bodies, decoded, and many small ones.
 MEMORY: Final = 64 << 20
-#: Bytes of memory for a thread, of which there are as many as large bodies.
+#: Bytes of memory for the thread that judges large bodies, one at a time.
 _STACK: Final = 1 << 20
 #: Seconds for the agent to do what a delivery asks for.
 PATIENCE: Final = 20.0
 _NICE: Final = 10
+_PART: Final = 64 << 10
 #: The headers that whoever is passed a delivery looks at: of all, and where there is a token to be judged.
 _PASSED: Final = ("content-type",)
 _WITH_TOKEN: Final = (*_PASSED, "authorization")
@@ -49,14 +50,17 @@ class Gate:
         self._doors = Doors(self._pass_on, lambda name, count: self._send({"wrong": [name, count]}))
         self._waiting: dict[int, asyncio.Future[Answer | Refusal]] = {}
         self._numbers = itertools.count()
+        self._leaving: asyncio.Queue[list[bytes]] = asyncio.Queue()
 
     async def run(self, listener: socket.socket) -> None:
         """Serve until the agent has nothing to say any more."""
+        writing = asyncio.create_task(self._write())
         with suppress(asyncio.IncompleteReadError):
             self._hear(await self._frame())  # so that nobody is answered before it is known what there is
             async with serving(self._handle, listener):
                 while True:
                     self._hear(await self._frame())
+        writing.cancel()
 
     async def _frame(self) -> Any:
         wide, size, total = frames.HEAD.unpack(await self._reader.readexactly(frames.HEAD.size))
@@ -89,7 +93,6 @@ class Gate:
         try:
             async with asyncio.timeout(PATIENCE):
                 self._send({"from": number, "path": path, "headers": headers, "proved": said}, delivery.body)
-                await self._writer.drain()
                 return await self._waiting[number]
         except TimeoutError:
             return Answer(503, "the agent is busy", 10.0)
@@ -97,7 +100,15 @@ class Gate:
             del self._waiting[number]
 
     def _send(self, content: Mapping[str, Any], *pieces: bytes) -> None:
-        self._writer.writelines([*frames.packed(content, list(map(len, pieces))), *pieces])
+        self._leaving.put_nowait([*frames.packed(content, list(map(len, pieces))), *pieces])
+
+    async def _write(self) -> None:
+        """One frame behind the other, each in parts: of a large body there is to be no second copy."""
+        while True:
+            for piece in await self._leaving.get():
+                for begin in range(0, len(piece), _PART):
+                    self._writer.write(piece[begin : begin + _PART])
+                    await self._writer.drain()
 
 
 def _door(name: str, kind: str, token: str, closed: str, issuers: list[str]) -> Door:
@@ -114,7 +125,7 @@ async def _streams(answers: int) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 async def _serve(listener: socket.socket, answers: int) -> None:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LARGE_AT_ONCE))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     await Gate(*await _streams(answers)).run(listener)
 
 

@@ -29,6 +29,8 @@ _KNOWN_WITHIN: Final = 5.0
 #: Bytes of a message: a body, and what is said of it.
 _LARGEST: Final = MAX_BODY + (1 << 20)
 _BACKLOG: Final = 128
+#: Of the process (mallopt(3)): what is large is given back to the system when it is free, and threads share the rest.
+_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(128 << 10)}
 
 
 @asynccontextmanager
@@ -98,7 +100,7 @@ class Gatekeeper:
             stderr=DEVNULL,
             pass_fds=(number,),
             cwd="/",
-            env={},
+            env=_ALLOCATOR,
             start_new_session=True,
         )
         assert process.stdout is not None

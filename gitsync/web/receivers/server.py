@@ -13,7 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 #: Connections at once; the next one takes the place of the oldest that is not being answered.
 MOST_CONNECTIONS: Final = 128
-#: Seconds for the headers of a request to come, and bytes that are read ahead of a connection.
+#: Seconds for the headers of a request to come, and bytes that are read at a time, and ahead, of a connection.
 _IDLE: Final = 15.0
 _AHEAD: Final = 16 << 10
 _GRACE: Final = 1.0
@@ -50,6 +50,7 @@ class _Server(web.Server):
         if len(self._connections) >= MOST_CONNECTIONS:
             idle = (other for other in self._connections.values() if other not in self._busy)
             next(idle, transport).abort()
+        transport.max_size = _AHEAD  # type: ignore[attr-defined]  # asyncio would take 256 KiB
         super().connection_made(handler, transport)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
