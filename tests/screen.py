@@ -11,6 +11,8 @@ import termios
 import threading
 import unicodedata
 
+from rich.cells import cell_len
+
 #: Categories of what a terminal may act on, of what has no place, and of what turns text around.
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _PIECE = re.compile(r"\x1b\[[0-9]*m|\x1b\[K|[\r\n]|[^\x00-\x1f\x7f-\x9f]+|.", re.DOTALL)
@@ -46,7 +48,7 @@ class Screen:
                 self._column += len(piece)
 
     def _end_row(self) -> None:
-        if len(self.rows[-1]) > self.width:
+        if cell_len(self.rows[-1]) > self.width:
             self.too_long.append(self.rows[-1])
 
     @property

@@ -15,6 +15,8 @@ from gitsync.errors import FieldErrors
 
 _NAME = f"{HELM_GROUP}/name"
 _NAMESPACE = f"{HELM_GROUP}/namespace"
+#: A selector of the others: those made by hand.
+NOT_IMPLIED = f"!{_NAME}"
 #: On what Helm has installed: helm-controller labels that with its release, too.
 _OF_HELM = "meta.helm.sh/release-name"
 _COPIED = ("chart", "version", "reconcileStrategy", "ignoreMissingValuesFiles", "verify")

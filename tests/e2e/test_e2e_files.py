@@ -15,6 +15,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map, release, repository
 from tests.e2e.watching import Now, Watch, is_ready
+from tests.until import ask_until
 
 WIDGETS = """\
 apiVersion: apiextensions.k8s.io/v1
@@ -185,6 +186,10 @@ def test_the_journal_survives_a_restart_and_is_told_newest_first(
     agent.wait_for("sync finished", commit=third[:7])
 
     where = (f"--kubeconfig={agent.kubeconfig}", f"--name={sync_name}")
+    # The journal is written right after the line.
+    entries = ask_until(
+        lambda: agent.told("log", f"--name={sync_name}", "-o", "json"), lambda found: len(found) == 3, "three entries"
+    )
     assert main(["log", "nope", *where]) == 1
     assert capsys.readouterr() == (
         "",
@@ -193,7 +198,6 @@ def test_the_journal_survives_a_restart_and_is_told_newest_first(
     )
     assert main(["log", first[:5], *where]) == 0
     assert capsys.readouterr().out.startswith(f"commit {first[:7]} ")
-    entries = agent.told("log", f"--name={sync_name}", "-o", "json")
     assert [entry["commit"] for entry in entries] == [third, second, first]
     assert [entry["result"] for entry in entries] == ["succeeded"] * 3
     assert [entry["author"] for entry in entries] == ["Ada", "Grace", "Ada"]

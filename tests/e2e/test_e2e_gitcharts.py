@@ -271,3 +271,39 @@ def test_dependencies_of_charts_in_git_are_built_from_the_repository_and_from_ch
         assert "pa55word" not in agent.log
     finally:
         background.run(server.__aexit__(None, None, None))
+
+
+def tenant(namespace: str, name: str) -> str:
+    """A Kustomization of the folder of its name."""
+    return f"""
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {{name: {name}, namespace: {namespace}}}
+        spec:
+          interval: 1h
+          path: ./{name}
+          prune: true
+          sourceRef: {{kind: GitRepository, name: flux-system}}
+        """
+
+
+def test_releases_that_go_with_their_charts_are_not_told_as_failed(
+    agent: AgentProcess, fleet: Fleet, releases: Watch, namespace: str
+) -> None:
+    charts = [file for name in ("own", "its") for file in chart_files(f"charts/{name}").items()]
+    going = {
+        **dict(charts),
+        "fleet/own.yaml": in_git(namespace, "own", path="./charts/own"),
+        "fleet/going.yaml": tenant(namespace, "going"),
+        "going/its.yaml": in_git(namespace, "its", path="./charts/its"),
+    }
+    stays = {"fleet/stays.yaml": config_map(namespace, "stays")}
+    fleet.commit({**going, **stays}, "two releases, one of them of a Kustomization")
+    agent.arguments += ["--path=fleet", "--allow-mass-prune"]
+    agent.start()
+    for name in ("own", "its"):
+        releases.first(f"{namespace}/{name}", lambda seen: is_ready(seen.manifest))
+    fleet.commit(dict.fromkeys(going), "both go")
+    for name in ("own", "its"):
+        agent.wait_for("release uninstalled", release=f"{namespace}/{name}")
+    assert [line.fields for line in agent.lines if line.fields["level"] in ("warning", "error")] == []

@@ -60,6 +60,10 @@ class World:
         spec = {"interval": "5m", "url": "https://charts.example/stable", **parts.get("spec", {})}
         return await self._made("source.toolkit.fluxcd.io/v1", "HelmRepository", name, spec, parts)
 
+    async def chart(self, name: str, **labels: str) -> Manifest:
+        spec = {"chart": "redis", "sourceRef": {"kind": "HelmRepository", "name": "charts"}, "interval": "5m"}
+        return await self._made("source.toolkit.fluxcd.io/v1", "HelmChart", name, spec, {"labels": labels})
+
     async def say(
         self, manifest: Manifest, status: str = "True", reason: str = "Succeeded", message: str = "", **more: Any
     ) -> Manifest:
@@ -87,7 +91,12 @@ class World:
         manifest = {
             "apiVersion": version,
             "kind": kind,
-            "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations},
+            "metadata": {
+                "name": name,
+                "namespace": self.namespace,
+                "annotations": annotations,
+                "labels": parts.get("labels", {}),
+            },
             "spec": spec,
         }
         return await self.cluster.apply(manifest, manager="test")

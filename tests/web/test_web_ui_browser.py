@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from tests.until import until
 from tests.web.conftest import Visitor, World
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -61,6 +62,25 @@ async def test_a_change_comes_onto_the_page_by_itself_and_leaves_the_reader_wher
         await expect(page.locator("input[name=q]").nth(1)).to_have_value("half-typed")
         await world.say(release, "True", "UpgradeSucceeded", "it is well")
         await expect(line).to_contain_text("ready")
+
+
+async def test_a_page_that_nobody_sees_holds_no_connection_and_one_that_is_seen_again_is_current(
+    browser: Browser, visitor: Visitor, world: World
+) -> None:
+    async def see(page: Page, *, hidden: bool) -> None:
+        # Chromium without a screen takes all of its tabs for seen.
+        seen = f"Object.defineProperty(document, 'hidden', {{value: {str(hidden).lower()}, configurable: true}})"
+        await page.evaluate(f"{seen}; document.dispatchEvent(new Event('visibilitychange'))")
+
+    async with opened(browser, visitor) as (_, page):
+        await expect(page.locator("#live")).to_have_text("live")
+        await see(page, hidden=True)
+        await world.release("redis")
+        await until(lambda: visitor.page.stream.open == 0)
+        assert await page.locator("main", has_text="redis").count() == 0
+        await see(page, hidden=False)
+        await expect(page.locator("main")).to_contain_text("redis")
+        assert visitor.page.stream.open == 1
 
 
 async def test_keys(browser: Browser, visitor: Visitor, world: World) -> None:

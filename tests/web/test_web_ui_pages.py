@@ -137,6 +137,14 @@ def test_only_web_addresses_without_a_login_are_links(url: str, link: str) -> No
     assert link_of(url) == link
 
 
+async def test_charts_made_by_hand_are_among_the_sources_and_those_of_releases_are_not(
+    visitor: Visitor, world: World
+) -> None:
+    await world.chart("of-a-release", **{"helm.toolkit.fluxcd.io/name": "redis"})
+    await world.chart("by-hand")
+    assert "of-a-release" not in await until_shown(visitor, "/sources", "by-hand")
+
+
 async def test_secrets_are_on_no_page(visitor: Visitor, world: World) -> None:
     hidden = "hunter2-never-shown"
     encoded = base64.b64encode(hidden.encode()).decode()

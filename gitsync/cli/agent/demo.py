@@ -129,7 +129,7 @@ async def _go_on() -> None:
     if not sys.stdin.isatty():
         return
     pressed, loop = asyncio.Event(), asyncio.get_running_loop()
-    write("\nLook at the page, then press Enter.")
+    write("\nLook at the page, then press Enter:\n")  # a row of its own: below it the agent may say what goes on
     loop.add_reader(sys.stdin, pressed.set)
     try:
         await pressed.wait()

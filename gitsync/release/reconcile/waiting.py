@@ -29,6 +29,8 @@ from gitsync.release.status.reasons import blocked_reason, stalled_reason
 if TYPE_CHECKING:
     from gitsync.cel.expressions import Expressions
 
+#: Seconds until a look at a release that is about to be removed, and cannot be made out.
+LOOK_AGAIN = 15.0
 #: What a release waits for that mostly does not come by itself.
 _NEEDS_SOMEBODY = (DependencyCycle, DependencyMissing, KubeConfigMissing, ObjectTaken, ValuesMissing)
 
@@ -94,6 +96,9 @@ class Waiting:
             self._wait_for(subject.key, other)
         elif isinstance(error, ReleaseNameTaken):
             return 0.0  # it has let go of the release since
+        if self._index.is_leaving(subject.key):
+            subject.log.debug("release goes, whatever is wrong with it", error=error.message)
+            return LOOK_AGAIN  # in case that it stays after all
         status = subject.status.stalled(stalled_reason(error), error.told)
         await self.say(subject, status, "release failed", error)
         return None

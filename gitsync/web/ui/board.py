@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.impliedchart import NOT_IMPLIED
+from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
-    BUCKET,
     EXTERNAL_ARTIFACT,
-    GIT_REPOSITORY,
+    HELM_CHART,
     HELM_GROUP,
     HELM_RELEASE,
-    HELM_REPOSITORY,
     KUSTOMIZATION,
     KUSTOMIZE_GROUP,
-    OCI_REPOSITORY,
     SOURCE_GROUP,
 )
 from gitsync.defects import outlive
@@ -42,7 +40,7 @@ log = structlog.get_logger(__name__)
 RELEASES = ((HELM_GROUP, HELM_RELEASE),)
 KUSTOMIZATIONS = ((KUSTOMIZE_GROUP, KUSTOMIZATION),)
 SOURCES = (
-    *((SOURCE_GROUP, kind) for kind in (GIT_REPOSITORY, HELM_REPOSITORY, OCI_REPOSITORY, BUCKET, EXTERNAL_ARTIFACT)),
+    *((SOURCE_GROUP, kind) for kind in (*SERVED_SOURCES, EXTERNAL_ARTIFACT)),
     (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR),
 )
 #: Group and kind of all that is watched.
@@ -128,7 +126,9 @@ class Board:
             if not self._pending:
                 self._loaded.set()
 
-        watch = self.cluster.watch(group, kind, namespace=self.namespace, keep=trimmed)
+        # A release's own chart says no more than the release.
+        labels = NOT_IMPLIED if kind == HELM_CHART else ""
+        watch = self.cluster.watch(group, kind, namespace=self.namespace, labels=labels, keep=trimmed)
         await self._follow(kind, watch, take, settled)
 
     async def _journal(self, name: str, read: Callable[[Manifest | None], None]) -> None:

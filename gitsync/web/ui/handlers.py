@@ -85,6 +85,7 @@ class Handlers:
 
     async def commit(self, request: web.Request) -> web.Response:
         """What one commit did, and what it brought that is not ready."""
+        await self._board.loaded()
         wanted = request.match_info["commit"]
         found: Sequence[RecordedCommit] = [it for it in self._board.commits if it.first.commit.startswith(wanted)]
         if not found or len(wanted) < 7:

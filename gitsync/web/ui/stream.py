@@ -56,9 +56,11 @@ class Stream:
         try:
             while not closing.done():
                 change = asyncio.ensure_future(self._board.changed(version))
-                await asyncio.wait([change, closing], timeout=_ALIVE, return_when=asyncio.FIRST_COMPLETED)
-                if not change.done():
+                try:
+                    done, _ = await asyncio.wait([change, closing], timeout=_ALIVE, return_when=asyncio.FIRST_COMPLETED)
+                finally:
                     change.cancel()
+                if change not in done:
                     await _send(request, response, ": alive\n\n")
                     continue
                 await asyncio.sleep(_TOGETHER)

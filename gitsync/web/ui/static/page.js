@@ -71,8 +71,14 @@ async function refresh() {
   }
 }
 
+// A browser opens six connections to one address: a page that nobody sees gives its own back.
+let changes = null;
+
 function follow() {
-  const changes = new EventSource("/changes");
+  changes?.close();
+  changes = null;
+  if (document.hidden) return;
+  changes = new EventSource("/changes");
   changes.addEventListener("version", (event) => {
     tell("live", "good");
     if (event.data !== main()?.dataset.version) refresh();
@@ -136,5 +142,5 @@ setInterval(ages, 1000);
 // What is not watched (pods, Events) is looked at again while somebody sees it.
 const pause = Number(main()?.dataset.refresh);
 if (pause) setInterval(() => document.hidden || refresh(), pause * 1000);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
+document.addEventListener("visibilitychange", follow);
 follow();
