@@ -285,3 +285,20 @@ def test_a_receiver_names_no_other_namespace_where_that_is_not_allowed(
     assert "is in another namespace" in line.fields["why"]
     body = push_body("1")
     assert deliver(port, path_of("push", namespace), body, github(body))[0] == 404
+
+
+def test_an_agent_of_one_namespace_goes_on_where_nobody_has_brought_receivers(
+    new_agent: NewAgent, alone: AgentProcess, port: int, kubectl: Cli, namespace: str
+) -> None:
+    alone.stop()  # which has brought all of our kinds
+    definition = Path(__file__).parents[2] / "config" / "crds" / "notification.toolkit.fluxcd.io_receivers.yaml"
+    kubectl("delete", "-f", definition)
+    agent = new_agent(None, f"--webhook-port={port}", f"--watch-namespace={namespace}").start()
+    agent.wait_for("gitsync started")
+    path = path_of("push", namespace)
+    ask_until(lambda: deliver(port, path)[0], lambda status: status == 404, "it answers")
+    kubectl("apply", "--server-side", "-f", definition)
+    kubectl("wait", "--for=condition=Established", "crd/receivers.notification.toolkit.fluxcd.io")
+    kubectl("apply", "-f", "-", stdin=secret(namespace))
+    kubectl("apply", "-f", "-", stdin=receiver(namespace, resources=[named("GitRepository", "a")]))
+    until_path(kubectl, namespace, path)
