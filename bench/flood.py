@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -82,6 +83,7 @@ async def sink(port: int) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(19)  # who sends would be on another machine
     if sys.argv[1] == "sink":
         asyncio.run(sink(int(sys.argv[2])))
     else:
