@@ -27,7 +27,7 @@ from tests.git.git_world import http_git
 
 PUSHES = 20
 #: Syncs of so many ConfigMaps, each of which a commit changes, with and without so many wrong deliveries a second.
-SYNCS, OBJECTS, RATE = 12, 50, 1000.0
+SYNCS, OBJECTS, RATE = 20, 50, 1000.0
 _TOKEN = "token-of-the-benchmark"
 _PATIENCE = 120.0
 

@@ -35,7 +35,7 @@ MEMORY: Final = 64 << 20
 _STACK: Final = 1 << 20
 #: Seconds for the agent to do what a delivery asks for.
 PATIENCE: Final = 20.0
-_NICE: Final = 10
+_NICE: Final = 15
 _PART: Final = 64 << 10
 #: The headers that whoever is passed a delivery looks at: of all, and where there is a token to be judged.
 _PASSED: Final = ("content-type",)
