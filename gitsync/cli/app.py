@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Lazy] = {
         "Try a commit out: sync it to a sandbox, as before a merge, and say what becomes ready, and in which order.",
     ),
     "validate": _command("repository.validate", "Check a repository without a cluster, as before a merge."),
+    "schema": _command("repository.schema", "Print the JSON schema of a kind, for editors and pipelines."),
     "graph": _command(
         "repository.graph",
         "Show in which order Kustomizations are applied and releases installed, and cycles among them.",

@@ -42,6 +42,18 @@ if TYPE_CHECKING:
     from gitsync.sources.locator import ChartLocator
 
 Severity = Literal["error", "warning"]
+Check = Literal["", "manifests", "dependencies", "access", "patches", "release-names", "kinds", "expressions", "charts"]
+#: What each check is about.
+CHECKS: Mapping[Check, str] = {
+    "manifests": "Files, documents and fields that cannot be used",
+    "dependencies": "Cycles among dependencies, and those that are not there",
+    "access": "References that the settings do not allow",
+    "patches": "Patches that no object is meant by",
+    "release-names": "Two HelmReleases about one Helm release",
+    "kinds": "Kinds that nothing defines",
+    "expressions": "CEL that does not compile",
+    "charts": "Charts and sources that cannot be had",
+}
 
 _AT_ONCE = 8
 _CHART = ("spec", "chart", "spec", "chart")
@@ -61,17 +73,23 @@ class ManifestProblem:
     severity: Severity = "error"
     object: str = ""
     field: str = ""
+    #: The check that has found it, see CHECKS.
+    check: Check = ""
+
+    @property
+    def said(self) -> str:
+        """``what (what to do)``, without secrets."""
+        return redact(self.message + (f" ({self.hint})" if self.hint else ""))
 
     def line(self, tree: Tree) -> str:
         """``file:line:column: error: what (what to do)``, as compilers write it."""
-        text = f"{self.severity}: {self.message}" + (f" ({self.hint})" if self.hint else "")
-        return f"{tree.place(self.origin)}: {redact(text)}"
+        return f"{tree.place(self.origin)}: {self.severity}: {self.said}"
 
     def data(self, tree: Tree) -> dict[str, Any]:
         """As JSON."""
         place = {"file": tree.shown(self.origin.path), "line": self.origin.line, "column": self.origin.column}
         about = {"object": self.object, "field": self.field, "message": redact(self.message), "hint": redact(self.hint)}
-        return {**place, "severity": self.severity, **about}
+        return {**place, "severity": self.severity, "check": self.check, **about}
 
 
 def manifest_problems(desired: Desired) -> Iterator[ManifestProblem]:

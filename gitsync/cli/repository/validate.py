@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,17 +15,22 @@ from gitsync.settings import Settings
 
 if TYPE_CHECKING:
     from gitsync.cli.repository.checkout import Tree
-    from gitsync.cli.repository.checks import ManifestProblem
+    from gitsync.cli.repository.checks import Check, ManifestProblem
     from gitsync.manifests import Desired
     from gitsync.preview.order import CommitOrder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
-Format = Literal["text", "json"]
+Format = Literal["text", "json", "github", "gitlab", "sarif"]
 Target = Annotated[
     str, typer.Argument(metavar="[TARGET]", help="A directory, or a repository's URL.", show_default="this directory")
 ]
-Output = Annotated[Format, typer.Option("--output", "-o", help="Lines as compilers write them, or JSON.")]
+Output = Annotated[
+    Format,
+    typer.Option(
+        "--output", "-o", help="Lines as compilers write them, JSON, or the format of a service that shows them."
+    ),
+]
 WithCharts = Annotated[bool, typer.Option("--charts/--no-charts", help="Ask chart repositories for the charts.")]
 
 _LEFT_OUT = (
@@ -44,7 +51,8 @@ def validate(settings: Settings, target: Target = "", output: Output = "text", c
 
     Reads the working tree of a directory, or with a URL, --branch, --tag or --commit that commit of a repository, and
     checks syntax, fields, dependencies (cycles, missing ones) and whether the charts can be had. Problems are printed
-    as file:line:column. Exit code 0 when there is no error, else 1; warnings are what could not be checked.
+    as file:line:column, or in the format of a service (docs/pipelines.md). Exit code 0 when there is no error, else 1;
+    warnings are what could not be checked.
 
     Example:
 
@@ -54,7 +62,8 @@ def validate(settings: Settings, target: Target = "", output: Output = "text", c
 
 
 async def _validate(settings: Settings, target: str, output: Format, with_charts: bool) -> int:
-    from gitsync.cli.common.output import say
+    from gitsync.cli.common.output import say, write
+    from gitsync.cli.repository.annotations import FORMATS
     from gitsync.cli.repository.checkout import open_tree
     from gitsync.cli.repository.checks import (
         access_problems,
@@ -72,15 +81,23 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
         desired, whole = await tree.whole(settings)
         order = CommitOrder(desired, whole.brought_by)
         rules = AccessRules(cross_namespace_refs=settings.cross_namespace_refs)
-        problems = [*manifest_problems(desired), *graph_problems(order), *access_problems(desired, rules)]
-        problems += patch_problems(order)
-        problems += [*claim_problems(desired), *kind_problems(desired), *await expression_problems(desired)]
-        if with_charts:
-            problems += await _chart_problems(settings, desired)
+        found: dict[Check, Iterable[ManifestProblem]] = {
+            "manifests": manifest_problems(desired),
+            "dependencies": graph_problems(order),
+            "access": access_problems(desired, rules),
+            "patches": patch_problems(order),
+            "release-names": claim_problems(desired),
+            "kinds": kind_problems(desired),
+            "expressions": await expression_problems(desired),
+            "charts": await _chart_problems(settings, desired) if with_charts else (),
+        }
+        problems = [replace(problem, check=check) for check, some in found.items() for problem in some]
     problems.sort(key=lambda problem: (problem.origin.path, problem.origin.line, problem.origin.column))
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":
         _print_json(problems, errors, order, tree)
+    elif output != "text":
+        write(FORMATS[output](list(dict.fromkeys(problems))))  # a base is wrong in each Kustomization in the same way
     else:
         _print_text(problems, errors, order, tree)
         if why := whole.why_no_releases(desired):
