@@ -29,6 +29,7 @@ from gitsync.agent.parts import (
     make_syncer,
     open_chart_repositories,
     open_commits,
+    page_for_readers,
     root_of,
     root_store,
     root_sync,
@@ -41,7 +42,7 @@ from gitsync.agent.webhooks import serving_webhooks
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
-from gitsync.cluster import Informer
+from gitsync.cluster import Cluster, Informer
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitSource, redacted_url
@@ -101,6 +102,7 @@ async def _run(
         try:
             async with AsyncExitStack() as stack:
                 agent = await Agent.start(settings, stack)
+                await stack.enter_async_context(page_for_readers(settings, agent.cluster))
                 await agent.answer(webhooks, stack)
                 working = settings
                 probes.unready = ""
@@ -128,6 +130,7 @@ class Agent:
 
     def __init__(
         self,
+        cluster: Cluster,
         schedule: Schedule,
         releases: Releases,
         kustomizations: Kustomizations,
@@ -136,6 +139,7 @@ class Agent:
         watches: Watches,
         hooks: Callable[[Webhooks], AbstractAsyncContextManager[Watches]],
     ) -> None:
+        self.cluster = cluster
         self._schedule = schedule
         self._releases = releases
         self._kustomizations = kustomizations
@@ -218,6 +222,7 @@ class Agent:
         )
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
         return cls(
+            cluster,
             schedule,
             releases,
             kustomizations,

@@ -309,3 +309,18 @@ def _holder(settings: Settings) -> str:
 
 def _ignore(*_: object) -> None:
     """A listener for one look: it has ended before anything could follow from a change."""
+
+
+@asynccontextmanager
+async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterator[None]:
+    """With the page served to readers, where that is asked for. Raises: SettingsError."""
+    if not settings.web_port:
+        yield
+        return
+    from gitsync.web.ui import Page, Readers  # templates and all, which only those wait for who ask for it
+
+    readers = Readers((settings.web_host,) if settings.web_host else ())
+    page = Page(cluster, (settings.namespace, settings.name), settings.watch_namespace, readers)
+    address = None if settings.web_host else "127.0.0.1"
+    async with page.serving(settings.web_port, address=address, setting="web_port"):
+        yield

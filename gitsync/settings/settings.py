@@ -227,7 +227,20 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Spec(_PROBES, "number")] = Field(
         0, ge=0, le=65535, description="The port of /metrics, for Prometheus; 0 for none."
     )
-
+    web_port: Annotated[int, Spec(_PROBES, "number")] = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="The port of the page, on which nothing can be done; 0 for none. Without web_host it is open to "
+        "the pod itself alone, which kubectl port-forward reaches.",
+    )
+    web_host: Annotated[str, Spec(_PROBES, "name")] = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.-]*$",
+        max_length=253,
+        description="The name by which browsers ask an ingress for the page. The port is open to the network then: the "
+        "ingress has to ask who is there.",
+    )
     webhook_port: Annotated[int, Spec(_WEBHOOKS, "number")] = Field(
         0,
         ge=0,

@@ -46,6 +46,7 @@ ENDLESS = {
     ("run", "--webhook-port"): "webhook of the repository",
     ("run", "--interval"): "gitsync started",
     ("run", "--config"): "gitsync started",
+    ("run", "--web-port"): "gitsync started",
 }
 #: Exit codes besides 0 that say that a command has done its work: something differs.
 FINE = {"plan": {2}, "diff": {2}}

@@ -1,4 +1,5 @@
-"""The page of ``gitsync ui``: what the cluster has, what waits and why, on loopback and with its user's own rights.
+"""The page: what the cluster has, what waits and why; of ``gitsync ui`` on loopback and with its user's own rights, of
+the agent for readers.
 
 ``server`` puts the parts together; ``guard`` says who may ask, ``handlers`` have the pages, ``answers`` what all of
 them share, ``actions`` what may be done, ``stream`` tells browsers of changes. All is made of the ``board`` (watches;
@@ -6,6 +7,7 @@ them share, ``actions`` what may be done, ``stream`` tells browsers of changes. 
 page shows, ``drawing`` and ``layout`` draw the graph, and ``render`` fills the templates.
 """
 
+from gitsync.web.ui.guard import Readers
 from gitsync.web.ui.server import Page
 
-__all__ = ["Page"]
+__all__ = ["Page", "Readers"]

@@ -34,9 +34,10 @@ _COMMITS: Final = 50
 
 
 class Handlers:
-    """Answers GET."""
+    """Answers GET. ``may_act``: whether pages offer what can be done with an object."""
 
-    def __init__(self, board: Board, looks: Looks) -> None:
+    def __init__(self, board: Board, looks: Looks, *, may_act: bool) -> None:
+        self._may_act = may_act
         self._board = board
         self._looks = looks
 
@@ -126,7 +127,7 @@ class Handlers:
             source=(source := known.source(key)),
             has_source=source is not None and known.find(source) is not None,
             above=known.above(key),
-            actions=actions_for(key, look.manifest),
+            actions=actions_for(key, look.manifest) if self._may_act else (),
             done=action_named(request.query.get("done", "")),
             **_of_manifest(key, look),
         )

@@ -1,4 +1,4 @@
-"""The page served on this machine's loopback."""
+"""The page served: on this machine's loopback, or by the agent to readers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gitsync.errors import SettingsError
 from gitsync.web.ui.actions import Actions
 from gitsync.web.ui.answers import trouble
 from gitsync.web.ui.board import Board
-from gitsync.web.ui.guard import HEADERS, Guard
+from gitsync.web.ui.guard import HEADERS, Guard, Readers
 from gitsync.web.ui.handlers import Handlers
 from gitsync.web.ui.looks import Looks
 from gitsync.web.ui.stream import Stream
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-HOST: Final = "127.0.0.1"
+_LOOPBACK: Final = "127.0.0.1"
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _OBJECT = "/object/{group}/{kind}/{namespace}/{name}"
@@ -35,28 +35,35 @@ _GRACE = 1.0
 
 class Page:
     """Serves what ``cluster`` has, as its user sees it. ``journal`` is namespace and name of the sync whose commits are
-    shown; ``namespace`` is the only one that is looked at, "" for all."""
+    shown; ``namespace`` is the only one that is looked at, "" for all. With ``readers``, nothing can be done on it, and
+    they decide who may look."""
 
-    def __init__(self, cluster: Cluster, journal: tuple[str, str], namespace: str = "") -> None:
+    def __init__(
+        self, cluster: Cluster, journal: tuple[str, str], namespace: str = "", readers: Readers | None = None
+    ) -> None:
         self.board = Board(cluster, namespace, journal)
         self.stream = Stream(self.board)
         self._looks = Looks(self.board)
-        self._guard = Guard()
+        self._guard = readers or Guard()
 
     @asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[str]:
-        """Serve at a port, 0 for any that is free; gives the address to open. Raises: SettingsError."""
+    async def serving(
+        self, port: int = 0, *, address: str | None = _LOOPBACK, setting: str = "--port"
+    ) -> AsyncIterator[str]:
+        """Serve at a port, 0 for any that is free, of an address of this machine, None for all of them; gives the
+        address to open. ``setting`` is what the port is set by. Raises: SettingsError.
+        """
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE)
         async with self.board.running():
             await runner.setup()
             try:
-                site = web.TCPSite(runner, HOST, port)
+                site = web.TCPSite(runner, address, port)
                 try:
                     await site.start()
                 except OSError as error:
                     raise SettingsError(
-                        f"port {port} of {HOST} cannot be had: {error.strerror}",
-                        setting="--port",
+                        f"port {port} {f'of {address}' if address else 'for the page'} cannot be had: {error.strerror}",
+                        setting=setting,
                         hint="another program has it; --port 0 takes one that is free",
                     ) from error
                 yield self._guard.listen(runner.addresses[0][1])
@@ -69,8 +76,7 @@ class Page:
         application = web.Application(
             middlewares=[self._guard.middleware, trouble(self.board)], client_max_size=_MAX_BODY
         )
-        pages = Handlers(self.board, self._looks)
-        actions = Actions(self.board, self._guard)
+        pages = Handlers(self.board, self._looks, may_act=isinstance(self._guard, Guard))
         application.add_routes(
             [
                 web.get("/", pages.overview),
@@ -82,12 +88,13 @@ class Page:
                 web.get("/commits", pages.commits),
                 web.get("/commits/{commit}", pages.commit),
                 web.get(_OBJECT, pages.object),
-                web.get(f"{_OBJECT}/{{action}}", actions.confirm),
-                web.post(f"{_OBJECT}/{{action}}", actions.do),
                 web.get("/changes", self.stream.handle),
                 web.get("/static/{file}", _static),
             ]
         )
+        if isinstance(self._guard, Guard):
+            actions, path = Actions(self.board, self._guard), f"{_OBJECT}/{{action}}"
+            application.add_routes([web.get(path, actions.confirm), web.post(path, actions.do)])
         return application
 
 
