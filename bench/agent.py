@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,9 +49,16 @@ class Agent:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, repository: Path, kubeconfig: Path, state: Path, *, interval: str = "1m", path: str = ""
+        cls,
+        repository: Path | str,
+        kubeconfig: Path,
+        state: Path,
+        *,
+        interval: str = "1m",
+        path: str = "",
+        flags: Sequence[str] = (),
     ) -> AsyncIterator[Agent]:
-        """Starts it, and stops it as Kubernetes would. ``path`` goes in front of PATH.
+        """Starts it, with more ``flags``, and stops it as Kubernetes would. ``path`` goes in front of PATH.
 
         Raises: BenchError when it does not stop in time.
         """
@@ -59,6 +66,7 @@ class Agent:
             *(sys.executable, "-m", "gitsync.cli", "run", "--repo", str(repository), "--path", FOLDER),
             *("--kubeconfig", str(kubeconfig), "--state-dir", str(state)),
             *("--interval", interval, "--log-format", "json"),
+            *flags,
         ]
         started_at = time.time()  # the clock that the audit log goes by
         process = await asyncio.create_subprocess_exec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -38,6 +38,7 @@ from gitsync.agent.parts import (
 )
 from gitsync.agent.stopping import told_to_stop
 from gitsync.agent.trust import demands
+from gitsync.agent.webhooks import serving_webhooks
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
@@ -59,8 +60,12 @@ from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.web import Metrics, Probes
+from gitsync.web.receivers import Webhooks, listening
 
 log = structlog.get_logger(__name__)
+
+#: By group and kind.
+Watches = Mapping[tuple[str, str], Informer]
 
 #: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
 #: for releases, which have a grace of their own.
@@ -69,19 +74,28 @@ SYNC_GRACE = 1.0
 
 async def run(settings: Settings, config: ConfigFile | None = None, leave_after: float | None = None) -> int:
     """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The ports
-    of probes and metrics stay those that it began with. ``leave_after``: see ``told_to_stop``.
+    of probes, metrics and webhooks stay those that it began with. ``leave_after``: see ``told_to_stop``.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
     give_back()
-    stop, probes, metrics = asyncio.Event(), Probes(), Metrics()
+    stop, probes, metrics, webhooks = asyncio.Event(), Probes(), Metrics(), Webhooks()
     with telling_of_loop(), told_to_stop(stop, leave_after):
-        async with probes.serving(settings.probe_port), metrics.serving(settings.metrics_port):
-            return await _run(settings, config, stop, probes, metrics)
+        async with (
+            probes.serving(settings.probe_port),
+            metrics.serving(settings.metrics_port),
+            listening(webhooks, settings.webhook_port),
+        ):
+            return await _run(settings, config, stop, probes, metrics, webhooks)
 
 
 async def _run(
-    settings: Settings, config: ConfigFile | None, stop: asyncio.Event, probes: Probes, metrics: Metrics
+    settings: Settings,
+    config: ConfigFile | None,
+    stop: asyncio.Event,
+    probes: Probes,
+    metrics: Metrics,
+    webhooks: Webhooks,
 ) -> int:
     working: Settings | None = None
     while True:
@@ -89,6 +103,7 @@ async def _run(
             async with AsyncExitStack() as stack:
                 agent = await Agent.start(settings, stack)
                 await stack.enter_async_context(page_for_readers(settings, agent.cluster))
+                await agent.answer(webhooks, stack)
                 working = settings
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")
@@ -121,7 +136,8 @@ class Agent:
         kustomizations: Kustomizations,
         repository: SyncReconciler | None,
         places: Places,
-        watches: Mapping[tuple[str, str], Informer],
+        watches: Watches,
+        hooks: Callable[[Webhooks], AbstractAsyncContextManager[Watches]],
     ) -> None:
         self.cluster = cluster
         self._schedule = schedule
@@ -130,6 +146,7 @@ class Agent:
         self._repository = repository
         self._places = places
         self._watches = watches
+        self._hooks = hooks
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
@@ -204,7 +221,16 @@ class Agent:
             )
         )
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
-        return cls(cluster, schedule, releases, kustomizations, repository, charts.workers.places, watches)
+        return cls(
+            cluster,
+            schedule,
+            releases,
+            kustomizations,
+            repository,
+            charts.workers.places,
+            watches,
+            partial(serving_webhooks, settings, cluster, events, schedule, synced),
+        )
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -222,6 +248,12 @@ class Agent:
             return changed.result()
         log.info("gitsync stopping")
         return None
+
+    async def answer(self, webhooks: Webhooks, stack: AsyncExitStack) -> None:
+        """Have deliveries to ``webhooks`` do what they ask for, until ``stack`` ends. Raises: SettingsError."""
+        self._watches = {**self._watches, **await stack.enter_async_context(self._hooks(webhooks))}
+        stack.push_async_callback(webhooks.close)
+        await webhooks.open()
 
     def stuck(self) -> str:
         """Why nothing can be rendered or built any more, "" while that can be."""

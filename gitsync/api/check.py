@@ -15,6 +15,7 @@ from gitsync.api.identity import Manifest, group_of
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.notification import Alert, Provider
+from gitsync.api.receiver import Receiver
 from gitsync.api.resource import Resource
 from gitsync.api.rules import rules
 from gitsync.api.shapes import Shape, shapes, without_nulls
@@ -34,6 +35,7 @@ _MODELS: tuple[type[Resource], ...] = (
     ArtifactGenerator,
     Provider,
     Alert,
+    Receiver,
 )
 #: The kinds that gitsync reads itself, by group and kind (a model's name is its kind).
 RESOURCES: dict[tuple[str, str], type[Resource]] = {(model.group, model.__name__): model for model in _MODELS}

@@ -27,6 +27,7 @@ from gitsync.api.helmrelease import HelmRelease, HelmReleaseSpec
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization, KustomizationSpec
 from gitsync.api.notification import Alert, AlertSpec, Provider, ProviderSpec
+from gitsync.api.receiver import Receiver, ReceiverSpec, ReceiverStatus
 from gitsync.api.resource import Resource
 from gitsync.api.sources import (
     Bucket,
@@ -141,6 +142,7 @@ _KINDS = (
     ),
     _Kind(Provider, "providers", "", ProviderSpec, None, (_AGE,)),
     _Kind(Alert, "alerts", "", AlertSpec, None, (_AGE,)),
+    _Kind(Receiver, "receivers", "", ReceiverSpec, ReceiverStatus, (_AGE, _READY, _STATUS)),
 )
 
 

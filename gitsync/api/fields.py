@@ -8,7 +8,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, LiteralString, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from gitsync.api.duration import DURATION_PATTERN, TIMEOUT_PATTERN, parse_duration
@@ -75,7 +84,13 @@ class ApiModel(BaseModel):
 
 def cel_rule(rule: str, message: str) -> ConfigDict:
     """A model's configuration that adds a CEL rule to its CRD schema. ``check`` says the same in its own way."""
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [{"rule": rule, "message": message}]})
+    return cel_rules((rule, message))
+
+
+def cel_rules(*rules: tuple[str, str]) -> ConfigDict:
+    """The same with several rules."""
+    validations: list[JsonValue] = [{"rule": rule, "message": message} for rule, message in rules]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": validations})
 
 
 def _duration(value: object) -> float:

@@ -32,6 +32,7 @@ EXTERNAL_ARTIFACT: Final = "ExternalArtifact"
 ARTIFACT_GENERATOR: Final = "ArtifactGenerator"
 PROVIDER: Final = "Provider"
 ALERT: Final = "Alert"
+RECEIVER: Final = "Receiver"
 
 #: Of metadata: what only the server sets (apimachinery, meta/v1 ObjectMeta: "Populated by the system. Read-only.").
 SERVER_SET_METADATA: Final = (
@@ -202,6 +203,10 @@ AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
 VERIFICATION_ERROR: Final = "VerificationError"
 OCI_PULL_FAILED: Final = "OCIArtifactPullFailed"
 OCI_LAYER_FAILED: Final = "OCIArtifactLayerOperationFailed"
+# Reasons of a Receiver's conditions.
+TOKEN_NOT_FOUND: Final = "TokenNotFound"  # noqa: S105
+INVALID_CEL: Final = "InvalidCELExpression"
+VALIDATION_FAILED: Final = "ValidationFailed"
 #: A field is set that gitsync does not honour and may not pass over; gitsync's own.
 NOT_SUPPORTED: Final = "NotSupported"
 

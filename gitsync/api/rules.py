@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from gitsync.api.fields import FieldError, FieldPath, shown
 from gitsync.api.helmrelease import NO_CHART, TWO_CHARTS
-from gitsync.api.names import HELM_RELEASE, HELM_REPOSITORY
+from gitsync.api.names import HELM_RELEASE, HELM_REPOSITORY, RECEIVER
+from gitsync.api.receiver import Receiver
+from gitsync.errors import FieldErrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,8 @@ def rules(manifest: Manifest) -> Iterator[FieldError]:
         yield from _helm_release(spec)
     elif kind == HELM_REPOSITORY:
         yield from _helm_repository(spec)
+    elif kind == RECEIVER:
+        yield from _receiver(manifest)
 
 
 def _helm_release(spec: dict[str, Any]) -> Iterator[FieldError]:
@@ -80,6 +84,15 @@ def _helm_repository(spec: dict[str, Any]) -> Iterator[FieldError]:
     url = spec.get("url")
     if spec.get("type") == "oci" and isinstance(url, str) and url.startswith(("http://", "https://")):
         yield FieldError(("spec", "url"), "must begin with oci:// for type: oci")
+
+
+def _receiver(manifest: Manifest) -> Iterator[FieldError]:
+    try:
+        broken = Receiver.parse(manifest).broken_rule
+    except FieldErrors:  # which its types say
+        return
+    if broken:
+        yield FieldError(("spec",), broken)
 
 
 def _form(path: FieldPath, value: object, form: re.Pattern[str], longest: int) -> Iterator[FieldError]:

@@ -26,7 +26,7 @@ def compile_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]
 
 def evaluate_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
     """The boolean that comes out of ``text``, or why none does."""
-    return _engine().evaluate(asked["text"], asked["variables"]), []
+    return _engine().evaluate(asked["text"], asked["variables"], asked["named"]), []
 
 
 def evaluate_text(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
@@ -55,32 +55,41 @@ class Engine:
         unknown = sorted(used - set(names) - set(_BOUND.findall(text))) if names else []
         return f"there is no variable {unknown[0]}, only {' and '.join(names)}" if unknown else True
 
-    def evaluate(self, text: str, variables: dict[str, Any]) -> bool | str:
-        """The boolean that comes out, or why none does."""
-        done, value = self._value(text, variables)
+    def evaluate(self, text: str, variables: dict[str, Any], named: list[list[str]]) -> bool | str:
+        """The boolean that comes out, or why none does. ``named`` are names and expressions, whose values are
+        ``vars`` for those behind them."""
+        done, value = self._value(text, variables, named)
         if not done:
             return str(value)
         return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
 
     def evaluate_text(self, text: str, variables: dict[str, Any]) -> tuple[bool, str]:
         """Whether a string comes out; that one, or why none does."""
-        done, value = self._value(text, variables)
+        done, value = self._value(text, variables, [])
         if done and not isinstance(value, str):
             return False, f"gives {_kind(value)}, not a string"
         return done, str(value)
 
-    def _value(self, text: str, variables: dict[str, Any]) -> tuple[bool, Any]:
+    def _value(self, text: str, variables: dict[str, Any], named: list[list[str]]) -> tuple[bool, Any]:
         """Whether something comes out; that, or why nothing does."""
         try:
-            context = self._cel.Context(variables=variables)
-            self._add_functions(context)
-            return True, self._compile(text).execute(context)
+            if named:
+                variables = {**variables, "vars": {}}
+            for name, expression in named:
+                value = self._execute(expression, variables)
+                variables = {**variables, "vars": {**variables["vars"], name: value}}
+            return True, self._execute(text, variables)
         except KeyError as error:
             return False, f"no such key: {error.args[0] if error.args else ''}"
         except BaseException as error:
             undefined = _UNDEFINED.match(str(error))
             unknown = f"no such field or function: {undefined.group(1)}" if undefined else ""
             return False, unknown or str(error) or type(error).__name__
+
+    def _execute(self, text: str, variables: dict[str, Any]) -> Any:
+        context = self._cel.Context(variables=variables)
+        self._add_functions(context)
+        return self._compile(text).execute(context)
 
 
 def _syntax(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cachetools import LRUCache
@@ -42,9 +42,14 @@ _TOO_MUCH: Mapping[int | str, str] = {
 
 
 class Expressions:
-    """Compiles and evaluates. To be closed, or entered: that ends the process."""
+    """Compiles and evaluates. To be closed, or entered: that ends the process.
 
-    def __init__(self) -> None:
+    An expression that has ended the process gets no second try, unless it ``forgives``: where the variables are
+    somebody else's than the expression, that was not its own doing.
+    """
+
+    def __init__(self, *, forgives: bool = False) -> None:
+        self._forgives = forgives
         self._child: Child | None = None
         # The process answers one request after the other.
         self._turn = asyncio.Lock()
@@ -67,9 +72,11 @@ class Expressions:
             self._compiled[text, names] = known
         return known
 
-    async def evaluate(self, text: str, variables: Mapping[str, Any]) -> Answer:
-        """The answer to an expression. Raises: RetryableError when there is no telling."""
-        answer = await self._ask("evaluate_expression", {"text": text, "variables": variables})
+    async def evaluate(self, text: str, variables: Mapping[str, Any], named: Sequence[tuple[str, str]] = ()) -> Answer:
+        """The answer to an expression. ``named`` are names and expressions: the value of each is ``vars.<name>`` to
+        those behind it, and to this one. Raises: RetryableError when there is no telling."""
+        asked = {"text": text, "variables": variables, "named": list(named)}
+        answer = await self._ask("evaluate_expression", asked)
         return answer if isinstance(answer, bool) else str(answer)
 
     async def evaluate_text(self, text: str, variables: Mapping[str, Any]) -> tuple[bool, str]:
@@ -117,7 +124,8 @@ class Expressions:
         except Ended as end:
             if (why := _TOO_MUCH.get(end.limit) or _TOO_MUCH.get(end.signal)) is None:
                 raise RetryableError(f"the CEL evaluator ended with code {end.code}") from None
-            self._condemned[request["text"]] = why
+            if not self._forgives or call == "compile_expression":
+                self._condemned[request["text"]] = why
             return why
         except OSError as error:
             raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error

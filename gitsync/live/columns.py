@@ -120,6 +120,18 @@ def severity(manifest: Manifest) -> str:
     return str((manifest.get("spec") or {}).get("eventSeverity") or "info")
 
 
+def webhook_path(manifest: Manifest) -> str:
+    """The path of a Receiver's webhook, with the first digits of what nobody can guess: ``/hook/3f2a91c4``."""
+    path = str((manifest.get("status") or {}).get("webhookPath", ""))
+    home, slash, digest = path.rpartition("/")
+    return f"{home}{slash}{digest[:8]}"
+
+
+def sender_type(manifest: Manifest) -> str:
+    """Who sends to a Receiver."""
+    return str((manifest.get("spec") or {}).get("type", ""))
+
+
 def chart(manifest: Manifest) -> str:
     """The name of the chart that is deployed, else of the one that is wanted."""
     newest: dict[str, Any] = next(iter((manifest.get("status") or {}).get("history") or ()), {})

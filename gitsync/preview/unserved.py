@@ -28,6 +28,7 @@ from gitsync.api.names import (
     HELM_CHART,
     HELM_REPOSITORY,
     OCI_REPOSITORY,
+    RECEIVER,
     SOURCE_GROUP,
 )
 from gitsync.api.notification import Alert, Provider
@@ -82,7 +83,7 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
                 yield Unserved(key, item.field_origin(("spec", "type")), why, _TYPE_HINT, "spec.type", "warning")
         elif isinstance(item.model, Alert):
             yield from _untold(item, item.model, desired)
-        elif is_unserved(key):
+        elif is_unserved(key) and key.kind != RECEIVER:  # which the agent serves where it has a port for webhooks
             message = f"gitsync does not serve {key.kind} yet: {_NOTHING_COMES.get(key.group, 'nothing comes of it')}"
             yield Unserved(key, item.origin, message, severity="warning")
 

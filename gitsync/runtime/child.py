@@ -8,7 +8,6 @@ It imports no more than the modules that it is told to.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib
 import json
@@ -23,26 +22,26 @@ from typing import Any, BinaryIO
 
 from gitsync.errors import GitsyncError
 from gitsync.runtime import frames
+from gitsync.runtime.confine import bound_memory, end_with_parent
 
 #: What a function gets and returns: data that JSON can hold, and pieces of bytes.
 Function = Callable[[Any, list[bytes]], tuple[Any, list[bytes]]]
 
 #: How this process ends when Python itself has no memory left.
 OUT_OF_MEMORY = 77
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve until there are no more requests. The one argument is the bounds and the modules, as JSON."""
     settings = json.loads(sys.argv[1])
-    _end_with_parent()
+    end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     for module in settings["modules"]:
         importlib.import_module(module)
-    _bound_memory(settings["memory"])
+    bound_memory(settings["memory"])
     with suppress(BrokenPipeError):
         _serve(sys.stdin.buffer, answers, settings["cpu"])
 
@@ -80,19 +79,6 @@ def _function(name: str) -> Function:
     module, _, function = name.partition(":")
     found: Function = getattr(importlib.import_module(module), function)
     return found
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _bound_memory(beyond: int) -> None:
-    """Of data alone (heap, private mappings): what is merely reserved, as Go's runtime does, costs nothing."""
-    with suppress(OSError, ValueError):  # Linux has this file, and counts mappings as data
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  # pathlib would be one more import
-            data = int(file.read().split()[5]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_DATA, (data + beyond, data + beyond))
 
 
 if __name__ == "__main__":

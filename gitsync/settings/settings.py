@@ -73,7 +73,14 @@ _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 Label = Annotated[str, Field(pattern=f"^{_LABEL}$")]
 
 _REPOSITORY, _CREDENTIALS, _CLUSTER = "Repository", "Git credentials", "Cluster"
-_SYNC, _RELEASES, _ACCESS, _PROBES, _LOGS = "Sync", "Releases", "Access", "Probes and metrics", "Logs"
+_SYNC, _RELEASES, _ACCESS, _PROBES, _WEBHOOKS, _LOGS = (
+    "Sync",
+    "Releases",
+    "Access",
+    "Probes and metrics",
+    "Webhooks",
+    "Logs",
+)
 
 
 class Settings(BaseSettings):
@@ -220,7 +227,6 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Spec(_PROBES, "number")] = Field(
         0, ge=0, le=65535, description="The port of /metrics, for Prometheus; 0 for none."
     )
-
     web_port: Annotated[int, Spec(_PROBES, "number")] = Field(
         0,
         ge=0,
@@ -234,6 +240,17 @@ class Settings(BaseSettings):
         max_length=253,
         description="The name by which browsers ask an ingress for the page. The port is open to the network then: the "
         "ingress has to ask who is there.",
+    )
+    webhook_port: Annotated[int, Spec(_WEBHOOKS, "number")] = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="The port of webhooks: of Receivers, served with it alone, and webhook_secret_file; 0 for none.",
+    )
+    webhook_secret_file: Annotated[FilePath | None, Spec(_WEBHOOKS, "path")] = Field(
+        None,
+        description="A file with a token: a delivery of GitHub, Gitea, GitLab or Bitbucket that is signed with it has "
+        "the repository polled at once, without any Receiver. Read anew when it changes.",
     )
 
     log_format: Annotated[LogFormat, Spec(_LOGS, "auto, console, logfmt or json")] = Field(
@@ -260,6 +277,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _at_most_one(self, "git_password", "git_password_file", "git_token", "git_token_file")
+        if self.webhook_secret_file and not (self.webhook_port and self.repo):
+            raise ValueError("webhook_secret_file is for a repo, and needs a webhook_port")
         for secret in (self.git_password, self.git_token):
             if secret is not None:
                 register_secret(secret.get_secret_value())
@@ -277,6 +296,10 @@ class Settings(BaseSettings):
     def read_git_token(self) -> str:
         """The bearer token for https, "" when there is none. As ``read_git_password``."""
         return _read_secret(self.git_token, self.git_token_file)
+
+    def read_webhook_secret(self) -> str:
+        """The token of the repository's webhook, "" when there is none. As ``read_git_password``."""
+        return _read_secret(None, self.webhook_secret_file)
 
 
 def _at_most_one(settings: Settings, *names: str) -> None:

@@ -68,9 +68,16 @@ class SourceController:
     """Has each object of one kind of source reconciled, while ``serving``: when it changes, and at its interval."""
 
     def __init__(
-        self, kind: str, watch: Informer, reconcile: Reconcile, schedule: Schedule, secrets: SecretWatches
+        self,
+        kind: str,
+        watch: Informer,
+        reconcile: Reconcile,
+        schedule: Schedule,
+        secrets: SecretWatches,
+        default_interval: float = DEFAULT_INTERVAL,
     ) -> None:
         self.kind = kind
+        self._default_interval = default_interval
         self._secrets = secrets
         self.watch = watch
         self._schedule = schedule
@@ -119,7 +126,7 @@ class SourceController:
         if spec.get("suspend"):
             self._schedule.cancel(_job(key))
         else:
-            self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._queue.wake, key)
+            self._schedule.every(_job(key), interval_of(manifest, self._default_interval), self._queue.wake, key)
         self._queue.wake(key, interrupt="it was changed")
 
 

@@ -17,7 +17,6 @@ from gitsync.api.names import (
     FALSE,
     FETCH_FAILED,
     FIELD_MANAGER,
-    FINALIZER,
     INVALID,
     READY,
     REQUESTED_AT_ANNOTATION,
@@ -32,6 +31,7 @@ from gitsync.errors import ArtifactPending, FieldErrors, GitsyncError, NotFound,
 from gitsync.logs import Once, keeping_secrets, redact
 from gitsync.runtime.event import Event
 from gitsync.runtime.progress import reporting
+from gitsync.sources.finalizers import remove_finalizer
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -153,16 +153,8 @@ class SourceReconciler(ABC, Generic[R]):
     async def _let_go(self, key: ObjectKey, manifest: Manifest) -> float | None:
         """Nothing is left behind that has to go first: Flux's source-controller, which has put its finalizer on every
         source that it served, would remove its artifacts."""
-        metadata = manifest["metadata"]
-        finalizers = metadata.get("finalizers") or ()
-        if FINALIZER not in finalizers:
-            return None
-        left = {"finalizers": [name for name in finalizers if name != FINALIZER]}
-        body = {"metadata": {**left, "resourceVersion": metadata["resourceVersion"]}}
         try:
-            await self._cluster.patch(key, body, manager=FIELD_MANAGER)
-        except NotFound:
-            return None
+            await remove_finalizer(self._cluster, key, manifest)
         except GitsyncError as error:
             log.debug("finalizer of a source could not be removed", repository=key, error=error.message)
             return self._backoff.next(key)

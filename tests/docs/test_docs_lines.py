@@ -10,7 +10,7 @@ from gitsync.api import names
 from tests.docs.markdown import ROOT, prose, rows, spans
 
 PAGE = ROOT / "docs" / "operations.md"
-ROOMS = ("agent", "sync", "release", "sources", "runtime", "apply")
+ROOMS = ("agent", "sync", "release", "sources", "runtime", "apply", "web/receivers")
 LEVELS = {"info", "warning", "error", "exception"}
 #: Helpers of release/reconcile/ that log, and which of their arguments is the event.
 HELPERS = {"_once": 2, "once": 2, "say": 2}

@@ -12,6 +12,7 @@ from gitsync.cluster import bounds
 from gitsync.release.storage import recordmemory
 from gitsync.runtime import cache
 from gitsync.sops import program
+from gitsync.web.receivers import gate
 from tests.docs.markdown import ROOT
 from tests.e2e.limits import memory_limit
 
@@ -47,4 +48,6 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert said == [*(str(mib(part)) for part in caches), "4", str(mib(program.REMEMBERED))]
     places = next(most for name, (most, _) in table.items() if "worker processes" in name)
     assert places == workers.WORKERS * (30 + mib(workers.MEMORY))
+    webhooks = next(most for name, (most, _) in table.items() if "webhooks" in name)
+    assert webhooks == 45 + mib(gate.MEMORY)
     assert table["expressions in CEL"][0] == 18 + mib(expressions._BOUNDS.memory)

@@ -43,6 +43,7 @@ ENDLESS = {
     ("sandbox", "--kubeconfig"): "Ctrl-C ends it",
     ("get", "--watch"): "redis",
     ("ui", "ui"): "Ctrl-C ends it",
+    ("run", "--webhook-port"): "webhook of the repository",
     ("run", "--interval"): "gitsync started",
     ("run", "--config"): "gitsync started",
     ("run", "--web-port"): "gitsync started",

@@ -178,3 +178,19 @@ async def test_every_expression_of_a_release_is_checked_and_named_by_its_field(e
     await check_expressions(
         release(dependsOn=depends_on[:1], healthCheckExprs=checks, waitStrategy={"name": "legacy"}), expressions
     )  # which does not ask for any health
+
+
+async def test_expressions_with_names_are_there_for_those_behind_them(expressions: Expressions) -> None:
+    named = [("owner", "claims.owner"), ("allowed", "[vars.owner + '/a', vars.owner + '/b']")]
+    claims = {"claims": {"owner": "us", "repository": "us/b"}}
+    assert await expressions.evaluate("claims.repository in vars.allowed", claims, named) is True
+    assert await expressions.evaluate("vars.owner == 'them'", claims, named) is False
+    assert "missing" in str(await expressions.evaluate("true", claims, [("x", "claims.missing")]))
+
+
+async def test_one_that_forgives_tries_an_expression_again_that_somebodys_variables_were_too_much_for() -> None:
+    text, much = "x.map(a, x.map(b, x.all(c, c == c))).size() > 0", {"x": list(range(400))}
+    async with Expressions(forgives=True) as forgiving, Expressions() as strict:
+        for expressions, later in ((forgiving, True), (strict, "takes too long to evaluate")):
+            assert await expressions.evaluate(text, much) == "takes too long to evaluate"
+            assert await expressions.evaluate(text, {"x": [1]}) == later

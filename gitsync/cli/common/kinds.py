@@ -34,8 +34,10 @@ from gitsync.live.columns import (
     provider_type,
     release_revision,
     repository_revision,
+    sender_type,
     severity,
     url,
+    webhook_path,
 )
 
 
@@ -356,10 +358,24 @@ ALERT = Kind(
     },
 )
 
+RECEIVER = Kind(
+    NOTIFICATION_GROUP,
+    names.RECEIVER,
+    word="receiver",
+    plural="receivers",
+    aliases=(),
+    columns=Columns(webhook_path, (("TYPE", sender_type), ("COMMIT", commit), ("AGE", age))),
+    help={
+        "get": """Show Receivers, and the path of each one's webhook (also: receiver).
+
+            Example: gitsync get receivers -A""",
+    },
+)
+
 #: Those that every verb serves.
 KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR)
 #: Those that commands can show; ExternalArtifacts are nobody's to write.
-SHOWN = (*KINDS, EXTERNAL, PROVIDER, ALERT)
+SHOWN = (*KINDS, EXTERNAL, PROVIDER, ALERT, RECEIVER)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 

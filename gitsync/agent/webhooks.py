@@ -1,0 +1,43 @@
+"""The webhooks of an agent, put together from settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gitsync.web.receivers.controller import Receivers
+from gitsync.web.receivers.roottoken import RootToken
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Cluster, Informer
+    from gitsync.runtime.recorder import EventRecorder
+    from gitsync.runtime.schedule import Schedule
+    from gitsync.settings import Settings
+    from gitsync.sources.artifacts import SyncedRepository
+    from gitsync.web.receivers import Webhooks
+
+
+@asynccontextmanager
+async def serving_webhooks(
+    settings: Settings,
+    cluster: Cluster,
+    events: EventRecorder,
+    schedule: Schedule,
+    synced: SyncedRepository | None,
+    webhooks: Webhooks,
+) -> AsyncIterator[dict[tuple[str, str], Informer]]:
+    """Have ``webhooks`` know the Receivers of the cluster, and the token of the repository, where there is a
+    port. Yields the watches, by group and kind. Raises: SettingsError for a token that cannot be read."""
+    if not webhooks.has_port:
+        yield {}
+        return
+    async with AsyncExitStack() as stack:
+        routes, file = webhooks.routes, settings.webhook_secret_file
+        receivers = Receivers(cluster, routes, events, schedule, cross_namespace=settings.cross_namespace_refs)
+        watches = await stack.enter_async_context(receivers.serving())
+        if file is not None and synced is not None:
+            read = settings.read_webhook_secret
+            root = RootToken(routes, file, read, settings.name, settings.namespace, synced.ask)
+            await stack.enter_async_context(root.serving())
+        yield watches

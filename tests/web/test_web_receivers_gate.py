@@ -1,0 +1,239 @@
+"""The process that takes deliveries, and what the agent does about them, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from gitsync.errors import RetryableError, SettingsError
+from gitsync.web.receivers import Webhooks, listening
+from gitsync.web.receivers.body import MAX_JSON
+from gitsync.web.receivers.delivery import MAX_BODY, Delivery, Proved, Refusal
+from gitsync.web.receivers.door import LARGE_AT_ONCE
+from gitsync.web.receivers.routes import Route, path_of
+from gitsync.web.receivers.server import MOST_CONNECTIONS
+from tests.controlplane.processes import free_ports
+from tests.until import until
+
+TOKEN = b"t0ken"
+PATH = path_of("t0ken", "push", "apps")
+BODY = b'{"after": "1"}'
+
+
+def signed(body: bytes = BODY, token: bytes = TOKEN) -> dict[str, str]:
+    signature = hmac.new(token, body, hashlib.sha256).hexdigest()
+    return {"X-Hub-Signature-256": f"sha256={signature}", "X-GitHub-Event": "push"}
+
+
+@dataclass
+class Hook:
+    """A webhook of type github, which notes what is asked by it."""
+
+    session: aiohttp.ClientSession
+    webhooks: Webhooks
+    port: int
+    asked: list[tuple[Delivery, Proved]] = field(default_factory=list)
+    #: What comes of asking.
+    outcome: int | Refusal | Exception = 1
+
+    async def ask(self, delivery: Delivery, proved: Proved) -> int | Refusal:
+        self.asked.append((delivery, proved))
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def put(self, kind: str = "github", *, closed: str = "", events: tuple[str, ...] = ()) -> None:
+        route = Route("apps/push", kind, self.ask, TOKEN, closed=closed, events=events)
+        assert self.webhooks.routes.put("push", PATH, route)
+        await self.webhooks.routes.publish()
+
+    async def post(
+        self, body: bytes = BODY, headers: dict[str, str] | None = None, path: str = PATH
+    ) -> tuple[int, str]:
+        url, sent = f"http://127.0.0.1:{self.port}{path}", signed(body) if headers is None else headers
+        async with self.session.post(url, data=io.BytesIO(body), headers=sent) as answer:
+            return answer.status, await answer.text()
+
+
+@pytest_asyncio.fixture
+async def hook() -> AsyncIterator[Hook]:
+    port, webhooks = free_ports(1)[0], Webhooks()
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with listening(webhooks, port), aiohttp.ClientSession(connector=connector) as session:
+        await webhooks.open()
+        hook = Hook(session, webhooks, port)
+        await hook.put()
+        yield hook
+
+
+def gates() -> list[psutil.Process]:
+    """The processes that take deliveries for this one."""
+    return [it for it in psutil.Process().children() if "gitsync.web.receivers.gate" in " ".join(it.cmdline())]
+
+
+async def test_a_delivery_is_passed_on_once_with_its_body_and_without_what_opens_the_webhook(hook: Hook) -> None:
+    assert await hook.post(headers={**signed(), "Content-Type": "application/json"}) == (200, "asked for 1 object\n")
+    assert await hook.post() == (202, "this was delivered before\n")
+    ((delivery, proved),) = hook.asked
+    assert (delivery.body, dict(delivery.headers)) == (BODY, {"content-type": "application/json"})
+    assert (proved.event, proved.is_ping) == ("push", False)
+
+
+async def test_what_is_no_delivery_is_answered_so(hook: Hook) -> None:
+    assert (await hook.post(path="/hook/else"))[0] == 404
+    assert (await hook.post(path="/"))[0] == 404
+    assert (await hook.post(path=f"{PATH}/"))[0] == 404
+    async with hook.session.get(f"http://127.0.0.1:{hook.port}{PATH}") as answer:
+        assert answer.status == 405
+    assert (await hook.post(headers={}))[0] == 401
+    assert (await hook.post(headers=signed(token=b"else")))[0] == 401
+    await hook.put(closed="this webhook is suspended")
+    assert await hook.post() == (503, "this webhook is suspended\n")
+    hook.webhooks.routes.drop("push")
+    await hook.webhooks.routes.publish()
+    assert (await hook.post())[0] == 404
+    await hook.webhooks.close()
+    assert (await hook.post())[0] == 503
+    assert hook.asked == []
+
+
+async def test_events_that_are_not_wanted_are_no_error(hook: Hook) -> None:
+    await hook.put(events=("release",))
+    assert await hook.post() == (200, "nothing is done for this event\n")
+    assert hook.asked == []
+
+
+async def test_a_delivery_that_was_cut_short_may_come_again(hook: Hook) -> None:
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def ask(delivery: Delivery, proved: Proved) -> int:
+        begun.set()
+        await end.wait()
+        return 1
+
+    hook.webhooks.routes.put("push", PATH, Route("apps/push", "github", ask, TOKEN))
+    await hook.webhooks.routes.publish()
+    first = asyncio.create_task(hook.post())
+    await begun.wait()
+    assert (await hook.post())[0] == 202
+    (gate,) = gates()
+    gate.kill()
+    with pytest.raises(aiohttp.ClientError):
+        await first
+    await until(lambda: [it.pid for it in gates()] not in ([], [gate.pid]))
+    end.set()
+    assert (await hook.post())[0] == 200
+
+
+async def test_what_could_not_be_done_may_be_delivered_again(hook: Hook) -> None:
+    hook.outcome = RetryableError("the API server is away")
+    with capture_logs() as lines:
+        assert (await hook.post())[0] == 500
+    assert [line["event"] for line in lines] == ["what a webhook asks for cannot be asked for"]
+    hook.outcome = Refusal(400, "no JSON")
+    assert await hook.post() == (400, "no JSON\n")
+    hook.outcome = 2
+    assert await hook.post() == (200, "asked for 2 objects\n")
+    hook.outcome = ValueError("a defect")
+    assert (await hook.post(b"other"))[0] == 500
+
+
+async def test_bodies_have_a_bound_whether_their_size_is_told_or_not(hook: Hook) -> None:
+    async def status(headers: str, body: bytes) -> int:
+        """Of what is sent as it is, and whose end nobody waits for."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", hook.port)
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: {signed(largest)['X-Hub-Signature-256']}\r\n"
+        writer.write(f"{head}{headers}\r\n\r\n".encode() + body)
+        said = await reader.readline()
+        writer.close()
+        return int(said.split()[1])
+
+    largest = b"x" * MAX_BODY
+    assert await status(f"Content-Length: {MAX_BODY}", largest) == 200
+    assert await status(f"Content-Length: {MAX_BODY + 1}", b"") == 413
+    chunk = b"%x\r\n" % (MAX_BODY + 1) + largest + b"x"
+    assert await status("Transfer-Encoding: chunked", chunk) == 413
+    assert len(hook.asked) == 1
+
+
+async def test_those_who_send_slowly_keep_nobody_else_out(hook: Hook) -> None:
+    async def opened(text: str) -> asyncio.StreamWriter:
+        _, writer = await asyncio.open_connection("127.0.0.1", hook.port)
+        writer.write(text.encode())
+        return writer
+
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=00\r\nContent-Length: {MAX_BODY}\r\n"
+    held = [await opened(f"{head}\r\n{'x' * 100_000}") for _ in range(LARGE_AT_ONCE + 2)]
+    held += [await opened(head) for _ in range(MOST_CONNECTIONS)]
+    held += [await opened("") for _ in range(MOST_CONNECTIONS)]
+    assert (await hook.post())[0] == 200
+    for writer in held:
+        writer.close()
+
+
+async def test_wrong_ones_are_told_in_one_line_and_do_not_use_up_what_right_ones_may(hook: Hook) -> None:
+    with capture_logs() as lines:
+        wrong = signed(token=b"else")
+        statuses = await asyncio.gather(*(hook.post(headers=wrong) for _ in range(100)))
+        assert {status for status, _ in statuses} == {401}
+        assert (await hook.post())[0] == 200
+        told = [line for line in lines if line["log_level"] == "warning"]
+    assert [(line["receiver"], line["count"]) for line in told] == [("apps/push", 1)]
+
+
+async def test_more_than_a_receiver_may_take_is_put_off(hook: Hook) -> None:
+    answers = [await hook.post(str(number).encode()) for number in range(70)]
+    assert {status for status, _ in answers} == {200, 429}
+    body = b"another"
+    async with hook.session.post(f"http://127.0.0.1:{hook.port}{PATH}", data=body, headers=signed(body)) as answer:
+        assert answer.status == 200 or int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_another_process_takes_the_place_of_one_that_ended(hook: Hook) -> None:
+    (gate,) = gates()
+    assert gate.nice() > 0
+    gate.kill()
+    await until(lambda: [it.pid for it in gates()] not in ([], [gate.pid]))
+    assert (await hook.post())[0] == 200
+
+
+async def test_no_process_is_left_behind_and_without_a_port_there_is_none() -> None:
+    webhooks = Webhooks()
+    async with listening(webhooks, 0):
+        await webhooks.open()
+        assert gates() == []
+    port = free_ports(1)[0]
+    async with listening(webhooks, port):
+        await webhooks.open()
+        assert len(gates()) == 1
+        with pytest.raises(SettingsError, match=f"port {port} for webhooks cannot be had"):
+            async with listening(Webhooks(), port):
+                pass
+    assert gates() == []
+
+
+async def test_registries_json_of_any_shape_is_survived(hook: Hook) -> None:
+    await hook.put("quay")
+    for body in (b"[" * 1_000_000, b'{"a":' * 100_000, json.dumps({"a": "\ud800"}).encode(), b"\xff"):
+        assert (await hook.post(body, {}))[0] in (200, 400)
+    (gate,) = gates()
+    heavy = [
+        b'{"a":["' + b"x" * (MAX_JSON - 20) + b'"]}',
+        b'{"a":[' + b"1," * 150_000 + b'1,"' + b"x" * 500_000 + b'"]}',
+    ]
+    heavy.append(b"x" * MAX_BODY)
+    statuses = [status for status, _ in await asyncio.gather(*(hook.post(body, {}) for body in heavy * 10))]
+    assert set(statuses) <= {200, 400, 429}
+    assert 200 in statuses
+    assert [it.pid for it in gates()] == [gate.pid]
