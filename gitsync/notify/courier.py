@@ -79,11 +79,6 @@ class Courier:
             name = f"notifications to {self.key.namespaced_name}"
             self._task = asyncio.create_task(outlive(name, self._work), name=name)
 
-    def cancel(self) -> None:
-        """There is nobody to bring anything to any more."""
-        if self._task is not None:
-            self._task.cancel()
-
     async def close(self, seconds: float) -> None:
         """Bring what waits without waiting for more, as far as that is done in time."""
         self._closing = True

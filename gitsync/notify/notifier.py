@@ -69,6 +69,8 @@ class Notifier:
         )
         self._rules: dict[ObjectKey, Rule] = {}
         self._couriers: dict[ObjectKey, Courier] = {}
+        #: What is still to end of Providers that are gone.
+        self._leaving: set[asyncio.Task[None]] = set()
         self._held = held or Held()
         self._commits: LRUCache[str, CommitInfo] = LRUCache(_MOST_COMMITS)
         self._once = Once()
@@ -152,7 +154,9 @@ class Notifier:
     def _on_provider(self, event: WatchEvent) -> None:
         """One that is gone has nobody who brings it anything."""
         if event.type == "DELETED" and (courier := self._couriers.pop(event.key, None)) is not None:
-            courier.cancel()
+            task = asyncio.create_task(courier.close(0.0), name="a Provider is gone")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     def _on_alert(self, event: WatchEvent) -> None:
         if event.type == "DELETED":
@@ -176,6 +180,6 @@ class Notifier:
 
     async def _close(self) -> None:
         self._rules.clear()
-        await asyncio.gather(*(courier.close(GRACE) for courier in self._couriers.values()))
+        await asyncio.gather(*(courier.close(GRACE) for courier in self._couriers.values()), *self._leaving)
         await self._means.http.close()
         await self._means.cel.close()

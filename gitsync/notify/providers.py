@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from gitsync.api.notification import SERVED_TYPES, Alert, Provider
 from gitsync.errors import YamlError
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 #: Seconds that a service may take to answer, at most and where the Provider does not say.
 LONGEST_TIMEOUT, TIMEOUT = 60.0, 15.0
 MOST_HEADERS = 50
+#: Characters of a part of an address from which on it may be a secret, and what stands between parts.
+_SHORTEST, _SEPARATORS = 6, re.compile(r"[/?&=#]")
+#: The type whose channel is the key of an integration.
+PAGERDUTY = "pagerduty"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
 #: Headers that are the request's own.
@@ -47,7 +52,7 @@ async def target_of(cluster: Cluster, provider: Provider) -> Target:
     proxy = spec.proxy_secret_ref.name if spec.proxy_secret_ref else ""
     reached = await connection(cluster, namespace, certs, proxy, about)
     address = secret.get("address", "").strip() or spec.address
-    keep_secret(frozenset((address, _tail_of(address))))
+    keep_secret(_secrets_in(address, *((spec.channel,) if spec.type == PAGERDUTY else ())))
     target = Target(
         key=provider.key,
         type=spec.type,
@@ -92,9 +97,19 @@ def _shown(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": kept, "spec": manifest["spec"]}
 
 
-def _tail_of(address: str) -> str:
-    """What follows the host, which is what makes the address of a webhook a secret."""
-    return address.partition("://")[2].partition("/")[2]
+def _secrets_in(address: str, *more: str) -> frozenset[str]:
+    """What makes the address of a webhook a secret: all that is not its host. Each part by itself too, for a server may
+    quote any of them."""
+    rest = address.partition("://")[2]
+    login, at, place = rest.rpartition("@")
+    tail = (place if at else rest).partition("/")[2]
+    parts = [*_SEPARATORS.split(tail), *login.split(":")]
+    return frozenset((address, tail, *more, *(unquote(part) for part in parts), *parts)) - _short(parts)
+
+
+def _short(parts: Collection[str]) -> frozenset[str]:
+    """Those that are no secret, and in many words."""
+    return frozenset(part for text in parts for part in (text, unquote(text)) if len(part) < _SHORTEST)
 
 
 def _through(reached: Connection, proxy: str, provider: Provider) -> Connection:

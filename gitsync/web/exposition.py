@@ -18,8 +18,8 @@ from gitsync.web.resources import LABELS, Resource, labels_of
 
 #: What was counted, by the values of its labels.
 _Counts = Mapping[tuple[str, ...], int]
-#: Queues by what Flux's controllers call themselves, where ours have another name.
 _NOTIFICATIONS = "Events that were to be told to Providers, by what came of it."
+#: Queues by what Flux's controllers call themselves, where ours have another name.
 _CONTROLLERS = {"release": "helmrelease"}
 
 

@@ -13,7 +13,9 @@ from gitsync.live.columns import human_duration
 
 def release(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> dict[str, Any]:
     annotations = {"gitsync.dev/commit": "3f2a91c0ffee"}
-    return {"metadata": {"name": "redis", "annotations": annotations}, "spec": spec or {}, "status": status or {}}
+    metadata = {"name": "redis", "namespace": "default", "annotations": annotations}
+    kind = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease"}
+    return {**kind, "metadata": metadata, "spec": spec or {}, "status": status or {}}
 
 
 def test_a_ready_release_shows_the_chart_version_it_runs() -> None:
@@ -39,7 +41,9 @@ def test_a_release_that_nobody_looked_at_yet() -> None:
 
 def test_a_repository_shows_the_beginning_of_its_index_digest() -> None:
     status = {"artifact": {"revision": "sha256:0123456789abcdef"}}
-    manifest = {"metadata": {"name": "bitnami"}, "spec": {"url": "https://ada:pw@charts.example"}, "status": status}
+    kind = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository"}
+    spec = {"url": "https://ada:pw@charts.example"}
+    manifest = {**kind, "metadata": {"name": "bitnami", "namespace": "default"}, "spec": spec, "status": status}
     assert REPOSITORY.columns.row(manifest, wide=False)[1] == "sha256:01234567"
     assert "https://***@charts.example" in REPOSITORY.columns.row(manifest, wide=True)
 

@@ -48,7 +48,7 @@ def hook() -> Iterator[tuple[str, list[Delivery]]]:
         asked.append(delivery)
         return 1
 
-    port, path = free_ports(1)[0], path_of("s3cret", "push", "apps")
+    port, path = free_ports(1)[0], path_of(b"s3cret", "push", "apps")
 
     with Background() as background:
         webhooks = background.run(_made())

@@ -97,6 +97,21 @@ async def test_what_is_not_taken_for_now_is_tried_again_and_said_once() -> None:
     assert not [line for line in lines if "secret-word" in str(line) or "path-that-is-secret" in str(line)]
 
 
+async def test_an_answer_that_quotes_a_part_of_the_address_tells_none_of_it() -> None:
+    before = counted("failed")
+    said = "ann no: AbCdEfGhIjKl, s3cr3t-query and pa55word of /api/webhooks/AbCdEfGhIjKl are unknown; 0123key is not"
+    async with Receiving(usual=(404, said)).serving() as service:
+        host = service.url.removeprefix("http://")
+        address = f"http://ann:pa55word@{host}/api/webhooks/AbCdEfGhIjKl/slack?token=s3cr3t-query"
+        with capture_logs() as lines:
+            async with courier("generic", {"address": address}) as it:
+                it.put(ALERT, GOOD, "generic")
+                await until(lambda: counted("failed") == before + 1)
+    told = str(lines)
+    assert "are unknown" in told
+    assert not [secret for secret in ("AbCdEfGhIjKl", "s3cr3t-query", "pa55word") if secret in told]
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 async def test_what_is_refused_is_not_tried_again(status: int) -> None:
     before = counted("failed")

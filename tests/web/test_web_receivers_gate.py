@@ -8,6 +8,7 @@ import hmac
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -27,7 +28,7 @@ from tests.controlplane.processes import free_ports
 from tests.until import until
 
 TOKEN = b"t0ken"
-PATH = path_of("t0ken", "push", "apps")
+PATH = path_of(b"t0ken", "push", "apps")
 BODY = b'{"after": "1"}'
 
 
@@ -79,7 +80,12 @@ async def hook() -> AsyncIterator[Hook]:
 
 def gates() -> list[psutil.Process]:
     """The processes that take deliveries for this one."""
-    return [it for it in psutil.Process().children() if "gitsync.web.receivers.gate" in " ".join(it.cmdline())]
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # one that has ended meanwhile has none any more
+            if "gitsync.web.receivers.gate" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 async def test_a_delivery_is_passed_on_once_with_its_body_and_without_what_opens_the_webhook(hook: Hook) -> None:

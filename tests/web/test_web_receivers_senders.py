@@ -207,8 +207,18 @@ async def ask(delivery: Delivery, proved: Proved) -> int:
     return 1
 
 
+def test_of_a_form_that_is_too_large_nothing_is_decoded() -> None:
+    body = b"payload=" + b"%7B" * (MAX_JSON // 3)
+    delivery = Delivery({"content-type": "application/x-www-form-urlencoded"}, body)
+    assert content_of(delivery, Proved("push", b"1")) is None
+
+
+def test_a_token_may_be_any_bytes() -> None:
+    assert path_of(b"\xff\x00", "n", "s") == "/hook/" + hashlib.sha256(b"\xff\x00ns").hexdigest()
+
+
 def test_paths_are_those_of_flux_and_each_is_one_webhooks() -> None:
-    path = path_of("token", "name", "namespace")
+    path = path_of(b"token", "name", "namespace")
     assert path == "/hook/" + hashlib.sha256(b"tokennamenamespace").hexdigest()
     routes = Routes()
     first, second = Route("a/one", "github", ask), Route("a/two", "github", ask)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import time
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gitsync.api.receiver import OIDCProvider
 from gitsync.cel.expressions import Expressions
+from gitsync.errors import GitsyncError
 from gitsync.web.receivers.delivery import Delivery, Proved, Refusal
 from gitsync.web.receivers.issuers import Issuers
-from gitsync.web.receivers.jwt import Keys, bearer, head_of
+from gitsync.web.receivers.jwt import Head, Keys, bearer, head_of
 from gitsync.web.receivers.tokens import Account, Tokens
 
 EMAIL, AUDIENCE = "pusher@project.iam.gserviceaccount.com", "https://hooks.example/hook/1"
@@ -197,6 +200,34 @@ async def test_what_googles_pubsub_pushes_is_an_image(world: World) -> None:
     odd: Any
     for odd in (b"", b"{}", {"message": {}}, {"message": {"data": "!"}}, {"message": {"data": "bm8="}}, {"message": 1}):
         assert getattr(await world.google(token, odd), "status", 200) == 400, odd
+
+
+async def test_an_issuer_that_fails_for_a_while_is_no_reason_to_refuse_keys_that_are_known(world: World) -> None:
+    assert await world.status(world.issuer.token()) == 200
+    world.issuer.status = 500
+    world.issuer.keys["made-up"] = ec.generate_private_key(ec.SECP256R1())
+    world.seconds += 60
+    assert await world.status(world.issuer.token("made-up", "ES256")) == 503
+    assert await world.status(world.issuer.token()) == 200
+
+
+async def test_what_was_sent_while_an_issuer_fails_is_not_kept(world: World) -> None:
+    world.issuer.status = 500
+    issuers = world.tokens._issuers
+    head = Head(world.issuer.url, "one", "RS256")
+    depths = []
+    for _ in range(5):
+        with pytest.raises(GitsyncError) as failed:
+            await issuers.keys(world.issuer.url, head)
+        depths.append(len(list(traceback.walk_tb(failed.value.__traceback__))))
+    assert depths[1:] == depths[1:2] * 4
+
+
+@pytest.mark.parametrize("algorithm", [[], {}, None, 7, "none", "HS256"])
+def test_an_algorithm_of_any_shape_is_none(algorithm: object) -> None:
+    parts = ({"alg": algorithm, "kid": "one"}, {"iss": "https://issuer.example"})
+    head, claims = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    assert head_of(f"{head}.{claims}.x") is None
 
 
 def test_what_is_no_key_or_token_is_passed_over() -> None:

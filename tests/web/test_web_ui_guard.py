@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.errors import SettingsError
-from gitsync.web.ui import Page
+from gitsync.web.ui import Page, Readers
 from tests.web.conftest import Visitor, World
 
 PAGES: Sequence[str] = (
@@ -110,3 +112,22 @@ async def test_a_port_that_is_taken_is_named(cluster: Cluster) -> None:
             async with Page(cluster, ("gitsync-system", "gitsync")).serving(port):
                 pass
     assert "--port 0" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "peer", "status"),
+    [
+        ("localhost:8080", "127.0.0.1", 200),
+        ("localhost:8080", "::ffff:127.0.0.1", 200),
+        ("127.0.0.1", "10.1.2.3", 421),
+        ("localhost", "::ffff:10.1.2.3", 421),
+        ("gitsync.example", "10.1.2.3", 200),
+        ("gitsync.example", "127.0.0.1", 200),
+    ],
+)
+async def test_readers_use_the_loopbacks_names_on_the_same_machine_only(host: str, peer: str, status: int) -> None:
+    async def answered(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response()
+
+    request = make_mocked_request("GET", "/", headers={"Host": host}).clone(remote=peer)
+    assert (await Readers(("gitsync.example",)).middleware(request, answered)).status == status

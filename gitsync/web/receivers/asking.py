@@ -44,7 +44,7 @@ class Asking:
         are asked for when one cannot be. Raises: GitsyncError, the first that there was."""
         variables: dict[str, Any] = {}
         if has_filter(receiver):
-            content = content_of(delivery, proved)
+            content = await asyncio.to_thread(content_of, delivery, proved)
             if content is None:
                 return NO_JSON
             if object_weight(content) > _MOST_READ:
@@ -54,7 +54,7 @@ class Asking:
             async with asyncio.timeout(DEADLINE):
                 return await self._ask_all(receiver, variables)
         except TimeoutError:
-            raise RetryableError(f"the API server has not taken all requests within {DEADLINE:g} s") from None
+            raise RetryableError(f"not all objects were found, filtered and asked for within {DEADLINE:g} s") from None
 
     async def _ask_all(self, receiver: Receiver, variables: Mapping[str, Any]) -> int:
         wanted: dict[ObjectKey, None] = {}

@@ -32,9 +32,12 @@ def decoded(raw: bytes) -> dict[str, Any] | None:
 
 
 def payload(delivery: Delivery) -> bytes:
-    """The JSON of a delivery: its body, or the field ``payload`` of a form, in which GitHub and Gitea may send it."""
+    """The JSON of a delivery: its body, or the field ``payload`` of a form, in which GitHub and Gitea may send it. Of a
+    form that is too large there is none."""
     if delivery.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         return delivery.body
+    if len(delivery.body) > MAX_JSON:
+        return b""
     try:
         fields = parse_qs(delivery.body.decode(), max_num_fields=16)
     except ValueError:

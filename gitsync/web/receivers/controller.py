@@ -155,16 +155,21 @@ class Receivers:
         secret = await self._secret(receiver)
         token = secret.get("token", b"")
         name, namespace = receiver.metadata.name, receiver.metadata.namespace
-        path = path_of(token.decode("utf-8", "surrogateescape"), name, namespace)
+        path = path_of(token, name, namespace)
         if not self._routes.put(receiver.key, path, self._route(receiver, secret)):
             raise Unusable(VALIDATION_FAILED, "another Receiver has the same path: give it another token or name")
         await self._routes.publish()
         return path
 
     def _route(self, receiver: Receiver, secret: Mapping[str, bytes]) -> Route:
+        """Raises: Unusable."""
         spec, judge = receiver.spec, None
         if spec.type == _GCR:
-            email, audience = (secret[name].decode() for name in _GCR_KEYS)
+            try:
+                email, audience = (secret[name].decode() for name in _GCR_KEYS)
+            except UnicodeDecodeError:
+                what = f"the Secret of {receiver.key.namespaced_name} has an email or audience that is no text"
+                raise Unusable(TOKEN_NOT_FOUND, what, stalled=False) from None
             judge = partial(self._tokens.of_google, account=Account(email, audience))
         elif spec.type == GENERIC_OIDC:
             judge = partial(self._tokens.of_provider, providers=spec.oidc_providers)
@@ -211,6 +216,8 @@ class Receivers:
             found = {name: base64.b64decode(value, validate=True) for name, value in data.items()}
         except NotFound:
             raise Unusable(TOKEN_NOT_FOUND, f"Secret '{key.namespaced_name}' does not exist", stalled=False) from None
+        except Forbidden as error:
+            raise Unusable(TOKEN_NOT_FOUND, error.message, stalled=False) from None
         except binascii.Error:
             raise Unusable(TOKEN_NOT_FOUND, f"Secret '{key.namespaced_name}' cannot be read") from None
         keep_secret(frozenset({found["token"].decode("utf-8", "replace")} if found.get("token") else ()))

@@ -50,6 +50,8 @@ class Gate:
         self._doors = Doors(self._pass_on, lambda name, count: self._send({"wrong": [name, count]}))
         self._waiting: dict[int, asyncio.Future[Answer | Refusal]] = {}
         self._numbers = itertools.count()
+        #: The defects that were told.
+        self._met: set[str] = set()
         self._leaving: asyncio.Queue[list[bytes]] = asyncio.Queue()
 
     async def run(self, listener: socket.socket) -> None:
@@ -81,7 +83,10 @@ class Gate:
             return await self._doors.handle(request)
         except Exception as error:  # a defect: told by its place alone, for its words may quote what was sent
             place = traceback.extract_tb(error.__traceback__)[-1]
-            self._send({"defect": f"{type(error).__name__} at {place.filename}:{place.lineno}"})
+            where = f"{type(error).__name__} at {place.filename}:{place.lineno}"
+            if where not in self._met:  # who finds one can bring it about at will
+                self._met.add(where)
+                self._send({"defect": where})
             return web.Response(status=500)
 
     async def _pass_on(self, path: str, delivery: Delivery, proved: Proved | None) -> Answer | Refusal:

@@ -148,7 +148,7 @@ class Gatekeeper:
             name, count = told["wrong"]
             log.warning("webhook refused: the sender has not proved who it is", receiver=name, count=count)
         elif "defect" in told:
-            tell_defect("webhooks", RuntimeError(told["defect"]))
+            tell_defect("webhooks", RuntimeError(told["defect"]), where=told["defect"])
         else:
             task = asyncio.get_running_loop().create_task(self._take(told, pieces[0]), name="delivery")
             self._tasks.add(task)

@@ -28,8 +28,11 @@ _DISCOVERY: Final = "/.well-known/openid-configuration"
 
 @dataclass(slots=True)
 class _Known:
+    """``at`` is when the keys came, ``asked`` when they were asked for last, ``error`` why that brought none."""
+
     keys: Keys
     at: float
+    asked: float
     error: GitsyncError | None = None
 
 
@@ -50,13 +53,14 @@ class Issuers:
     async def keys(self, issuer: str, head: Head) -> Keys:
         """The keys of an issuer, asked for again when the one of a token is not among them. Tokens with made-up keys
         have nobody asked more than twice a minute. Raises: GitsyncError when there are none."""
-        known = self._known.get(issuer)
-        age = self._clock() - known.at if known is not None else _FRESH
+        known, now = self._known.get(issuer), self._clock()
         if known is not None:
-            is_unknown = known.error is not None or known.keys.find(head) is None
-            if age < (_AGAIN if is_unknown else _FRESH):
+            if now - known.at < _FRESH and known.keys.find(head) is not None:
+                return known.keys
+            if now - known.asked < _AGAIN:
                 if known.error is not None:
-                    raise known.error
+                    # Without those whom it was raised to before: what they were asked would stay in memory.
+                    raise known.error.with_traceback(None)
                 return known.keys
         return await self._asking.run(issuer, lambda: self._ask(issuer))
 
@@ -67,9 +71,11 @@ class Issuers:
                 raise SourceUnavailable(f"{redacted(parse_url(issuer))} calls itself another issuer", url=issuer)
             keys = Keys(await self._document(str(found.get("jwks_uri"))))
         except GitsyncError as error:
-            self._known[issuer] = _Known(Keys({}), self._clock(), error)
+            before, now = self._known.get(issuer), self._clock()
+            keys, at = (before.keys, before.at) if before is not None else (Keys({}), now - _FRESH)
+            self._known[issuer] = _Known(keys, at, now, error)
             raise
-        self._known[issuer] = _Known(keys, self._clock())
+        self._known[issuer] = _Known(keys, self._clock(), self._clock())
         return keys
 
     async def _document(self, address: str) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def head_of(token: str) -> Head | None:
     except (jwt.exceptions.PyJWTError, ValueError, RecursionError):
         return None
     issuer, key_id, algorithm = claims.get("iss"), header.get("kid", ""), header.get("alg")
-    if not isinstance(issuer, str) or not isinstance(key_id, str) or algorithm not in _ALGORITHMS:
+    if not isinstance(issuer, str) or not isinstance(key_id, str) or not isinstance(algorithm, str):
+        return None
+    if algorithm not in _ALGORITHMS:
         return None
     return Head(issuer, key_id, algorithm)
 

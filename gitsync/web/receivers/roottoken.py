@@ -50,13 +50,13 @@ class RootToken:
     async def _watch(self) -> None:
         # The folder, not the file: mounted Secrets put a new file in the old one's place.
         async for _ in awatch(self.file.parent, recursive=False):
+            before = self.routes.path_of(self)
             try:
-                token = await self._token()
+                path = await self._put(await self._token())
             except SettingsError as error:
                 log.error("the webhook's token cannot be read, the one before stays", error=error)
                 continue
-            before = self.routes.path_of(self)
-            if (path := await self._put(token)) != before:
+            if path != before:
                 log.info("webhook of the repository", path=path)
 
     async def _token(self) -> str:
@@ -70,8 +70,11 @@ class RootToken:
         return token
 
     async def _put(self, token: str) -> str:
-        path = path_of(token, self.name, self.namespace)
-        self.routes.put(self, path, Route(f"{self.namespace}/{self.name}", "", self._ask, token.encode()))
+        path = path_of(token.encode(), self.name, self.namespace)
+        route = Route(f"{self.namespace}/{self.name}", "", self._ask, token.encode())
+        if not self.routes.put(self, path, route):
+            what = f"Receiver {self.namespace}/{self.name} has the same path: give it another token"
+            raise SettingsError(what, setting="webhook_secret_file")
         await self.routes.publish()
         return path
 

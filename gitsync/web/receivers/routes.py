@@ -36,9 +36,9 @@ class Route:
         return Door(self.name, self.type, self.token, self.closed, self.issuers)
 
 
-def path_of(token: str, name: str, namespace: str) -> str:
+def path_of(token: bytes, name: str, namespace: str) -> str:
     """The path of a webhook, as Flux makes it: whoever does not know the token cannot guess it."""
-    return PREFIX + hashlib.sha256(f"{token}{name}{namespace}".encode()).hexdigest()
+    return PREFIX + hashlib.sha256(token + f"{name}{namespace}".encode()).hexdigest()
 
 
 class Routes:

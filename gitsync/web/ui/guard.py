@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -48,11 +49,11 @@ HEADERS: Final = {
 
 
 class Readers:
-    """Lets everybody look who asks by one of these ``names``, or by the loopback's; at a port that is another one
-    behind a forwarding."""
+    """Lets everybody look who asks by one of these ``names``, or on the same machine by the loopback's, where
+    forwardings begin; at any port, for the browser knows another one then."""
 
     def __init__(self, names: Collection[str] = ()) -> None:
-        self._names = frozenset(name.lower() for name in (*_LOOPBACK, *names))
+        self._names = frozenset(name.lower() for name in names)
 
     def listen(self, port: int) -> str:
         """The page is served at this port; returns the address to open on the same machine."""
@@ -68,7 +69,7 @@ class Readers:
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
-        if not self._is_own(host):
+        if not self._is_own(host, request.remote or ""):
             return web.Response(status=421, text=f"this address serves {self._served()}\n", headers=HEADERS)
         same = origin is None or origin in (f"http://{host}", *self._also_from(host))
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
@@ -77,8 +78,9 @@ class Readers:
             return web.Response(status=403, text="asked for by another site\n", headers=HEADERS)
         return None
 
-    def _is_own(self, host: str) -> bool:
-        return _PORT.sub("", host).lower() in self._names
+    def _is_own(self, host: str, peer: str) -> bool:
+        name = _PORT.sub("", host).lower()
+        return _is_of_this_machine(peer) if name in _LOOPBACK else name in self._names
 
     def _also_from(self, host: str) -> Collection[str]:
         return (f"https://{host}",)  # of an ingress
@@ -119,7 +121,7 @@ class Guard(Readers):
             return web.Response(status=403, text="Open the address that `gitsync ui` has printed.\n", headers=HEADERS)
         return await handler(request)
 
-    def _is_own(self, host: str) -> bool:
+    def _is_own(self, host: str, peer: str) -> bool:
         return host in self._hosts
 
     def _also_from(self, host: str) -> Collection[str]:
@@ -139,3 +141,12 @@ class Guard(Readers):
     def _is_known(self, request: web.Request) -> bool:
         given = request.cookies.get(self._cookie, "")
         return hmac.compare_digest(given.encode(errors="surrogateescape"), self._key.encode())
+
+
+def _is_of_this_machine(peer: str) -> bool:
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

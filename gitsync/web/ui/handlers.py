@@ -38,6 +38,9 @@ class Handlers:
 
     def __init__(self, board: Board, looks: Looks, *, may_act: bool) -> None:
         self._may_act = may_act
+        self._drawing = asyncio.Lock()
+        #: The graph as it was drawn last, and of which version of the board.
+        self._drawn: tuple[int, layout.Drawn] | None = None
         self._board = board
         self._looks = looks
 
@@ -98,8 +101,12 @@ class Handlers:
     async def graph(self, request: web.Request) -> web.Response:
         """Sources, Kustomizations, releases and what waits for what, drawn."""
         await self._board.loaded()
-        nodes, edges = drawing.of_known(self._board.known)
-        drawn = await asyncio.to_thread(layout.laid_out, nodes, edges)
+        async with self._drawing:  # one after the other: who looks at the same is shown the same
+            version = self._board.version
+            if self._drawn is None or self._drawn[0] != version:
+                nodes, edges = drawing.of_known(self._board.known)
+                self._drawn = version, await asyncio.to_thread(layout.laid_out, nodes, edges)
+            drawn = self._drawn[1]
         return self._page("graph.html", graph=drawn)
 
     async def object(self, request: web.Request) -> web.Response:

@@ -31,6 +31,8 @@ _OBJECT = "/object/{group}/{kind}/{namespace}/{name}"
 #: A form has a token and no more.
 _MAX_BODY = 16 * 1024
 _GRACE = 1.0
+#: Seconds that a connection is kept on which nothing is asked for.
+_IDLE = 30.0
 
 
 class Page:
@@ -53,7 +55,7 @@ class Page:
         """Serve at a port, 0 for any that is free, of an address of this machine, None for all of them; gives the
         address to open. ``setting`` is what the port is set by. Raises: SettingsError.
         """
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE)
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE, keepalive_timeout=_IDLE)
         async with self.board.running():
             await runner.setup()
             try:
@@ -64,7 +66,7 @@ class Page:
                     raise SettingsError(
                         f"port {port} {f'of {address}' if address else 'for the page'} cannot be had: {error.strerror}",
                         setting=setting,
-                        hint="another program has it; --port 0 takes one that is free",
+                        hint="another program has it" + ("; --port 0 takes one that is free" if address else ""),
                     ) from error
                 yield self._guard.listen(runner.addresses[0][1])
             finally:
