@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 
 #: Why a release wants an object: for the revision that is deployed, the one that is on its way, or the hooks that run
 #: then. Why a sync does: for its commit, or for that as soon as somebody, who has the object, lets go of it. What is
 #: kept is nobody's wish: it is there until it is known who wants it, and must not go with its Namespace meanwhile.
 Why = Literal["deployed", "underway", "hooks", "commit", "let go", "kept"]
+#: What makes an object somebody's, now or at once.
+_HAS = ("deployed", "underway", "commit")
 #: What is no claim against others who are to have the object for good.
 _NOT_FOR_GOOD = ("hooks", "let go")
 
@@ -120,13 +123,24 @@ class ObjectClaims:
 
     @property
     def leaving_syncs(self) -> frozenset[Claimant]:
-        """The syncs that some sync is about to remove."""
-        return frozenset[Claimant]().union(*self._leaving_syncs.values())
+        """The Kustomizations, as syncs, that some sync or release is about to remove."""
+        return self._still(self._leaving_syncs)
 
     @property
     def leaving(self) -> frozenset[Claimant]:
         """The releases that some sync is about to remove."""
-        return frozenset[Claimant]().union(*self._leaving.values())
+        return self._still(self._leaving)
+
+    def _still(self, leaving: Mapping[Claimant, frozenset[Claimant]]) -> frozenset[Claimant]:
+        """Without those whose object somebody else has by now, or at once: they stay, and may want something new."""
+        return frozenset(
+            item
+            for remover, items in leaving.items()
+            for item in items
+            if not any(
+                claimant != remover and why in _HAS for claimant, why in self._claimants.get(("", object_of(item)), ())
+            )
+        )
 
     def claimants(
         self, key: ObjectKey, *, cluster: str = "", but: Claimant | None = None, for_good: bool = False
@@ -190,3 +204,17 @@ class ObjectClaims:
         claims.discard(claim)
         if not claims:
             del self._claimants[place]
+
+
+def object_of(claimant: Claimant) -> ObjectKey:
+    """The HelmRelease or Kustomization that a claimant is."""
+    if claimant.kind == "sync":
+        return kustomization_of(claimant.name)
+    namespace, _, name = claimant.name.partition("/")
+    return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name)
+
+
+def kustomization_of(sync: str) -> ObjectKey:
+    """The Kustomization that a sync would be, by its ``namespace/name``."""
+    namespace, _, name = sync.partition("/")
+    return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)

@@ -117,9 +117,48 @@ def from_a_release_that_goes_with_the_kustomizations_above_it(namespace: str, mo
     return Move(before, after, "inner")
 
 
+def to_a_kustomization_that_goes_to_a_chart_at_that_moment(namespace: str, moved: Sequence[Moved]) -> Move:
+    """What it has had goes to the root."""
+    had = config_map(namespace, "had")
+    before = {
+        **CHART,
+        "clusters/a.yaml": kustomization(namespace, "a", "./a"),
+        "clusters/d.yaml": kustomization(namespace, "d", "./d"),
+        "clusters/had.yaml": NOTHING,
+        "a/moves.yaml": plain(tuple(moved)),
+        "d/all.yaml": had,
+    }
+    after = {
+        "clusters/a.yaml": release(namespace, "b", kustomization(namespace, "d", "./d")),
+        "clusters/d.yaml": NOTHING,
+        "clusters/had.yaml": had,
+        "d/all.yaml": plain(tuple(moved)),
+    }
+    return Move(before, after, "d")
+
+
+def to_a_release_that_goes_to_a_kustomization_under_another_name(namespace: str, moved: Sequence[Moved]) -> Move:
+    """What that has had goes to another one there."""
+    had = config_map(namespace, "had")
+    before = {
+        **CHART,
+        "clusters/b.yaml": named(namespace, "b", "before", had),
+        "clusters/c.yaml": release(namespace, "c", plain(tuple(moved))),
+    }
+    after = {
+        "clusters/b.yaml": NOTHING,
+        "clusters/c.yaml": kustomization(namespace, "c", "./c"),
+        "c/b.yaml": release(namespace, "b", plain(tuple(moved))),
+        "c/d.yaml": release(namespace, "d", had),
+    }
+    return Move(before, after, "b")
+
+
 MOVES: list[Callable[[str, Sequence[Moved]], Move]] = [
     to_a_kustomization_in_the_chart_of_another_release,
     to_a_release_in_a_kustomization_in_the_chart_of_another,
+    to_a_kustomization_that_goes_to_a_chart_at_that_moment,
+    to_a_release_that_goes_to_a_kustomization_under_another_name,
     from_a_kustomization_in_a_chart_to_that_chart,
     from_a_kustomization_that_goes_with_its_parent,
     from_a_release_that_goes_with_the_kustomizations_above_it,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitsync.api.conditions import is_ready
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, flux_sync_of, sync_of
+from gitsync.api.names import flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
-from gitsync.release.claims import Brought
+from gitsync.release.claims import Brought, kustomization_of
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.tocome import ComingSync, Inner
 from gitsync.runtime.together import in_time
@@ -39,12 +39,6 @@ BUILD_TIMEOUT = 60.0
 def claimant_of(key: ObjectKey) -> Claimant:
     """A Kustomization among those who want objects."""
     return Owner(key.name, key.namespace, "").claimant
-
-
-def kustomization_of(sync: str) -> ObjectKey:
-    """The Kustomization that a sync would be, by its ``namespace/name``."""
-    namespace, _, name = sync.partition("/")
-    return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
 
 
 class _Built(NamedTuple):

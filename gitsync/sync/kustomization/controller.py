@@ -20,6 +20,7 @@ from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
 from gitsync.graph import Held
 from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.claims import kustomization_of
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
@@ -31,7 +32,7 @@ from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.treeartifact import TreeSource
-from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of, kustomization_of
+from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
 from gitsync.sync.kustomization.conditions import StatusWriter
 from gitsync.sync.kustomization.dependencies import why_not_ready
 from gitsync.sync.kustomization.inputs import Inputs
