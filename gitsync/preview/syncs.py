@@ -17,12 +17,13 @@ from gitsync.preview.kustomizations import named, why_no_releases
 from gitsync.preview.releases import Problem
 from gitsync.preview.unfold import Unfolded, Unfolding
 from gitsync.preview.unserved import refused_fields
+from gitsync.release.claims import kustomization_of
 from gitsync.release.reach import AccountReach
 from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import SyncClaims, WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.inventory import Entry
-from gitsync.sync.kustomization.coming import claimant_of, kustomization_of
+from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.finalize import nothing, why_left
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.plan import SyncPlan
