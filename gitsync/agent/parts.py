@@ -316,15 +316,6 @@ def default_keys(settings: Settings) -> ObjectKey | None:
     return ObjectKey("", "Secret", settings.namespace, name) if name else None
 
 
-def _holder(settings: Settings) -> str:
-    """Who works on a pending revision, as Helm's records name it."""
-    return f"gitsync/{sync_name(settings.namespace, settings.name)}"
-
-
-def _ignore(*_: object) -> None:
-    """A listener for one look: it has ended before anything could follow from a change."""
-
-
 @asynccontextmanager
 async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterator[None]:
     """With the page served to readers, where that is asked for. Raises: SettingsError."""
@@ -338,3 +329,12 @@ async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterato
     address = None if settings.web_host else "127.0.0.1"
     async with page.serving(settings.web_port, address=address, setting="web_port"):
         yield
+
+
+def _holder(settings: Settings) -> str:
+    """Who works on a pending revision, as Helm's records name it."""
+    return f"gitsync/{sync_name(settings.namespace, settings.name)}"
+
+
+def _ignore(*_: object) -> None:
+    """A listener for one look: it has ended before anything could follow from a change."""

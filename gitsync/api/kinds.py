@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import (
@@ -23,6 +23,21 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 
+#: The kinds that Receivers and Alerts of Flux may name.
+FluxKind = Literal[
+    "Bucket",
+    "GitRepository",
+    "Kustomization",
+    "HelmRelease",
+    "HelmChart",
+    "HelmRepository",
+    "ImageRepository",
+    "ImagePolicy",
+    "ImageUpdateAutomation",
+    "OCIRepository",
+    "ArtifactGenerator",
+    "ExternalArtifact",
+]
 SOURCE_EXTENSIONS_GROUP = "source.extensions.fluxcd.io"
 NOTIFICATION_GROUP = "notification.toolkit.fluxcd.io"
 IMAGE_GROUP = "image.toolkit.fluxcd.io"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, Namespace, StringMap, words_for
 from gitsync.api.identity import ObjectKey
-from gitsync.api.kinds import NOTIFICATION_GROUP
+from gitsync.api.kinds import NOTIFICATION_GROUP, FluxKind
 from gitsync.api.names import PROVIDER
 from gitsync.api.resource import Resource
 
@@ -72,20 +72,6 @@ SERVED_TYPES: Final = COMMIT_STATUS_TYPES | frozenset(
 EVERY: Final = "*"
 _PROXY = words_for(r"^(http|https)://.*$", "must be an http:// or https:// address")
 _Text = Annotated[str, Field(max_length=2048)]
-_Kind = Literal[
-    "Bucket",
-    "GitRepository",
-    "Kustomization",
-    "HelmRelease",
-    "HelmChart",
-    "HelmRepository",
-    "ImageRepository",
-    "ImagePolicy",
-    "ImageUpdateAutomation",
-    "OCIRepository",
-    "ArtifactGenerator",
-    "ExternalArtifact",
-]
 
 
 class ProviderSpec(ApiModel):
@@ -116,7 +102,7 @@ class EventSource(ApiModel):
     """Whose events are meant."""
 
     api_version: str = Field("", description="API version of the objects; not needed.")
-    kind: _Kind = Field(description="Kind of the objects.")
+    kind: FluxKind = Field(description="Kind of the objects.")
     name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Name of the object, or * for all.")
     namespace: Namespace | None = Field(None, description="Namespace of the objects; the alert's own when unset.")
     match_labels: StringMap = Field(default_factory=dict, description="Labels of the objects; with the name *.")

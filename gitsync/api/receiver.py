@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, Name, StringMap, cel_rules, words_for
 from gitsync.api.identity import ObjectKey, group_of
-from gitsync.api.kinds import IMAGE_GROUP, NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kinds import IMAGE_GROUP, NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP, FluxKind
 from gitsync.api.names import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.resource import Resource
 from gitsync.api.status import SourceStatus
@@ -43,20 +43,6 @@ ReceiverType = Literal[
     "acr",
     "cdevents",
 ]
-ReceiverKind = Literal[
-    "Bucket",
-    "GitRepository",
-    "Kustomization",
-    "HelmRelease",
-    "HelmChart",
-    "HelmRepository",
-    "ImageRepository",
-    "ImagePolicy",
-    "ImageUpdateAutomation",
-    "OCIRepository",
-    "ArtifactGenerator",
-    "ExternalArtifact",
-]
 _OTHER_GROUPS: Final = {
     "Kustomization": KUSTOMIZE_GROUP,
     "HelmRelease": HELM_GROUP,
@@ -71,7 +57,7 @@ class ReceiverResource(ApiModel):
     """An object, or several of a kind, that a delivery asks for."""
 
     api_version: str = Field("", description="API version of the object; not needed.")
-    kind: ReceiverKind = Field(description="Kind of the object.")
+    kind: FluxKind = Field(description="Kind of the object.")
     name: Name = Field(description="Name of the object; * for all that have the labels of matchLabels.")
     namespace: Name | None = Field(None, description="Namespace of the object; the Receiver's own when unset.")
     match_labels: StringMap | None = Field(None, description="Labels that the objects must have; with name *.")

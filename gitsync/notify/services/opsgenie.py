@@ -9,7 +9,7 @@ from gitsync.notify.target import Post, Target, json_post
 from gitsync.text import shorten
 
 #: Characters (Alert API, "Create Alert").
-MOST_MESSAGE, MOST_DESCRIPTION, MOST_SOURCE = 130, 15_000, 100
+MOST_MESSAGE, MOST_DESCRIPTION = 130, 15_000
 
 
 def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
@@ -23,6 +23,6 @@ def _alert(notice: Notice) -> dict[str, object]:
     return {
         "message": shorten(notice.about, MOST_MESSAGE),
         "description": shorten(notice.message, MOST_DESCRIPTION),
-        "source": CONTROLLER[:MOST_SOURCE],
+        "source": CONTROLLER,
         "details": {"severity": notice.severity, "reason": notice.reason, **notice.facts()},
     }

@@ -91,7 +91,7 @@ def _cdevents(delivery: Delivery, token: bytes) -> Proved | Refusal:
     context = content["context"]
     event = _first(delivery, "ce-type") or context["type"]
     told = f"{context['source']}\n{context['id']}"
-    return Proved(event, _identity(told.encode()))
+    return Proved(event, identity_of(told.encode()))
 
 
 def is_cdevent(content: Mapping[str, Any]) -> bool:
@@ -151,10 +151,11 @@ def content_of(delivery: Delivery, proved: Proved) -> Mapping[str, Any] | None:
 
 
 def _proved(event: str, *parts: bytes) -> Proved:
-    return Proved(event, _identity(event.encode(), *parts), is_ping=event.lower() in _PINGS)
+    return Proved(event, identity_of(event.encode(), *parts), is_ping=event.lower() in _PINGS)
 
 
-def _identity(*parts: bytes) -> bytes:
+def identity_of(*parts: bytes) -> bytes:
+    """What a delivery with these parts is known by."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(hashlib.sha256(part).digest())

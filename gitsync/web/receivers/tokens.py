@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ from gitsync.web.receivers.body import decoded
 from gitsync.web.receivers.delivery import NO_JSON, UNAUTHORIZED, WRONG_TOKEN, Delivery, Proved, Refusal
 from gitsync.web.receivers.issuers import Issuers
 from gitsync.web.receivers.jwt import Claims, Head, bearer, claims_of, head_of
+from gitsync.web.receivers.senders import identity_of
 
 #: Who issues the tokens of Pub/Sub ("Authenticate push subscriptions"), as its tokens may name itself, too.
 GOOGLE: Final = "https://accounts.google.com"
@@ -61,7 +61,8 @@ class Tokens:
         content = _pushed(delivery.body)
         if content is None:
             return NO_JSON
-        return Proved(identity=_identity(token, delivery.body), content=content)
+        # Pub/Sub sends many deliveries with one token, which does not sign them.
+        return Proved(identity=identity_of(token.encode(), delivery.body), content=content)
 
     async def of_provider(self, delivery: Delivery, providers: Sequence[OIDCProvider]) -> Proved | Refusal:
         """A delivery with a token of one of these issuers, for which all that it asks for is true."""
@@ -74,7 +75,7 @@ class Tokens:
         if isinstance(claims, Refusal):
             return claims
         refusal = await self._validated(provider, claims)
-        return refusal or Proved(identity=_identity(token, delivery.body), claims=claims)
+        return refusal or Proved(identity=identity_of(token.encode(), delivery.body), claims=claims)
 
     async def _claims(
         self, token: str, head: Head, issuer: str, names: Collection[str], audience: str
@@ -110,8 +111,3 @@ def _pushed(body: bytes) -> dict[str, Any] | None:
     if content is None:
         return None
     return {name: str(content.get(name) or "") for name in ("action", "digest", "tag")}
-
-
-def _identity(token: str, body: bytes) -> bytes:
-    """Pub/Sub sends many deliveries with one token, which does not sign them."""
-    return hashlib.sha256(hashlib.sha256(token.encode()).digest() + hashlib.sha256(body).digest()).digest()
