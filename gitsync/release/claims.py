@@ -134,13 +134,16 @@ class ObjectClaims:
     def _still(self, leaving: Mapping[Claimant, frozenset[Claimant]]) -> frozenset[Claimant]:
         """Without those whose object somebody else has by now, or at once: they stay, and may want something new."""
         return frozenset(
-            item
-            for remover, items in leaving.items()
-            for item in items
-            if not any(
-                claimant != remover and why in _HAS for claimant, why in self._claimants.get(("", object_of(item)), ())
-            )
+            item for remover, items in leaving.items() for item in items if not self._is_had(item, but=remover)
         )
+
+    def is_leaving(self, release: Claimant) -> bool:
+        """Whether a release is one of ``leaving``, which takes longer the more there are of these."""
+        return any(release in items and not self._is_had(release, but=it) for it, items in self._leaving.items())
+
+    def _is_had(self, item: Claimant, *, but: Claimant) -> bool:
+        claims = self._claimants.get(("", object_of(item)), ())
+        return any(claimant != but and why in _HAS for claimant, why in claims)
 
     def claimants(
         self, key: ObjectKey, *, cluster: str = "", but: Claimant | None = None, for_good: bool = False
@@ -149,7 +152,7 @@ class ObjectClaims:
         ``for_good``: also without those that only run it as a hook, or wait until it is let go of."""
         claims = self._claimants.get((cluster, key), ())
         wanting = {claimant for claimant, why in claims if why != "kept" and not (for_good and why in _NOT_FOR_GOOD)}
-        found = wanting - {but} - self.leaving
+        found = {claimant for claimant in wanting - {but} if not self.is_leaving(claimant)}
         return sorted(found, key=lambda item: (item.kind != "sync", item))
 
     def holders(self, key: ObjectKey, *, cluster: str = "") -> frozenset[Claimant]:

@@ -220,7 +220,7 @@ class WantedObjects:
 
     def _is_leaving(self, release: ObjectKey) -> bool:
         """Whether a release is about to be removed, alone or with the sync that it is of."""
-        if Claimant.of_release(release) in self.claims.leaving:
+        if self.claims.is_leaving(Claimant.of_release(release)):
             return True
         above = self.index.sync_above(release)
         return bool(above) and Claimant("sync", above) in self.to_come.leaving_syncs()

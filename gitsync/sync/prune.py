@@ -235,7 +235,7 @@ class Pruner:
         for key in self._index:
             manifest = self._index.manifest(key)
             if manifest is None or not (
-                "deletionTimestamp" in manifest["metadata"] or Claimant.of_release(key) in self._wanted.claims.leaving
+                "deletionTimestamp" in manifest["metadata"] or self._wanted.claims.is_leaving(Claimant.of_release(key))
             ):
                 continue
             if any(found.namespace == namespace for found in inventory_keys(manifest)):
