@@ -83,9 +83,9 @@ def test_a_kustomization_may_wait_for_the_release_that_takes_its_objects(
     assert belonging_to("a", moved, kubectl) == uids
 
 
-@pytest.mark.parametrize("of_kustomization", [False, True], ids=["of the root", "of a Kustomization"])
+@pytest.mark.parametrize("giver", ["the root", "a Kustomization", "one whose directory goes"])
 def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_it_any_more(
-    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, of_kustomization: bool
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, giver: str
 ) -> None:
     moved = both(namespace)
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
@@ -93,7 +93,7 @@ def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_i
     before = {
         **CHART,
         "clusters/own.yaml": config_map(namespace, "own"),
-        "clusters/k.yaml": kustomization(namespace, "k", "./k") if of_kustomization else taken,
+        "clusters/k.yaml": taken if giver == "the root" else kustomization(namespace, "k", "./k"),
         "clusters/g.yaml": NOTHING,
         "clusters/moves.yaml": NOTHING,
         "k/b.yaml": taken,
@@ -102,9 +102,14 @@ def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_i
     uids = uids_when_there(kubectl, moved)
 
     broken = release(namespace, "b", "[no: manifest")
-    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/g.yaml": release(namespace, "g", broken)}, "into a chart")
+    gone = {"k/b.yaml": None} if giver == "one whose directory goes" else {}
+    into = {"clusters/k.yaml": NOTHING, "clusters/g.yaml": release(namespace, "g", broken), **gone}
+    fleet.commit(into, "into a chart")
     agent.wait_for("install retries exhausted", release=f"{namespace}/g")
-    after = {"clusters/moves.yaml": plain(moved), "clusters/g.yaml": release(namespace, "g")}
+    without = json.loads(release(namespace, "g"))
+    if gone:  # then it is uninstalled, and installed anew
+        without["spec"]["storageNamespace"] = "default"
+    after = {"clusters/moves.yaml": plain(moved), "clusters/g.yaml": json.dumps(without)}
     finished(agent, fleet.commit(after, "out of it"))
     kubectl("wait", "--for=delete", "helmrelease/b", "kustomization/k", "-n", namespace, "--timeout=60s")
     assert belonging_to("", moved, kubectl) == uids

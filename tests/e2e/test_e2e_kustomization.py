@@ -108,6 +108,7 @@ def test_directories_are_applied_in_order_changed_pruned_and_removed(
     cluster.wait("apps", f"jsonpath={{.status.lastAppliedRevision}}={status['lastAppliedRevision'][:-40]}{second}")
     assert set(cluster.maps()) == {"one", "three"}
     assert cluster.maps()["three"] == "new"
+    assert agent.said("commit is for its Kustomizations to take up", commit=second[:7])
 
     third = fleet.commit({"clusters/apps.yaml": None}, "no apps")
     agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/three", commit=third[:7])
