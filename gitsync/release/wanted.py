@@ -252,8 +252,8 @@ class WantedObjects:
         return None if claimant is None or (for_good and claimant.unowned) else hold._replace(claimant=claimant)
 
     async def _held_by_sync(self, hold: Hold) -> Hold | None:
-        """Nothing when the sync that has the object is about to be removed, or on its way to a commit that does not have
-        it: it may have to wait until then, be it for who wants the object."""
+        """Nothing when the sync that has the object is about to be removed, or on its way to a commit that does not
+        have it: it may have to wait until then, be it for who wants the object."""
         if hold.claimant in self.to_come.leaving_syncs():
             return None
         found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant)

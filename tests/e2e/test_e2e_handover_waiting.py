@@ -115,6 +115,36 @@ def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_i
     assert belonging_to("", moved, kubectl) == uids
 
 
+@pytest.mark.parametrize("taker", ["plain files", "a release whose chart has it sound"])
+def test_a_release_that_fails_and_the_kustomization_that_it_was_of_do_not_keep_each_other(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/d.yaml": kustomization(namespace, "d", "./d"),
+        "clusters/g.yaml": NOTHING,
+        "d/g.yaml": release(namespace, "g", plain(moved)),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    broken = release(namespace, "g", "[no: manifest")
+    fleet.commit({"clusters/d.yaml": NOTHING, "clusters/g.yaml": broken, "d/g.yaml": None}, "to the root, broken")
+    agent.wait_for("object kept", object=f"Kustomization/{namespace}/d")
+    sound = release(namespace, "f", release(namespace, "g"), plain(moved))
+    after = plain(moved) if taker == "plain files" else sound
+    finished(agent, fleet.commit({"clusters/g.yaml": after}, "away from it"))
+    kubectl("wait", "--for=delete", "kustomization/d", "-n", namespace, "--timeout=60s")
+    if taker == "plain files":
+        kubectl("wait", "--for=delete", "helmrelease/g", "-n", namespace, "--timeout=60s")
+    else:
+        kubectl("wait", "helmrelease/g", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    assert belonging_to("" if taker == "plain files" else "f", moved, kubectl) == uids
+
+
 def test_a_definition_is_not_kept_for_an_object_that_is_gone(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
