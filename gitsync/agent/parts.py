@@ -306,7 +306,11 @@ def access_rules(settings: Settings) -> AccessRules:
     return AccessRules(
         settings.default_service_account,
         settings.cross_namespace_refs,
-        KubeconfigAllowance(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
+        KubeconfigAllowance(
+            exec=settings.insecure_kubeconfig_exec,
+            insecure_tls=settings.insecure_kubeconfig_tls,
+            account=settings.default_kubeconfig_service_account,
+        ),
     )
 
 

@@ -199,6 +199,13 @@ class Settings(BaseSettings):
         description="The ServiceAccount of its own namespace that a HelmRelease or Kustomization is worked on "
         "as when its serviceAccountName names none. Without one that is done with gitsync's own rights.",
     )
+    default_kubeconfig_service_account: Annotated[str, Spec(_ACCESS, "name")] = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        max_length=253,
+        description="The ServiceAccount of the same namespace that logs in to another cluster, where the ConfigMap "
+        "that describes it (kubeConfig.configMapRef) names none. Without one such a cluster is refused.",
+    )
     cross_namespace_refs: Annotated[bool, Spec(_ACCESS, "boolean")] = Field(
         True,
         description="Let HelmReleases have their charts from sources in other namespaces, and read releases there in a "
