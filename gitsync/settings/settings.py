@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     json_manifests: Annotated[bool, Spec(_REPOSITORY, "boolean")] = Field(
         False, description="Read manifests from .json files too. Flux reads .yaml and .yml only."
     )
+    allow_remote_bases: Annotated[bool, Spec(_REPOSITORY, "boolean")] = Field(
+        False,
+        description="Fetch what a kustomization.yaml names by an http(s) URL: directories of Git repositories, and "
+        "files. Whoever may write one has gitsync ask any server that it can reach, and what is there is applied.",
+    )
     interval: Annotated[Duration, Spec(_REPOSITORY, "duration")] = Field(
         60.0, description="How often the remote is asked for news. A local repository is watched as well."
     )

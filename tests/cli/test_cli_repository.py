@@ -382,7 +382,7 @@ def test_a_cluster_that_a_config_map_describes_and_nobody_gets_to_is_named(
     write(place, {"prod/there.yaml": there, "prod/spoke.yaml": SPOKE.replace("PROVIDER", "gcp")})
     git(place, "init", "--quiet")
     assert main(["validate", "--no-charts", "prod"]) == 1
-    said = "prod/there.yaml:4:16: error: kubeConfig: provider gcp of ConfigMap/default/spoke is not supported: "
+    said = "prod/there.yaml:7:16: error: kubeConfig: provider gcp of ConfigMap/default/spoke is not supported: "
     assert said in capsys.readouterr().out
     write(place, {"prod/spoke.yaml": SPOKE.replace("PROVIDER", "generic")})
     main(["validate", "--no-charts", "prod"])
