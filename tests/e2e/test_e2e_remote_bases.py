@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.test_e2e_kustomization import kustomization
+from tests.forked import run
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import ask_until
 
@@ -82,8 +84,11 @@ def test_the_repositorys_own_directory_may_have_one_and_validate_builds_it(
     base.commit({"kustomization.yaml": "resources: [one.yaml]\n", "one.yaml": config_map(namespace, "one")})
     fleet.commit({"clusters/kustomization.yaml": f"resources: ['{server.url}/org/base//']\n"}, "all of it is elsewhere")
     agent = new_agent(fleet, "--path=clusters", "--allow-remote-bases", "--once")
-    code, output, _ = agent.ended("validate", f"--repo={fleet.path}", "--path=clusters")
+    check = ["validate", "--no-charts", str(fleet.path / "clusters")]
+    code, output, _ = run(check, dict(os.environ))
     assert code == 1
     assert "is remote: nothing is fetched" in output
+    code, output, errors = run([*check, "--allow-remote-bases"], {**os.environ, "HOME": str(fleet.path.parent)})
+    assert (code, output) == (0, ""), errors
     assert agent.start().wait() == 0
     assert set(cluster.maps()) == {"one"}
