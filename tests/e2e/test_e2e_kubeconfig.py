@@ -234,7 +234,7 @@ def let_in(in_spoke: Cli, namespace: str) -> None:
 
 
 def test_a_hub_logs_in_to_its_spoke_with_tokens_that_are_made_for_it(
-    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str, sync_name: str
 ) -> None:
     """A Kustomization and a HelmRelease: there is no kubeconfig anywhere."""
     cluster, there = here.Cluster(kubectl, namespace), here.Cluster(in_spoke, namespace)
@@ -266,6 +266,17 @@ def test_a_hub_logs_in_to_its_spoke_with_tokens_that_are_made_for_it(
     kubectl("wait", "--for=condition=Ready", "helmrelease/box", "-n", namespace, "--timeout=60s")
     assert {"configmap/one", "configmap/two", "configmap/box-own"} <= maps(in_spoke, namespace)
     assert maps(kubectl, namespace) == {"configmap/spoke"}
+    for kind, name, has in (("kustomization", "spoke", ["one", "two"]), ("helmrelease", "box", ["box-own"])):
+        shown = agent.told("tree", kind, name, "-n", namespace, "-o", "json")
+        assert shown["cluster"] == f"ConfigMap/{namespace}/spoke"
+        children = [(child["name"], child["status"]) for child in shown["children"]]
+        assert children == [(item, "ready") for item in has], "what is in the spoke"
+    assert f"in the cluster of ConfigMap/{namespace}/spoke" in agent.command("tree", "all", f"--name={sync_name}")
+
+    in_spoke("delete", "rolebinding", "deployer", "-n", namespace)
+    shown = agent.told("tree", "kustomization", "spoke", "-n", namespace, "-o", "json")
+    assert shown["message"].startswith("its cluster cannot be looked into: ")
+    let_in(in_spoke, namespace)
 
     last = fleet.commit({"clusters/spoke.yaml": None, "clusters/box.yaml": None}, "no spoke any more")
     finished(agent, last)
