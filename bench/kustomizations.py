@@ -77,9 +77,7 @@ async def measure_kustomizing(case: Case = LAYERS) -> Kustomizing:
                 return Kustomizing(len(case.releases), floor, first, changed, single, planned, idle, memory)
 
 
-def files(
-    case: Case, value: str, changed: Mapping[str, str] | None = None, *, interval: str = "10m"
-) -> dict[str, str]:
+def files(case: Case, value: str, changed: Mapping[str, str] | None = None, *, interval: str = "10m") -> dict[str, str]:
     """The repository: the Kustomizations, each of which depends on all of the layer above, and for each a directory
     with a kustomization. ``changed`` are those whose first object has another value."""
     found: dict[str, str] = {}
@@ -129,6 +127,7 @@ class _Bench:
 
 def is_at(commit: str) -> Callable[[Manifest], bool]:
     """Says of a Kustomization whether it is ready at a commit."""
+
     def is_done(item: Manifest) -> bool:
         return is_ready(item) and str(item["status"].get("lastAppliedRevision", "")).endswith(commit)
 

@@ -15,7 +15,15 @@ from gitsync.cluster.shape import as_asked_for
 from gitsync.cluster.status import Subject
 from gitsync.cluster.tokenaccess import IssuedToken
 from gitsync.cluster.transport import APPLY_PATCH, Answer, Request, Transport, encode
-from gitsync.errors import AlreadyExists, Conflict, Invalid, KindUnknown, NotFound, ServiceAccountMissing
+from gitsync.errors import (
+    AlreadyExists,
+    Conflict,
+    Invalid,
+    KindUnknown,
+    KubeConfigRefused,
+    NotFound,
+    ServiceAccountMissing,
+)
 
 PatchType = Literal["merge", "json", "strategic"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -163,7 +171,7 @@ class Client:
     async def request_token(self, account: ObjectKey, audiences: Sequence[str]) -> IssuedToken:
         """A token of a ServiceAccount that is good for ``audiences`` alone (TokenRequest), for about an hour.
 
-        Raises: ServiceAccountMissing.
+        Raises: ServiceAccountMissing; KubeConfigRefused where there are no tokens.
         """
         resource = await self.resource(account.group, account.kind)
         subject = Subject("request a token of", str(account), account)
@@ -176,6 +184,11 @@ class Client:
             raise ServiceAccountMissing(
                 f"ServiceAccount {account.namespaced_name} does not exist",
                 hint="create it, or name another one; the other cluster has to know it, too",
+            ) from error
+        except KindUnknown as error:
+            raise KubeConfigRefused(
+                f"kubeConfig: this API server gives no tokens of ServiceAccounts, {account.namespaced_name} among them",
+                hint="a sandbox does not, so that nobody gets from there to another cluster",
             ) from error
         # The API server may have given it another life than was asked for, and says which.
         return IssuedToken(str(answer.body["status"]["token"]), float(answer.body["spec"]["expirationSeconds"]))

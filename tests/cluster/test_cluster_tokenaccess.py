@@ -126,6 +126,13 @@ async def test_what_keeps_a_token_from_being_had_is_said_with_what_to_do(api: Fa
     assert "not-taken" not in repr(caught.value) + caught.value.hint
 
 
+async def test_an_api_server_without_tokens_says_so(api: FaultyApi, cluster: Cluster) -> None:
+    """As a sandbox is."""
+    with pytest.raises(KubeConfigRefused, match="this API server gives no tokens of ServiceAccounts") as caught:
+        await cluster.other(described(api), HTTP)
+    assert "sandbox" in caught.value.hint
+
+
 async def test_the_agents_own_token_goes_nowhere(api: FaultyApi, cluster: Cluster) -> None:
     with pytest.raises(KubeConfigRefused, match="no serviceAccountName says whose token") as caught:
         await cluster.other(described(api, account=""), HTTP)
