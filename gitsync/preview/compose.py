@@ -89,7 +89,7 @@ async def preview(settings: Settings) -> Preview:
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
-        commits = await stack.enter_async_context(open_commits(settings, sources.charts.workers))
+        commits = await stack.enter_async_context(open_commits(settings, sources))
         desired = await _head(commits)
         watches = await _watched(cluster, stack)
         kustomizations = watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
@@ -265,7 +265,7 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 async def _contents(
     settings: Settings, sources: ChartRepositories, scope: Scope
 ) -> tuple[Contents, Desired, tuple[Problem, ...]]:
-    async with open_commits(settings, sources.charts.workers) as commits:
+    async with open_commits(settings, sources) as commits:
         whole = WholeCommit(commits.directories.builder, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
@@ -290,7 +290,7 @@ async def whole_commit(settings: Settings) -> tuple[Desired, Desired]:
     """
     async with (
         open_chart_repositories(settings) as sources,
-        open_commits(settings, sources.charts.workers) as commits,
+        open_commits(settings, sources) as commits,
     ):
         desired = await _head(commits)
         return desired, await WholeCommit(commits.directories.builder, settings.path).read(desired)

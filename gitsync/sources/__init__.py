@@ -22,6 +22,7 @@
   and leaves out what ``.sourceignore`` says.
 - ``generators`` reconciles ArtifactGenerators, whose ExternalArtifacts are trees made of others: ``generating`` makes
   them, by ``copying`` what is named with ``globs``.
+- ``remotebases`` fetches what kustomizations name by URL, where that is allowed.
 - ``turns`` shares requests out by namespace, ``store`` is what is kept on disk, ``finalizers`` takes off what
   Flux has put on.
 """

@@ -140,7 +140,7 @@ def test_once_waits_for_all_below_and_says_what_is_not_ready(
             "clusters/left.yaml": kustomization(namespace, "left", "./nested", dependsOn=[{"name": "right"}]),
             "clusters/right.yaml": kustomization(namespace, "right", "./nested", dependsOn=[{"name": "left"}]),
             "clusters/refused.yaml": kustomization(
-                namespace, "refused", "./nested", kubeConfig={"configMapRef": {"name": "x"}}
+                namespace, "refused", "./nested", decryption={"provider": "sops", "serviceAccountName": "x"}
             ),
         },
         "four that fail",
@@ -152,7 +152,7 @@ def test_once_waits_for_all_below_and_says_what_is_not_ready(
     assert "nowhere" in unready[f"{namespace}/missing"]
     assert unready[f"{namespace}/waits"] == f"dependency '{namespace}/missing' is not ready"
     assert f"{namespace}/left -> {namespace}/right -> {namespace}/left" in unready[f"{namespace}/left"]
-    assert "spec.kubeConfig.configMapRef" in unready[f"{namespace}/refused"]
+    assert "spec.decryption.serviceAccountName" in unready[f"{namespace}/refused"]
     assert set(cluster.maps()) == {"one"}
 
 
