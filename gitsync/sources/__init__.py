@@ -21,7 +21,9 @@
 - ``trees`` finds what Kustomizations are built from, as a ``treeartifact``; ``composition`` makes one tree of several,
   and leaves out what ``.sourceignore`` says.
 - ``generators`` reconciles ArtifactGenerators, whose ExternalArtifacts are trees made of others: ``generating`` makes
-  them, by ``copying`` what is named with ``globs``.
+  all of one, of the directories that its ``pathpattern`` means, ``assembling`` a single one, by ``copying`` what is
+  named with ``globs`` in the ``listing`` of a source. ``unpacking`` has archives of files unpacked, those of registries
+  too.
 - ``turns`` shares requests out by namespace, ``store`` is what is kept on disk, ``finalizers`` takes off what
   Flux has put on.
 """

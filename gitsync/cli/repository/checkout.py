@@ -45,11 +45,16 @@ class Tree:
     async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
         """What the files want, those of Kustomizations included, and what is known of these."""
         from gitsync.agent.parts import directories
+        from gitsync.charts.workers import Workers
         from gitsync.preview.kustomizations import WholeCommit
+        from gitsync.sources.unpacking import Unpacker
 
-        reader = directories(settings)
-        whole = WholeCommit(reader.builder, self.path)
-        return await whole.read(await reader.read(self.commit, self.files, self.path)), whole
+        reader, workers = directories(settings), Workers()
+        whole = WholeCommit(reader.builder, Unpacker(workers), self.path)
+        try:
+            return await whole.read(await reader.read(self.commit, self.files, self.path)), whole
+        finally:
+            await workers.close()
 
     def place(self, origin: Origin) -> str:
         """``file:line:column`` for people."""
