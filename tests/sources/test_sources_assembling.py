@@ -1,4 +1,4 @@
-"""What is made for an ArtifactGenerator: archives unpacked and files merged by real workers, and the same of the same."""
+"""What is made for an ArtifactGenerator: archives unpacked, files merged by real workers, and the same of the same."""
 
 from __future__ import annotations
 
@@ -192,13 +192,13 @@ async def test_what_is_merged_and_extracted_is_bounded(unpacker: Unpacker, monke
     files = Files(a_yaml=b"a: 1\n", b_yaml=b"b: 1\n", a_tgz=archive(a=b"1"), b_tgz=archive(b=b"2"))
     merging = generator(artifact("it", copy("a.yaml"), copy("b.yaml", "a.yaml", "Merge")))
     monkeypatch.setattr(assembling, "MAX_MERGED_SIZE", 6)
-    with pytest.raises(ArtifactError, match="'a.yaml' cannot be merged: the files are larger than"):
+    with pytest.raises(ArtifactError, match=r"'a.yaml' cannot be merged: the files are larger than"):
         await made(unpacker, files, merging)
     monkeypatch.setattr(assembling, "MAX_ARCHIVES", 1)
     with pytest.raises(ArtifactError, match="artifact 'it' extracts more than 1 archives"):
         await made(unpacker, files, generator(artifact("it", copy("*.tgz", "", "Extract"))))
     monkeypatch.setattr(assembling, "MAX_UNPACKED", 6)
-    with pytest.raises(ArtifactError, match="@repo/a.tgz: the archive is larger than"):
+    with pytest.raises(ArtifactError, match=r"@repo/a.tgz: the archive is larger than"):
         await made(unpacker, files, generator(artifact("it", copy("a.tgz", "", "Extract"))))
 
 
@@ -209,5 +209,5 @@ async def test_an_archive_that_leads_out_or_is_none_is_refused(unpacker: Unpacke
     files = Files(a_tgz=hostile.getvalue(), b_tgz=b"no archive")
     with pytest.raises(ArtifactError, match=r"@repo/a.tgz: the artifact has a file that leads out of it: '../x'"):
         await made(unpacker, files, generator(artifact("it", copy("a.tgz", "", "Extract"))))
-    with pytest.raises(ArtifactError, match="@repo/b.tgz: it is no archive of files"):
+    with pytest.raises(ArtifactError, match=r"@repo/b.tgz: it is no archive of files"):
         await made(unpacker, files, generator(artifact("it", copy("b.tgz", "", "Extract"))))

@@ -94,7 +94,7 @@ def test_an_archive_among_files_holds_no_links() -> None:
     """Where Flux extracts an archive, a link in it is an error; in a layer it is passed over."""
     data = archive(member("a.yaml", b"a"), member("b.yaml", kind=tarfile.SYMTYPE, link="a.yaml"))
     assert unpacked(data) == {"a.yaml": b"a"}
-    with pytest.raises(ArtifactError, match="@repo/it.tgz: the artifact has a link at 'b.yaml'"):
+    with pytest.raises(ArtifactError, match=r"@repo/it.tgz: the artifact has a link at 'b.yaml'"):
         room.extract("@repo/it.tgz", [data])
-    with pytest.raises(ArtifactError, match="@repo/it.tgz: it is no archive of files"):
+    with pytest.raises(ArtifactError, match=r"@repo/it.tgz: it is no archive of files"):
         room.extract("@repo/it.tgz", [b"no archive"])
