@@ -48,6 +48,7 @@ from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitSource, redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.places import Places
+from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
@@ -58,7 +59,9 @@ from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless, Outcome
+from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.rootevents import RootEvents
 from gitsync.web import Metrics, Probes
 from gitsync.web.receivers import Webhooks, listening
 
@@ -210,8 +213,8 @@ class Agent:
         sources.on_settled = kustomizations.source_settled
         watches |= await stack.enter_async_context(releases.serving())
         watches |= await stack.enter_async_context(kustomizations.serving())
-        if repository is not None:
-            repository.on_done = kustomizations.root_done
+        if repository is not None and spec is not None:
+            repository.on_done = _root_done(repository, kustomizations, events, spec.owner)
             stack.push_async_callback(repository.stop, SYNC_GRACE)
         await stack.enter_async_context(
             telling_onlookers(
@@ -303,6 +306,19 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
         **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
         releases=releases,
     )
+
+
+def _root_done(
+    repository: SyncReconciler, kustomizations: Kustomizations, events: EventRecorder, owner: Owner
+) -> Callable[[], None]:
+    """What to do when the sync of the settings has ended, or stands otherwise than before."""
+    told = RootEvents(events, owner, kustomizations.stands_for_root)
+
+    def done() -> None:
+        kustomizations.root_done()
+        told.tell(repository.standing)
+
+    return done
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:

@@ -9,8 +9,7 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
-from gitsync.git import Resolved
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.commitsources import not_ready
 from gitsync.sources.generating import KINDS, Generated, Making, as_artifact, generated
 from gitsync.sources.generators import ArtifactGenerators, makers_of, unmade
@@ -64,7 +63,7 @@ class Trees:
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource."""
         if (repository := self._artifacts.find(source)) is not None:
-            return _revision(repository, repository.current) if repository.current is not None else ""
+            return repository.revision(repository.current.commit.id) if repository.current is not None else ""
         try:
             return self._kind(source).revision_of(source)
         except (SourceNotReady, ArtifactPending):
@@ -169,7 +168,7 @@ class CommitTrees:
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource; of another source what it says of itself."""
         if (repository := self._artifacts.find(source)) is not None:
-            return _revision(repository, repository.current) if repository.current is not None else ""
+            return repository.revision(repository.current.commit.id) if repository.current is not None else ""
         if source.kind == EXTERNAL_ARTIFACT:
             for generator, made in self._made.values():
                 if generator.metadata.namespace == source.namespace and source.name in made.artifacts:
@@ -191,11 +190,4 @@ def _not_supported(source: ObjectKey, kinds: Iterable[str]) -> SourceNotReady:
 def _carried_out(source: ObjectKey, repository: SyncedRepository) -> TreeArtifact:
     if (artifact := repository.current) is None:
         raise SourceNotReady(f"GitRepository '{source.namespaced_name}': no commit has been carried out yet")
-    return TreeArtifact(_revision(repository, artifact), artifact.commit, repository.head.url, artifact.tree)
-
-
-def _revision(repository: SyncedRepository, artifact: Artifact) -> str:
-    """As Flux writes it: ``main@sha1:3f2a91c...``."""
-    reference = repository.head.reference
-    branch = reference.name or reference.tag or reference.branch or repository.head.branch
-    return Resolved(artifact.commit.id, branch).revision
+    return TreeArtifact(repository.revision(artifact.commit.id), artifact.commit, repository.head.url, artifact.tree)

@@ -166,6 +166,8 @@ def test_directories_have_artifacts_that_come_and_go_with_them(
         "two directories",
     )
     agent = new_agent(fleet, "--path=clusters").start()
+    for name in ("app-web", "app-cache"):
+        agent.wait_for("object created", object=f"Kustomization/{namespace}/{name}")
     cluster.wait("app-web")
     assert json.loads(kubectl("get", "cm", "one", "-n", namespace, "-o", "json"))["data"]["over"] == "first"
     found = external(kubectl, namespace)
