@@ -70,6 +70,8 @@ log = structlog.get_logger(__name__)
 #: By group and kind.
 Watches = Mapping[tuple[str, str], Informer]
 
+#: What ``run`` serves whatever the configuration says later on.
+_PORTS = ("probe_port", "metrics_port", "webhook_port")
 #: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
 #: for releases, which have a grace of their own.
 SYNC_GRACE = 1.0
@@ -101,6 +103,7 @@ async def _run(
     webhooks: Webhooks,
 ) -> int:
     working: Settings | None = None
+    begun = settings
     while True:
         try:
             async with AsyncExitStack() as stack:
@@ -124,6 +127,7 @@ async def _run(
             continue
         if changed is None:
             return 0
+        _say_kept(begun, changed)
         settings = changed
         logs.configure(settings.log_format, settings.log_level, verbose=settings.verbose)
 
@@ -295,6 +299,16 @@ class Agent:
     async def outcomes(self) -> dict[ObjectKey, Outcome]:
         """How the Kustomizations and HelmReleases of the repository stand."""
         return await self._kustomizations.outcomes()
+
+
+def _say_kept(begun: Settings, changed: Settings) -> None:
+    """Some settings take effect at the start of the process alone."""
+    if kept := [name for name in _PORTS if getattr(begun, name) != getattr(changed, name)]:
+        log.warning(
+            "settings take effect at the next start only",
+            settings=", ".join(kept),
+            hint="restart the agent: a running one keeps the ports that it began with",
+        )
 
 
 def _say_started(settings: Settings, source: GitSource | None, releases: int) -> None:

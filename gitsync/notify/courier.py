@@ -16,7 +16,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.notification import Alert, Provider
 from gitsync.backoff import Outage
 from gitsync.defects import outlive
-from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError, RetryableError
 from gitsync.http import HttpClient
 from gitsync.logs import keeping_secrets, redact
 from gitsync.metering import METER
@@ -110,7 +110,7 @@ class Courier:
             for target, post in posts:
                 await self._post(target, post)
         except GitsyncError as error:
-            self._count("failed", len(batch.notices))
+            self._count("failed" if isinstance(error, RetryableError) else "refused", len(batch.notices))
             self._tell(error)
             return
         if not posts:

@@ -162,6 +162,10 @@ def _of_agent(meter: Meter, resources: list[Resource]) -> Iterator[Numbers]:
     yield _counter(
         "gitsync_notifications_total", _NOTIFICATIONS, ("namespace", "provider", "result"), meter.notifications
     )
+    by = ("receiver", "result", "reason")
+    yield _counter(
+        "gitsync_webhook_deliveries_total", "Deliveries to webhooks, by what came of them.", by, meter.webhooks
+    )
     yield _counter("gitsync_drift_objects_total", "Objects of releases that had drifted.", ("result",), drift)
 
 

@@ -400,7 +400,7 @@ RECEIVER = Kind(
         "reconcile": """Look at a Receiver now: exit code 0 when it takes deliveries, else 1.
 
             Example: gitsync reconcile receiver fleet -n flux-system""",
-        "suspend": """Suspend Receivers: their webhooks answer 404.
+        "suspend": """Suspend Receivers: their webhooks answer 503.
 
             Example: gitsync suspend receiver fleet -n flux-system""",
         "resume": """Resume Receivers, and wait until they take deliveries: exit code 0 when all do, else 1.
