@@ -205,7 +205,12 @@ async def claim_inventory(owner: Owner, cluster: Cluster, claims: ObjectClaims) 
 
 def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reconciler: SyncReconciler) -> Root:
     """The sync of the settings, as Kustomizations see it."""
-    return Root(is_root(spec, artifacts, synced), lambda: reconciler.commit, reconciler.objects)
+    return Root(
+        is_root(spec, artifacts, synced),
+        lambda: reconciler.commit,
+        reconciler.objects,
+        lambda: reconciler.standing,
+    )
 
 
 def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> Callable[[Kustomization], bool]:

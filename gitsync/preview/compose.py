@@ -208,7 +208,7 @@ def _unfolding(
         watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
         source,
         wanted.index,
-        CommitTrees(artifacts, git, oci, buckets, source, generators),
+        CommitTrees(artifacts, git, oci, buckets, source, generators, sources.unpacker),
         commits.directories.builder,
         access_rules(settings),
         is_root(spec, artifacts, synced),
@@ -266,7 +266,7 @@ async def _contents(
     settings: Settings, sources: ChartRepositories, scope: Scope
 ) -> tuple[Contents, Desired, tuple[Problem, ...]]:
     async with open_commits(settings, sources) as commits:
-        whole = WholeCommit(commits.directories.builder, settings.path)
+        whole = WholeCommit(commits.directories.builder, sources.unpacker, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
         locator = ChartLocator.of_commit(desired.chart_sources, artifacts, sources)
@@ -293,7 +293,7 @@ async def whole_commit(settings: Settings) -> tuple[Desired, Desired]:
         open_commits(settings, sources) as commits,
     ):
         desired = await _head(commits)
-        return desired, await WholeCommit(commits.directories.builder, settings.path).read(desired)
+        return desired, await WholeCommit(commits.directories.builder, sources.unpacker, settings.path).read(desired)
 
 
 async def _head(commits: CommitSource) -> Desired:

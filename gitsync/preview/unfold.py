@@ -252,12 +252,12 @@ class Unfolding:
         """What decides about what one comes to, beside its dependencies: another one when it has to be built anew."""
         kustomization = found.kustomization
         source = self.inputs.objects.get(kustomization.source)
-        maker = self.trees.maker_of(kustomization.source)
+        makers = tuple(maker.spec for maker in self.trees.makers_of(kustomization.source))
         try:
             spec: object = await self.inputs.spec_of(kustomization)
         except GitsyncError as error:
             spec = error.message
-        return kustomization.manifest.get("spec"), spec, source and source.digest, maker and maker.spec
+        return kustomization.manifest.get("spec"), spec, source and source.digest, makers
 
     async def _unfold(self, found: Unfolded, block: GitsyncError | None) -> Unfolded:
         kustomization, nothing = found.kustomization, replace(found, desired=None, problems=())
@@ -281,8 +281,8 @@ class Unfolding:
         kustomization = found.kustomization
         if self.trees.is_synced(kustomization.source):
             return True
-        maker = self.trees.maker_of(kustomization.source)
-        inputs = [maker.key, *map(maker.source_key, maker.spec.sources)] if maker is not None else []
+        makers = self.trees.makers_of(kustomization.source)
+        inputs = [key for it in makers for key in (it.key, *map(it.source_key, it.spec.sources))]
         keys = [found.key, kustomization.source, *inputs, *kustomization.value_sources()]
         items = [item for key in keys if (item := self.inputs.objects.get(key)) is not None]
         return any([subset_differs(item.manifest, await self._live(item.key) or {}) for item in items])

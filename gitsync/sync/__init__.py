@@ -6,4 +6,5 @@
   settled, ``lacking`` which of them wait in vain, ``tally`` how many are ready, wait and have failed.
 - ``spec`` is what a sync is told to do, ``owner`` what it leaves on objects; ``inventory`` and ``history`` what it
   remembers, which ``packing`` packs and ``configmaps`` keeps in the cluster; ``report`` what it says.
+- ``standing`` is how the sync of the settings stands, which ``rootevents`` tells of where no Kustomization can.
 """

@@ -413,8 +413,8 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "bucket.yaml:8:3: error: spec.provider: gcp is not supported yet: its API is not spoken",
         "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
         "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
-        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked, and what was not checked is not "
-        "used: there is no secretRef",
+        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked without a trustedRootSecretRef: a "
+        "trusted root is never fetched",
         f"ref.yaml:8:3: error: {serves} ExternalArtifact yet: the chart of this release cannot be had",
         f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
         "unserved.yaml:10:17: warning: spec.providerRef.name: there is no Provider/default/nobody in the repository: "
