@@ -19,7 +19,7 @@ from gitsync.build import Builder, Directories
 from gitsync.charts.workers import Workers
 from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
 from gitsync.errors import InventoryError, KindUnknown, SettingsError
-from gitsync.git import GitCredentials, GitSource, Mirror
+from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.kustomize import Kustomizer
 from gitsync.manifests import ManifestReader
 from gitsync.notify import Notifier
@@ -325,7 +325,8 @@ async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterato
     from gitsync.web.ui import Page, Readers  # templates and all, which only those wait for who ask for it
 
     readers = Readers((settings.web_host,) if settings.web_host else ())
-    page = Page(cluster, (settings.namespace, settings.name), settings.watch_namespace, readers)
+    sync, url = (settings.namespace, settings.name), redacted_url(settings.repo) if settings.repo else ""
+    page = Page(cluster, sync, settings.watch_namespace, readers=readers, url=url)
     address = None if settings.web_host else "127.0.0.1"
     async with page.serving(settings.web_port, address=address, setting="web_port"):
         yield

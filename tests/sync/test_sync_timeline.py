@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -165,9 +166,9 @@ def test_a_full_journal_fits_into_a_config_map() -> None:
         changes = []
         for place in range(MAX_CHANGES):
             times = sorted(round(chance.uniform(0, 600), 3) for _ in range(4))
-            kinds = zip(times, times[1:], strict=False)
-            spans = tuple(Span("wait", f"dependency 'team-{place}/app-{place}' is not ready", *it) for it in kinds)
-            changes.append(JournalChange("changed", f"HelmRelease/team-{place}/app-{place}", f"a/{place}.yaml:1", spans=spans))
+            name = f"team-{place}/app-{place}"
+            spans = tuple(Span("wait", f"dependency '{name}' is not ready", *it) for it in pairwise(times))
+            changes.append(JournalChange("changed", f"HelmRelease/{name}", f"a/{place}.yaml:1", spans=spans))
         entries = append(entries, entry(f"{chance.getrandbits(160):040x}", 1e9 + number, *changes))
     packed = encode(entries)["binaryData"]["journal"]
     assert len(base64.b64decode(packed)) < 512 * 1024

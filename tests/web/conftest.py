@@ -120,12 +120,14 @@ async def visitor(cluster: Cluster, namespace: str) -> AsyncIterator[Visitor]:
         yield found
 
 
-def visiting(cluster: Cluster, namespace: str) -> _Visiting:
+def visiting(cluster: Cluster, namespace: str) -> Visiting:
     """A page of a namespace, and a visitor of it."""
-    return _Visiting(Page(cluster, (namespace, "gitsync"), namespace))
+    return Visiting(Page(cluster, (namespace, "gitsync"), namespace))
 
 
-class _Visiting:
+class Visiting:
+    """A visitor of a page for as long as it is entered."""
+
     def __init__(self, page: Page) -> None:
         self._page = page
         self._serving = page.serving()

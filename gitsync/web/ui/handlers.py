@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -12,7 +11,6 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_own_kind, is_release, is_suspended
 from gitsync.errors import FieldErrors
-from gitsync.live.commits import RecordedCommit
 from gitsync.live.why import origin_of, why
 from gitsync.release.dependencies.states import commit_of
 from gitsync.text import whole_number
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 _GLANCE: Final = 0.4
 #: So many causes are looked into down to their pods.
 _LOOKED_INTO: Final = 4
-#: Commits on a page.
-_COMMITS: Final = 50
 
 
 class Handlers:
@@ -81,22 +77,6 @@ class Handlers:
     async def search(self, request: web.Request) -> web.Response:
         """Everything that is watched."""
         return await self._list(request, "Search", lambda key: True)
-
-    async def commits(self, request: web.Request) -> web.Response:
-        """What commits did, newest first."""
-        await self._board.loaded()
-        return self._page("commits.html", commits=self._board.commits[:_COMMITS])
-
-    async def commit(self, request: web.Request) -> web.Response:
-        """What one commit did, and what it brought that is not ready."""
-        await self._board.loaded()
-        wanted = request.match_info["commit"]
-        found: Sequence[RecordedCommit] = [it for it in self._board.commits if it.first.commit.startswith(wanted)]
-        if not found or len(wanted) < 7:
-            raise web.HTTPNotFound
-        commit, known = found[0].first.commit, self._board.known
-        brought = [key for key in known.keys(is_own_kind) if _commit_id(known.find(key)) == commit]
-        return self._page("commit.html", item=found[0], brought=views.rows(brought[: views.PAGE], known))
 
     async def graph(self, request: web.Request) -> web.Response:
         """Sources, Kustomizations, releases and what waits for what, drawn."""
@@ -235,8 +215,3 @@ def _maps(status: Any, name: str) -> list[dict[str, Any]]:
 
 def _is_source(key: ObjectKey) -> bool:
     return key[:2] in kinds.SOURCES
-
-
-def _commit_id(manifest: Manifest | None) -> str:
-    commit = commit_of(manifest) if manifest is not None else None
-    return commit.id if commit is not None else ""

@@ -50,7 +50,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(ago=_ago, moment=_moment, seen=_seen, say=_say, path=path_of, link=link_of)
-    environment.filters.update(counted=counted, query=urlencode, line=without_column)
+    environment.filters.update(counted=counted, query=urlencode, line=without_column, code=_code, seconds=_seconds)
     return environment
 
 
@@ -62,6 +62,18 @@ def _seen(event: Manifest) -> float:
 def _say(text: object) -> str:
     """Text of others: without credentials and control characters, and no more than somebody reads."""
     return printable(redact(shorten(" ".join(str(text).split()), _MOST_TEXT)))
+
+
+def _code(text: object) -> str:
+    """A line of others as it is written: like ``say``, with its blanks."""
+    return printable(redact(shorten(str(text), _MOST_TEXT)))
+
+
+def _seconds(number: float) -> str:
+    """A time that something took: ``0.25 s``, ``12.3 s``, ``4m5s``."""
+    if number >= 120:
+        return human_duration(number)
+    return f"{number:.2f} s" if number < 1 else f"{number:.1f} s"
 
 
 def link_of(url: str) -> str:

@@ -14,13 +14,16 @@ from gitsync.errors import SettingsError
 from gitsync.web.ui.actions import Actions
 from gitsync.web.ui.answers import trouble
 from gitsync.web.ui.board import Board
+from gitsync.web.ui.commitpages import CommitPages
 from gitsync.web.ui.guard import HEADERS, Guard, Readers
 from gitsync.web.ui.handlers import Handlers
 from gitsync.web.ui.looks import Looks
+from gitsync.web.ui.questions import Questions
 from gitsync.web.ui.stream import Stream
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
+    from gitsync.web.ui.questions import Repository
 
 log = structlog.get_logger(__name__)
 
@@ -38,15 +41,24 @@ _IDLE = 30.0
 class Page:
     """Serves what ``cluster`` has, as its user sees it. ``journal`` is namespace and name of the sync whose commits are
     shown; ``namespace`` is the only one that is looked at, "" for all. With ``readers``, nothing can be done on it, and
-    they decide who may look."""
+    they decide who may look. ``url`` is where the repository is, ``repository`` reads it as the user may."""
 
     def __init__(
-        self, cluster: Cluster, journal: tuple[str, str], namespace: str = "", readers: Readers | None = None
+        self,
+        cluster: Cluster,
+        journal: tuple[str, str],
+        namespace: str = "",
+        *,
+        readers: Readers | None = None,
+        url: str = "",
+        repository: Repository | None = None,
     ) -> None:
         self.board = Board(cluster, namespace, journal)
         self.stream = Stream(self.board)
         self._looks = Looks(self.board)
         self._guard = readers or Guard()
+        self._questions = Questions(repository) if repository is not None else None
+        self._url = repository.url if repository is not None else url
 
     @asynccontextmanager
     async def serving(
@@ -55,7 +67,14 @@ class Page:
         """Serve at a port, 0 for any that is free, of an address of this machine, None for all of them; gives the
         address to open. ``setting`` is what the port is set by. Raises: SettingsError.
         """
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_GRACE, keepalive_timeout=_IDLE)
+        # With handlers cancelled when browsers go away, what nobody waits for any more is not worked on.
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            shutdown_timeout=_GRACE,
+            keepalive_timeout=_IDLE,
+            handler_cancellation=True,
+        )
         async with self.board.running():
             await runner.setup()
             try:
@@ -72,12 +91,15 @@ class Page:
             finally:
                 self.stream.close()
                 await self._looks.close()
+                if self._questions is not None:
+                    await self._questions.close()
                 await runner.cleanup()
 
     def _application(self) -> web.Application:
         application = web.Application(
             middlewares=[self._guard.middleware, trouble(self.board)], client_max_size=_MAX_BODY
         )
+        commits = CommitPages(self.board, self._url, self._questions)
         pages = Handlers(self.board, self._looks, may_act=isinstance(self._guard, Guard))
         application.add_routes(
             [
@@ -87,8 +109,9 @@ class Page:
                 web.get("/sources", pages.sources),
                 web.get("/search", pages.search),
                 web.get("/graph", pages.graph),
-                web.get("/commits", pages.commits),
-                web.get("/commits/{commit}", pages.commit),
+                web.get("/commits", commits.commits),
+                web.get("/commits/{commit}", commits.commit),
+                web.get("/commits/{commit}/difference", commits.difference),
                 web.get(_OBJECT, pages.object),
                 web.get("/changes", self.stream.handle),
                 web.get("/static/{file}", _static),

@@ -48,6 +48,11 @@ class Reference:
         return self.key.kind == "Secret"
 
 
+def says_secret(name: str) -> bool:
+    """Whether charts take under such a name what is not to be read over somebody's shoulder."""
+    return _SECRET.search(name) is not None
+
+
 def references(release: HelmRelease) -> tuple[Reference, ...]:
     """What ``valuesFrom`` names, in its order."""
     pairs = zip(release.spec.values_from, release.value_sources(), strict=True)
@@ -63,7 +68,7 @@ def lines(values: dict[str, Any]) -> tuple[tuple[Value, ...], int]:
 def _flat(value: Any, path: str, *, masked: bool) -> Iterator[Value]:
     if isinstance(value, dict) and value:
         for name, below in value.items():
-            hides = masked or _SECRET.search(name) is not None
+            hides = masked or says_secret(name)
             yield from _flat(below, f"{path}.{_escaped(name)}" if path else _escaped(name), masked=hides)
     elif isinstance(value, list) and value:
         for index, below in enumerate(value):
@@ -81,7 +86,7 @@ def _says_something(value: Any) -> bool:
 
 def _names_secret(item: Any) -> bool:
     """Whether an entry such as an environment variable goes by a name that says secret."""
-    return isinstance(item, dict) and isinstance(item.get("name"), str) and _SECRET.search(item["name"]) is not None
+    return isinstance(item, dict) and isinstance(item.get("name"), str) and says_secret(item["name"])
 
 
 def _escaped(name: str) -> str:
