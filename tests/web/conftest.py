@@ -28,7 +28,7 @@ class Visitor:
 
     @property
     def base(self) -> str:
-        return self.address.partition("/?")[0]
+        return self.address.partition("/?")[0].rstrip("/")
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
         async with self.session.get(self.base + path, headers=headers, allow_redirects=False) as answer:

@@ -13,7 +13,7 @@ from gitsync.errors import GitUnavailable, NoRoom
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.history import JournalEntry
 from gitsync.web.ui import Page, questions
-from gitsync.web.ui.questions import Questions
+from gitsync.web.ui.questions import Heads, Questions
 from tests.until import until
 from tests.web.conftest import Visiting
 from tests.web.test_web_ui_changes import Compared
@@ -32,6 +32,12 @@ class Slow:
         self.most_at_once = 0
         self.dropped = 0
         self.answers = asyncio.Event()
+
+    async def heads(self) -> Heads:
+        raise GitUnavailable("nobody asks for them here")
+
+    async def plan(self, branch: str) -> Compared:
+        return await self.difference("", branch)
 
     async def difference(self, old: str, new: str) -> Compared:
         self.asked.append(new)
@@ -59,6 +65,16 @@ async def test_who_asks_the_same_shares_an_answer_and_other_questions_wait_their
     assert (slow.most_at_once, slow.asked) == (1, [NEW, OTHER])
     assert await asked.difference(OLD, NEW) is one
     assert slow.asked == [NEW, OTHER]
+
+
+async def test_a_plan_is_made_again_for_who_asks_for_a_newer_one() -> None:
+    slow = Slow()
+    slow.answers.set()
+    asked = Questions(slow)
+    first = await asked.plan("main", 0.0)
+    assert await asked.plan("main", first.at) is first
+    assert (await asked.plan("main", first.at + 0.001)) is not first
+    assert slow.asked == ["main", "main"]
 
 
 async def test_there_is_an_end_to_patience_and_to_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:

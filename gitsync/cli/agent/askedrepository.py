@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gitsync.settings import Settings
+from gitsync.web.ui.questions import Heads
 
 if TYPE_CHECKING:
     from gitsync.preview.plan import Preview
+
+_BRANCHES = "refs/heads/"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,23 @@ class AskedRepository:
         """See Repository."""
         found: Preview = await (await _previews()).commit_difference(self.settings, old, new)
         return found
+
+    async def plan(self, branch: str) -> Preview:
+        """See Repository."""
+        found: Preview = await (await _previews()).preview(self.settings, branch)
+        return found
+
+    async def heads(self) -> Heads:
+        """See Repository."""
+        from gitsync.agent.parts import open_mirror
+        from gitsync.git.reference import HEAD
+
+        await _previews()
+        async with open_mirror(self.settings) as mirror:
+            commit, refs = await mirror.head(), await mirror.refs({HEAD, f"{_BRANCHES}*"})
+            followed = str(mirror.source.reference) if self.settings.branch else f"branch `{mirror.default_branch}`"
+        branches = {name.removeprefix(_BRANCHES): found for name, found in refs.items() if name.startswith(_BRANCHES)}
+        return Heads(followed, commit, branches)
 
 
 async def _previews() -> Any:

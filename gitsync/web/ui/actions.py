@@ -75,6 +75,7 @@ class Actions:
             action=action,
             token=self._guard.token,
             warning=_of_git(action, manifest),
+            fields={},
         )
 
     async def do(self, request: web.Request) -> web.Response:

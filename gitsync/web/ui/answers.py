@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def answer(template: str, board: Board, status: int = 200, **shown: Any) -> web.Response:
     """A page, with what all pages have."""
-    server = board.cluster.address
-    text = render.page(template, version=board.version, troubles=list(board.troubles()), server=server, **shown)
+    troubles, server = list(board.troubles()), board.cluster.address
+    text = render.page(template, version=board.version, troubles=troubles, server=server, asks=board.asks, **shown)
     return web.Response(text=text, content_type="text/html", status=status, headers=HEADERS)
 
 

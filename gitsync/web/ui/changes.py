@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gitsync.api.identity import CommitInfo, ObjectKey
@@ -41,6 +41,8 @@ _FIELD: Final = re.compile(
 #: ``--password=x``, ``db.password: x``, in the middle of a text.
 _INSIDE: Final = re.compile(r"([A-Za-z0-9_.-]+)(\s?[=:]\s?)(?!//)([^\s\"',;&]+)")
 _ITEM: Final = re.compile(r"(?P<indent> *- +)(?P<rest>.*)")
+#: Kinds in which people write values.
+_WITH_VALUES: Final = ("HelmRelease", "Values")
 _SAYS_NOTHING: Final = frozenset({"true", "false", "null", "~", "", "''", '""', "{}", "[]"})
 #: What follows is below: a block of text, or fields.
 _BELOW: Final = re.compile(r"[|>][+-]?\d*|")
@@ -88,7 +90,16 @@ class Hindrance(Protocol):
     def hint(self) -> str: ...
 
 
-class Compared(Protocol):
+class Differing(Protocol):
+    """What differs, and how many objects do not."""
+
+    @property
+    def objects(self) -> Sequence[ChangedObject]: ...
+    @property
+    def unchanged(self) -> int: ...
+
+
+class Compared(Differing, Protocol):
     """What comes of a commit."""
 
     @property
@@ -138,12 +149,12 @@ class Problem:
 class Changes:
     """What a page shows of a comparison; ``more`` objects are left out. ``notes`` say what holds for all of it."""
 
-    commit: CommitInfo
     objects: Sequence[Changed]
     more: int
     unchanged: int
-    problems: Sequence[Problem]
-    notes: Sequence[str]
+    problems: Sequence[Problem] = ()
+    notes: Sequence[str] = ()
+    commit: CommitInfo | None = None
 
     @property
     def counts(self) -> Sequence[tuple[str, int]]:
@@ -153,20 +164,23 @@ class Changes:
 
 
 def shown(found: Compared) -> Changes:
+    """The part of what comes of a commit that a page shows."""
+    problems = [Problem(item.place, item.message, item.hint) for item in found.problems[:MOST_OBJECTS]]
+    notes = [f"Nothing is deleted: {found.prune_skipped}."] if found.prune_skipped else []
+    notes += [f"The commit is held until it is confirmed: {found.held}."] if found.held else []
+    return replace(shown_objects(found), problems=problems, notes=notes, commit=found.commit)
+
+
+def shown_objects(found: Differing) -> Changes:
     """The part of a comparison that a page shows."""
     left = _MOST_IN_ALL
     objects = []
     for item in found.objects[:MOST_OBJECTS]:
-        lines = masked(item.diff, in_values=item.key.kind == "HelmRelease")[: min(MOST_LINES, left)]
+        lines = masked(item.diff, in_values=item.key.kind in _WITH_VALUES)[: min(MOST_LINES, left)]
         left -= len(lines)
-        objects.append(
-            Changed(item.key, item.verb, lines, len(item.diff) - len(lines), item.origin, list(_notes(item)))
-        )
-    problems = [Problem(item.place, item.message, item.hint) for item in found.problems[:MOST_OBJECTS]]
-    notes = [f"Nothing is deleted: {found.prune_skipped}."] if found.prune_skipped else []
-    notes += [f"The commit is held until it is confirmed: {found.held}."] if found.held else []
-    more = max(len(found.objects) - MOST_OBJECTS, 0)
-    return Changes(found.commit, objects, more, found.unchanged, problems, notes)
+        more = len(item.diff) - len(lines)
+        objects.append(Changed(item.key, item.verb, lines, more, item.origin, list(_notes(item))))
+    return Changes(objects, max(len(found.objects) - MOST_OBJECTS, 0), found.unchanged)
 
 
 def _notes(item: ChangedObject) -> Iterable[str]:

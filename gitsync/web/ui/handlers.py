@@ -116,6 +116,7 @@ class Handlers:
             above=known.above(key),
             actions=actions_for(key, look.manifest) if self._may_act else (),
             done=action_named(request.query.get("done", "")),
+            has_records=self._may_act and is_release(key) and look.manifest is not None,
             **_of_manifest(key, look),
         )
 

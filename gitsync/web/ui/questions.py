@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 #: Seconds that an answer may take, answers that are remembered, and questions that may wait for their turn.
 PATIENCE: Final = 180.0
 _REMEMBERED: Final = 12
+#: Seconds that a look at the newest commits is good for, and may take.
+FRESH: Final = 5.0
+_LOOK: Final = 60.0
 _WAITING: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What a repository has at a moment: the newest commit of what is followed, called so in words, and those of all
+    branches by their names."""
+
+    followed: str
+    commit: str
+    branches: Mapping[str, str]
 
 
 class Repository(Protocol):
@@ -37,6 +50,15 @@ class Repository(Protocol):
 
     async def difference(self, old: str, new: str) -> Compared:
         """What differs between two commits, by their ids. Raises: GitsyncError."""
+        ...
+
+    async def plan(self, branch: str) -> Compared:
+        """What the newest commit of a branch would do to the cluster in place of the one that is synced, "" for that
+        of what is followed. Raises: GitsyncError."""
+        ...
+
+    async def heads(self) -> Heads:
+        """The newest commits. Raises: GitsyncError."""
         ...
 
 
@@ -54,6 +76,8 @@ class Questions:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._flights: SingleFlight[Answer] = SingleFlight()
+        self._looks: SingleFlight[Heads] = SingleFlight()
+        self._heads: tuple[float, Heads] | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._answers: LRUCache[Hashable, Answer] = LRUCache(_REMEMBERED)
@@ -66,10 +90,32 @@ class Questions:
     async def close(self) -> None:
         """End what is under way."""
         await self._flights.close()
+        await self._looks.close()
 
     async def difference(self, old: str, new: str) -> Answer:
         """What one commit changes that comes after another. Raises: GitsyncError."""
         return await self._ask(("difference", old, new), 0.0, lambda: self._repository.difference(old, new))
+
+    async def plan(self, branch: str, since: float) -> Answer:
+        """What a branch would do ("": what is followed), as it was found no earlier than ``since``, in seconds since
+        the epoch. Raises: GitsyncError."""
+        return await self._ask(("plan", branch), since, lambda: self._repository.plan(branch))
+
+    async def heads(self) -> Heads:
+        """The newest commits, at most a moment old. Raises: GitsyncError."""
+        known = self._heads
+        if known is not None and time.monotonic() - known[0] < FRESH:
+            return known[1]
+        return await self._looks.run("heads", self._look)
+
+    async def _look(self) -> Heads:
+        try:
+            async with asyncio.timeout(_LOOK):
+                found = await self._repository.heads()
+        except TimeoutError:
+            raise GitUnavailable(f"the repository did not say within {_LOOK:g} s what it has") from None
+        self._heads = time.monotonic(), found
+        return found
 
     async def _ask(self, question: Hashable, since: float, ask: Callable[[], Awaitable[Compared]]) -> Answer:
         """The answer, one from before ``since`` not taken."""

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from gitsync.errors import SettingsError
+from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.web.ui.actions import Actions
 from gitsync.web.ui.answers import trouble
 from gitsync.web.ui.board import Board
@@ -18,7 +19,10 @@ from gitsync.web.ui.commitpages import CommitPages
 from gitsync.web.ui.guard import HEADERS, Guard, Readers
 from gitsync.web.ui.handlers import Handlers
 from gitsync.web.ui.looks import Looks
+from gitsync.web.ui.pendingpages import PendingPages
 from gitsync.web.ui.questions import Questions
+from gitsync.web.ui.releasepages import ReleasePages
+from gitsync.web.ui.rollbacks import Rollbacks
 from gitsync.web.ui.stream import Stream
 
 if TYPE_CHECKING:
@@ -53,9 +57,11 @@ class Page:
         url: str = "",
         repository: Repository | None = None,
     ) -> None:
-        self.board = Board(cluster, namespace, journal)
+        self.board = Board(cluster, namespace, journal, asks=repository is not None)
         self.stream = Stream(self.board)
         self._looks = Looks(self.board)
+        self._memory = RecordMemory()
+        self._rollbacks = Rollbacks(self.board, self._memory)
         self._guard = readers or Guard()
         self._questions = Questions(repository) if repository is not None else None
         self._url = repository.url if repository is not None else url
@@ -90,6 +96,7 @@ class Page:
                 yield self._guard.listen(runner.addresses[0][1])
             finally:
                 self.stream.close()
+                await self._rollbacks.close()
                 await self._looks.close()
                 if self._questions is not None:
                     await self._questions.close()
@@ -117,9 +124,22 @@ class Page:
                 web.get("/static/{file}", _static),
             ]
         )
+        if self._questions is not None:
+            pending = PendingPages(self.board, self._questions)
+            application.add_routes([web.get("/pending", pending.pending), web.get("/pending/plan", pending.plan)])
         if isinstance(self._guard, Guard):
             actions, path = Actions(self.board, self._guard), f"{_OBJECT}/{{action}}"
-            application.add_routes([web.get(path, actions.confirm), web.post(path, actions.do)])
+            releases = ReleasePages(self.board, self._guard, self._memory, self._rollbacks)
+            application.add_routes(
+                [
+                    web.get(f"{_OBJECT}/revisions", releases.revisions),
+                    web.get(f"{_OBJECT}/values", releases.values),
+                    web.get(f"{_OBJECT}/rollback", releases.confirm),
+                    web.post(f"{_OBJECT}/rollback", releases.roll_back),
+                    web.get(path, actions.confirm),
+                    web.post(path, actions.do),
+                ]
+            )
         return application
 
 

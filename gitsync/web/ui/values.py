@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.live.valuesources import Path
 from gitsync.text import shorten
 
 MASK: Final = "masked"
@@ -63,6 +64,16 @@ def lines(values: dict[str, Any]) -> tuple[tuple[Value, ...], int]:
     """The first values, and how many more there are."""
     found = list(_flat(values, "", masked=False))
     return tuple(found[:MOST]), max(len(found) - MOST, 0)
+
+
+def shown_value(path: Path, value: Any, *, masked: bool) -> Value:
+    """A value at a place; ``masked``: nothing of it is to be seen, nor is of what is called a secret."""
+    names = [step for step in path if isinstance(step, str)]
+    hides = masked or any(map(says_secret, names))
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{_escaped(step)}" for step in path).removeprefix(".")
+    if hides and (masked or _says_something(value)):
+        return Value(text, "", is_masked=True)
+    return Value(text, shorten(json.dumps(value, ensure_ascii=False), _MOST_TEXT))
 
 
 def _flat(value: Any, path: str, *, masked: bool) -> Iterator[Value]:
