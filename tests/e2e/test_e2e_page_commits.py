@@ -54,6 +54,7 @@ def own_page(agent: AgentProcess, *flags: str) -> Iterator[OwnPage]:
     finally:
         process.kill()
         process.wait(60)
+        process.stdout.close()
 
 
 def test_a_commits_page_tells_the_order_and_what_each_object_waited_for(
@@ -124,10 +125,8 @@ def test_a_repository_that_cannot_be_read_is_told_with_what_to_do(
     new_agent: NewAgent, fleet: Fleet, namespace: str, sync_name: str, kubectl: Cli
 ) -> None:
     agent = new_agent(fleet, "--path=fleet").start()
-    for number in (1, 2):
-        finished(
-            agent, commit := fleet.commit({"fleet/a.yaml": config_map(namespace, "a", str(number))}, f"no. {number}")
-        )
+    for number in ("one", "two"):
+        finished(agent, commit := fleet.commit({"fleet/a.yaml": config_map(namespace, "a", number)}, number))
     with own_page(agent, f"--repo={fleet.path}-elsewhere", "--path=fleet", f"--name={sync_name}") as page:
         ask_until(lambda: page.get(f"/commits/{commit}")[0], lambda status: status == 200, "the commit is recorded")
         status, text = page.get(f"/commits/{commit}/difference")
