@@ -112,10 +112,10 @@ def test_what_a_commit_changed_is_shown_as_objects_with_secrets_masked(
         status, text = page.get(path)
         told = html.unescape(words(text))
         assert status == 200, told
-        assert f"delete ConfigMap {namespace}/ redis-own" in told
-        assert f"create ConfigMap {namespace}/ redis-other" in told
+        assert f"deleted ConfigMap {namespace}/ redis-own" in told
+        assert f"created ConfigMap {namespace}/ redis-other" in told
         assert f"of release {namespace}/redis" in told
-        assert f"change Secret {namespace}/ login" in told
+        assert f"changed Secret {namespace}/ login" in told
         assert "adminPassword: masked" in told
         assert "hunter2" not in text
         assert page.get(f"/commits/{first}/difference")[0] == 404, "nothing is recorded before it"

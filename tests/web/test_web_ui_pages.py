@@ -91,6 +91,29 @@ async def test_the_chain_from_a_waiting_release_to_the_pod_with_who_did_it_and_w
     assert "1 failed" in overview
 
 
+async def test_the_graph_goes_down_to_pods_where_that_is_asked_for(visitor: Visitor, world: World) -> None:
+    redis = await world.release("redis")
+    ids = ("redis-master_apps_StatefulSet", "settings__ConfigMap")
+    inventory = {"entries": [{"id": f"{world.namespace}_{item}", "v": "v1"} for item in ids]}
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": world.namespace}}
+    for manifest in (stateful_set(world.namespace, "redis:nonexistent"), settings):
+        await world.cluster.apply(manifest, manager="test")
+    await world.say(redis, "False", "UpgradeFailed", "not ready within 5s", inventory=inventory)
+    folded = await until_shown(visitor, "/graph", "redis: HelmRelease")
+    assert "redis-master" not in folded
+    (toggle,) = re.findall(r'<a class="toggle" href="([^"]*)" aria-label="Unfold redis"', folded)
+    assert "Unfold what is not ready" in folded
+    unfolded = await until_shown(visitor, html.unescape(toggle), "redis-master-0")
+    words = plain(unfolded)
+    assert "redis-master: StatefulSet" in words
+    assert "redis-master-0: Pod" in words
+    assert "settings" not in words, "what makes no pods and is well is left out"
+    assert unfolded.count('class="arrow part"') == 2
+    assert 'href="/graph" aria-label="Fold redis"' in unfolded
+    for odd in ("/graph?open=nonsense", "/graph?open=/object/a/b/c/d", "/graph?" + "open=%2Fobject&" * 100):
+        assert "redis" in plain(await shown(visitor, odd))
+
+
 async def test_a_cycle_is_drawn_as_one_with_its_places(visitor: Visitor, world: World) -> None:
     for name, need in (("redis", "backend"), ("backend", "redis")):
         places = {"gitsync.dev/depends-on-origin": f"fleet/{name}.yaml:11"}

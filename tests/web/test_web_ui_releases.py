@@ -74,7 +74,7 @@ async def test_what_differs_between_two_revisions_is_shown_and_nothing_of_a_secr
     assert "step 2 (commit 3f2a91c)" in words
     for line in ("-level: info", "+level: debug", "- level: info", "+ level: debug"):
         assert line.replace("- ", "-").replace("+ ", "+") in words.replace("- ", "-").replace("+ ", "+"), words
-    assert "change Secret" in words
+    assert "changed Secret" in words
     for hidden in (HIDDEN, HIDDEN_BEFORE):
         assert hidden not in text
     back = plain(await shown(visitor, f"{path}/revisions?from=2&to=1"))
@@ -99,7 +99,7 @@ async def test_a_release_is_rolled_back_after_a_second_question_and_stays_suspen
     key = await two_revisions(world)
     path = f"{RELEASE}/{world.namespace}/redis"
     asked = await shown(visitor, f"{path}/rollback?revision=1")
-    assert "Roll back to revision 1" in plain(asked)
+    assert "Back to revision 1" in plain(asked)
     assert "It stays suspended" in plain(asked)
     form = {"token": token_in(asked), "revision": "1"}
     assert (await visitor.post(f"{path}/rollback", {**form, "token": "wrong"}))[0] == 403

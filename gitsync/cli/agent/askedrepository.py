@@ -47,9 +47,9 @@ class AskedRepository:
         await _previews()
         async with open_mirror(self.settings) as mirror:
             commit, refs = await mirror.head(), await mirror.refs({HEAD, f"{_BRANCHES}*"})
-            followed = str(mirror.source.reference) if self.settings.branch else f"branch `{mirror.default_branch}`"
+            followed = str(mirror.source.reference) if self.settings.branch else f"branch {mirror.default_branch}"
         branches = {name.removeprefix(_BRANCHES): found for name, found in refs.items() if name.startswith(_BRANCHES)}
-        return Heads(followed, commit, branches)
+        return Heads(followed.replace("`", ""), commit, branches)
 
 
 async def _previews() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -33,6 +33,14 @@ def path_of(key: ObjectKey) -> str:
     """The address of an object's page."""
     parts = (key.group or CORE, key.kind, key.namespace or NOWHERE, key.name)
     return "/object/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def key_of(path: str) -> ObjectKey | None:
+    """The object of an address that ``path_of`` gave; None of any other text."""
+    parts = path.split("/")
+    if len(parts) != 6 or parts[:2] != ["", "object"]:
+        return None
+    return key_at(*map(unquote, parts[2:]))
 
 
 def key_at(group: str, kind: str, namespace: str, name: str) -> ObjectKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,13 +16,14 @@ from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.web.ui.actions import Actions
 from gitsync.web.ui.answers import trouble
 from gitsync.web.ui.board import Board
-from gitsync.web.ui.commitpages import CommitPages
+from gitsync.web.ui.connections import Connections
 from gitsync.web.ui.guard import HEADERS, Guard, Readers
-from gitsync.web.ui.handlers import Handlers
 from gitsync.web.ui.looks import Looks
-from gitsync.web.ui.pendingpages import PendingPages
+from gitsync.web.ui.pages.commits import CommitPages
+from gitsync.web.ui.pages.objects import Handlers
+from gitsync.web.ui.pages.pending import PendingPages
+from gitsync.web.ui.pages.releases import ReleasePages
 from gitsync.web.ui.questions import Questions
-from gitsync.web.ui.releasepages import ReleasePages
 from gitsync.web.ui.rollbacks import Rollbacks
 from gitsync.web.ui.stream import Stream
 
@@ -63,6 +65,7 @@ class Page:
         self._memory = RecordMemory()
         self._rollbacks = Rollbacks(self.board, self._memory)
         self._guard = readers or Guard()
+        self._connections = Connections()
         self._questions = Questions(repository) if repository is not None else None
         self._url = repository.url if repository is not None else url
 
@@ -84,16 +87,11 @@ class Page:
         async with self.board.running():
             await runner.setup()
             try:
-                site = web.TCPSite(runner, address, port)
+                server = await self._listening(runner, address, port, setting)
                 try:
-                    await site.start()
-                except OSError as error:
-                    raise SettingsError(
-                        f"port {port} {f'of {address}' if address else 'for the page'} cannot be had: {error.strerror}",
-                        setting=setting,
-                        hint="another program has it" + ("; --port 0 takes one that is free" if address else ""),
-                    ) from error
-                yield self._guard.listen(runner.addresses[0][1])
+                    yield self._guard.listen(server.sockets[0].getsockname()[1])
+                finally:
+                    server.close()
             finally:
                 self.stream.close()
                 await self._rollbacks.close()
@@ -102,10 +100,21 @@ class Page:
                     await self._questions.close()
                 await runner.cleanup()
 
+    async def _listening(self, runner: web.AppRunner, address: str | None, port: int, setting: str) -> asyncio.Server:
+        """Raises: SettingsError."""
+        assert runner.server is not None
+        try:
+            return await self._connections.listen(runner.server, address, port)
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} {f'of {address}' if address else 'for the page'} cannot be had: {error.strerror}",
+                setting=setting,
+                hint="another program has it" + ("; --port 0 takes one that is free" if address else ""),
+            ) from error
+
     def _application(self) -> web.Application:
-        application = web.Application(
-            middlewares=[self._guard.middleware, trouble(self.board)], client_max_size=_MAX_BODY
-        )
+        middlewares = [self._connections.middleware, self._guard.middleware, trouble(self.board)]
+        application = web.Application(middlewares=middlewares, client_max_size=_MAX_BODY)
         commits = CommitPages(self.board, self._url, self._questions)
         pages = Handlers(self.board, self._looks, may_act=isinstance(self._guard, Guard))
         application.add_routes(

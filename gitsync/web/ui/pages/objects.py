@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a page waits for a look at what holds up others; what is seen later is told as a change.
 _GLANCE: Final = 0.4
+#: Seconds that a graph waits for looks at what is unfolded in it, and how many may be.
+_LOOK: Final = 5.0
+_UNFOLDED: Final = 12
 #: So many causes are looked into down to their pods.
 _LOOKED_INTO: Final = 4
 
@@ -79,15 +82,29 @@ class Handlers:
         return await self._list(request, "Search", lambda key: True)
 
     async def graph(self, request: web.Request) -> web.Response:
-        """Sources, Kustomizations, releases and what waits for what, drawn."""
+        """Sources, Kustomizations, releases and what waits for what, drawn; of those that are asked for, their
+        workloads and pods."""
         await self._board.loaded()
+        known = self._board.known
+        asked = dict.fromkeys(filter(None, map(render.key_of, request.query.getall("open", ()))))
+        wanted = [key for key in asked if known.find(key) is not None and (is_release(key) or is_kustomization(key))]
+        wanted = wanted[:_UNFOLDED]
+        unready = [key for key in known.keys(is_release) if views.is_held_up(key, known)]
+        trees = await asyncio.gather(*(self._looks.tree_of(key, _LOOK) for key in wanted))
+        drawn = await self._drawing_of(dict(zip(wanted, trees, strict=True)))
+        shown = {"graph": drawn, "unfolded": len(wanted), "unready": drawing.address(unready[:_UNFOLDED])}
+        return self._page("graph.html", **shown, most=_UNFOLDED)
+
+    async def _drawing_of(self, unfolded: drawing.Unfolded) -> layout.Drawn:
         async with self._drawing:  # one after the other: who looks at the same is shown the same
             version = self._board.version
-            if self._drawn is None or self._drawn[0] != version:
-                nodes, edges = drawing.of_known(self._board.known)
-                self._drawn = version, await asyncio.to_thread(layout.laid_out, nodes, edges)
-            drawn = self._drawn[1]
-        return self._page("graph.html", graph=drawn)
+            if not unfolded and self._drawn is not None and self._drawn[0] == version:
+                return self._drawn[1]
+            nodes, edges = drawing.of_known(self._board.known, unfolded)
+            drawn = await asyncio.to_thread(layout.laid_out, nodes, edges)
+            if not unfolded:
+                self._drawn = version, drawn
+        return drawn
 
     async def object(self, request: web.Request) -> web.Response:
         """One object: why it waits, what it says of itself, what it has, what happened to it."""

@@ -42,7 +42,7 @@ _AT_ONCE: Final = 2
 ROLL_BACK: Final = Action(
     "rollback",
     "Roll back",
-    "The release is suspended, so that the agent leaves it alone, and the old revision is brought back as a new one, "
+    "the release is suspended, so that the agent leaves it alone, and the old revision is brought back as a new one, "
     "as helm rollback does. It stays suspended until it is resumed; resumed unchanged, it is upgraded again to what "
     "Git has.",
 )
@@ -125,7 +125,7 @@ class ReleasePages:
             "confirm.html",
             self._board,
             key=key,
-            action=Action(ROLL_BACK.word, f"{ROLL_BACK.title} to revision {revision}:", ROLL_BACK.effect),
+            action=Action(ROLL_BACK.word, ROLL_BACK.title, f"Back to revision {revision}: {ROLL_BACK.effect}"),
             token=self._guard.token,
             warning=_of_git(manifest),
             fields={"revision": revision},

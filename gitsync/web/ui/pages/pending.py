@@ -70,7 +70,7 @@ class PendingPages:
             self._board,
             branch=branch,
             changes=found.changes,
-            at=found.at,
+            made=found.at,
             now=f"{time.time():.3f}",
         )
 
