@@ -10,6 +10,7 @@ from gitsync.api.names import (
     PRUNE_DISABLED,
     SYNC_MARKS,
     TAKEN_OVER_ANNOTATION,
+    sync_of,
 )
 from gitsync.text import whole_number
 
@@ -20,8 +21,9 @@ RELEASE_NAME = "meta.helm.sh/release-name"
 RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 RESOURCE_POLICY = "helm.sh/resource-policy"
 KEPT_BY_POLICY = f"its {RESOURCE_POLICY} says keep"
-#: In the note of a take-over, before the release that had the object.
+#: In the note of a take-over, before who had the object; and before that, when it was a sync.
 _FORMER = " from "
+OF_SYNC = "sync "
 _MARKS = SYNC_MARKS | {RELEASE_NAME, RELEASE_NAMESPACE, TAKEN_OVER_ANNOTATION}
 
 
@@ -54,8 +56,8 @@ def release_of(live: Manifest) -> str:
 
 
 def taken_over(manifest: Manifest, release: str, namespace: str, revision: int, former: str = "") -> Manifest:
-    """The object with a note that it was there before this revision of a release took it over; ``former`` is the
-    release that it was the own of. The input is not changed."""
+    """The object with a note that it was there before this revision of a release took it over; ``former`` is who it was
+    the own of. The input is not changed."""
     metadata = dict(manifest.get("metadata") or {})
     note = f"{namespace}/{release}.v{revision}" + (f"{_FORMER}{former}" if former else "")
     metadata["annotations"] = {**(metadata.get("annotations") or {}), TAKEN_OVER_ANNOTATION: note}
@@ -68,11 +70,19 @@ def taken_over_in(live: Manifest, release: str, namespace: str) -> int:
     return (whole_number(revision) or 0) if whose == f"{namespace}/{release}" else 0
 
 
-def former_release(live: Manifest) -> str:
-    """The release that a live object is the own of, or was before others took it over, as ``namespace/name``; "" when
-    it was there before any release."""
-    note = _note_of(live)
-    return note.partition(_FORMER)[2] if note else release_of(live)
+def former_owner(live: Manifest) -> str:
+    """The release that a live object is the own of, or was before others took it over, as ``namespace/name``; of a sync
+    with OF_SYNC before that. "" when it was there before all of these, or a sync was to leave it."""
+    if note := _note_of(live):
+        return note.partition(_FORMER)[2]
+    return release_of(live) or _sync_that_prunes(live)
+
+
+def _sync_that_prunes(live: Manifest) -> str:
+    """The sync that a live object is the own of, unless its annotation says that it is to stay."""
+    is_marked = OWNER_ANNOTATION in (live["metadata"].get("annotations") or {})
+    sync = sync_of(live["metadata"].get("labels") or {})
+    return f"{OF_SYNC}{sync}" if is_marked and sync and not prune_disabled(live) else ""
 
 
 def _note_of(live: Manifest) -> str:

@@ -173,7 +173,9 @@ class Syncs:
 
     async def _without(self, kustomization: Kustomization, commit: CommitInfo) -> list[Part]:
         """What the removal of a Kustomization does to what it has applied; nothing, where that stays."""
-        self._gone.append(ComingSync(kustomization, claimant_of(kustomization.key), commit.id, frozenset(), ()))
+        self._gone.append(
+            ComingSync(kustomization, claimant_of(kustomization.key), frozenset({commit.id}), frozenset(), ())
+        )
         if self.unfolding.is_root(kustomization):
             self.left[kustomization.key] = "they are those of the repository's own sync"
             return []

@@ -42,7 +42,7 @@ class ObjectClaims:
     the agent serves, else the Secret with its kubeconfig."""
 
     def __init__(self) -> None:
-        #: Called with each object that somebody no longer wants, and the cluster that it is in.
+        #: Called with each object that somebody no longer wants or has, and the cluster that it is in.
         self.on_release: list[Callable[[ObjectKey, str], None]] = []
         self._claims: dict[tuple[Claimant, Why], tuple[str, frozenset[ObjectKey]]] = {}
         self._claimants: defaultdict[tuple[str, ObjectKey], set[tuple[Claimant, Why]]] = defaultdict(set)
@@ -57,6 +57,8 @@ class ObjectClaims:
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
         self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}
         self._brought: dict[Claimant, tuple[HelmRelease | Kustomization, ...]] = {}
+        #: The names of all syncs since the start that delete what their commits drop, those that are gone included.
+        self._pruning: set[str] = set()
 
     def set(self, claimant: Claimant, why: Why, keys: Iterable[ObjectKey], *, cluster: str = "") -> None:
         """``claimant`` wants exactly these, as far as ``why`` goes."""
@@ -72,7 +74,7 @@ class ObjectClaims:
             self._claims[claim] = (cluster, wanted)
         else:
             self._claims.pop(claim, None)
-        self._tell(dropped, old_cluster)
+        self.tell((key for key in dropped if not self._has(claimant, key, old_cluster)), old_cluster)
 
     def drop(self, claimant: Claimant, why: Why, key: ObjectKey) -> None:
         """``claimant`` does not want this one any more, as far as ``why`` goes."""
@@ -86,9 +88,11 @@ class ObjectClaims:
         for known in (self._brought, self._leaving, self._leaving_syncs, self.commits, self.unread):
             known.pop(claimant, None)
 
-    def set_commit(self, sync: Claimant, commit: str, why: str) -> None:
-        """``sync`` is at a commit from now on; ``why`` says what of it cannot be read, "" when all of it can."""
+    def set_commit(self, sync: Claimant, commit: str, why: str, *, prunes: bool = True) -> None:
+        """``sync`` is at a commit from now on; ``why`` says what of it cannot be read, "" when all of it can.
+        ``prunes``: it deletes what a commit drops."""
         self.commits[sync] = commit
+        (self._pruning.add if prunes else self._pruning.discard)(sync.name)
         if why:
             self.unread[sync] = (commit, why)
         else:
@@ -100,7 +104,7 @@ class ObjectClaims:
         self._leaving[sync] = leaving
         for (claimant, _), (cluster, keys) in list(self._claims.items()):
             if claimant in leaving - before:
-                self._tell(keys, cluster)
+                self.tell(keys, cluster)
 
     def set_leaving_syncs(self, sync: Claimant, syncs: Iterable[Claimant]) -> None:
         """``sync`` is about to remove exactly these: what they have is theirs until they are gone, and they will want
@@ -160,9 +164,15 @@ class ObjectClaims:
         claims = self._claimants.get((cluster, key), ())
         return frozenset(claimant for claimant, why in claims if why == "deployed")
 
-    def let_go(self, key: ObjectKey, cluster: str) -> list[Claimant]:
-        """The syncs that wait until an object is let go of."""
-        return [claimant for claimant, why in self._claimants.get((cluster, key), ()) if why == "let go"]
+    def to_have(self, key: ObjectKey, cluster: str) -> list[Claimant]:
+        """The syncs that are to have an object, of which somebody lets go: they waited for it, or have applied it
+        before he wrote to it once more."""
+        claims = self._claimants.get((cluster, key), ())
+        return [claimant for claimant, why in claims if why in ("let go", "commit")]
+
+    def prunes(self, sync: str) -> bool:
+        """Whether a sync of this agent, be it gone, deletes what a commit drops."""
+        return sync in self._pruning
 
     def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
         """Who wants an object that would go with a Namespace or a definition, once for each; ``holds`` says which
@@ -175,11 +185,13 @@ class ObjectClaims:
                 yield from (claimant._replace(inside=key) for key in sorted(filter(holds, keys)))
 
     def kept_inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
-        """Who else keeps an object that would go, for whom that is to have it: nobody can tell yet."""
+        """Who else keeps an object that would go, for whom that is to have it: nobody can tell yet, nor has anybody
+        taken it meanwhile."""
         for (claimant, why), (where, keys) in sorted(self._claims.items()):
             if where == cluster and why == "kept" and claimant != but:
                 doubt = "nobody can tell yet who is to have it"
-                yield from (claimant._replace(inside=key, doubt=doubt) for key in sorted(filter(holds, keys)))
+                left = (key for key in keys if holds(key) and not self._is_taken(key, cluster))
+                yield from (claimant._replace(inside=key, doubt=doubt) for key in sorted(left))
 
     def keys(self, claimant: Claimant, why: Why) -> frozenset[ObjectKey]:
         """What ``claimant`` wants for a reason."""
@@ -197,10 +209,23 @@ class ObjectClaims:
         """Whether ``claimant`` wants anything: that it is one of this agent's."""
         return any(known == claimant for known, _ in self._claims)
 
-    def _tell(self, keys: Iterable[ObjectKey], cluster: str) -> None:
-        for listener in list(self.on_release):
-            for key in keys:
+    def tell(self, keys: Iterable[ObjectKey], cluster: str) -> None:
+        """Somebody no longer wants these, or is about to leave them."""
+        for key in list(keys):
+            for listener in list(self.on_release):
                 listener(key, cluster)
+
+    def tell_of(self, claimant: Claimant) -> None:
+        """``claimant`` is about to leave all that it has."""
+        for cluster, keys in self.held_by(claimant).items():
+            self.tell(keys, cluster)
+
+    def _has(self, claimant: Claimant, key: ObjectKey, cluster: str) -> bool:
+        claims = self._claimants.get((cluster, key), ())
+        return any(one == claimant and why in _HAS for one, why in claims)
+
+    def _is_taken(self, key: ObjectKey, cluster: str) -> bool:
+        return any(why in _HAS for _, why in self._claimants.get((cluster, key), ()))
 
     def _remove(self, place: tuple[str, ObjectKey], claim: tuple[Claimant, Why]) -> None:
         claims = self._claimants[place]

@@ -1,9 +1,10 @@
 """Leftovers: objects that a HelmRelease no longer holds, and that are in the cluster as its own all the same.
 
 A release leaves what it no longer holds where it is when somebody else may want it, when it becomes a hook of its own,
-or when a revision that failed had only taken it over from another release. Helm's records forget such objects with the
-next revision. So they are noted on the HelmRelease, which outlives revisions, other names and the process, and looked
-at again: by the next revision, when it is no longer in doubt who wants them, and when the HelmRelease is removed.
+or when a revision that failed had only taken it over from another release or a sync. Helm's records forget such
+objects with the next revision. So they are noted on the HelmRelease, which outlives revisions, other names and the
+process, and looked at again: by the next revision, when it is no longer in doubt who wants them, and when the
+HelmRelease is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import inventory_id, parse_inventory_id
 from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.delete import Deletion, Propagation, WantedBy, delete_objects, find_all, nobody
-from gitsync.apply.ownership import KEPT_BY_POLICY, former_release, kept, release_of
+from gitsync.apply.ownership import KEPT_BY_POLICY, former_owner, kept, release_of
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -38,14 +39,14 @@ async def note_nowhere(leftovers: Collection[Leftover]) -> None:
     """For actions without a HelmRelease."""
 
 
-def is_let_go(release: str) -> bool:
-    """For actions that know no other releases."""
+def is_let_go(former: str) -> bool:
+    """For actions that know no others."""
     return False
 
 
 class Leftovers:
-    """Those of one HelmRelease. ``wanted_by`` says who else may want some of them, ``lets_go`` of another release
-    whether what others took from it is no longer its own."""
+    """Those of one HelmRelease. ``wanted_by`` says who else may want some of them, ``lets_go`` of a former owner
+    whether what others took from it is no longer its own, and deleted when nobody wants it."""
 
     def __init__(
         self,
@@ -102,8 +103,8 @@ class Leftovers:
         await self._write({key: item for key, item in self._known.items() if key not in gone})
 
     def is_of_release(self, live: Manifest) -> bool:
-        """Whether an object that a revision has only taken over was a release's own, and is that no longer."""
-        former = former_release(live)
+        """Whether an object that a revision has only taken over was somebody's own, and is that no longer."""
+        former = former_owner(live)
         return bool(former) and self._lets_go(former)
 
     async def _write(self, known: dict[ObjectKey, Leftover]) -> None:

@@ -36,6 +36,10 @@ _MOST_GIVEN = 10_000
 RENDER_TIMEOUT = 60.0
 
 
+#: The commits that bring something: the one that changed the object which has it, and the one that its source is at.
+Commits = frozenset[str]
+
+
 class Question(NamedTuple):
     """Who of others than ``asker`` wants objects of a cluster. ``commits`` are those that the asker is acting on: what
     one of them changed may want anything as long as nobody can tell what it wants (None: whoever cannot be told may).
@@ -45,22 +49,22 @@ class Question(NamedTuple):
     cluster: str = ""
     commits: Collection[str] | None = ()
 
-    def concerns(self, commit: str) -> bool:
-        """Whether what this commit changed may want anything."""
-        return self.commits is None or commit in self.commits
+    def concerns(self, commits: Commits) -> bool:
+        """Whether what one of these changed may want anything."""
+        return self.commits is None or self.is_of(commits)
 
-    def is_of(self, commit: str) -> bool:
-        """Whether it is this very commit that takes the objects from the asker: then it says who is to have them."""
-        return bool(commit) and commit in (self.commits or ())
+    def is_of(self, commits: Commits) -> bool:
+        """Whether it is one of these that takes the objects from the asker: then it says who is to have them."""
+        return not commits.isdisjoint(self.commits or ())
 
 
 class ComingSync(NamedTuple):
     """A sync that has yet to take up a revision: the objects of it, and the HelmReleases among them. ``claimant`` has a
-    ``doubt`` when nobody can tell all of that, ``commit`` is the one that brings it."""
+    ``doubt`` when nobody can tell all of that, ``commits`` bring it."""
 
     kustomization: Kustomization
     claimant: Claimant
-    commit: str
+    commits: Commits
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
 
@@ -71,10 +75,10 @@ class ComingSync(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A Kustomization that a chart is to have, by ``commit``."""
+    """A Kustomization that is to be, by ``commits``."""
 
     kustomization: Kustomization
-    commit: str
+    commits: Commits
 
 
 Syncs = Callable[[Collection[Inner]], Awaitable[list[ComingSync]]]
@@ -86,12 +90,12 @@ async def no_syncs(_: Collection[Inner]) -> list[ComingSync]:
 
 
 class _Coming(NamedTuple):
-    """What a release that is on its way, by ``commit``, will have; ``may_want_all``: anything, when it cannot be
+    """What a release that is on its way, by ``commits``, will have; ``may_want_all``: anything, when it cannot be
     rendered."""
 
     release: HelmRelease
     wanted: RevisionObjects | GitsyncError
-    commit: str
+    commits: Commits
     may_want_all: bool
 
     @property
@@ -113,8 +117,8 @@ class ToCome:
     leaving: Callable[[], Collection[Claimant]] = tuple
     leaving_with_charts: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
-    #: By object and who is to have it, the commit that took it from somebody and gave it to him.
-    _given: LRUCache[tuple[ObjectKey, Claimant], str] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
+    #: By object and who is to have it, the commits that took it from somebody and gave it to him.
+    _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
@@ -122,10 +126,10 @@ class ToCome:
         syncs, releases = await self._coming(question)
         for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
-            if sync.claimant.doubt and question.concerns(sync.commit):
+            if sync.claimant.doubt and question.concerns(sync.commits):
                 left = [key for key in keys if key not in found and key != sync.kustomization.key]
                 wanted = dict.fromkeys(left, sync.claimant) | wanted
-            found |= await self._reached(sync.kustomization, sync.commit, wanted, question)
+            found |= await self._reached(sync.kustomization, sync.commits, wanted, question)
         for coming in releases:
             own = coming.release.key
             left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
@@ -135,14 +139,14 @@ class ToCome:
                 wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
             else:
                 continue
-            found |= await self._reached(coming.release, coming.commit, wanted, question)
+            found |= await self._reached(coming.release, coming.commits, wanted, question)
         return found
 
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""
         found: dict[ObjectKey, Claimant] = {}
         for sync, (commit, why) in list(self.claims.unread.items()):
-            if question.concerns(commit) and sync != question.asker and not question.cluster:
+            if question.concerns(frozenset({commit})) and sync != question.asker and not question.cluster:
                 for key in keys:
                     if key not in found and await self.is_reached(sync, key, question):
                         found[key] = sync._replace(doubt=why)
@@ -165,7 +169,7 @@ class ToCome:
         return (
             await self._first_reached((item for item in inside if item.by_name not in leaving), question)
             or await self._inside_to_come(goes, question)
-            or await self._first_reached(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
+            or await self._first_that_keeps(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
             or _about_to_go([item for item in inside if item.by_name in leaving])
         )
 
@@ -211,28 +215,28 @@ class ToCome:
         """Whether who wants an object could have it, as far as that is known."""
         item: Worked | None = None
         if claimant.kind == "sync":
-            item, commit = self.reach.kustomization(claimant.name), self.claims.commits.get(claimant.by_name, "")
+            item, commits = self.reach.kustomization(claimant.name), _known(self.claims.commits.get(claimant.by_name))
         else:
             with suppress(FieldErrors):
                 item = self.index.get(release_of(claimant))
-            commit = self._commit_of(item) if item is not None else ""
-        return item is None or bool(await self._reached(item, commit, {key: claimant}, question))
+            commits = self._commits_of(item) if item is not None else Commits()
+        return item is None or bool(await self._reached(item, commits, {key: claimant}, question))
 
     async def _reached(
-        self, item: Worked, commit: str, wanted: dict[ObjectKey, Claimant], question: Question
+        self, item: Worked, commits: Commits, wanted: dict[ObjectKey, Claimant], question: Question
     ) -> dict[ObjectKey, Claimant]:
         """Those of these objects that a release or Kustomization may write. Its rights may come with the very commit
         that gives it an object, or later, when it has taken up other commits; what is in another cluster is by its
         kubeConfig."""
         if question.cluster:
             return wanted
-        if question.is_of(commit):
-            self._given.update({(key, claimant.by_name): commit for key, claimant in wanted.items()})
+        if question.is_of(commits):
+            self._given.update({(key, claimant.by_name): commits for key, claimant in wanted.items()})
             return wanted
         return {
             key: claimant
             for key, claimant in wanted.items()
-            if question.is_of(self._given.get((key, claimant.by_name), "")) or await self.reach.covers(item, key)
+            if question.is_of(self._given.get((key, claimant.by_name), Commits())) or await self.reach.covers(item, key)
         }
 
     async def _coming(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
@@ -257,14 +261,14 @@ class ToCome:
         inside: dict[ObjectKey, Inner] = {}
         found: list[_Coming] = []
         others = [*self.releases(asker, cluster), *self._upgraded(asker)]
-        commits = {release.key: self._commit_of(release) for release in others}
-        of_syncs = [(item, sync.commit) for sync in syncs for item in sync.releases if item.key not in commits]
+        commits = {release.key: self._commits_of(release) for release in others}
+        of_syncs = [(item, sync.commits) for sync in syncs for item in sync.releases if item.key not in commits]
         # Those that are yet to be applied also where they are there as they were before.
-        brought = [(it.item, it.commit) for it in self.claims.brought() if isinstance(it.item, HelmRelease)]
-        for release, commit in (*of_syncs, *brought):
+        brought = [(it.item, _known(it.commit)) for it in self.claims.brought() if isinstance(it.item, HelmRelease)]
+        for release, of in (*of_syncs, *brought):
             if cluster_of(release) == cluster:
                 others.append(release)
-                commits[release.key] = commit
+                commits[release.key] = of
         for _ in range(MAX_NESTING):
             # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
             # from ever deleting anything.
@@ -273,15 +277,15 @@ class ToCome:
             for other, wanted in zip(others, answers, strict=True):
                 if not isinstance(wanted, RevisionObjects | GitsyncError):
                     raise wanted
-                commit = commits[other.key]
-                if (coming := _Coming(other, wanted, commit, question.concerns(commit))).claimant != asker:
+                of = commits[other.key]
+                if (coming := _Coming(other, wanted, of, question.concerns(of))).claimant != asker:
                     found.append(coming)
                 if isinstance(wanted, RevisionObjects):
                     if not cluster:
-                        inside |= {item.key: Inner(item, commit) for item in wanted.kustomizations}
+                        inside |= {item.key: Inner(item, of) for item in wanted.kustomizations}
                     new = [item for item in wanted.releases if item.key not in commits and cluster_of(item) == cluster]
                     inner += [item for item in new if Claimant.of_release(item.key) != asker]
-                    commits |= dict.fromkeys((item.key for item in new), commit)
+                    commits |= dict.fromkeys((item.key for item in new), of)
             others = inner
         return found, inside
 
@@ -292,23 +296,34 @@ class ToCome:
                 return claimant
         return None
 
+    async def _first_that_keeps(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
+        """The first of those who keep something inside that is there still."""
+        for claimant in list(claimants):
+            found = await self._first_reached([claimant], question)
+            if found is not None and found.inside is not None and await self._is_there(found.inside, question):
+                return found
+        return None
+
+    async def _is_there(self, key: ObjectKey, question: Question) -> bool:
+        """What is in another cluster than the agent's is not seen from here, and so is taken to be."""
+        elsewhere = bool(question.cluster) and question.asker.kind == "sync"
+        return elsewhere or await self.find(release_of(question.asker), key) is not None
+
     async def _inside_to_come(self, goes: Callable[[ObjectKey], bool], question: Question) -> Claimant | None:
         """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
         may be for it is kept by somebody."""
         syncs, releases = await self._coming(question)
-        wishes: list[tuple[Worked, str, Claimant, Collection[ObjectKey]]] = [
-            (sync.kustomization, sync.commit, sync.claimant, sync.keys) for sync in syncs
+        wishes: list[tuple[Worked, Commits, Claimant, Collection[ObjectKey]]] = [
+            (sync.kustomization, sync.commits, sync.claimant, sync.keys) for sync in syncs
         ]
         for coming in releases:
             if isinstance(coming.wanted, RevisionObjects):
-                wishes.append((coming.release, coming.commit, coming.claimant, coming.wanted.owned))
-        for item, commit, claimant, keys in wishes:
+                wishes.append((coming.release, coming.commits, coming.claimant, coming.wanted.owned))
+        for item, commits, claimant, keys in wishes:
             for key in sorted(filter(goes, keys)):
-                # What is in another cluster than the agent's is not seen from here.
-                elsewhere = bool(question.cluster) and question.asker.kind == "sync"
-                if elsewhere or await self.find(release_of(question.asker), key) is not None:
+                if await self._is_there(key, question):
                     inside = claimant._replace(inside=key, doubt="")
-                    if await self._reached(item, commit, {key: inside}, question):
+                    if await self._reached(item, commits, {key: inside}, question):
                         return inside
         return None
 
@@ -318,9 +333,13 @@ class ToCome:
         goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
         return [] if goes or release is None or self.index.is_done(release.key) else [release]
 
-    def _commit_of(self, release: Worked) -> str:
+    def _commits_of(self, release: Worked) -> Commits:
         commit = self.index.commit_of(release.key)
-        return "" if commit is None else commit.id
+        return _known(commit.id if commit is not None else None)
+
+
+def _known(commit: str | None) -> Commits:
+    return frozenset({commit} if commit else ())
 
 
 def _about_to_go(inside: list[Claimant]) -> Claimant | None:

@@ -43,6 +43,7 @@ _FIRST_COMMIT = "the first commit since the start to be read"
 COMMIT_TIMEOUT = 60.0
 #: Why nobody can tell yet what a release wants that a commit changes.
 _TO_BE_CHANGED = "which the commit has yet to change"
+_GOES_ON = "whether that goes on wanting it"
 #: Who may want anything before it is known which commit is wanted.
 _UNKNOWN_SYNC = Claimant("sync", "of this agent", "it has read no commit since it was started")
 
@@ -229,7 +230,7 @@ class WantedObjects:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
         owner = hold.owner
         if owner is None:
-            return hold
+            return await self._held_by_sync(hold) if for_good else hold
         manifest = self.index.manifest(owner)
         if manifest is None:
             return None
@@ -249,6 +250,15 @@ class WantedObjects:
                 return None
             return hold._replace(claimant=hold.claimant._replace(doubt=error.message))
         return None if claimant is None or (for_good and claimant.unowned) else hold._replace(claimant=claimant)
+
+    async def _held_by_sync(self, hold: Hold) -> Hold | None:
+        """Nothing when the sync that has the object is on its way to a commit that does not: it may have to wait until
+        then, be it for who wants the object."""
+        found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant)
+        coming = next(found, None)
+        if coming is None or (coming.cluster == hold.cluster and hold.key in coming.keys):
+            return hold
+        return hold._replace(claimant=coming.claimant) if coming.claimant.doubt else None
 
     async def _to_be(self, key: ObjectKey, depth: int = 0) -> HelmRelease | None:
         """A HelmRelease as it is wanted: as it is, but for one out of a chart that is to be another one, or is to go.
@@ -284,7 +294,7 @@ class WantedObjects:
         return live is None or ref is None or not belongs_to(live, ref.name, ref.namespace)
 
     def _taken(self, hold: Hold) -> ObjectTaken:
-        coming = hold.owner is not None and self.index.is_coming(hold.owner)
+        coming = bool(hold.claimant.doubt) if hold.owner is None else self.index.is_coming(hold.owner)
         remedy = "the chart or from Git" if hold.owner is None else "one of the two charts"
         hint = f"waiting for {hold.claimant} to let go of it" if coming else f"remove it from {remedy}"
         return ObjectTaken(told(hold), key=hold.key, owner=hold.owner, hint=hint, passing=coming)
@@ -357,11 +367,15 @@ class SyncClaims:
 
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
         """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
-        removed, nothing."""
-        coming = [sync for sync in await self._wanted.to_come.syncs(()) if not sync.claimant.doubt]
-        nothing = frozenset[ObjectKey]()
-        found = {sync.claimant: sync.keys if sync.cluster == self.cluster else nothing for sync in coming}
-        return found | dict.fromkeys(self._wanted.to_come.leaving_syncs(), frozenset())
+        removed, nothing, be it with a release in whose chart they are, unless somebody else is to have them."""
+        to_come, nothing = self._wanted.to_come, frozenset[ObjectKey]()
+        coming = await to_come.syncs(())
+        in_doubt = {sync.claimant.by_name for sync in coming if sync.claimant.doubt}
+        found = dict.fromkeys((sync for sync in to_come.leaving_with_charts() if sync not in in_doubt), nothing)
+        for sync in coming:
+            if not sync.claimant.doubt:
+                found[sync.claimant] = sync.keys if sync.cluster == self.cluster else nothing
+        return found | dict.fromkeys(to_come.leaving_syncs(), nothing)
 
     async def first_commit(self) -> None:
         """See WantedObjects.first_commit."""
@@ -441,10 +455,11 @@ def _noted(manifest: Manifest) -> str | None:
 
 def told(hold: Hold) -> str:
     """Who has an object, in words."""
-    if hold.owner is None:
-        return f"{hold.key} is already managed by sync {hold.claimant.name!r}, which applies it from Git"
-    who = f"{hold.key} is already managed by {hold.claimant}"
     doubt = hold.claimant.doubt
+    if hold.owner is None:
+        who = f"{hold.key} is already managed by sync {hold.claimant.name!r}"
+        return f"{who}, and nobody can tell yet {_GOES_ON}: {doubt}" if doubt else f"{who}, which applies it from Git"
+    who = f"{hold.key} is already managed by {hold.claimant}"
     if doubt == _TO_BE_CHANGED:
         return f"{who}, {doubt}"
-    return f"{who}, and nobody can tell whether that goes on wanting it: {doubt}" if doubt else who
+    return f"{who}, and nobody can tell {_GOES_ON}: {doubt}" if doubt else who

@@ -387,7 +387,7 @@ class Syncer:
         unread = plan.desired.errors[:1]
         self.wanted.claims.set_brought(me, () if self.spec.cluster else _brought(plan))
         why = "".join(f"{problem.origin} cannot be read: {problem.message}" for problem in unread)
-        self.wanted.claims.set_commit(me, plan.desired.commit.id, why)
+        self.wanted.claims.set_commit(me, plan.desired.commit.id, why, prunes=self.spec.prune)
 
     def _leaving(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
         """The releases that are removed with these entries: others may have what they hold at once."""

@@ -66,8 +66,8 @@ class SyncReconciler:
         self.commit = ""
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        """Somebody wants an object no more, which this sync may wait for."""
-        if self._syncer.owner.claimant in self._syncer.wanted.claims.let_go(key, cluster):
+        """Somebody wants an object no more, which this sync may wait for, or he may have written to since it did."""
+        if self._syncer.owner.claimant in self._syncer.wanted.claims.to_have(key, cluster):
             self.compare_all()
 
     async def run(self, schedule: Schedule) -> None:

@@ -127,6 +127,13 @@ def both(namespace: str) -> tuple[Moved, Moved]:
     return Moved("configmap", namespace), Moved("persistentvolumeclaim", namespace)
 
 
+def uids_when_there(kubectl: Cli, moved: Sequence[Moved]) -> list[str]:
+    """Waits until they are."""
+    for item in moved:
+        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", item.namespace, "--timeout=60s")
+    return [item.live(kubectl)["uid"] for item in moved]
+
+
 def finished(agent: AgentProcess, commit: str) -> None:
     agent.until(
         lambda line: line.msg.startswith("sync finished") and line.fields.get("commit") == commit[:7], "sync finished"

@@ -12,7 +12,7 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
-from tests.e2e.moving import Moved, both, finished
+from tests.e2e.moving import Moved, both, finished, uids_when_there
 from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
 from tests.e2e.test_e2e_kustomization import kustomization
 
@@ -117,6 +117,16 @@ def from_a_release_that_goes_with_the_kustomizations_above_it(namespace: str, mo
     return Move(before, after, "inner")
 
 
+def from_a_kustomization_in_the_chart_of_a_release_that_goes(namespace: str, moved: Sequence[Moved]) -> Move:
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", kustomization(namespace, "k", "./k")),
+        "clusters/moves.yaml": NOTHING,
+        "k/moves.yaml": plain(tuple(moved)),
+    }
+    return Move(before, {"clusters/a.yaml": NOTHING, "clusters/moves.yaml": plain(tuple(moved))}, "")
+
+
 def to_a_kustomization_that_goes_to_a_chart_at_that_moment(namespace: str, moved: Sequence[Moved]) -> Move:
     """What it has had goes to the root."""
     had = config_map(namespace, "had")
@@ -160,6 +170,7 @@ MOVES: list[Callable[[str, Sequence[Moved]], Move]] = [
     to_a_kustomization_that_goes_to_a_chart_at_that_moment,
     to_a_release_that_goes_to_a_kustomization_under_another_name,
     from_a_kustomization_in_a_chart_to_that_chart,
+    from_a_kustomization_in_the_chart_of_a_release_that_goes,
     from_a_kustomization_that_goes_with_its_parent,
     from_a_release_that_goes_with_the_kustomizations_above_it,
 ]
@@ -177,9 +188,7 @@ def test_what_moves_is_the_same_object(
     before, after, owner = move(namespace, moved)
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     finished(agent.start(), fleet.commit(before, "before"))
-    for item in moved:
-        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", namespace, "--timeout=60s")
-    uids = [item.live(kubectl)["uid"] for item in moved]
+    uids = uids_when_there(kubectl, moved)
 
     finished(agent, fleet.commit(after, "after"))
     assert belonging_to(owner, moved, kubectl) == uids
@@ -319,9 +328,7 @@ def test_a_release_in_a_chart_that_goes_together_with_its_own_chart_keeps_nothin
     before = {**CHART, **other, "clusters/a.yaml": release(namespace, "a", inner)}
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
     finished(agent.start(), fleet.commit({**before, "clusters/own.yaml": config_map(namespace, "own")}, "before"))
-    for item in moved:
-        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", namespace, "--timeout=60s")
-    uids = [item.live(kubectl)["uid"] for item in moved]
+    uids = uids_when_there(kubectl, moved)
 
     after = {**dict.fromkeys(other), "clusters/a.yaml": release(namespace, "a", plain(moved))}
     finished(agent, fleet.commit(after, "the parent takes them, and the chart is gone"))

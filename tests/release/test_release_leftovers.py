@@ -6,7 +6,7 @@ import pytest
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import LEFTOVERS_ANNOTATION
-from gitsync.apply.ownership import former_release, owned, taken_over, taken_over_in
+from gitsync.apply.ownership import former_owner, owned, taken_over, taken_over_in
 from gitsync.release.action.takeover import Predecessors
 from gitsync.release.delta import delta
 from gitsync.release.leftovers import Leftover, leftovers_of, noted
@@ -38,18 +38,18 @@ def test_the_release_that_an_object_was_the_own_of_is_known_through_every_take_o
     first = Predecessors(ReleaseRef("new", "apps", "apps"), 1, {}, 0, resumed=False).noted(
         owned(OBJECT, "new", "apps"), own
     )
-    assert (former_release(first), taken_over_in(first, "new", "apps")) == ("apps/old", 1)
+    assert (former_owner(first), taken_over_in(first, "new", "apps")) == ("apps/old", 1)
     second = Predecessors(ReleaseRef("newer", "apps", "apps"), 2, {}, 1, resumed=False).noted(
         owned(OBJECT, "newer", "apps"), first
     )
-    assert (former_release(second), taken_over_in(second, "newer", "apps")) == ("apps/old", 2)
+    assert (former_owner(second), taken_over_in(second, "newer", "apps")) == ("apps/old", 2)
 
 
 def test_what_was_made_by_hand_is_no_release_s_own_whoever_takes_it_over() -> None:
-    taken = taken_over(owned(OBJECT, "redis", "apps"), "redis", "apps", 2, former_release(OBJECT))
-    assert former_release(taken) == ""
-    again = taken_over(owned(OBJECT, "other", "apps"), "other", "apps", 1, former_release(taken))
-    assert former_release(again) == ""
+    taken = taken_over(owned(OBJECT, "redis", "apps"), "redis", "apps", 2, former_owner(OBJECT))
+    assert former_owner(taken) == ""
+    again = taken_over(owned(OBJECT, "other", "apps"), "other", "apps", 1, former_owner(taken))
+    assert former_owner(again) == ""
 
 
 def test_what_becomes_a_hook_is_not_removed() -> None:

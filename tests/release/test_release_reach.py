@@ -76,7 +76,9 @@ class World:
         """It has yet to take one up."""
 
         async def coming(_: Collection[Inner]) -> list[ComingSync]:
-            return [ComingSync(self.item, self.claimant._replace(doubt=doubt), commit, frozenset(keys), ())]
+            return [
+                ComingSync(self.item, self.claimant._replace(doubt=doubt), frozenset({commit}), frozenset(keys), ())
+            ]
 
         self.wanted.to_come.syncs = coming
 

@@ -2,8 +2,8 @@
 
 Whether an object was there, the API server says as it is applied; that it was is noted on the object in the apply that
 takes it over, so that it is known whenever the process ends. The note says by which revision, and from which release
-if it was one's own. It means nothing any more once that revision, or a later one, has succeeded; the next revision that
-applies the object takes it off.
+or sync if it was one's own. It means nothing any more once that revision, or a later one, has succeeded; the next
+revision that applies the object takes it off.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.ownership import belongs_to, former_release, taken_over, taken_over_in
+from gitsync.apply.ownership import belongs_to, former_owner, taken_over, taken_over_in
 from gitsync.release.revision import ReleaseRef
 
 
@@ -62,7 +62,7 @@ class Predecessors:
             return manifest  # a revision that failed has made it
         taken_before = ours and self.good < note < self.revision
         revision = note if taken_before else self.revision
-        return taken_over(manifest, self.ref.name, self.ref.namespace, revision, former_release(live))
+        return taken_over(manifest, self.ref.name, self.ref.namespace, revision, former_owner(live))
 
 
 def why_kept(live: Manifest, *, ref: ReleaseRef, good: int, stay: Collection[ObjectKey] = ()) -> str:

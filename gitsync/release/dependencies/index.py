@@ -192,7 +192,13 @@ class ReleaseIndex:
             return None
         if "deletionTimestamp" in manifest["metadata"] and (remover := self._removers.get(key)) is not None:
             return remover
-        stamps = (commit_of(self._manifests[above]) for above in self.lineage(key))
+        return self.commit_behind(manifest)
+
+    def commit_behind(self, manifest: Manifest) -> CommitInfo | None:
+        """The commit that last changed any object: by the stamp on it, or on the release in whose chart it is."""
+        above = self.parent_of(manifest)
+        lineage = self.lineage(above) if above is not None else []
+        stamps = map(commit_of, (manifest, *(self._manifests[key] for key in lineage)))
         return next((commit for commit in stamps if commit is not None), None)
 
     def lineage(self, key: ObjectKey) -> list[ObjectKey]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gitsync.apply.ownership import OF_SYNC
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import TerminalError
 from gitsync.release.action.deploy import Deployer
@@ -69,13 +70,20 @@ class Engine:
 
     def leftovers(self, request: ReconcileRequest) -> Leftovers:
         """What earlier revisions have left in the cluster."""
-        claims, records = self.wanted.of(request.release), self.target.records
+        claims = self.wanted.of(request.release)
         return Leftovers(
             leftovers_of(request.manifest),
             claims.others_ever,
             partial(self.writer.note_leftovers, request),
-            lambda release: self.wanted.is_managed(release) or not records.has(release),
+            self._lets_go,
         )
+
+    def _lets_go(self, former: str) -> bool:
+        """Whether a former owner of an object (see ``former_owner``) would have deleted it when nobody wants it: a sync
+        of this agent, a release that some HelmRelease here has, or had."""
+        if (sync := former.removeprefix(OF_SYNC)) != former:
+            return self.wanted.claims.prunes(sync)
+        return self.wanted.is_managed(former) or not self.target.records.has(former)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitsync.api.conditions import is_ready
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import flux_sync_of, sync_of
 from gitsync.apply.claimant import Claimant
@@ -18,7 +18,7 @@ from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.claims import Brought, kustomization_of
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.tocome import ComingSync, Inner
+from gitsync.release.tocome import ComingSync, Commits, Inner
 from gitsync.runtime.together import in_time
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
@@ -52,7 +52,7 @@ class ComingSyncs:
     """Builds them, without applying anything. ``inputs`` are for this alone: a Kustomization that a commit is to change
     may refer to other objects than the one that is there. ``all`` gives the Kustomizations of the cluster, ``is_root``
     says for which of them the sync of the settings stands, ``is_removed`` which are about to be removed, ``brought``
-    what the commits that are carried out have."""
+    what the commits that are carried out have, and ``commit_behind`` which commit last changed one that is there."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class ComingSyncs:
         is_removed: Callable[[ObjectKey], bool] = lambda _: False,
         goes_with_chart: Callable[[Manifest], bool] = lambda _: False,
         brought: Callable[[], Iterable[Brought]] = tuple,
+        commit_behind: Callable[[Manifest], CommitInfo | None] = commit_of,
     ) -> None:
         self._cluster = cluster
         self._trees = trees
@@ -75,6 +76,7 @@ class ComingSyncs:
         self._is_removed = is_removed
         self._goes_with_chart = goes_with_chart
         self._brought = brought
+        self._commit_behind = commit_behind
         #: What was built of those that were on their way when that was last asked, and of what that was built.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
@@ -87,7 +89,7 @@ class ComingSyncs:
             for item in known.values()
             if self._is_coming(item) and not self._goes(item, known, self._goes_with_chart)
         ]
-        open_ends = {item.key: Inner(item, _commit_id(item)) for item in coming}
+        open_ends = {item.key: Inner(item, self._commits(item)) for item in coming}
         open_ends |= {item.kustomization.key: item for item in inner if not self._stays(item.kustomization, known)}
         open_ends |= self._changing(known)
         found: dict[ObjectKey, ComingSync] = {}
@@ -95,7 +97,7 @@ class ComingSyncs:
             answers = await asyncio.gather(*map(self._coming, open_ends.values()))
             found |= {answer.sync.kustomization.key: answer.sync for answer in answers}
             open_ends = {
-                item.key: Inner(item, answer.sync.commit)
+                item.key: Inner(item, answer.sync.commits)
                 for answer in answers
                 for item in answer.inner
                 if item.key not in found
@@ -122,7 +124,7 @@ class ComingSyncs:
                 continue
             above = known.get(kustomization_of(sync.name))
             if not self._stays(item, known) and (above is None or not self._goes(above, known, self._goes_with_chart)):
-                found[item.key] = Inner(item, commit)
+                found[item.key] = Inner(item, frozenset({commit}))
         return found
 
     def _stays(self, item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
@@ -142,8 +144,9 @@ class ComingSyncs:
         return [claimant_of(key) for key, item in items if self._goes(item, known, self._goes_with_chart)]
 
     def is_leaving(self, kustomization: Kustomization) -> bool:
-        """Whether it goes, or one goes that takes it along: then it takes up nothing more, and wants nothing new."""
-        return self._goes(kustomization, self._all())
+        """Whether it goes, or one goes that takes it along, or a release that has it in its chart: then it takes up
+        nothing more, and wants nothing new, unless somebody else takes it."""
+        return self._goes(kustomization, self._all(), self._goes_with_chart)
 
     def _goes(
         self,
@@ -165,20 +168,22 @@ class ComingSyncs:
 
     async def _coming(self, item: Inner) -> _Built:
         """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
-        kustomization, commit = item
+        kustomization, commits = item
         name = kustomization.key.namespaced_name
         try:
             late = f"kustomization {name} has not been built"
-            return await in_time(self._wishes(kustomization), BUILD_TIMEOUT, late)
+            return await in_time(self._wishes(item), BUILD_TIMEOUT, late)
         except GitsyncError as error:
             claimant = claimant_of(kustomization.key)._replace(doubt=error.message)
-            return _Built(ComingSync(kustomization, claimant, commit, frozenset(), ()))
+            return _Built(ComingSync(kustomization, claimant, commits, frozenset(), ()))
 
-    async def _wishes(self, kustomization: Kustomization) -> _Built:
+    async def _wishes(self, item: Inner) -> _Built:
+        kustomization = item.kustomization
         key, claimant = kustomization.key, claimant_of(kustomization.key)
         artifact = await self._trees.tree_of(kustomization.source)
         spec = await self._inputs.spec_of(kustomization)
-        state = artifact.commit.id, weakref.ref(artifact.tree), spec.digest, kustomization.spec
+        commits = item.commits | {artifact.commit.id}
+        state = commits, weakref.ref(artifact.tree), spec.digest, kustomization.spec
         if (known := self._built.get(key)) is not None and known[0] == state:
             return known[1]
         desired = await self._desired(kustomization, artifact, spec)
@@ -186,7 +191,7 @@ class ComingSyncs:
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
-        sync = ComingSync(kustomization, claimant, desired.commit.id, frozenset(desired.objects), releases)
+        sync = ComingSync(kustomization, claimant, commits, frozenset(desired.objects), releases)
         built = _Built(sync, inner)
         if not desired.errors:  # what is wrong may be over the next time
             self._built[key] = state, built
@@ -205,7 +210,6 @@ class ComingSyncs:
         desired = as_applied_to(kustomization, desired)
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
 
-
-def _commit_id(kustomization: Kustomization) -> str:
-    commit = commit_of(kustomization.manifest)
-    return commit.id if commit is not None else ""
+    def _commits(self, kustomization: Kustomization) -> Commits:
+        commit = self._commit_behind(kustomization.manifest)
+        return frozenset({commit.id} if commit is not None else ())

@@ -128,6 +128,7 @@ class Kustomizations:
             self._is_removed,
             self._goes_with_chart,
             wanted.claims.brought,
+            wanted.index.commit_behind,
         )
         surroundings = Surroundings(
             self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
@@ -285,8 +286,8 @@ class Kustomizations:
         return self._outcomes([key])[key]
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        """Somebody wants an object no more: wake the Kustomizations that wait for it."""
-        for claimant in self._wanted.claims.let_go(key, cluster):
+        """Somebody wants an object no more: wake the Kustomizations that are to have it."""
+        for claimant in self._wanted.claims.to_have(key, cluster):
             self._on_interval(kustomization_of(claimant.name))
 
     def _find(self, key: ObjectKey) -> Manifest | None:
@@ -318,6 +319,8 @@ class Kustomizations:
             return
         if before is not None:
             self._reconciler.full.add(key)
+        if "deletionTimestamp" in manifest["metadata"]:
+            self._wanted.claims.tell_of(claimant_of(key))
         self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._on_interval, key)
         self.queue.wake(key, interrupt="it was changed")
 

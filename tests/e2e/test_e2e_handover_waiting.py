@@ -1,0 +1,162 @@
+"""What moves to somebody who cannot take it yet, or who waits for the giver, stays; and nobody waits in a circle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.controlplane.cluster import Cli
+from tests.e2e.conftest import NewAgent
+from tests.e2e.harness import Fleet
+from tests.e2e.manifests import config_map
+from tests.e2e.moving import both, finished, uids_when_there
+from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, release
+from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
+from tests.e2e.test_e2e_kustomization import kustomization
+
+LACKING = {"substituteFrom": [{"kind": "ConfigMap", "name": "lacking"}]}
+
+
+def of_the_chart(namespace: str, files: str) -> str:
+    return release(namespace, "o", files)
+
+
+def of_a_release_in_the_chart(namespace: str, files: str) -> str:
+    return release(namespace, "o", release(namespace, "i", files))
+
+
+@pytest.mark.parametrize("giver", [of_the_chart, of_a_release_in_the_chart])
+def test_what_goes_to_a_kustomization_of_the_same_chart_that_cannot_be_built_yet_stays(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, giver: Callable[[str, str], str]
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {**CHART, "clusters/o.yaml": giver(namespace, plain(moved)), "k/moves.yaml": plain(moved)}
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    lacking = kustomization(namespace, "k", "./k", postBuild=LACKING)
+    fleet.commit({"clusters/o.yaml": release(namespace, "o", lacking)}, "to a Kustomization")
+    agent.until(
+        lambda line: line.msg == "object kept" and f"sync/{namespace}/k may want it" in line.fields["why"],
+        "the objects are kept",
+        timeout=30,
+    )
+    able = kustomization(namespace, "k", "./k")
+    finished(agent, fleet.commit({"clusters/o.yaml": release(namespace, "o", able)}, "which can be built"))
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    if giver is of_a_release_in_the_chart:
+        kubectl("wait", "--for=delete", "helmrelease/i", "-n", namespace, "--timeout=60s")
+    assert belonging_to("k", moved, kubectl) == uids
+
+
+def test_a_kustomization_may_wait_for_the_release_that_takes_its_objects(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/b.yaml": kustomization(namespace, "b", "./b"),
+        "clusters/a.yaml": NOTHING,
+        "clusters/c.yaml": NOTHING,
+        "b/own.yaml": config_map(namespace, "own"),
+        "b/moves.yaml": plain(moved),
+        "c/own.yaml": config_map(namespace, "own-of-c"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    taker = json.loads(release(namespace, "a", plain(moved)))
+    taker["spec"]["dependsOn"] = [{"kind": "Kustomization", "name": "c"}]
+    waits = [{"kind": "HelmRelease", "name": "a"}]
+    after = {
+        "clusters/a.yaml": json.dumps(taker),
+        "clusters/b.yaml": kustomization(namespace, "b", "./b", dependsOn=waits),
+        "clusters/c.yaml": kustomization(namespace, "c", "./c"),
+        "b/moves.yaml": NOTHING,
+    }
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "kustomization/b", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    assert belonging_to("a", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("of_kustomization", [False, True], ids=["of the root", "of a Kustomization"])
+def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_it_any_more(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, of_kustomization: bool
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    taken = release(namespace, "b", plain(moved))
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k") if of_kustomization else taken,
+        "clusters/g.yaml": NOTHING,
+        "clusters/moves.yaml": NOTHING,
+        "k/b.yaml": taken,
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    broken = release(namespace, "b", "[no: manifest")
+    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/g.yaml": release(namespace, "g", broken)}, "into a chart")
+    agent.wait_for("install retries exhausted", release=f"{namespace}/g")
+    after = {"clusters/moves.yaml": plain(moved), "clusters/g.yaml": release(namespace, "g")}
+    finished(agent, fleet.commit(after, "out of it"))
+    kubectl("wait", "--for=delete", "helmrelease/b", "kustomization/k", "-n", namespace, "--timeout=60s")
+    assert belonging_to("", moved, kubectl) == uids
+
+
+def test_a_definition_is_not_kept_for_an_object_that_is_gone(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The root keeps what a release needs that may be wanted; meanwhile another one takes it, and goes."""
+    group = f"{namespace}.example.com"
+    names = {"kind": "Box", "listKind": "BoxList", "plural": "boxes", "singular": "box"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    spec = {"group": group, "names": names, "scope": "Namespaced", "versions": [version]}
+    metadata = {"name": f"boxes.{group}"}
+    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    definition = json.dumps({**kind, "metadata": metadata, "spec": spec})
+    box = json.dumps({"apiVersion": f"{group}/v1", "kind": "Box", "metadata": {"name": "o", "namespace": namespace}})
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/all.yaml": f"{definition}\n---\n{box}\n",
+        "clusters/b.yaml": release(namespace, "b", config_map(namespace, "held")),
+        "clusters/k.yaml": NOTHING,
+        "k/broken.yaml": "no manifest: {",
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", f"boxes.{group}/o", "-n", namespace, "--timeout=60s")
+
+    finished(
+        agent,
+        fleet.commit(
+            {
+                "clusters/all.yaml": f"{definition}\n",
+                "clusters/b.yaml": NOTHING,
+                "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+            },
+            "who is to have it cannot be built",
+        ),
+    )
+    assert agent.said("object kept", object=f"Box/{namespace}/o")
+    held = '--patch={"metadata":{"finalizers":[%s]}}'
+    kubectl("patch", "configmap", "held", "-n", namespace, "--type=merge", held % '"example.com/held"')
+    taken = {
+        "clusters/all.yaml": NOTHING,
+        "clusters/k.yaml": NOTHING,
+        "clusters/g.yaml": kustomization(namespace, "g", "./g"),
+        "g/all.yaml": f"{definition}\n---\n{box}\n",
+    }
+    fleet.commit(taken, "another one takes all")
+    agent.wait_for("sync finished", sync=f"{namespace}/g")
+    fleet.commit({"clusters/g.yaml": NOTHING}, "and goes, while the release is still being uninstalled")
+    kubectl("wait", "--for=delete", "kustomization/g", "-n", namespace, "--timeout=60s")
+    kubectl("patch", "configmap", "held", "-n", namespace, "--type=merge", held % "")
+    kubectl("wait", "--for=delete", f"customresourcedefinition/boxes.{group}", "--timeout=60s")
