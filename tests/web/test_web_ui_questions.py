@@ -106,3 +106,6 @@ async def test_a_question_is_dropped_with_the_last_browser_that_waits_for_it(clu
         with pytest.raises((asyncio.CancelledError, aiohttp.ClientError)):
             await asking
         await until(lambda: slow.dropped == 1)
+        for path in (f"/commits/{NEW}/difference", "/pending/plan"):
+            assert (await visitor.get(path, **{"Sec-Fetch-Site": "cross-site"}))[0] == 403
+        assert slow.asked == [NEW]

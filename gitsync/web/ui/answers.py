@@ -23,6 +23,12 @@ def answer(template: str, board: Board, status: int = 200, **shown: Any) -> web.
     return web.Response(text=text, content_type="text/html", status=status, headers=HEADERS)
 
 
+def for_this_page_only(request: web.Request) -> None:
+    """What costs more than a look is not worked on for a link of another site. Raises: HTTPForbidden."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise web.HTTPForbidden
+
+
 def problem(board: Board, error: GitsyncError, status: int = 502) -> web.Response:
     """A page that says what went wrong, and what to do about it."""
     code = 403 if isinstance(error, Forbidden) else status

@@ -14,7 +14,7 @@ from gitsync.live.commits import RecordedCommit
 from gitsync.live.forge import commit_page
 from gitsync.release.dependencies.states import commit_of
 from gitsync.web.ui import views
-from gitsync.web.ui.answers import answer
+from gitsync.web.ui.answers import answer, for_this_page_only
 from gitsync.web.ui.waterfall import waterfall
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class CommitPages:
 
     async def difference(self, request: web.Request) -> web.Response:
         """What one commit changed of what is rendered, against the one that was synced before it."""
+        for_this_page_only(request)
         item = await self._asked(request)
         before = self._before(item)
         if self._questions is None or before is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from gitsync.web.ui.answers import answer
+from gitsync.web.ui.answers import answer, for_this_page_only
 
 if TYPE_CHECKING:
     from gitsync.live.commits import RecordedCommit
@@ -63,6 +63,7 @@ class PendingPages:
 
     async def plan(self, request: web.Request) -> web.Response:
         """What a branch would do to the cluster, or what is followed."""
+        for_this_page_only(request)
         branch = request.query.get("branch", "")[:_MOST_TEXT]
         found = await self._questions.plan(branch, _moment(request.query.get("since", "")))
         return answer(
