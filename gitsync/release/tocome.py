@@ -23,6 +23,7 @@ from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
+from gitsync.release.dependencies.states import commit_of
 from gitsync.release.reach import Anywhere, Reach, Worked
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.runtime.together import in_time
@@ -36,6 +37,8 @@ _MOST_GIVEN = 10_000
 RENDER_TIMEOUT = 60.0
 
 
+#: Stands for no HelmRelease that is there, and so for what is in the agent's own cluster.
+_IN_OWN_CLUSTER = ObjectKey(HELM_GROUP, HELM_RELEASE, "", "")
 #: The commits that bring something: the one that changed the object which has it, and the one that its source is at.
 Commits = frozenset[str]
 
@@ -90,13 +93,11 @@ async def no_syncs(_: Collection[Inner]) -> list[ComingSync]:
 
 
 class _Coming(NamedTuple):
-    """What a release that is on its way, by ``commits``, will have; ``may_want_all``: anything, when it cannot be
-    rendered."""
+    """What a release that is on its way, by ``commits``, will have; an error when it cannot be rendered."""
 
     release: HelmRelease
     wanted: RevisionObjects | GitsyncError
     commits: Commits
-    may_want_all: bool
 
     @property
     def claimant(self) -> Claimant:
@@ -126,7 +127,7 @@ class ToCome:
         syncs, releases = await self._coming(question)
         for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
-            if sync.claimant.doubt and question.concerns(sync.commits):
+            if sync.claimant.doubt and await self._concerns(question, sync.commits, sync.kustomization):
                 left = [key for key in keys if key not in found and key != sync.kustomization.key]
                 wanted = dict.fromkeys(left, sync.claimant) | wanted
             found |= await self._reached(sync.kustomization, sync.commits, wanted, question)
@@ -135,12 +136,22 @@ class ToCome:
             left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
             if isinstance(coming.wanted, RevisionObjects):
                 wanted = {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
-            elif coming.may_want_all:
+            elif await self._concerns(question, coming.commits, coming.release):
                 wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
             else:
                 continue
             found |= await self._reached(coming.release, coming.commits, wanted, question)
         return found
+
+    async def _concerns(self, question: Question, commits: Commits, item: Worked) -> bool:
+        """Whether who cannot be built or rendered may want anything: one of these commits changed him, or what he is
+        made of."""
+        if question.concerns(commits):
+            return True
+        made_of = (item.source, *item.value_sources())
+        live = await asyncio.gather(*(self.find(_IN_OWN_CLUSTER, key) for key in made_of))
+        found = (commit_of(manifest) for manifest in live if manifest is not None)
+        return question.is_of(frozenset(commit.id for commit in found if commit is not None))
 
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""
@@ -278,7 +289,7 @@ class ToCome:
                 if not isinstance(wanted, RevisionObjects | GitsyncError):
                     raise wanted
                 of = commits[other.key]
-                if (coming := _Coming(other, wanted, of, question.concerns(of))).claimant != asker:
+                if (coming := _Coming(other, wanted, of)).claimant != asker:
                     found.append(coming)
                 if isinstance(wanted, RevisionObjects):
                     if not cluster:

@@ -37,8 +37,8 @@ class Charts:
         """Of the repository that holds ``app``."""
         return self.registry.url(f"{self.folder}/app")
 
-    def push(self, version: str, text: str = "") -> str:
-        """Push a version, whose ConfigMap has this text, and return the digest of its manifest."""
+    def push(self, version: str, text: str = "", more: str = "") -> str:
+        """Push a version, whose ConfigMap has this text, and which has ``more`` objects; the digest of its manifest."""
         self._number += 1
         chart = self._directory / f"chart-{self._number}" / "app"
         shutil.copytree(CHARTS / "app", chart)
@@ -47,6 +47,7 @@ class Charts:
         (chart / "templates" / "text.yaml").write_text(
             config_map('"{{ .Release.Namespace }}"', '"{{ .Release.Name }}-text"', text)
         )
+        (chart / "templates" / "more.yaml").write_text(more)
         command = [str(binaries.ensure(binaries.HELM)), "package", str(chart), "-d", str(chart.parent)]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         return self.registry.push(chart.parent / f"app-{version}.tgz", self.folder)

@@ -11,7 +11,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import owned
-from gitsync.errors import ObjectTaken
+from gitsync.errors import GitsyncError, ObjectTaken
 from gitsync.release import tocome
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -134,3 +134,44 @@ async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(mon
     assert len(asked) == 100
     doubt = "release x/slow-7 has not been rendered within 0.2s"
     assert found == {MAP: Claimant("HelmRelease", "x/slow-7", doubt=doubt)}
+
+
+@pytest.mark.parametrize("behind", ["its source", "its values"])
+async def test_who_cannot_be_rendered_may_want_what_the_commit_dropped_that_changed_what_he_is_made_of(
+    monkeypatch: pytest.MonkeyPatch, behind: str
+) -> None:
+    world = World("")
+    manifest = helm_release("b", [])
+    manifest["metadata"]["annotations"] = {"gitsync.dev/commit": "c1"}
+    manifest["spec"]["valuesFrom"] = [{"kind": "ConfigMap", "name": "values"}]
+    manifest["status"]["conditions"][0]["status"] = "False"
+    world.index.update(ObjectKey.of(manifest), manifest)
+    changed = "HelmRepository" if behind == "its source" else "ConfigMap"
+
+    async def cannot(release: HelmRelease) -> RevisionObjects:
+        raise GitsyncError("no such version")
+
+    async def find(release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        commit = "c2" if key.kind == changed else "c0"
+        return {"metadata": {"name": key.name, "annotations": {"gitsync.dev/commit": commit}}}
+
+    monkeypatch.setattr(world.wanted.to_come, "objects_of", cannot)
+    monkeypatch.setattr(world.wanted.to_come, "find", find)
+    asker = Claimant("sync", "gitsync-system/fleet")
+    for commit, kept in (("c1", True), ("c2", True), ("c3", False)):
+        found = await world.wanted.others(asker, [MAP], commits=[commit])
+        assert (MAP in found) == kept, commit
+
+
+def test_of_an_object_that_somebody_leaves_it_is_told_when_he_has_it_in_no_way_any_more() -> None:
+    claims, told = ObjectClaims(), list[ObjectKey]()
+    release, sync = Claimant("HelmRelease", "x/b"), Claimant("sync", "x/k")
+    claims.set(sync, "commit", [MAP])
+    claims.set(release, "underway", [MAP])
+    claims.set(release, "deployed", [MAP])
+    claims.on_release.append(lambda key, cluster: told.append(key))
+    claims.set(release, "underway", [])
+    assert told == []
+    claims.set(release, "deployed", [])
+    assert told == [MAP]
+    assert claims.to_have(MAP, "") == [sync]  # which applied it before the release did so once more
