@@ -1,7 +1,7 @@
 """What the cluster has, for people; commands and the page both show it.
 
 - ``columns`` of a table, what is ``known`` of our own kinds and its ``standing``; ``why`` one waits, in a chain of
-  which each is a ``link``, and what would mend it (``remedies``).
+  which each is a ``link``, what would mend it (``remedies``), and what happens next (``upcoming``).
 - What an object consists of (``objecttree``), found by ``finder``; of a release its ``records``, what of two
   ``revisions`` differs, where its values come from (``valuesources``), and how an old one is brought back
   (``rollback``), for which all that releases and syncs have counts (``wishes``).

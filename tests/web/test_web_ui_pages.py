@@ -85,6 +85,7 @@ async def test_the_chain_from_a_waiting_release_to_the_pod_with_who_did_it_and_w
     ]
     places = [text.index(step) for step in steps]
     assert places == sorted(places)
+    assert f"Next: It goes on as soon as HelmRelease/{world.namespace}/redis is ready." in text
     overview = plain(await until_shown(visitor, "/", "has made Pod"))
     assert "Why backend waits" in overview
     assert "0 of 2 ready" in overview
@@ -339,6 +340,19 @@ async def test_commits_are_those_of_the_journal(visitor: Visitor, world: World) 
     assert "Through the Kustomization default/apps" in page
     assert evil not in await shown(visitor, path)
     assert COMMIT[:7] in plain(await shown(visitor, "/"))
+
+
+async def test_a_commit_that_is_under_way_has_a_page_of_what_it_brought(visitor: Visitor, world: World) -> None:
+    await world.say(await world.release("redis"), "Unknown", "Progressing", "Running 'install' action")
+    path = f"/commits/{COMMIT}"
+    text = plain(await until_shown(visitor, "/releases", "Running 'install' action"))
+    assert COMMIT[:7] in text
+    page = plain(await shown(visitor, path))
+    assert f"{COMMIT[:7]} redis: begin Ann" in page
+    assert "it is under way" in page
+    assert "Running 'install' action" in page
+    assert (await visitor.get("/commits/0000000"))[0] == 404
+    assert (await visitor.get("/commits/3"))[0] == 404
 
 
 async def test_values_and_what_others_noted_are_not_kept_in_memory(visitor: Visitor, world: World) -> None:

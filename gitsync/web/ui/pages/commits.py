@@ -43,10 +43,14 @@ class CommitPages:
         return answer("commits.html", self._board, commits=self._board.commits[:_COMMITS])
 
     async def commit(self, request: web.Request) -> web.Response:
-        """What one commit did, in which order, what each object waited for, and what it brought that is not ready."""
-        item = await self._asked(request)
-        commit, known = item.first.commit, self._board.known
+        """What one commit did, in which order, what each object waited for, and what it brought, as that is now."""
+        await self._board.loaded()
+        known, wanted = self._board.known, request.match_info["commit"]
         keys = known.keys(is_own_kind)
+        item = self._recorded(wanted)
+        if item is None:
+            return self._unrecorded(wanted, keys)
+        commit = item.first.commit
         brought = [key for key in keys if _commit_id(known.find(key)) == commit]
         return answer(
             "commit.html",
@@ -70,14 +74,28 @@ class CommitPages:
         found = await self._questions.difference(before.first.commit, item.first.commit)
         return answer("difference.html", self._board, item=item, before=before, changes=found.changes)
 
+    def _unrecorded(self, wanted: str, keys: Sequence[ObjectKey]) -> web.Response:
+        """A commit that the journal does not have, but objects: mostly it is under way. Raises: HTTPNotFound."""
+        known = self._board.known
+        brought = [key for key in keys if len(wanted) >= _DIGITS and _commit_id(known.find(key)).startswith(wanted)]
+        commit = commit_of(known.find(brought[0]) or {}) if brought else None
+        if commit is None:
+            raise web.HTTPNotFound
+        rows = views.rows(brought[: views.PAGE], known)
+        forge = commit_page(self._repository, commit.id)
+        return answer("unrecorded.html", self._board, commit=commit, forge=forge, brought=rows)
+
+    def _recorded(self, wanted: str) -> RecordedCommit | None:
+        found = (it for it in self._board.commits if it.first.commit.startswith(wanted))
+        return next(found, None) if len(wanted) >= _DIGITS else None
+
     async def _asked(self, request: web.Request) -> RecordedCommit:
         """Raises: HTTPNotFound."""
         await self._board.loaded()
-        wanted = request.match_info["commit"]
-        found = [it for it in self._board.commits if it.first.commit.startswith(wanted)]
-        if not found or len(wanted) < _DIGITS:
+        item = self._recorded(request.match_info["commit"])
+        if item is None:
             raise web.HTTPNotFound
-        return found[0]
+        return item
 
     def _before(self, item: RecordedCommit) -> RecordedCommit | None:
         """The commit that the sync of the settings had carried out before this one; None when none is recorded, or this

@@ -11,6 +11,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_own_kind, is_release, is_suspended
 from gitsync.errors import FieldErrors
+from gitsync.live.upcoming import upcoming
 from gitsync.live.why import origin_of, why
 from gitsync.release.dependencies.states import commit_of
 from gitsync.text import whole_number
@@ -114,9 +115,10 @@ class Handlers:
         if look.manifest is None and not look.troubles:
             raise web.HTTPNotFound(text=f"{key} is not in the cluster.")
         known = self._board.known
-        chain = None
-        if known.find(key) is not None:
+        chain, follows, standing = None, "", known.standing(key)
+        if standing is not None:
             chain = why(key, known)
+            follows = upcoming(key, look.manifest or {}, standing, chain)
             cause = chain.cause.key
             tree = look.tree if cause == key else await self._looks.tree_of(cause, _GLANCE)
             chain = why(key, known, tree)
@@ -125,7 +127,8 @@ class Handlers:
             key=key,
             look=look,
             chain=chain,
-            standing=known.standing(key),
+            standing=standing,
+            upcoming=follows,
             branches=views.branches(look.tree, known) if look.tree is not None else [],
             dependencies=views.rows(known.dependencies(key), known),
             source=(source := known.source(key)),
