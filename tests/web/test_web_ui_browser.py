@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from gitsync.cli.agent.askedrepository import AskedRepository
 from gitsync.cluster import Cluster
+from gitsync.preview.asking import AskedRepository
 from gitsync.settings import Settings
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.history import JournalChange, JournalEntry, Span, append

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitsync.cli.agent.askedrepository import AskedRepository
 from gitsync.cluster import Cluster
+from gitsync.preview.asking import AskedRepository
 from gitsync.settings import Settings
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.history import JournalEntry

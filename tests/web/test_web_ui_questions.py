@@ -13,10 +13,10 @@ from gitsync.errors import GitUnavailable, NoRoom
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.history import JournalEntry
 from gitsync.web.ui import Page, questions
+from gitsync.web.ui.changes import Changes
 from gitsync.web.ui.questions import Heads, Questions
 from tests.until import until
 from tests.web.conftest import Visiting
-from tests.web.test_web_ui_changes import Compared
 
 OLD, NEW, OTHER = ("a" * 40, "b" * 40, "c" * 40)
 
@@ -36,10 +36,10 @@ class Slow:
     async def heads(self) -> Heads:
         raise GitUnavailable("nobody asks for them here")
 
-    async def plan(self, branch: str) -> Compared:
+    async def plan(self, branch: str) -> Changes:
         return await self.difference("", branch)
 
-    async def difference(self, old: str, new: str) -> Compared:
+    async def difference(self, old: str, new: str) -> Changes:
         self.asked.append(new)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -50,7 +50,7 @@ class Slow:
             raise
         finally:
             self.at_once -= 1
-        return Compared([], commit=CommitInfo(new, "Ann", "one"))
+        return Changes([], 0, 3, commit=CommitInfo(new, "Ann", "one"))
 
 
 async def test_who_asks_the_same_shares_an_answer_and_other_questions_wait_their_turn() -> None:

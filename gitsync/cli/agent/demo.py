@@ -117,7 +117,7 @@ async def _page(cluster: Cluster, settings: Settings, *, wanted: bool) -> AsyncI
         write("gitsync demo --ui shows all of this on a page, too.\n")
         yield ""
         return
-    from gitsync.cli.agent.askedrepository import AskedRepository
+    from gitsync.preview.asking import AskedRepository
     from gitsync.web.ui import Page
 
     # The agent keeps a mirror of its own in its state directory.

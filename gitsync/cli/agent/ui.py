@@ -51,7 +51,7 @@ async def ui(settings: Settings, port: Port = 0, only: Only = "") -> None:
 
         gitsync ui --port 8080 --repo https://git.example/fleet.git --path clusters/prod
     """
-    from gitsync.cli.agent.askedrepository import AskedRepository
+    from gitsync.preview.asking import AskedRepository
     from gitsync.web.ui import Page
 
     stop = asyncio.Event()

@@ -16,10 +16,9 @@ from cachetools import LRUCache
 
 from gitsync.errors import GitUnavailable, NoRoom
 from gitsync.runtime.singleflight import SingleFlight
-from gitsync.web.ui.changes import Changes, shown
 
 if TYPE_CHECKING:
-    from gitsync.web.ui.changes import Compared
+    from gitsync.web.ui.changes import Changes
 
 #: Seconds that an answer may take, answers that are remembered, and questions that may wait for their turn.
 PATIENCE: Final = 180.0
@@ -48,11 +47,11 @@ class Repository(Protocol):
         """Where it is, without a login."""
         ...
 
-    async def difference(self, old: str, new: str) -> Compared:
+    async def difference(self, old: str, new: str) -> Changes:
         """What differs between two commits, by their ids. Raises: GitsyncError."""
         ...
 
-    async def plan(self, branch: str) -> Compared:
+    async def plan(self, branch: str) -> Changes:
         """What the newest commit of a branch would do to the cluster in place of the one that is synced, "" for that
         of what is followed. Raises: GitsyncError."""
         ...
@@ -117,14 +116,14 @@ class Questions:
         self._heads = time.monotonic(), found
         return found
 
-    async def _ask(self, question: Hashable, since: float, ask: Callable[[], Awaitable[Compared]]) -> Answer:
+    async def _ask(self, question: Hashable, since: float, ask: Callable[[], Awaitable[Changes]]) -> Answer:
         """The answer, one from before ``since`` not taken."""
         known = self._answers.get(question)
         if known is not None and known.at >= since:
             return known
         return await self._flights.run(question, lambda: self._work(question, ask))
 
-    async def _work(self, question: Hashable, ask: Callable[[], Awaitable[Compared]]) -> Answer:
+    async def _work(self, question: Hashable, ask: Callable[[], Awaitable[Changes]]) -> Answer:
         if self._waiting >= _WAITING:
             raise NoRoom(f"{_WAITING} questions about the repository wait already", hint="try again in a minute")
         self._waiting += 1
@@ -132,8 +131,7 @@ class Questions:
             async with asyncio.timeout(PATIENCE):
                 async with self._turn:
                     at = time.time()
-                    found = await ask()
-                answer = Answer(await asyncio.to_thread(shown, found), at)
+                    answer = Answer(await ask(), at)
         except TimeoutError:
             raise GitUnavailable(f"the repository gave no answer within {PATIENCE:g} s") from None
         finally:
