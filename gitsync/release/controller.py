@@ -146,6 +146,7 @@ class Releases:
         self.queue.wake(key)
 
     def _on_values_change(self, key: ObjectKey, why: str) -> None:
+        self.index.set_news(key)
         if self.index.expects(key):  # the commit that changed the values changes the release too: one upgrade for both
             self.queue.wake_later(key, AFTER_COMMIT)
         else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import inventory_id, parse_inventory_id
 from gitsync.api.names import LEFTOVERS_ANNOTATION
+from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, Propagation, WantedBy, delete_objects, find_all, nobody
 from gitsync.apply.ownership import KEPT_BY_POLICY, former_owner, kept, release_of
 
@@ -46,7 +47,8 @@ def is_let_go(former: str) -> bool:
 
 class Leftovers:
     """Those of one HelmRelease. ``wanted_by`` says who else may want some of them, ``lets_go`` of a former owner
-    whether what others took from it is no longer its own, and deleted when nobody wants it."""
+    whether what others took from it is no longer its own, and deleted when nobody wants it; ``own`` is the HelmRelease
+    itself."""
 
     def __init__(
         self,
@@ -54,11 +56,13 @@ class Leftovers:
         wanted_by: WantedBy = nobody,
         note: Note = note_nowhere,
         lets_go: Callable[[str], bool] = is_let_go,
+        own: Claimant | None = None,
     ) -> None:
         self._known = {item.key: item for item in known}
         self._wanted_by = wanted_by
         self._note = note
         self._lets_go = lets_go
+        self._own = own
 
     async def delete(
         self,
@@ -88,8 +92,10 @@ class Leftovers:
     ) -> frozenset[ObjectKey]:
         """Note what ``deletion`` has left of a release, and what became its ``hooks``, as far as it is there and marked
         as the release's. Returns what is there of the hooks."""
-        # What somebody is known to want is theirs to take: nothing is noted of that.
-        others = [key for key, claimant in deletion.handed_over.items() if claimant.doubt and not claimant.unowned]
+        # What somebody else is known to want is theirs to take: nothing is noted of that. What the HelmRelease itself
+        # is to have under another name, it may be removed without.
+        handed_over = ((key, claimant) for key, claimant in deletion.handed_over.items() if not claimant.unowned)
+        others = [key for key, claimant in handed_over if claimant.doubt or claimant.by_name == self._own]
         hooks = frozenset(hooks)
         present = await find_all(cluster, {*others, *deletion.kept, *hooks})
         ours = {key: live for key, live in present.items() if release_of(live) == release}

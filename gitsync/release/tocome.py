@@ -6,10 +6,11 @@ Syncs say themselves what they will want; releases, and those in their charts, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -70,6 +71,8 @@ class ComingSync(NamedTuple):
     commits: Commits
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
+    #: Its ConfigMaps and Secrets, which others may have values or variables from.
+    values: Mapping[ObjectKey, Manifest] = MappingProxyType({})
 
     @property
     def cluster(self) -> str:
@@ -260,8 +263,34 @@ class ToCome:
             if found.keys() <= inner.keys():
                 break
             inner |= found
+        syncs, unsure = await self._with_values_to_come(syncs, {item.release.key for item in releases})
         asker, cluster = question.asker.by_name, question.cluster
+        releases += [item for item in unsure if item.claimant != asker and cluster_of(item.release) == cluster]
         return [sync for sync in syncs if sync.claimant.by_name != asker and sync.cluster == cluster], releases
+
+    async def _with_values_to_come(
+        self, syncs: list[ComingSync], known: Collection[ObjectKey]
+    ) -> tuple[list[ComingSync], list[_Coming]]:
+        """The syncs, and the releases that are on their way for this alone: of those whose variables or values another
+        sync is about to change nobody can tell what they will want. ``known`` are on their way anyway."""
+        offered = {key: (sync, manifest) for sync in syncs for key, manifest in sync.values.items()}
+        releases = [release for release in self.index.releases() if release.key not in known] if offered else []
+        users: tuple[Worked, ...] = (*(sync.kustomization for sync in syncs), *releases)
+        asked = {key for user in users for key in user.value_sources() if key in offered}
+        live = await asyncio.gather(*(self.find(_IN_OWN_CLUSTER, key) for key in asked))
+        pairs = zip(asked, live, strict=True)
+        changing = {key: offered[key][0] for key, found in pairs if not _has_data(found, offered[key][1])}
+        sure: list[ComingSync] = []
+        for sync in syncs:
+            key = next((key for key in sync.kustomization.value_sources() if key in changing), None)
+            doubt = sync.claimant.doubt or (_to_change(key, changing[key]) if key is not None else "")
+            sure.append(sync._replace(claimant=sync.claimant._replace(doubt=doubt)))
+        unsure = []
+        for release in releases:
+            if (key := next((key for key in release.value_sources() if key in changing), None)) is not None:
+                why = GitsyncError(_to_change(key, changing[key]))
+                unsure.append(_Coming(release, why, self._commits_of(release) | changing[key].commits))
+        return sure, unsure
 
     async def _releases(
         self, question: Question, syncs: Iterable[ComingSync]
@@ -347,6 +376,15 @@ class ToCome:
     def _commits_of(self, release: Worked) -> Commits:
         commit = self.index.commit_of(release.key)
         return _known(commit.id if commit is not None else None)
+
+
+def _has_data(live: Manifest | None, wanted: Manifest) -> bool:
+    """Whether a ConfigMap or Secret has what it is to have; what is written as ``stringData`` is taken for another."""
+    return live is not None and (live.get("data") or {}) == (wanted.get("data") or {}) and "stringData" not in wanted
+
+
+def _to_change(key: ObjectKey, by: ComingSync) -> str:
+    return f"{key} is about to be changed by {by.claimant}"
 
 
 def _known(commit: str | None) -> Commits:

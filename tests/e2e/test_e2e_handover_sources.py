@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import both, finished, uids_when_there
 from tests.e2e.registries import Charts, by_reference, oci_repository, secrets
-from tests.e2e.test_e2e_handover_inside import NOTHING
+from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, release
 from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
 from tests.e2e.test_e2e_kustomization import kustomization
 
@@ -80,3 +82,45 @@ def test_what_moves_to_a_release_whose_source_cannot_be_read_stays(
     kubectl("annotate", "ocirepository", "app", "-n", namespace, "reconcile.fluxcd.io/requestedAt=1")
     agent.wait_for("release upgraded", release=f"{namespace}/app")
     assert belonging_to("app", moved, kubectl) == uids
+
+
+def test_what_moves_to_somebody_whose_variables_or_values_another_kustomization_changes_stays(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """All by the same commit: a Kustomization by its variables, a release by its values."""
+    moved, others = both(namespace), tuple(replace(item, name="others") for item in both(namespace))
+    substitute = {"substituteFrom": [{"kind": "ConfigMap", "name": "vars"}]}
+    taker = json.loads(release(namespace, "h"))
+    del taker["spec"]["values"]
+    taker["spec"]["valuesFrom"] = [{"kind": "ConfigMap", "name": "values"}]
+
+    def held(name: str, text: str) -> str:
+        metadata = {"name": name, "namespace": namespace}
+        data = {"P": text} if name == "vars" else {"values.yaml": json.dumps({"text": text})}
+        return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+    before = {
+        **CHART,
+        "clusters/kv.yaml": kustomization(namespace, "kv", "./kv"),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k", dependsOn=[{"name": "kv"}], postBuild=substitute),
+        "clusters/h.yaml": json.dumps(taker),
+        "clusters/moves.yaml": plain(moved),
+        "clusters/others.yaml": plain(others),
+        "kv/vars.yaml": held("vars", "was-"),
+        "kv/values.yaml": held("values", config_map(namespace, "own")),
+        "k/moves.yaml": plain(tuple(replace(item, name='"${P}moves"') for item in moved)),
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "kustomization/k", "helmrelease/h", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    uids = [*uids_when_there(kubectl, moved), *uids_when_there(kubectl, others)]
+
+    after = {
+        "clusters/moves.yaml": NOTHING,
+        "clusters/others.yaml": NOTHING,
+        "kv/vars.yaml": held("vars", ""),
+        "kv/values.yaml": held("values", plain(others)),
+    }
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "--for=delete", "configmap/was-moves", "configmap/own", "-n", namespace, "--timeout=60s")
+    assert [*belonging_to("k", moved, kubectl), *belonging_to("h", others, kubectl)] == uids

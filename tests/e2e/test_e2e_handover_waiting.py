@@ -12,7 +12,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import both, finished, uids_when_there
-from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, release
+from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, named, release
 from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
 from tests.e2e.test_e2e_kustomization import kustomization
 
@@ -195,3 +195,56 @@ def test_a_definition_is_not_kept_for_an_object_that_is_gone(
     kubectl("wait", "--for=delete", "kustomization/g", "-n", namespace, "--timeout=60s")
     kubectl("patch", "configmap", "held", "-n", namespace, "--type=merge", held % "")
     kubectl("wait", "--for=delete", f"customresourcedefinition/boxes.{group}", "--timeout=60s")
+
+
+@pytest.mark.parametrize("other", ["another name", "another storage"])
+def test_what_a_release_leaves_for_itself_goes_with_it_when_it_never_takes_that(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, other: str
+) -> None:
+    """It is uninstalled to be another one, which somebody else's object holds back."""
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    first = release(namespace, "f", plain(moved))
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/taken.yaml": config_map(namespace, "taken"),
+        "clusters/f.yaml": named(namespace, "f", "before", plain(moved)) if other == "another name" else first,
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids_when_there(kubectl, moved)
+
+    held = json.loads(release(namespace, "f", plain(moved), config_map(namespace, "taken")))
+    if other == "another storage":
+        held["spec"]["storageNamespace"] = "default"
+    fleet.commit({"clusters/f.yaml": json.dumps(held)}, "another one")
+    agent.until(lambda line: "is already managed by sync" in line.msg, "it is held back")
+    finished(agent, fleet.commit({"clusters/f.yaml": NOTHING}, "gone"))
+    kubectl("wait", "--for=delete", "helmrelease/f", "configmap/moves", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "persistentvolumeclaim/moves", "-n", namespace, "--timeout=60s")
+
+
+def test_a_kustomization_that_waits_to_go_and_comes_again_while_no_agent_runs_deletes_nothing(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/h.yaml": NOTHING,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/moves.yaml": plain(moved),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    taker = json.loads(release(namespace, "h", plain(moved)))
+    taker["spec"]["dependsOn"] = [{"name": "nobody"}]
+    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/h.yaml": json.dumps(taker)}, "to a release that waits")
+    agent.wait_for("kustomization cannot go yet", kustomization=f"{namespace}/k")
+    agent.kill()
+    finished(agent.start(), fleet.revert())
+    kubectl("wait", "--for=delete", "helmrelease/h", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    assert belonging_to("k", moved, kubectl) == uids

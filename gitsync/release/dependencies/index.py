@@ -119,7 +119,8 @@ class ReleaseIndex:
                 self._tell(key, manifest, manifest)
 
     def set_news(self, key: ObjectKey) -> None:
-        """Note that the source of a release's chart has something else, which the release has yet to look at."""
+        """Note that the source of a release's chart, or what its values are from, has something else, which the release
+        has yet to look at."""
         self._news[key] = self._news.get(key, 0) + 1
 
     @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import OF_SYNC
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import TerminalError
@@ -76,6 +77,7 @@ class Engine:
             claims.others_ever,
             partial(self.writer.note_leftovers, request),
             self._lets_go,
+            Claimant.of_release(request.key),
         )
 
     def _lets_go(self, former: str) -> bool:

@@ -191,7 +191,7 @@ class ComingSyncs:
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
         releases = tuple(desired.helm_releases.values())
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
-        sync = ComingSync(kustomization, claimant, commits, frozenset(desired.objects), releases)
+        sync = ComingSync(kustomization, claimant, commits, frozenset(desired.objects), releases, _values_in(desired))
         built = _Built(sync, inner)
         if not desired.errors:  # what is wrong may be over the next time
             self._built[key] = state, built
@@ -213,3 +213,8 @@ class ComingSyncs:
     def _commits(self, kustomization: Kustomization) -> Commits:
         commit = self._commit_behind(kustomization.manifest)
         return frozenset({commit.id} if commit is not None else ())
+
+
+def _values_in(desired: Desired) -> dict[ObjectKey, Manifest]:
+    found = desired.objects.items()
+    return {key: item.manifest for key, item in found if not key.group and key.kind in ("ConfigMap", "Secret")}

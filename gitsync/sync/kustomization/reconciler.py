@@ -313,7 +313,7 @@ class KustomizationReconciler:
         syncer = await self._last_syncer(kustomization, wanted) if removes else None
         if syncer is not None and len(await syncer.inventory()):
             by_hand = remover is None
-            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=not by_hand)
+            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=True)
             result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
             if result.result == "superseded":
                 return None
