@@ -156,15 +156,22 @@ def test_releases_of_another_cluster_are_for_whoever_serves_that(
     assert "configmap/app-own" in maps(kubectl, namespace)
 
 
+@pytest.mark.parametrize("by", ["a kubeconfig", "a token"])
 def test_a_plan_compares_with_the_cluster_that_each_goes_to(
-    commits: Commits, in_spoke: Cli, spoke: Cluster, namespace: str
+    commits: Commits, in_spoke: Cli, spoke: Cluster, namespace: str, by: str
 ) -> None:
+    way = {"clusters/way.yaml": secret(spoke, namespace)}
+    if by == "a token":
+        way = {"clusters/way.yaml": described(spoke, namespace), "clusters/account.yaml": account(namespace)}
+        let_in(in_spoke, namespace)
     hub = {f"clusters/{name}.yaml": kustomization(namespace, name, f"./{name}") for name in ("hub", "other")}
     commits.commit(
         {
             **hub,
-            "clusters/secret.yaml": secret(spoke, namespace),
-            "clusters/spoke.yaml": kustomization(namespace, "spoke", "./spoke", **SPOKE),
+            **way,
+            "clusters/spoke.yaml": kustomization(
+                namespace, "spoke", "./spoke", **(SPOKE if len(way) == 1 else BY_TOKEN)
+            ),
             "hub/moves.yaml": config_map(namespace, "moves"),
             "hub/own.yaml": config_map(namespace, "own"),
             "other/third.yaml": config_map(namespace, "third"),

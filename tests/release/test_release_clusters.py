@@ -231,6 +231,12 @@ async def test_a_cluster_that_a_config_map_describes_is_worked_on_with_tokens_of
     assert await clusters.of(release(namespace, "two", kubeConfig={"configMapRef": {"name": "spoke"}})) is target
 
 
+async def test_a_kubeconfig_that_names_nothing_is_not_the_own_cluster(clusters: TargetClusters, namespace: str) -> None:
+    with pytest.raises(KubeConfigRefused, match="kubeConfig names no cluster") as refused:
+        await clusters.of(release(namespace, kubeConfig={}))
+    assert "secretRef" in refused.value.hint
+
+
 def described(plane: Plane, namespace: str, **data: str) -> dict[str, Any]:
     """A ConfigMap that describes the cluster of the tests."""
     of_it = {"provider": "generic", "address": plane.server, "ca.crt": plane.ca_file.read_text()}

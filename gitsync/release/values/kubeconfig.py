@@ -23,9 +23,14 @@ def remote_of(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Man
 
     Raises: KubeConfigMissing; KubeConfigRefused for a ConfigMap that describes no cluster that can be reached.
     """
-    key = item.kubeconfig_source
-    if key is None:
+    if item.spec.kube_config is None:
         return None
+    key = item.kubeconfig_source
+    if key is None:  # an API server with our definitions would not have taken it
+        raise KubeConfigRefused(
+            "kubeConfig names no cluster",
+            hint="name a Secret with a kubeconfig in secretRef, or a ConfigMap with a cluster in configMapRef",
+        )
     if key.kind == "ConfigMap":
         return _described(key, find(key))
     found = kubeconfig_in(item, find)
