@@ -168,7 +168,7 @@ class Agent:
         charts, commits = repositories.charts, None
         await charts.workers.warm()
         if settings.repo:
-            commits = await stack.enter_async_context(open_commits(settings, charts.workers, charts.kustomizer))
+            commits = await stack.enter_async_context(open_commits(settings, repositories, charts.kustomizer))
         await ensure_crds(cluster)
         await warn_about_flux(cluster)
         schedule = Schedule()
@@ -193,7 +193,11 @@ class Agent:
             root = root_of(spec, artifacts, synced, repository)
             commits.keys_of = keys = RootKeys(cluster, root.is_root, default_keys(settings), repository.compare_all)
             stack.push_async_callback(keys.close)
-        builder = commits.directories.builder if commits is not None else make_builder(settings, charts.kustomizer)
+        builder = (
+            commits.directories.builder
+            if commits is not None
+            else make_builder(settings, repositories, charts.kustomizer)
+        )
         rules = access_rules(settings)
         kustomizations = Kustomizations(
             cluster,

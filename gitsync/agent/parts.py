@@ -9,17 +9,15 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gitsync.agent.trust import demands
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL, sync_name
-from gitsync.apply.claimant import Claimant
+from gitsync.api.names import sync_name
 from gitsync.apply.live import LiveReader
 from gitsync.budget import Budget
 from gitsync.build import Builder, Directories
-from gitsync.charts.workers import Workers
 from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
-from gitsync.errors import InventoryError, KindUnknown, SettingsError
-from gitsync.git import GitCredentials, GitSource, Mirror
+from gitsync.errors import InventoryError, SettingsError
+from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.kustomize import Kustomizer
 from gitsync.manifests import ManifestReader
 from gitsync.notify import Notifier
@@ -27,8 +25,6 @@ from gitsync.release.access import AccessRules
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.controller import Releases
-from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
@@ -37,10 +33,9 @@ from gitsync.sources.artifacts import BOOTSTRAP, Head
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
-from gitsync.sync.configmaps import SyncStore, inventories_in
+from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.kustomization.controller import Root
 from gitsync.sync.kustomization.rootstore import RootStore
-from gitsync.sync.kustomization.statusstore import claim_present, sync_behind
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
@@ -49,7 +44,6 @@ from gitsync.sync.spec import SyncSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gitsync.api.helmrelease import HelmRelease
     from gitsync.manifests import Desired
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
@@ -95,29 +89,36 @@ async def open_mirror(settings: Settings, directory: Path | None = None) -> Asyn
         await mirror.close()
 
 
-def directories(settings: Settings, kustomizer: Kustomizer | None = None) -> Directories:
+def directories(
+    settings: Settings, repositories: ChartRepositories | None, kustomizer: Kustomizer | None = None
+) -> Directories:
     """What reads manifests, and builds what is for kustomize."""
     reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-    return Directories(reader, make_builder(settings, kustomizer))
+    return Directories(reader, make_builder(settings, repositories, kustomizer))
 
 
-def make_builder(settings: Settings, kustomizer: Kustomizer | None = None) -> Builder:
-    """What builds directories, by the one ``kustomizer`` that a process has: it bounds how many are built at once."""
-    return Builder(kustomizer or Kustomizer(), settings.default_namespace)
+def make_builder(
+    settings: Settings, repositories: ChartRepositories | None, kustomizer: Kustomizer | None = None
+) -> Builder:
+    """What builds directories, by the one ``kustomizer`` that a process has: it bounds how many are built at once. What
+    they name by URL is fetched as ``repositories`` are, where the settings allow it."""
+    remotes = repositories.bases if repositories is not None and settings.allow_remote_bases else None
+    return Builder(kustomizer or Kustomizer(), settings.default_namespace, remotes=remotes)
 
 
 @asynccontextmanager
 async def open_commits(
-    settings: Settings, workers: Workers, kustomizer: Kustomizer | None = None
+    settings: Settings, repositories: ChartRepositories, kustomizer: Kustomizer | None = None
 ) -> AsyncIterator[CommitSource]:
-    """The commits of the repository; ``workers`` read charts in it, ``kustomizer`` builds directories.
+    """The commits of the repository; the workers of ``repositories`` read charts in it, ``kustomizer`` builds
+    directories.
 
     Raises: GitRefused, SettingsError.
     """
     async with open_mirror(settings) as mirror:
-        made, wanted = directories(settings, kustomizer), demands(settings)
+        made, wanted = directories(settings, repositories, kustomizer), demands(settings)
         await wanted()  # keys that cannot be used are an error at the start
-        yield CommitSource(mirror, made, settings.name, workers, settings.path, demands=wanted)
+        yield CommitSource(mirror, made, settings.name, repositories.charts.workers, settings.path, demands=wanted)
 
 
 @asynccontextmanager
@@ -276,42 +277,16 @@ async def open_targets(settings: Settings, cluster: Cluster) -> AsyncIterator[Ta
         await references.close()
 
 
-def known_wishes(cluster: Cluster) -> WantedObjects:
-    """What releases have, for one look: nobody renders what they will have."""
-
-    async def renders_nothing(release: HelmRelease) -> RevisionObjects:
-        return RevisionObjects()
-
-    async def find(release: ObjectKey, key: ObjectKey) -> Manifest | None:
-        return await cluster.find(key)
-
-    return WantedObjects(ReleaseIndex(cluster.namespace), ObjectClaims(), renders_nothing, find, _ignore)
-
-
-async def present_wishes(cluster: Cluster) -> WantedObjects:
-    """What all releases and syncs of a cluster have, as their statuses and inventories say.
-
-    Raises: ApiError, ClusterUnavailable.
-    """
-    wanted = known_wishes(cluster)
-    for manifest in await cluster.list(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace):
-        wanted.index.update(ObjectKey.of(manifest), manifest)
-    for sync, inventory in inventories_in(await cluster.list("", "ConfigMap", labels=SYNC_LABEL)):
-        wanted.claims.set(Claimant("sync", sync), "commit", inventory.wanted)
-        wanted.claims.set(Claimant("sync", sync), "kept", inventory.kept)
-    with suppress(KindUnknown):
-        for manifest in await cluster.list(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace):
-            if sync_behind(manifest) is None:
-                claim_present(wanted.claims, manifest)
-    return wanted
-
-
 def access_rules(settings: Settings) -> AccessRules:
     """What the settings say about releases that live elsewhere, or are worked on as somebody else."""
     return AccessRules(
         settings.default_service_account,
         settings.cross_namespace_refs,
-        KubeconfigAllowance(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
+        KubeconfigAllowance(
+            exec=settings.insecure_kubeconfig_exec,
+            insecure_tls=settings.insecure_kubeconfig_tls,
+            account=settings.default_kubeconfig_service_account,
+        ),
     )
 
 
@@ -330,7 +305,8 @@ async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterato
     from gitsync.web.ui import Page, Readers  # templates and all, which only those wait for who ask for it
 
     readers = Readers((settings.web_host,) if settings.web_host else ())
-    page = Page(cluster, (settings.namespace, settings.name), settings.watch_namespace, readers)
+    sync, url = (settings.namespace, settings.name), redacted_url(settings.repo) if settings.repo else ""
+    page = Page(cluster, sync, settings.watch_namespace, readers=readers, url=url)
     address = None if settings.web_host else "127.0.0.1"
     async with page.serving(settings.web_port, address=address, setting="web_port"):
         yield

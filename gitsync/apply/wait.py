@@ -31,13 +31,17 @@ _WORKLOADS = frozenset(
 )
 
 
+def _unheard(key: ObjectKey, health: Health) -> None:
+    """For waits of which nobody wants to know more than their end."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitFor:
     """What to wait for: applied objects as the API server answered them, and how long.
 
     ``labels`` and ``namespace`` select them on the shared watches (all fit), ``timeout`` is in seconds, ``readiness``
     says which of them have to become ready, ``judge`` when those are that no expression judges; ``on_reason`` is told
-    what is waited for whenever that changes.
+    what is waited for whenever that changes, ``on_health`` how each object is.
     """
 
     objects: Mapping[ObjectKey, Manifest]
@@ -47,6 +51,7 @@ class WaitFor:
     namespace: str = ""
     judge: Callable[[Manifest, Sequence[Manifest]], Health] = assess
     on_reason: Report = report
+    on_health: Callable[[ObjectKey, Health], None] = _unheard
 
 
 async def wait_ready(cluster: Cluster, want: WaitFor, interrupt: Interrupt) -> None:
@@ -145,6 +150,7 @@ class _Waiting:
             self._judged(key, self._want.judge(live, self._pods_for(key, live)))
 
     def _judged(self, key: ObjectKey, health: Health) -> None:
+        self._want.on_health(key, health)
         if health.status == "ready":
             self.unready.pop(key, None)
         else:

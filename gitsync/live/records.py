@@ -18,7 +18,8 @@ async def read_records(cluster: Cluster, ref: ReleaseRef) -> list[Record]:
     """Every stored revision, oldest first. Raises: RecordError for one that is damaged, Forbidden."""
     labels = f"{OWNER_SELECTOR},name={ref.name}"
     found = await cluster.list("", "Secret", namespace=ref.storage, labels=labels, fields=f"type={HELM_RECORD_TYPE}")
-    return sorted(map(decode, found), key=lambda record: record.version)
+    records = await asyncio.to_thread(lambda: list(map(decode, found)))
+    return sorted(records, key=lambda record: record.version)
 
 
 async def newest_objects(cluster: Cluster, ref: ReleaseRef) -> list[Manifest]:

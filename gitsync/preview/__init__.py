@@ -7,4 +7,5 @@ what each sync of these would do;
 have their turn. ``unserved`` says what a commit asks for in vain.
 ``compose`` puts together what they need; it takes the agent's own parts (``gitsync.agent.parts``), so that a preview is
 what the agent would do.
+Pages ask by ``asking``, which has each preview made by the program ``answering``.
 """

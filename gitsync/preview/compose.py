@@ -15,7 +15,6 @@ from gitsync.agent.parts import (
     default_keys,
     git_source,
     is_root,
-    known_wishes,
     make_syncer,
     open_chart_repositories,
     open_commits,
@@ -45,6 +44,8 @@ from gitsync.api.names import (
 from gitsync.api.sources import GitRepository
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors, Forbidden, KindUnknown, NotVerified, SettingsError
+from gitsync.git.reference import HEAD, GitReference
+from gitsync.live.wishes import known_wishes
 from gitsync.manifests import Desired
 from gitsync.preview.difference import CommitRenderer, Contents, Scope, difference
 from gitsync.preview.kustomizations import WholeCommit
@@ -79,8 +80,9 @@ if TYPE_CHECKING:
     Watches = dict[tuple[str, str], Informer]
 
 
-async def preview(settings: Settings) -> Preview:
-    """What the head of the repository would do to the cluster. Changes nothing.
+async def preview(settings: Settings, branch: str = "") -> Preview:
+    """What the head of the repository would do to the cluster, or that of another ``branch`` in its place. Changes
+    nothing.
 
     Raises: SettingsError, GitRefused, GitUnavailable, ApiError, ClusterUnavailable.
     """
@@ -89,8 +91,8 @@ async def preview(settings: Settings) -> Preview:
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
-        commits = await stack.enter_async_context(open_commits(settings, sources.charts.workers))
-        desired = await _head(commits)
+        commits = await stack.enter_async_context(open_commits(settings, sources))
+        desired = await _head(commits, branch)
         watches = await _watched(cluster, stack)
         kustomizations = watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
         expressions = await stack.enter_async_context(Expressions())
@@ -106,7 +108,7 @@ async def preview(settings: Settings) -> Preview:
         decrypts = await keys(desired) is not None
         if decrypts:
             commits.keys_of = keys
-            desired = await _head(commits)
+            desired = await _head(commits, branch)
             artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
         store = root_store(spec, cluster, artifacts, synced)
         store.all = partial(_readable, kustomizations)
@@ -265,7 +267,7 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 async def _contents(
     settings: Settings, sources: ChartRepositories, scope: Scope
 ) -> tuple[Contents, Desired, tuple[Problem, ...]]:
-    async with open_commits(settings, sources.charts.workers) as commits:
+    async with open_commits(settings, sources) as commits:
         whole = WholeCommit(commits.directories.builder, sources.unpacker, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
@@ -290,14 +292,19 @@ async def whole_commit(settings: Settings) -> tuple[Desired, Desired]:
     """
     async with (
         open_chart_repositories(settings) as sources,
-        open_commits(settings, sources.charts.workers) as commits,
+        open_commits(settings, sources) as commits,
     ):
         desired = await _head(commits)
         return desired, await WholeCommit(commits.directories.builder, sources.unpacker, settings.path).read(desired)
 
 
-async def _head(commits: CommitSource) -> Desired:
-    return await commits.read(await commits.mirror.fetch(await commits.mirror.head()))
+async def _head(commits: CommitSource, branch: str = "") -> Desired:
+    mirror = commits.mirror
+    if not branch:
+        return await commits.read(await mirror.fetch(await mirror.head()))
+    reference = GitReference(branch=branch)
+    found = await mirror.resolve(reference, await mirror.refs({HEAD, *reference.names}))
+    return await commits.read(await mirror.fetch(found.commit, reference))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY
 from gitsync.build import Builder
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
+from gitsync.release.tocome import cluster_of
 from gitsync.sources.artifacts import WELL_KNOWN
 from gitsync.sources.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generators import makers_of
@@ -31,7 +32,8 @@ _NOT_CHECKED = "what is in it is not checked"
 class WholeCommit:
     """Builds all that a commit's Kustomizations lead to; ``path`` is the directory that the commit was read from.
     ``brought_by`` says by which Kustomization an object comes, of those that do not come by the directory itself;
-    ``unbuilt`` are those of which it is not known what they hold, and why.
+    ``unbuilt`` are those of which it is not known what they hold, and why. ``others`` are objects, with their
+    Kustomizations, that another cluster has of the same name, by their own cluster (see ``cluster_by``).
 
     Nobody says what the URL of the repository is: a GitRepository counts as this one by the name that ``flux
     bootstrap`` gives it, where the commit declares no other of its name, and where the Kustomization's directory is
@@ -43,11 +45,15 @@ class WholeCommit:
     path: str = ""
     brought_by: dict[ObjectKey, ObjectKey] = field(default_factory=dict)
     unbuilt: dict[ObjectKey, str] = field(default_factory=dict)
+    others: dict[tuple[str, ObjectKey], tuple[DesiredObject, ObjectKey]] = field(default_factory=dict)
+    #: By Kustomization, where its objects go.
+    _clusters: dict[ObjectKey, str] = field(default_factory=dict)
     _done: set[ObjectKey] = field(default_factory=set)
     _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
 
     async def read(self, desired: Desired) -> Desired:
-        """The same with the objects of all of them. Of an object that several have the first counts. One that takes
+        """The same with the objects of all of them. Of an object that several have the first counts, be it of another
+        cluster. One that takes
         variables from what another brings is built after that, wherever it stands."""
         while new := [item for item in desired.objects.values() if self._is_new(item)]:
             ready = [item for item in new if not _lacks_variables(item, desired)] or new[:1]
@@ -64,6 +70,11 @@ class WholeCommit:
         while above is not None and depth < MAX_NESTING:
             above, depth = self.brought_by.get(above), depth + 1
         return depth < MAX_NESTING
+
+    def cluster_by(self, kustomization: ObjectKey | None) -> str:
+        """Names the cluster of what comes by a Kustomization, None for the directory itself; "" is the one that the
+        directory is for."""
+        return self._clusters.get(kustomization, "") if kustomization is not None else ""
 
     def why_no_releases(self, desired: Desired) -> str:
         """Why there is no HelmRelease although there are Kustomizations, in words; "" when there is one, or none of
@@ -142,7 +153,13 @@ class WholeCommit:
     def _with(self, desired: Desired, item: DesiredObject, built: Desired | None) -> Desired:
         if built is None:
             return desired
-        self.brought_by.update((key, item.key) for key in built.objects if key not in desired.objects)
+        assert isinstance(item.model, Kustomization)
+        self._clusters[item.key] = cluster = cluster_of(item.model)
+        for key, found in built.objects.items():
+            if key not in desired.objects:
+                self.brought_by[key] = item.key
+            elif self.cluster_by(self.brought_by.get(key)) != cluster:
+                self.others.setdefault((cluster, key), (found, item.key))
         return replace(
             desired,
             objects={**built.objects, **desired.objects},

@@ -25,7 +25,7 @@ from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
-from gitsync.release.values.kubeconfig import kubeconfig_of
+from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.trees import CommitTrees
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs
@@ -35,7 +35,7 @@ from gitsync.sync.kustomization.unsupported import check_access, refuse_unsuppor
 from gitsync.sync.kustomization.variables import texts, variables_of
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer
+    from gitsync.cluster import Cluster, Informer, Remote
 
 _Objects = Mapping[ObjectKey, DesiredObject]
 
@@ -63,11 +63,11 @@ class CommitInputs:
         keys = keys_of(kustomization, found, self._default_keys)
         return build_spec(kustomization, variables_of(kustomization, found), keys)
 
-    async def kubeconfig(self, kustomization: Kustomization) -> str:
+    async def remote(self, kustomization: Kustomization) -> Remote | None:
         """See BuildSpecs. Raises: KubeConfigMissing, KubeConfigRefused, ApiError, ClusterUnavailable."""
-        key = kustomization.kubeconfig_secret
+        key = kustomization.kubeconfig_source
         found = await self._find(key) if key is not None else None
-        return kubeconfig_of(kustomization, lambda _: found)
+        return remote_of(kustomization, lambda _: found)
 
     async def forget(self, key: ObjectKey) -> None:
         """See BuildSpecs."""

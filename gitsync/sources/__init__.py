@@ -25,6 +25,7 @@
   all of one, of the directories that its ``pathpattern`` means, ``assembling`` a single one, by ``copying`` what is
   named with ``globs`` in the ``listing`` of a source. ``unpacking`` has archives of files unpacked, those of registries
   too.
+- ``remotebases`` fetches what kustomizations name by URL, where that is allowed.
 - ``turns`` shares requests out by namespace, ``store`` is what is kept on disk, ``finalizers`` takes off what
   Flux has put on.
 """

@@ -292,7 +292,10 @@ class Syncer:
             )
         elif desired.commit.id != before.commit and not desired.errors:
             say = report.log.info if self.spec.is_root else report.log.debug  # one of many syncs has no news with most
-            say("commit changes nothing in the cluster", files=files)
+            if below := sum(isinstance(step.desired.model, Kustomization) for step in plan.steps):
+                say("commit is for its Kustomizations to take up", files=files, kustomizations=below)
+            else:
+                say("commit changes nothing in the cluster", files=files)
 
     async def _hold(self, plan: SyncPlan, report: Report) -> SyncResult:
         if self._held == report.commit.id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -20,22 +20,48 @@ _KEY = "journal"
 #: The end of the year 9999, in seconds since the epoch.
 _LAST_MOMENT = 253_402_300_799.0
 
+#: Of so many of the newest commits it is kept what each object waited for.
+TIMED_COMMITS = 20
+
 Result = Literal["succeeded", "failed", "superseded", "held"]
+#: "apply": it is applied; "wait": others have to do something first; "settle": it becomes ready.
+SpanKind = Literal["apply", "wait", "settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of an object's way: what it was at, in words, and from when till when, in seconds since its sync began."""
+
+    kind: SpanKind
+    what: str
+    begin: Annotated[float, Field(allow_inf_nan=False)]
+    end: Annotated[float, Field(allow_inf_nan=False)]
+
+    def later(self, seconds: float) -> Span:
+        """The same of a sync that began so much earlier."""
+        return Span(self.kind, self.what, round(self.begin + seconds, 3), round(self.end + seconds, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class JournalChange:
-    """One thing that was done: ``verb`` is created, changed, deleted, kept, failed or waiting; ``why`` in words."""
+    """One thing that was done: ``verb`` is created, changed, deleted, kept, failed or waiting; ``why`` in words;
+    ``spans`` is the object's way, one after the other, which makes it no other change."""
 
     verb: str
     object: str
     origin: str = ""
     why: str = ""
+    spans: tuple[Span, ...] = field(default=(), compare=False)
+
+    def later(self, seconds: float) -> JournalChange:
+        """The same of a sync that began so much earlier."""
+        return replace(self, spans=tuple(span.later(seconds) for span in self.spans)) if self.spans else self
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One commit. ``time`` is the end of its sync in seconds since the epoch, ``took`` in seconds."""
+    """One commit. ``time`` is the end of its sync and ``began`` its beginning, in seconds since the epoch (``began`` is
+    0 where nobody noted it); ``took`` is what was worked on it, in seconds."""
 
     commit: str
     author: str
@@ -46,11 +72,19 @@ class JournalEntry:
     counts: dict[str, int] = field(default_factory=dict)
     changes: tuple[JournalChange, ...] = ()
     more: int = 0
+    began: Annotated[float, Field(ge=0, le=_LAST_MOMENT)] = 0.0
 
     @property
     def weight(self) -> int:
         """How much room it takes, about."""
-        return 1 + len(self.changes)
+        return 1 + len(self.changes) + sum(len(change.spans) for change in self.changes) // 3
+
+    @property
+    def untimed(self) -> JournalEntry:
+        """The same without what each object waited for."""
+        if not any(change.spans for change in self.changes):
+            return self
+        return replace(self, changes=tuple(replace(change, spans=()) for change in self.changes))
 
     @property
     def has_failed(self) -> bool:
@@ -65,7 +99,8 @@ def append(entries: Sequence[JournalEntry], new: JournalEntry) -> tuple[JournalE
         new = _merged(rest.pop(0), new)
     elif rest and rest[0].commit == new.commit:
         rest.pop(0)
-    return (_bounded(new), *rest)[:MAX_COMMITS]
+    kept = (_bounded(new), *rest)[:MAX_COMMITS]
+    return (*kept[:TIMED_COMMITS], *(entry.untimed for entry in kept[TIMED_COMMITS:]))
 
 
 def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
@@ -75,10 +110,9 @@ def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
         for change in old.changes
         if change.verb not in ("failed", "waiting") and (change.object not in told_again or change.verb in DONE)
     ]
-    changes = tuple(dict.fromkeys([*past, *new.changes]))
-    return JournalEntry(
-        new.commit, new.author, new.subject, new.time, old.took + new.took, new.result, new.counts, changes, old.more
-    )
+    began = old.began or new.began
+    changes = tuple(dict.fromkeys([*past, *(change.later(new.began - began) for change in new.changes)]))
+    return replace(new, took=old.took + new.took, changes=changes, more=old.more, began=began)
 
 
 #: What was done to an object.
@@ -88,17 +122,8 @@ DONE = frozenset({"created", "changed", "deleted"})
 def _bounded(entry: JournalEntry) -> JournalEntry:
     if len(entry.changes) <= MAX_CHANGES:
         return entry
-    return JournalEntry(
-        entry.commit,
-        entry.author,
-        entry.subject,
-        entry.time,
-        entry.took,
-        entry.result,
-        entry.counts,
-        entry.changes[:MAX_CHANGES],
-        entry.more + len(entry.changes) - MAX_CHANGES,
-    )
+    more = entry.more + len(entry.changes) - MAX_CHANGES
+    return replace(entry, changes=entry.changes[:MAX_CHANGES], more=more)
 
 
 def encode(entries: Sequence[JournalEntry]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from gitsync.errors import GitsyncError
 from gitsync.logs import commit_context, redact
 from gitsync.metering import METER
 from gitsync.sync.history import DONE, JournalChange, JournalEntry, Result
+from gitsync.sync.timeline import Timeline
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,9 @@ class Report:
         self.repeated = Repeated(self.log, reminders or Reminders())
         self.counts: Counter[str] = Counter()
         self.changes: list[JournalChange] = []
+        self._keys: dict[str, ObjectKey] = {}
+        #: When each object had its turn.
+        self.timeline = Timeline()
         #: Whether its first line was written: then it gets a last one too.
         self.begun = False
         #: What could not be applied or deleted, and what has not become ready.
@@ -67,6 +71,7 @@ class Report:
         self.retry = False
         self._sync = context.get("sync", ROOT)
         self._started = time.monotonic()
+        self._began = time.time()
 
     @property
     def took(self) -> float:
@@ -76,7 +81,7 @@ class Report:
     def done(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
         """Something was done to an object: one line, one entry."""
         self.counts[verb] += 1
-        self.changes.append(JournalChange(verb, str(key), origin, why))
+        self._note(verb, key, origin, why)
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
     def failed(self, key: ObjectKey, error: GitsyncError, origin: str = "") -> None:
@@ -84,7 +89,7 @@ class Report:
         self.counts["failed"] += 1
         self.retry = True
         self.problems.append(error)
-        self.changes.append(JournalChange("failed", str(key), origin, error.message))
+        self._note("failed", key, origin, error.message)
         self.repeated("error", "object failed", object=key, error=error, **_given(origin=origin))
 
     def not_ready(self, error: GitsyncError) -> None:
@@ -96,7 +101,7 @@ class Report:
     def handed_over(self, key: ObjectKey, claimant: Claimant, origin: str = "") -> None:
         """What left Git stays, since somebody else wants it (or may: nobody can tell at the moment)."""
         why = f"to {claimant}" if not claimant.doubt else claimant.may_want_it
-        self.changes.append(JournalChange("handed over" if not claimant.doubt else "kept", str(key), origin, why))
+        self._note("handed over" if not claimant.doubt else "kept", key, origin, why)
         if claimant.doubt:
             self.log.warning("object kept", object=str(key), why=why, **_given(origin=origin))
         else:
@@ -105,7 +110,7 @@ class Report:
     def outcome(self, verb: str, key: ObjectKey, why: str) -> None:
         """How a release that this commit changed ended up; the release has said so itself, so there is no line."""
         self.counts[verb] += 1
-        self.changes.append(JournalChange(verb, str(key), why=why))
+        self._note(verb, key, why=why)
 
     def suspended(self, key: ObjectKey) -> None:
         """A release that this commit changes takes no notice of that for now."""
@@ -146,8 +151,22 @@ class Report:
             round(self.took, 3),
             result,
             counts,
-            tuple(replace(change, why=redact(change.why)) for change in self.changes),
+            tuple(self._timed()),
+            began=round(self._began, 3),
         )
+
+    def _note(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
+        self.changes.append(JournalChange(verb, str(key), origin, why))
+        self._keys.setdefault(str(key), key)
+
+    def _timed(self) -> Iterator[JournalChange]:
+        """The changes for the journal, without credentials, the first of each object with the object's way."""
+        keys = dict(self._keys)
+        for change in self.changes:
+            key = keys.pop(change.object, None)
+            spans = self.timeline.spans(key) if key is not None else ()
+            told = tuple(replace(span, what=redact(span.what)) for span in spans)
+            yield replace(change, why=redact(change.why), spans=told)
 
     def _counts(self) -> dict[str, int]:
         return {name: self.counts[name] for name in (*COUNTED, *(name for name in _SOMETIMES if self.counts[name]))}

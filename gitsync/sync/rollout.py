@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -38,6 +39,7 @@ from gitsync.errors import (
     WebhookUnavailable,
 )
 from gitsync.graph import Graph
+from gitsync.health import Health
 from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -57,6 +59,7 @@ from gitsync.sync.policy import is_forced
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.spec import SyncSpec
+from gitsync.sync.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -67,6 +70,8 @@ T = TypeVar("T")
 GONE_TIMEOUT = 60.0
 #: Seconds for the controller of a custom resource to begin with what it makes of that: a Secret of an ExternalSecret.
 MADE_OF_IT = 10.0
+#: What an object waits for that left Git.
+_TO_GO = "for what may take its place, and for what needs it to go"
 #: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
 _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 
@@ -105,8 +110,8 @@ class Rollout:
         self._kinds = {kind[:2]: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
         self._served = {step.key: asyncio.Event() for step in self._steps if defined_kind(step.desired.manifest)}
         releases = filter(self.spec.is_release, self.plan.desired.helm_releases)
-        followed = [key for key in releases if self.spec.waits and self.cluster.serves(key)]
-        self._releases = ReleasesSettling(self.index, followed)
+        self._followed = frozenset(key for key in releases if self.spec.waits and self.cluster.serves(key))
+        self._releases = ReleasesSettling(self.index, self._followed)
         #: Releases that waited for another one when all had settled.
         self._waited: list[ObjectKey] = []
         self._holders = Holders(self.index, self.wanted, self._releases)
@@ -129,7 +134,7 @@ class Rollout:
             if outside is not None:
                 await outside(reason)
 
-        with reporting(log_reason):
+        with reporting(log_reason), self._timing():
             if self.spec.is_root:
                 self.wanted.claims.first_commit.set()
             await until_one_fails(
@@ -149,6 +154,24 @@ class Rollout:
                 self.report.suspended(key)
             elif outcome.phase != "ready":
                 self.report.outcome("failed" if outcome.phase == "failed" else "waiting", key, outcome.message)
+
+    @contextmanager
+    def _timing(self) -> Iterator[None]:
+        """With what the releases say of themselves noted."""
+
+        def said(key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
+            if key in self._followed and key in self.applied:
+                self.report.timeline.turn(key, turn_of_release(after))
+
+        unsubscribe = self.index.subscribe(said)
+        try:
+            yield
+        finally:
+            unsubscribe()
+
+    def _judged(self, key: ObjectKey, health: Health) -> None:
+        is_over = health.status in ("ready", "failed")
+        self.report.timeline.turn(key, None if is_over else Turn("settle", health.message))
 
     def _stages(self) -> Iterable[tuple[list[ObjectKey], Sequence[Step]]]:
         """Each stage, with the steps of all stages before it."""
@@ -197,7 +220,9 @@ class Rollout:
         self._busy.add(step.key)
         if (definition := self._kinds.get((step.key.group, step.key.kind))) is not None:
             self._tried[step.key].set()
+            self.report.timeline.turn(step.key, Turn("wait", f"for {definition}, which defines its kind"))
             await self._served[definition].wait()
+        self.report.timeline.turn(step.key, APPLY)
         try:
             while True:
                 seen = self._releases.changes
@@ -213,6 +238,7 @@ class Rollout:
                         await await_kind(self.cluster, step.key.group, step.key.kind, version, JUST_BROUGHT)
         except (ApiError, NotReadyInTime, OwnedByAnother, WebhookUnavailable) as error:
             self.report.failed(step.key, error, str(step.desired.origin))
+            self.report.timeline.turn(step.key, None)
 
     async def _until_let_go(self, step: Step) -> None:
         """Return when no release has an object any more, or none that goes on wanting it. Raises: OwnedByAnother."""
@@ -228,10 +254,12 @@ class Rollout:
             origin = str(step.desired.origin)
             self.report.repeated("info", "object has to wait", object=str(step.key), why=why, origin=origin)
         self._is_over(step)
+        self.report.timeline.turn(step.key, Turn("wait", why))
         try:
             return await change
         finally:
             self._busy.add(step.key)
+            self.report.timeline.turn(step.key, APPLY)
 
     def _is_over(self, step: Step) -> None:
         """Nothing is done about a step, for now or for good: who waits for what it brings may have to wait no more."""
@@ -284,6 +312,7 @@ class Rollout:
         else:
             self.report.unchanged(1)
         self.applied[step.key] = answer
+        self.report.timeline.turn(step.key, TAKEN_UP if step.key in self._followed else None)
         if self.spec.is_kustomization(step.key) and self.cluster.serves(step.key):
             self.index.brought(step.key)
         if not is_builtin(step.key.group) and not is_own_kind(step.key):
@@ -327,7 +356,7 @@ class Rollout:
         for key in mine:
             await self._over[key].wait()
         plain = {key: self.applied[key] for key in mine if key in self.applied and self._is_waited_for(key)}
-        want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness)
+        want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness, on_health=self._judged)
         self._busy |= plain.keys()
         try:
             await wait_ready(self.cluster, want, interrupt)
@@ -374,9 +403,11 @@ class Rollout:
     async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
         """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
         try:
+            self.report.timeline.turn(entry.key, Turn("wait", _TO_GO))
             for key in needs:
                 await self._gone[key].wait()
             await self._until_replaced(entry.key)
+            self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
             needed_by = next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None)
             outcome = await self.pruner.prune(entry, self.report, needed_by)
             if outcome == "left":
@@ -385,6 +416,7 @@ class Rollout:
                 self.forgotten.append(entry.key)
                 self.wanted.claims.drop(self.owner.claimant, "kept", entry.key)
         finally:
+            self.report.timeline.turn(entry.key, None)
             self._gone[entry.key].set()
 
 

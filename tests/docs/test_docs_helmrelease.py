@@ -21,7 +21,6 @@ SAMPLES: Mapping[str, Any] = {
     "chart.spec.valuesFiles": ["production.yaml"],
     "chart.spec.valuesFile": "production.yaml",
     "serviceAccountName": "deployer",
-    "kubeConfig.configMapRef": {"name": "other"},
     "dependsOn[].readyExpr": [{"name": "redis", "readyExpr": "true"}],
     "install.disableTakeOwnership": True,
     "upgrade.disableTakeOwnership": True,

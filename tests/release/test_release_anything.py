@@ -36,7 +36,7 @@ from gitsync.errors import FieldErrors, InventoryError
 from gitsync.health import assess, finished
 from gitsync.health.registry import RULES
 from gitsync.live.events import last_seen
-from gitsync.release.dependencies.order import _edges
+from gitsync.release.dependencies.order import edges_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import summarise
@@ -185,7 +185,7 @@ def test_annotations_of_ours_may_say_anything(note: str) -> None:
             },
         }
     )
-    assert len(list(_edges(release))) == 1
+    assert len(list(edges_of(release))) == 1
 
 
 @given(label=st.text() | ODD)

@@ -10,11 +10,11 @@ from functools import partial
 
 import pytest
 
-from gitsync.agent.parts import known_wishes
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER
 from gitsync.apply.live import LiveReader
 from gitsync.cluster import Cluster
+from gitsync.live.wishes import known_wishes
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.manifests.desired import assemble
 from gitsync.manifests.select import Selection

@@ -12,12 +12,12 @@ import pytest
 
 from gitsync import kubeyaml
 from gitsync.agent.ownkinds import ensure_crds
-from gitsync.agent.parts import present_wishes
 from gitsync.api.identity import ObjectKey
 from gitsync.apply.claimant import Claimant
 from gitsync.cluster import Cluster
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, InventoryError
 from gitsync.install.bundle import directory
+from gitsync.live.wishes import present_wishes
 from gitsync.sync import inventory as inventories
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.inventory import Entry, Inventory

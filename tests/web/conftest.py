@@ -28,7 +28,7 @@ class Visitor:
 
     @property
     def base(self) -> str:
-        return self.address.partition("/?")[0]
+        return self.address.partition("/?")[0].rstrip("/")
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
         async with self.session.get(self.base + path, headers=headers, allow_redirects=False) as answer:
@@ -120,12 +120,14 @@ async def visitor(cluster: Cluster, namespace: str) -> AsyncIterator[Visitor]:
         yield found
 
 
-def visiting(cluster: Cluster, namespace: str) -> _Visiting:
+def visiting(cluster: Cluster, namespace: str) -> Visiting:
     """A page of a namespace, and a visitor of it."""
-    return _Visiting(Page(cluster, (namespace, "gitsync"), namespace))
+    return Visiting(Page(cluster, (namespace, "gitsync"), namespace))
 
 
-class _Visiting:
+class Visiting:
+    """A visitor of a page for as long as it is entered."""
+
     def __init__(self, page: Page) -> None:
         self._page = page
         self._serving = page.serving()

@@ -6,14 +6,25 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from gitsync.cluster import Cluster
+from gitsync.preview.asking import AskedRepository
+from gitsync.settings import Settings
+from gitsync.sync.configmaps import SyncStore
+from gitsync.sync.history import JournalChange, JournalEntry, Span, append
+from gitsync.web.ui import Page as PageOf
+from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.git.git_world import Repository
 from tests.until import until
-from tests.web.conftest import Visitor, World
+from tests.web.conftest import Visiting, Visitor, World
+from tests.web.test_web_ui_releases import two_revisions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 #: Set by .ci/run: there, a test that has no browser fails.
@@ -139,6 +150,87 @@ async def test_it_fits_the_screen_in_light_and_dark(
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
         colour = await page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (max(map(int, colour[4:-1].split(","))) < 64) is (scheme == "dark")
+
+
+@asynccontextmanager
+async def with_repository(
+    control_plane: ControlPlane, cluster: Cluster, world: World, tmp_path: Path
+) -> AsyncIterator[tuple[Visitor, str]]:
+    """A page that knows its repository, in which two commits were synced; and the newer of them."""
+    origin = Repository.make(tmp_path / "origin")
+    name = "a-rather-long-name-of-an-object-that-somebody-has-thought-up-on-a-monday"
+    entries: tuple[JournalEntry, ...] = ()
+    for number in range(2):
+        metadata = f"metadata: {{name: {name}, namespace: {world.namespace}}}"
+        text = f"apiVersion: v1\nkind: ConfigMap\n{metadata}\ndata: {{a: {'long ' * 40}{number}}}\n"
+        commit = origin.commit({f"fleet/{name}.yaml": text}, "a subject " * 12)
+        spans = (
+            Span("apply", "", 0.1, 0.2),
+            Span("wait", "for-what-takes-long-" * 9, 0.2, 7.5),
+            Span("settle", "x", 7.5, 9),
+        )
+        change = JournalChange("changed", f"ConfigMap/{world.namespace}/{name}", f"fleet/{name}.yaml:1:1", "", spans)
+        entry = JournalEntry(commit, "Ann", "a subject " * 12, 1767323045.0 + number, 9.0, "succeeded", {}, (change,))
+        entries = append(entries, replace(entry, began=entry.time - 9.0))
+    await SyncStore(cluster, world.namespace, "gitsync").save_journal(entries)
+    settings = Settings(
+        repo=str(origin.path), path="fleet", kubeconfig=control_plane.kubeconfig, state_dir=tmp_path / "state"
+    )
+    repository = AskedRepository(settings)
+    async with Visiting(
+        PageOf(cluster, (world.namespace, "gitsync"), world.namespace, repository=repository)
+    ) as visitor:
+        await until(lambda: len(visitor.page.board.commits) == 2)
+        yield visitor, commit
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_commits_revisions_and_plans_fit_the_screen_and_can_be_read(
+    browser: Browser, control_plane: ControlPlane, cluster: Cluster, world: World, tmp_path: Path, width: int
+) -> None:
+    await two_revisions(world)
+    release = f"/object/helm.toolkit.fluxcd.io/HelmRelease/{world.namespace}/redis"
+    async with (
+        with_repository(control_plane, cluster, world, tmp_path) as (visitor, commit),
+        opened(browser, visitor, viewport={"width": width, "height": 700}) as (_, page),
+    ):
+        pages = {
+            f"/commits/{commit}": "waits for others",
+            f"/commits/{commit}/difference": "changed",
+            f"{release}/revisions": "From revision 1 to 2",
+            f"{release}/values": "What was given",
+            f"{release}/rollback?revision=1": "Back to revision 1",
+            "/pending": "which is synced",
+            "/pending/plan": "to create",
+            f"/graph?open={release}": "Fold all",
+        }
+        for path, words in pages.items():
+            await page.goto(visitor.base + path, timeout=120_000)
+            await expect(page.locator("main")).to_contain_text(words)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            await expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        await page.goto(f"{visitor.base}/commits/{commit}")
+        bars = page.locator("svg.way rect")
+        await expect(bars).to_have_count(3)
+        wide = [await bars.nth(number).evaluate("bar => bar.getBoundingClientRect().width") for number in range(3)]
+        assert wide[1] > 4 * wide[2] > wide[0] > 0, "bars are as wide as what they stand for was long"
+        await page.keyboard.press("g")
+        await page.keyboard.press("p")
+        await expect(page).to_have_url(f"{visitor.base}/pending")
+
+
+async def test_a_plan_is_asked_for_and_read_without_javascript(
+    browser: Browser, control_plane: ControlPlane, cluster: Cluster, world: World, tmp_path: Path
+) -> None:
+    async with (
+        with_repository(control_plane, cluster, world, tmp_path) as (visitor, _),
+        opened(browser, visitor, java_script_enabled=False) as (_, page),
+    ):
+        await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Pending").click()
+        await page.get_by_role("link", name="What it would do now").click(timeout=120_000)
+        await expect(page.locator("main")).to_contain_text("1 to create")
+        await page.get_by_role("link", name="Plan again").click(timeout=120_000)
+        await expect(page.locator("main")).to_contain_text("1 to create")
 
 
 async def test_screen_readers_find_landmarks_and_names(browser: Browser, visitor: Visitor, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from aiohttp.test_utils import make_mocked_request
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.errors import SettingsError
-from gitsync.web.ui import Page, Readers
+from gitsync.web.ui import Page, Readers, connections
 from tests.web.conftest import Visitor, World
 
 PAGES: Sequence[str] = (
@@ -131,3 +132,37 @@ async def test_readers_use_the_loopbacks_names_on_the_same_machine_only(host: st
 
     request = make_mocked_request("GET", "/", headers={"Host": host}).clone(remote=peer)
     assert (await Readers(("gitsync.example",)).middleware(request, answered)).status == status
+
+
+async def test_one_connection_more_than_may_be_takes_the_place_of_one_that_says_nothing(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 4)
+    host, port = visitor.base.removeprefix("http://").split(":")
+    async with visitor.session.get(f"{visitor.base}/changes") as stream:
+        await stream.content.readuntil(b"\n\n")
+        silent = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
+        try:
+            async with asyncio.timeout(20):
+                for reader, _ in silent[:4]:
+                    assert await reader.read() == b"", "the oldest are closed"
+            assert (await visitor.get("/"))[0] == 200
+            visitor.page.board.tell()
+            assert b"event: change" in await stream.content.readuntil(b"\n\n"), "one that is answered stays"
+        finally:
+            for _, writer in silent:
+                writer.close()
+
+
+async def test_where_all_connections_are_answered_one_more_is_closed(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, port = visitor.base.removeprefix("http://").split(":")
+    async with visitor.session.get(f"{visitor.base}/changes") as stream:
+        await stream.content.readuntil(b"\n\n")
+        monkeypatch.setattr(connections, "MOST_CONNECTIONS", 1)
+        async with asyncio.timeout(20):
+            first, second = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+            assert await second[0].read() == b""
+        for _, writer in (first, second):
+            writer.close()

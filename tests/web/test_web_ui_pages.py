@@ -85,10 +85,34 @@ async def test_the_chain_from_a_waiting_release_to_the_pod_with_who_did_it_and_w
     ]
     places = [text.index(step) for step in steps]
     assert places == sorted(places)
+    assert f"Next: It goes on as soon as HelmRelease/{world.namespace}/redis is ready." in text
     overview = plain(await until_shown(visitor, "/", "has made Pod"))
     assert "Why backend waits" in overview
     assert "0 of 2 ready" in overview
     assert "1 failed" in overview
+
+
+async def test_the_graph_goes_down_to_pods_where_that_is_asked_for(visitor: Visitor, world: World) -> None:
+    redis = await world.release("redis")
+    ids = ("redis-master_apps_StatefulSet", "settings__ConfigMap")
+    inventory = {"entries": [{"id": f"{world.namespace}_{item}", "v": "v1"} for item in ids]}
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": world.namespace}}
+    for manifest in (stateful_set(world.namespace, "redis:nonexistent"), settings):
+        await world.cluster.apply(manifest, manager="test")
+    await world.say(redis, "False", "UpgradeFailed", "not ready within 5s", inventory=inventory)
+    folded = await until_shown(visitor, "/graph", "redis: HelmRelease")
+    assert "redis-master" not in folded
+    (toggle,) = re.findall(r'<a class="toggle" href="([^"]*)" aria-label="Unfold redis"', folded)
+    assert "Unfold what is not ready" in folded
+    unfolded = await until_shown(visitor, html.unescape(toggle), "redis-master-0")
+    words = plain(unfolded)
+    assert "redis-master: StatefulSet" in words
+    assert "redis-master-0: Pod" in words
+    assert "settings" not in words, "what makes no pods and is well is left out"
+    assert unfolded.count('class="arrow part"') == 2
+    assert 'href="/graph" aria-label="Fold redis"' in unfolded
+    for odd in ("/graph?open=nonsense", "/graph?open=/object/a/b/c/d", "/graph?" + "open=%2Fobject&" * 100):
+        assert "redis" in plain(await shown(visitor, odd))
 
 
 async def test_a_cycle_is_drawn_as_one_with_its_places(visitor: Visitor, world: World) -> None:
@@ -316,6 +340,19 @@ async def test_commits_are_those_of_the_journal(visitor: Visitor, world: World) 
     assert "Through the Kustomization default/apps" in page
     assert evil not in await shown(visitor, path)
     assert COMMIT[:7] in plain(await shown(visitor, "/"))
+
+
+async def test_a_commit_that_is_under_way_has_a_page_of_what_it_brought(visitor: Visitor, world: World) -> None:
+    await world.say(await world.release("redis"), "Unknown", "Progressing", "Running 'install' action")
+    path = f"/commits/{COMMIT}"
+    text = plain(await until_shown(visitor, "/releases", "Running 'install' action"))
+    assert COMMIT[:7] in text
+    page = plain(await shown(visitor, path))
+    assert f"{COMMIT[:7]} redis: begin Ann" in page
+    assert "it is under way" in page
+    assert "Running 'install' action" in page
+    assert (await visitor.get("/commits/0000000"))[0] == 404
+    assert (await visitor.get("/commits/3"))[0] == 404
 
 
 async def test_values_and_what_others_noted_are_not_kept_in_memory(visitor: Visitor, world: World) -> None:

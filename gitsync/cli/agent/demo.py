@@ -117,9 +117,13 @@ async def _page(cluster: Cluster, settings: Settings, *, wanted: bool) -> AsyncI
         write("gitsync demo --ui shows all of this on a page, too.\n")
         yield ""
         return
+    from gitsync.preview.asking import AskedRepository
     from gitsync.web.ui import Page
 
-    async with Page(cluster, (settings.namespace, settings.name)).serving() as address:
+    # The agent keeps a mirror of its own in its state directory.
+    apart = settings.model_copy(update={"state_dir": settings.state_dir.with_name("page")})
+    page = Page(cluster, (settings.namespace, settings.name), repository=AskedRepository(apart))
+    async with page.serving() as address:
         write(f"The page is at {address}\n")
         yield address
 

@@ -10,15 +10,15 @@ import typer
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.cli.cluster.revisions import bring_back, choose, read_unchanged
 from gitsync.cli.cluster.suspension import resume_command, suspend_one
 from gitsync.cli.common.durations import Limit, seconds
 from gitsync.cli.common.kinds import RELEASE
 from gitsync.cli.common.liveobject import LiveObject
-from gitsync.cli.common.output import one_line, print_error, write
+from gitsync.cli.common.output import one_line, print_error, say, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.errors import FieldNotSupported, ReleaseError, Superseded
 from gitsync.live.requests import origin_of
+from gitsync.live.rollback import bring_back, choose, read_unchanged
 from gitsync.release.desired import ref_of
 from gitsync.release.revision import Deployed
 from gitsync.release.storage.recordstore import RecordStore
@@ -65,12 +65,16 @@ async def rollback(live: LiveObject, revision: Revision = 0, suspend: Suspend = 
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt.set, "stopped by hand")
         limit = seconds(patience) if patience else None
         try:
-            deployed = await bring_back(live.cluster, store, release, past, interrupt, limit)
+            deployed = await bring_back(live.cluster, store, release, past, interrupt, limit, _tell)
         except Superseded:
             print_error(f"the rollback of {live.key} was stopped; its revision is marked as failed")
             return 130
     _report(live, past.version, deployed)
     return 0
+
+
+async def _tell(reason: str) -> None:
+    say(one_line(f"waiting for {reason}"))
 
 
 def _refusal(key: ObjectKey) -> ReleaseError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gitsync.api.helmrelease import HelmRelease
@@ -26,11 +26,16 @@ class Order:
 
     @classmethod
     def of(cls, releases: Mapping[ObjectKey, HelmRelease | None], others: Others) -> Order:
-        """Nodes are sorted, so that a cycle has the same name whoever of its members came first; None stands for a
-        release that cannot be read."""
+        """None stands for a release that cannot be read."""
+        return cls.of_edges({key: edges_of(it) if it is not None else () for key, it in releases.items()}, others)
+
+    @classmethod
+    def of_edges(cls, releases: Mapping[ObjectKey, Sequence[Edge[ObjectKey]]], others: Others) -> Order:
+        """The same of what each release waits for. Nodes are sorted, so that a cycle has the same name whoever of its
+        members came first."""
         needs = others.needs()
         nodes = [*sorted(releases), *sorted(needs)]
-        edges = [edge for release in releases.values() if release is not None for edge in _edges(release)]
+        edges = [edge for found in releases.values() for edge in found]
         edges += [Edge(key, dependency) for key in sorted(needs) for dependency in needs[key]]
         graph = Graph(nodes, edges)
         followed = [Edge(key, inside) for key, found in sorted(others.followed().items()) for inside in found]
@@ -66,7 +71,7 @@ def _keeper(cycle: Cycle[ObjectKey], graph: Graph[ObjectKey]) -> ObjectKey | Non
     return None
 
 
-def _edges(release: HelmRelease) -> Iterator[Edge[ObjectKey]]:
+def edges_of(release: HelmRelease) -> Sequence[Edge[ObjectKey]]:
     """Each dependsOn entry, with the place where sync has found it: ``path:line`` lines in the entries' order."""
     origins: dict[int, Origin] = {}
     text = release.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
@@ -74,5 +79,5 @@ def _edges(release: HelmRelease) -> Iterator[Edge[ObjectKey]]:
         path, _, line = place.rpartition(":")
         if path and (found := whole_number(line)) is not None:
             origins[number] = Origin(path, found)
-    for number, (dependency, _) in enumerate(release.dependencies()):
-        yield Edge(release.key, dependency, origins.get(number))
+    dependencies = enumerate(release.dependencies())
+    return [Edge(release.key, dependency, origins.get(number)) for number, (dependency, _) in dependencies]

@@ -68,6 +68,7 @@ from gitsync.sync.standing import Standing, problem_of
 from gitsync.text import listed
 
 if TYPE_CHECKING:
+    from gitsync.cluster import Remote
     from gitsync.runtime.interrupt import Interrupt
 
 log = structlog.get_logger(__name__)
@@ -209,10 +210,10 @@ class KustomizationReconciler:
         self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
     ) -> float | None:
         key, spec = kustomization.key, kustomization.spec
-        kubeconfig = await self._inputs.kubeconfig(kustomization)
-        cluster = await self._syncers.cluster_of(kustomization, kubeconfig)
+        remote = await self._inputs.remote(kustomization)
+        cluster = await self._syncers.cluster_of(kustomization, remote)
         desired = await with_default_namespace(as_applied_to(kustomization, desired), cluster, DEFAULT_NAMESPACE)
-        syncer = await self._syncer(kustomization, artifact.url, desired, kubeconfig)
+        syncer = await self._syncer(kustomization, artifact.url, desired, remote)
         full = key in self.full
         self._status.began(kustomization, artifact)
         result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
@@ -331,8 +332,8 @@ class KustomizationReconciler:
         """Its sync; None when its account or kubeconfig is gone, mostly with its namespace: as with Flux its objects
         stay."""
         try:
-            kubeconfig = await self._inputs.kubeconfig(kustomization)
-            return await self._syncer(kustomization, "", wanted, kubeconfig)
+            remote = await self._inputs.remote(kustomization)
+            return await self._syncer(kustomization, "", wanted, remote)
         except (ServiceAccountMissing, KubeConfigMissing, KubeConfigRefused) as error:
             log.warning(
                 "objects of a kustomization stay: nobody can remove them",
@@ -342,12 +343,12 @@ class KustomizationReconciler:
             )
             return None
 
-    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired, kubeconfig: str) -> Syncer:
+    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired, remote: Remote | None) -> Syncer:
         """Its sync; a new one compares everything with the cluster first."""
         if kustomization not in self._syncers:
             self.full.add(kustomization.key)
         readiness = self.judging.readiness(kustomization)
-        return await self._syncers.of(kustomization, url, desired, kubeconfig, readiness)
+        return await self._syncers.of(kustomization, url, desired, remote, readiness)
 
     async def _forget(self, key: ObjectKey) -> None:
         await self._syncers.forget(key)

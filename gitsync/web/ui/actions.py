@@ -3,6 +3,7 @@ his own rights."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -74,6 +75,7 @@ class Actions:
             action=action,
             token=self._guard.token,
             warning=_of_git(action, manifest),
+            fields={},
         )
 
     async def do(self, request: web.Request) -> web.Response:
@@ -84,7 +86,8 @@ class Actions:
             return web.Response(status=403, text="the form is not one of this page\n", headers=HEADERS)
         key, action, _ = await self._asked(request)
         try:
-            await self._act(action, key)
+            # What was asked for is done, whether or not its browser stays for the answer.
+            await asyncio.shield(self._act(action, key))
         except GitsyncError as error:
             return problem(self._board, error)
         log.info("asked for on the page", action=action.word, object=str(key))

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 def answer(template: str, board: Board, status: int = 200, **shown: Any) -> web.Response:
     """A page, with what all pages have."""
-    server = board.cluster.address
-    text = render.page(template, version=board.version, troubles=list(board.troubles()), server=server, **shown)
+    troubles, server = list(board.troubles()), board.cluster.address
+    text = render.page(template, version=board.version, troubles=troubles, server=server, asks=board.asks, **shown)
     return web.Response(text=text, content_type="text/html", status=status, headers=HEADERS)
+
+
+def for_this_page_only(request: web.Request) -> None:
+    """What costs more than a look is not worked on for a link of another site. Raises: HTTPForbidden."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise web.HTTPForbidden
 
 
 def problem(board: Board, error: GitsyncError, status: int = 502) -> web.Response:

@@ -54,11 +54,12 @@ _PATIENCE = 10.0
 class Board:
     """``known`` are the objects, ``notes`` what of them cannot be seen and why, by kind. ``version`` grows with each
     change. ``namespace`` is the only one that is looked at, "" for all; ``journal`` says where the journals are kept,
-    as namespace and name of a sync."""
+    as namespace and name of a sync. ``asks``: there are pages of what the repository has."""
 
     cluster: Cluster
     namespace: str = ""
     journal: tuple[str, str] = ("gitsync-system", "gitsync")
+    asks: bool = False
     known: Known = field(default_factory=Known)
     notes: dict[str, GitsyncError] = field(default_factory=dict)
     version: int = 0

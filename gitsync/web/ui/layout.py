@@ -31,7 +31,8 @@ _MOST_BENDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One to draw. ``group`` is what those have in common that may be folded together, ``path`` where its page is."""
+    """One to draw. ``group`` is what those have in common that may be folded together, ``path`` where its page is;
+    ``toggle`` is where what it consists of is shown, or with ``is_open`` is no more."""
 
     id: Hashable
     title: str
@@ -39,12 +40,14 @@ class Box:
     status: str
     group: tuple[str, ...]
     path: str = ""
+    toggle: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """From what waits to what it waits for. ``kind`` is "depends", "source" or "applied"; ``is_bad`` is part of a
-    cycle."""
+    """From what waits to what it waits for, or from a part to what it is of. ``kind`` is "depends", "source", "applied"
+    or "part"; ``is_bad`` is part of a cycle."""
 
     start: Hashable
     end: Hashable

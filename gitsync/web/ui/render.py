@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -35,6 +35,14 @@ def path_of(key: ObjectKey) -> str:
     return "/object/" + "/".join(quote(part, safe="") for part in parts)
 
 
+def key_of(path: str) -> ObjectKey | None:
+    """The object of an address that ``path_of`` gave; None of any other text."""
+    parts = path.split("/")
+    if len(parts) != 6 or parts[:2] != ["", "object"]:
+        return None
+    return key_at(*map(unquote, parts[2:]))
+
+
 def key_at(group: str, kind: str, namespace: str, name: str) -> ObjectKey:
     """The object of such an address."""
     return ObjectKey("" if group == CORE else group, kind, "" if namespace == NOWHERE else namespace, name)
@@ -50,7 +58,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(ago=_ago, moment=_moment, seen=_seen, say=_say, path=path_of, link=link_of)
-    environment.filters.update(counted=counted, query=urlencode, line=without_column)
+    environment.filters.update(counted=counted, query=urlencode, line=without_column, code=_code, seconds=_seconds)
     return environment
 
 
@@ -62,6 +70,18 @@ def _seen(event: Manifest) -> float:
 def _say(text: object) -> str:
     """Text of others: without credentials and control characters, and no more than somebody reads."""
     return printable(redact(shorten(" ".join(str(text).split()), _MOST_TEXT)))
+
+
+def _code(text: object) -> str:
+    """A line of others as it is written: like ``say``, with its blanks."""
+    return printable(redact(shorten(str(text), _MOST_TEXT)))
+
+
+def _seconds(number: float) -> str:
+    """A time that something took: ``0.25 s``, ``12.3 s``, ``4m5s``."""
+    if number >= 120:
+        return human_duration(number)
+    return f"{number:.2f} s" if number < 1 else f"{number:.1f} s"
 
 
 def link_of(url: str) -> str:

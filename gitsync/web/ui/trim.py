@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from gitsync.api.identity import Manifest, ObjectKey
@@ -10,7 +11,37 @@ from gitsync.api.kinds import is_kustomization, is_release
 
 _LEFT_OUT_OF_SPEC = frozenset({"values", "postRenderers", "patches", "patchesStrategicMerge", "patchesJson6902"})
 _OF_HISTORY = ("chartName", "chartVersion")
-_ANNOTATIONS = ("gitsync.dev/", "kustomize.toolkit.fluxcd.io/")
+#: Prefixes of annotations and labels that say something here.
+_NOTES = ("gitsync.dev/", "kustomize.toolkit.fluxcd.io/")
+_METADATA = frozenset(
+    {
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "labels",
+        "annotations",
+    }
+)
+#: Of a HelmRelease's or a Kustomization's status.
+_STATUS = frozenset(
+    {
+        "conditions",
+        "history",
+        "inventory",
+        "lastAppliedRevision",
+        "lastAttemptedRevision",
+        "lastHandledCommit",
+        "observedGeneration",
+    }
+)
+#: Texts that no other object has.
+_OF_ITS_OWN = frozenset({"uid", "resourceVersion", "message"})
+#: Texts that many objects have in common are kept once: names of kinds, reasons, times, what a commit left on them.
+_SHARED = 80
 _MOST_TEXT = 4096
 
 
@@ -18,10 +49,11 @@ def trimmed(manifest: Manifest) -> Manifest:
     """An object of our own kinds without values, patches, foreign annotations and what of its inventory is of other
     kinds. The argument may be changed."""
     metadata, spec, status = (_map(manifest, name) for name in ("metadata", "spec", "status"))
-    metadata["annotations"] = {
-        name: value for name, value in _map(metadata, "annotations").items() if name.startswith(_ANNOTATIONS)
-    }
+    for name in ("annotations", "labels"):
+        metadata[name] = {key: value for key, value in _map(metadata, name).items() if key.startswith(_NOTES)}
+    _keep_only(metadata, _METADATA)
     if _is_known_kind(manifest):
+        _keep_only(status, _STATUS)
         for name in _LEFT_OUT_OF_SPEC & spec.keys():
             del spec[name]
     if (inventory := status.pop("inventory", None)) is not None:
@@ -33,7 +65,25 @@ def trimmed(manifest: Manifest) -> Manifest:
     for condition in conditions if isinstance(conditions, list) else ():
         if isinstance(condition, dict) and isinstance(condition.get("message"), str):
             condition["message"] = condition["message"][:_MOST_TEXT]
-    return manifest
+    shared: Manifest = _shared(manifest)
+    return shared
+
+
+def _keep_only(found: dict[str, Any], names: frozenset[str]) -> None:
+    for name in found.keys() - names:
+        del found[name]
+
+
+def _shared(value: Any, name: str = "") -> Any:
+    """A copy whose texts are one with those of other objects that are equal, where that is likely; maps are as small as
+    they can be."""
+    if isinstance(value, dict):
+        return {key: _shared(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shared(item) for item in value]
+    if isinstance(value, str) and len(value) <= _SHARED and name not in _OF_ITS_OWN:
+        return sys.intern(value)
+    return value
 
 
 def _map(manifest: dict[str, Any], name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.live.valuesources import Path
 from gitsync.text import shorten
 
 MASK: Final = "masked"
@@ -48,6 +49,11 @@ class Reference:
         return self.key.kind == "Secret"
 
 
+def says_secret(name: str) -> bool:
+    """Whether charts take under such a name what is not to be read over somebody's shoulder."""
+    return _SECRET.search(name) is not None
+
+
 def references(release: HelmRelease) -> tuple[Reference, ...]:
     """What ``valuesFrom`` names, in its order."""
     pairs = zip(release.spec.values_from, release.value_sources(), strict=True)
@@ -60,10 +66,20 @@ def lines(values: dict[str, Any]) -> tuple[tuple[Value, ...], int]:
     return tuple(found[:MOST]), max(len(found) - MOST, 0)
 
 
+def shown_value(path: Path, value: Any, *, masked: bool) -> Value:
+    """A value at a place; ``masked``: nothing of it is to be seen, nor is of what is called a secret."""
+    names = [step for step in path if isinstance(step, str)]
+    hides = masked or any(map(says_secret, names))
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{_escaped(step)}" for step in path).removeprefix(".")
+    if hides and (masked or _says_something(value)):
+        return Value(text, "", is_masked=True)
+    return Value(text, shorten(json.dumps(value, ensure_ascii=False), _MOST_TEXT))
+
+
 def _flat(value: Any, path: str, *, masked: bool) -> Iterator[Value]:
     if isinstance(value, dict) and value:
         for name, below in value.items():
-            hides = masked or _SECRET.search(name) is not None
+            hides = masked or says_secret(name)
             yield from _flat(below, f"{path}.{_escaped(name)}" if path else _escaped(name), masked=hides)
     elif isinstance(value, list) and value:
         for index, below in enumerate(value):
@@ -81,7 +97,7 @@ def _says_something(value: Any) -> bool:
 
 def _names_secret(item: Any) -> bool:
     """Whether an entry such as an environment variable goes by a name that says secret."""
-    return isinstance(item, dict) and isinstance(item.get("name"), str) and _SECRET.search(item["name"]) is not None
+    return isinstance(item, dict) and isinstance(item.get("name"), str) and says_secret(item["name"])
 
 
 def _escaped(name: str) -> str:

@@ -128,6 +128,12 @@ def _urgency(chain: Why) -> int:
     return 1 if chain.cause.status == "suspended" else 2
 
 
+def is_held_up(key: ObjectKey, known: Known) -> bool:
+    """Whether an object has failed, or waits."""
+    standing = known.standing(key)
+    return standing is not None and standing.status in ("failed", "waiting")
+
+
 def acting(known: Known) -> list[ObjectKey]:
     """What the agent is at work on."""
     return sorted(key for key, standing in known.standings().items() if standing.is_acting)

@@ -116,7 +116,7 @@ function move(step) {
   rows[next].scrollIntoView({ block: "nearest" });
 }
 
-const goes = { o: "/", r: "/releases", k: "/kustomizations", s: "/sources", g: "/graph", c: "/commits" };
+const goes = { o: "/", r: "/releases", k: "/kustomizations", s: "/sources", g: "/graph", c: "/commits", p: "/pending" };
 let prefix = false;
 
 document.addEventListener("keydown", (event) => {
@@ -127,7 +127,8 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (help.open) return;
-  if (prefix && goes[event.key]) return location.assign(goes[event.key]);
+  const goal = prefix && goes[event.key];
+  if (goal && document.querySelector(`header a[href="${goal}"]`)) return location.assign(goal);
   prefix = event.key === "g";
   if (event.key === "/") document.getElementById("search").focus();
   else if (event.key === "j") move(1);

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gitsync.cli.cluster.revisions import choose
 from gitsync.errors import ReleaseError
+from gitsync.live.rollback import choose
 from gitsync.release.revision import ReleaseRef
 from gitsync.release.storage.record import TESTS, Status, Summary
 

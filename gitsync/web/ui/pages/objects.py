@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -12,7 +11,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_own_kind, is_release, is_suspended
 from gitsync.errors import FieldErrors
-from gitsync.live.commits import RecordedCommit
+from gitsync.live.upcoming import upcoming
 from gitsync.live.why import origin_of, why
 from gitsync.release.dependencies.states import commit_of
 from gitsync.text import whole_number
@@ -27,10 +26,11 @@ if TYPE_CHECKING:
 
 #: Seconds that a page waits for a look at what holds up others; what is seen later is told as a change.
 _GLANCE: Final = 0.4
+#: Seconds that a graph waits for looks at what is unfolded in it, and how many may be.
+_LOOK: Final = 5.0
+_UNFOLDED: Final = 12
 #: So many causes are looked into down to their pods.
 _LOOKED_INTO: Final = 4
-#: Commits on a page.
-_COMMITS: Final = 50
 
 
 class Handlers:
@@ -82,32 +82,30 @@ class Handlers:
         """Everything that is watched."""
         return await self._list(request, "Search", lambda key: True)
 
-    async def commits(self, request: web.Request) -> web.Response:
-        """What commits did, newest first."""
-        await self._board.loaded()
-        return self._page("commits.html", commits=self._board.commits[:_COMMITS])
-
-    async def commit(self, request: web.Request) -> web.Response:
-        """What one commit did, and what it brought that is not ready."""
-        await self._board.loaded()
-        wanted = request.match_info["commit"]
-        found: Sequence[RecordedCommit] = [it for it in self._board.commits if it.first.commit.startswith(wanted)]
-        if not found or len(wanted) < 7:
-            raise web.HTTPNotFound
-        commit, known = found[0].first.commit, self._board.known
-        brought = [key for key in known.keys(is_own_kind) if _commit_id(known.find(key)) == commit]
-        return self._page("commit.html", item=found[0], brought=views.rows(brought[: views.PAGE], known))
-
     async def graph(self, request: web.Request) -> web.Response:
-        """Sources, Kustomizations, releases and what waits for what, drawn."""
+        """Sources, Kustomizations, releases and what waits for what, drawn; of those that are asked for, their
+        workloads and pods."""
         await self._board.loaded()
+        known = self._board.known
+        asked = dict.fromkeys(filter(None, map(render.key_of, request.query.getall("open", ()))))
+        wanted = [key for key in asked if known.find(key) is not None and (is_release(key) or is_kustomization(key))]
+        wanted = wanted[:_UNFOLDED]
+        unready = [key for key in known.keys(is_release) if views.is_held_up(key, known)]
+        trees = await asyncio.gather(*(self._looks.tree_of(key, _LOOK) for key in wanted))
+        drawn = await self._drawing_of(dict(zip(wanted, trees, strict=True)))
+        shown = {"graph": drawn, "unfolded": len(wanted), "unready": drawing.address(unready[:_UNFOLDED])}
+        return self._page("graph.html", **shown, most=_UNFOLDED)
+
+    async def _drawing_of(self, unfolded: drawing.Unfolded) -> layout.Drawn:
         async with self._drawing:  # one after the other: who looks at the same is shown the same
             version = self._board.version
-            if self._drawn is None or self._drawn[0] != version:
-                nodes, edges = drawing.of_known(self._board.known)
-                self._drawn = version, await asyncio.to_thread(layout.laid_out, nodes, edges)
-            drawn = self._drawn[1]
-        return self._page("graph.html", graph=drawn)
+            if not unfolded and self._drawn is not None and self._drawn[0] == version:
+                return self._drawn[1]
+            nodes, edges = drawing.of_known(self._board.known, unfolded)
+            drawn = await asyncio.to_thread(layout.laid_out, nodes, edges)
+            if not unfolded:
+                self._drawn = version, drawn
+        return drawn
 
     async def object(self, request: web.Request) -> web.Response:
         """One object: why it waits, what it says of itself, what it has, what happened to it."""
@@ -117,9 +115,10 @@ class Handlers:
         if look.manifest is None and not look.troubles:
             raise web.HTTPNotFound(text=f"{key} is not in the cluster.")
         known = self._board.known
-        chain = None
-        if known.find(key) is not None:
+        chain, follows, standing = None, "", known.standing(key)
+        if standing is not None:
             chain = why(key, known)
+            follows = upcoming(key, look.manifest or {}, standing, chain)
             cause = chain.cause.key
             tree = look.tree if cause == key else await self._looks.tree_of(cause, _GLANCE)
             chain = why(key, known, tree)
@@ -128,7 +127,8 @@ class Handlers:
             key=key,
             look=look,
             chain=chain,
-            standing=known.standing(key),
+            standing=standing,
+            upcoming=follows,
             branches=views.branches(look.tree, known) if look.tree is not None else [],
             dependencies=views.rows(known.dependencies(key), known),
             source=(source := known.source(key)),
@@ -136,6 +136,7 @@ class Handlers:
             above=known.above(key),
             actions=actions_for(key, look.manifest) if self._may_act else (),
             done=action_named(request.query.get("done", "")),
+            has_records=self._may_act and is_release(key) and look.manifest is not None,
             **_of_manifest(key, look),
         )
 
@@ -235,8 +236,3 @@ def _maps(status: Any, name: str) -> list[dict[str, Any]]:
 
 def _is_source(key: ObjectKey) -> bool:
     return key[:2] in kinds.SOURCES
-
-
-def _commit_id(manifest: Manifest | None) -> str:
-    commit = commit_of(manifest) if manifest is not None else None
-    return commit.id if commit is not None else ""

@@ -1,4 +1,4 @@
-"""A release's revisions, out of Helm's records: bringing an old one back."""
+"""Bringing an old revision of a release back, out of Helm's records."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitsync.agent.parts import present_wishes
 from gitsync.cel.expressions import Expressions
-from gitsync.cli.common.output import one_line, say
 from gitsync.errors import NotReadyInTime, ReleaseError
+from gitsync.live.wishes import present_wishes
 from gitsync.release.action.deploy import Deployer
 from gitsync.release.action.options import deploy_options
 from gitsync.release.desired import ref_of
@@ -19,7 +18,7 @@ from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, cont
 from gitsync.release.status.history import DIGEST_VERSION
 from gitsync.release.storage.record import TESTS, Record, Summary
 from gitsync.runtime.fairslots import FairSlots
-from gitsync.runtime.progress import reporting
+from gitsync.runtime.progress import Report, reporting
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
@@ -76,12 +75,14 @@ async def bring_back(
     past: Record,
     interrupt: Interrupt,
     limit: float | None,
+    tell: Report,
 ) -> Deployed:
     """Make a new revision with the content of an old one, as ``helm rollback`` and the agent itself do.
 
-    ``limit`` is in seconds, None for what spec.rollback says. Raises: ObjectTaken when the old revision had an object
-    that somebody else has by now; ReleaseError, Superseded when interrupted, with the new revision failed;
-    RetryableError, Forbidden.
+    ``limit`` is in seconds, None for what spec.rollback says; ``tell`` is told what is waited for.
+
+    Raises: ObjectTaken when the old revision had an object that somebody else has by now; ReleaseError, Superseded when
+    interrupted, with the new revision failed; RetryableError, Forbidden.
     """
     ref = ref_of(release)
     content = await asyncio.to_thread(content_of, past)
@@ -95,12 +96,8 @@ async def bring_back(
         async with Expressions() as expressions:
             options = deploy_options(release, "rollback", "by hand", expressions, claims.others, claims.claim)
             options = replace(options, timeout=limit) if limit else options
-            with reporting(_tell):
+            with reporting(tell):
                 return await deployer.deploy(ref, "rollback", render, options, interrupt)
     except NotReadyInTime as error:
         error.hint = error.hint or "the old content is applied, and may become ready later; gitsync tree shows it"
         raise
-
-
-async def _tell(reason: str) -> None:
-    say(one_line(f"waiting for {reason}"))

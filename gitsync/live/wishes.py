@@ -1,0 +1,55 @@
+"""What releases and syncs of a cluster have, as they say themselves: for one look."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL
+from gitsync.apply.claimant import Claimant
+from gitsync.errors import KindUnknown
+from gitsync.release.claims import ObjectClaims
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.release.wanted import WantedObjects
+from gitsync.sync.configmaps import inventories_in
+from gitsync.sync.kustomization.statusstore import claim_present, sync_behind
+
+if TYPE_CHECKING:
+    from gitsync.api.helmrelease import HelmRelease
+    from gitsync.cluster import Cluster
+
+
+def known_wishes(cluster: Cluster) -> WantedObjects:
+    """What releases have, for one look: nobody renders what they will have."""
+
+    async def renders_nothing(release: HelmRelease) -> RevisionObjects:
+        return RevisionObjects()
+
+    async def find(release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        return await cluster.find(key)
+
+    return WantedObjects(ReleaseIndex(cluster.namespace), ObjectClaims(), renders_nothing, find, _ignore)
+
+
+async def present_wishes(cluster: Cluster) -> WantedObjects:
+    """What all releases and syncs of a cluster have, as their statuses and inventories say.
+
+    Raises: ApiError, ClusterUnavailable.
+    """
+    wanted = known_wishes(cluster)
+    for manifest in await cluster.list(HELM_GROUP, HELM_RELEASE, namespace=cluster.namespace):
+        wanted.index.update(ObjectKey.of(manifest), manifest)
+    for sync, inventory in inventories_in(await cluster.list("", "ConfigMap", labels=SYNC_LABEL)):
+        wanted.claims.set(Claimant("sync", sync), "commit", inventory.wanted)
+        wanted.claims.set(Claimant("sync", sync), "kept", inventory.kept)
+    with suppress(KindUnknown):
+        for manifest in await cluster.list(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace):
+            if sync_behind(manifest) is None:
+                claim_present(wanted.claims, manifest)
+    return wanted
+
+
+def _ignore(*_: object) -> None:
+    """A listener for one look: it has ended before anything could follow from a change."""
