@@ -107,7 +107,8 @@ class ReleasePages:
             "values.html",
             self._board,
             key=key,
-            origin=origin_of(manifest),
+            # Of what a Kustomization has built nobody noted which file a value is from.
+            origin=origin_of(manifest) if self._board.known.above(key) is None else "",
             rows=[row for row in rows if row.found.source != CHART],
             defaults=[row for row in rows if row.found.source == CHART],
             chart=chart,
