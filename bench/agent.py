@@ -130,6 +130,10 @@ class Agent:
                 total += there.user + there.system
         return float(total)
 
+    def memory(self) -> int:
+        """The memory that it has, in bytes."""
+        return int(self._facts.memory_info().rss)
+
     def peak_memory(self) -> int:
         """The most memory it ever had, in bytes; where the system does not say, what it has now."""
         status = Path(f"/proc/{self._process.pid}/status")
@@ -137,7 +141,7 @@ class Agent:
             for line in status.read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
-        return int(self._facts.memory_info().rss)
+        return self.memory()
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -22,7 +22,7 @@ LAYERS = layered("kustomizations-100", "100 Kustomizations of 10 in 5 layers", 5
 OBJECTS = 10
 #: Seconds without a commit in which requests are counted.
 IDLE = 10.0
-_PATH = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/kustomizations"
+PATH = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/kustomizations"
 #: Where the directories are, beside what the agent is pointed at.
 _OVERLAYS = "overlays"
 
@@ -77,14 +77,14 @@ async def measure_kustomizing(case: Case = LAYERS) -> Kustomizing:
                 return Kustomizing(len(case.releases), floor, first, changed, single, planned, idle, memory)
 
 
-def files(case: Case, value: str, changed: Mapping[str, str] | None = None) -> dict[str, str]:
+def files(case: Case, value: str, changed: Mapping[str, str] | None = None, *, interval: str = "10m") -> dict[str, str]:
     """The repository: the Kustomizations, each of which depends on all of the layer above, and for each a directory
     with a kustomization. ``changed`` are those whose first object has another value."""
     found: dict[str, str] = {}
     above: Sequence[str] = ()
     for layer in case.layers:
         for name in layer:
-            found[f"{FOLDER}/kustomizations/{name}.yaml"] = _kustomization(name, above)
+            found[f"{FOLDER}/kustomizations/{name}.yaml"] = _kustomization(name, above, interval)
             names = [f"item-{number:02}.yaml" for number in range(OBJECTS)]
             found[f"{_OVERLAYS}/{name}/kustomization.yaml"] = "resources:\n" + "".join(f"- {item}\n" for item in names)
             for number, item in enumerate(names):
@@ -116,7 +116,7 @@ class _Bench:
         self.committed = time.monotonic()
         await asyncio.to_thread(self.repository.commit, "a step")
         head = await asyncio.to_thread(self.repository.head)
-        await all_ready(self.api, self.agent, _PATH, set(self.case.releases), PATIENCE, _is_at(head))
+        await all_ready(self.api, self.agent, PATH, set(self.case.releases), PATIENCE, is_at(head))
         seconds = time.monotonic() - self.committed
         await asyncio.sleep(AFTERMATH)
         requests = since(before, await self.api.metrics()).total()
@@ -125,14 +125,16 @@ class _Bench:
         return Step(seconds, requests, used)
 
 
-def _is_at(commit: str) -> Callable[[Manifest], bool]:
+def is_at(commit: str) -> Callable[[Manifest], bool]:
+    """Says of a Kustomization whether it is ready at a commit."""
+
     def is_done(item: Manifest) -> bool:
         return is_ready(item) and str(item["status"].get("lastAppliedRevision", "")).endswith(commit)
 
     return is_done
 
 
-def _kustomization(name: str, after: Sequence[str]) -> str:
+def _kustomization(name: str, after: Sequence[str], interval: str) -> str:
     depends = "".join(f"    - name: {other}\n" for other in after)
     return f"""\
 apiVersion: kustomize.toolkit.fluxcd.io/v1
@@ -141,7 +143,7 @@ metadata:
   name: {name}
   namespace: {NAMESPACE}
 spec:
-  interval: 10m
+  interval: {interval}
   path: ./{_OVERLAYS}/{name}
   prune: true
   wait: true

@@ -42,7 +42,7 @@
     │   │   │   └── QuotaExceeded  NamespaceTerminating: pass, too, and spend no retry
     │   │   └── KindUnknown          no such API; may come into being with a CRD
     │   ├── FieldNotSupported        a field that gitsync does not honour yet, and may not pass over
-    │   ├── KubeConfigRefused        a kubeconfig out of a Secret that cannot or may not be used
+    │   ├── KubeConfigRefused        another cluster, by a Secret or ConfigMap that cannot or may not be used
     │   ├── CrossNamespaceRefused    a reference to another namespace, where settings allow none
     │   ├── NotServed                an object of our own kinds in a namespace that the agent does not serve
     │   ├── OwnedByAnother           an object in Git that another sync or a release has and wants
@@ -57,7 +57,7 @@
     │   ├── SourceNotReady
     │   ├── ObjectTaken              an object that a sync or another release has, and wants as well
     │   ├── ReleaseNameLeft          a Helm release of a HelmRelease that is about to be removed or changed
-    │   ├── KubeConfigMissing        the Secret or key that kubeConfig names
+    │   ├── KubeConfigMissing        the Secret, key or ConfigMap that kubeConfig names
     │   └── ValuesMissing            a ConfigMap, Secret or key that valuesFrom names
     └── Superseded                   a newer desired state ended this work; not a failure
 
@@ -464,7 +464,8 @@ class FieldNotSupported(TerminalError):
 
 
 class KubeConfigRefused(TerminalError):
-    """A kubeconfig out of a Secret that cannot be used, or holds what is not allowed; another Secret may be better."""
+    """Another cluster, by a Secret or ConfigMap that cannot be used, or holds what is not allowed; another one may be
+    better."""
 
 
 class CrossNamespaceRefused(TerminalError):
@@ -551,7 +552,7 @@ class ReleaseNameLeft(BlockedError):
 
 
 class KubeConfigMissing(BlockedError):
-    """The Secret that ``kubeConfig`` names, or its key, does not exist."""
+    """The Secret that ``kubeConfig`` names, or its key, or the ConfigMap, does not exist."""
 
 
 class ValuesMissing(BlockedError):

@@ -118,7 +118,8 @@ class Meter:
     ``request_times`` by method; ``events`` by kind, type and reason; ``polls`` of the synced repository by result;
     ``syncs`` by sync and result, in seconds. ``ready`` is how long a commit took from the poll that found it until all
     of it was ready; ``drift`` counts objects of releases that were found ``left`` as they are or were ``corrected``.
-    ``notifications`` are by namespace and name of the Provider, and whether they were sent, failed or dropped.
+    ``notifications`` are by namespace and name of the Provider, whether they were sent, failed, refused or dropped, and
+    why; ``webhooks`` by the receiver ("" where there is none of the path), what came of the delivery, and why.
     """
 
     def __init__(self) -> None:
@@ -131,6 +132,7 @@ class Meter:
         self.ready = Durations(LONG_SECONDS)
         self.drift: Counter[str] = Counter()
         self.notifications: Counter[tuple[str, ...]] = Counter()
+        self.webhooks: Counter[tuple[str, ...]] = Counter()
 
     def queue(self, name: str) -> QueueMeter:
         """That of a queue, by name: one that is made again goes on."""

@@ -48,6 +48,7 @@ from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitSource, redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.places import Places
+from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
@@ -58,7 +59,9 @@ from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless, Outcome
+from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.rootevents import RootEvents
 from gitsync.web import Metrics, Probes
 from gitsync.web.receivers import Webhooks, listening
 
@@ -67,6 +70,8 @@ log = structlog.get_logger(__name__)
 #: By group and kind.
 Watches = Mapping[tuple[str, str], Informer]
 
+#: What ``run`` serves whatever the configuration says later on.
+_PORTS = ("probe_port", "metrics_port", "webhook_port")
 #: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
 #: for releases, which have a grace of their own.
 SYNC_GRACE = 1.0
@@ -98,6 +103,7 @@ async def _run(
     webhooks: Webhooks,
 ) -> int:
     working: Settings | None = None
+    begun = settings
     while True:
         try:
             async with AsyncExitStack() as stack:
@@ -121,6 +127,7 @@ async def _run(
             continue
         if changed is None:
             return 0
+        _say_kept(begun, changed)
         settings = changed
         logs.configure(settings.log_format, settings.log_level, verbose=settings.verbose)
 
@@ -161,7 +168,7 @@ class Agent:
         charts, commits = repositories.charts, None
         await charts.workers.warm()
         if settings.repo:
-            commits = await stack.enter_async_context(open_commits(settings, charts.workers, charts.kustomizer))
+            commits = await stack.enter_async_context(open_commits(settings, repositories, charts.kustomizer))
         await ensure_crds(cluster)
         await warn_about_flux(cluster)
         schedule = Schedule()
@@ -186,7 +193,11 @@ class Agent:
             root = root_of(spec, artifacts, synced, repository)
             commits.keys_of = keys = RootKeys(cluster, root.is_root, default_keys(settings), repository.compare_all)
             stack.push_async_callback(keys.close)
-        builder = commits.directories.builder if commits is not None else make_builder(settings, charts.kustomizer)
+        builder = (
+            commits.directories.builder
+            if commits is not None
+            else make_builder(settings, repositories, charts.kustomizer)
+        )
         rules = access_rules(settings)
         kustomizations = Kustomizations(
             cluster,
@@ -210,8 +221,8 @@ class Agent:
         sources.on_settled = kustomizations.source_settled
         watches |= await stack.enter_async_context(releases.serving())
         watches |= await stack.enter_async_context(kustomizations.serving())
-        if repository is not None:
-            repository.on_done = kustomizations.root_done
+        if repository is not None and spec is not None:
+            repository.on_done = _root_done(repository, kustomizations, events, spec.owner)
             stack.push_async_callback(repository.stop, SYNC_GRACE)
         await stack.enter_async_context(
             telling_onlookers(
@@ -294,6 +305,16 @@ class Agent:
         return await self._kustomizations.outcomes()
 
 
+def _say_kept(begun: Settings, changed: Settings) -> None:
+    """Some settings take effect at the start of the process alone."""
+    if kept := [name for name in _PORTS if getattr(begun, name) != getattr(changed, name)]:
+        log.warning(
+            "settings take effect at the next start only",
+            settings=", ".join(kept),
+            hint="restart the agent: a running one keeps the ports that it began with",
+        )
+
+
 def _say_started(settings: Settings, source: GitSource | None, releases: int) -> None:
     log.info(
         "gitsync started",
@@ -303,6 +324,19 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
         **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
         releases=releases,
     )
+
+
+def _root_done(
+    repository: SyncReconciler, kustomizations: Kustomizations, events: EventRecorder, owner: Owner
+) -> Callable[[], None]:
+    """What to do when the sync of the settings has ended, or stands otherwise than before."""
+    told = RootEvents(events, owner, kustomizations.stands_for_root)
+
+    def done() -> None:
+        kustomizations.root_done()
+        told.tell(repository.standing)
+
+    return done
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:

@@ -15,7 +15,6 @@ from gitsync.api.names import sync_name
 from gitsync.apply.live import LiveReader
 from gitsync.budget import Budget
 from gitsync.build import Builder, Directories
-from gitsync.charts.workers import Workers
 from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
 from gitsync.errors import InventoryError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
@@ -90,29 +89,36 @@ async def open_mirror(settings: Settings, directory: Path | None = None) -> Asyn
         await mirror.close()
 
 
-def directories(settings: Settings, kustomizer: Kustomizer | None = None) -> Directories:
+def directories(
+    settings: Settings, repositories: ChartRepositories | None, kustomizer: Kustomizer | None = None
+) -> Directories:
     """What reads manifests, and builds what is for kustomize."""
     reader = ManifestReader(settings.default_namespace, json_manifests=settings.json_manifests)
-    return Directories(reader, make_builder(settings, kustomizer))
+    return Directories(reader, make_builder(settings, repositories, kustomizer))
 
 
-def make_builder(settings: Settings, kustomizer: Kustomizer | None = None) -> Builder:
-    """What builds directories, by the one ``kustomizer`` that a process has: it bounds how many are built at once."""
-    return Builder(kustomizer or Kustomizer(), settings.default_namespace)
+def make_builder(
+    settings: Settings, repositories: ChartRepositories | None, kustomizer: Kustomizer | None = None
+) -> Builder:
+    """What builds directories, by the one ``kustomizer`` that a process has: it bounds how many are built at once. What
+    they name by URL is fetched as ``repositories`` are, where the settings allow it."""
+    remotes = repositories.bases if repositories is not None and settings.allow_remote_bases else None
+    return Builder(kustomizer or Kustomizer(), settings.default_namespace, remotes=remotes)
 
 
 @asynccontextmanager
 async def open_commits(
-    settings: Settings, workers: Workers, kustomizer: Kustomizer | None = None
+    settings: Settings, repositories: ChartRepositories, kustomizer: Kustomizer | None = None
 ) -> AsyncIterator[CommitSource]:
-    """The commits of the repository; ``workers`` read charts in it, ``kustomizer`` builds directories.
+    """The commits of the repository; the workers of ``repositories`` read charts in it, ``kustomizer`` builds
+    directories.
 
     Raises: GitRefused, SettingsError.
     """
     async with open_mirror(settings) as mirror:
-        made, wanted = directories(settings, kustomizer), demands(settings)
+        made, wanted = directories(settings, repositories, kustomizer), demands(settings)
         await wanted()  # keys that cannot be used are an error at the start
-        yield CommitSource(mirror, made, settings.name, workers, settings.path, demands=wanted)
+        yield CommitSource(mirror, made, settings.name, repositories.charts.workers, settings.path, demands=wanted)
 
 
 @asynccontextmanager
@@ -194,7 +200,12 @@ async def claim_inventory(owner: Owner, cluster: Cluster, claims: ObjectClaims) 
 
 def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reconciler: SyncReconciler) -> Root:
     """The sync of the settings, as Kustomizations see it."""
-    return Root(is_root(spec, artifacts, synced), lambda: reconciler.commit, reconciler.objects)
+    return Root(
+        is_root(spec, artifacts, synced),
+        lambda: reconciler.commit,
+        reconciler.objects,
+        lambda: reconciler.standing,
+    )
 
 
 def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> Callable[[Kustomization], bool]:
@@ -271,7 +282,11 @@ def access_rules(settings: Settings) -> AccessRules:
     return AccessRules(
         settings.default_service_account,
         settings.cross_namespace_refs,
-        KubeconfigAllowance(exec=settings.insecure_kubeconfig_exec, insecure_tls=settings.insecure_kubeconfig_tls),
+        KubeconfigAllowance(
+            exec=settings.insecure_kubeconfig_exec,
+            insecure_tls=settings.insecure_kubeconfig_tls,
+            account=settings.default_kubeconfig_service_account,
+        ),
     )
 
 

@@ -16,10 +16,6 @@ from gitsync.api.status import Artifact, SourceStatus, StatusPart
 
 _WORD = r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?"
 _ALIAS = words_for(rf"^{_WORD}$", "must be of lower case letters, digits, - and _, with a letter or digit at both ends")
-_NAME = words_for(
-    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-    "must be a name of Kubernetes: lower case letters, digits, - and ., with a letter or digit at both ends",
-)
 _AT_ALIAS = words_for(rf"^@({_WORD})$", "must be @ and the alias of a source")
 _FROM = words_for(rf"^@({_WORD})/(.*)$", "must be @ and the alias of a source, / and a path or pattern")
 _TO = words_for(r"^@(artifact)/(.*)$", "must begin with @artifact/")
@@ -56,14 +52,17 @@ class CopyOperation(ApiModel):
     )
     exclude: Annotated[Items[str], Field(max_length=100)] = Field((), description="Patterns of what to leave out.")
     strategy: Literal["Overwrite", "Merge", "Extract"] | None = Field(
-        None, description="What to do with a file that is there already: Overwrite (default); Merge and Extract."
+        None,
+        description="Overwrite (default), Merge YAML into a file that is there already, or Extract archives.",
     )
 
 
 class OutputArtifact(ApiModel):
     """One artifact."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Name of the ExternalArtifact.")
+    name: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="Name of the ExternalArtifact; with pathPattern it may hold captures, as {app}."
+    )
     revision: _Reference | None = Field(
         None, description="@alias: has the revision of this source; by the content when unset."
     )
@@ -84,8 +83,8 @@ class ArtifactGeneratorSpec(ApiModel):
     artifacts: Annotated[Items[OutputArtifact], Field(min_length=1, max_length=1000)] = Field(
         description="What is made."
     )
-    path_pattern: Annotated[str, Field(max_length=1024)] = Field(
-        "", description="@alias/ and a pattern of directories, each of which has artifacts of its own."
+    path_pattern: Annotated[str, Field(pattern=_FROM, max_length=1024)] | None = Field(
+        None, description="@alias/ and a pattern of directories, as apps/{app}, each of which has artifacts of its own."
     )
     common_metadata: CommonMetadata | None = Field(None, description="What every ExternalArtifact gets.")
 

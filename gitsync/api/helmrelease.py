@@ -72,14 +72,21 @@ class KubeConfig(ApiModel):
     )
 
     secret_ref: KubeConfigSecret | None = Field(None, description="Secret with a kubeconfig.")
-    config_map_ref: LocalReference | None = Field(None, description="ConfigMap that describes a cloud's cluster.")
+    config_map_ref: LocalReference | None = Field(
+        None, description="ConfigMap that describes a cluster, and who logs in to it."
+    )
 
 
-def secret_of(kube_config: KubeConfig | None, namespace: str) -> ObjectKey | None:
-    """The Secret with a kubeconfig, which is in the namespace of whoever names it; None without one."""
-    if kube_config is None or kube_config.secret_ref is None:
+def kubeconfig_source_of(kube_config: KubeConfig | None, namespace: str) -> ObjectKey | None:
+    """The Secret with a kubeconfig, or the ConfigMap that describes a cluster. It is in the namespace of whoever names
+    it; None where no other cluster is named."""
+    if kube_config is None:
         return None
-    return ObjectKey("", "Secret", namespace, kube_config.secret_ref.name)
+    if kube_config.secret_ref is not None:
+        return ObjectKey("", "Secret", namespace, kube_config.secret_ref.name)
+    if kube_config.config_map_ref is not None:
+        return ObjectKey("", "ConfigMap", namespace, kube_config.config_map_ref.name)
+    return None
 
 
 class Dependency(ApiModel):
@@ -200,9 +207,10 @@ class HelmRelease(Resource):
         return f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
     @property
-    def kubeconfig_secret(self) -> ObjectKey | None:
-        """The Secret with the kubeconfig of the cluster to release to; None for the cluster that this object is in."""
-        return secret_of(self.spec.kube_config, self.metadata.namespace)
+    def kubeconfig_source(self) -> ObjectKey | None:
+        """The Secret or ConfigMap that says which cluster to release to; None for the cluster that this object is
+        in."""
+        return kubeconfig_source_of(self.spec.kube_config, self.metadata.namespace)
 
     @property
     def release_namespace(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gitsync.api.fields import ApiModel, Duration, FreeForm, Items, LocalReference, Name, Namespace, StringMap
-from gitsync.api.helmrelease import DependencyRef, KubeConfig, secret_of
+from gitsync.api.helmrelease import DependencyRef, KubeConfig, kubeconfig_source_of
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.api.rendering import CommonMetadata, HealthCheck, IgnoreRule, Image, JsonPatch, Patch
@@ -159,9 +159,9 @@ class Kustomization(Resource):
         return ObjectKey(SOURCE_GROUP, reference.kind, reference.namespace or self.metadata.namespace, reference.name)
 
     @property
-    def kubeconfig_secret(self) -> ObjectKey | None:
-        """The Secret with the kubeconfig of the cluster to apply to; None for the cluster that this object is in."""
-        return secret_of(self.spec.kube_config, self.metadata.namespace)
+    def kubeconfig_source(self) -> ObjectKey | None:
+        """The Secret or ConfigMap that says which cluster to apply to; None for the cluster that this object is in."""
+        return kubeconfig_source_of(self.spec.kube_config, self.metadata.namespace)
 
     @property
     def path(self) -> str:

@@ -169,6 +169,8 @@ RECONCILIATION_FAILED: Final = "ReconciliationFailed"
 RECONCILIATION_SUCCEEDED: Final = "ReconciliationSucceeded"
 BUILD_FAILED: Final = "BuildFailed"
 HEALTH_CHECK_FAILED: Final = "HealthCheckFailed"
+#: gitsync's own: somebody has to confirm a commit that deletes much.
+COMMIT_HELD: Final = "CommitHeld"
 PRUNE_FAILED: Final = "PruneFailed"
 
 # Reasons that several kinds share.

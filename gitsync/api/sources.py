@@ -61,7 +61,7 @@ class _SourceSpec(ApiModel):
         fields = ("secret_ref", "cert_secret_ref", "proxy_secret_ref")
         named = [getattr(self, name, None) for name in fields]
         verify = getattr(self, "verify", None)
-        named.append(verify.secret_ref if verify is not None else None)
+        named += [verify.secret_ref, getattr(verify, "trusted_root_secret_ref", None)] if verify is not None else []
         return tuple(reference.name for reference in named if reference is not None)
 
 

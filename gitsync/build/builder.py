@@ -13,10 +13,12 @@ from gitsync.build.blame import blamed
 from gitsync.build.files import Files
 from gitsync.build.follow import Plan, follow, plan_of
 from gitsync.build.heads import Head
-from gitsync.build.known import Known
+from gitsync.build.known import Known, ReadBlobs
 from gitsync.build.limits import OBJECTS_WEIGHT, REMEMBERED_OBJECTS, REMEMBERED_OUTPUT
+from gitsync.build.mounts import Mounts
 from gitsync.build.objects import Built, objects_of
 from gitsync.build.opening import Opened, Opening, is_encrypted_file, told
+from gitsync.build.remote import Remotes
 from gitsync.build.spec import BuildSpec
 from gitsync.errors import EncryptedError, KustomizeError, ManifestError
 from gitsync.kustomize import Kustomizer
@@ -61,10 +63,18 @@ class Builder:
     of it costs no kustomize, and one that changes variables only neither.
 
     Kinds of our own that name no namespace get ``default_namespace``. ``sops`` decrypts, where a spec asks for it.
+    ``remotes`` fetches what kustomizations name that is elsewhere; without, that is an error.
     """
 
-    def __init__(self, kustomizer: Kustomizer, default_namespace: str = "default", sops: Sops | None = None) -> None:
+    def __init__(
+        self,
+        kustomizer: Kustomizer,
+        default_namespace: str = "default",
+        sops: Sops | None = None,
+        remotes: Remotes | None = None,
+    ) -> None:
         self._kustomizer = kustomizer
+        self._remotes = remotes
         self._sops = sops or Sops(places=kustomizer.places)
         self._default_namespace = default_namespace
         room = kustomizer.places.remembered
@@ -83,29 +93,32 @@ class Builder:
         Raises: what ``tree.read`` raises; KustomizeUnavailable and SopsUnavailable when a program cannot be run or
         takes too long.
         """
-        plan = await follow(spec, await self._files_of(tree), tree.read, self._known)
+        files = Mounts(await self._files_of(tree), tree.read, self._remotes, spec.owner)
+        plan = await follow(spec, files, self._known)
         if plan.errors:
             return _desired(commit, tree, plan, [Built(errors=tuple(plan.errors))])
-        return await self._built_plan(commit, tree, plan, spec)
+        return await self._built_plan(commit, tree, files.read, plan, spec)
 
-    async def _built_plan(self, commit: CommitInfo, tree: Tree, plan: Plan, spec: BuildSpec) -> Desired:
+    async def _built_plan(
+        self, commit: CommitInfo, tree: Tree, read: ReadBlobs, plan: Plan, spec: BuildSpec
+    ) -> Desired:
         plans = await asyncio.to_thread(plan.parts)
-        parts = await finish_all(self._build(part, tree, spec) for part in plans)
+        parts = await finish_all(self._build(part, read, spec) for part in plans)
         return await asyncio.to_thread(_desired, commit, tree, plan, parts)
 
     async def build_files(self, commit: CommitInfo, tree: Tree, paths: Collection[str], spec: BuildSpec) -> Desired:
         """What the objects of some files come to, as ``build``; of ``spec`` only how they are decrypted counts."""
         files = [entry for entry in await tree.entries() if entry.path in paths]
-        return await self._built_plan(commit, tree, plan_of(files), spec)
+        return await self._built_plan(commit, tree, tree.read, plan_of(files), spec)
 
-    async def _build(self, plan: Plan, tree: Tree, spec: BuildSpec) -> Built:
+    async def _build(self, plan: Plan, read: ReadBlobs, spec: BuildSpec) -> Built:
         digest = await asyncio.to_thread(plan.digest)
         if spec.decrypts:
             digest = f"{digest} {spec.keys.digest if spec.keys is not None else 'sealed'}"
         made = self._made.get(digest)
         if made is None:
             # For each owner by himself: nobody waits in the place of another one, who may be far behind.
-            made = await self._making.run((spec.owner, digest), lambda: self._make(digest, plan, tree, spec))
+            made = await self._making.run((spec.owner, digest), lambda: self._make(digest, plan, read, spec))
         if made.errors:
             return Built(errors=made.errors)
         key = f"{digest} {spec.digest}"
@@ -125,8 +138,8 @@ class Builder:
                 known = self._files[tree] = await asyncio.to_thread(Files, entries, rules)
             return known
 
-    async def _make(self, digest: str, plan: Plan, tree: Tree, spec: BuildSpec) -> _Made:
-        blobs = await tree.read(list({entry.blob_id for entry in plan.files.values()})) if plan.files else {}
+    async def _make(self, digest: str, plan: Plan, read: ReadBlobs, spec: BuildSpec) -> _Made:
+        blobs = await read(list({entry.blob_id for entry in plan.files.values()})) if plan.files else {}
         contents = {path: blobs[entry.blob_id] for path, entry in plan.files.items()}
         opening = Opening(self._sops, spec.keys, plan, spec.owner) if spec.keys is not None else None
         faults = [*_pointers(plan, contents), *_encrypted(plan, contents, plan.opens if spec.decrypts else ())]
@@ -136,7 +149,7 @@ class Builder:
         if opening is not None:
             files, faults = await opening.files(contents)
         if not faults:
-            made = await self._kustomized(contents, files, plan, tree, spec.owner)
+            made = await self._kustomized(contents, files, plan, read, spec.owner)
             if made.text and spec.decrypts:
                 opened = await opening.objects(made.text, contents, files) if opening else Opened(sealed=True)
                 made = replace(made, opened=opened)
@@ -146,7 +159,7 @@ class Builder:
         return made
 
     async def _kustomized(
-        self, contents: Mapping[str, bytes], files: Mapping[str, bytes], plan: Plan, tree: Tree, owner: str
+        self, contents: Mapping[str, bytes], files: Mapping[str, bytes], plan: Plan, read: ReadBlobs, owner: str
     ) -> _Made:
         """``files`` are those of ``contents`` that were decrypted."""
         try:
@@ -155,12 +168,12 @@ class Builder:
         except KustomizeError as error:
             errors = await asyncio.to_thread(blamed, error, plan, {**contents, **files})
             return _Made(errors=tuple(told(error, files) for error in errors) if files else tuple(errors))
-        return _Made(text, await self._heads(plan, tree))
+        return _Made(text, await self._heads(plan, read))
 
-    async def _heads(self, plan: Plan, tree: Tree) -> dict[str, tuple[Head, ...]]:
+    async def _heads(self, plan: Plan, read: ReadBlobs) -> dict[str, tuple[Head, ...]]:
         """The documents of the files with objects, by the user's paths."""
         resources = [entry for path, entry in plan.files.items() if path not in plan.secret]
-        found = await self._known.heads(resources, tree.read)
+        found = await self._known.heads(resources, read)
         return {path: item for path, item in found.items() if not isinstance(item, ManifestError)}
 
 

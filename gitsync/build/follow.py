@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gitsync import manifests
 from gitsync.api.fields import FieldPath
 from gitsync.api.identity import Origin
-from gitsync.build.files import KUSTOMIZATION_FILES, Files, joined
+from gitsync.build.files import KUSTOMIZATION_FILES, joined
 from gitsync.build.generated import Scan, fields_of, resources_of, scan
 from gitsync.build.heads import Head
-from gitsync.build.known import Known, ReadBlobs
+from gitsync.build.known import Known
 from gitsync.build.kustomization import Kustomization, Reference
 from gitsync.build.limits import (
     MAX_BYTES,
@@ -25,8 +25,21 @@ from gitsync.build.limits import (
     PART_BYTES,
     PART_FILES,
 )
+from gitsync.build.mounts import Mounts
 from gitsync.build.overlay import leaves_alone, overlaid, own_entries, with_origins
-from gitsync.build.references import Inline, Target, ToDirectory, ToFile, fault, opens_as, plugin_files, target
+from gitsync.build.references import (
+    Inline,
+    Target,
+    ToDirectory,
+    ToFile,
+    fault,
+    fetched_target,
+    opens_as,
+    plugin_files,
+    remote_text,
+    target,
+)
+from gitsync.build.remote import Mount, NotFetched
 from gitsync.build.spec import BuildSpec
 from gitsync.errors import DirectoryMissing, ManifestError
 from gitsync.manifests import ManifestWarning, Unread
@@ -97,8 +110,8 @@ class Plan:
         return self.places.get(path, path)
 
 
-async def follow(spec: BuildSpec, files: Files, read_blobs: ReadBlobs, known: Known) -> Plan:
-    """What is to be built of a tree. What cannot be is among the plan's errors; what ``read_blobs`` raises is passed
+async def follow(spec: BuildSpec, files: Mounts, known: Known) -> Plan:
+    """What is to be built of a tree. What cannot be is among the plan's errors; what reading files raises is passed
     on."""
     directory = joined("", spec.path.lstrip("/"))
     if directory is None:
@@ -112,13 +125,13 @@ async def follow(spec: BuildSpec, files: Files, read_blobs: ReadBlobs, known: Kn
     if directory and not files.is_directory(directory):
         plan.errors.append(_no_directory(directory, files))
         return plan
-    await _Walk(spec, files, read_blobs, known, plan).run()
+    await _Walk(spec, files, known, plan).run()
     if not plan.errors:
         _bound(plan)
     return plan
 
 
-def _no_directory(directory: str, files: Files) -> ManifestError:
+def _no_directory(directory: str, files: Mounts) -> ManifestError:
     origin, hint = Origin(directory), "correct spec.path"
     if files.file(directory):
         return ManifestError("is a file, not a directory", origin=origin, hint=hint)
@@ -149,10 +162,9 @@ def _part(plan: Plan, root: Kustomization, files: dict[str, TreeEntry]) -> Plan:
 
 
 class _Walk:
-    def __init__(self, spec: BuildSpec, files: Files, read_blobs: ReadBlobs, known: Known, plan: Plan) -> None:
+    def __init__(self, spec: BuildSpec, files: Mounts, known: Known, plan: Plan) -> None:
         self._spec = spec
         self._files = files
-        self._read_blobs = read_blobs
         self._known = known
         self._plan = plan
         self._edges: dict[str, dict[str, tuple[Kustomization, Reference]]] = {}
@@ -225,7 +237,7 @@ class _Walk:
             self._plan.errors.append(_too_much(self._plan.directory, manifests.MAX_FILES, manifests.MAX_TOTAL_BYTES))
             return {entry.path: () for entry in entries}
         documents: dict[str, tuple[Head, ...]] = {}
-        for path, found in (await self._known.heads(entries, self._read_blobs)).items():
+        for path, found in (await self._known.heads(entries, self._files.read)).items():
             if isinstance(found, ManifestError):
                 self._plan.errors.append(found)
                 found = ()
@@ -244,7 +256,7 @@ class _Walk:
             message = entry.unreadable or f"more than {MAX_BYTES >> 20} MiB"
             self._plan.errors.append(ManifestError(message, origin=Origin(entry.path)))
             return None
-        found = await self._known.kustomization(entry, self._read_blobs)
+        found = await self._known.kustomization(entry, self._files.read)
         if isinstance(found, ManifestError):
             self._plan.errors.append(found)
             return None
@@ -252,7 +264,8 @@ class _Walk:
 
     async def _take(self, kustomization: Kustomization) -> list[str]:
         """Takes in what a kustomization names; returns the directories among it."""
-        directories, plugins = await asyncio.to_thread(self._resolve, kustomization)
+        fetched = await self._fetched(kustomization)
+        directories, plugins = await asyncio.to_thread(self._resolve, kustomization, fetched)
         for found in plugins:
             try:
                 await self._plugin(found, kustomization)
@@ -260,7 +273,13 @@ class _Walk:
                 self._plan.errors.append(error)
         return directories
 
-    def _resolve(self, kustomization: Kustomization) -> tuple[list[str], list[Target]]:
+    async def _fetched(self, owner: Kustomization) -> dict[str, Mount | NotFetched]:
+        texts = {text for reference in owner.references() if (text := remote_text(reference, owner, self._files))}
+        return await self._files.mount(sorted(texts)) if texts else {}
+
+    def _resolve(
+        self, kustomization: Kustomization, fetched: Mapping[str, Mount | NotFetched]
+    ) -> tuple[list[str], list[Target]]:
         """The directories that it names, and its plugins. All else is in the plan then."""
         is_root = kustomization.directory == self._plan.directory
         faults = [] if is_root else [kustomization.unknown_field(name) for name in kustomization.unknown]
@@ -273,12 +292,14 @@ class _Walk:
         plugins: list[Target] = []
         for reference in kustomization.references():
             try:
-                found = target(reference, kustomization, self._files)
+                found = self._target(reference, kustomization, fetched)
             except ManifestError as error:
                 self._plan.errors.append(error)
                 continue
             if isinstance(found, ToDirectory):
                 directories.append(found.path)
+                if found.is_remote:
+                    replaced[reference.field] = posixpath.relpath(found.path, kustomization.directory or ".")
                 self._edges.setdefault(kustomization.directory, {})[found.path] = (kustomization, reference)
             elif isinstance(found, ToFile):
                 self._add(found, kustomization, replaced)
@@ -286,6 +307,11 @@ class _Walk:
                 plugins.append(found)
         self._plan.written[kustomization.path] = kustomization.written(replaced)
         return directories, plugins
+
+    def _target(self, reference: Reference, owner: Kustomization, fetched: Mapping[str, Mount | NotFetched]) -> Target:
+        if remote_text(reference, owner, self._files):
+            return fetched_target(reference, fetched[reference.text], owner, self._files)
+        return target(reference, owner, self._files)
 
     def _add(self, found: ToFile, owner: Kustomization, replaced: dict[FieldPath, str]) -> None:
         path = found.entry.path
@@ -298,6 +324,8 @@ class _Walk:
             self._plan.places[jailed] = path
         else:
             jailed = path
+            if found.is_remote:
+                replaced[found.reference.field] = found.reference.key + path.removeprefix(below)
         self._plan.files[jailed] = found.entry
         if found.reference.kind != "resource":
             self._plan.secret[jailed] = owner.origin(found.reference.field)
@@ -308,7 +336,7 @@ class _Walk:
         """Takes in the files that a plugin's configuration names."""
         text = found.text if isinstance(found, Inline) else ""
         if isinstance(found, ToFile):
-            blobs = await self._read_blobs([found.entry.blob_id])
+            blobs = await self._files.read([found.entry.blob_id])
             text = blobs[found.entry.blob_id].decode("utf-8", "replace")
         for entry in plugin_files(text, owner, found.reference, self._files):
             self._plan.files[entry.path] = entry

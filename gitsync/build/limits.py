@@ -16,6 +16,9 @@ PART_FILES: Final = 64
 PART_BYTES: Final = 2 << 20
 #: Kustomizations that one build may come to: the directory's own, its bases and components.
 MAX_KUSTOMIZATIONS: Final = 500
+#: Remote bases and files that one build may fetch, and the bytes of such a file.
+MAX_REMOTES: Final = 32
+MAX_REMOTE_FILE: Final = 8 << 20
 #: Errors that are reported of one build.
 MAX_ERRORS: Final = 100
 #: What is remembered of builds, in bytes: of kustomize's output with the files it came from, and of the objects that

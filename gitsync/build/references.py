@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gitsync.build.files import KUSTOMIZATION_FILES, Files, joined
+from gitsync.build.files import KUSTOMIZATION_FILES
 from gitsync.build.kustomization import Kustomization, Reference
+from gitsync.build.mounts import Mounts
+from gitsync.build.remote import Mount, NotFetched
 from gitsync.errors import ManifestError, YamlError
 from gitsync.kubeyaml import load, split
 from gitsync.sops import Format, entry_format, file_format
@@ -23,7 +25,12 @@ _REMOTE: Final = re.compile(
 #: What kustomize asks for by HTTP before it looks for a file or takes a text for a patch.
 _HTTP: Final = re.compile(r"https?:", re.IGNORECASE)
 _REPOSITORY: Final = re.compile(r"\.git(?:$|[/?])|/_git/|[?&](?:ref|version|timeout|submodules)=", re.IGNORECASE)
-_REMOTE_HINT: Final = "commit what it holds, or make it a source with a Kustomization of its own"
+_REMOTE_HINT: Final = (
+    "commit what it holds, make it a source with a Kustomization of its own, or set allow_remote_bases"
+)
+_MISSING_REMOTE_HINT: Final = (
+    "commit what it holds, make it a source with a Kustomization of its own, or set allow_remote_bases"
+)
 _MISSING_HINT: Final = "correct the path, or commit the file"
 _MAX_SHOWN: Final = 200
 _PLUGINS_HINT: Final = "name the files themselves: what a kustomization makes of them cannot be looked through"
@@ -33,18 +40,20 @@ _LIST_FIELDS: Final = ("paths", "files", "envs")
 
 @dataclass(frozen=True, slots=True)
 class ToFile:
-    """A file; ``reference`` is by whom it is named."""
+    """A file; ``reference`` is by whom it is named. ``is_remote``: it was fetched."""
 
     entry: TreeEntry
     reference: Reference
+    is_remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToDirectory:
-    """A directory with a kustomization."""
+    """A directory with a kustomization; ``is_remote``: it was fetched."""
 
     path: str
     reference: Reference
+    is_remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,42 @@ class Inline:
 Target = ToFile | ToDirectory | Inline
 
 
-def target(reference: Reference, owner: Kustomization, files: Files) -> Target:
+def remote_text(reference: Reference, owner: Kustomization, files: Mounts) -> str:
+    """What a reference would have fetched; "" for nothing, and where nothing is. It is decided as in ``target``."""
+    text = reference.text
+    if not files.fetches or reference.kind == "plugin":
+        return ""
+    if _HTTP.match(text):
+        return text
+    path = files.joined(owner.directory, text) if text and "\n" not in text else None
+    if path is not None and files.file(path) is not None and reference.kind != "component":
+        return ""
+    return text if _is_remote(text) and not (reference.kind == "patch" and _is_inline(text)) else ""
+
+
+def fetched_target(reference: Reference, found: Mount | NotFetched, owner: Kustomization, files: Mounts) -> Target:
+    """What a reference leads to that was fetched. Raises: ManifestError with the place of the reference."""
+    shown = _shown(reference.text)
+    if isinstance(found, NotFetched):
+        raise fault(owner, reference, f"{shown} {found.message}", found.hint)
+    entry = files.file(found.path)
+    if entry is not None and reference.kind != "component":
+        if entry.unreadable:
+            raise fault(owner, reference, f"{shown} cannot be used: {entry.unreadable}")
+        return ToFile(entry, reference, is_remote=True)
+    if reference.kind in ("resource", "component") and files.is_directory(found.path):
+        if not files.kustomizations(found.path):
+            raise fault(owner, reference, f"the directory of {shown} has no kustomization")
+        return ToDirectory(found.path, reference, is_remote=True)
+    raise fault(owner, reference, f"there is no such {_wanted(reference)} in {shown}", _MISSING_REMOTE_HINT)
+
+
+def target(reference: Reference, owner: Kustomization, files: Mounts) -> Target:
     """What a reference of ``owner`` leads to. Raises: ManifestError with the place of the reference."""
     text = reference.text
     if _HTTP.match(text):
         raise _remote(text, owner, reference)
-    path = joined(owner.directory, text) if text and "\n" not in text else None
+    path = files.joined(owner.directory, text) if text and "\n" not in text else None
     entry = files.file(path) if path is not None else None
     if entry is not None and reference.kind != "component":
         if entry.unreadable:
@@ -80,7 +119,7 @@ def target(reference: Reference, owner: Kustomization, files: Files) -> Target:
     raise _missing(path, reference, owner, files)
 
 
-def plugin_files(text: str, owner: Kustomization, reference: Reference, files: Files) -> Iterator[TreeEntry]:
+def plugin_files(text: str, owner: Kustomization, reference: Reference, files: Mounts) -> Iterator[TreeEntry]:
     """The files that the configuration of kustomize's own plugins refers to. A path in it may be one in an object just
     as well (of a field), so what leads to no file is no error.
 
@@ -95,7 +134,7 @@ def plugin_files(text: str, owner: Kustomization, reference: Reference, files: F
         for path in _paths(value):
             if _HTTP.match(path) or _is_remote(path):
                 raise _remote(path, owner, reference)
-            found = joined(owner.directory, path)
+            found = files.joined(owner.directory, path)
             entry = files.file(found) if found is not None else None
             if entry is not None and not entry.unreadable:
                 yield entry
@@ -125,7 +164,7 @@ def fault(owner: Kustomization, reference: Reference, message: str, hint: str = 
     return ManifestError(f"{shown}: {message}", origin=owner.origin(reference.field), field=shown, hint=hint)
 
 
-def _directory(path: str, reference: Reference, owner: Kustomization, files: Files) -> ToDirectory:
+def _directory(path: str, reference: Reference, owner: Kustomization, files: Mounts) -> ToDirectory:
     if reference.kind == "plugin":
         raise fault(owner, reference, f"{_shown(path)} is a directory of plugins", _PLUGINS_HINT)
     if not files.kustomizations(path):
@@ -137,7 +176,11 @@ def _directory(path: str, reference: Reference, owner: Kustomization, files: Fil
     return ToDirectory(path, reference)
 
 
-def _missing(path: str, reference: Reference, owner: Kustomization, files: Files) -> ManifestError:
+def _wanted(reference: Reference) -> str:
+    return {"component": "directory", "resource": "file or directory"}.get(reference.kind, "file")
+
+
+def _missing(path: str, reference: Reference, owner: Kustomization, files: Mounts) -> ManifestError:
     if files.file(path) is not None:
         return fault(owner, reference, f"{_shown(path)} is a file, where a directory with a component is expected")
     if files.is_left_out(path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import types
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +28,11 @@ def compile_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]
 def evaluate_expression(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
     """The boolean that comes out of ``text``, or why none does."""
     return _engine().evaluate(asked["text"], asked["variables"], asked["named"]), []
+
+
+def evaluate_each(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
+    """The same for each of ``values`` of the variable ``name``."""
+    return _engine().evaluate_each(asked["text"], asked["variables"], asked["name"], asked["values"]), []
 
 
 def evaluate_text(asked: Any, blobs: list[bytes]) -> tuple[Any, list[bytes]]:
@@ -58,10 +64,17 @@ class Engine:
     def evaluate(self, text: str, variables: dict[str, Any], named: list[list[str]]) -> bool | str:
         """The boolean that comes out, or why none does. ``named`` are names and expressions, whose values are
         ``vars`` for those behind them."""
-        done, value = self._value(text, variables, named)
-        if not done:
-            return str(value)
-        return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
+        return _truth(*self._value(text, variables, named))
+
+    def evaluate_each(self, text: str, variables: dict[str, Any], name: str, values: list[Any]) -> list[bool | str]:
+        """The same for each of ``values``; the other variables are taken in once."""
+        context = self._cel.Context(variables=variables)
+        self._add_functions(context)
+        found = []
+        for value in values:
+            context.add_variable(name, value)
+            found.append(_truth(*self._done(lambda: self._compile(text).execute(context))))
+        return found
 
     def evaluate_text(self, text: str, variables: dict[str, Any]) -> tuple[bool, str]:
         """Whether a string comes out; that one, or why none does."""
@@ -72,13 +85,20 @@ class Engine:
 
     def _value(self, text: str, variables: dict[str, Any], named: list[list[str]]) -> tuple[bool, Any]:
         """Whether something comes out; that, or why nothing does."""
-        try:
-            if named:
-                variables = {**variables, "vars": {}}
+
+        def execute() -> Any:
+            known = {**variables, "vars": {}} if named else variables
             for name, expression in named:
-                value = self._execute(expression, variables)
-                variables = {**variables, "vars": {**variables["vars"], name: value}}
-            return True, self._execute(text, variables)
+                value = self._execute(expression, known)
+                known = {**known, "vars": {**known["vars"], name: value}}
+            return self._execute(text, known)
+
+        return self._done(execute)
+
+    @staticmethod
+    def _done(execute: Callable[[], Any]) -> tuple[bool, Any]:
+        try:
+            return True, execute()
         except KeyError as error:
             return False, f"no such key: {error.args[0] if error.args else ''}"
         except BaseException as error:
@@ -99,6 +119,12 @@ def _syntax(text: str) -> str:
         return text
     line, column, words = found.groups()
     return f"{words.partition(' expecting {')[0]} at line {line}, column {column}"
+
+
+def _truth(done: bool, value: Any) -> bool | str:
+    if not done:
+        return str(value)
+    return value if isinstance(value, bool) else f"gives {_kind(value)}, not true or false"
 
 
 def _kind(value: Any) -> str:

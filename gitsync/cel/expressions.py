@@ -79,6 +79,19 @@ class Expressions:
         answer = await self._ask("evaluate_expression", asked)
         return answer if isinstance(answer, bool) else str(answer)
 
+    async def evaluate_each(
+        self, text: str, variables: Mapping[str, Any], name: str, values: Sequence[Any]
+    ) -> list[Answer]:
+        """The answers for each of ``values`` of the variable ``name``, in one go: what takes too long for that is asked
+        one by one. Raises: RetryableError when there is no telling."""
+        asked = {"text": text, "variables": variables, "name": name, "values": list(values)}
+        answers = await self._ask("evaluate_each", asked)
+        if isinstance(answers, list):
+            return answers
+        if len(values) == 1:
+            return [answers]
+        return [await self.evaluate(text, {**variables, name: value}) for value in values]
+
     async def evaluate_text(self, text: str, variables: Mapping[str, Any]) -> tuple[bool, str]:
         """Whether an expression gives a string; that one, or why none.
 

@@ -29,7 +29,7 @@ _CPU = 150.0
 _ANSWER = 64 << 20
 
 _CALLS: Final = "gitsync.helm.calls"
-_UNTAR: Final = "gitsync.untar:untar"
+_UNTAR: Final = "gitsync.untar"
 _LACKING: Final = "lacking"
 #: All that the program gets: the SDK's use of memory and processors, and the way to an API server behind a proxy.
 _SET = {"GOMAXPROCS": "2", "GOMEMLIMIT": "128MiB", "MALLOC_ARENA_MAX": "2"}
@@ -54,7 +54,7 @@ class Workers:
         #: Of all processes that anybody's files are given to.
         self.places = Places(WORKERS)
         environment = {name: os.environ[name] for name in _PASSED if name in os.environ} | _SET
-        modules = [_CALLS, _UNTAR.partition(":")[0]]
+        modules = [_CALLS, _UNTAR]
         self._pool = Pool(self.places, Bounds(MEMORY, _CPU, _ANSWER), modules, environment)
 
     async def warm(self) -> None:
@@ -129,12 +129,30 @@ class Workers:
         return count, lines
 
     async def untar(self, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes]:
-        """The files of an archive that is no chart (``untar``), and the contents of all of them in this order.
+        """The files of a layer that is no chart (``untar``), and the contents of all of them in this order.
 
         Raises: ArtifactError.
         """
+        return await self._unpack("untar", archive, where, owner)
+
+    async def extract(self, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes]:
+        """The same of an archive among an artifact's files. Raises: ArtifactError."""
+        return await self._unpack("extract", archive, where, owner)
+
+    async def merge_yaml(self, files: Sequence[tuple[str, bytes]], owner: str) -> bytes:
+        """Files of values, each with what messages call it, as one: later ones win. Raises: ArtifactError."""
+        names, blobs = [name for name, _ in files], [data for _, data in files]
         try:
-            listing, (contents,) = await self._pool.ask(Work(_UNTAR, where, [archive], owner=owner, deadline=DEADLINE))
+            work = Work(f"{_CALLS}:merge_yaml", names, blobs, owner=owner, deadline=DEADLINE)
+            _, (merged,) = await self._pool.ask(work)
+        except LimitExceeded as error:
+            raise ArtifactError(f"{names[-1]}: the files cannot be merged: that {error.message}") from None
+        return merged
+
+    async def _unpack(self, call: str, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes]:
+        try:
+            work = Work(f"{_UNTAR}:{call}", where, [archive], owner=owner, deadline=DEADLINE)
+            listing, (contents,) = await self._pool.ask(work)
         except LimitExceeded as error:
             raise ArtifactError(f"{where}: the artifact cannot be unpacked: that {error.message}") from None
         return [FileOfArchive(*item) for item in listing], contents

@@ -6,6 +6,7 @@ The only room that speaks to an API server. Errors leave it as classes of gitsyn
 from gitsync.cluster.client import retry_on_conflict
 from gitsync.cluster.cluster import Cluster
 from gitsync.cluster.discovery import Resource, Served
+from gitsync.cluster.remote import KubeconfigText, Remote, TokenAccess
 from gitsync.cluster.secretconfig import CONFINED, KubeconfigAllowance
 from gitsync.cluster.shared import Informer
 from gitsync.cluster.timings import Timings
@@ -16,9 +17,12 @@ __all__ = [
     "Cluster",
     "Informer",
     "KubeconfigAllowance",
+    "KubeconfigText",
+    "Remote",
     "Resource",
     "Served",
     "Timings",
+    "TokenAccess",
     "WatchEvent",
     "retry_on_conflict",
 ]

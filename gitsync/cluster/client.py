@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import tenacity
@@ -13,8 +13,17 @@ from gitsync.cluster.discovery import Discovery, Resource
 from gitsync.cluster.listing import Selection, read_list
 from gitsync.cluster.shape import as_asked_for
 from gitsync.cluster.status import Subject
+from gitsync.cluster.tokenaccess import IssuedToken
 from gitsync.cluster.transport import APPLY_PATCH, Answer, Request, Transport, encode
-from gitsync.errors import AlreadyExists, Conflict, Invalid, KindUnknown, NotFound
+from gitsync.errors import (
+    AlreadyExists,
+    Conflict,
+    Invalid,
+    KindUnknown,
+    KubeConfigRefused,
+    NotFound,
+    ServiceAccountMissing,
+)
 
 PatchType = Literal["merge", "json", "strategic"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -23,6 +32,9 @@ Warn = Callable[[str], None]
 #: A resourceVersion that no object has: etcd counts from 1, and its first write makes that 2. An apply with it creates
 #: an object that is not there, and is a Conflict with any that is (seen on Kubernetes 1.36, for twelve kinds).
 _OF_NONE = "1"
+
+#: Seconds that a token is asked for; it is the least that a new one costs, and what Flux asks for.
+TOKEN_LIFETIME = 3600
 
 T = TypeVar("T")
 
@@ -155,6 +167,31 @@ class Client:
         }
         answer = await self.create(review, manager=FIELD_MANAGER)
         return bool(answer["status"]["allowed"])
+
+    async def request_token(self, account: ObjectKey, audiences: Sequence[str]) -> IssuedToken:
+        """A token of a ServiceAccount that is good for ``audiences`` alone (TokenRequest), for about an hour.
+
+        Raises: ServiceAccountMissing; KubeConfigRefused where there are no tokens.
+        """
+        resource = await self.resource(account.group, account.kind)
+        subject = Subject("request a token of", str(account), account)
+        spec = {"audiences": list(audiences), "expirationSeconds": TOKEN_LIFETIME}
+        body = encode({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}, subject)
+        path = resource.object(account.namespace, account.name, "token")
+        try:
+            answer = await self._send(Request("POST", path, subject, body=body))
+        except NotFound as error:
+            raise ServiceAccountMissing(
+                f"ServiceAccount {account.namespaced_name} does not exist",
+                hint="create it, or name another one; the other cluster has to know it, too",
+            ) from error
+        except KindUnknown as error:
+            raise KubeConfigRefused(
+                f"kubeConfig: this API server gives no tokens of ServiceAccounts, {account.namespaced_name} among them",
+                hint="a sandbox does not, so that nobody gets from there to another cluster",
+            ) from error
+        # The API server may have given it another life than was asked for, and says which.
+        return IssuedToken(str(answer.body["status"]["token"]), float(answer.body["spec"]["expirationSeconds"]))
 
     async def replace(
         self, manifest: Manifest, *, manager: str, subresource: str = "", dry_run: bool = False

@@ -16,11 +16,13 @@ from gitsync.cluster.connection import Connection
 from gitsync.cluster.credentials import CredentialSource, choose_source
 from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
+from gitsync.cluster.remote import KubeconfigText, Remote, TokenAccess
 from gitsync.cluster.secretconfig import KubeconfigAllowance, SecretKubeconfig
 from gitsync.cluster.shared import Informer, Watches
 from gitsync.cluster.status import Subject
 from gitsync.cluster.stream import Wanted
 from gitsync.cluster.timings import Timings
+from gitsync.cluster.tokenaccess import TokenSource
 from gitsync.cluster.transport import Request, Transport
 from gitsync.errors import KubeConfigRefused, SettingsError
 
@@ -99,8 +101,23 @@ class Cluster(Client):
         Raises: KubeConfigRefused.
         """
         timings = Timings.for_remote()
+        return await cls._reach(SecretKubeconfig(kubeconfig, timings, allowed), timings, budget)
+
+    async def other(self, remote: Remote, allowed: KubeconfigAllowance) -> Cluster:
+        """Another cluster, to which an object of this one leads. Makes no request to it, but may run a plugin where
+        that is allowed, or ask this one for a token.
+
+        Raises: KubeConfigRefused; ServiceAccountMissing, Forbidden and ClusterUnavailable when there is no token.
+        """
+        if isinstance(remote, KubeconfigText):
+            return await self.remote(remote.text, allowed, self.foreign)
+        account, timings = _account_of(remote, allowed), Timings.for_remote()
+        source = TokenSource(remote, lambda: self.request_token(account, remote.audiences), timings, allowed)
+        return await self._reach(source, timings, self.foreign)
+
+    @classmethod
+    async def _reach(cls, source: CredentialSource, timings: Timings, budget: Budget | None) -> Cluster:
         try:
-            source = SecretKubeconfig(kubeconfig, timings, allowed)
             return await cls.connect_through(source, timings, narrow=True, budget=budget)
         except SettingsError as error:
             raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
@@ -205,3 +222,18 @@ class Cluster(Client):
         left out); ``metadata_only`` has the API server send nothing but metadata.
         """
         return Informer(self._watches, Wanted(group, kind, namespace, labels, fields, keep, metadata_only))
+
+
+def _account_of(remote: TokenAccess, allowed: KubeconfigAllowance) -> ObjectKey:
+    """Whose token the server gets. Never the agent's own: whoever describes a cluster chooses where it would go.
+
+    Raises: KubeConfigRefused.
+    """
+    account = remote.account._replace(name=remote.account.name or allowed.account)
+    if not account.name:
+        raise KubeConfigRefused(
+            "kubeConfig: no serviceAccountName says whose token the cluster gets, and gitsync's own goes nowhere",
+            hint="name a ServiceAccount of the same namespace there, or in the setting "
+            "default_kubeconfig_service_account",
+        )
+    return account

@@ -17,7 +17,7 @@ from gitsync.backoff import Outage
 from gitsync.cluster.access import Access, Rest
 from gitsync.cluster.credentials import CredentialSource
 from gitsync.cluster.timings import Timings
-from gitsync.errors import ClusterUnavailable, SettingsError
+from gitsync.errors import ClusterUnavailable, GitsyncError
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ class Connection:
             return
         try:
             await self._load(self._generation)
-        except SettingsError as error:
+        except GitsyncError as error:
             self._renew_at = time.monotonic() + 5.0
             log.debug("credentials not renewed", error=error.message)
 
@@ -102,7 +102,7 @@ class Connection:
         """Renews credentials that met a 401, unless somebody has since ``generation``, or did so a moment ago: those
         that stay wrong must not have a plugin run for every request.
 
-        Raises: SettingsError.
+        Raises: SettingsError; what else its source raises.
         """
         if time.monotonic() >= self._renewed_at + self._interval:
             await self._load(generation)

@@ -30,7 +30,7 @@ class CredentialSource(Protocol):
     """Gives the current access, and can be asked again at any time."""
 
     async def load(self, previous: Access | None = None) -> Access:
-        """Raises: SettingsError when what is configured cannot be used."""
+        """Raises: SettingsError when what is configured cannot be used; what getting credentials raises."""
 
     def helm_access(self, access: Access) -> dict[str, str]:
         """Keyword arguments for helm_python.Config that lead to the same cluster as the same user."""

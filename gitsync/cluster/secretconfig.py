@@ -36,11 +36,13 @@ _NAME = "remote"
 @dataclass(frozen=True, slots=True)
 class KubeconfigAllowance:
     """What a kubeconfig out of a Secret may do beyond naming a server and credentials: have a program run (``exec``),
-    send them to whoever answers (``insecure_tls``).
+    send them to whoever answers (``insecure_tls``). ``account`` is whose tokens go to a server that a ConfigMap
+    describes without naming a ServiceAccount of its namespace; "" for nobody's.
     """
 
     exec: bool = False
     insecure_tls: bool = False
+    account: str = ""
 
 
 #: Nothing of that.

@@ -1,4 +1,4 @@
-"""Clusters as some user, shared: one for each combination of kubeconfig and impersonated ServiceAccount.
+"""Clusters as some user, shared: one for each combination of way there and impersonated ServiceAccount.
 
 A target is made when the first object needs it and closed when the last one is gone. Most objects need none of their
 own: they are worked on in the cluster that the agent serves, with the agent's rights (``Targets.own``). Nothing here
@@ -8,7 +8,6 @@ knows what is done in a target, or which kind asks for it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster.cluster import Cluster
+from gitsync.cluster.remote import Remote
 from gitsync.cluster.secretconfig import KubeconfigAllowance
 from gitsync.errors import Forbidden, ServiceAccountMissing
 
@@ -31,10 +31,10 @@ class Target:
 
 
 class TargetUser(NamedTuple):
-    """What tells targets apart. ``kubeconfig`` is the digest of a remote cluster's, "" for the own cluster;
+    """What tells targets apart. ``remote`` is the digest of the way to a remote cluster, "" for the own one;
     ``service_account`` is the account of ``namespace`` to impersonate, both "" for none."""
 
-    kubeconfig: str
+    remote: str
     namespace: str
     service_account: str
 
@@ -71,19 +71,20 @@ class Targets:
         shared = self._shared.get(user) if user is not None else None
         return shared.target if shared is not None and shared.target is not None else self.own
 
-    async def acquire(self, key: ObjectKey, kubeconfig: str, service_account: str) -> Target:
+    async def acquire(self, key: ObjectKey, remote: Remote | None, service_account: str) -> Target:
         """The target for an object, in place of the one that it used before.
 
-        ``kubeconfig`` is a text (never logged), "" for the own cluster; ``service_account`` is of the object's
-        namespace, "" for the user that the kubeconfig or the agent has.
+        ``remote`` is None for the own cluster; ``service_account`` is of the object's namespace, "" for the user that
+        the way there or the agent has.
 
-        Raises: KubeConfigRefused; ServiceAccountMissing, for an account of the own cluster.
+        Raises: KubeConfigRefused; ServiceAccountMissing, for an account of the own cluster; Forbidden and
+        ClusterUnavailable when the own cluster gives no token for another one.
         """
-        if not kubeconfig and not service_account:
+        if remote is None and not service_account:
             if key in self._used:
                 await self.release(key)
             return self.own
-        digest = hashlib.sha256(kubeconfig.encode()).hexdigest() if kubeconfig else ""
+        digest = remote.digest if remote is not None else ""
         user = TargetUser(digest, key.namespace if service_account else "", service_account)
         if self._used.get(key) != user:
             await self.release(key)
@@ -92,7 +93,7 @@ class Targets:
         shared = self._shared[user]
         async with shared.making:
             if shared.target is None:
-                shared.target = await self._make(user, kubeconfig)
+                shared.target = await self._make(user, remote)
         return shared.target
 
     async def release(self, key: ObjectKey) -> None:
@@ -129,20 +130,20 @@ class Targets:
             await self.release(key)
         await self.own.closing.aclose()
 
-    async def _make(self, user: TargetUser, kubeconfig: str) -> Target:
-        cluster = await self._remote_cluster(user.kubeconfig, kubeconfig) if kubeconfig else self.own.cluster
+    async def _make(self, user: TargetUser, remote: Remote | None) -> Target:
+        cluster = await self._remote_cluster(remote) if remote is not None else self.own.cluster
         if user.service_account:
-            if not kubeconfig:
+            if remote is None:
                 await self.check_account(user.namespace, user.service_account)
             cluster = cluster.impersonating(user.namespace, user.service_account)
-        return Target(cluster, remote=bool(kubeconfig))
+        return Target(cluster, remote=remote is not None)
 
-    async def _remote_cluster(self, digest: str, kubeconfig: str) -> Cluster:
-        """The cluster as the user of the kubeconfig; shared by those who impersonate others there."""
-        known = self._remote.get(digest)
+    async def _remote_cluster(self, remote: Remote) -> Cluster:
+        """The cluster as the user of the way there; shared by those who impersonate others there."""
+        known = self._remote.get(remote.digest)
         if known is None:
-            fresh = await self.own.cluster.remote(kubeconfig, self._allowed, self.own.cluster.foreign)
-            known = self._remote.setdefault(digest, fresh)
+            fresh = await self.own.cluster.other(remote, self._allowed)
+            known = self._remote.setdefault(remote.digest, fresh)
             if known is not fresh:  # somebody else was quicker
                 await fresh.close()
         return known
@@ -152,7 +153,7 @@ class Targets:
             await shared.target.closing.aclose()
             if user.service_account:
                 await shared.target.cluster.close()
-        if user.kubeconfig and not any(other.kubeconfig == user.kubeconfig for other in self._shared):
-            cluster = self._remote.pop(user.kubeconfig, None)
+        if user.remote and not any(other.remote == user.remote for other in self._shared):
+            cluster = self._remote.pop(user.remote, None)
             if cluster is not None:
                 await cluster.close()

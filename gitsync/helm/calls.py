@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from cachetools import LRUCache
 
-from gitsync.errors import ChartError
+from gitsync.errors import ArtifactError, ChartError, YamlError
 from gitsync.helm import archive, defaults, index
 from gitsync.helm.dependencies import ChartHead, head_of, head_of_archive
 from gitsync.helm.loaded import LoadedChart, with_build
 from gitsync.helm.rendered import Hook, ReleaseContext
 from gitsync.helm.rendering import Request, render
 from gitsync.helm.uses import Uses
+from gitsync.helm.values import merge_values, values_yaml
+from gitsync.kubeyaml import decode, load, split
 
 Answer = tuple[Any, list[bytes]]
 
@@ -90,6 +92,26 @@ def coalesce_values(asked: Any, blobs: list[bytes]) -> Answer:
     """Values over a chart's default values, both as JSON."""
     values, below = (json.loads(blob) for blob in blobs)
     return defaults.over_defaults(values, below), []
+
+
+def merge_yaml(asked: Any, blobs: list[bytes]) -> Answer:
+    """Files of values, later ones over earlier ones, as one; ``asked`` has what messages call each of them. All
+    documents of a file count.
+
+    Raises: ArtifactError for what is no YAML, or holds something else than maps.
+    """
+    merged: dict[str, Any] = {}
+    for name, blob in zip(asked, blobs, strict=True):
+        try:
+            for document in split(decode(blob)):
+                value = load(document.text)
+                if not isinstance(value, dict | None):
+                    raise ArtifactError(f"{name}:{document.line}: a list cannot be merged, only a map can")
+                merged = merge_values(merged, value or {})
+        except YamlError as error:
+            place = f"{name}:{error.line}" if error.line else name
+            raise ArtifactError(f"{place}: {error.message}", hint=error.hint) from None
+    return None, [values_yaml(merged, sort=True)]
 
 
 def describe_folder(asked: Any, blobs: list[bytes]) -> Answer:

@@ -40,9 +40,9 @@ def read_values(text: str) -> dict[str, Any]:
     return values
 
 
-def values_yaml(values: Mapping[str, Any]) -> bytes:
-    """A values file that holds these."""
-    text = json.dumps(values, ensure_ascii=False)
+def values_yaml(values: Mapping[str, Any], *, sort: bool = False) -> bytes:
+    """A values file that holds these. It is JSON, which is YAML: no other notation reads the same in all parsers."""
+    text = json.dumps(values, ensure_ascii=False, sort_keys=sort)
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from gitsync.api.helmrelease import HelmRelease
@@ -12,10 +12,13 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
-from gitsync.errors import FieldErrors, Forbidden, KindUnknown
+from gitsync.cluster import CONFINED
+from gitsync.errors import FieldErrors, Forbidden, GitsyncError, KindUnknown
 from gitsync.live.objecttree import ObjectNode, Part, TreeBuilder
 from gitsync.live.records import newest_objects
 from gitsync.release.desired import ref_of
+from gitsync.release.revision import ReleaseRef
+from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
 
 if TYPE_CHECKING:
@@ -30,15 +33,17 @@ _AT_ONCE = 16
 class Extent:
     """How far is looked. ``inside``: also into the HelmReleases and Kustomizations that a Kustomization has applied;
     ``most`` is the number of objects that an object may have (None: any), ``records`` whether a release's are those
-    of Helm's record, or of its status. ``tolerant``: what we may not read is shown as such, and raises nothing."""
+    of Helm's record, or of its status. ``tolerant``: what we may not read is shown as such, and raises nothing.
+    ``elsewhere``: also into other clusters, by the kubeConfig of what has brought something there."""
 
     inside: bool = True
     most: int | None = None
     records: bool = True
     tolerant: bool = False
+    elsewhere: bool = False
 
 
-WHOLE: Final = Extent()
+WHOLE: Final = Extent(elsewhere=True)
 Known = Callable[[ObjectKey], Manifest | None]
 
 
@@ -64,10 +69,14 @@ class Finder:
     async def tree(self, key: ObjectKey, manifest: Manifest | None) -> ObjectNode:
         """An object with all below it; ``key`` may be that of a sync, which is no object."""
         part = await (self._part(key, manifest) if manifest is not None else self._of_sync(key))
-        namespaces = sorted(part.namespaces())
+        (root,) = await self._built([part])
+        return root
+
+    async def _built(self, parts: Collection[Part]) -> tuple[ObjectNode, ...]:
+        namespaces = sorted(set().union(*(part.namespaces() for part in parts)))
         lists = [self._list(*kind, namespace) for kind in _OWNED for namespace in namespaces]
         builder = TreeBuilder((item for found in await asyncio.gather(*lists) for item in found), self._refused)
-        return builder.build(part)
+        return tuple(map(builder.build, parts))
 
     async def _list(self, group: str, kind: str, namespace: str) -> list[Manifest]:
         try:
@@ -93,24 +102,50 @@ class Finder:
     async def _of_release(self, key: ObjectKey, live: Manifest) -> Part:
         release = HelmRelease.parse(live)
         ref = ref_of(release)
+        if release.spec.kube_config is not None:
+            return await self._there(Part(key, live, (), str(release.source)), release, lambda it: it._of_record(ref))
         if not self._extent.records:
             inventory = release.status.inventory
             ids = [parse_inventory_id(entry.id) for entry in inventory.entries] if inventory is not None else []
             return Part(key, live, await self._parts(key for key in ids if key is not None), str(release.source))
+        return Part(key, live, await self._of_record(ref), str(release.source))
+
+    async def _of_record(self, ref: ReleaseRef) -> tuple[Part, ...]:
         objects = await newest_objects(self._cluster, ref)
         wanted = dict(await asyncio.gather(*(self._named(item, ref.namespace) for item in objects)))
-        return Part(key, live, await self._parts(wanted), str(release.source))
+        return await self._parts(wanted)
 
     async def _of_kustomization(self, key: ObjectKey, live: Manifest) -> Part:
         kustomization = Kustomization.parse(live)
         sync = sync_behind(live)
         if kustomization.spec.kube_config is not None:
-            parts: tuple[Part, ...] = ()  # they are in another cluster
-        elif sync is None:
+            part, wanted = Part(key, live, (), str(kustomization.source)), inventory_of(live).wanted
+            return await self._there(part, kustomization, lambda finder: finder._parts(wanted))
+        if sync is None:
             parts = await self._parts(inventory_of(live).wanted)
         else:
             parts = (await self._of_sync(sync)).inside or ()
         return Part(key, live, parts, str(kustomization.source))
+
+    async def _there(
+        self, part: Part, item: HelmRelease | Kustomization, look: Callable[[Finder], Awaitable[tuple[Part, ...]]]
+    ) -> Part:
+        """The part of one whose objects are in another cluster, with these, as they are there. Whoever looks has to be
+        able to log in as the agent does."""
+        source = item.kubeconfig_source
+        part = replace(part, cluster=str(source) if source is not None else "")
+        if not self._extent.elsewhere or source is None:
+            return part
+        try:
+            live = await self._cluster.find(source)
+            remote = remote_of(item, lambda _: live)
+            assert remote is not None
+            async with await self._cluster.other(remote, CONFINED) as cluster:
+                finder = Finder(cluster, replace(self._extent, elsewhere=False))
+                found = await finder._built(await look(finder))
+        except GitsyncError as error:
+            return replace(part, note=f"its cluster cannot be looked into: {error.message}")
+        return replace(part, elsewhere=found)
 
     async def _of_sync(self, sync: ObjectKey) -> Part:
         from gitsync.sync.configmaps import SyncStore

@@ -17,12 +17,16 @@ _READINESS = ("Ready", "Available", "Complete", "Failed")
 @dataclass(frozen=True)
 class Part:
     """An object as it was found, None when it is not there, and what it has brought (``inside``), None of one that
-    brings nothing by itself. ``source`` is where that comes from."""
+    brings nothing by itself. ``source`` is where that comes from. What it has brought to another ``cluster`` is
+    ``elsewhere``; ``note`` says why that is not known."""
 
     key: ObjectKey
     live: Manifest | None
     inside: tuple[Part, ...] | None = None
     source: str = ""
+    cluster: str = ""
+    elsewhere: tuple[ObjectNode, ...] = ()
+    note: str = ""
 
     def namespaces(self) -> set[str]:
         """The namespaces of all objects in it that may own others."""
@@ -34,7 +38,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class ObjectNode:
     """One object, how it is (``missing`` is a status of its own), and what belongs to it. ``source`` is where what it
-    brings comes from; ``reason`` is one word, ``since`` when it came to that (RFC 3339), "" when nothing says."""
+    brings comes from, ``cluster`` what names the other cluster that this goes to; ``reason`` is one word, ``since``
+    when it came to that (RFC 3339), "" when nothing says."""
 
     key: ObjectKey
     status: str
@@ -43,6 +48,7 @@ class ObjectNode:
     source: str = ""
     reason: str = ""
     since: str = ""
+    cluster: str = ""
 
     def data(self) -> dict[str, Any]:
         """As JSON."""
@@ -54,6 +60,7 @@ class ObjectNode:
             "status": self.status,
             "message": self.message,
             "source": self.source,
+            "cluster": self.cluster,
             "children": [child.data() for child in self.children],
         }
 
@@ -76,13 +83,12 @@ class TreeBuilder:
         """The node of an object with all below it."""
         if part.inside is None:
             return self._object(part.key, part.live)
-        children = tuple(self.build(inner) for inner in part.inside)
+        children = (*(self.build(inner) for inner in part.inside), *part.elsewhere)
         if part.live is None:  # a sync is no object
             return ObjectNode(part.key, "", "", children)
         health = assess(part.live)
-        return ObjectNode(
-            part.key, health.status, health.message, children, part.source, health.reason, since(part.live)
-        )
+        message, moment = health.message or part.note, since(part.live)
+        return ObjectNode(part.key, health.status, message, children, part.source, health.reason, moment, part.cluster)
 
     def _object(self, key: ObjectKey, live: Manifest | None) -> ObjectNode:
         if live is None and key in self._refused:
@@ -111,14 +117,20 @@ def since(live: Manifest) -> str:
 
 def draw(node: ObjectNode) -> list[list[str]]:
     """Rows of name, status and message, the names with the lines of a tree. Of what is in a tree it says where its
-    content comes from, as long as there is nothing else to say."""
-    return [[_name(node), node.status, node.message], *_draw(node.children, "")]
+    content comes from, and to which other cluster it goes, as long as there is nothing else to say."""
+    message = node.message or (_where(node) if node.cluster else "")
+    return [[_name(node), node.status, message], *_draw(node.children, "")]
+
+
+def _where(node: ObjectNode) -> str:
+    to = f", in the cluster of {node.cluster}" if node.cluster else ""
+    return f"from {node.source}{to}" if node.source else ""
 
 
 def _draw(nodes: Sequence[ObjectNode], indent: str) -> Iterable[list[str]]:
     for number, node in enumerate(nodes, 1):
         last = number == len(nodes)
-        message = node.message or (f"from {node.source}" if node.source else "")
+        message = node.message or _where(node)
         yield [f"{indent}{'└── ' if last else '├── '}{_name(node)}", node.status, message]
         yield from _draw(node.children, indent + ("    " if last else "│   "))
 

@@ -16,7 +16,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.notification import Alert, Provider
 from gitsync.backoff import Outage
 from gitsync.defects import outlive
-from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError, RetryableError
 from gitsync.http import HttpClient
 from gitsync.logs import keeping_secrets, redact
 from gitsync.metering import METER
@@ -67,7 +67,7 @@ class Courier:
         before = self._outbox.dropped
         self._outbox.put(alert, notice, gathers=SERVICES[kind].gathers)
         if self._outbox.dropped > before:
-            self._count("dropped", self._outbox.dropped - before)
+            self._count("dropped", self._outbox.dropped - before, "full")
             if not before:
                 log.warning(
                     "notifications are dropped",
@@ -89,7 +89,7 @@ class Courier:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if left := len(self._outbox):
-            self._count("dropped", left)
+            self._count("dropped", left, "stopping")
 
     async def _work(self) -> None:
         while (pause := self._outbox.pause()) is not None:
@@ -105,12 +105,14 @@ class Courier:
 
     async def _bring(self, batch: Batch) -> None:
         """Send a batch, or say why not."""
+        at_fault = "provider"
         try:
             posts = await self._prepared(batch)
+            at_fault = "service"
             for target, post in posts:
                 await self._post(target, post)
         except GitsyncError as error:
-            self._count("failed", len(batch.notices))
+            self._count("failed" if isinstance(error, RetryableError) else "refused", len(batch.notices), at_fault)
             self._tell(error)
             return
         if not posts:
@@ -176,5 +178,5 @@ class Courier:
             why, hint = redact(error.message), redact(error.hint)
             log.warning("notifications cannot be sent", provider=self.key.namespaced_name, why=why, hint=hint)
 
-    def _count(self, result: str, how_many: int) -> None:
-        METER.notifications[self.key.namespace, self.key.name, result] += how_many
+    def _count(self, result: str, how_many: int, reason: str = "") -> None:
+        METER.notifications[self.key.namespace, self.key.name, result, reason] += how_many

@@ -91,7 +91,7 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
-        commits = await stack.enter_async_context(open_commits(settings, sources.charts.workers))
+        commits = await stack.enter_async_context(open_commits(settings, sources))
         desired = await _head(commits, branch)
         watches = await _watched(cluster, stack)
         kustomizations = watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
@@ -210,7 +210,7 @@ def _unfolding(
         watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
         source,
         wanted.index,
-        CommitTrees(artifacts, git, oci, buckets, source, generators),
+        CommitTrees(artifacts, git, oci, buckets, source, generators, sources.unpacker),
         commits.directories.builder,
         access_rules(settings),
         is_root(spec, artifacts, synced),
@@ -267,8 +267,8 @@ async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
 async def _contents(
     settings: Settings, sources: ChartRepositories, scope: Scope
 ) -> tuple[Contents, Desired, tuple[Problem, ...]]:
-    async with open_commits(settings, sources.charts.workers) as commits:
-        whole = WholeCommit(commits.directories.builder, settings.path)
+    async with open_commits(settings, sources) as commits:
+        whole = WholeCommit(commits.directories.builder, sources.unpacker, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
         locator = ChartLocator.of_commit(desired.chart_sources, artifacts, sources)
@@ -292,10 +292,10 @@ async def whole_commit(settings: Settings) -> tuple[Desired, Desired]:
     """
     async with (
         open_chart_repositories(settings) as sources,
-        open_commits(settings, sources.charts.workers) as commits,
+        open_commits(settings, sources) as commits,
     ):
         desired = await _head(commits)
-        return desired, await WholeCommit(commits.directories.builder, settings.path).read(desired)
+        return desired, await WholeCommit(commits.directories.builder, sources.unpacker, settings.path).read(desired)
 
 
 async def _head(commits: CommitSource, branch: str = "") -> Desired:

@@ -6,11 +6,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import InitVar, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.api.kinds import defined_kind
+from gitsync.api.kinds import defined_kind, is_kustomization
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
@@ -35,27 +35,36 @@ from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.prune import PRUNE_IS_DISABLED, SYSTEM_NAMESPACE, is_system_namespace
 
-#: A release's name, "" for what stands in Git itself, and an object.
-Place = tuple[str, ObjectKey]
 #: The events of hooks that take objects over when a commit is carried out.
 _ON_THE_WAY = frozenset({*events_of("install"), *events_of("upgrade")})
 #: Whether a kind lives in namespaces, by group and kind; None when nobody knows.
 Scope = Callable[[str, str], bool | None]
 
 
+class Place(NamedTuple):
+    """An object, and the name of the release that renders it, "" for what stands in Git itself, which also says in
+    which cluster it is ("" for the one that the repository is for)."""
+
+    release: str
+    key: ObjectKey
+    cluster: str = ""
+
+
 @dataclass
 class Contents:
     """All objects of a commit, HelmReleases and what they render among them. ``hooks`` are those that come and go with
     actions, and with which. ``unrendered`` are the releases for which rendering failed, and why; ``clusters`` says
-    where each release is. ``brought_by`` are the Kustomizations that objects in Git come by, as far as they do, and
-    ``unbuilt`` those of which it is not known what they hold."""
+    where each release is. ``brought_by`` are the Kustomizations that objects in Git
+    come by, as far as they do, ``kustomizations`` where each of them stands, and ``unbuilt`` those of which it is not
+    known what they hold."""
 
     objects: dict[Place, Manifest] = field(default_factory=dict)
     origins: dict[Place, str] = field(default_factory=dict)
     hooks: dict[Place, tuple[str, ...]] = field(default_factory=dict)
     clusters: dict[str, str] = field(default_factory=dict)
     unrendered: dict[str, str] = field(default_factory=dict)
-    brought_by: dict[ObjectKey, ObjectKey] = field(default_factory=dict)
+    brought_by: dict[Place, ObjectKey] = field(default_factory=dict)
+    kustomizations: dict[ObjectKey, Place] = field(default_factory=dict)
     unbuilt: frozenset[ObjectKey] = frozenset()
     problems: list[Problem] = field(default_factory=list)
 
@@ -65,16 +74,16 @@ class Contents:
         return {
             place: item
             for place, item in self.objects.items()
-            if place[0] not in unrendered and not any(above in unbuilt for above in self.lineage(place))
+            if place.release not in unrendered and not any(above in unbuilt for above in self.lineage(place))
         }
 
     def lineage(self, place: Place) -> Iterator[ObjectKey]:
         """The Kustomization that an object comes by, or its HelmRelease, and those that this one comes by."""
-        release, key = place
-        above = self.brought_by.get(_helm_release(release)[1] if release else key)
+        above = self.brought_by.get(_helm_release(place.release) if place.release else place)
         while above is not None:
             yield above
-            above = self.brought_by.get(above)
+            at = self.kustomizations.get(above)
+            above = self.brought_by.get(at) if at is not None else None
 
     def kustomization(self, place: Place) -> str:
         """The name of the Kustomization that an object comes by; "" when it comes by the directory itself."""
@@ -100,13 +109,15 @@ class CommitRenderer:
             unbuilt=frozenset(whole.unbuilt),
         )
         scope = _with_definitions(self.scope, desired)
-        for key, item in desired.objects.items():
-            by = whole.brought_by.get(key)
+        items = [(item, whole.brought_by.get(key)) for key, item in desired.objects.items()]
+        for item, by in (*items, *whole.others.values()):
             namespace = self.namespace if by is None else DEFAULT_NAMESPACE
-            place = _put(found, "", _placed(item.manifest, namespace, scope))
+            place = _put(found, "", _placed(item.manifest, namespace, scope), whole.cluster_by(by))
             found.origins[place] = str(item.origin)
             if by is not None:
-                found.brought_by[place[1]] = by
+                found.brought_by[place] = by
+            if is_kustomization(place.key):
+                found.kustomizations.setdefault(place.key, place)
         await asyncio.gather(*(self._add(release, desired, scope, found) for release in desired.helm_releases.values()))
         return found
 
@@ -133,8 +144,8 @@ class CommitRenderer:
         return await self.renderer.render(target, context_of(ref, 1, "install"), None)
 
 
-def _put(found: Contents, release: str, manifest: Manifest) -> Place:
-    place = release, ObjectKey.of(manifest)
+def _put(found: Contents, release: str, manifest: Manifest, cluster: str = "") -> Place:
+    place = Place(release, ObjectKey.of(manifest), cluster)
     found.objects[place] = manifest
     return place
 
@@ -160,7 +171,7 @@ def _with_definitions(scope: Scope, desired: Desired) -> Scope:
 def _values(release: HelmRelease, found: Contents) -> dict[str, Any]:
     """The values as far as the commit knows them: a reference that it does not hold counts for nothing."""
 
-    texts = texts_of(release, lambda key: found.objects.get(("", key)))
+    texts = texts_of(release, lambda key: found.objects.get(Place("", key)))
     optional = tuple(reference.model_copy(update={"optional": True}) for reference in release.spec.values_from)
     spec = release.spec.model_copy(update={"values_from": optional})
     return compose(release.model_copy(update={"spec": spec}), texts)
@@ -177,7 +188,7 @@ def difference(old: Contents, new: Contents, desired: Desired, sync: Claimant) -
     objects, unchanged = [], 0
     for place in sorted({**olds, **news}.keys() - {target for target in moves.values() if target not in olds}):
         before, after = olds.get(place), news.get(place)
-        release, key = place
+        release, key = place.release, place.key
         origin = new.origins.get(place) or old.origins.get(place, "")
         target, by = moves.get(place), (old if before is not None else new).kustomization(place)
         lines = tuple(render_diff(before, after if target is None else news[target], key)[1:])
@@ -209,34 +220,33 @@ class _Leaving:
     def __post_init__(self, news: Collection[Place]) -> None:
         for place in news:
             if place not in self.new.hooks or not _ON_THE_WAY.isdisjoint(self.new.hooks[place]):
-                self._places[place[1]].append(place)
+                self._places[place.key].append(place)
 
     def moves_to(self, place: Place, news: Collection[Place]) -> Place | None:
         """Where an object is from now on, if that is elsewhere; None when nobody has it, or it stays where it is."""
         if place not in news:
             return self.target(place)
-        return place if not place[0] and self.old.kustomization(place) != self.new.kustomization(place) else None
+        return place if not place.release and self.old.kustomization(place) != self.new.kustomization(place) else None
 
     def target(self, place: Place) -> Place | None:
         """Where an object is from now on, be it as that of a hook which runs on the way; None when nobody has it. What
         was a hook's comes and goes with it."""
-        release, key = place
         if place in self.old.hooks:
             return None
-        cluster = self.old.clusters.get(release, "")
-        places = self._places.get(key, ())
-        return min((other for other in places if self.new.clusters.get(other[0], "") == cluster), default=None)
+        cluster = _cluster(place, self.old)
+        places = self._places.get(place.key, ())
+        return min((other for other in places if _cluster(other, self.new) == cluster), default=None)
 
     def claimant(self, place: Place) -> Claimant:
         """Who has an object."""
-        if place[0]:
-            return Claimant("HelmRelease", place[0])
+        if place.release:
+            return Claimant("HelmRelease", place.release)
         by = self.new.kustomization(place)
         return Claimant("sync", by) if by else self.sync
 
     def reason_to_keep(self, place: Place) -> str:
         """Why an object that nobody has any more is not deleted, in words; "" when it is."""
-        release, key = place
+        release, key = place.release, place.key
         manifest = self.old.objects[place]
         if place in self.old.hooks:
             return ""
@@ -244,7 +254,7 @@ class _Leaving:
             return SYSTEM_NAMESPACE
         if not release and prune_disabled(manifest):
             return PRUNE_IS_DISABLED
-        if not release and (why := self._stays_with_its_kustomization(key)):
+        if not release and (why := self._stays_with_its_kustomization(place)):
             return why
         if release and kept(manifest):
             return KEPT_BY_POLICY
@@ -258,20 +268,21 @@ class _Leaving:
         manifest = self.old.objects.get(place)
         if manifest is None or place in self.new.objects:
             return ""
-        why = PRUNE_IS_DISABLED if prune_disabled(manifest) else self._stays_with_its_kustomization(place[1])
+        why = PRUNE_IS_DISABLED if prune_disabled(manifest) else self._stays_with_its_kustomization(place)
         if why:
             return f"HelmRelease/{name} is kept: {why}"
         return "its HelmRelease is suspended" if (manifest.get("spec") or {}).get("suspend") else ""
 
-    def _stays_with_its_kustomization(self, key: ObjectKey) -> str:
+    def _stays_with_its_kustomization(self, place: Place) -> str:
         """Why an object stays that a Kustomization has brought, which does not prune, or is removed."""
-        by = self.old.brought_by.get(key)
+        by = self.old.brought_by.get(place)
         if by is None:
             return ""
-        manifest = self.new.objects.get(("", by))
+        at = self.old.kustomizations[by]
+        manifest = self.new.objects.get(at)
         if manifest is not None:
             return "" if Kustomization.parse(manifest).spec.prune else f"the spec.prune of {by} is false"
-        why = why_left(Kustomization.parse(self.old.objects["", by])) or self._stays_with_its_kustomization(by)
+        why = why_left(Kustomization.parse(self.old.objects[at])) or self._stays_with_its_kustomization(at)
         return f"{by} leaves its objects, for {why}" if why else ""
 
     def _doubtful(self) -> list[Claimant]:
@@ -285,6 +296,11 @@ class _Leaving:
 
 
 def _helm_release(name: str) -> Place:
-    """Where the HelmRelease of a release is, as long as it is in Git."""
+    """Where the HelmRelease of a release is, as long as it is in Git. One in another cluster is rendered by nobody."""
     namespace, _, own = name.partition("/")
-    return "", ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, own)
+    return Place("", ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, own))
+
+
+def _cluster(place: Place, contents: Contents) -> str:
+    """Names the cluster that an object is in."""
+    return contents.clusters.get(place.release, "") if place.release else place.cluster

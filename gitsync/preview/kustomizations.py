@@ -13,11 +13,13 @@ from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY
 from gitsync.build import Builder
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
+from gitsync.release.tocome import cluster_of
 from gitsync.sources.artifacts import WELL_KNOWN
-from gitsync.sources.copying import literal_prefix
-from gitsync.sources.generating import Generated, as_artifact, check_generator, generated
-from gitsync.sources.generators import maker_of
+from gitsync.sources.generating import Generated, Making, as_artifact, check_generator, generated
+from gitsync.sources.generators import makers_of
+from gitsync.sources.listing import SPECIAL, literal_prefix
 from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.building import as_applied_to, build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING
 from gitsync.text import counted
@@ -30,7 +32,8 @@ _NOT_CHECKED = "what is in it is not checked"
 class WholeCommit:
     """Builds all that a commit's Kustomizations lead to; ``path`` is the directory that the commit was read from.
     ``brought_by`` says by which Kustomization an object comes, of those that do not come by the directory itself;
-    ``unbuilt`` are those of which it is not known what they hold, and why.
+    ``unbuilt`` are those of which it is not known what they hold, and why. ``others`` are objects, with their
+    Kustomizations, that another cluster has of the same name, by their own cluster (see ``cluster_by``).
 
     Nobody says what the URL of the repository is: a GitRepository counts as this one by the name that ``flux
     bootstrap`` gives it, where the commit declares no other of its name, and where the Kustomization's directory is
@@ -38,14 +41,19 @@ class WholeCommit:
     """
 
     builder: Builder
+    unpacker: Unpacker
     path: str = ""
     brought_by: dict[ObjectKey, ObjectKey] = field(default_factory=dict)
     unbuilt: dict[ObjectKey, str] = field(default_factory=dict)
+    others: dict[tuple[str, ObjectKey], tuple[DesiredObject, ObjectKey]] = field(default_factory=dict)
+    #: By Kustomization, where its objects go.
+    _clusters: dict[ObjectKey, str] = field(default_factory=dict)
     _done: set[ObjectKey] = field(default_factory=set)
     _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
 
     async def read(self, desired: Desired) -> Desired:
-        """The same with the objects of all of them. Of an object that several have the first counts. One that takes
+        """The same with the objects of all of them. Of an object that several have the first counts, be it of another
+        cluster. One that takes
         variables from what another brings is built after that, wherever it stands."""
         while new := [item for item in desired.objects.values() if self._is_new(item)]:
             ready = [item for item in new if not _lacks_variables(item, desired)] or new[:1]
@@ -62,6 +70,11 @@ class WholeCommit:
         while above is not None and depth < MAX_NESTING:
             above, depth = self.brought_by.get(above), depth + 1
         return depth < MAX_NESTING
+
+    def cluster_by(self, kustomization: ObjectKey | None) -> str:
+        """Names the cluster of what comes by a Kustomization, None for the directory itself; "" is the one that the
+        directory is for."""
+        return self._clusters.get(kustomization, "") if kustomization is not None else ""
 
     def why_no_releases(self, desired: Desired) -> str:
         """Why there is no HelmRelease although there are Kustomizations, in words; "" when there is one, or none of
@@ -89,16 +102,9 @@ class WholeCommit:
         """The same of an ExternalArtifact that an ArtifactGenerator of the commit makes of this repository."""
         assert isinstance(item.model, Kustomization)
         source, nothing = item.model.source, Desired(desired.commit, {})
-        generators = sorted(desired.artifact_generators.items())
-        maker = maker_of(source, iter([generator for _, generator in generators]))
-        if maker is None:
-            why = f"{source} is made by no ArtifactGenerator of this repository: {_NOT_CHECKED}"
-            self.unbuilt[item.key] = why
-            return replace(nothing, warnings=(_warning(item, why),))
+        makers = makers_of(source, [generator for _, generator in sorted(desired.artifact_generators.items())])
         try:
-            if why := _why_not_made(maker):
-                raise SourceNotReady(why)
-            artifact = (await self._made(maker, desired)).artifacts[source.name]
+            found = [made[source.name] for it in makers if source.name in (made := await self._made(it, desired))]
         except SourceNotReady as error:
             self.unbuilt[item.key] = f"{source}: {error.message}"
             return replace(nothing, warnings=(_warning(item, f"{source}: {error.message}: {_NOT_CHECKED}"),))
@@ -107,9 +113,16 @@ class WholeCommit:
             origin = item.field_origin(("spec", "sourceRef"))
             wrong = ManifestError(f"{source}: {error.message}", origin=origin, key=item.key, hint=error.hint)
             return replace(nothing, errors=(wrong,))
-        return await self._built_of(item, desired, artifact.commit, artifact.tree)
+        if not found:
+            why = f"{source} is made by no ArtifactGenerator of this repository: {_NOT_CHECKED}"
+            self.unbuilt[item.key] = why
+            return replace(nothing, warnings=(_warning(item, why),))
+        return await self._built_of(item, desired, found[0].commit, found[0].tree)
 
-    async def _made(self, generator: ArtifactGenerator, desired: Desired) -> Generated:
+    async def _made(self, generator: ArtifactGenerator, desired: Desired) -> Mapping[str, TreeArtifact]:
+        """The artifacts of a generator, by name. Raises: GitsyncError; SourceNotReady for what is said elsewhere."""
+        if why := _why_not_made(generator):
+            raise SourceNotReady(why)
         if generator.key not in self._generated:
 
             async def tree_of(source: ObjectKey) -> TreeArtifact:
@@ -117,8 +130,8 @@ class WholeCommit:
                     raise SourceNotReady(f"it is made of {source}, which is not this repository")
                 return await as_artifact(TreeArtifact(desired.commit.id, desired.commit, "", desired.tree))
 
-            self._generated[generator.key] = await generated(generator, tree_of)
-        return self._generated[generator.key]
+            self._generated[generator.key] = await generated(generator, Making(tree_of, self.unpacker))
+        return self._generated[generator.key].artifacts
 
     async def _built_of(self, item: DesiredObject, desired: Desired, commit: CommitInfo, tree: Tree) -> Desired:
         assert isinstance(item.model, Kustomization)
@@ -140,7 +153,13 @@ class WholeCommit:
     def _with(self, desired: Desired, item: DesiredObject, built: Desired | None) -> Desired:
         if built is None:
             return desired
-        self.brought_by.update((key, item.key) for key in built.objects if key not in desired.objects)
+        assert isinstance(item.model, Kustomization)
+        self._clusters[item.key] = cluster = cluster_of(item.model)
+        for key, found in built.objects.items():
+            if key not in desired.objects:
+                self.brought_by[key] = item.key
+            elif self.cluster_by(self.brought_by.get(key)) != cluster:
+                self.others.setdefault((cluster, key), (found, item.key))
         return replace(
             desired,
             objects={**built.objects, **desired.objects},
@@ -231,7 +250,7 @@ async def _is_copied_here(generator: ArtifactGenerator, source: ObjectKey, desir
     aliases = {it.alias for it in generator.spec.sources if generator.source_key(it) == source}
     for operation in (it for artifact in generator.spec.artifacts for it in artifact.copy_):
         alias, _, pattern = operation.source[1:].partition("/")
-        path = literal_prefix(pattern)
+        path = literal_prefix(pattern, SPECIAL | {"{"})  # where a capture may be, no directory is called so
         if alias in aliases and path and await desired.tree.directory_digest(path) is not None:
             return True
     return False

@@ -129,14 +129,17 @@ class Syncs:
     async def _syncer(self, item: Unfolded, wanted: Desired) -> Syncer:
         """The sync of a Kustomization, as its account; as ourselves when that comes with the commit.
 
-        Raises: ServiceAccountMissing, KubeConfigMissing; KubeConfigRefused and ClusterUnavailable of another cluster.
+        Raises: ServiceAccountMissing, KubeConfigMissing; KubeConfigRefused, Forbidden and ClusterUnavailable of another
+        cluster.
         """
         kustomization = item.kustomization
         try:
-            kubeconfig = await self.unfolding.inputs.kubeconfig(kustomization)
-            return await self.syncers.of(kustomization, item.url, wanted, kubeconfig)
+            remote = await self.unfolding.inputs.remote(kustomization)
+            return await self.syncers.of(kustomization, item.url, wanted, remote)
         except ServiceAccountMissing:
             account = self.syncers.rules.service_account(kustomization)
+            if kustomization.spec.kube_config is not None:  # it is the one that is to log in to another cluster
+                raise
             if ObjectKey("", "ServiceAccount", kustomization.key.namespace, account) not in self.unfolding.objects:
                 raise
             spec = kustomization.spec.model_copy(update={"service_account_name": None})
@@ -184,8 +187,8 @@ class Syncs:
             return []
         wanted = nothing(commit)
         try:
-            kubeconfig = await self.unfolding.inputs.kubeconfig(kustomization)
-            syncer = await self.syncers.of(kustomization, "", wanted, kubeconfig)
+            remote = await self.unfolding.inputs.remote(kustomization)
+            syncer = await self.syncers.of(kustomization, "", wanted, remote)
         except (ServiceAccountMissing, KubeConfigMissing) as error:
             self.left[kustomization.key] = error.message
             return []

@@ -25,7 +25,7 @@ from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
-from gitsync.release.values.kubeconfig import kubeconfig_of
+from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.trees import CommitTrees
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs
@@ -35,7 +35,7 @@ from gitsync.sync.kustomization.unsupported import check_access, refuse_unsuppor
 from gitsync.sync.kustomization.variables import texts, variables_of
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer
+    from gitsync.cluster import Cluster, Informer, Remote
 
 _Objects = Mapping[ObjectKey, DesiredObject]
 
@@ -63,11 +63,11 @@ class CommitInputs:
         keys = keys_of(kustomization, found, self._default_keys)
         return build_spec(kustomization, variables_of(kustomization, found), keys)
 
-    async def kubeconfig(self, kustomization: Kustomization) -> str:
+    async def remote(self, kustomization: Kustomization) -> Remote | None:
         """See BuildSpecs. Raises: KubeConfigMissing, KubeConfigRefused, ApiError, ClusterUnavailable."""
-        key = kustomization.kubeconfig_secret
+        key = kustomization.kubeconfig_source
         found = await self._find(key) if key is not None else None
-        return kubeconfig_of(kustomization, lambda _: found)
+        return remote_of(kustomization, lambda _: found)
 
     async def forget(self, key: ObjectKey) -> None:
         """See BuildSpecs."""
@@ -252,12 +252,12 @@ class Unfolding:
         """What decides about what one comes to, beside its dependencies: another one when it has to be built anew."""
         kustomization = found.kustomization
         source = self.inputs.objects.get(kustomization.source)
-        maker = self.trees.maker_of(kustomization.source)
+        makers = tuple(maker.spec for maker in self.trees.makers_of(kustomization.source))
         try:
             spec: object = await self.inputs.spec_of(kustomization)
         except GitsyncError as error:
             spec = error.message
-        return kustomization.manifest.get("spec"), spec, source and source.digest, maker and maker.spec
+        return kustomization.manifest.get("spec"), spec, source and source.digest, makers
 
     async def _unfold(self, found: Unfolded, block: GitsyncError | None) -> Unfolded:
         kustomization, nothing = found.kustomization, replace(found, desired=None, problems=())
@@ -281,8 +281,8 @@ class Unfolding:
         kustomization = found.kustomization
         if self.trees.is_synced(kustomization.source):
             return True
-        maker = self.trees.maker_of(kustomization.source)
-        inputs = [maker.key, *map(maker.source_key, maker.spec.sources)] if maker is not None else []
+        makers = self.trees.makers_of(kustomization.source)
+        inputs = [key for it in makers for key in (it.key, *map(it.source_key, it.spec.sources))]
         keys = [found.key, kustomization.source, *inputs, *kustomization.value_sources()]
         items = [item for key in keys if (item := self.inputs.objects.get(key)) is not None]
         return any([subset_differs(item.manifest, await self._live(item.key) or {}) for item in items])

@@ -33,10 +33,11 @@ from gitsync.api.names import (
 )
 from gitsync.api.notification import Alert, Provider
 from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
-from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError, KubeConfigRefused
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.notify.providers import refused as refused_provider
 from gitsync.notify.rules import Rule
+from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.generating import check_generator
 from gitsync.sources.unsupported import refused
 from gitsync.sync.kustomization.unsupported import refused as refused_by
@@ -72,8 +73,10 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
     for key, item in desired.objects.items():
         if isinstance(item.model, HelmRelease):
             yield from _unserved_source(item, item.model)
+            yield from _unreached(item, item.model, desired)
         elif isinstance(item.model, Kustomization):
             yield from refused_fields(item, item.model)
+            yield from _unreached(item, item.model, desired)
         elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository | Bucket | HelmChart):
             yield from _unread(item, item.model)
         elif isinstance(item.model, ArtifactGenerator):
@@ -99,6 +102,18 @@ def _unserved_source(item: DesiredObject, release: HelmRelease) -> Iterator[Unse
     if message := unserved_source(release):
         path: FieldPath = ("spec", "chart", "spec", "sourceRef") if release.spec.chart else ("spec", "chartRef")
         yield Unserved(item.key, item.field_origin(path), message, _CHART_HINT, dotted(path))
+
+
+def _unreached(item: DesiredObject, model: HelmRelease | Kustomization, desired: Desired) -> Iterator[Unserved]:
+    """What keeps another cluster from being reached that a ConfigMap of the repository describes."""
+    key = model.kubeconfig_source
+    if key is None or key.kind != "ConfigMap" or key not in desired.objects:
+        return
+    try:
+        remote_of(model, lambda key: desired.objects[key].manifest)
+    except KubeConfigRefused as error:
+        path = ("spec", "kubeConfig", "configMapRef")
+        yield Unserved(item.key, item.field_origin(path), error.message, error.hint, dotted(path))
 
 
 def _unread(item: DesiredObject, source: ChartHolder) -> Iterator[Unserved]:

@@ -143,11 +143,19 @@ class ObjectClaims:
 
     def is_leaving(self, release: Claimant) -> bool:
         """Whether a release is one of ``leaving``, which takes longer the more there are of these."""
-        return any(release in items and not self._is_had(release, but=it) for it, items in self._leaving.items())
+        return self._leaves(release, frozenset())
 
-    def _is_had(self, item: Claimant, *, but: Claimant) -> bool:
-        claims = self._claimants.get(("", object_of(item)), ())
-        return any(claimant != but and why in _HAS for claimant, why in claims)
+    def _leaves(self, item: Claimant, asked: frozenset[Claimant]) -> bool:
+        """Whether a release or sync is about to be removed. ``asked`` are those that this is asked for."""
+        leaving = self._leaving_syncs if item.kind == "sync" else self._leaving
+        removers = [remover for remover, items in leaving.items() if item in items]
+        return any(not self._is_had(item, but=remover, asked=asked) for remover in removers)
+
+    def _is_had(self, item: Claimant, *, but: Claimant, asked: frozenset[Claimant] = frozenset()) -> bool:
+        """Whether somebody else has its object, or is about to, and is not about to be removed himself."""
+        asked |= {item}
+        owners = {claimant for claimant, why in self._claimants.get(("", object_of(item)), ()) if why in _HAS}
+        return any(not self._leaves(owner, asked) for owner in owners - asked - {but})
 
     def claimants(
         self, key: ObjectKey, *, cluster: str = "", but: Claimant | None = None, for_good: bool = False

@@ -24,7 +24,7 @@ from gitsync.release.values.references import References
 from gitsync.runtime.fairslots import FairSlots
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer
+    from gitsync.cluster import Cluster, Informer, Remote
 
 
 @dataclass(eq=False)
@@ -116,16 +116,16 @@ class TargetClusters:
         """The target cluster that a release asks for, its records known. Costs nothing for one that asks for none.
 
         Raises: KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
-        records there cannot be watched.
+        records there cannot be watched, or no token is to be had for that cluster.
         """
         try:
-            kubeconfig = await self._kubeconfig(release)
+            remote = await self._remote(release)
         except KubeConfigMissing:
             # What it leads to may still be reached through the connection that was made before.
             if release.metadata.deletion_timestamp and (target := self.at(release.key)) is not self.own:
                 return target
             raise
-        found = await self._targets.acquire(release.key, kubeconfig, self.rules.service_account(release))
+        found = await self._targets.acquire(release.key, remote, self.rules.service_account(release))
         target = self._of(found)
         if found is not self._targets.own or target.cluster.namespace:
             await _follow(target, release)
@@ -151,8 +151,8 @@ class TargetClusters:
     async def __aexit__(self, *_: object) -> None:
         await self._targets.close()
 
-    async def _kubeconfig(self, release: HelmRelease) -> str:
-        return "" if release.spec.kube_config is None else await self._references.kubeconfig(release)
+    async def _remote(self, release: HelmRelease) -> Remote | None:
+        return None if release.spec.kube_config is None else await self._references.remote(release)
 
     def _of(self, target: Target) -> TargetCluster:
         made = self._made.get(target)

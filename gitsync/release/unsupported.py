@@ -19,8 +19,6 @@ def refused(release: HelmRelease) -> tuple[str, ...]:
 
 
 def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
-    if spec.kube_config is not None and spec.kube_config.config_map_ref is not None:
-        yield "spec.kubeConfig.configMapRef"  # no cloud's credentials are asked for
     if spec.chart is not None and spec.chart.spec.verify is not None:
         if spec.chart.spec.source_ref.kind != HELM_REPOSITORY:
             yield "spec.chart.spec.verify"  # of what a Git repository holds its commits are signed

@@ -230,7 +230,7 @@ class WantedObjects:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
         owner = hold.owner
         if owner is None:
-            return await self._held_by_sync(hold) if for_good else hold
+            return await self._held_by_sync(hold)
         manifest = self.index.manifest(owner)
         if manifest is None:
             return None
@@ -252,8 +252,10 @@ class WantedObjects:
         return None if claimant is None or (for_good and claimant.unowned) else hold._replace(claimant=claimant)
 
     async def _held_by_sync(self, hold: Hold) -> Hold | None:
-        """Nothing when the sync that has the object is on its way to a commit that does not: it may have to wait until
-        then, be it for who wants the object."""
+        """Nothing when the sync that has the object is about to be removed, or on its way to a commit that does not
+        have it: it may have to wait until then, be it for who wants the object."""
+        if hold.claimant in self.to_come.leaving_syncs():
+            return None
         found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant)
         coming = next(found, None)
         if coming is None or (coming.cluster == hold.cluster and hold.key in coming.keys):

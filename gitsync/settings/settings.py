@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     json_manifests: Annotated[bool, Spec(_REPOSITORY, "boolean")] = Field(
         False, description="Read manifests from .json files too. Flux reads .yaml and .yml only."
     )
+    allow_remote_bases: Annotated[bool, Spec(_REPOSITORY, "boolean")] = Field(
+        False,
+        description="Fetch what a kustomization.yaml names by an http(s) URL: directories of Git repositories, and "
+        "files. Whoever may write one has gitsync ask any server that it can reach, and what is there is applied.",
+    )
     interval: Annotated[Duration, Spec(_REPOSITORY, "duration")] = Field(
         60.0, description="How often the remote is asked for news. A local repository is watched as well."
     )
@@ -198,6 +203,13 @@ class Settings(BaseSettings):
         max_length=253,
         description="The ServiceAccount of its own namespace that a HelmRelease or Kustomization is worked on "
         "as when its serviceAccountName names none. Without one that is done with gitsync's own rights.",
+    )
+    default_kubeconfig_service_account: Annotated[str, Spec(_ACCESS, "name")] = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        max_length=253,
+        description="The ServiceAccount of the same namespace that logs in to another cluster, where the ConfigMap "
+        "that describes it (kubeConfig.configMapRef) names none. Without one such a cluster is refused.",
     )
     cross_namespace_refs: Annotated[bool, Spec(_ACCESS, "boolean")] = Field(
         True,

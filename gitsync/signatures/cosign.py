@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,18 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from gitsync.errors import NotVerified
+from gitsync.signatures.statements import IN_TOTO, SHA256, at, bundle_of, check_statement, read_json
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 #: What names of keys in a Secret end with; others are not looked at, as with Flux.
 _SUFFIX = ".pub"
 _SMALLEST_RSA = 2048
-_SHA256 = "sha256:"
-_STATEMENTS = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
-#: What is said by a signature; by the same key there may be statements that say something else of an artifact.
-_SIGNED = "https://sigstore.dev/cosign/sign/v1"
-_IN_TOTO = "application/vnd.in-toto+json"
-_BUNDLE = "application/vnd.dev.sigstore.bundle"
 _MOST_SIGNATURES = 20
 _NO_MATCH = "none of the keys that are trusted has made it"
 
@@ -62,53 +56,38 @@ def check_simple_signing(payload: bytes, signature: str, digest: str, keys: Cosi
     made = _base64(signature)
     if not any(_verifies(key, made, payload) for key in keys.keys):
         raise NotVerified(_NO_MATCH)
-    found = _at(_json(payload), "critical", "image", "docker-manifest-digest")
+    found = at(read_json(payload), "critical", "image", "docker-manifest-digest")
     if found != digest:
         raise NotVerified("it is of another artifact")
 
 
 def check_bundle(data: bytes, digest: str, keys: CosignKeys) -> None:
     """The same of a bundle of Sigstore, with an envelope (DSSE) or a signature of the manifest. Raises: NotVerified."""
-    bundle = _json(data)
-    if not str(_at(bundle, "mediaType")).startswith(_BUNDLE):
-        raise NotVerified("it is no bundle of Sigstore")
-    if not digest.startswith(_SHA256):
-        raise NotVerified("the artifact's digest is not SHA-256")
-    if (envelope := _at(bundle, "dsseEnvelope")) is not None:
+    bundle = bundle_of(data, digest)
+    if (envelope := at(bundle, "dsseEnvelope")) is not None:
         _check_envelope(envelope, digest, keys)
-    elif (message := _at(bundle, "messageSignature")) is not None:
+    elif (message := at(bundle, "messageSignature")) is not None:
         _check_message(message, digest, keys)
     else:
         raise NotVerified("it holds no signature")
 
 
 def _check_envelope(envelope: Any, digest: str, keys: CosignKeys) -> None:
-    kind, payload = _at(envelope, "payloadType"), _base64(_at(envelope, "payload"))
-    signatures = _at(envelope, "signatures")
-    if kind != _IN_TOTO or not isinstance(signatures, list):
+    kind, payload = at(envelope, "payloadType"), _base64(at(envelope, "payload"))
+    signatures = at(envelope, "signatures")
+    if kind != IN_TOTO or not isinstance(signatures, list):
         raise NotVerified("its envelope cannot be read")
     signed = b" ".join((b"DSSEv1", b"%d" % len(kind), kind.encode(), b"%d" % len(payload), payload))
-    made = [_base64(_at(item, "sig")) for item in signatures[:_MOST_SIGNATURES]]
+    made = [_base64(at(item, "sig")) for item in signatures[:_MOST_SIGNATURES]]
     if not any(_verifies(key, item, signed) for key in keys.keys for item in made):
         raise NotVerified(_NO_MATCH)
-    statement = _json(payload)
-    if _at(statement, "_type") not in _STATEMENTS or _at(statement, "predicateType") != _SIGNED:
-        raise NotVerified("it states something else of an artifact than that it is signed")
-    if digest.removeprefix(_SHA256) not in _subjects(_at(statement, "subject")):
-        raise NotVerified("it is of another artifact")
+    check_statement(payload, digest)
 
 
 def _check_message(message: Any, digest: str, keys: CosignKeys) -> None:
-    made, hashed = _base64(_at(message, "signature")), bytes.fromhex(digest.removeprefix(_SHA256))
+    made, hashed = _base64(at(message, "signature")), bytes.fromhex(digest.removeprefix(SHA256))
     if not any(_verifies_hash(key, made, hashed) for key in keys.keys):
         raise NotVerified(_NO_MATCH)
-
-
-def _subjects(found: Any) -> Iterator[str]:
-    for item in found if isinstance(found, list) else ():
-        sha256 = _at(item, "digest", "sha256")
-        if isinstance(sha256, str):
-            yield sha256
 
 
 def _read(text: bytes) -> PublicKey:
@@ -167,16 +146,3 @@ def _base64(text: Any) -> bytes:
         return base64.b64decode(text, validate=True)
     except (ValueError, TypeError):
         raise NotVerified("its signature cannot be read") from None
-
-
-def _json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise NotVerified("it is no JSON") from None
-
-
-def _at(data: Any, *path: str) -> Any:
-    for name in path:
-        data = data.get(name) if isinstance(data, dict) else None
-    return data

@@ -8,7 +8,8 @@
   with ``dependencies`` (folders of the same tree) and ``remote`` ones (of chart repositories); ``treefiles`` reads
   folders, ``valuesfiles`` are default values from other files.
 - ``reconciler`` is what reconciling any source is: read it, ask its server, say how that went, tell who uses it;
-  ``unsupported`` are the fields that keep one from being read, ``secrets`` says how its server is reached.
+  ``statuses`` writes that, for Receivers too; ``unsupported`` are the fields that keep one from being read, ``secrets``
+  says how its server is reached.
 - ``helmrepository`` reconciles HelmRepositories; ``repositories`` finds one by name or URL, live or in a commit;
   ``helm/`` speaks to chart repositories, those in registries too, and keeps what they hold.
 - ``commitsources`` finds the sources of a kind as a commit would have them, and says what is missing.
@@ -21,7 +22,10 @@
 - ``trees`` finds what Kustomizations are built from, as a ``treeartifact``; ``composition`` makes one tree of several,
   and leaves out what ``.sourceignore`` says.
 - ``generators`` reconciles ArtifactGenerators, whose ExternalArtifacts are trees made of others: ``generating`` makes
-  them, by ``copying`` what is named with ``globs``.
+  all of one, of the directories that its ``pathpattern`` means, ``assembling`` a single one, by ``copying`` what is
+  named with ``globs`` in the ``listing`` of a source. ``unpacking`` has archives of files unpacked, those of registries
+  too.
+- ``remotebases`` fetches what kustomizations name by URL, where that is allowed.
 - ``turns`` shares requests out by namespace, ``store`` is what is kept on disk, ``finalizers`` takes off what
   Flux has put on.
 """

@@ -16,7 +16,7 @@ from gitsync.api.names import COMMIT_ANNOTATION, GIT_REPOSITORY, SOURCE_GROUP, s
 from gitsync.api.sources import GitReference as DeclaredReference
 from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, GitRefused, GitsyncError
-from gitsync.git import HEAD, GitReference, same_repository
+from gitsync.git import HEAD, GitReference, Resolved, same_repository
 from gitsync.manifests import Desired
 from gitsync.sources.commitsources import missing
 from gitsync.sources.git.verification import Verification
@@ -142,6 +142,11 @@ class SyncedRepository:
             self.head, is_news = replace(self.head, branch=branch), True
         if is_news:
             self._on_change(self)
+
+    def revision(self, commit: str) -> str:
+        """A commit as Flux writes it: ``main@sha1:3f2a91c...``."""
+        reference = self.head.reference
+        return Resolved(commit, reference.name or reference.tag or reference.branch or self.head.branch).revision
 
     def ask(self) -> bool:
         """Have the remote asked at once. Returns whether that will be; who listens for changes is told afterwards."""

@@ -114,9 +114,9 @@ class Readers:
         return found
 
 
-def overlaid(revision: str, trees: Sequence[Tree], files: Sequence[tuple[int, TreeEntry]]) -> Tree:
-    """One tree of single files of ``trees``, each with the number of its own, by the paths that they have here."""
-    others = [((entry for at, entry in files if at == number), tree.reader) for number, tree in enumerate(trees)]
+def overlaid(revision: str, readers: Sequence[ReadBlobs], files: Sequence[tuple[int, TreeEntry]]) -> Tree:
+    """One tree of single files, each with the number of its reader, by the paths that they have here."""
+    others = [([entry for at, entry in files if at == number], read) for number, read in enumerate(readers)]
     reader = Readers.of(_nothing, others)
     return Tree(revision, (entry for _, entry in files), reader, beside=[reader.numbers])
 

@@ -30,6 +30,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.buckets import Buckets
 from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.generating import Making
 from gitsync.sources.generators import ArtifactGenerators
 from gitsync.sources.git import Verification
 from gitsync.sources.gitrepository import GitRepositories
@@ -168,11 +169,10 @@ class Sources:
             events,
             self._on_change,
             lambda key: self.on_settled(key),
-            self.trees.input_of,
+            Making(self.trees.input_of, fetched.unpacker, fetched.trees),
             self.trees.revision_of,
             self.trees.is_coming,
             is_shared=lambda: artifacts.is_shared,
-            memory=fetched.trees,
         )
         self.trees.have(self._generators)
         of_source = OfSource(self._revision_of, self._place_of, self._is_coming)

@@ -2,71 +2,55 @@
 
 Copies are those of Flux's source-watcher: like ``cp -r``, but that a directory is put below ``to`` under its own name,
 a pattern keeps the path that it matches, and ``dir/**`` is what is in the directory. ``*`` is any name of one level,
-``**`` at the end of ``from`` as well, since directories are copied with all that is in them.
+``**`` at the end of ``from`` as well, since directories are copied with all that is in them; where archives are
+extracted ``**`` is any number of levels.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gitsync.api.generator import CopyOperation, OutputArtifact
-from gitsync.errors import ArtifactError, FieldNotSupported
+from gitsync.errors import ArtifactError
 from gitsync.git import MAX_PATHS
-from gitsync.sources.globs import DoubleStar, part_matches, part_of
-from gitsync.tree import Entries, TreeEntry
+from gitsync.sources.globs import DoubleStar
+from gitsync.sources.listing import SPECIAL, Listing, literal_prefix, way
+from gitsync.tree import TreeEntry
 
-_GLOB = frozenset("*?[]")
+_EXTRACT, _MERGE = "Extract", "Merge"
+_ARCHIVES = (".tar.gz", ".tgz")
+#: Files that are merged into others of one artifact.
+MAX_MERGED = 1000
 
 
-@dataclass
-class Listing:
-    """The files of a source, sorted by path."""
+class Part(NamedTuple):
+    """A file as it is in the source, or the archive, that is called ``origin``."""
 
-    entries: Entries
+    origin: str
+    entry: TreeEntry
 
-    def is_directory(self, path: str) -> bool:
-        """Whether there is a directory, "" for the root."""
-        return not path or bool(self.entries.below(path))
 
-    def file(self, path: str) -> TreeEntry | None:
-        """The file at a path."""
-        return self.entries.find(path)
+class CopiedFile(NamedTuple):
+    """A file of an artifact, with the path that it has there; ``over`` are merged into it, in this order."""
 
-    def below(self, path: str) -> Sequence[TreeEntry]:
-        """The files below a directory."""
-        return self.entries.below(path)
-
-    def matching(self, pattern: str) -> list[str]:
-        """The files and directories that a pattern means, part by part, sorted. Raises: ArtifactError."""
-        found = [""]
-        for part in map(part_of, pattern.removeprefix("./").split("/")):
-            found = [
-                f"{above}/{name}" if above else name
-                for above in found
-                for name in self._names(above)
-                if part_matches(part, name)
-            ]
-        return sorted(found)
-
-    def _names(self, directory: str) -> Iterator[str]:
-        """What is in a directory."""
-        inside, entries, index = f"{directory}/" if directory else "", self.entries.below(directory), 0
-        while index < len(entries):
-            name, is_directory, _ = entries[index].path[len(inside) :].partition("/")
-            yield name
-            index = entries.before(f"{inside}{name}0") if is_directory else index + 1  # "0" comes after "/"
+    origin: str
+    entry: TreeEntry
+    over: tuple[Part, ...] = ()
 
 
 @dataclass
 class _Target:
-    """What has been copied by now: files, and from which source, with the directories that they are in."""
+    """What has been copied by now, with the directories that it is in."""
 
-    files: dict[str, tuple[str, TreeEntry]] = field(default_factory=dict)
+    files: dict[str, CopiedFile] = field(default_factory=dict)
     directories: set[str] = field(default_factory=lambda: {""})
+    merged: int = 0
 
-    def put(self, path: str, alias: str, entry: TreeEntry) -> None:
+    def put(self, path: str, origin: str, entry: TreeEntry) -> None:
         if path in self.directories:
             raise ArtifactError(f"a file cannot be put at {path!r}: there is a directory")
         above = path.rpartition("/")[0]
@@ -77,97 +61,190 @@ class _Target:
             new.append(above)
             above = above.rpartition("/")[0]
         self.directories.update(new)
-        self.files[path] = alias, entry._replace(path=path)
+        self.files[path] = CopiedFile(origin, entry._replace(path=path))
         if len(self.files) > MAX_PATHS:
             raise ArtifactError(f"the artifact has more than {MAX_PATHS:,} files", hint="copy less, or exclude some")
 
+    def merge(self, path: str, origin: str, entry: TreeEntry) -> None:
+        """The same of a file that is merged into what is there, if something is."""
+        if (there := self.files.get(path)) is None:
+            self.put(path, origin, entry)
+            return
+        self.merged += 1
+        if self.merged > MAX_MERGED:
+            raise ArtifactError(f"more than {MAX_MERGED:,} files are merged", hint="merge fewer, or exclude some")
+        self.files[path] = there._replace(over=(*there.over, Part(origin, entry)))
 
-def copied(artifact: OutputArtifact, sources: Mapping[str, Listing]) -> list[tuple[str, TreeEntry]]:
-    """The files of an artifact, each with the alias of its source, under the path that it has in the artifact.
+
+@dataclass(frozen=True)
+class _Copy:
+    """An operation, read: what it copies, and what it leaves out."""
+
+    operation: CopyOperation
+    alias: str
+    pattern: str
+    source: Listing
+    excluded: _Excluded
+
+    @classmethod
+    def of(cls, operation: CopyOperation, sources: Mapping[str, Listing]) -> _Copy:
+        alias, _, pattern = operation.source.removeprefix("@").partition("/")
+        excluded = _Excluded([DoubleStar(one) for one in operation.exclude])
+        if (source := sources.get(alias)) is None:
+            raise ArtifactError(f"there is no source with the alias {alias!r}")
+        return cls(operation, alias, pattern, source, excluded)
+
+    @property
+    def to(self) -> str:
+        """Where it is put."""
+        return self.operation.to.removeprefix("@artifact/")
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether it is a pattern that says what to copy."""
+        return bool(SPECIAL & set(self.pattern))
+
+    def matches(self) -> list[str]:
+        """The files and directories that the pattern means, without those that are excluded."""
+        deep = self.operation.strategy == _EXTRACT
+        found = self.source.matching_deep(self.pattern) if deep else self.source.matching(self.pattern)
+        if not found:
+            raise ArtifactError("no file matches the pattern")
+        base = literal_prefix(self.pattern)
+        kept = [match for match in found if not self.excluded.holds(match, base)]
+        if not kept:
+            raise ArtifactError("all that matches the pattern is excluded")
+        return kept
+
+    def archives(self) -> list[TreeEntry]:
+        """The archives that it extracts: of a pattern those files that are called so."""
+        if self.is_glob:
+            paths = [path for path in self.matches() if _is_archive(path)]
+        else:
+            path = _inside(self.pattern, "the source")
+            self._check_archive(path)
+            paths = [] if self.excluded.holds(path, "") else [path]
+        return [self._file(path) for path in paths]
+
+    def _check_archive(self, path: str) -> None:
+        if self.source.is_directory(path):
+            raise ArtifactError(f"{path or '/'!r} is a directory: only archives can be extracted")
+        if self.source.file(path) is not None and not _is_archive(path):
+            raise ArtifactError(f"{path!r} is no archive", hint="name a .tar.gz or .tgz, or leave out the strategy")
+
+    def _file(self, path: str) -> TreeEntry:
+        if (entry := self.source.file(path)) is None:
+            raise ArtifactError(f"there is no file {path!r} in the source")
+        if entry.unreadable:
+            raise ArtifactError(f"{path!r} is {entry.unreadable}")
+        return entry
+
+
+def archives(artifact: OutputArtifact, sources: Mapping[str, Listing]) -> dict[str, Part]:
+    """The archives that are extracted into an artifact, by what ``copied`` wants to have their files called.
+
+    Raises: ArtifactError, as ``copied``.
+    """
+    found: dict[str, Part] = {}
+    for number, operation in enumerate(artifact.copy_):
+        if operation.strategy == _EXTRACT:
+            with _told(artifact, number):
+                copy = _Copy.of(operation, sources)
+                found |= {_origin(copy.alias, entry): Part(copy.alias, entry) for entry in copy.archives()}
+    return found
+
+
+def copied(
+    artifact: OutputArtifact, sources: Mapping[str, Listing], extracted: Mapping[str, Listing] | None = None
+) -> list[CopiedFile]:
+    """The files of an artifact, each with the alias of its source; ``extracted`` are those of its ``archives``.
 
     Raises: ArtifactError for what cannot be copied, saying by which field.
     """
     target = _Target()
     for number, operation in enumerate(artifact.copy_):
-        try:
-            _copy(operation, sources, target)
-        except ArtifactError as error:
-            place = f"artifact {artifact.name!r}: copy[{number}] from {operation.source!r} to {operation.to!r}"
-            raise ArtifactError(f"{place}: {error.message}", hint=error.hint) from error
+        with _told(artifact, number):
+            copy = _Copy.of(operation, sources)
+            if operation.strategy == _EXTRACT:
+                _extract(copy, extracted or {}, target)
+            elif copy.is_glob:
+                _copy_matches(copy, target)
+            else:
+                _copy_one(copy, target)
     return list(target.files.values())
 
 
-def check_strategies(artifact: OutputArtifact, number: int) -> None:
-    """Raises: FieldNotSupported for strategies that are not carried out."""
-    for index, operation in enumerate(artifact.copy_):
-        if operation.strategy not in (None, "Overwrite"):
-            raise FieldNotSupported(
-                f"spec.artifacts[{number}].copy[{index}].strategy: {operation.strategy} is not supported yet "
-                f"(artifact {artifact.name!r})",
-                hint="use Overwrite, or leave this ArtifactGenerator to Flux",
-            )
+@contextmanager
+def _told(artifact: OutputArtifact, number: int) -> Iterator[None]:
+    """What cannot be copied says by which copy of which artifact."""
+    try:
+        yield
+    except ArtifactError as error:
+        operation = artifact.copy_[number]
+        place = f"artifact {artifact.name!r}: copy[{number}] from {operation.source!r} to {operation.to!r}"
+        raise ArtifactError(f"{place}: {error.message}", hint=error.hint) from error
 
 
-def _copy(operation: CopyOperation, sources: Mapping[str, Listing], target: _Target) -> None:
-    alias, _, pattern = operation.source.removeprefix("@").partition("/")
-    to = operation.to.removeprefix("@artifact/")
-    excluded = _Excluded([DoubleStar(one) for one in operation.exclude])
-    if (source := sources.get(alias)) is None:
-        raise ArtifactError(f"there is no source with the alias {alias!r}")
-    if not _GLOB & set(pattern):
-        _copy_one(source, alias, _inside(pattern, "the source"), to, excluded, target)
-        return
-    matches = source.matching(pattern)
-    if not matches:
-        raise ArtifactError("no file matches the pattern")
-    base = literal_prefix(pattern)
-    kept = [match for match in matches if not excluded.holds(match, base)]
-    if not kept:
-        raise ArtifactError("all that matches the pattern is excluded")
+def _copy_matches(copy: _Copy, target: _Target) -> None:
+    base, pattern = literal_prefix(copy.pattern), copy.pattern
     cut = f"{pattern.removesuffix('/**')}/" if pattern.endswith("/**") else ""
-    for match in kept:
-        where = _inside(posixpath.join(to, match.removeprefix(cut)), "the artifact")
-        entry = source.file(match)
+    for match in copy.matches():
+        where = _inside(posixpath.join(copy.to, match.removeprefix(cut)), "the artifact")
+        entry = copy.source.file(match)
         if entry is not None:
-            target.put(where, alias, entry)
+            _put(copy, where, entry, target)
         else:
-            _copy_directory(source, alias, match, where, base, excluded, target)
+            _copy_directory(copy, match, where, base, target)
 
 
-def _copy_one(source: Listing, alias: str, path: str, to: str, excluded: _Excluded, target: _Target) -> None:
+def _copy_one(copy: _Copy, target: _Target) -> None:
     """A file or a directory that is named without a pattern."""
-    where = _inside(to, "the artifact")
-    if source.is_directory(path):
+    path, where = _inside(copy.pattern, "the source"), _inside(copy.to, "the artifact")
+    if copy.source.is_directory(path):
         own = _inside(posixpath.join(where, posixpath.basename(path)), "the artifact")
-        _copy_directory(source, alias, path, own, path, excluded, target)
+        _copy_directory(copy, path, own, path, target)
         return
-    entry = source.file(path)
+    entry = copy.source.file(path)
     if entry is None:
         raise ArtifactError(f"there is no {path!r} in the source")
-    if excluded.holds(path, ""):
+    if copy.excluded.holds(path, ""):
         return
-    if to.endswith("/") or where in target.directories:
+    if copy.to.endswith("/") or where in target.directories:
         where = posixpath.join(where, posixpath.basename(path))
-    target.put(where, alias, entry)
+    _put(copy, where, entry, target)
 
 
-def _copy_directory(
-    source: Listing, alias: str, path: str, where: str, base: str, excluded: _Excluded, target: _Target
-) -> None:
-    """All that is below a directory, but for what is excluded, or in a directory that is."""
+def _put(copy: _Copy, where: str, entry: TreeEntry, target: _Target) -> None:
+    if copy.operation.strategy == _MERGE:
+        target.merge(where, copy.alias, entry)
+    else:
+        target.put(where, copy.alias, entry)
+
+
+def _copy_directory(copy: _Copy, path: str, where: str, base: str, target: _Target) -> None:
+    """All that is below a directory, but for what is excluded, or in a directory that is. Nothing of it is merged, as
+    with Flux."""
     cut = len(path) + 1 if path else 0
-    for entry in source.below(path):
-        if not any(excluded.holds(above, base) for above in _way(entry.path, cut)):
-            target.put(posixpath.join(where, entry.path[cut:]), alias, entry)
+    for entry in copy.source.below(path):
+        if not any(copy.excluded.holds(above, base) for above in way(entry.path, cut)):
+            target.put(posixpath.join(where, entry.path[cut:]), copy.alias, entry)
 
 
-def _way(path: str, cut: int) -> Iterator[str]:
-    """The directories to a file, from those at ``cut`` on, and the file itself."""
-    at = path.find("/", cut)
-    while at >= 0:
-        yield path[:at]
-        at = path.find("/", at + 1)
-    yield path
+def _extract(copy: _Copy, extracted: Mapping[str, Listing], target: _Target) -> None:
+    """The files of archives, with their paths in these, all below the same directory."""
+    where = _inside(copy.to, "the artifact")
+    for archive in copy.archives():
+        origin = _origin(copy.alias, archive)
+        for entry in extracted[origin].entries:
+            target.put(posixpath.join(where, entry.path), origin, entry)
+
+
+def _origin(alias: str, archive: TreeEntry) -> str:
+    return f"{alias}/{archive.path}"
+
+
+def _is_archive(path: str) -> bool:
+    return path.lower().endswith(_ARCHIVES)
 
 
 @dataclass
@@ -199,13 +276,3 @@ def _inside(path: str, what: str) -> str:
     if clean.startswith("/") or clean.split("/")[0] == "..":
         raise ArtifactError(f"{path!r} leads out of {what}", hint="write it from its root on, without a leading /")
     return "" if clean == "." else clean
-
-
-def literal_prefix(pattern: str) -> str:
-    """The directories of a pattern before its first special character."""
-    parts = []
-    for part in posixpath.normpath(pattern).split("/"):
-        if _GLOB & set(part):
-            break
-        parts.append(part)
-    return "/".join(parts)

@@ -1,4 +1,4 @@
-"""The keys that artifacts and charts have to be signed with, as ``verify`` names them."""
+"""The keys that artifacts and charts have to be signed with, or who has to sign them, as ``verify`` says."""
 
 from __future__ import annotations
 
@@ -7,26 +7,40 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.chart import Verification
-from gitsync.signatures import CosignKeys
+from gitsync.signatures import CosignKeys, Identity, Keyless
 from gitsync.sources.oci import CosignVerification
 from gitsync.sources.secrets import trusted_keys
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
+#: The key of a Secret that holds a trusted root.
+_ROOT = "trusted_root.json"
+
 
 def plain_verification(wanted: Verification | None, namespace: str) -> CosignVerification | None:
     """Which signatures are asked for, without the keys; None for none. What is refused is no matter here."""
     if wanted is None:
         return None
-    name = wanted.secret_ref.name if wanted.secret_ref is not None else ""
-    return CosignVerification(f"Secret '{namespace}/{name}'")
+    reference = wanted.secret_ref or wanted.trusted_root_secret_ref
+    name = reference.name if reference is not None else ""
+    identities = tuple(Identity(item.issuer, item.subject) for item in wanted.match_oidc_identity)
+    keyless = Keyless(identities) if wanted.secret_ref is None else None
+    return CosignVerification(f"Secret '{namespace}/{name}'", keyless=keyless)
 
 
 async def verification_of(cluster: Cluster, wanted: Verification | None, namespace: str) -> CosignVerification | None:
-    """The same with the keys that its Secret holds. Raises: NotVerified, ApiError, ClusterUnavailable."""
+    """The same with the keys, or the trusted root, that its Secret holds.
+
+    Raises: NotVerified, ApiError, ClusterUnavailable.
+    """
     plain = plain_verification(wanted, namespace)
-    if plain is None or wanted is None or wanted.secret_ref is None:
+    if plain is None or wanted is None:
         return plain
-    data = await trusted_keys(cluster, namespace, wanted.secret_ref.name)
-    return replace(plain, keys=await asyncio.to_thread(CosignKeys.of_secret, data))
+    if wanted.secret_ref is not None:
+        data = await trusted_keys(cluster, namespace, wanted.secret_ref.name)
+        return replace(plain, keys=await asyncio.to_thread(CosignKeys.of_secret, data))
+    if plain.keyless is None or wanted.trusted_root_secret_ref is None:
+        return plain
+    data = await trusted_keys(cluster, namespace, wanted.trusted_root_secret_ref.name, "trusted root")
+    return replace(plain, keyless=Keyless.of(plain.keyless.identities, data.get(_ROOT, b"")))

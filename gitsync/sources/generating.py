@@ -1,21 +1,21 @@
-"""The artifacts of one ArtifactGenerator: trees made of the trees of its sources, of which nothing is stored."""
+"""The artifacts of one ArtifactGenerator: trees made of the trees of its sources."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from gitsync.api.generator import ArtifactGenerator, OutputArtifact
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import BUCKET, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactError, CrossNamespaceRefused, FieldNotSupported
-from gitsync.manifests.ignore import IgnoreRules
-from gitsync.sources.composition import Composition, overlaid
-from gitsync.sources.copying import Listing, check_strategies, copied
+from gitsync.sources.assembling import Assembler
+from gitsync.sources.composition import Composition
+from gitsync.sources.listing import Listing
+from gitsync.sources.pathpattern import check_captures, wanted
 from gitsync.sources.treeartifact import TreeArtifact
-from gitsync.tree import Tree
+from gitsync.sources.unpacking import Unpacker
 from gitsync.treememory import TreeMemory
 
 #: Digits of a digest that log lines show.
@@ -27,10 +27,21 @@ TreeOf = Callable[[ObjectKey], Awaitable[TreeArtifact]]
 
 @dataclass(frozen=True)
 class Generated:
-    """What a generator has made: its artifacts by name. ``revisions`` are those of its sources, in their order."""
+    """What a generator has made: its artifacts by name. ``revisions`` are those of its sources, in their order;
+    ``labels`` are those that an artifact gets by its directory."""
 
     revisions: tuple[str, ...] = ()
     artifacts: Mapping[str, TreeArtifact] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Making:
+    """What artifacts are made with: ``tree_of`` has the trees of sources, ``memory`` keeps those of artifacts."""
+
+    tree_of: TreeOf
+    unpacker: Unpacker
+    memory: TreeMemory = field(default_factory=TreeMemory.of_own_repository)
 
 
 def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> None:
@@ -39,10 +50,6 @@ def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> 
     Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError, for the first field that is wrong.
     """
     spec, own = generator.spec, generator.metadata.namespace
-    if spec.path_pattern:
-        raise FieldNotSupported(
-            "spec.pathPattern is not supported yet", hint="name each artifact, or leave this ArtifactGenerator to Flux"
-        )
     aliases: set[str] = set()
     for number, source in enumerate(spec.sources):
         field_name = f"spec.sources[{number}]"
@@ -62,6 +69,7 @@ def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> 
                 hint="refer to a source of the ArtifactGenerator's own namespace",
             )
     _check_artifacts(generator, aliases)
+    check_captures(spec)
 
 
 def _check_artifacts(generator: ArtifactGenerator, aliases: set[str]) -> None:
@@ -74,39 +82,32 @@ def _check_artifacts(generator: ArtifactGenerator, aliases: set[str]) -> None:
         for name, reference in (("revision", artifact.revision), ("originRevision", artifact.origin_revision)):
             if reference is not None and reference[1:] not in aliases:
                 raise ArtifactError(f"{place}.{name}: there is no source with the alias {reference[1:]!r}")
-        check_strategies(artifact, number)
 
 
 async def generated(
-    generator: ArtifactGenerator,
-    tree_of: TreeOf,
-    before: Generated | None = None,
-    *,
-    is_shared: bool = True,
-    memory: TreeMemory | None = None,
+    generator: ArtifactGenerator, making: Making, before: Generated | None = None, *, is_shared: bool = True
 ) -> Generated:
     """What it makes of what its sources have now. An artifact of the same revision is the one that it was ``before``.
 
     Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError; NoRoom in ``memory``; what ``tree_of`` raises.
     """
-    memory = memory or TreeMemory.of_own_repository()
     check_generator(generator, is_shared=is_shared)
-    sources = {it.alias: await tree_of(generator.source_key(it)) for it in generator.spec.sources}
+    sources = {it.alias: await making.tree_of(generator.source_key(it)) for it in generator.spec.sources}
+    listings = {alias: Listing(await source.tree.entries()) for alias, source in sources.items()}
+    items = await asyncio.to_thread(wanted, generator.spec, listings)
+    assembler = Assembler(generator.metadata.namespace, making.unpacker, making.memory)
     known = before.artifacts if before is not None else {}
     artifacts = {}
-    for artifact in generator.spec.artifacts:
-        made = await _made(generator.metadata.namespace, artifact, sources, memory)
-        old = known.get(artifact.name)
-        artifacts[artifact.name] = old if old is not None and old.revision == made.revision else made
-    return Generated(tuple(source.revision for source in sources.values()), artifacts)
+    for item in items:
+        made = await _made(item.artifact, sources, assembler)
+        old = known.get(item.artifact.name)
+        artifacts[item.artifact.name] = old if old is not None and old.revision == made.revision else made
+    revisions = tuple(source.revision for source in sources.values())
+    return Generated(revisions, artifacts, {item.artifact.name: item.labels for item in items})
 
 
-async def _made(
-    namespace: str, artifact: OutputArtifact, sources: Mapping[str, TreeArtifact], memory: TreeMemory
-) -> TreeArtifact:
-    listings = {alias: Listing(await source.tree.entries()) for alias, source in sources.items()}
-    trees = [source.tree for source in sources.values()]
-    tree = await memory.make(None, namespace, partial(asyncio.to_thread, _copied, artifact, trees, listings))
+async def _made(artifact: OutputArtifact, sources: Mapping[str, TreeArtifact], assembler: Assembler) -> TreeArtifact:
+    tree = await assembler.tree(artifact, {alias: source.tree for alias, source in sources.items()})
     digest = await tree.directory_digest()
     tree.revision = revision = f"latest@sha256:{digest}"
     if artifact.revision is not None:
@@ -117,14 +118,6 @@ async def _made(
         return TreeArtifact(revision, commit, first.url, tree)
     origin = sources[artifact.origin_revision[1:]]
     return TreeArtifact(revision, origin.commit, origin.url, tree, origin.origin or origin.revision)
-
-
-def _copied(artifact: OutputArtifact, trees: Sequence[Tree], listings: Mapping[str, Listing]) -> Tree:
-    """Without what Flux leaves out of every artifact that it stores. ``trees`` are those of the ``listings``."""
-    rules = IgnoreRules.of_artifact({}, None)
-    numbers = {alias: number for number, alias in enumerate(listings)}
-    files = [(numbers[alias], it) for alias, it in copied(artifact, listings) if not rules.ignored(it.path)]
-    return overlaid("", trees, files)
 
 
 async def as_artifact(source: TreeArtifact) -> TreeArtifact:

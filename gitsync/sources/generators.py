@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -41,11 +42,11 @@ from gitsync.errors import (
 )
 from gitsync.runtime.event import Event
 from gitsync.sources.commitsources import not_ready
-from gitsync.sources.generating import Generated, TreeOf, generated
+from gitsync.sources.generating import Generated, Making, generated
+from gitsync.sources.pathpattern import may_make
 from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
 from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.text import counted
-from gitsync.treememory import TreeMemory
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -65,20 +66,22 @@ PENDING = "what its sources have now"
 @dataclass(slots=True)
 class _State:
     """What is known of one generator: what it ``made`` last, of which generation, and the ``error`` that kept it from
-    making what is wanted now; ``told`` are the revisions that those who use it have heard of, by artifact."""
+    making what is wanted now; ``told`` are the revisions that those who use it have heard of, by artifact. ``asked``
+    are artifacts that somebody wants to use."""
 
     generation: int = 0
     made: Generated | None = None
     error: GitsyncError | None = None
     tried: tuple[str, ...] = ()
     told: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     """See SourceReconciler. ``on_change`` is told of each ExternalArtifact that is another one, and ``on_settled`` of
-    those that have stayed the same by another revision of a source. ``tree_of``, ``revision_of`` and
-    ``is_coming`` are of sources. ``memory`` is for the trees of artifacts.
+    those that have stayed the same by another revision of a source. ``making`` is what they are made with;
+    ``revision_of`` and ``is_coming`` are of sources.
     """
 
     status = ArtifactGeneratorStatus
@@ -91,20 +94,18 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
         on_settled: Callable[[ObjectKey], None],
-        tree_of: TreeOf,
+        making: Making,
         revision_of: Callable[[ObjectKey], str],
         is_coming: Callable[[ObjectKey], bool],
         *,
         is_shared: Callable[[], bool],
-        memory: TreeMemory,
     ) -> None:
         super().__init__(cluster, watch, events, on_change)
         self._on_settled = on_settled
-        self._tree_of = tree_of
+        self._making = making
         self._revision_of = revision_of
         self._is_coming = is_coming
         self._is_shared = is_shared
-        self._memory = memory
         self._states: dict[ObjectKey, _State] = {}
 
     def using(self, concerns: Callable[[ObjectKey], bool]) -> Iterator[ObjectKey]:
@@ -116,29 +117,43 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
 
     async def tree_of(self, artifact: ObjectKey) -> TreeArtifact:
         """See TreesOfKind; made anew when a source has another revision than it was made of."""
-        generator = self._maker(artifact)
-        made = await self._current(generator)
-        return made.artifacts[artifact.name]
+        why: SourceNotReady | None = None
+        for generator in self._makers(artifact):
+            try:
+                return await self._current(generator, artifact)
+            except SourceNotReady as error:
+                why = why or error
+        raise why or unmade(artifact)
 
     def revision_of(self, artifact: ObjectKey) -> str:
         """See TreesOfKind. As long as it is yet to be made of what the sources have now, it is one that nobody has."""
-        generator = self._maker(artifact)
-        state = self._states.get(generator.key)
-        is_first = state is None or state.made is None
-        if state is None or (is_first and (state.error is None or self._waits(generator))):
+        why: SourceNotReady | None = None
+        for generator in self._makers(artifact):
+            try:
+                return self._revision(generator, artifact)
+            except SourceNotReady as error:
+                why = why or error
+        raise why or unmade(artifact)
+
+    def _makers(self, artifact: ObjectKey) -> list[ArtifactGenerator]:
+        return makers_of(artifact, (_typed(manifest) for _, manifest in sorted(self._watch.items())))
+
+    def _revision(self, generator: ArtifactGenerator, artifact: ObjectKey) -> str:
+        state = self._states.setdefault(generator.key, _State())
+        state.asked.add(artifact.name)
+        if state.made is None and (state.error is None or self._waits(generator)):
             raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
         if self._is_stale(generator, state):
             return PENDING
-        if state.made is None or artifact.name not in state.made.artifacts:
-            raise self._not_made(artifact, state)
-        return state.made.artifacts[artifact.name].revision
+        return self._made(state, artifact).revision
 
-    def _maker(self, artifact: ObjectKey) -> ArtifactGenerator:
-        """The generator that makes an ExternalArtifact, of several the first by name. Raises: SourceNotReady."""
-        found = maker_of(artifact, (_typed(manifest) for _, manifest in sorted(self._watch.items())))
-        if found is None:
-            raise unmade(artifact)
-        return found
+    def _made(self, state: _State, artifact: ObjectKey) -> TreeArtifact:
+        """What a generator has made. Raises: SourceNotReady."""
+        if state.made is not None and artifact.name in state.made.artifacts:
+            return state.made.artifacts[artifact.name]
+        if state.error is not None:
+            raise not_ready(artifact, state.error.message, state.error.hint)
+        raise unmade(artifact)
 
     def _is_stale(self, generator: ArtifactGenerator, state: _State) -> bool:
         if _is_disabled(generator) and state.made is not None:
@@ -155,30 +170,23 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     def _present(self, generator: ArtifactGenerator) -> tuple[str, ...]:
         return tuple(self._revision_of(generator.source_key(it)) for it in generator.spec.sources)
 
-    async def _current(self, generator: ArtifactGenerator) -> Generated:
+    async def _current(self, generator: ArtifactGenerator, artifact: ObjectKey) -> TreeArtifact:
         """What it makes of what its sources have now; what it has made before, when that cannot be made.
 
-        Raises: SourceNotReady when there is nothing of use; what making it raises the first time.
+        Raises: SourceNotReady when there is nothing of use.
         """
         state = self._states.setdefault(generator.key, _State())
+        state.asked.add(artifact.name)
         if self._is_stale(generator, state) or (state.made is None and state.error is None):
-            try:
+            with suppress(GitsyncError):  # it is said by the state
                 await self._make(generator, state)
-            except GitsyncError as error:
-                if state.made is None:
-                    raise not_ready(generator.key, error.message, error.hint) from error
-        wanted = {it.name for it in generator.spec.artifacts}
-        if state.made is None or not wanted <= state.made.artifacts.keys():
-            raise not_ready(generator.key, state.error.message if state.error else "nothing has been made yet")
-        return state.made
+        return self._made(state, artifact)
 
     async def _make(self, generator: ArtifactGenerator, state: _State) -> Generated:
         async with state.lock:
             tried = self._present(generator)
             try:
-                state.made = await generated(
-                    generator, self._tree_of, state.made, is_shared=self._is_shared(), memory=self._memory
-                )
+                state.made = await generated(generator, self._making, state.made, is_shared=self._is_shared())
             except GitsyncError as error:
                 state.error = error
                 raise
@@ -187,9 +195,6 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             finally:
                 state.generation, state.tried = generator.metadata.generation, tried
             return state.made
-
-    def _not_made(self, artifact: ObjectKey, state: _State) -> SourceNotReady:
-        return not_ready(artifact, state.error.message if state.error is not None else "it has yet to be made")
 
     def _parse(self, manifest: Manifest) -> ArtifactGenerator:
         return ArtifactGenerator.parse(manifest)
@@ -204,7 +209,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             self._tell(source, state)
             raise
         self._tell(source, state)
-        await self._publish(source, made.artifacts)
+        await self._publish(source, made)
         message = f"reconciliation succeeded, generated {len(made.artifacts)} artifact(s)"
         line = {"artifacts": counted(len(made.artifacts), "artifact")}
         return Outcome(message, line=line, fields={"inventory": _inventory(source, made.artifacts)})
@@ -214,7 +219,9 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         none; and of one that has stayed, who waits for those who use it."""
         made = state.made.artifacts if state.made is not None else {}
         why = state.error.message if state.error is not None else ""
-        now = {it.name: made[it.name].revision if it.name in made else why for it in generator.spec.artifacts}
+        named = {it.name for it in generator.spec.artifacts if generator.spec.path_pattern is None}
+        names = named or {*made, *state.asked}
+        now = {name: made[name].revision if name in made else why for name in names}
         before, state.told = state.told, now
         for name in before.keys() | now.keys():
             key = generator.artifact_key(name)
@@ -223,24 +230,23 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             else:
                 self._on_settled(key)
 
-    async def _publish(self, generator: ArtifactGenerator, artifacts: Mapping[str, TreeArtifact]) -> None:
+    async def _publish(self, generator: ArtifactGenerator, made: Generated) -> None:
         """Create the ExternalArtifacts, and delete those that it makes no more. Raises: ApiError, ClusterUnavailable.
 
         A cluster without the kind goes without.
         """
         try:
-            for name, artifact in artifacts.items():
-                await self._show(generator, name, artifact)
+            for name, artifact in made.artifacts.items():
+                await self._show(generator, artifact, _external(generator, name, made.labels[name]))
             for left in generator.status.inventory:
-                if left.name not in artifacts and left.namespace == generator.metadata.namespace:
+                if left.name not in made.artifacts and left.namespace == generator.metadata.namespace:
                     await self._remove(generator, left.name)
         except KindUnknown:
             return
 
-    async def _show(self, generator: ArtifactGenerator, name: str, artifact: TreeArtifact) -> None:
-        key = generator.artifact_key(name)
+    async def _show(self, generator: ArtifactGenerator, artifact: TreeArtifact, wanted: Manifest) -> None:
+        key = generator.artifact_key(wanted["metadata"]["name"])
         live = await self._cluster.find(key)
-        wanted = _external(generator, name)
         if live is None or not _holds(live, wanted):
             live = await self._cluster.apply(wanted, manager=FIELD_MANAGER)
         old = ExternalArtifactStatus.read(live.get("status"))
@@ -292,21 +298,23 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         await self._say(key, manifest, said)
 
 
-def maker_of(artifact: ObjectKey, generators: Iterator[ArtifactGenerator | None]) -> ArtifactGenerator | None:
-    """The first generator that makes an ExternalArtifact; None when none does."""
-    for generator in generators:
-        if generator is None or generator.metadata.namespace != artifact.namespace:
-            continue
-        if any(it.name == artifact.name for it in generator.spec.artifacts):
-            return generator
-    return None
+def makers_of(artifact: ObjectKey, generators: Iterable[ArtifactGenerator | None]) -> list[ArtifactGenerator]:
+    """The generators that may make an ExternalArtifact: the first that names it, or else all that would make it if
+    there were a directory of that name."""
+    found = [
+        it
+        for it in generators
+        if it is not None and it.metadata.namespace == artifact.namespace and may_make(it, artifact.name)
+    ]
+    return [it for it in found if it.spec.path_pattern is None][:1] or found
 
 
 def unmade(artifact: ObjectKey) -> SourceNotReady:
     """What to raise for an ExternalArtifact that no generator makes."""
     return SourceNotReady(
         f"{artifact.kind} '{artifact.namespaced_name}' is made by no {ARTIFACT_GENERATOR} of its namespace",
-        hint="add it to the artifacts of one, or correct sourceRef; what other programs make is not read",
+        hint="add it to the artifacts of one, or its directory to those of a pathPattern, or correct sourceRef; "
+        "what other programs make is not read",
     )
 
 
@@ -329,10 +337,10 @@ def _inventory(generator: ArtifactGenerator, artifacts: Mapping[str, TreeArtifac
     )
 
 
-def _external(generator: ArtifactGenerator, name: str) -> Manifest:
+def _external(generator: ArtifactGenerator, name: str, of_directory: Mapping[str, str]) -> Manifest:
     metadata = generator.metadata
     common = generator.spec.common_metadata
-    labels = {**(common.labels if common else {}), "app.kubernetes.io/managed-by": FIELD_MANAGER}
+    labels = {**(common.labels if common else {}), **of_directory, "app.kubernetes.io/managed-by": FIELD_MANAGER}
     owner = {
         "apiVersion": f"{SOURCE_EXTENSIONS_GROUP}/{ArtifactGenerator.versions[0]}",
         "kind": ARTIFACT_GENERATOR,

@@ -13,7 +13,6 @@ from gitsync.http import Connection
 from gitsync.oci import Login, Repository
 from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
-from gitsync.signatures import CosignKeys
 from gitsync.sources.commitsources import CommitSources, use_of
 from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
@@ -80,7 +79,7 @@ async def artifact_spec(cluster: Cluster, repository: OCIRepository, plain: Arti
 
 def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
     """As ``plain_artifact_spec`` has it."""
-    verification = replace(spec.verification, keys=CosignKeys()) if spec.verification is not None else None
+    verification = spec.verification.plain if spec.verification is not None else None
     plain = replace(spec.repository, login=Login(), connection=Connection())
     return replace(spec, repository=plain, verification=verification)
 

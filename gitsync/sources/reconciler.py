@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import structlog
 
-from gitsync.api.conditions import Said, rfc3339, set_condition
+from gitsync.api.conditions import Said, rfc3339
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.names import (
     ARTIFACT_IN_STORAGE,
     FALSE,
     FETCH_FAILED,
-    FIELD_MANAGER,
     INVALID,
     READY,
-    REQUESTED_AT_ANNOTATION,
     SOURCE_VERIFIED,
     SUCCEEDED,
     TRUE,
@@ -27,10 +25,11 @@ from gitsync.api.names import (
 from gitsync.api.resource import Resource
 from gitsync.api.status import Artifact, HelmRepositoryStatus, SourceStatus
 from gitsync.backoff import Backoff
-from gitsync.errors import ArtifactPending, FieldErrors, GitsyncError, NotFound, NotVerified, Superseded, TerminalError
-from gitsync.logs import Once, keeping_secrets, redact
+from gitsync.errors import ArtifactPending, FieldErrors, GitsyncError, NotVerified, Superseded, TerminalError
+from gitsync.logs import Once, keeping_secrets
 from gitsync.runtime.event import Event
 from gitsync.runtime.progress import reporting
+from gitsync.sources import statuses
 from gitsync.sources.finalizers import remove_finalizer
 
 if TYPE_CHECKING:
@@ -164,7 +163,8 @@ class SourceReconciler(ABC, Generic[R]):
         old = self.status.read(manifest.get("status"))
         assert isinstance(old, HelmRepositoryStatus)
         if outcome.artifact is None:
-            await self._write(key, old, old.model_copy(update={"conditions": (), "artifact": None, "url": ""}))
+            nothing = old.model_copy(update={"conditions": (), "artifact": None, "url": ""})
+            await statuses.write(self._cluster, key, old, nothing)
             return
         said: list[Said] = [
             (READY, TRUE, outcome.reason, outcome.message),
@@ -211,28 +211,8 @@ class SourceReconciler(ABC, Generic[R]):
     async def _say(
         self, key: ObjectKey, manifest: Manifest, said: list[Said], keep: frozenset[str] = frozenset(), **fields: Any
     ) -> None:
-        old = self.status.read(manifest.get("status"))
-        generation = manifest["metadata"].get("generation", 0)
-        kept = {kind for kind, *_ in said} | {ARTIFACT_IN_STORAGE} | keep
-        conditions = tuple(item for item in old.conditions if item.type in kept)
-        for kind, status, reason, message in said:
-            now = datetime.now(UTC)
-            conditions = set_condition(conditions, kind, status, reason, redact(message), generation, now)
-        if requested := (manifest["metadata"].get("annotations") or {}).get(REQUESTED_AT_ANNOTATION):
-            fields["last_handled_reconcile_at"] = requested
-        new = old.model_copy(update={**fields, "observed_generation": generation, "conditions": conditions})
-        await self._write(key, old, new)
-
-    async def _write(self, key: ObjectKey, old: SourceStatus, new: SourceStatus) -> None:
-        changed = new.patch_from(old)
-        if not changed:
-            return
-        try:
-            await self._cluster.patch(key, {"status": changed}, manager=FIELD_MANAGER, subresource="status")
-        except NotFound:
-            return  # deleted meanwhile; the watch will say so
-        except GitsyncError as error:
-            log.debug("status of a source could not be written", repository=key, error=error.message)
+        kept = {ARTIFACT_IN_STORAGE} | keep
+        await statuses.say(self._cluster, manifest, self.status, said, kept, **fields)
 
 
 def _known(artifact: Artifact) -> tuple[str, str]:

@@ -49,8 +49,8 @@ async def read_secret(cluster: Cluster, namespace: str, name: str, url: str) -> 
     return found
 
 
-async def trusted_keys(cluster: Cluster, namespace: str, name: str) -> dict[str, bytes]:
-    """The public keys that a Secret holds, by their names.
+async def trusted_keys(cluster: Cluster, namespace: str, name: str, what: str = "public keys") -> dict[str, bytes]:
+    """The public keys that a Secret holds, by their names; or ``what`` else is trusted by.
 
     Raises: NotVerified when it is missing or cannot be read; ApiError, ClusterUnavailable.
     """
@@ -59,10 +59,10 @@ async def trusted_keys(cluster: Cluster, namespace: str, name: str) -> dict[str,
         data = (await cluster.get(key)).get("data") or {}
         return {field: base64.b64decode(value, validate=True) for field, value in data.items()}
     except NotFound:
-        message = f"public keys secret error: Secret '{key.namespaced_name}' does not exist"
+        message = f"{what} secret error: Secret '{key.namespaced_name}' does not exist"
         raise NotVerified(message, reason=VERIFICATION_ERROR, hint="create it") from None
     except binascii.Error:
-        message = f"public keys secret error: Secret '{key.namespaced_name}' cannot be read"
+        message = f"{what} secret error: Secret '{key.namespaced_name}' cannot be read"
         raise NotVerified(message, reason=VERIFICATION_ERROR) from None
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _REFERENCES = ("secretRef", "certSecretRef", "proxySecretRef")
+_OF_VERIFY = ("secretRef", "trustedRootSecretRef")
 #: Seconds until a watch that did not begin is tried again.
 _AGAIN = 60.0
 
@@ -95,5 +96,5 @@ def named_secrets(manifest: Manifest) -> frozenset[str]:
     spec = manifest.get("spec") or {}
     verify = spec.get("verify")
     found = [spec.get(field) for field in _REFERENCES]
-    found.append(verify.get("secretRef") if isinstance(verify, dict) else None)
+    found += [verify.get(field) for field in _OF_VERIFY] if isinstance(verify, dict) else []
     return frozenset(str(it["name"]) for it in found if isinstance(it, dict) and it.get("name"))

@@ -9,12 +9,12 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
-from gitsync.git import Resolved
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository
+from gitsync.sources.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.commitsources import not_ready
-from gitsync.sources.generating import KINDS, Generated, as_artifact, generated
-from gitsync.sources.generators import ArtifactGenerators, maker_of, unmade
+from gitsync.sources.generating import KINDS, Generated, Making, as_artifact, generated
+from gitsync.sources.generators import ArtifactGenerators, makers_of, unmade
 from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.unpacking import Unpacker
 
 if TYPE_CHECKING:
     from gitsync.sources.bucketartifact import CommitBuckets
@@ -63,7 +63,7 @@ class Trees:
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource."""
         if (repository := self._artifacts.find(source)) is not None:
-            return _revision(repository, repository.current) if repository.current is not None else ""
+            return repository.revision(repository.current.commit.id) if repository.current is not None else ""
         try:
             return self._kind(source).revision_of(source)
         except (SourceNotReady, ArtifactPending):
@@ -90,7 +90,7 @@ class Trees:
 class CommitTrees:
     """The trees as they are once a commit is carried out: of the synced repository the commit's own, of other sources,
     as the commit has them, what they have now. ``live`` has the sources of the cluster, ``generators`` gives the
-    ArtifactGenerators that there will be."""
+    ArtifactGenerators that there will be, ``unpacker`` unpacks archives for them."""
 
     def __init__(
         self,
@@ -99,7 +99,8 @@ class CommitTrees:
         oci: CommitOCIRepositories,
         buckets: CommitBuckets,
         live: Callable[[ObjectKey], Manifest | None],
-        generators: Callable[[], Iterable[ArtifactGenerator]] = tuple,
+        generators: Callable[[], Iterable[ArtifactGenerator]],
+        unpacker: Unpacker,
     ) -> None:
         self._artifacts = artifacts
         self._kinds: Mapping[str, CommitGitRepositories | CommitOCIRepositories | CommitBuckets] = {
@@ -109,18 +110,20 @@ class CommitTrees:
         }
         self._live = live
         self._generators = generators
+        self._making = Making(self._input_of, unpacker)
         #: What generators make, by their key, with the spec that it was made by.
         self._made: dict[ObjectKey, tuple[ArtifactGenerator, Generated]] = {}
 
     def is_synced(self, source: ObjectKey) -> bool:
         """Whether a source is the synced repository, or made of it."""
-        if (maker := self.maker_of(source)) is not None:
-            return any(self.is_synced(maker.source_key(it)) for it in maker.spec.sources if it.kind in KINDS)
-        return self._artifacts.find(source) is not None
+        if source.kind != EXTERNAL_ARTIFACT:
+            return self._artifacts.find(source) is not None
+        inputs = (maker.source_key(it) for maker in self.makers_of(source) for it in maker.spec.sources)
+        return any(self.is_synced(it) for it in inputs if it.kind in KINDS)
 
-    def maker_of(self, source: ObjectKey) -> ArtifactGenerator | None:
-        """The ArtifactGenerator that makes a source; None for one that none makes."""
-        return maker_of(source, iter(self._generators())) if source.kind == EXTERNAL_ARTIFACT else None
+    def makers_of(self, source: ObjectKey) -> list[ArtifactGenerator]:
+        """The ArtifactGenerators that may make a source."""
+        return makers_of(source, self._generators()) if source.kind == EXTERNAL_ARTIFACT else []
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
         """See TreeSource."""
@@ -133,19 +136,30 @@ class CommitTrees:
         return await self._kinds[source.kind].tree_of(source)
 
     async def _made_of(self, artifact: ObjectKey) -> TreeArtifact:
-        generator = self.maker_of(artifact)
-        if generator is None:
-            raise unmade(artifact)
-        known = self._made.get(generator.key)
-        if known is None or known[0].spec != generator.spec:
+        why: SourceNotReady | None = None
+        for generator in self.makers_of(artifact):
             try:
-                made = await generated(generator, self._input_of, is_shared=self._artifacts.is_shared)
-            except SourceNotReady:
-                raise
-            except GitsyncError as error:
-                raise not_ready(generator.key, error.message, error.hint) from error
-            known = self._made[generator.key] = generator, made
-        return known[1].artifacts[artifact.name]
+                made = await self._generated(generator)
+            except SourceNotReady as error:
+                why = why or error
+                continue
+            if artifact.name in made.artifacts:
+                return made.artifacts[artifact.name]
+        raise why or unmade(artifact)
+
+    async def _generated(self, generator: ArtifactGenerator) -> Generated:
+        """What a generator makes. Raises: SourceNotReady."""
+        known = self._made.get(generator.key)
+        if known is not None and known[0].spec == generator.spec:
+            return known[1]
+        try:
+            made = await generated(generator, self._making, is_shared=self._artifacts.is_shared)
+        except SourceNotReady:
+            raise
+        except GitsyncError as error:
+            raise not_ready(generator.key, error.message, error.hint) from error
+        self._made[generator.key] = generator, made
+        return made
 
     async def _input_of(self, source: ObjectKey) -> TreeArtifact:
         artifact = await self.tree_of(source)
@@ -154,7 +168,7 @@ class CommitTrees:
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource; of another source what it says of itself."""
         if (repository := self._artifacts.find(source)) is not None:
-            return _revision(repository, repository.current) if repository.current is not None else ""
+            return repository.revision(repository.current.commit.id) if repository.current is not None else ""
         if source.kind == EXTERNAL_ARTIFACT:
             for generator, made in self._made.values():
                 if generator.metadata.namespace == source.namespace and source.name in made.artifacts:
@@ -176,11 +190,4 @@ def _not_supported(source: ObjectKey, kinds: Iterable[str]) -> SourceNotReady:
 def _carried_out(source: ObjectKey, repository: SyncedRepository) -> TreeArtifact:
     if (artifact := repository.current) is None:
         raise SourceNotReady(f"GitRepository '{source.namespaced_name}': no commit has been carried out yet")
-    return TreeArtifact(_revision(repository, artifact), artifact.commit, repository.head.url, artifact.tree)
-
-
-def _revision(repository: SyncedRepository, artifact: Artifact) -> str:
-    """As Flux writes it: ``main@sha1:3f2a91c...``."""
-    reference = repository.head.reference
-    branch = reference.name or reference.tag or reference.branch or repository.head.branch
-    return Resolved(artifact.commit.id, branch).revision
+    return TreeArtifact(repository.revision(artifact.commit.id), artifact.commit, repository.head.url, artifact.tree)

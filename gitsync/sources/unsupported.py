@@ -47,10 +47,13 @@ def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
     if verify.provider != "cosign":
         why = f"signatures of {verify.provider} are not checked, and what was not checked is not used"
         yield f"{field}.provider", why, hint
-    elif verify.secret_ref is None:
-        why = "signatures without a key are not checked, and what was not checked is not used: there is no secretRef"
+    elif verify.secret_ref is None and verify.trusted_root_secret_ref is None:
+        why = "signatures without a key are not checked without a trustedRootSecretRef: a trusted root is never fetched"
         yield field, why, hint
-    elif verify.match_oidc_identity or verify.trusted_root_secret_ref is not None:
+    elif verify.secret_ref is None and not verify.match_oidc_identity:
+        why = "without it a signature by anybody would count"
+        yield f"{field}.matchOIDCIdentity", why, "say by issuer and subject whose signatures count"
+    elif verify.secret_ref is not None and (verify.match_oidc_identity or verify.trusted_root_secret_ref is not None):
         name = "matchOIDCIdentity" if verify.match_oidc_identity else "trustedRootSecretRef"
         yield f"{field}.{name}", "says nothing of a signature with a key", f"remove {field}.{name}, or secretRef"
 

@@ -7,4 +7,5 @@
 - ``spec`` is what a sync is told to do, ``owner`` what it leaves on objects; ``inventory`` and ``history`` what it
   remembers, which ``packing`` packs and ``configmaps`` keeps in the cluster; ``report`` what it says, ``timeline`` when
   each object had its turn and what it waited for.
+- ``standing`` is how the sync of the settings stands, which ``rootevents`` tells of where no Kustomization can.
 """

@@ -70,7 +70,7 @@ def apply_slots() -> FairSlots:
 class SyncResult:
     """How a sync ended. ``retry``: something failed that may go well without a new commit. ``problems`` are what could
     not be applied or deleted, ``unready`` what has not become ready, ``left`` what was to be deleted and stays
-    for now."""
+    for now. ``changed``: something in the cluster is another; ``why`` is what a commit is held for."""
 
     result: Result
     retry: bool = False
@@ -78,6 +78,8 @@ class SyncResult:
     problems: tuple[GitsyncError, ...] = ()
     unready: tuple[GitsyncError, ...] = ()
     left: tuple[str, ...] = ()
+    changed: bool = False
+    why: str = ""
 
 
 @dataclass
@@ -290,11 +292,14 @@ class Syncer:
             )
         elif desired.commit.id != before.commit and not desired.errors:
             say = report.log.info if self.spec.is_root else report.log.debug  # one of many syncs has no news with most
-            say("commit changes nothing in the cluster", files=files)
+            if below := sum(isinstance(step.desired.model, Kustomization) for step in plan.steps):
+                say("commit is for its Kustomizations to take up", files=files, kustomizations=below)
+            else:
+                say("commit changes nothing in the cluster", files=files)
 
     async def _hold(self, plan: SyncPlan, report: Report) -> SyncResult:
         if self._held == report.commit.id:
-            return SyncResult("held", waiting=len(plan.prune))
+            return SyncResult("held", waiting=len(plan.prune), why=plan.held)
         self._held = report.commit.id
         # It may have been read from elsewhere, and who confirms needs its object.
         await self.store.save_inventory(await self.inventory())
@@ -307,7 +312,7 @@ class Syncer:
         )
         report.counts["waiting"] = len(plan.prune)
         await self._journal(report, "held", quiet=True)
-        return SyncResult("held", waiting=len(plan.prune))
+        return SyncResult("held", waiting=len(plan.prune), why=plan.held)
 
     async def _with_others(self, plan: SyncPlan, desired: Desired, *, full: bool) -> SyncPlan:
         """The plan anew when it comes upon objects of others: these may be about to let go of them by the very same
@@ -366,6 +371,7 @@ class Syncer:
             problems=tuple(report.problems),
             unready=tuple(report.unready),
             left=tuple(report.left),
+            changed=bool(report.changes),
         )
 
     def _take_up(self, plan: SyncPlan) -> None:

@@ -74,7 +74,7 @@ class Lacking:
         return await self.why(release)
 
     async def _lacks_kind(self, release: HelmRelease, missing: KindUnknown | None) -> str:
-        if missing is None or release.kubeconfig_secret is not None:
+        if missing is None or release.kubeconfig_source is not None:
             return ""
         try:
             # Who brought it may not have waited for that, and discovery says it a little later.
@@ -88,7 +88,7 @@ class Lacking:
 
     async def why(self, release: HelmRelease) -> str:
         """What a release lacks, in words; "" when everything is there, or cannot be told."""
-        kubeconfig = [release.kubeconfig_secret] if release.kubeconfig_secret is not None else []
+        kubeconfig = [release.kubeconfig_source] if release.kubeconfig_source is not None else []
         return await self.first_missing(kubeconfig) or await self._lacks_values(release)
 
     async def first_missing(self, wanted: Collection[ObjectKey]) -> str:

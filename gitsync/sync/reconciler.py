@@ -24,6 +24,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
+from gitsync.sync.standing import Standing, source_failed, sync_ended, sync_failed
 from gitsync.tree import Tree, changed_files
 
 if TYPE_CHECKING:
@@ -60,8 +61,11 @@ class SyncReconciler:
         self.result: SyncResult | None = None
         self.error: GitsyncError | None = None
         self.first_done = asyncio.Event()
-        #: Called when a sync has ended.
+        #: Called when a sync has ended, and when the repository cannot be read or can be read again.
         self.on_done: Callable[[], None] = lambda: None
+        #: How the last sync has ended, and why the repository cannot be read.
+        self._ended: Standing | None = None
+        self._source_failed: Standing | None = None
         #: The commit that a sync has last come to the end of.
         self.commit = ""
 
@@ -92,6 +96,11 @@ class SyncReconciler:
         return self._queue.is_busy
 
     @property
+    def standing(self) -> Standing | None:
+        """How it stands; None before the first sync has ended."""
+        return self._source_failed or self._ended
+
+    @property
     def wanted(self) -> CommitInfo | None:
         """The newest commit that may be carried out; None before the first."""
         return self._wanted
@@ -111,6 +120,7 @@ class SyncReconciler:
         self._repository.polled(poll.error, self._mirror.default_branch)
         if poll.error is not None:
             self.error = poll.error
+            self._source_failed = source_failed(poll.error)
             if isinstance(poll.error, NotVerified):
                 await self._refuse(poll, poll.error)
             elif poll.report:
@@ -121,7 +131,11 @@ class SyncReconciler:
                     **({"for": f"{poll.outage:.0f}s"} if poll.outage >= 1 else {}),
                 )
             self.first_done.set()
-        elif poll.report:
+            self.on_done()
+        elif self._source_failed is not None or poll.report:
+            self._source_failed = None
+            self.on_done()
+        if poll.error is None and poll.report:
             self._log.info("repository can be read again", after=f"{poll.outage:.0f}s")
         if poll.commit is not None:
             self.error = None
@@ -157,20 +171,23 @@ class SyncReconciler:
             files = await changed_files(self._synced, tree)
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
+            self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
             return self._later(commit, error)
         except GitsyncError as error:
             self._log.error("sync failed", error=error, **commit_context(commit))
             self.error = error
+            self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
             return self._backoff.next(name)
         finally:
             self.first_done.set()
         self._outage.over()
         if self.result.result in ("succeeded", "failed"):
             self.commit = commit.id
-        self.on_done()
+        superseded = self.result.result == "superseded"
+        self._end(None if superseded else sync_ended(desired, self.result, self._repository.revision(commit.id)))
         if self.result.result == "held":
             await self._stay()
-        if self.result.result == "superseded":
+        if superseded:
             self._full = True  # part of it was applied: what the next commit takes back is not in the last synced tree
         else:
             self._synced = tree
@@ -183,6 +200,11 @@ class SyncReconciler:
             METER.ready.add(time.monotonic() - self._found)
             self._found = 0.0
         return None
+
+    def _end(self, standing: Standing | None) -> None:
+        """A sync has ended; None: in vain, for a newer one."""
+        self._ended = standing or self._ended
+        self.on_done()
 
     async def _stay(self) -> None:
         """A commit is held, or refused: charts stay those of the last commit that was not, also after a restart."""

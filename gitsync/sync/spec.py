@@ -27,8 +27,8 @@ class SyncSpec:
     bring it again. ``ignore`` are fields that are left to others once an object is
     there.
 
-    ``cluster`` names the cluster that its objects are in, by the Secret with its kubeconfig; "" for the agent's own. In
-    another one a HelmRelease is an object like any other: whoever serves that works on it.
+    ``cluster`` names the cluster that its objects are in, by the Secret or ConfigMap that says which; "" for the
+    agent's own. In another one a HelmRelease is an object like any other: whoever serves that works on it.
     """
 
     owner: Owner

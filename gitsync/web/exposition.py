@@ -19,6 +19,7 @@ from gitsync.web.resources import LABELS, Resource, labels_of
 #: What was counted, by the values of its labels.
 _Counts = Mapping[tuple[str, ...], int]
 _NOTIFICATIONS = "Events that were to be told to Providers, by what came of it."
+_DELIVERIES = "Deliveries to webhooks, by what came of them."
 #: Queues by what Flux's controllers call themselves, where ours have another name.
 _CONTROLLERS = {"release": "helmrelease"}
 
@@ -159,9 +160,11 @@ def _of_agent(meter: Meter, resources: list[Resource]) -> Iterator[Numbers]:
     polls: _Counts = {(result,): n for result, n in meter.polls.items()}
     yield _counter("gitsync_repository_polls_total", "Polls of the synced repository.", ("result",), polls)
     drift: _Counts = {(what,): n for what, n in meter.drift.items()}
+    came_of = ("result", "reason")
     yield _counter(
-        "gitsync_notifications_total", _NOTIFICATIONS, ("namespace", "provider", "result"), meter.notifications
+        "gitsync_notifications_total", _NOTIFICATIONS, ("namespace", "provider", *came_of), meter.notifications
     )
+    yield _counter("gitsync_webhook_deliveries_total", _DELIVERIES, ("receiver", *came_of), meter.webhooks)
     yield _counter("gitsync_drift_objects_total", "Objects of releases that had drifted.", ("result",), drift)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from gitsync.agent.agent import _say_kept
 from gitsync.agent.config import ConfigFile
 from gitsync.settings import load
 from tests.until import until
@@ -42,6 +43,17 @@ async def test_a_file_that_cannot_be_used_is_reported_and_the_next_good_one_coun
         await _write_until(waiting, file, "interval: 10s\n")
     assert waiting.result().interval == 10.0
     assert "intervall" in next(str(line["error"]) for line in lines if line["log_level"] == "error")
+
+
+def test_what_a_running_agent_keeps_is_named() -> None:
+    """A port for webhooks that a reload brings was ignored without a word."""
+    begun = load({"metrics_port": 8080})
+    with capture_logs() as lines:
+        _say_kept(begun, load({"metrics_port": 8080, "interval": "7s"}))
+        assert lines == []
+        _say_kept(begun, load({"metrics_port": 8080, "webhook_port": 9292}))
+    ((line),) = lines
+    assert (line["event"], line["settings"]) == ("settings take effect at the next start only", "webhook_port")
 
 
 async def _write_until(waiting: asyncio.Task[object], file: Path, text: str) -> None:

@@ -23,7 +23,7 @@ async def test_a_plan_looks_into_kustomizations_and_says_what_keeps_them_from_be
 ) -> None:
     origin = Repository.make(tmp_path / "origin")
     refused = KUSTOMIZATION.replace("name: apps", "name: remote")
-    refused = refused.replace("prune:", "kubeConfig: {configMapRef: {name: x}}, prune:")
+    refused = refused.replace("prune:", "decryption: {provider: sops, serviceAccountName: x}, prune:")
     elsewhere = KUSTOMIZATION.replace("name: apps", "name: elsewhere").replace("name: flux-system}}", "name: gone}}")
     origin.commit(
         {"fleet/apps.yaml": KUSTOMIZATION, "fleet/b.yaml": refused, "fleet/c.yaml": elsewhere, "apps/one.yaml": MAP}
@@ -39,8 +39,8 @@ async def test_a_plan_looks_into_kustomizations_and_says_what_keeps_them_from_be
     found = await preview(settings)
     problems = {item.place: item.message for item in found.problems}
     assert problems == {
-        "fleet/b.yaml:5:50": "spec.kubeConfig.configMapRef is not supported yet: no cloud's credentials are asked for; "
-        "name a Secret with a kubeconfig in secretRef",
+        "fleet/b.yaml:5:66": "spec.decryption.serviceAccountName is not supported yet: nobody logs in to a cloud as a "
+        "ServiceAccount; name a Secret with keys in secretRef",
         "fleet/c.yaml:2:1": "Kustomization/flux-system/elsewhere: GitRepository 'flux-system/gone' does not exist",
     }
     inside = [(item.kustomization, str(item.key)) for item in found.objects if item.kustomization]

@@ -272,3 +272,116 @@ def test_flags_of_a_kustomization_that_cannot_be_right_are_refused(
     said = gitsync("create", "kustomization", "apps", "--export", *words)
     assert (said.code, said.out) == (code, "")
     assert complaint in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "api_version", "kind", "spec"),
+    [
+        (
+            ("provider", "--type", "slack", "--channel", "general", "--username", "bot", "--secret-ref", "webhook"),
+            "v1beta3",
+            "Provider",
+            {"type": "slack", "channel": "general", "username": "bot", "secretRef": {"name": "webhook"}},
+        ),
+        (
+            ("alert-provider", "--type", "github", "--address", "https://github.com/a/b"),
+            "v1beta3",
+            "Provider",
+            {"type": "github", "address": "https://github.com/a/b"},
+        ),
+        (
+            ("alert", "--provider-ref", "slack", "--event-source", "Kustomization/flux-system,HelmRelease/*.apps"),
+            "v1beta3",
+            "Alert",
+            {
+                "providerRef": {"name": "slack"},
+                "eventSeverity": "info",
+                "eventSources": [
+                    {"kind": "Kustomization", "name": "flux-system"},
+                    {"kind": "HelmRelease", "name": "*", "namespace": "apps"},
+                ],
+            },
+        ),
+        (
+            (
+                *("receiver", "--type", "github", "--event", "ping", "--event", "push", "--secret-ref", "token"),
+                *("--resource", "GitRepository/webapp", "--resource", "HelmRepository/webapp.apps"),
+            ),
+            "v1",
+            "Receiver",
+            {
+                "type": "github",
+                "events": ["ping", "push"],
+                "secretRef": {"name": "token"},
+                "resources": [
+                    {"kind": "GitRepository", "name": "webapp"},
+                    {"kind": "HelmRepository", "name": "webapp", "namespace": "apps"},
+                ],
+            },
+        ),
+    ],
+)
+def test_who_is_notified_and_who_may_ask_is_printed_with_all_that_the_flags_say(
+    words: tuple[str, ...], api_version: str, kind: str, spec: dict[str, Any], gitsync: Gitsync
+) -> None:
+    word, *flags = words
+    said = gitsync("create", word, "it", "-n", "apps", "--export", *flags)
+    assert (said.code, said.err) == (0, "")
+    manifest = yaml.safe_load(said.out)
+    assert check(manifest) == []
+    assert manifest == {
+        "apiVersion": f"notification.toolkit.fluxcd.io/{api_version}",
+        "kind": kind,
+        "metadata": {"name": "it", "namespace": "apps"},
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (("alert", "--provider-ref", "slack", "--event-source", "flux-system"), 2, "'flux-system' is not KIND/NAME"),
+        (("alert", "--provider-ref", "slack", "--event-source", "HelmChar/x"), 1, "did you mean HelmChart?"),
+        (("provider", "--type", "pigeon"), 2, "'pigeon'"),
+        (("receiver", "--type", "github", "--resource", "GitRepository/x"), 2, "--secret-ref"),
+        (
+            ("receiver", "--type", "generic-oidc", "--resource", "GitRepository/x", "--secret-ref", "x"),
+            1,
+            "generic-oidc receivers must define at least one oidcProvider",
+        ),
+    ],
+)
+def test_flags_of_those_that_cannot_be_right_are_refused(
+    words: tuple[str, ...], code: int, complaint: str, gitsync: Gitsync
+) -> None:
+    word, *flags = words
+    said = gitsync("create", word, "it", "--export", *flags)
+    assert (said.code, said.out) == (code, "")
+    assert complaint in said.err
+
+
+def test_what_has_no_status_is_suspended_and_resumed_without_waiting(
+    gitsync: Gitsync, our_kinds: None, namespace: str
+) -> None:
+    """Of Providers and Alerts nobody ever says that they are ready."""
+    made = gitsync("create", "alert-provider", "slack", "-n", namespace, "--type", "slack")
+    assert (made.code, made.out) == (0, f"Provider/{namespace}/slack is created\n")
+    made = gitsync("create", "alert", "it", "-n", namespace, "--provider-ref", "slack", "--event-source", "Bucket/*")
+    assert (made.code, made.out) == (0, f"Alert/{namespace}/it is created\n")
+    for kind, name in (("alert-provider", "slack"), ("alert", "it")):
+        of_it = (kind, name, "-n", namespace)
+        assert "is suspended" in gitsync("suspend", *of_it).out
+        assert yaml.safe_load(gitsync("export", *of_it).out)["spec"]["suspend"] is True
+        resumed = gitsync("resume", *of_it)
+        assert (resumed.code, resumed.err) == (0, "")
+        assert "is resumed" in resumed.out
+        assert "suspend" not in yaml.safe_load(gitsync("export", *of_it).out)["spec"]
+        assert "is deleted" in gitsync("delete", *of_it, "--silent").out
+
+
+def test_a_receiver_that_nobody_serves_says_what_serves_it(gitsync: Gitsync, our_kinds: None, namespace: str) -> None:
+    flags = ("--type", "github", "--resource", "Bucket/x", "--secret-ref", "token", "--timeout", "1s")
+    said = gitsync("create", "receiver", "it", "-n", namespace, *flags)
+    assert said.code == 1
+    assert "no answer" in said.err
+    assert "--webhook-port" in said.err

@@ -77,3 +77,52 @@ def test_what_a_removed_one_leaves_is_kept_and_what_cannot_be_built_is_not_compa
         "keep ConfigMap/stays": "Kustomization/apps/other leaves its objects, for its deletionPolicy is Orphan",
     }
     assert [problem["place"].partition(":")[0] for problem in data["problems"]] == ["top/apps.yaml"]
+
+
+SPOKE = {"kubeConfig": {"secretRef": {"name": "spoke"}}}
+
+
+def actions(said: str) -> dict[str, str]:
+    """What is done to objects, by the object and the Kustomization that brings it."""
+    return {
+        f"{item['kind']}/{item['name']} of {item['kustomization']}": item["action"]
+        for item in json.loads(said)["objects"]
+    }
+
+
+def test_an_object_that_several_clusters_get_is_shown_for_each(diff: Gitsync, fleet: Fleet) -> None:
+    """A Kustomization that is there is for whoever serves that."""
+    of = ("apps/one", "apps/two", "apps/three")
+    fleet.commit(
+        {
+            "clusters/one.yaml": kustomization("apps", "one", "./shared"),
+            "clusters/two.yaml": kustomization("apps", "two", "./shared", **SPOKE),
+            "clusters/three.yaml": kustomization(
+                "apps", "three", "./shared", kubeConfig={"configMapRef": {"name": "x"}}
+            ),
+            "shared/inner.yaml": kustomization("apps", "three", "./other", **SPOKE),
+            "shared/map.yaml": config_map("apps", "map", "one"),
+        },
+        "one directory, three clusters",
+    )
+    found = actions(diff("-o", "json").out)
+    assert {*found.values()} == {"create"}
+    assert sorted(found) == sorted(
+        [
+            *(f"Kustomization/{name} of " for name in ("one", "three", "two")),
+            *(f"ConfigMap/map of {name}" for name in of),
+        ]
+        + [f"Kustomization/three of {name}" for name in ("apps/two", "apps/three")]
+    )
+    fleet.commit({"shared/map.yaml": config_map("apps", "map", "two")}, "changed")
+    assert actions(diff("-o", "json").out) == {f"ConfigMap/map of {name}": "change" for name in of}
+    fleet.commit({"shared/map.yaml": GONE}, "gone")
+    assert actions(diff("-o", "json").out) == {f"ConfigMap/map of {name}": "delete" for name in of}
+
+
+def test_what_moves_to_another_cluster_is_made_there_and_deleted_here(diff: Gitsync, fleet: Fleet) -> None:
+    spoke = {"clusters/spoke.yaml": kustomization("apps", "spoke", "./spoke", **SPOKE), "spoke/x.yaml": GONE}
+    fleet.commit(spoke, "a spoke")
+    fleet.commit({"other/stays.yaml": GONE, "spoke/x.yaml": config_map("apps", "stays")}, "moves there")
+    found = {"ConfigMap/stays of apps/other": "delete", "ConfigMap/stays of apps/spoke": "create"}
+    assert actions(diff("-o", "json").out) == found

@@ -367,6 +367,28 @@ spec:
 """
 
 
+SPOKE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: spoke, namespace: default}
+data: {provider: PROVIDER, address: spoke.example}
+"""
+
+
+def test_a_cluster_that_a_config_map_describes_and_nobody_gets_to_is_named(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = release("there").replace("spec:\n", "spec:\n  kubeConfig: {configMapRef: {name: spoke}}\n", 1)
+    write(place, {"prod/there.yaml": there, "prod/spoke.yaml": SPOKE.replace("PROVIDER", "gcp")})
+    git(place, "init", "--quiet")
+    assert main(["validate", "--no-charts", "prod"]) == 1
+    said = "prod/there.yaml:7:16: error: kubeConfig: provider gcp of ConfigMap/default/spoke is not supported: "
+    assert said in capsys.readouterr().out
+    write(place, {"prod/spoke.yaml": SPOKE.replace("PROVIDER", "generic")})
+    main(["validate", "--no-charts", "prod"])
+    assert "kubeConfig" not in capsys.readouterr().out
+
+
 def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_stays_away(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -391,8 +413,8 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "bucket.yaml:8:3: error: spec.provider: gcp is not supported yet: its API is not spoken",
         "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
         "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
-        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked, and what was not checked is not "
-        "used: there is no secretRef",
+        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked without a trustedRootSecretRef: a "
+        "trusted root is never fetched",
         f"ref.yaml:8:3: error: {serves} ExternalArtifact yet: the chart of this release cannot be had",
         f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
         "unserved.yaml:10:17: warning: spec.providerRef.name: there is no Provider/default/nobody in the repository: "

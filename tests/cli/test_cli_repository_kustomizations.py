@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -222,16 +224,54 @@ def test_what_an_artifact_generator_makes_is_built(here: Path, capsys: pytest.Ca
     assert "production: is no directory" in capsys.readouterr().out
 
 
+def of_artifact(name: str) -> dict[str, str]:
+    return {"kind": "ExternalArtifact", "name": name}
+
+
+def test_what_is_extracted_merged_and_made_of_directories_is_built(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        data = release("web", kind="GitRepository").encode()
+        member = tarfile.TarInfo("web.yaml")
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))
+    extract = {"from": "@repo/apps/{app}/*.tgz", "to": "@artifact/", "strategy": "Extract"}
+    merge = {"from": "@repo/apps/{app}/over.yaml", "to": "@artifact/web.yaml", "strategy": "Merge"}
+    template = {"name": "app-{app}", "copy": [extract, merge]}
+    files = {
+        "clusters/parts.yaml": generator(template, pathPattern="@repo/apps/{app}"),
+        "clusters/apps.yaml": kustomization("apps", path="./", sourceRef=of_artifact("app-web")),
+        "apps/Web/over.yaml": "spec: {interval: 77m}",
+    }
+    write(here, files)
+    (here / "apps" / "Web" / "release.tgz").write_bytes(packed.getvalue())
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert "1 release: 0 errors, 0 warnings" in capsys.readouterr().err
+    write(here, {"clusters/apps.yaml": kustomization("apps", path="./", sourceRef=of_artifact("app-db"))})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert "app-db is made by no ArtifactGenerator of this repository" in capsys.readouterr().out
+    write(here, {**files, "apps/Web/over.yaml": "spec: {interval: none}"})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    assert "spec.interval" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("artifact", "spec", "message"),
     [
         ({"copy": [{"from": "@repo/nothing/**", "to": "@artifact/"}]}, {}, "no file matches the pattern"),
         (
-            {"copy": [{"from": "@repo/apps", "to": "@artifact/", "strategy": "Merge"}]},
+            {"copy": [{"from": "@repo/apps", "to": "@artifact/", "strategy": "Extract"}]},
             {},
-            "spec.artifacts[0].copy[0].strategy: Merge is not supported yet",
+            "copy[0] from '@repo/apps' to '@artifact/': 'apps' is a directory: only archives can be extracted",
         ),
-        ({}, {"pathPattern": "@repo/{app}"}, "spec.pathPattern is not supported yet"),
+        ({}, {"pathPattern": "@repo/{app"}, "spec.pathPattern: a brace in '{app' has no other one"),
+        (
+            {"name": "{x}"},
+            {"pathPattern": "@repo/{app}"},
+            "spec.artifacts[0].name: the capture {x} is not in pathPattern",
+        ),
         (
             {},
             {"sources": [{"alias": "repo", "kind": "ExternalArtifact", "name": "apps"}]},

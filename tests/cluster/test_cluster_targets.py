@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster import CONFINED, Cluster
+from gitsync.cluster import CONFINED, Cluster, KubeconfigText
 from gitsync.cluster.targets import Target, Targets
 from gitsync.errors import ClusterUnavailable, KubeConfigRefused, MissingRight, ServiceAccountMissing
 from tests.controlplane.cluster import Cluster as ControlPlane
@@ -29,16 +29,16 @@ async def test_a_target_is_shared_and_what_was_put_on_it_ends_before_its_connect
 
     targets = Targets(cluster, CONFINED, on_release)
     one, two = (ObjectKey("example", "Sync", namespace, name) for name in ("one", "two"))
-    assert await targets.acquire(one, "", "") is targets.own
+    assert await targets.acquire(one, None, "") is targets.own
 
-    found = await targets.acquire(one, "", "default")
-    assert (found, found.remote) == (await targets.acquire(two, "", "default"), False)
+    found = await targets.acquire(one, None, "default")
+    assert (found, found.remote) == (await targets.acquire(two, None, "default"), False)
     assert targets.at(one) is targets.at(two) is found
     assert released == ["one", "two"], "each gave up the own cluster"
     ended: list[bool] = []
     found.closing.push_async_callback(_open, found, ended)
 
-    assert await targets.acquire(one, "", "") is targets.own
+    assert await targets.acquire(one, None, "") is targets.own
     assert ended == []
     await targets.release(two)
     assert ended == [True], "it could still be asked"
@@ -56,11 +56,11 @@ async def test_what_cannot_be_reached_is_said_and_tried_anew(cluster: Cluster, n
     targets = Targets(cluster, CONFINED, on_release)
     key = ObjectKey("example", "Sync", namespace, "one")
     with pytest.raises(ServiceAccountMissing, match=f"ServiceAccount {namespace}/nobody does not exist"):
-        await targets.acquire(key, "", "nobody")
+        await targets.acquire(key, None, "nobody")
     assert targets.at(key) is targets.own
     with pytest.raises(KubeConfigRefused):
-        await targets.acquire(key, "current-context: none", "")
-    assert (await targets.acquire(key, "", "default")).cluster is not cluster
+        await targets.acquire(key, KubeconfigText("current-context: none"), "")
+    assert (await targets.acquire(key, None, "default")).cluster is not cluster
     await targets.close()
     assert targets.at(key) is targets.own
 

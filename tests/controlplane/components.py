@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.controlplane.certificates import Certificates
 
+#: Who signs the tokens of ServiceAccounts.
+ISSUER = "https://kubernetes.default.svc"
 STAGES = Path(__file__).parent / "kwok"
 
 
@@ -28,6 +32,7 @@ class Layout:
     directory: Path
     ports: Ports
     certificates: Certificates
+    issuer: str = ISSUER
 
     @property
     def kubeconfig(self) -> Path:
@@ -36,6 +41,10 @@ class Layout:
     @property
     def tokens(self) -> Path:
         return self.directory / "tokens.csv"
+
+    @property
+    def authentication_config(self) -> Path:
+        return self.directory / "authentication.json"
 
     @property
     def scheduler_config(self) -> Path:
@@ -77,7 +86,9 @@ def apiserver(layout: Layout) -> list[str]:
         f"--tls-private-key-file={files.server_key}",
         f"--token-auth-file={layout.tokens}",
         "--authorization-mode=RBAC",
-        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-issuer={layout.issuer}",
+        f"--service-account-jwks-uri={layout.server}/openid/v1/jwks",  # not at the machine's own address
+        f"--authentication-config={layout.authentication_config}",
         f"--service-account-key-file={files.service_account_key}",
         f"--service-account-signing-key-file={files.service_account_key}",
         "--service-cluster-ip-range=10.96.0.0/12",
@@ -87,6 +98,12 @@ def apiserver(layout: Layout) -> list[str]:
         "--kubelet-preferred-address-types=ExternalIP",  # only that one exists: kwok/node-initialize.yaml
         "--profiling=false",
     ]
+
+
+def authentication_config(issuers: Sequence[Mapping[str, Any]]) -> str:
+    """The API server's configuration file for tokens of other issuers; anybody may ask, as without it."""
+    jwt = [{"issuer": issuer, "claimMappings": {"username": {"claim": "sub", "prefix": "hub:"}}} for issuer in issuers]
+    return json.dumps({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration", "jwt": jwt})
 
 
 def controller_manager(layout: Layout) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.controlplane import components
 from tests.controlplane.certificates import write_certificates
@@ -19,7 +20,8 @@ class ControlPlane:
     """A control plane in a directory of its own, on free ports.
 
     Its processes end with the process that started them, even if that is killed, unless `outlive_parent` is set.
-    `environment` is what they find beside that of this process.
+    `environment` is what they find beside that of this process. `issuer` signs the tokens of its ServiceAccounts;
+    `trusts` are other issuers (as in AuthenticationConfiguration) whose tokens it takes, for users hub:SUBJECT.
     """
 
     def __init__(
@@ -29,11 +31,15 @@ class ControlPlane:
         *,
         outlive_parent: bool = False,
         environment: Mapping[str, str] = LESS_GARBAGE_COLLECTION,
+        issuer: str = components.ISSUER,
+        trusts: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._directory = directory
         self._binaries = binaries
         self._outlive_parent = outlive_parent
         self._environment = environment
+        self._issuer = issuer
+        self._trusts = trusts
         self._processes: list[Process] = []
         self._layout: Layout | None = None
         self._token = secrets.token_hex(16)
@@ -93,10 +99,11 @@ class ControlPlane:
         """Writes the files that the components read."""
         (self._directory / "logs").mkdir(parents=True, exist_ok=True)
         ports = Ports(*free_ports(4))
-        layout = Layout(self._directory, ports, write_certificates(self._directory / "certificates"))
+        layout = Layout(self._directory, ports, write_certificates(self._directory / "certificates"), self._issuer)
         layout.tokens.touch(mode=0o600)
         layout.tokens.write_text(f"{self._token},admin,admin,system:masters\n")
         write_kubeconfig(layout.kubeconfig, layout.server, self._token, layout.certificates.ca.read_bytes())
+        layout.authentication_config.write_text(components.authentication_config(self._trusts))
         layout.scheduler_config.write_text(components.scheduler_config(layout))
         layout.logs_config.write_text(components.logs_config())
         self._layout = layout

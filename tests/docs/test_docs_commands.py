@@ -21,6 +21,7 @@ from tests.docs.markdown import PAGES, ROOT, prose, section, spans
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
 #: Options of other programs that the documentation names on their own.
 FOREIGN_OPTIONS = {"--runs", "--quick", "--case", "--set", "--crashloop", "--ready-after", "--unready", "--replicas"}
+FOREIGN_OPTIONS |= {"--authentication-config", "--service-account-issuer"}  # kube-apiserver's
 
 
 @pytest.fixture(autouse=True)

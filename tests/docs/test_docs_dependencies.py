@@ -33,9 +33,10 @@ PRIVATE = {
 
 
 def requirements() -> dict[str, str]:
-    """Versions that are asked for, by distribution."""
+    """Versions that are asked for, by distribution; of the extra that the image has, too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    found = (re.fullmatch(r"([\w.-]+)(.*)", line) for line in project["dependencies"])
+    lines = (*project["dependencies"], *project["optional-dependencies"]["keyless"])
+    found = (re.fullmatch(r"([\w.-]+)(.*)", line) for line in lines)
     return {match[1].lower(): match[2] for match in found if match}
 
 

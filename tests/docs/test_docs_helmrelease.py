@@ -18,12 +18,9 @@ SOURCE = {"kind": "HelmRepository", "name": "bitnami"}
 
 #: By field, a value that asks for what the field does.
 SAMPLES: Mapping[str, Any] = {
-    "chart.spec.verify.matchOIDCIdentity": [{"issuer": "i", "subject": "s"}],
-    "chart.spec.verify.trustedRootSecretRef": {"name": "root"},
     "chart.spec.valuesFiles": ["production.yaml"],
     "chart.spec.valuesFile": "production.yaml",
     "serviceAccountName": "deployer",
-    "kubeConfig.configMapRef": {"name": "other"},
     "dependsOn[].readyExpr": [{"name": "redis", "readyExpr": "true"}],
     "install.disableTakeOwnership": True,
     "upgrade.disableTakeOwnership": True,

@@ -12,17 +12,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gitsync import logs
-from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
+from gitsync.api.kinds import NOTIFICATION_GROUP, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
 from gitsync.cluster import Cluster
 from gitsync.sandbox import Sandbox
 from tests.controlplane import binaries
+from tests.controlplane.processes import free_ports
 from tests.controlplane.registry import Registry
 from tests.controlplane.s3 import KEYS, S3
 from tests.docs.markdown import PAGES, ROOT, code_lines
@@ -249,6 +251,11 @@ def agent(kubeconfig: Path, directory: Path, *flags: str) -> Iterator[None]:
         process.stop()
 
 
+def webhooks() -> str:
+    """The flag that has Receivers served."""
+    return f"--webhook-port={free_ports(1)[0]}"
+
+
 async def create_namespace(kubeconfig: Path, name: str) -> None:
     async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
         await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="test")
@@ -283,6 +290,31 @@ async def create_generator(kubeconfig: Path) -> None:
         await cluster.create(manifest, manager="test")
 
 
+async def create_notifications(kubeconfig: Path) -> None:
+    """The Provider ``slack`` and the Alert ``apps``; the Receiver ``fleet``, and its token in two namespaces."""
+    group, metadata = NOTIFICATION_GROUP, {"namespace": "flux-system"}
+    token: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": "a token"}}
+    head = {"apiVersion": f"{group}/v1beta3"}
+    to_slack, apps = {"providerRef": {"name": "slack"}}, {"kind": "HelmRelease", "name": "*"}
+    synced = {"kind": "GitRepository", "name": "flux-system"}
+    hook = {"type": "github", "secretRef": {"name": "webhook-token"}, "resources": [synced]}
+    made: list[dict[str, Any]] = [
+        {**head, "kind": "Provider", "metadata": {"name": "slack", **metadata}, "spec": {"type": "slack"}},
+        {
+            **head,
+            "kind": "Alert",
+            "metadata": {"name": "apps", **metadata},
+            "spec": {**to_slack, "eventSources": [apps]},
+        },
+        {**token, "metadata": {"name": "webhook-token", **metadata}},
+        {**token, "metadata": {"name": "webhook-token", "namespace": "default"}},
+        {"apiVersion": f"{group}/v1", "kind": "Receiver", "metadata": {"name": "fleet", **metadata}, "spec": hook},
+    ]
+    async with await Cluster.connect(kubeconfig=kubeconfig) as cluster:
+        for manifest in made:
+            await cluster.create(manifest, manager="test")
+
+
 def failures(world: World, lines: dict[str, list[str]]) -> str:
     told = []
     for place, words in lines.items():
@@ -311,10 +343,11 @@ def test_the_lines_about_what_is_synced(
             once = ["run", "--once", "--repo", str(fleet.path), "--path", "clusters/prod"]
             fine, said = world.run([*once, "--commit", git(fleet.path, "rev-parse", commit)])
             assert fine, said
-        with agent(kubeconfig, tmp_path, f"--repo={fleet.path}", "--path=clusters/prod"):
+        with agent(kubeconfig, tmp_path, f"--repo={fleet.path}", "--path=clusters/prod", webhooks()):
             background.run(create_namespace(kubeconfig, "flux-system"))
             background.run(create_kustomization(kubeconfig))
             background.run(create_generator(kubeconfig))
+            background.run(create_notifications(kubeconfig))
             for kind, url in (("oci", oci), ("git", podinfo)):
                 fine, said = world.run(["create", "source", kind, "podinfo", "--url", url, "--tag-semver", "6.x"])
                 assert fine, said
@@ -335,7 +368,7 @@ def test_the_lines_that_change_what_there_is(
     with sandbox(background, tmp_path) as kubeconfig:
         world = World(fleet, charts, oci, podinfo, kubeconfig, tmp_path, bucket)
         background.run(create_keys(kubeconfig))
-        with agent(kubeconfig, tmp_path):
+        with agent(kubeconfig, tmp_path, webhooks()):
             for words in (
                 ["create", "source", "helm", "podinfo", "--url", f"{charts}/podinfo"],
                 ["create", "source", "helm", "bitnami", "--url", f"{charts}/bitnami"],
@@ -346,6 +379,7 @@ def test_the_lines_that_change_what_there_is(
             background.run(create_namespace(kubeconfig, "flux-system"))
             background.run(create_kustomization(kubeconfig))
             background.run(create_generator(kubeconfig))
+            background.run(create_notifications(kubeconfig))
             assert failures(world, chosen("create")) == ""
             assert failures(world, chosen("delete")) == ""
         background.run(create_namespace(kubeconfig, "team-a"))

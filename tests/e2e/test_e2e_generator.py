@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from typing import Any
 
 from tests.controlplane.cluster import Cli
@@ -34,6 +36,17 @@ def part(name: str) -> dict[str, Any]:
 
 def of_artifact(namespace: str, name: str, **spec: Any) -> str:
     return kustomization(namespace, name, "./", sourceRef={"kind": "ExternalArtifact", "name": name}, **spec)
+
+
+def pack(fleet: Fleet, path: str, manifest: str) -> None:
+    """Put an archive into the working tree that holds ``one.yaml``."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("one.yaml")
+        member.size = len(manifest)
+        tar.addfile(member, io.BytesIO(manifest.encode()))
+    (fleet.path / path).parent.mkdir(parents=True, exist_ok=True)
+    (fleet.path / path).write_bytes(packed.getvalue())
 
 
 def external(kubectl: Cli, namespace: str) -> dict[str, Any]:
@@ -128,6 +141,62 @@ def test_what_cannot_be_made_says_which_copy_and_why(
     assert said["reason"] == "BuildFailed"
     assert "artifact 'nothing': copy[0] from '@repo/nothing/**'" in said["message"]
     assert "no file matches the pattern" in ready("kustomization.kustomize.toolkit.fluxcd.io", "nothing")["message"]
+
+
+def test_directories_have_artifacts_that_come_and_go_with_them(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """pathPattern: with labels by the directory, and files out of an archive with others merged into them."""
+    cluster = Cluster(kubectl, namespace)
+    copies = [
+        {"from": "@repo/apps/{app}/*.tgz", "to": "@artifact/", "strategy": "Extract"},
+        {"from": "@repo/apps/{app}/over.yaml", "to": "@artifact/one.yaml", "strategy": "Merge"},
+    ]
+    template = {"name": "app-{app}", "originRevision": "@repo", "copy": copies}
+    over = {"apps/Web/over.yaml": "data: {over: first}", "apps/db/over.yaml": "data: {}"}
+    pack(fleet, "apps/Web/it.tgz", config_map(namespace, "one", "packed"))
+    pack(fleet, "apps/db/it.tgz", config_map(namespace, "two"))
+    fleet.commit(
+        {
+            "clusters/parts.yaml": generator(namespace, template, pathPattern="@repo/apps/{app}"),
+            "clusters/web.yaml": of_artifact(namespace, "app-web"),
+            "clusters/cache.yaml": of_artifact(namespace, "app-cache"),
+            **over,
+        },
+        "two directories",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    for name in ("app-web", "app-cache"):
+        agent.wait_for("object created", object=f"Kustomization/{namespace}/{name}")
+    cluster.wait("app-web")
+    assert json.loads(kubectl("get", "cm", "one", "-n", namespace, "-o", "json"))["data"]["over"] == "first"
+    found = external(kubectl, namespace)
+    assert {name: item["metadata"]["labels"]["app"] for name, item in found.items()} == {
+        "app-db": "db",
+        "app-web": "web",
+    }
+    cluster.wait("app-cache", "condition=Ready=false")
+    row = agent.command("get", "artifactgenerators", "-n", namespace).splitlines()[1].split()
+    assert row[:2] == ["parts", "2"]
+
+    count = agent.count
+    fleet.commit({"apps/Web/over.yaml": "data: {over: second}"}, "another value")
+    agent.wait_for("object changed", object=f"ConfigMap/{namespace}/one", after=count)
+    ask_until(
+        lambda: external(kubectl, namespace)["app-web"]["status"]["artifact"],
+        lambda it: it != found["app-web"]["status"]["artifact"],
+        "another artifact",
+    )
+    assert external(kubectl, namespace)["app-db"]["status"] == found["app-db"]["status"]
+
+    # A directory that comes has its Kustomization woken; of one that goes the artifact goes, and the others stay.
+    pack(fleet, "apps/cache/it.tgz", config_map(namespace, "three"))
+    gone = {"apps/db/it.tgz": None, "apps/db/over.yaml": None}
+    fleet.commit({"apps/cache/over.yaml": "data: {}", **gone}, "a third one, and one less")
+    cluster.wait("app-cache")
+    assert "three" in cluster.maps()
+    ask_until(lambda: set(external(kubectl, namespace)), lambda it: it == {"app-web", "app-cache"}, "db to go")
+    agent.stop()
 
 
 def test_a_plan_knows_what_an_artifact_will_hold(

@@ -19,7 +19,7 @@ from tests.until import ask_until
 
 #: Seconds between the two commits: what the first one does is then begun, half done, or over.
 MOMENTS = (0.05, 0.3, 0.8, 1.5)
-ENDED = re.compile("sync finished|commit changes nothing")
+ENDED = re.compile("sync finished|commit changes nothing|commit is for its Kustomizations")
 NOTHING = "# nothing here\n"
 
 

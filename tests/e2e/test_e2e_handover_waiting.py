@@ -83,9 +83,9 @@ def test_a_kustomization_may_wait_for_the_release_that_takes_its_objects(
     assert belonging_to("a", moved, kubectl) == uids
 
 
-@pytest.mark.parametrize("of_kustomization", [False, True], ids=["of the root", "of a Kustomization"])
+@pytest.mark.parametrize("giver", ["the root", "a Kustomization", "one whose directory goes"])
 def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_it_any_more(
-    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, of_kustomization: bool
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, giver: str
 ) -> None:
     moved = both(namespace)
     agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
@@ -93,7 +93,7 @@ def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_i
     before = {
         **CHART,
         "clusters/own.yaml": config_map(namespace, "own"),
-        "clusters/k.yaml": kustomization(namespace, "k", "./k") if of_kustomization else taken,
+        "clusters/k.yaml": taken if giver == "the root" else kustomization(namespace, "k", "./k"),
         "clusters/g.yaml": NOTHING,
         "clusters/moves.yaml": NOTHING,
         "k/b.yaml": taken,
@@ -102,12 +102,47 @@ def test_a_release_that_a_failed_revision_took_from_git_goes_when_nobody_wants_i
     uids = uids_when_there(kubectl, moved)
 
     broken = release(namespace, "b", "[no: manifest")
-    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/g.yaml": release(namespace, "g", broken)}, "into a chart")
+    gone = {"k/b.yaml": None} if giver == "one whose directory goes" else {}
+    into = {"clusters/k.yaml": NOTHING, "clusters/g.yaml": release(namespace, "g", broken), **gone}
+    fleet.commit(into, "into a chart")
     agent.wait_for("install retries exhausted", release=f"{namespace}/g")
-    after = {"clusters/moves.yaml": plain(moved), "clusters/g.yaml": release(namespace, "g")}
+    without = json.loads(release(namespace, "g"))
+    if gone:  # then it is uninstalled, and installed anew
+        without["spec"]["storageNamespace"] = "default"
+    after = {"clusters/moves.yaml": plain(moved), "clusters/g.yaml": json.dumps(without)}
     finished(agent, fleet.commit(after, "out of it"))
     kubectl("wait", "--for=delete", "helmrelease/b", "kustomization/k", "-n", namespace, "--timeout=60s")
     assert belonging_to("", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("taker", ["plain files", "a release whose chart has it sound"])
+def test_a_release_that_fails_and_the_kustomization_that_it_was_of_do_not_keep_each_other(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/d.yaml": kustomization(namespace, "d", "./d"),
+        "clusters/g.yaml": NOTHING,
+        "d/g.yaml": release(namespace, "g", plain(moved)),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    broken = release(namespace, "g", "[no: manifest")
+    fleet.commit({"clusters/d.yaml": NOTHING, "clusters/g.yaml": broken, "d/g.yaml": None}, "to the root, broken")
+    agent.wait_for("object kept", object=f"Kustomization/{namespace}/d")
+    sound = release(namespace, "f", release(namespace, "g"), plain(moved))
+    after = plain(moved) if taker == "plain files" else sound
+    finished(agent, fleet.commit({"clusters/g.yaml": after}, "away from it"))
+    kubectl("wait", "--for=delete", "kustomization/d", "-n", namespace, "--timeout=60s")
+    if taker == "plain files":
+        kubectl("wait", "--for=delete", "helmrelease/g", "-n", namespace, "--timeout=60s")
+    else:
+        kubectl("wait", "helmrelease/g", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    assert belonging_to("" if taker == "plain files" else "f", moved, kubectl) == uids
 
 
 def test_a_definition_is_not_kept_for_an_object_that_is_gone(

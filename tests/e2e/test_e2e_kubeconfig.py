@@ -23,15 +23,31 @@ from tests.until import ask_until
 
 CRDS = Path(__file__).parents[2] / "config" / "crds"
 KIND = "kustomizations.kustomize.toolkit.fluxcd.io"
+#: Who may see whose keys sign the tokens of a cluster.
+KEYS = "system:service-account-issuer-discovery"
+#: Whom tokens for the spoke are for.
+AUDIENCE = "https://spoke.example"
+BY_TOKEN = {"kubeConfig": {"configMapRef": {"name": "spoke"}}}
 SPOKE = {"kubeConfig": {"secretRef": {"name": "spoke"}}}
 
 
 @pytest.fixture(scope="module")
-def spoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Another cluster, in which nobody runs."""
-    plane = ControlPlane(tmp_path_factory.mktemp("spoke"), binaries.ensure_all())
+def spoke(tmp_path_factory: pytest.TempPathFactory, control_plane: Cluster) -> Iterator[Cluster]:
+    """Another cluster, in which nobody runs. It takes tokens of the first one's accounts that are made for it."""
+    kubectl = Cli(binaries.kubectl(), control_plane.kubeconfig)
+    everybody = "--group=system:unauthenticated"
+    kubectl("create", "clusterrolebinding", "e2e-keys", f"--clusterrole={KEYS}", everybody)
+    hub = {
+        "url": "https://kubernetes.default.svc",
+        "discoveryURL": f"{control_plane.server}/.well-known/openid-configuration",
+        "certificateAuthority": control_plane.ca_file.read_text(),
+        "audiences": [AUDIENCE],
+    }
+    directory = tmp_path_factory.mktemp("spoke")
+    plane = ControlPlane(directory, binaries.ensure_all(), issuer="https://spoke.example", trusts=[hub])
     yield plane.start(bare=True)
     plane.stop()
+    kubectl("delete", "clusterrolebinding", "e2e-keys")
 
 
 @pytest.fixture
@@ -195,3 +211,118 @@ def test_what_moves_to_another_cluster_is_made_there_and_deleted_here(
     # Without the way there nobody can remove anything, and nothing is kept for that.
     fleet.commit({"clusters/secret.yaml": "# gone\n", "clusters/spoke.yaml": "# gone\n"}, "no spoke any more")
     kubectl("wait", "--for=delete", f"{KIND}/spoke", "-n", namespace, "--timeout=60s")
+
+
+def described(spoke: Cluster, namespace: str, **data: str) -> str:
+    """The manifest of the ConfigMap that describes the spoke."""
+    of_it = {"provider": "generic", "address": spoke.server, "ca.crt": spoke.ca_file.read_text()}
+    how = {"audiences": AUDIENCE, "serviceAccountName": "deployer"}
+    metadata = {"name": "spoke", "namespace": namespace}
+    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {**of_it, **how, **data}})
+
+
+def account(namespace: str) -> str:
+    """The manifest of the account that logs in to the spoke."""
+    metadata = {"name": "deployer", "namespace": namespace}
+    return json.dumps({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+
+
+def let_in(in_spoke: Cli, namespace: str) -> None:
+    """What the spoke knows of the hub's account."""
+    user = f"--user=hub:system:serviceaccount:{namespace}:deployer"
+    in_spoke("create", "rolebinding", "deployer", "-n", namespace, "--clusterrole=cluster-admin", user)
+
+
+def test_a_hub_logs_in_to_its_spoke_with_tokens_that_are_made_for_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str, sync_name: str
+) -> None:
+    """A Kustomization and a HelmRelease: there is no kubeconfig anywhere."""
+    cluster, there = here.Cluster(kubectl, namespace), here.Cluster(in_spoke, namespace)
+    agent = new_agent(fleet, "--path=clusters")
+    files = {
+        **CHART,
+        "clusters/spoke.yaml": kustomization(namespace, "spoke", "./apps", wait=True, **BY_TOKEN),
+        "clusters/box.yaml": box(namespace, "box", spec="  kubeConfig: {configMapRef: {name: spoke}}\n"),
+        "apps/one.yaml": config_map(namespace, "one"),
+    }
+    fleet.commit(files, "nobody knows the way yet")
+    agent.start().wait_for(
+        "kustomization has to wait",
+        kustomization=f"{namespace}/spoke",
+        why=f"kubeConfig: ConfigMap/{namespace}/spoke does not exist",
+    )
+    fleet.commit({"clusters/way.yaml": described(spoke, namespace, provider="aws")}, "a cloud's")
+    agent.until(lambda line: "provider aws" in str(line.fields) and "is not supported" in str(line.fields))
+    fleet.commit({"clusters/way.yaml": described(spoke, namespace)}, "whose account is not there")
+    missing = f"ServiceAccount {namespace}/deployer does not exist"
+    agent.until(lambda line: missing in str(line.fields))
+    fleet.commit({"clusters/account.yaml": account(namespace)}, "and has no rights there")
+    refusal = f'User "hub:system:serviceaccount:{namespace}:deployer" cannot'
+    agent.until(lambda line: refusal in str(line.fields).replace('\\"', '"'))
+    let_in(in_spoke, namespace)
+    commit = fleet.commit({"apps/two.yaml": config_map(namespace, "two")}, "it has")
+    cluster.wait("spoke")
+    finished(agent, commit)
+    kubectl("wait", "--for=condition=Ready", "helmrelease/box", "-n", namespace, "--timeout=60s")
+    assert {"configmap/one", "configmap/two", "configmap/box-own"} <= maps(in_spoke, namespace)
+    assert maps(kubectl, namespace) == {"configmap/spoke"}
+    for kind, name, has in (("kustomization", "spoke", ["one", "two"]), ("helmrelease", "box", ["box-own"])):
+        shown = agent.told("tree", kind, name, "-n", namespace, "-o", "json")
+        assert shown["cluster"] == f"ConfigMap/{namespace}/spoke"
+        children = [(child["name"], child["status"]) for child in shown["children"]]
+        assert children == [(item, "ready") for item in has], "what is in the spoke"
+    assert f"in the cluster of ConfigMap/{namespace}/spoke" in agent.command("tree", "all", f"--name={sync_name}")
+
+    in_spoke("delete", "rolebinding", "deployer", "-n", namespace)
+    shown = agent.told("tree", "kustomization", "spoke", "-n", namespace, "-o", "json")
+    assert shown["message"].startswith("its cluster cannot be looked into: ")
+    let_in(in_spoke, namespace)
+
+    last = fleet.commit({"clusters/spoke.yaml": None, "clusters/box.yaml": None}, "no spoke any more")
+    finished(agent, last)
+    ask_until(lambda: maps(in_spoke, namespace), lambda found: found == set(), "the spoke is empty")
+    assert there.maps() == {}
+    assert "eyJ" not in "".join(agent.raw), "no token is ever written"
+
+
+def test_what_moves_within_another_cluster_stays_the_same_also_when_somebody_cannot_get_there(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, in_spoke: Cli, spoke: Cluster, namespace: str
+) -> None:
+    cluster, there = here.Cluster(kubectl, namespace), here.Cluster(in_spoke, namespace)
+    let_in(in_spoke, namespace)
+    agent = new_agent(fleet, "--path=clusters")
+    both = {f"clusters/{name}.yaml": kustomization(namespace, name, f"./{name}", **BY_TOKEN) for name in ("a", "b")}
+    way = {"clusters/way.yaml": described(spoke, namespace), "clusters/account.yaml": account(namespace)}
+    moves = config_map(namespace, "moves")
+    own = {f"{name}/{name}.yaml": config_map(namespace, name) for name in ("a", "b")}
+    first = fleet.commit({**both, **way, **own, "a/moves.yaml": moves}, "a has it")
+    finished(agent.start(), first)
+    for name in ("a", "b"):
+        cluster.wait(name)
+    uid = uid_of(in_spoke, namespace, "moves")
+
+    broken = {"a/moves.yaml": None, "b/moves.yaml": moves, "b/kustomization.yaml": "resources: [gone.yaml]\n"}
+    fleet.commit(broken, "b gets it, and cannot be built")
+    agent.wait_for("kustomization cannot be built", kustomization=f"{namespace}/b")
+    cluster.wait("b", "condition=Ready=False")
+    assert uid_of(in_spoke, namespace, "moves") == uid
+    finished(agent, fleet.commit({"b/kustomization.yaml": None}, "it can"))
+    cluster.wait("b")
+    assert uid_of(in_spoke, namespace, "moves") == uid
+    cluster.wait("a")
+    assert set(there.maps()) == {"moves", "a", "b"}
+
+    cloud = {"clusters/way.yaml": described(spoke, namespace, provider="aws")}
+    back = fleet.commit({**cloud, "b/moves.yaml": None, "a/moves.yaml": moves}, "back, and nobody gets there")
+    for name in ("a", "b"):
+        cluster.wait(name, "condition=Ready=False")
+    assert set(there.maps()) == {"moves", "a", "b"}
+    finished(agent, back)
+    fleet.commit({"clusters/way.yaml": described(spoke, namespace)}, "they do")
+    for name in ("a", "b"):
+        cluster.wait(name)
+    assert uid_of(in_spoke, namespace, "moves") == uid
+
+
+def uid_of(kubectl: Cli, namespace: str, name: str) -> str:
+    return kubectl("get", "configmap", name, "-n", namespace, "-o", "jsonpath={.metadata.uid}")

@@ -108,6 +108,7 @@ def test_directories_are_applied_in_order_changed_pruned_and_removed(
     cluster.wait("apps", f"jsonpath={{.status.lastAppliedRevision}}={status['lastAppliedRevision'][:-40]}{second}")
     assert set(cluster.maps()) == {"one", "three"}
     assert cluster.maps()["three"] == "new"
+    assert agent.said("commit is for its Kustomizations to take up", commit=second[:7])
 
     third = fleet.commit({"clusters/apps.yaml": None}, "no apps")
     agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/three", commit=third[:7])
@@ -139,7 +140,7 @@ def test_once_waits_for_all_below_and_says_what_is_not_ready(
             "clusters/left.yaml": kustomization(namespace, "left", "./nested", dependsOn=[{"name": "right"}]),
             "clusters/right.yaml": kustomization(namespace, "right", "./nested", dependsOn=[{"name": "left"}]),
             "clusters/refused.yaml": kustomization(
-                namespace, "refused", "./nested", kubeConfig={"configMapRef": {"name": "x"}}
+                namespace, "refused", "./nested", decryption={"provider": "sops", "serviceAccountName": "x"}
             ),
         },
         "four that fail",
@@ -151,7 +152,7 @@ def test_once_waits_for_all_below_and_says_what_is_not_ready(
     assert "nowhere" in unready[f"{namespace}/missing"]
     assert unready[f"{namespace}/waits"] == f"dependency '{namespace}/missing' is not ready"
     assert f"{namespace}/left -> {namespace}/right -> {namespace}/left" in unready[f"{namespace}/left"]
-    assert "spec.kubeConfig.configMapRef" in unready[f"{namespace}/refused"]
+    assert "spec.decryption.serviceAccountName" in unready[f"{namespace}/refused"]
     assert set(cluster.maps()) == {"one"}
 
 

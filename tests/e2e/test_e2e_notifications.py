@@ -242,3 +242,85 @@ def _until_status(server: Receiving, commit: str, state: str) -> None:
         return [(taken.path.rpartition("/")[2], taken.json["state"]) for taken in server.taken]
 
     ask_until(found, lambda known: (commit, state) in known, f"{state} of {commit}")
+
+
+#: No API server takes it.
+BROKEN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: Broken_, namespace: {namespace}}}\n"
+
+
+def test_that_the_sync_of_the_settings_fails_is_told_by_its_name(
+    new_agent: NewAgent, fleet: Fleet, background: Background, namespace: str, sync_name: str
+) -> None:
+    """Without an object that stands for it: as of a Kustomization of the name of the sync."""
+    with receiving(background) as service:
+        root = [{"kind": "Kustomization", "name": sync_name, "namespace": "gitsync-system"}]
+        notify = [
+            provider(namespace, "hook", "generic", service.url),
+            alert(namespace, "hook", eventSources=root, eventSeverity="error"),
+            provider(namespace, "all", "generic", f"{service.url}/all"),
+            alert(namespace, "all", eventSources=root),
+        ]
+        fleet.commit({"notify.yaml": "\n---\n".join(notify)}, "who is told")
+        agent = new_agent(fleet).start()
+        agent.wait_for("sync finished")
+        fleet.commit({"broken.yaml": BROKEN.format(namespace=namespace)}, "not a name", author="Grace")
+        _until_told(service, "/", "ReconciliationFailed")
+        broken = fleet.head
+        fleet.commit({"broken.yaml": "kind: ["}, "no YAML")
+        _until_told(service, "/", "BuildFailed")
+        fleet.commit({"broken.yaml": config_map(namespace, "mended")}, "mended")
+        _until_told(service, "/all", "ReconciliationSucceeded", fleet.head)
+        agent.stop()
+    failed = next(it.json for it in service.taken if it.path == "/")
+    assert failed["involvedObject"]["kind"] == "Kustomization"
+    assert (failed["severity"], failed["metadata"]["author"]) == ("error", "Grace")
+    assert failed["metadata"]["kustomize.toolkit.fluxcd.io/revision"] == f"main@sha1:{broken}"
+    assert "Broken_" in failed["message"]
+    assert [it.json["reason"] for it in service.taken if it.path == "/"] == ["ReconciliationFailed", "BuildFailed"]
+
+
+def test_that_the_sync_of_the_settings_fails_is_told_by_the_kustomization_that_stands_for_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, background: Background, namespace: str
+) -> None:
+    root = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "flux-system", "namespace": namespace},
+        "spec": {
+            "interval": "1h",
+            "path": "./cluster",
+            "prune": True,
+            "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
+        },
+    }
+    with receiving(background) as service:
+        notify = [
+            provider(namespace, "hook", "generic", service.url),
+            alert(namespace, "hook", eventSources=[{"kind": "Kustomization", "name": "flux-system"}]),
+        ]
+        fleet.commit({"cluster/all.yaml": "\n---\n".join([*notify, json.dumps(root)])}, "who is told")
+        agent = new_agent(fleet, "--path=cluster").start()
+        agent.wait_for("sync finished")
+        fleet.commit({"cluster/broken.yaml": BROKEN.format(namespace=namespace)}, "not a name", author="Grace")
+        _until_told(service, "/", "ReconciliationFailed", fleet.head)
+        assert _ready(kubectl, namespace)["status"] == "False"
+        fleet.commit({"cluster/broken.yaml": config_map(namespace, "mended")}, "mended")
+        _until_told(service, "/", "ReconciliationSucceeded", fleet.head)
+        ask_until(lambda: _ready(kubectl, namespace)["status"], lambda it: it == "True", "ready again")
+        agent.stop()
+
+
+def _ready(kubectl: Cli, namespace: str) -> dict[str, Any]:
+    kind = "kustomizations.kustomize.toolkit.fluxcd.io"
+    found = json.loads(kubectl("get", kind, "flux-system", "-n", namespace, "-o", "json"))
+    return next(it for it in found["status"]["conditions"] if it["type"] == "Ready")
+
+
+def _until_told(service: Receiving, path: str, reason: str, commit: str = "") -> None:
+    def found() -> list[tuple[str, str, str]]:
+        return [(it.path, it.json["reason"], it.json["metadata"].get("commit", "")) for it in service.taken]
+
+    def is_there(known: list[tuple[str, str, str]]) -> bool:
+        return any(it[:2] == (path, reason) and commit in it[2] for it in known)
+
+    ask_until(found, is_there, f"{reason} to be told")

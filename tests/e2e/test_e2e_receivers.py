@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,29 @@ def test_a_receivers_webhook_follows_its_token_and_what_it_says(
     kubectl("patch", "receiver", "push", "-n", namespace, "--type=merge", "-p", FINALIZED)
     kubectl("delete", "receiver", "push", "-n", namespace, "--timeout=20s")
     ask_until(status, lambda it: it == 404, "it is gone")
+
+
+def test_after_a_start_a_webhook_says_to_come_again_until_its_receiver_was_looked_at(
+    new_agent: NewAgent, alone: AgentProcess, port: int, kubectl: Cli, namespace: str
+) -> None:
+    """It said that there is none, which services take as the last word."""
+    kubectl("apply", "-f", "-", stdin=secret(namespace))
+    kubectl("apply", "-f", "-", stdin=source(namespace, "GitRepository", "a", GIT))
+    kubectl("apply", "-f", "-", stdin=receiver(namespace, resources=[named("GitRepository", "a")]))
+    path = path_of("push", namespace)
+    until_path(kubectl, namespace, path)
+    for _ in range(3):
+        alone.kill()
+        alone.start()
+        seen: list[int] = []
+
+        def status(seen: list[int] = seen) -> int:
+            with suppress(OSError):
+                seen.append(deliver(port, path, b"{}", github(b"{}", token="wrong"))[0])
+            return seen[-1] if seen else 0
+
+        ask_until(status, lambda it: it == 401, "it answers")
+        assert set(seen) <= {401, 503}
 
 
 #: As Flux's notification-controller leaves a Receiver.

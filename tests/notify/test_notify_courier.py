@@ -79,7 +79,7 @@ async def courier(kind: str, data: dict[str, str], **spec: Any) -> AsyncIterator
 
 
 def counted(result: str) -> int:
-    return METER.notifications["apps", "it", result]
+    return sum(count for key, count in METER.notifications.items() if key[:3] == ("apps", "it", result))
 
 
 async def test_what_is_not_taken_for_now_is_tried_again_and_said_once() -> None:
@@ -98,7 +98,7 @@ async def test_what_is_not_taken_for_now_is_tried_again_and_said_once() -> None:
 
 
 async def test_an_answer_that_quotes_a_part_of_the_address_tells_none_of_it() -> None:
-    before = counted("failed")
+    before = counted("refused")
     said = "ann no: AbCdEfGhIjKl, s3cr3t-query and pa55word of /api/webhooks/AbCdEfGhIjKl are unknown; 0123key is not"
     async with Receiving(usual=(404, said)).serving() as service:
         host = service.url.removeprefix("http://")
@@ -106,7 +106,7 @@ async def test_an_answer_that_quotes_a_part_of_the_address_tells_none_of_it() ->
         with capture_logs() as lines:
             async with courier("generic", {"address": address}) as it:
                 it.put(ALERT, GOOD, "generic")
-                await until(lambda: counted("failed") == before + 1)
+                await until(lambda: counted("refused") == before + 1)
     told = str(lines)
     assert "are unknown" in told
     assert not [secret for secret in ("AbCdEfGhIjKl", "s3cr3t-query", "pa55word") if secret in told]
@@ -114,11 +114,11 @@ async def test_an_answer_that_quotes_a_part_of_the_address_tells_none_of_it() ->
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 async def test_what_is_refused_is_not_tried_again(status: int) -> None:
-    before = counted("failed")
+    before = counted("refused")
     async with Receiving(usual=(status, "no")).serving() as service, courier("generic", {"address": service.url}) as it:
         for notice in (GOOD, BAD):
             it.put(ALERT, notice, "generic")
-        await until(lambda: counted("failed") == before + 2)
+        await until(lambda: counted("refused") == before + 2)
     assert len(service.taken) == 2
 
 
@@ -141,14 +141,14 @@ async def test_a_provider_that_is_suspended_meanwhile_gets_nothing() -> None:
 
 @pytest.mark.parametrize("headers", ["- a", "Host: x", "X: [1]", "'a b': c", 'X: "a\\nb"', "{", "Content-Length: '5'"])
 async def test_headers_that_would_steer_the_request_are_refused(headers: str) -> None:
-    before = counted("failed")
+    before = counted("refused")
     with capture_logs() as lines:
         async with (
             Receiving().serving() as service,
             courier("generic", {"address": service.url, "headers": headers}) as it,
         ):
             it.put(ALERT, GOOD, "generic")
-            await until(lambda: counted("failed") > before)
+            await until(lambda: counted("refused") > before)
     assert service.taken == []
     assert "headers in its Secret that cannot be used" in lines[0]["why"]
 
@@ -182,3 +182,13 @@ async def test_where_the_kinds_may_not_be_read_nobody_is_notified_and_everything
         async with notifier.serving():
             notifier.hear({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}, Event("Normal", "A", "b"))
     assert [(line["event"], line["why"]) for line in lines] == [("nobody is notified", "providers is forbidden")]
+
+
+async def test_what_a_service_never_takes_is_given_up_and_counted_as_that() -> None:
+    failed, refused = counted("failed"), counted("refused")
+    async with Receiving(usual=(503, "no")).serving() as service, courier("generic", {"address": service.url}) as it:
+        it.put(ALERT, GOOD, "generic")
+        await until(lambda: counted("failed") == failed + 1)
+    assert len(service.taken) == 4
+    assert counted("refused") == refused
+    assert METER.notifications["apps", "it", "failed", "service"] > 0

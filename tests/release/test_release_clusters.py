@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
-from gitsync.cluster import Cluster
+from gitsync.cluster import Cluster, KubeconfigText
 from gitsync.errors import (
     ClusterUnavailable,
     CrossNamespaceRefused,
     Forbidden,
+    GitsyncError,
     KubeConfigMissing,
     KubeConfigRefused,
     ServiceAccountMissing,
@@ -178,7 +180,8 @@ async def watched(clusters: TargetClusters, of: HelmRelease, containing: str = "
 
     async def brought() -> bool:
         try:
-            return containing in await clusters._references.kubeconfig(of)
+            found = await clusters._references.remote(of)
+            return isinstance(found, KubeconfigText) and containing in found.text
         except KubeConfigMissing:
             return False
 
@@ -200,9 +203,50 @@ def test_what_may_be_referred_to() -> None:
         closed.check(release("shop", dependsOn=[{"name": "data/db", "readyExpr": "true"}]))
 
 
-async def test_a_kubeconfig_without_a_secret_is_refused_with_what_to_do(
-    clusters: TargetClusters, namespace: str
+async def test_a_cluster_that_a_config_map_describes_is_worked_on_with_tokens_of_an_account(
+    cluster: Cluster, control_plane: Plane, clusters: TargetClusters, namespace: str
 ) -> None:
-    with pytest.raises(KubeConfigRefused, match=r"^kubeConfig\.secretRef is missing$") as refused:
-        await clusters.of(release(namespace, kubeConfig={"configMapRef": {"name": "cloud"}}))
-    assert "name a Secret" in refused.value.hint
+    """The cluster is the same once more, which takes tokens of its own."""
+    there = release(namespace, kubeConfig={"configMapRef": {"name": "spoke"}})
+    with pytest.raises(KubeConfigMissing, match=f"kubeConfig: ConfigMap/{namespace}/spoke does not exist"):
+        await clusters.of(there)
+    await cluster.apply(described(control_plane, namespace, provider="aws"), manager="test")
+    await described_as(clusters, there, "provider aws of ConfigMap/[^ ]+ is not supported: no cloud's credentials")
+    await cluster.apply(described(control_plane, namespace, serviceAccountName="nobody"), manager="test")
+    await described_as(clusters, there, f"ServiceAccount {namespace}/nobody does not exist")
+    await cluster.apply(described(control_plane, namespace), manager="test")
+    await described_as(clusters, there, f'User "system:serviceaccount:{namespace}:default" cannot list resource')
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "deployer", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
+    }
+    await cluster.apply(binding, manager="test")
+    await described_as(clusters, there, "")
+    target = await clusters.of(there)
+    assert target is not clusters.own
+    assert await target.cluster.find(ObjectKey("", "ConfigMap", namespace, "spoke"))
+    assert await clusters.of(release(namespace, "two", kubeConfig={"configMapRef": {"name": "spoke"}})) is target
+
+
+def described(plane: Plane, namespace: str, **data: str) -> dict[str, Any]:
+    """A ConfigMap that describes the cluster of the tests."""
+    of_it = {"provider": "generic", "address": plane.server, "ca.crt": plane.ca_file.read_text()}
+    how = {"audiences": "\nhttps://kubernetes.default.svc\n", "serviceAccountName": "default"}
+    metadata = {"name": "spoke", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {**of_it, **how, **data}}
+
+
+async def described_as(clusters: TargetClusters, of: HelmRelease, complaint: str) -> None:
+    """Wait until the watch has brought the ConfigMap that leads to this, or ("") to a cluster."""
+
+    async def said() -> bool:
+        try:
+            await clusters.of(of)
+        except GitsyncError as error:
+            return complaint != "" and re.search(complaint, error.message) is not None
+        return complaint == ""
+
+    await until(said)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -194,3 +195,34 @@ async def test_one_that_forgives_tries_an_expression_again_that_somebodys_variab
         for expressions, later in ((forgiving, True), (strict, "takes too long to evaluate")):
             assert await expressions.evaluate(text, much) == "takes too long to evaluate"
             assert await expressions.evaluate(text, {"x": [1]}) == later
+
+
+async def test_an_expression_is_evaluated_for_many_values_as_for_each(expressions: Expressions) -> None:
+    """Those of which there is no answer do not keep the others from having one."""
+    values = [{"n": 1}, {"n": 2}, {}, {"n": "x"}]
+    answers = await expressions.evaluate_each("res.n == limit", {"limit": 2}, "res", values)
+    each = [await expressions.evaluate("res.n == limit", {"limit": 2, "res": value}) for value in values]
+    assert answers == each
+    assert answers[:3] == [False, True, "no such key: n"]
+    assert await expressions.evaluate_each("res.n == 1", {}, "res", []) == []
+
+
+async def test_many_values_take_less_time_together_than_one_by_one(expressions: Expressions) -> None:
+    """The other variables, the body of a delivery, are taken in once."""
+    variables = {"req": {"files": [{"path": f"apps/{number}"} for number in range(2000)]}}
+    values = [{"name": f"app-{number}"} for number in range(50)]
+    text = "res.name != req.files[0].path"
+    began = time.monotonic()
+    one_by_one = [await expressions.evaluate(text, {**variables, "res": value}) for value in values]
+    between = time.monotonic()
+    assert await expressions.evaluate_each(text, variables, "res", values) == one_by_one
+    assert time.monotonic() - between < (between - began) / 2
+
+
+async def test_what_takes_too_long_together_is_evaluated_one_by_one() -> None:
+    async with Expressions(forgives=True) as expressions:
+        many = list(range(150))
+        slow = "res == 0 || many.map(x, many.map(y, many.all(z, z == z))).size() > 0"
+        answers = await expressions.evaluate_each(slow, {"many": many}, "res", [0, 1])
+        assert answers[0] is True
+        assert answers[1] is True or "takes too long" in str(answers[1])

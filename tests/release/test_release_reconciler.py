@@ -303,11 +303,13 @@ async def test_a_suspended_release_costs_no_write_but_of_what_was_under_way(plac
 
 
 async def test_a_release_that_is_refused_says_so_once_and_the_next_spec_heals_it(place: Place) -> None:
-    await place.wants({"text": "one"}, kubeConfig={"configMapRef": {"name": "cloud"}})
+    source = {"kind": "HelmRepository", "name": "charts"}
+    signed = {"spec": {"chart": "app", "sourceRef": source, "verify": {"provider": "notation"}}}
+    await place.wants({"text": "one"}, chart=signed)
     assert await place.pass_once() is None
     assert place.conditions() == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
-    assert place.message() == "not supported yet: spec.kubeConfig.configMapRef; remove it"
-    await place.cluster.patch(place.key, {"spec": {"kubeConfig": None}}, manager="test")
+    assert place.message() == "not supported yet: spec.chart.spec.verify.provider; remove it"
+    await place.cluster.patch(place.key, {"spec": {"chart": {"spec": {"verify": None}}}}, manager="test")
     await place.wants({"text": "one"})
     await place.passes()
     assert place.conditions()["Ready"] == ("True", "InstallSucceeded")

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from gitsync.api.generator import OutputArtifact
-from gitsync.errors import ArtifactError, FieldNotSupported
+from gitsync.errors import ArtifactError
 from gitsync.sources import copying
-from gitsync.sources.copying import Listing, check_strategies, copied
+from gitsync.sources.copying import archives, copied
 from gitsync.sources.globs import DoubleStar
+from gitsync.sources.listing import Listing
 from gitsync.tree import Entries, FileList, TreeEntry
 
 FILES = ("README.md", "apps/base/a.yaml", "apps/base/deep/b.yaml", "apps/prod/a.yaml", "infra/c.yaml", "infra/notes.md")
@@ -29,7 +30,7 @@ def result(*operations: dict[str, Any], files: tuple[str, ...] = FILES) -> dict[
     sources = {"repo": listing(*files), "other": listing("apps/base/a.yaml")}
     return {
         entry.path: f"{'' if alias == 'repo' else alias + ':'}{entry.blob_id.removeprefix('blob of ')}"
-        for alias, entry in copied(artifact(*operations), sources)
+        for alias, entry, _ in copied(artifact(*operations), sources)
     }
 
 
@@ -125,11 +126,102 @@ def test_all_that_matches_may_not_be_excluded() -> None:
         result({"from": "@repo/infra/*", "to": "@artifact/", "exclude": ["*"]})
 
 
-@pytest.mark.parametrize("strategy", ["Merge", "Extract"])
-def test_other_strategies_are_refused_by_their_field(strategy: str) -> None:
-    given = artifact({"from": "@repo/a", "to": "@artifact/", "strategy": strategy})
-    with pytest.raises(FieldNotSupported, match=rf"spec.artifacts\[3\].copy\[0\].strategy: {strategy}"):
-        check_strategies(given, 3)
+CHARTS = ("charts/a.tgz", "charts/old/b.TAR.GZ", "charts/old/notes.md", "c.zip", "charts/dir.tgz/file")
+
+
+def extracted(*operations: dict[str, Any], held: tuple[str, ...] = ("it/Chart.yaml", "it/values.yaml")) -> list[str]:
+    """The paths of an artifact, whose archives hold the same files each."""
+    sources = {"repo": listing(*CHARTS)}
+    wanted = archives(artifact(*operations), sources)
+    files = copied(artifact(*operations), sources, {origin: listing(*held) for origin in wanted})
+    return [f"{origin.removeprefix('repo/')} {entry.path}" for origin, entry, _ in files]
+
+
+def extract(source: str, to: str = "", **more: Any) -> dict[str, Any]:
+    return {"from": f"@repo/{source}", "to": f"@artifact/{to}", "strategy": "Extract", **more}
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "expected"),
+    [
+        ("charts/a.tgz", "", ["charts/a.tgz it/Chart.yaml", "charts/a.tgz it/values.yaml"]),
+        ("charts/a.tgz", "x", ["charts/a.tgz x/it/Chart.yaml", "charts/a.tgz x/it/values.yaml"]),
+        ("charts/a.tgz", "x/", ["charts/a.tgz x/it/Chart.yaml", "charts/a.tgz x/it/values.yaml"]),
+        ("charts/old/**/*.TAR.GZ", "", [f"charts/old/b.TAR.GZ it/{name}" for name in ("Chart.yaml", "values.yaml")]),
+        ("c*/*/*.{md,TAR.GZ}", "", [f"charts/old/b.TAR.GZ it/{name}" for name in ("Chart.yaml", "values.yaml")]),
+        ("*.zip", "", []),
+    ],
+)
+def test_where_the_files_of_archives_go(source: str, to: str, expected: list[str]) -> None:
+    assert extracted(extract(source, to)) == expected
+
+
+def test_a_later_archive_takes_the_place_of_an_earlier_one() -> None:
+    found = extracted(extract("charts/**/*.tgz", exclude=["*.d/**", "charts/dir.tgz"]), extract("charts/old/b.TAR.GZ"))
+    assert found == [f"charts/old/b.TAR.GZ it/{name}" for name in ("Chart.yaml", "values.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (extract("c.zip"), "'c.zip' is no archive"),
+        (extract("charts/"), "'charts' is a directory"),
+        (extract("charts/dir.tgz"), "'charts/dir.tgz' is a directory"),
+        (extract("charts/*.tgz"), "there is no file 'charts/dir.tgz'"),
+        (extract("d.tgz"), "there is no file 'd.tgz'"),
+        (extract("**/*.tbz"), "no file matches the pattern"),
+        (extract("charts/a.tg?", exclude=["*.tgz"]), "all that matches"),
+        (extract("charts/a.tgz", "../x"), "leads out of the artifact"),
+    ],
+)
+def test_what_cannot_be_extracted_says_so(operation: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArtifactError, match=message) as caught:
+        extracted({"from": "@repo/c.zip", "to": "@artifact/"}, operation)
+    assert caught.value.message.startswith("artifact 'it': copy[1] from ")
+
+
+def merge(source: str, to: str, alias: str = "other") -> dict[str, Any]:
+    return {"from": f"@{alias}/{source}", "to": f"@artifact/{to}", "strategy": "Merge"}
+
+
+def merged(*operations: dict[str, Any]) -> dict[str, list[str]]:
+    """The files of an artifact, with those that each is of."""
+    sources = {"repo": listing(*FILES), "other": listing("apps/base/a.yaml", "values.yaml")}
+    return {
+        file.entry.path: [f"{origin}:{it.blob_id[8:]}" for origin, it in ((file.origin, file.entry), *file.over)]
+        for file in copied(artifact(*operations), sources)
+    }
+
+
+def test_a_file_is_merged_into_what_is_there() -> None:
+    first = {"from": "@repo/apps/base/**", "to": "@artifact/"}
+    assert merged(first, merge("values.yaml", "a.yaml"), merge("apps/base/a.yaml", "a.yaml")) == {
+        "a.yaml": ["repo:apps/base/a.yaml", "other:values.yaml", "other:apps/base/a.yaml"],
+        "deep/b.yaml": ["repo:apps/base/deep/b.yaml"],
+    }
+    assert merged(first, merge("apps/base/**", ""))["a.yaml"] == ["repo:apps/base/a.yaml", "other:apps/base/a.yaml"]
+
+
+def test_a_file_that_is_merged_into_nothing_is_copied() -> None:
+    assert merged(merge("values.yaml", "x/")) == {"x/values.yaml": ["other:values.yaml"]}
+
+
+def test_a_copy_takes_the_place_of_what_was_merged() -> None:
+    last = {"from": "@repo/infra/c.yaml", "to": "@artifact/values.yaml"}
+    operations = (merge("values.yaml", ""), merge("apps/base/a.yaml", "values.yaml"), last)
+    assert merged(*operations) == {"values.yaml": ["repo:infra/c.yaml"]}
+
+
+def test_what_is_in_directories_is_not_merged() -> None:
+    """As with Flux: of a directory each file is copied over what is there."""
+    first = {"from": "@repo/apps/base", "to": "@artifact/apps/"}
+    assert merged(first, merge("apps", ""))["apps/base/a.yaml"] == ["other:apps/base/a.yaml"]
+
+
+def test_merges_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "MAX_MERGED", 2)
+    with pytest.raises(ArtifactError, match="more than 2 files are merged"):
+        merged(*[merge("values.yaml", "values.yaml")] * 4)
 
 
 def test_files_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from gitsync.api.conditions import condition_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.errors import ArtifactPending, ChartError, ChartRepositoryUnavailable, SourceNotReady
 from tests.oci.signing import Pusher, Signer
+from tests.signatures.ownsigstore import ISSUER, SUBJECT, Sigstore
 from tests.sources.test_sources_oci import World, serving, world
 from tests.until import until
 
@@ -129,11 +130,42 @@ async def test_without_keys_nothing_is_used(served: World, pusher: Pusher) -> No
     await until(lambda: verified(served, digest))
 
 
+async def test_without_a_key_it_counts_who_has_signed_by_the_trusted_root(served: World, pusher: Pusher) -> None:
+    """What cosign 3 leaves without a key, by a Sigstore of its own; the root is in a Secret, and nobody is asked."""
+    own, digest = Sigstore(), await push(served, "1.0.0")
+    await moved(pusher, digest)
+    await asyncio.to_thread(pusher.bundles, digest, own.bundle(digest, subject=SUBJECT.replace("acme", "evil")))
+    identity = {"issuer": f"^{ISSUER}$", "subject": "^https://github.com/acme/app/"}
+    wanted = {"provider": "cosign", "matchOIDCIdentity": [identity], "trustedRootSecretRef": {"name": "root"}}
+    await served.apply(verify=wanted, interval="1s")
+    await until(lambda: refused(served, "root' does not exist"))
+    await served.secret("root", {"else.json": "{}"})
+    await until(lambda: refused(served, "root' has no trusted_root.json"))
+    await served.secret("root", {"trusted_root.json": Sigstore().trusted_root().decode()})
+    await until(lambda: refused(served, "of 1 signatures the last: "))
+    await served.secret("root", {"trusted_root.json": own.trusted_root().decode()})
+    await until(lambda: refused(served, "it is by https://github.com/evil/app/"))
+    signer = Signer.make()
+    await asyncio.to_thread(pusher.simple, digest, (signer, signer.claim(digest)))
+    await until(lambda: refused(served, "it is no bundle, and without a key only those prove who has signed"))
+    assert "no matching signatures" in await served.version()
+    await asyncio.to_thread(pusher.bundles, digest, own.bundle(digest))
+    await until(lambda: verified(served, digest))
+    assert (await served.version()).startswith("1.0.0+")
+    # Another root is another demand: what was verified by the first one does not stand for it.
+    await served.secret("root", {"trusted_root.json": Sigstore().trusted_root().decode()})
+    await until(lambda: refused(served, "of 2 signatures the last: "))
+
+
 @pytest.mark.parametrize(
     ("verify", "words"),
     [
         ({"provider": "notation", "secretRef": {"name": "keys"}}, "signatures of notation are not checked"),
-        ({"provider": "cosign"}, "signatures without a key are not checked"),
+        ({"provider": "cosign"}, "signatures without a key are not checked without a trustedRootSecretRef"),
+        (
+            {"provider": "cosign", "trustedRootSecretRef": {"name": "root"}},
+            "matchOIDCIdentity: without it a signature by anybody would count",
+        ),
         (
             {**VERIFY, "matchOIDCIdentity": [{"issuer": "i", "subject": "s"}]},
             "matchOIDCIdentity: says nothing of a signature with a key",

@@ -88,3 +88,13 @@ def test_what_is_no_artifact_is_refused_in_words(data: bytes, words: str) -> Non
         room.untar("oci://it", [data])
     assert words in caught.value.message
     assert caught.value.message.startswith("oci://it: ")
+
+
+def test_an_archive_among_files_holds_no_links() -> None:
+    """Where Flux extracts an archive, a link in it is an error; in a layer it is passed over."""
+    data = archive(member("a.yaml", b"a"), member("b.yaml", kind=tarfile.SYMTYPE, link="a.yaml"))
+    assert unpacked(data) == {"a.yaml": b"a"}
+    with pytest.raises(ArtifactError, match=r"@repo/it.tgz: the artifact has a link at 'b.yaml'"):
+        room.extract("@repo/it.tgz", [data])
+    with pytest.raises(ArtifactError, match=r"@repo/it.tgz: it is no archive of files"):
+        room.extract("@repo/it.tgz", [b"no archive"])

@@ -138,7 +138,6 @@ def test_a_cycle_through_what_it_waits_for_holds_the_release_and_not_the_one_tha
     ("field", "value"),
     [
         ("decryption.serviceAccountName", {"provider": "sops", "serviceAccountName": "team"}),
-        ("kubeConfig.configMapRef", {"configMapRef": {"name": "other"}}),
     ],
 )
 def test_a_field_that_is_not_honoured_is_refused_by_name(field: str, value: Any) -> None:

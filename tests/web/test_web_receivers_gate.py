@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import io
 import json
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import psutil
@@ -18,10 +21,12 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from gitsync.errors import RetryableError, SettingsError
+from gitsync.metering import METER
 from gitsync.web.receivers import Webhooks, listening
 from gitsync.web.receivers.body import MAX_JSON
-from gitsync.web.receivers.delivery import MAX_BODY, Delivery, Proved, Refusal
-from gitsync.web.receivers.door import LARGE_AT_ONCE
+from gitsync.web.receivers.delivery import MAX_BODY, WRONG_TOKEN, Delivery, Proved, Refusal
+from gitsync.web.receivers.door import BODY_TIME, LARGE_AT_ONCE
+from gitsync.web.receivers.gatekeeper import Gatekeeper
 from gitsync.web.receivers.routes import Route, path_of
 from gitsync.web.receivers.server import MOST_CONNECTIONS
 from tests.controlplane.processes import free_ports
@@ -132,7 +137,6 @@ async def test_a_delivery_that_was_cut_short_may_come_again(hook: Hook) -> None:
     await hook.webhooks.routes.publish()
     first = asyncio.create_task(hook.post())
     await begun.wait()
-    assert (await hook.post())[0] == 202
     (gate,) = gates()
     gate.kill()
     with pytest.raises(aiohttp.ClientError):
@@ -196,6 +200,135 @@ async def test_wrong_ones_are_told_in_one_line_and_do_not_use_up_what_right_ones
         assert (await hook.post())[0] == 200
         told = [line for line in lines if line["log_level"] == "warning"]
     assert [(line["receiver"], line["count"]) for line in told] == [("apps/push", 1)]
+
+
+async def test_the_same_delivery_waits_for_the_one_that_is_under_way(hook: Hook) -> None:
+    """It was answered 202 at once, and nothing came of either when the first one failed."""
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def ask(delivery: Delivery, proved: Proved) -> int:
+        hook.asked.append((delivery, proved))
+        if len(hook.asked) == 1:
+            begun.set()
+            await end.wait()
+            raise RetryableError("the API server is away")
+        return 1
+
+    assert hook.webhooks.routes.put("push", PATH, Route("apps/push", "github", ask, TOKEN))
+    await hook.webhooks.routes.publish()
+    first = asyncio.create_task(hook.post())
+    await begun.wait()
+    others = [asyncio.create_task(hook.post()) for _ in range(3)]
+    done, _ = await asyncio.wait(others, timeout=0.2)  # only a while shows that none is answered
+    assert not done
+    end.set()
+    assert (await first)[0] == 500
+    assert sorted(status for status, _ in await asyncio.gather(*others)) == [200, 202, 202]
+    assert len(hook.asked) == 2
+
+
+ISSUER = "https://issuer.example"
+
+
+def token_of(issuer: str = ISSUER) -> dict[str, str]:
+    """A token that says of itself whose it is, and whose signature nobody has looked at."""
+    parts = [json.dumps(part).encode() for part in ({"alg": "RS256", "kid": "one"}, {"iss": issuer})]
+    token = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (*parts, b"a signature"))
+    return {"Authorization": f"Bearer {token.decode()}"}
+
+
+async def test_a_body_is_not_waited_for_before_its_token_is_judged(hook: Hook) -> None:
+    """Whoever knows the path, which has no secret in it, could keep all connections for the time of a body."""
+    judged: list[Delivery] = []
+
+    async def doubt(delivery: Delivery) -> object:
+        judged.append(delivery)
+        return {} if len(judged) == 1 else WRONG_TOKEN
+
+    async def judge(delivery: Delivery) -> Proved | Refusal:
+        return Proved(identity=delivery.body)
+
+    route = Route("apps/oidc", "generic-oidc", hook.ask, judge=judge, doubt=doubt, issuers=(ISSUER,))
+    assert hook.webhooks.routes.put("oidc", "/hook/oidc", route)
+    await hook.webhooks.routes.publish()
+    assert await hook.post(headers=token_of(), path="/hook/oidc") == (200, "asked for 1 object\n")
+    assert [it.body for it in judged] == [b""]
+    assert hook.asked[0][0].body == BODY
+    assert (await hook.post(headers=token_of("https://else.example"), path="/hook/oidc"))[0] == 401
+    assert len(judged) == 1
+
+    async def refused(_: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hook.port)
+        head = f"Host: x\r\nAuthorization: {token_of()['Authorization']}\r\nContent-Length: 1000\r\n"
+        writer.write(f"POST /hook/oidc HTTP/1.1\r\n{head}\r\n".encode())
+        answer = await reader.readline()
+        writer.close()
+        return answer
+
+    async with asyncio.timeout(BODY_TIME / 2):
+        answers = await asyncio.gather(*map(refused, range(MOST_CONNECTIONS // 2)))
+    assert set(answers) == {b"HTTP/1.1 401 Unauthorized\r\n"}
+
+
+async def test_until_all_webhooks_are_known_whoever_comes_by_another_path_is_to_come_again(hook: Hook) -> None:
+    hook.webhooks.routes.settling = True
+    await hook.webhooks.routes.publish()
+    url = f"http://127.0.0.1:{hook.port}/hook/else"
+    async with hook.session.post(url, data=b"") as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert (await hook.post())[0] == 200
+    hook.webhooks.routes.settling = False
+    await hook.webhooks.routes.publish()
+    assert (await hook.post(path="/hook/else"))[0] == 404
+
+
+async def test_of_many_changes_at_once_the_process_hears_twice(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was sent all webhooks for each: with n of them at a start, n times n."""
+    told: list[int] = []
+    send = Gatekeeper._send
+
+    def spy(self: Gatekeeper, content: Mapping[str, Any]) -> None:
+        told.append(len(content.get("doors", ())))
+        send(self, content)
+
+    monkeypatch.setattr(Gatekeeper, "_send", spy)
+    routes = hook.webhooks.routes
+
+    async def put(number: int) -> None:
+        path = path_of(TOKEN, str(number), "apps")
+        assert routes.put(number, path, Route(f"apps/{number}", "github", hook.ask, TOKEN))
+        await routes.publish()
+
+    await asyncio.gather(*map(put, range(300)))
+    assert len(told) == 2
+    assert told[-1] == 301
+    assert (await hook.post(path=path_of(TOKEN, "299", "apps")))[0] == 200
+
+
+async def test_what_came_of_deliveries_is_counted(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[tuple[str, ...]] = Counter()
+    monkeypatch.setattr(METER, "webhooks", counts)
+    await hook.put(events=("push", "ping"))
+    await hook.post()
+    await hook.post()
+    await hook.post(headers={**signed(), "X-GitHub-Event": "ping"})
+    await hook.post(b"other", headers={**signed(b"other"), "X-GitHub-Event": "star"})
+    hook.outcome = RetryableError("the API server is away")
+    await hook.post(b"another", headers=signed(b"another"))
+    for _ in range(3):
+        await hook.post(headers=signed(token=b"else"))
+    await hook.post(path="/hook/else")
+    await hook.post(b"x" * (MAX_BODY + 1))
+    expected = {
+        ("apps/push", "delivered", ""): 1,
+        ("apps/push", "repeated", ""): 1,
+        ("apps/push", "ignored", ""): 2,
+        ("apps/push", "failed", ""): 1,
+        ("apps/push", "refused", "unproved"): 3,
+        ("apps/push", "refused", "too_large"): 1,
+        ("", "refused", "unknown"): 1,
+    }
+    await until(lambda: dict(counts) == expected)
 
 
 async def test_more_than_a_receiver_may_take_is_put_off(hook: Hook) -> None:

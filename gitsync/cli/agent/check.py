@@ -30,7 +30,9 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Lines to read, o
 
 #: Settings about releases, which change nothing of what the agent itself needs.
 _ACCESS_ELSEWHERE = (
+    "allow_remote_bases",
     "default_service_account",
+    "default_kubeconfig_service_account",
     "cross_namespace_refs",
     "sops_age_secret",
     "insecure_kubeconfig_exec",

@@ -1,4 +1,4 @@
-"""``gitsync create``: a release or a Kustomization from flags; sources are in ``create_sources``."""
+"""``gitsync create``: a release or a Kustomization from flags; what else there is has files of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gitsync.api.names import (
     HELM_API_VERSION,
     KUSTOMIZE_API_VERSION,
 )
-from gitsync.cli.cluster import create_sources
+from gitsync.cli.cluster import create_notifications, create_sources
 from gitsync.cli.cluster.creating import (
     Export,
     Interval,
@@ -22,6 +22,7 @@ from gitsync.cli.cluster.creating import (
     manifest_of,
     stated,
     verb,
+    with_namespace,
 )
 from gitsync.cli.cluster.values import read_files
 from gitsync.cli.common.durations import Timeout, Wait, seconds
@@ -29,7 +30,7 @@ from gitsync.cli.common.kinds import KUSTOMIZATION, RELEASE, Kind
 from gitsync.cli.common.verbs import Name
 from gitsync.settings import Settings
 
-__all__ = ["app", "create_sources"]
+__all__ = ["app", "create_notifications", "create_sources"]
 
 app = verb.app
 
@@ -190,7 +191,7 @@ async def kustomization(
         "retryInterval": retry_interval,
         "timeout": health_check_timeout,
         "dependsOn": [_dependency(item) for item in listed(depends_on)],
-        "sourceRef": stated(_source(source)),
+        "sourceRef": stated(with_namespace(source, "--source")),
         "path": path,
         "targetNamespace": target_namespace,
         "serviceAccountName": service_account,
@@ -208,17 +209,10 @@ def _dependency(text: str) -> dict[str, str]:
     return stated({"name": name, "namespace": namespace})
 
 
-def _source(text: str, option: str = "--source") -> dict[str, str]:
-    """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. A namespace holds no dot, so the last one decides."""
-    reference = kind_and_name(text, option)
-    name, _, namespace = reference["name"].rpartition(".")
-    return {**reference, "name": name, "namespace": namespace} if name else reference
-
-
 def _health_check(text: str, namespace: str) -> dict[str, str]:
     """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. Raises: typer.BadParameter."""
     option = "--health-check"
-    found = _source(text, option)
+    found = with_namespace(text, option)
     api_version = _HEALTH_CHECKED.get(found["kind"])
     if api_version is None:
         known = ", ".join(_HEALTH_CHECKED)
@@ -231,7 +225,9 @@ def _chart(source: str, chart: str, version: str, reference: str) -> dict[str, A
     if reference:
         if source or chart or version:
             raise typer.BadParameter("either that, or a source and a chart", param_hint="--chart-ref")
-        return {"chartRef": stated(_source(reference, "--chart-ref"))}
+        return {"chartRef": stated(with_namespace(reference, "--chart-ref"))}
     if not (source and chart):
         raise typer.BadParameter("a source and a chart are needed, or --chart-ref", param_hint="--source, --chart")
-    return {"chart": {"spec": stated({"chart": chart, "version": version, "sourceRef": _source(source)})}}
+    return {
+        "chart": {"spec": stated({"chart": chart, "version": version, "sourceRef": with_namespace(source, "--source")})}
+    }

@@ -18,6 +18,7 @@ from gitsync.cli.cluster.creating import (
     kind_and_name,
     listed,
     manifest_of,
+    reference,
     stated,
     verb,
 )
@@ -126,8 +127,8 @@ async def helm_repository(
         "interval": interval,
         "url": url,
         "type": "oci" if url.startswith("oci://") else "",
-        "secretRef": _reference(secret_ref or (name if login else "")),
-        "certSecretRef": _reference(cert_secret_ref),
+        "secretRef": reference(secret_ref or (name if login else "")),
+        "certSecretRef": reference(cert_secret_ref),
         "passCredentials": pass_credentials,
     }
     manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
@@ -167,10 +168,10 @@ async def oci_repository(
         "url": url,
         "ref": stated({"tag": tag, "semver": tag_semver, "semverFilter": tag_semver_filter, "digest": digest}),
         "layerSelector": selector if layer_selector_media_type else {},
-        "secretRef": _reference(secret_ref),
+        "secretRef": reference(secret_ref),
         "serviceAccountName": service_account,
-        "certSecretRef": _reference(cert_secret_ref),
-        "proxySecretRef": _reference(proxy_secret_ref),
+        "certSecretRef": reference(cert_secret_ref),
+        "proxySecretRef": reference(proxy_secret_ref),
         "insecure": insecure,
     }
     manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
@@ -215,8 +216,8 @@ async def git_repository(
         "interval": interval,
         "url": url,
         "ref": stated(ref),
-        "secretRef": _reference(secret_ref or (name if login else "")),
-        "proxySecretRef": _reference(proxy_secret_ref),
+        "secretRef": reference(secret_ref or (name if login else "")),
+        "proxySecretRef": reference(proxy_secret_ref),
         "recurseSubmodules": recurse_submodules,
         "sparseCheckout": listed(sparse_checkout_paths),
         "ignore": "\n".join(listed(ignore_paths)),
@@ -264,9 +265,9 @@ async def bucket(
         "endpoint": endpoint,
         "region": region,
         "prefix": prefix,
-        "secretRef": _reference(secret_ref or (name if login else "")),
-        "certSecretRef": _reference(cert_secret_ref),
-        "proxySecretRef": _reference(proxy_secret_ref),
+        "secretRef": reference(secret_ref or (name if login else "")),
+        "certSecretRef": reference(cert_secret_ref),
+        "proxySecretRef": reference(proxy_secret_ref),
         "insecure": insecure,
         "ignore": "\n".join(listed(ignore_paths)),
     }
@@ -345,7 +346,3 @@ def _secret(namespace: str, name: str, data: dict[str, str], secret: str) -> Man
     register_secret(secret)
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
-
-
-def _reference(name: str) -> dict[str, str]:
-    return {"name": name} if name else {}

@@ -24,7 +24,7 @@ from gitsync.settings import Settings
 
 verb = Verb(
     "create",
-    """Create or change a release, a Kustomization or a source; or print YAML for a repository.
+    """Create or change a release, a Kustomization, a source, or who is notified; or print YAML for a repository.
 
     Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --export""",
     """Create or change a source.
@@ -84,6 +84,18 @@ def stated(fields: dict[str, Any]) -> dict[str, Any]:
 def listed(texts: list[str] | None) -> list[str]:
     """What was given in several options, or in one with commas."""
     return [item.strip() for text in texts or () for item in text.split(",") if item.strip()]
+
+
+def reference(name: str) -> dict[str, str]:
+    """To an object of the same namespace; empty without a name."""
+    return {"name": name} if name else {}
+
+
+def with_namespace(text: str, option: str) -> dict[str, str]:
+    """``KIND/NAME.NAMESPACE``, as Flux's own command takes it. A namespace holds no dot, so the last one decides."""
+    found = kind_and_name(text, option)
+    name, _, namespace = found["name"].rpartition(".")
+    return {**found, "name": name, "namespace": namespace} if name else found
 
 
 def kind_and_name(text: str, option: str) -> dict[str, str]:

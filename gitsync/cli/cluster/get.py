@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gitsync.api.kinds import NOTIFICATION_GROUP
 from gitsync.cli.cluster.listing import show, watch_changes
 from gitsync.cli.cluster.query import Format, Query
 from gitsync.cli.common.kinds import KINDS, SHOWN, SOURCES, Kind
@@ -64,7 +65,7 @@ async def get(
 
 
 # Sources first: they are what releases wait for.
-_ALL = (*SOURCES, *(kind for kind in KINDS if not kind.is_source))
+_ALL = (*SOURCES, *(kind for kind in KINDS if not kind.is_source and kind.group != NOTIFICATION_GROUP))
 app.command("all")(cluster_settings(bound(get, _EVERYTHING, kind=_ALL, names=None)))
 verb.sources.command("all", hidden=True)(cluster_settings(bound(get, "Show the sources of all kinds.", kind=SOURCES)))
 

@@ -13,7 +13,7 @@ from gitsync.api.names import GIT_REPOSITORY
 from gitsync.api.sources import HelmChart
 from gitsync.cli.cluster.suspension import resume_command
 from gitsync.cli.common.durations import Timeout, seconds
-from gitsync.cli.common.kinds import CHART, GENERATOR, KUSTOMIZATION, RELEASE, SOURCES, kind_of
+from gitsync.cli.common.kinds import CHART, GENERATOR, KUSTOMIZATION, RECEIVER, RELEASE, SOURCES, kind_of
 from gitsync.cli.common.liveobject import LiveObject, ask, find, warn
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
@@ -83,9 +83,9 @@ async def chart(live: LiveObject, with_source: WithSource = False, patience: Tim
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 
-@verb.one(GENERATOR)
-async def generator(live: LiveObject, patience: Timeout = "5m") -> int:
-    """Have artifacts made now."""
+@verb.one(GENERATOR, RECEIVER)
+async def other(live: LiveObject, patience: Timeout = "5m") -> int:
+    """Have it looked at now."""
     _refuse_suspended(live)
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 

@@ -46,7 +46,8 @@ class Kind:
     """A kind, and how commands speak of it.
 
     Its commands are ``gitsync VERB WORD``, or for a source ``gitsync VERB source WORD``, and ``gitsync get PLURAL``;
-    ``aliases`` are further words for it. ``help`` is by verb: what a verb that serves many kinds says of this one.
+    ``aliases`` are further words for it. ``help`` is by verb: what a verb that serves many kinds says of this one. One
+    that is static has no status, and can be asked for nothing.
     """
 
     group: str
@@ -57,6 +58,7 @@ class Kind:
     columns: Columns
     help: Mapping[str, str]
     is_source: bool = False
+    is_static: bool = False
 
     @property
     def words(self) -> str:
@@ -335,12 +337,25 @@ PROVIDER = Kind(
     names.PROVIDER,
     word="provider",
     plural="providers",
-    aliases=(),
+    aliases=("alert-provider", "alert-providers"),
+    is_static=True,
     columns=Columns(provider_type, (("COMMIT", commit), ("AGE", age))),
     help={
-        "get": """Show Providers, and what kind of service each is (also: provider).
+        "get": """Show Providers, and what kind of service each is (also: provider, alert-provider).
 
             Example: gitsync get providers -A""",
+        "suspend": """Suspend Providers: nothing is sent to their services (also: alert-provider).
+
+            Example: gitsync suspend provider slack -n flux-system""",
+        "resume": """Resume Providers: events that come from now on are sent (also: alert-provider).
+
+            Example: gitsync resume provider slack -n flux-system""",
+        "delete": """Delete a Provider; Alerts that name it notify nobody until there is another one.
+
+            Example: gitsync delete provider slack -n flux-system --silent""",
+        "export": """Print Providers as YAML that can be committed (also: alert-provider).
+
+            Example: gitsync export provider slack -n flux-system""",
     },
 )
 
@@ -350,11 +365,24 @@ ALERT = Kind(
     word="alert",
     plural="alerts",
     aliases=(),
+    is_static=True,
     columns=Columns(provider_name, (("SEVERITY", severity), ("COMMIT", commit), ("AGE", age))),
     help={
         "get": """Show Alerts, and the Provider of each (also: alert).
 
             Example: gitsync get alerts -n apps -o wide""",
+        "suspend": """Suspend Alerts: nobody is notified by them.
+
+            Example: gitsync suspend alert apps -n flux-system""",
+        "resume": """Resume Alerts: events that come from now on are passed on.
+
+            Example: gitsync resume alert apps -n flux-system""",
+        "delete": """Delete an Alert.
+
+            Example: gitsync delete alert apps -n flux-system --silent""",
+        "export": """Print Alerts as YAML that can be committed.
+
+            Example: gitsync export alert apps -n flux-system""",
     },
 )
 
@@ -369,13 +397,28 @@ RECEIVER = Kind(
         "get": """Show Receivers, and the path of each one's webhook (also: receiver).
 
             Example: gitsync get receivers -A""",
+        "reconcile": """Look at a Receiver now: exit code 0 when it takes deliveries, else 1.
+
+            Example: gitsync reconcile receiver fleet -n flux-system""",
+        "suspend": """Suspend Receivers: their webhooks answer 503.
+
+            Example: gitsync suspend receiver fleet -n flux-system""",
+        "resume": """Resume Receivers, and wait until they take deliveries: exit code 0 when all do, else 1.
+
+            Example: gitsync resume receiver fleet -n flux-system""",
+        "delete": """Delete a Receiver: its webhook answers 404 from then on.
+
+            Example: gitsync delete receiver fleet -n flux-system --silent""",
+        "export": """Print Receivers as YAML that can be committed.
+
+            Example: gitsync export receiver fleet -n flux-system""",
     },
 )
 
-#: Those that every verb serves.
-KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR)
+#: Those that every verb serves, but for ``reconcile``, which static ones have nothing for.
+KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR, PROVIDER, ALERT, RECEIVER)
 #: Those that commands can show; ExternalArtifacts are nobody's to write.
-SHOWN = (*KINDS, EXTERNAL, PROVIDER, ALERT, RECEIVER)
+SHOWN = (*KINDS, EXTERNAL)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import is_ready, ready_of
 from gitsync.api.duration import format_duration
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import TRUE
+from gitsync.api.names import RECEIVER, TRUE
+from gitsync.cli.common.kinds import kind_of
 from gitsync.cli.common.output import one_line, print_error, say, write
 from gitsync.errors import NotReadyInTime, ReleaseError
 from gitsync.health.helmrepository import is_mere_configuration
@@ -35,7 +36,7 @@ async def answered(live: LiveObject, token: str, patience: float) -> bool:
         if manifest is None:
             raise ReleaseError(f"{key} was deleted while being waited for", key=key)
         last = manifest
-        if is_mere_configuration(manifest):
+        if is_mere_configuration(manifest) or _is_static(key):
             return True
         if (manifest.get("status") or {}).get("lastHandledReconcileAt") == token:
             return True
@@ -50,8 +51,7 @@ async def answered(live: LiveObject, token: str, patience: float) -> bool:
     except TimeoutError:
         why = readiness(last)[1] if said else "no answer"
         message = f"{key} was not reconciled within {format_duration(patience)}: {why}"
-        hint = "" if said else "is an agent running? gitsync check looks, and gitsync logs shows what it says"
-        raise NotReadyInTime(message, key=key, hint=hint) from None
+        raise NotReadyInTime(message, key=key, hint="" if said else _unanswered(key)) from None
     return report(last)
 
 
@@ -85,6 +85,8 @@ def readiness(manifest: Manifest) -> tuple[str, str]:
 def report(manifest: Manifest) -> bool:
     """Print whether an object is ready and what its condition says; True when it is."""
     key, (_, message) = ObjectKey.of(manifest), readiness(manifest)
+    if _is_static(key):
+        return True
     if is_mere_configuration(manifest):
         write(f"{key} says how a registry is reached: there is nothing to read\n")
         return True
@@ -93,6 +95,17 @@ def report(manifest: Manifest) -> bool:
         return True
     print_error(f"error: {key} is not ready: {message}")
     return False
+
+
+def _is_static(key: ObjectKey) -> bool:
+    """Whether it is of a kind that has no status."""
+    kind = kind_of(key.group, key.kind)
+    return kind is not None and kind.is_static
+
+
+def _unanswered(key: ObjectKey) -> str:
+    hint = "is an agent running? gitsync check looks, and gitsync logs shows what it says"
+    return f"{hint}; Receivers are served where it has a --webhook-port" if key.kind == RECEIVER else hint
 
 
 def _say(key: ObjectKey, message: str) -> None:

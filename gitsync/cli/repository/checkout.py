@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from shutil import which
@@ -44,12 +44,23 @@ class Tree:
 
     async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
         """What the files want, those of Kustomizations included, and what is known of these."""
-        from gitsync.agent.parts import directories
+        from gitsync.agent.parts import directories, open_chart_repositories
+        from gitsync.charts.workers import Workers
         from gitsync.preview.kustomizations import WholeCommit
+        from gitsync.sources.unpacking import Unpacker
 
-        reader = directories(settings)
-        whole = WholeCommit(reader.builder, self.path)
-        return await whole.read(await reader.read(self.commit, self.files, self.path)), whole
+        async with AsyncExitStack() as stack:
+            repositories = None
+            if settings.allow_remote_bases:
+                repositories = await stack.enter_async_context(open_chart_repositories(settings))
+                unpacker = repositories.unpacker
+            else:
+                workers = Workers()
+                stack.push_async_callback(workers.close)
+                unpacker = Unpacker(workers)
+            reader = directories(settings, repositories)
+            whole = WholeCommit(reader.builder, unpacker, self.path)
+            return await whole.read(await reader.read(self.commit, self.files, self.path)), whole
 
     def place(self, origin: Origin) -> str:
         """``file:line:column`` for people."""

@@ -26,7 +26,7 @@ class ReleaseIdentity(NamedTuple):
     @staticmethod
     def of(release: HelmRelease) -> ReleaseIdentity:
         """What a HelmRelease is about."""
-        return ReleaseIdentity(release.release_name, release.storage_namespace, release.kubeconfig_secret)
+        return ReleaseIdentity(release.release_name, release.storage_namespace, release.kubeconfig_source)
 
 
 class ReleaseOwners:

@@ -80,7 +80,7 @@ class Finalizer:
             return None
         self.waiters.remove(request.key)
         if not release.spec.suspend and (refs := await self._own_refs(request)):
-            own = (ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_secret) for ref in refs)
+            own = (ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_source) for ref in refs)
             with self.index.owners.uninstalling(request.key, own):
                 await uninstall_or_let_go(self.clusters, self.engines, request, refs)
         if not release.spec.suspend and self.implied is not None:  # as Flux has it
@@ -97,7 +97,7 @@ class Finalizer:
             refs.add(status.last_ref)
         own = []
         for ref in sorted(refs):
-            claim = ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_secret)
+            claim = ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_source)
             if (other := self.index.owners.owner(claim, but=request.key)) is not None:
                 say_given_up(self.once, request, other)
                 await self._hand_on_leftovers(request, other)

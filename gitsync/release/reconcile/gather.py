@@ -149,7 +149,7 @@ class FactFinder:
         if last is None or newest is None or newest.status == "uninstalled":
             return None
         replaced = replaced_release(self.release, desired, last, self.status.last_chart)
-        was = ReleaseIdentity(last.name, last.storage, self.release.kubeconfig_secret)
+        was = ReleaseIdentity(last.name, last.storage, self.release.kubeconfig_source)
         if replaced is not None and was != ReleaseIdentity.of(self.release):
             self.given_up_to = self.owners.owner(was, but=self.release.key)
         return replaced if self.given_up_to is None else None

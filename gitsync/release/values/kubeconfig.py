@@ -1,4 +1,4 @@
-"""The kubeconfig that a release or a Kustomization names, out of its Secret. Pure."""
+"""The way to another cluster that a release or a Kustomization names, out of its Secret or ConfigMap. Pure."""
 
 from __future__ import annotations
 
@@ -7,37 +7,47 @@ from collections.abc import Callable
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.cluster import KubeconfigText, Remote, TokenAccess
 from gitsync.errors import KubeConfigMissing, KubeConfigRefused
 from gitsync.release.values.compose import text_in
 
 #: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
 _KEYS = ("value", "value.yaml")
+#: What Flux asks a cloud for: the address of its cluster, and a login.
+_CLOUDS = ("aws", "azure", "gcp")
+_GENERIC = "generic"
 
 
-def kubeconfig_of(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> str:
-    """The text of the kubeconfig that one names, "" when it names no cluster. Never log it. ``find`` gives Secrets.
+def remote_of(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> Remote | None:
+    """The cluster that one names, None when it names none. ``find`` gives Secrets and ConfigMaps.
 
-    Raises: KubeConfigMissing; KubeConfigRefused for another way to a cluster than a Secret.
+    Raises: KubeConfigMissing; KubeConfigRefused for a ConfigMap that describes no cluster that can be reached.
     """
-    if item.spec.kube_config is None:
-        return ""
-    if item.kubeconfig_secret is None:
-        raise KubeConfigRefused(
-            "kubeConfig.secretRef is missing",
-            hint="name a Secret that holds a kubeconfig there; a cluster by configMapRef is not supported yet",
-        )
+    key = item.kubeconfig_source
+    if key is None:
+        return None
+    if key.kind == "ConfigMap":
+        return _described(key, find(key))
     found = kubeconfig_in(item, find)
     if found is None:
         raise KubeConfigMissing(
-            f"kubeConfig: {item.kubeconfig_secret} with key {' or '.join(kubeconfig_keys(item))} does not exist",
+            f"kubeConfig: {key} with key {' or '.join(kubeconfig_keys(item))} does not exist",
             hint="create that Secret, with a kubeconfig under the key, or correct kubeConfig.secretRef",
         )
-    return found
+    return KubeconfigText(found)
+
+
+def remote_data(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> object:
+    """What decides about the same: another one when what is named is another cluster by now."""
+    key = item.kubeconfig_source
+    if key is not None and key.kind == "ConfigMap":
+        return (find(key) or {}).get("data")
+    return kubeconfig_in(item, find)
 
 
 def kubeconfig_in(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> str | None:
-    """The same text, None when it is not there."""
-    key = item.kubeconfig_secret
+    """The text of the kubeconfig in its Secret, None when it is not there. Never log it."""
+    key = item.kubeconfig_source
     manifest = find(key) if key is not None else None
     if key is None or manifest is None:
         return None
@@ -50,3 +60,38 @@ def kubeconfig_keys(item: HelmRelease | Kustomization) -> tuple[str, ...]:
     kube_config = item.spec.kube_config
     named = kube_config.secret_ref.key if kube_config and kube_config.secret_ref else None
     return (named,) if named else _KEYS
+
+
+def _described(key: ObjectKey, manifest: Manifest | None) -> TokenAccess:
+    """The cluster that a ConfigMap describes, as Flux reads one (fluxcd/pkg/auth/utils, restconfig.go)."""
+    if manifest is None:
+        raise KubeConfigMissing(
+            f"kubeConfig: {key} does not exist", hint="create that ConfigMap, or correct kubeConfig.configMapRef"
+        )
+    data = manifest.get("data") or {}
+    provider, address = data.get("provider") or "", (data.get("address") or "").strip()
+    if provider != _GENERIC:
+        raise _refused_provider(key, provider)
+    if not address:
+        raise KubeConfigRefused(
+            f"kubeConfig: {key} has no address", hint="write the URL of the cluster's API server under address"
+        )
+    audiences = tuple(line.strip() for line in (data.get("audiences") or "").splitlines() if line.strip())
+    return TokenAccess(
+        server=address if address.startswith("http") else f"https://{address}",
+        authority=data.get("ca.crt") or "",
+        audiences=audiences or (address,),
+        account=ObjectKey("", "ServiceAccount", key.namespace, data.get("serviceAccountName") or ""),
+    )
+
+
+def _refused_provider(key: ObjectKey, provider: str) -> KubeConfigRefused:
+    if provider in _CLOUDS:
+        return KubeConfigRefused(
+            f"kubeConfig: provider {provider} of {key} is not supported: no cloud's credentials are asked for",
+            hint=f"write provider: {_GENERIC} with the cluster's address and ca.crt, or name a Secret in secretRef",
+        )
+    said = f"its provider is {provider!r}" if provider else "it has no provider"
+    return KubeConfigRefused(
+        f"kubeConfig: {key} describes no cluster: {said}", hint=f"write provider: {_GENERIC} in that ConfigMap"
+    )

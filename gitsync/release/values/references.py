@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.release.values.compose import compose, secrets_in, texts_of
-from gitsync.release.values.kubeconfig import kubeconfig_in, kubeconfig_of
+from gitsync.release.values.kubeconfig import remote_data, remote_of
 from gitsync.sources.referred import Referred, ReferredData
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster
+    from gitsync.cluster import Cluster, Remote
 
 
 class References:
     """What releases refer to, for all of them. ``changed(release, why)`` is told when what one refers to changes: the
-    text of a value, or its kubeconfig."""
+    text of a value, or the way to its cluster."""
 
     def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
         self._referred = ReferredData(cluster, changed)
@@ -31,7 +31,7 @@ class References:
         """
         if not release.spec.values_from:
             self._made.pop(release.key, None)
-            if release.kubeconfig_secret is None:
+            if release.kubeconfig_source is None:
                 await self.forget(release.key)
             return release.spec.values or {}
         texts = texts_of(release, (await self._find(release)).get)
@@ -42,19 +42,19 @@ class References:
             self._made[release.key] = made
         return made.values
 
-    async def kubeconfig(self, release: HelmRelease) -> str:
-        """The text of the kubeconfig that the release refers to. Never log it.
+    async def remote(self, release: HelmRelease) -> Remote | None:
+        """The cluster that the release refers to; None for the one that its HelmRelease is in.
 
         Raises: KubeConfigMissing, KubeConfigRefused; Forbidden and ClusterUnavailable when a watch does not begin.
         """
-        return kubeconfig_of(release, (await self._find(release)).get)
+        return remote_of(release, (await self._find(release)).get)
 
     async def _find(self, release: HelmRelease) -> Referred:
-        secret = release.kubeconfig_secret
-        named = (*release.value_sources(), *((secret,) if secret is not None else ()))
+        source = release.kubeconfig_source
+        named = (*release.value_sources(), *((source,) if source is not None else ()))
 
         def counts(found: Referred) -> object:
-            return texts_of(release, found.get), kubeconfig_in(release, found.get)
+            return texts_of(release, found.get), remote_data(release, found.get)
 
         return await self._referred.of(release.key, named, counts)
 

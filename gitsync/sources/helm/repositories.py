@@ -28,8 +28,10 @@ from gitsync.sources.helm.index import Index
 from gitsync.sources.helm.registry import RegistryCharts
 from gitsync.sources.helm.spec import IndexEntry, IndexInfo, RepositorySpec
 from gitsync.sources.oci import CosignVerification, OciArtifacts
+from gitsync.sources.remotebases import RemoteBases
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
+from gitsync.sources.unpacking import Unpacker
 from gitsync.spool import Body, Spool
 from gitsync.treememory import TreeMemory
 
@@ -51,9 +53,10 @@ class ChartRepositories:
 
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
     ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
-    may be, in seconds, ``within`` a budget that trees are a part of. ``artifacts`` has the artifacts of registries,
-    whatever they are, ``git`` those of Git repositories, ``buckets`` those of buckets. A server that does not answer
-    holds up those alone who ask it on behalf of the same namespace.
+    may be, in seconds, ``within`` a budget that trees are a part of. ``unpacker`` has archives of files unpacked.
+    ``artifacts`` has the artifacts of registries, whatever they are, ``git`` those of Git repositories, ``buckets``
+    those of buckets, ``bases`` what kustomizations name. A server that does not answer holds up those alone who ask it
+    on behalf of the same namespace.
     """
 
     def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT, within: Budget | None = None) -> None:
@@ -67,9 +70,12 @@ class ChartRepositories:
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
         #: The trees of all sources but the agent's own repository.
         self.trees = TreeMemory(within=within)
-        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.trees)
+        self.unpacker = Unpacker(self.charts.workers, self._store)
+        self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.unpacker, self.trees)
         self.buckets = BucketArtifacts(Buckets(self._http), self._store, self._turns, self.trees)
         self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit, self.trees)
+        #: What kustomizations name by URL.
+        self.bases = RemoteBases(self.git, self._http, self._turns)
         self._indexes: dict[str, Index] = {}
         self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
         self._digests: Cache[str] = Cache(_MOST_PLACES)
@@ -83,6 +89,7 @@ class ChartRepositories:
         await self._registries.close()
         await self.artifacts.close()
         await self.buckets.close()
+        await self.bases.close()
         await self.git.close()
         flights: tuple[SingleFlight[Any], ...] = (self._refreshing, self._loading, self._fetching)
         for flight in flights:

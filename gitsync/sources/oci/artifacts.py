@@ -20,6 +20,7 @@ from gitsync.sources.oci.spec import ArtifactSpec, OciArtifact
 from gitsync.sources.oci.verification import check_signed
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
+from gitsync.sources.unpacking import Unpacker
 from gitsync.spool import Body
 from gitsync.tree import Tree
 from gitsync.treememory import TreeMemory
@@ -36,7 +37,9 @@ _MOST_KNOWN = 4096
 class OciArtifacts:
     """Asks registries. ``store`` keeps the layers; ``charts`` reads those that are charts."""
 
-    def __init__(self, registry: Registry, store: Store, turns: Turns, charts: Charts, memory: TreeMemory) -> None:
+    def __init__(
+        self, registry: Registry, store: Store, turns: Turns, charts: Charts, unpacker: Unpacker, memory: TreeMemory
+    ) -> None:
         self._registry = registry
         self._store = store
         self._turns = turns
@@ -45,7 +48,7 @@ class OciArtifacts:
         self._described: LRUCache[str, tuple[str, str]] = LRUCache(_MOST_KNOWN)
         self._refreshing: SingleFlight[tuple[OciArtifact, bool]] = SingleFlight()
         self._loading: SingleFlight[Chart] = SingleFlight()
-        self._layers = LayerTrees(store, charts.workers, memory)
+        self._layers = LayerTrees(unpacker, memory)
         self._unpacking: SingleFlight[Tree] = SingleFlight()
 
     async def close(self) -> None:

@@ -1,5 +1,5 @@
-"""Whether an artifact of a registry is signed with cosign, by a key that is trusted: where its signatures are, and what
-of them counts."""
+"""Whether an artifact of a registry is signed with cosign, by a key or somebody who is trusted: where its signatures
+are, and what of them counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from gitsync.api.names import VERIFICATION_ERROR
 from gitsync.errors import ArtifactError, NotVerified, SourceMissing
 from gitsync.oci import Descriptor, Registry, Repository
-from gitsync.signatures import CosignKeys, check_bundle, check_simple_signing
+from gitsync.signatures import CosignKeys, Keyless, check_bundle, check_keyless, check_simple_signing
 
 #: Bytes of a signature with what it says, and how many of an artifact are looked at.
 _MAX_SIGNATURE = 1 << 20
@@ -26,15 +26,47 @@ _Check = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class CosignVerification:
-    """``where`` names what holds the ``keys`` that count: a Secret."""
+    """``where`` names what holds the ``keys`` that count, a Secret; or the root of those who sign without keys, who are
+    ``keyless`` then."""
 
     where: str
     keys: CosignKeys = field(default_factory=CosignKeys)
+    keyless: Keyless | None = None
 
     @property
     def id(self) -> str:
         """Another text for another demand."""
-        return f"cosign {self.where} {self.keys.id}"
+        if self.keyless is None:
+            return f"cosign {self.where} {self.keys.id}"
+        return f"cosign {self.where} {self.keyless.id} {self.keyless.identities}"
+
+    @property
+    def plain(self) -> CosignVerification:
+        """The same without what Secrets hold."""
+        keyless = Keyless(self.keyless.identities) if self.keyless is not None else None
+        return CosignVerification(self.where, keyless=keyless)
+
+    def lacks(self) -> str:
+        """Why nothing can be verified by it, "" when that can be."""
+        if self.keyless is not None:
+            return "" if self.keyless.root and self.keyless.identities else f"{self.where} has no trusted_root.json"
+        if self.keys.keys:
+            return ""
+        return f"{self.where} {self.keys.unusable[0]}" if self.keys.unusable else f"{self.where} has no *.pub"
+
+    def check_bundle(self, bundle: bytes, digest: str) -> None:
+        """Raises: NotVerified."""
+        if self.keyless is not None:
+            check_keyless(bundle, digest, self.keyless)
+        else:
+            check_bundle(bundle, digest, self.keys)
+
+    def check_simple(self, payload: bytes, signature: str, digest: str) -> None:
+        """Raises: NotVerified."""
+        if self.keyless is not None:
+            hint = "sign with cosign 3, or with --new-bundle-format"
+            raise NotVerified("it is no bundle, and without a key only those prove who has signed", hint=hint)
+        check_simple_signing(payload, signature, digest, self.keys)
 
 
 async def check_signed(registry: Registry, repository: Repository, digest: str, wanted: CosignVerification) -> None:
@@ -43,11 +75,10 @@ async def check_signed(registry: Registry, repository: Repository, digest: str, 
     Raises: NotVerified; SourceUnavailable, SourceError when the registry cannot be asked.
     """
     reference = f"{repository}@{digest}"
-    if not wanted.keys.keys:
-        why = f"{wanted.where} {wanted.keys.unusable[0]}" if wanted.keys.unusable else f"{wanted.where} has no *.pub"
+    if why := wanted.lacks():
         raise _refused(reference, why)
     tried = []
-    async for check in _signatures(registry, repository, digest, wanted.keys):
+    async for check in _signatures(registry, repository, digest, wanted):
         try:
             await asyncio.to_thread(check)
         except NotVerified as error:
@@ -64,11 +95,11 @@ def _refused(reference: str, why: str) -> NotVerified:
 
 
 async def _signatures(
-    registry: Registry, repository: Repository, digest: str, keys: CosignKeys
+    registry: Registry, repository: Repository, digest: str, wanted: CosignVerification
 ) -> AsyncIterator[_Check]:
     for item in (await registry.referrers(repository, digest))[:_MOST]:
         if (bundle := await _bundle(registry, repository, item)) is not None:
-            yield partial(check_bundle, bundle, digest, keys)
+            yield partial(wanted.check_bundle, bundle, digest)
     try:
         manifest = await registry.manifest(repository, f"{digest.replace(':', '-', 1)}.sig")
     except SourceMissing:
@@ -76,7 +107,7 @@ async def _signatures(
     for layer in [item for item in manifest.layers if item.media_type == _SIMPLE][:_MOST]:
         payload = await _blob(registry, repository, layer)
         made = layer.annotations.get(_ANNOTATION, "")
-        yield partial(check_simple_signing, payload, made, digest, keys)
+        yield partial(wanted.check_simple, payload, made, digest)
 
 
 async def _bundle(registry: Registry, repository: Repository, item: Descriptor) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -33,7 +33,7 @@ from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.text import whole_number
 
 if TYPE_CHECKING:
-    from gitsync.api.identity import ObjectKey
+    from gitsync.api.identity import CommitInfo, ObjectKey
     from gitsync.cluster import Cluster
     from gitsync.runtime.recorder import EventRecorder
 
@@ -42,6 +42,22 @@ log = structlog.get_logger(__name__)
 #: Reasons to wait that are mostly over before anybody reads of them.
 _PASSING_DELAY = 5.0
 _APPLIES = "Applying the revision"
+
+
+class Tried(Protocol):
+    """What was applied, or was to be: a commit, as far as that is known, and how Flux writes what it is of."""
+
+    @property
+    def revision(self) -> str:
+        """Of the source."""
+
+    @property
+    def origin(self) -> str:
+        """Of the Git repository that the source's artifact was made of, "" without one."""
+
+    @property
+    def commit(self) -> CommitInfo | None:
+        """What log lines name."""
 
 
 class StatusWriter:
@@ -99,7 +115,7 @@ class StatusWriter:
         reason: str,
         message: str,
         *,
-        artifact: TreeArtifact | None = None,
+        artifact: Tried | None = None,
         stalled: bool = False,
         passing: bool = False,
     ) -> None:
@@ -132,7 +148,7 @@ class StatusWriter:
         gone: tuple[str, ...],
         *,
         delay: float = 0.0,
-        artifact: TreeArtifact | None = None,
+        artifact: Tried | None = None,
         **more: str,
     ) -> None:
         key, fields = kustomization.key, dict[str, Any](more)
@@ -179,7 +195,7 @@ class StatusWriter:
         old: KustomizationStatus,
         new: KustomizationStatus,
         delay: float,
-        artifact: TreeArtifact | None,
+        artifact: Tried | None,
     ) -> None:
         """What is news: another revision was applied, or something else keeps it from that."""
         ready, before = find_condition(new.conditions, READY), find_condition(old.conditions, READY)
@@ -197,7 +213,7 @@ class StatusWriter:
         self._events.record(manifest, _about(artifact, event))
 
 
-def _about(artifact: TreeArtifact | None, event: Event) -> Event:
+def _about(artifact: Tried | None, event: Event) -> Event:
     """The same, with what was applied."""
     if artifact is None:
         return event

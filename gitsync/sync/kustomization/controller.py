@@ -46,6 +46,7 @@ from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.lacking import Lacking
 from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
 from gitsync.sync.spec import SETTLE_TIMEOUT
+from gitsync.sync.standing import Standing
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
@@ -58,11 +59,13 @@ GRACE = 1.0
 
 @dataclass(frozen=True)
 class Root:
-    """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has."""
+    """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has;
+    ``standing`` says how it stands."""
 
     is_root: Callable[[Kustomization], bool]
     commit: Callable[[], str]
     objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
+    standing: Callable[[], Standing | None] = lambda: None
 
 
 def _nobody_waits(key: ObjectKey, why: str) -> None:
@@ -131,7 +134,7 @@ class Kustomizations:
             wanted.index.commit_behind,
         )
         surroundings = Surroundings(
-            self._find, self.held, root.is_root, root.commit, rules, is_leaving=self._coming.is_leaving
+            self._find, self.held, root.is_root, root.commit, root.standing, rules, self._coming.is_leaving
         )
         self._reconciler = KustomizationReconciler(
             surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
@@ -216,6 +219,10 @@ class Kustomizations:
     def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
         return self._wanted.index.held
+
+    def stands_for_root(self) -> bool:
+        """Whether there is one that stands for the sync of the settings."""
+        return any(map(self._root.is_root, self.all().values()))
 
     def root_done(self) -> None:
         """The sync of the settings has come to an end."""

@@ -1,4 +1,4 @@
-"""What a Kustomization refers to: variables, keys for what is encrypted, and the kubeconfig of another cluster."""
+"""What a Kustomization refers to: variables, keys for what is encrypted, and the way to another cluster."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.build import BuildSpec
-from gitsync.release.values.kubeconfig import kubeconfig_of
+from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.referred import Referred, ReferredData
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.keys import keys_of, keys_secret
 from gitsync.sync.kustomization.variables import variables_of
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster
+    from gitsync.cluster import Cluster, Remote
 
 
 class BuildSpecs(Protocol):
@@ -25,8 +25,8 @@ class BuildSpecs(Protocol):
         """How it is built. Raises: ValuesMissing, and what reading the cluster raises."""
         ...
 
-    async def kubeconfig(self, kustomization: Kustomization) -> str:
-        """The text of the kubeconfig that it names, "" when it names no cluster. Never log it.
+    async def remote(self, kustomization: Kustomization) -> Remote | None:
+        """The cluster that it names, None when it names none.
 
         Raises: KubeConfigMissing, KubeConfigRefused, and what reading the cluster raises.
         """
@@ -55,14 +55,14 @@ class Inputs:
         keys = keys_of(kustomization, found, self._default_keys)
         return build_spec(kustomization, variables_of(kustomization, found), keys)
 
-    async def kubeconfig(self, kustomization: Kustomization) -> str:
+    async def remote(self, kustomization: Kustomization) -> Remote | None:
         """See BuildSpecs. Raises: KubeConfigMissing, KubeConfigRefused; Forbidden and ClusterUnavailable."""
-        found = await self._found(kustomization) if kustomization.kubeconfig_secret is not None else {}
-        return kubeconfig_of(kustomization, found.get)
+        found = await self._found(kustomization) if kustomization.kubeconfig_source is not None else {}
+        return remote_of(kustomization, found.get)
 
     async def _found(self, kustomization: Kustomization) -> Referred:
-        secrets = keys_secret(kustomization, self._default_keys), kustomization.kubeconfig_secret
-        named = (*kustomization.value_sources(), *(key for key in secrets if key is not None))
+        others = keys_secret(kustomization, self._default_keys), kustomization.kubeconfig_source
+        named = (*kustomization.value_sources(), *(key for key in others if key is not None))
         return await self._referred.of(kustomization.key, named)
 
     async def forget(self, key: ObjectKey) -> None:

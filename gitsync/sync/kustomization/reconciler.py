@@ -53,7 +53,7 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.dependencies.states import commit_of
 from gitsync.runtime.progress import SILENCE, reporting
 from gitsync.sources.treeartifact import TreeArtifact, TreeSource
-from gitsync.sync.apply import Syncer, SyncResult
+from gitsync.sync.apply import Syncer
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.conditions import StatusWriter
@@ -64,9 +64,11 @@ from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
+from gitsync.sync.standing import Standing, problem_of
 from gitsync.text import listed
 
 if TYPE_CHECKING:
+    from gitsync.cluster import Remote
     from gitsync.runtime.interrupt import Interrupt
 
 log = structlog.get_logger(__name__)
@@ -84,14 +86,15 @@ FIRST_RETRY = 5.0
 class Surroundings:
     """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
-    done once; ``root_commit`` is the commit that this has come to the end of. ``rules`` are what settings say about
-    access. ``is_leaving`` says whether one is about to be removed.
+    done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands.
+    ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed.
     """
 
     find: Callable[[ObjectKey], Manifest | None]
     held: Callable[[], Mapping[ObjectKey, Held[ObjectKey]]]
     is_root: Callable[[Kustomization], bool]
     root_commit: Callable[[], str]
+    root_standing: Callable[[], Standing | None] = lambda: None
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
 
@@ -163,7 +166,7 @@ class KustomizationReconciler:
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
         if self._around.is_root(kustomization):
-            await self._root(kustomization, await self._trees.tree_of(kustomization.source))
+            await self._root(kustomization)
             return None
         refuse_unsupported(kustomization)
         check_access(kustomization, self._around.rules)
@@ -186,9 +189,16 @@ class KustomizationReconciler:
             return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
 
-    async def _root(self, kustomization: Kustomization, artifact: TreeArtifact) -> None:
-        """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit."""
+    async def _root(self, kustomization: Kustomization) -> None:
+        """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit. That
+        the repository cannot be read its source says."""
         self._waits.pop(kustomization.key, None)
+        standing = self._around.root_standing()
+        if standing is not None and standing.is_failure and not standing.of_source:
+            reason, message, passing = standing.reason, standing.message, standing.passing
+            await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing)
+            return
+        artifact = await self._trees.tree_of(kustomization.source)
         if self._around.root_commit() == artifact.commit.id:
             await self._status.succeeded(kustomization, artifact, "", checked=False)
 
@@ -200,17 +210,17 @@ class KustomizationReconciler:
         self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
     ) -> float | None:
         key, spec = kustomization.key, kustomization.spec
-        kubeconfig = await self._inputs.kubeconfig(kustomization)
-        cluster = await self._syncers.cluster_of(kustomization, kubeconfig)
+        remote = await self._inputs.remote(kustomization)
+        cluster = await self._syncers.cluster_of(kustomization, remote)
         desired = await with_default_namespace(as_applied_to(kustomization, desired), cluster, DEFAULT_NAMESPACE)
-        syncer = await self._syncer(kustomization, artifact.url, desired, kubeconfig)
+        syncer = await self._syncer(kustomization, artifact.url, desired, remote)
         full = key in self.full
         self._status.began(kustomization, artifact)
         result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
         if result.result == "superseded":
             self.full.add(key)
             return None
-        problem = _problem(result)
+        problem = problem_of(result)
         if problem is None and not spec.wait and spec.health_checks:
             problem = await self._unhealthy(kustomization, syncer, interrupt)
         if problem is not None:
@@ -309,7 +319,7 @@ class KustomizationReconciler:
                 return None
             if len(await syncer.inventory()):
                 why = f"not all of its objects are gone yet: {listed(result.left, 3)}"
-                reason, message = _problem(result) or (RECONCILIATION_FAILED, why)
+                reason, message = problem_of(result) or (RECONCILIATION_FAILED, why)
                 said = {"kustomization": key.namespaced_name, "why": message}
                 self._once(key, log, "kustomization cannot go yet", **said)
                 await self._status.failed(kustomization, reason, message)
@@ -322,8 +332,8 @@ class KustomizationReconciler:
         """Its sync; None when its account or kubeconfig is gone, mostly with its namespace: as with Flux its objects
         stay."""
         try:
-            kubeconfig = await self._inputs.kubeconfig(kustomization)
-            return await self._syncer(kustomization, "", wanted, kubeconfig)
+            remote = await self._inputs.remote(kustomization)
+            return await self._syncer(kustomization, "", wanted, remote)
         except (ServiceAccountMissing, KubeConfigMissing, KubeConfigRefused) as error:
             log.warning(
                 "objects of a kustomization stay: nobody can remove them",
@@ -333,12 +343,12 @@ class KustomizationReconciler:
             )
             return None
 
-    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired, kubeconfig: str) -> Syncer:
+    async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired, remote: Remote | None) -> Syncer:
         """Its sync; a new one compares everything with the cluster first."""
         if kustomization not in self._syncers:
             self.full.add(kustomization.key)
         readiness = self.judging.readiness(kustomization)
-        return await self._syncers.of(kustomization, url, desired, kubeconfig, readiness)
+        return await self._syncers.of(kustomization, url, desired, remote, readiness)
 
     async def _forget(self, key: ObjectKey) -> None:
         await self._syncers.forget(key)
@@ -351,17 +361,6 @@ class KustomizationReconciler:
         self.judging.forget(key)
         self._status.forget(key)
         await self._inputs.forget(key)
-
-
-def _problem(result: SyncResult) -> tuple[str, str] | None:
-    """Reason and message of what went wrong with a sync; None when nothing did."""
-    if result.result == "succeeded":
-        return None
-    if result.problems:
-        return RECONCILIATION_FAILED, listed((error.message for error in result.problems), 3)
-    if result.unready:
-        return HEALTH_CHECK_FAILED, listed((error.message for error in result.unready), 3)
-    return HEALTH_CHECK_FAILED, "not all of its objects have become ready"
 
 
 def _reason(error: GitsyncError) -> str:

@@ -29,7 +29,7 @@ from gitsync.sync.owner import Owner
 from gitsync.sync.spec import SyncSpec
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster
+    from gitsync.cluster import Cluster, Remote
 
 
 @dataclass
@@ -63,16 +63,16 @@ class Syncers:
         kustomization: Kustomization,
         url: str,
         desired: Desired,
-        kubeconfig: str = "",
+        remote: Remote | None = None,
         readiness: Readiness = KSTATUS,
     ) -> Syncer:
-        """That of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``kubeconfig``
-        the text of the one that it names, ``readiness`` says when its objects are ready.
+        """That of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``remote`` the
+        cluster that it names, ``readiness`` says when its objects are ready.
 
         Raises: see ``cluster_of``.
         """
         key = kustomization.key
-        cluster = await self.cluster_of(kustomization, kubeconfig)
+        cluster = await self.cluster_of(kustomization, remote)
         spec = replace(spec_of(kustomization, url), readiness=readiness)
         found = self._find(kustomization)
         if found is None:
@@ -90,13 +90,13 @@ class Syncers:
         found.cluster, found.spec = cluster, spec
         return found
 
-    async def cluster_of(self, kustomization: Kustomization, kubeconfig: str) -> Cluster:
+    async def cluster_of(self, kustomization: Kustomization, remote: Remote | None) -> Cluster:
         """Where a Kustomization is applied, as the account that it names.
 
-        Raises: ServiceAccountMissing, ClusterUnavailable, KubeConfigRefused.
+        Raises: ServiceAccountMissing, ClusterUnavailable, Forbidden, KubeConfigRefused.
         """
         key, account = kustomization.key, self.rules.service_account(kustomization)
-        target = await self._targets.acquire(key, kubeconfig, account)
+        target = await self._targets.acquire(key, remote, account)
         if account and not target.remote:
             await self._targets.check_account(key.namespace, account)
         return target.cluster

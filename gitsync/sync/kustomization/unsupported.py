@@ -17,10 +17,6 @@ def refused(kustomization: Kustomization) -> Iterator[tuple[str, str]]:
             spec.decryption is not None and bool(spec.decryption.service_account_name),
             "nobody logs in to a cloud as a ServiceAccount; name a Secret with keys in secretRef",
         ),
-        "kubeConfig.configMapRef": (
-            spec.kube_config is not None and spec.kube_config.config_map_ref is not None,
-            "no cloud's credentials are asked for; name a Secret with a kubeconfig in secretRef",
-        ),
     }
     for field, (is_set, why) in fields.items():
         if is_set:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -28,6 +28,9 @@ DEADLINE: Final = 8.0
 _AT_ONCE: Final = 8
 #: Bytes of memory of a body that expressions read: the process that evaluates them has 64 MiB.
 _MOST_READ: Final = 6 << 20
+#: Objects that a filter is evaluated for in one go, and bytes of memory of what is seen of them.
+_MOST_IN_ONE_GO: Final = 100
+_HEAVIEST: Final = 2 << 20
 _TOO_MUCH: Final = Refusal(TOO_LARGE, "the body is too large for resourceFilter")
 
 
@@ -93,26 +96,45 @@ class Asking:
             found = await self._cluster.list(key.group, key.kind, namespace=key.namespace, labels=labels)
         else:
             found = [await self._cluster.get(key)]
-        keys = [key._replace(name=manifest["metadata"]["name"]) for manifest in found]
-        passed = [await self._passes(receiver, manifest, filters, variables) for manifest in found]
-        return [each for each, is_meant in zip(keys, passed, strict=True) if is_meant]
+        left = [_shown(manifest) for manifest in found]
+        for text in filters:
+            left = [res async for res in self._passing(receiver, left, text, variables)]
+        return [key._replace(name=res["metadata"]["name"]) for res in left]
 
-    async def _passes(
-        self, receiver: Receiver, manifest: Manifest, filters: list[str], variables: Mapping[str, Any]
-    ) -> bool:
-        """Whether all expressions are true of an object. One that cannot be evaluated is not, and says so.
+    async def _passing(
+        self, receiver: Receiver, found: Sequence[Manifest], text: str, variables: Mapping[str, Any]
+    ) -> AsyncIterator[Manifest]:
+        """Those of which an expression is true. One that cannot be evaluated is not, and says so.
 
         Raises: RetryableError.
         """
-        metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
-        res = {"apiVersion": manifest.get("apiVersion"), "kind": manifest.get("kind"), "metadata": metadata}
-        for text in filters:
-            answer = await self._expressions.evaluate(text, {**variables, "res": res})
-            if isinstance(answer, str):
-                raise RetryableError(f"the filter of Receiver {receiver.key.namespaced_name} {_told(answer)}")
-            if not answer:
-                return False
-        return True
+        for some in _batches(found):
+            answers = await self._expressions.evaluate_each(text, variables, "res", some)
+            for res, answer in zip(some, answers, strict=True):
+                if isinstance(answer, str):
+                    raise RetryableError(f"the filter of Receiver {receiver.key.namespaced_name} {_told(answer)}")
+                if answer:
+                    yield res
+
+
+def _shown(manifest: Manifest) -> Manifest:
+    """What expressions are shown of an object."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+    return {"apiVersion": manifest.get("apiVersion"), "kind": manifest.get("kind"), "metadata": metadata}
+
+
+def _batches(found: Sequence[Manifest]) -> Iterator[list[Manifest]]:
+    """So many that are evaluated in one go."""
+    batch: list[Manifest] = []
+    weight = 0
+    for res in found:
+        batch.append(res)
+        weight += object_weight(res)
+        if len(batch) == _MOST_IN_ONE_GO or weight > _HEAVIEST:
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch
 
 
 def has_filter(receiver: Receiver) -> bool:

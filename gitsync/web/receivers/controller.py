@@ -6,24 +6,21 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
-from gitsync.api.conditions import Said, set_condition
+from gitsync.api.conditions import Said
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import NOTIFICATION_GROUP
 from gitsync.api.names import (
     ACCESS_DENIED,
     FALSE,
-    FIELD_MANAGER,
     INVALID,
     INVALID_CEL,
     READY,
     RECEIVER,
-    REQUESTED_AT_ANNOTATION,
     STALLED,
     SUCCEEDED,
     TOKEN_NOT_FOUND,
@@ -34,11 +31,12 @@ from gitsync.api.receiver import DEFAULT_RECEIVER_INTERVAL, GENERIC_OIDC, Receiv
 from gitsync.backoff import Backoff
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors, Forbidden, GitsyncError, NotFound
-from gitsync.logs import Once, keep_secret, keeping_secrets, redact
+from gitsync.logs import Once, keep_secret, keeping_secrets
 from gitsync.runtime.event import Event
 from gitsync.sources.controller import SourceController
 from gitsync.sources.finalizers import remove_finalizer
 from gitsync.sources.secretwatch import SecretWatches
+from gitsync.sources.statuses import say
 from gitsync.web.receivers.asking import Asking, cross_namespace_refused
 from gitsync.web.receivers.issuers import Issuers
 from gitsync.web.receivers.routes import Route, Routes, path_of
@@ -69,6 +67,10 @@ class Unusable(Exception):
         self.reason, self.message, self.stalled = reason, message, stalled
 
 
+class _CannotTell(Exception):
+    """At this moment nobody knows whether a Receiver takes deliveries."""
+
+
 class Receivers:
     """Keeps ``routes`` what the Receivers of a cluster say, while ``serving``."""
 
@@ -85,10 +87,13 @@ class Receivers:
         self._routes = routes
         self._events = events
         self._cross_namespace = cross_namespace
-        self._expressions = Expressions(forgives=True)
+        # Filters may take long, and whoever has a token is to be let in meanwhile.
+        self._expressions, self._filters = Expressions(forgives=True), Expressions(forgives=True)
         self._issuers = Issuers()
         self._tokens = Tokens(self._issuers, self._expressions)
-        self._asking = Asking(cluster, self._expressions, cross_namespace=cross_namespace)
+        self._asking = Asking(cluster, self._filters, cross_namespace=cross_namespace)
+        #: Those that were there at the start, and were not looked at yet.
+        self._unseen: set[ObjectKey] = set()
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._once = Once()
         self._secrets = SecretWatches(cluster, lambda key, why: self._controller.wake(key, interrupt=why))
@@ -103,12 +108,15 @@ class Receivers:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._issuers.close)
             stack.push_async_callback(self._expressions.close)
+            stack.push_async_callback(self._filters.close)
             try:
                 await stack.enter_async_context(self._watch)
             except Forbidden as error:
                 log.warning("Receivers are not served", why=error.message, hint=error.hint)
                 yield {}
                 return
+            self._unseen = {key for key, _ in self._watch.items()}
+            self._routes.settling = bool(self._unseen)
             await stack.enter_async_context(self._secrets.serving())
             await stack.enter_async_context(self._controller.serving())
             yield {(NOTIFICATION_GROUP, RECEIVER): self._watch}
@@ -116,7 +124,20 @@ class Receivers:
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """Have a Receiver take deliveries, and say so. Returns seconds until the next try, when this one failed."""
         with keeping_secrets():
-            return await self._pass(key)
+            try:
+                again = await self._pass(key)
+            except _CannotTell:
+                return self._backoff.next(key)
+            await self._seen(key)
+            return again
+
+    async def _seen(self, key: ObjectKey) -> None:
+        """It is known whether one takes deliveries. After the last of those that were there at the start, whoever
+        comes by another path is told that there is none."""
+        self._unseen.discard(key)
+        if self._routes.settling and not self._unseen:
+            self._routes.settling = False
+            await self._routes.publish()
 
     async def _pass(self, key: ObjectKey) -> float | None:
         manifest = self._watch.get(key)
@@ -136,14 +157,14 @@ class Receivers:
             return None if why.stalled else self._backoff.next(key)
         except GitsyncError as error:  # what is there goes on to be taken
             log.debug("receiver cannot be looked at", receiver=key.namespaced_name, error=error.message)
-            return self._backoff.next(key)
+            raise _CannotTell from error
         self._backoff.reset(key)
         if receiver.spec.suspend:
             return None
         if self._once.over(key):
             log.info("receiver is ready again", receiver=key.namespaced_name)
         said: list[Said] = [(READY, TRUE, SUCCEEDED, f"Receiver initialized for path: {path}")]
-        await self._say(key, manifest, said, path)
+        await say(self._cluster, manifest, ReceiverStatus, said, webhook_path=path)
         return None
 
     async def _open(self, receiver: Receiver) -> str:
@@ -163,16 +184,19 @@ class Receivers:
 
     def _route(self, receiver: Receiver, secret: Mapping[str, bytes]) -> Route:
         """Raises: Unusable."""
-        spec, judge = receiver.spec, None
+        spec, judge, doubt = receiver.spec, None, None
         if spec.type == _GCR:
             try:
                 email, audience = (secret[name].decode() for name in _GCR_KEYS)
             except UnicodeDecodeError:
                 what = f"the Secret of {receiver.key.namespaced_name} has an email or audience that is no text"
                 raise Unusable(TOKEN_NOT_FOUND, what, stalled=False) from None
-            judge = partial(self._tokens.of_google, account=Account(email, audience))
+            account = Account(email, audience)
+            judge = partial(self._tokens.of_google, account=account)
+            doubt = partial(self._tokens.claims_of_google, account=account)
         elif spec.type == GENERIC_OIDC:
             judge = partial(self._tokens.of_provider, providers=spec.oidc_providers)
+            doubt = partial(self._tokens.claims_of_provider, providers=spec.oidc_providers)
         sender = SENDERS.get(spec.type)
         return Route(
             receiver.key.namespaced_name,
@@ -181,6 +205,7 @@ class Receivers:
             secret.get("token", b""),
             spec.events if sender is not None and sender.filters else (),
             judge,
+            doubt,
             "this webhook is suspended" if spec.suspend else "",
             self._tokens.issuers_of(receiver),
         )
@@ -247,24 +272,4 @@ class Receivers:
         said: list[Said] = [(READY, FALSE, why.reason, why.message)]
         if why.stalled:
             said.append((STALLED, TRUE, why.reason, why.message))
-        await self._say(key, manifest, said, "")
-
-    async def _say(self, key: ObjectKey, manifest: Manifest, said: list[Said], path: str) -> None:
-        old = ReceiverStatus.read(manifest.get("status"))
-        generation = manifest["metadata"].get("generation", 0)
-        kept = {kind for kind, *_ in said}
-        conditions = tuple(item for item in old.conditions if item.type in kept)
-        for kind, status, reason, message in said:
-            conditions = set_condition(conditions, kind, status, reason, redact(message), generation, datetime.now(UTC))
-        fields: dict[str, Any] = {"webhook_path": path, "observed_generation": generation, "conditions": conditions}
-        if requested := (manifest["metadata"].get("annotations") or {}).get(REQUESTED_AT_ANNOTATION):
-            fields["last_handled_reconcile_at"] = requested
-        changed = old.model_copy(update=fields).patch_from(old)
-        if not changed:
-            return
-        try:
-            await self._cluster.patch(key, {"status": changed}, manager=FIELD_MANAGER, subresource="status")
-        except NotFound:
-            return  # deleted meanwhile; the watch will say so
-        except GitsyncError as error:
-            log.debug("status of a receiver could not be written", receiver=key.namespaced_name, error=error.message)
+        await say(self._cluster, manifest, ReceiverStatus, said, webhook_path="")

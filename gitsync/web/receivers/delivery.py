@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 #: Bytes of a body: Flux's own bound.
 MAX_BODY = 3 << 20
 
 UNAUTHORIZED, TOO_LARGE, UNUSABLE = 401, 413, 400
+#: What a request is refused for, by the status of the answer, as metrics call it.
+REASONS: Final = {
+    UNUSABLE: "body",
+    UNAUTHORIZED: "unproved",
+    404: "unknown",
+    405: "method",
+    408: "slow",
+    TOO_LARGE: "too_large",
+    500: "defect",
+    503: "closed",
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)

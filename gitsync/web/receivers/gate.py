@@ -16,7 +16,8 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
@@ -36,6 +37,8 @@ _STACK: Final = 1 << 20
 #: Seconds for the agent to do what a delivery asks for.
 PATIENCE: Final = 20.0
 _NICE: Final = 15
+#: Seconds between two words about what was refused.
+_BETWEEN_COUNTS: Final = 1.0
 _PART: Final = 64 << 10
 #: The headers that whoever is passed a delivery looks at: of all, and where there is a token to be judged.
 _PASSED: Final = ("content-type",)
@@ -47,7 +50,7 @@ class Gate:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self._doors = Doors(self._pass_on, lambda name, count: self._send({"wrong": [name, count]}))
+        self._doors = Doors(self._pass_on, self._doubt, lambda name, count: self._send({"wrong": [name, count]}))
         self._waiting: dict[int, asyncio.Future[Answer | Refusal]] = {}
         self._numbers = itertools.count()
         #: The defects that were told.
@@ -56,13 +59,22 @@ class Gate:
 
     async def run(self, listener: socket.socket) -> None:
         """Serve until the agent has nothing to say any more."""
-        writing = asyncio.create_task(self._write())
+        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tell_counts())]
         with suppress(asyncio.IncompleteReadError):
             self._hear(await self._frame())  # so that nobody is answered before it is known what there is
             async with serving(self._handle, listener):
                 while True:
                     self._hear(await self._frame())
-        writing.cancel()
+        for task in tasks:
+            task.cancel()
+
+    async def _tell_counts(self) -> None:
+        """What was refused, once in a while: who sends wrong ones is to cost the agent nothing."""
+        while True:
+            await asyncio.sleep(_BETWEEN_COUNTS)
+            if refused := self._doors.refused:
+                self._doors.refused = Counter()
+                self._send({"refused": [[*key, count] for key, count in refused.items()]})
 
     async def _frame(self) -> Any:
         wide, size, total = frames.HEAD.unpack(await self._reader.readexactly(frames.HEAD.size))
@@ -72,7 +84,7 @@ class Gate:
     def _hear(self, told: Mapping[str, Any]) -> None:
         if "doors" in told:
             self._doors.doors = {path: _door(*fields) for path, fields in told["doors"].items()}
-            self._doors.closed = told["closed"]
+            self._doors.closed, self._doors.settling = told["closed"], told["settling"]
             self._send({"knows": told["serial"]})
         elif (waiting := self._waiting.get(told["to"])) is not None and not waiting.done():
             make = Refusal if told["refused"] else Answer
@@ -90,14 +102,20 @@ class Gate:
             return web.Response(status=500)
 
     async def _pass_on(self, path: str, delivery: Delivery, proved: Proved | None) -> Answer | Refusal:
-        number = next(self._numbers)
-        names = _PASSED if proved is not None else _WITH_TOKEN
-        headers = {name: delivery.headers[name] for name in names if name in delivery.headers}
         said = [proved.event, proved.identity.hex(), proved.is_ping] if proved is not None else None
+        names = _PASSED if proved is not None else _WITH_TOKEN
+        return await self._ask({"path": path, "proved": said}, delivery, names)
+
+    async def _doubt(self, path: str, delivery: Delivery) -> Answer | Refusal:
+        return await self._ask({"path": path, "bare": True}, delivery, _WITH_TOKEN)
+
+    async def _ask(self, asked: Mapping[str, Any], delivery: Delivery, names: Sequence[str]) -> Answer | Refusal:
+        number = next(self._numbers)
+        headers = {name: delivery.headers[name] for name in names if name in delivery.headers}
         self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(PATIENCE):
-                self._send({"from": number, "path": path, "headers": headers, "proved": said}, delivery.body)
+                self._send({**asked, "from": number, "headers": headers}, delivery.body)
                 return await self._waiting[number]
         except TimeoutError:
             return Answer(503, "the agent is busy", 10.0)

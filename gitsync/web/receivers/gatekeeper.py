@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-import itertools
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -18,8 +17,9 @@ import structlog
 from gitsync.backoff import Backoff
 from gitsync.defects import outlive, tell_defect
 from gitsync.errors import SettingsError
+from gitsync.metering import METER
 from gitsync.runtime import frames
-from gitsync.web.receivers.delivery import MAX_BODY, Delivery, Proved, Refusal
+from gitsync.web.receivers.delivery import MAX_BODY, Answer, Delivery, Proved, Refusal
 from gitsync.web.receivers.handlers import Webhooks
 
 log = structlog.get_logger(__name__)
@@ -64,8 +64,9 @@ class Gatekeeper:
         self._webhooks = webhooks
         self._listener = listener
         self._process: Process | None = None
-        self._serials = itertools.count(1)
+        #: The number of what it was told last, and of what it has said that it knows; what is newer waits for that.
         self._told, self._knows = 0, 0
+        self._has_news = False
         self._heard = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -83,8 +84,7 @@ class Gatekeeper:
 
     async def publish(self) -> None:
         """Have it know which webhooks there are by now; done when it does, or after a few seconds."""
-        self._tell()
-        serial = self._told
+        serial = self._tell()
         with suppress(TimeoutError):
             async with asyncio.timeout(_KNOWN_WITHIN):
                 while self._knows < serial:
@@ -104,6 +104,7 @@ class Gatekeeper:
             start_new_session=True,
         )
         assert process.stdout is not None
+        self._knows = self._told  # by the one before
         self._tell()
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -127,14 +128,21 @@ class Gatekeeper:
                 process.kill()
             await process.wait()
 
-    def _tell(self) -> None:
-        """All webhooks, as they are now. Nothing when it does not run: it is told when it does."""
+    def _tell(self) -> int:
+        """All webhooks, as they are now; the number of that. One that does not run is told when it does, and one that
+        has yet to take in what it was told before after that: of many changes at once it hears twice."""
+        if self._process is None or self._knows < self._told:
+            self._has_news = True
+            return self._told + 1
+        self._has_news = False
         doors = {
             path: [door.name, door.type, base64.b64encode(door.token).decode(), door.closed, door.issuers]
             for path, door in self._webhooks.routes.doors().items()
         }
-        self._told = next(self._serials)
-        self._send({"doors": doors, "closed": self._webhooks.unready, "serial": self._told})
+        self._told += 1
+        settling = self._webhooks.routes.settling
+        self._send({"doors": doors, "closed": self._webhooks.unready, "settling": settling, "serial": self._told})
+        return self._told
 
     def _send(self, content: Mapping[str, Any]) -> None:
         if self._process is not None and self._process.stdin is not None:
@@ -144,6 +152,11 @@ class Gatekeeper:
         if "knows" in told:
             self._knows = told["knows"]
             self._heard.set()
+            if self._has_news:
+                self._tell()
+        elif "refused" in told:
+            for name, reason, count in told["refused"]:
+                METER.webhooks[name, "refused", reason] += count
         elif "wrong" in told:
             name, count = told["wrong"]
             log.warning("webhook refused: the sender has not proved who it is", receiver=name, count=count)
@@ -155,10 +168,9 @@ class Gatekeeper:
             task.add_done_callback(self._tasks.discard)
 
     async def _take(self, told: Mapping[str, Any], body: bytes) -> None:
-        said, answer = told["proved"], None
-        proved = Proved(said[0], bytes.fromhex(said[1]), is_ping=said[2]) if said is not None else None
+        answer: Answer | Refusal | None = None
         try:
-            answer = await self._webhooks.take(told["path"], Delivery(told["headers"], body), proved)
+            answer = await self._answer(told, Delivery(told["headers"], body))
         except Exception as error:
             tell_defect("webhook", error)
         if answer is None:
@@ -168,6 +180,13 @@ class Gatekeeper:
         else:
             fields = [answer.status, answer.text, answer.retry_after]
         self._send({"to": told["from"], "refused": isinstance(answer, Refusal), "answer": fields})
+
+    async def _answer(self, told: Mapping[str, Any], delivery: Delivery) -> Answer | Refusal:
+        if "bare" in told:
+            return await self._webhooks.doubt(told["path"], delivery) or Answer(200, "")
+        said = told["proved"]
+        proved = Proved(said[0], bytes.fromhex(said[1]), is_ping=said[2]) if said is not None else None
+        return await self._webhooks.take(told["path"], delivery, proved)
 
 
 def _listener(port: int) -> socket.socket:

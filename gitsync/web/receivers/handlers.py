@@ -8,7 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from gitsync.errors import GitsyncError
-from gitsync.web.receivers.delivery import Answer, Delivery, Proved, Refusal
+from gitsync.metering import METER
+from gitsync.web.receivers.delivery import REASONS, Answer, Delivery, Proved, Refusal
 from gitsync.web.receivers.limits import Rates, Replays
 from gitsync.web.receivers.routes import Route, Routes
 from gitsync.web.receivers.senders import is_wanted
@@ -35,7 +36,16 @@ class Webhooks:
         """Take none until they are opened again."""
         self.unready = "the agent is stopping, or starting with other settings"
         self.routes.clear()
+        self.routes.settling = False
         await self.routes.publish()
+
+    async def doubt(self, path: str, delivery: Delivery) -> Refusal | None:
+        """What is wrong with the token of a delivery whose body is not known yet; None when nothing is."""
+        route = self.routes.find(path)
+        if route is None or route.doubt is None:
+            return None  # whoever takes it says so
+        found = await route.doubt(delivery)
+        return found if isinstance(found, Refusal) else None
 
     async def take(self, path: str, delivery: Delivery, proved: Proved | None) -> Answer | Refusal:
         """What comes of a delivery to a path. What is ``proved`` of it is None where its webhook judges that itself."""
@@ -49,30 +59,32 @@ class Webhooks:
                 return judged
             proved = judged
         if proved.is_ping:
-            return Answer(200, "pong")
+            return _counted(route, "ignored", Answer(200, "pong"))
         if not is_wanted(proved.event, route.events):
-            return Answer(200, "nothing is done for this event")
-        if not self._replays.is_new(route.name, proved.identity):
-            return Answer(202, "this was delivered before")
-        done = False
-        try:
+            return _counted(route, "ignored", Answer(200, "nothing is done for this event"))
+        async with self._replays.once(route.name, proved.identity) as turn:
+            if not turn.is_new:
+                return _counted(route, "repeated", Answer(202, "this was delivered before"))
             answer = await self._ask(route, delivery, proved)
-            done = answer.status == 200
-        finally:
-            if not done:  # the sender may try again
-                self._replays.forget(route.name, proved.identity)
+            turn.is_done = answer.status == 200  # else the sender may try again
         return answer
 
     async def _ask(self, route: Route, delivery: Delivery, proved: Proved) -> Answer:
         if wait := self._rates.take(route.name):
-            return Answer(429, "too many deliveries", wait)
+            return _counted(route, "limited", Answer(429, "too many deliveries", wait))
         try:
             asked = await route.ask(delivery, proved)
         except GitsyncError as error:
             log.warning("what a webhook asks for cannot be asked for", receiver=route.name, error=error)
-            return Answer(500, "what this asks for cannot be asked for; the agent's log says why")
+            answer = Answer(500, "what this asks for cannot be asked for; the agent's log says why")
+            return _counted(route, "failed", answer)
         if isinstance(asked, Refusal):
-            return Answer(asked.status, asked.why)
+            return _counted(route, "refused", Answer(asked.status, asked.why), REASONS.get(asked.status, ""))
         event = {"delivery": proved.event} if proved.event else {}
         log.info("webhook delivered", receiver=route.name, asked=asked, **event)
-        return Answer(200, f"asked for {asked} object{'s' if asked != 1 else ''}")
+        return _counted(route, "delivered", Answer(200, f"asked for {asked} object{'s' if asked != 1 else ''}"))
+
+
+def _counted(route: Route, result: str, answer: Answer, reason: str = "") -> Answer:
+    METER.webhooks[route.name, result, reason] += 1
+    return answer

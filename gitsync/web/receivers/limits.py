@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from cachetools import LRUCache, TTLCache
@@ -41,24 +44,43 @@ class Rates:
         return 0.0
 
 
+@dataclass(slots=True)
+class Turn:
+    """That of one delivery: whether it ``is_new``, and whether something came of it, ``is_done``."""
+
+    is_new: bool
+    is_done: bool = False
+
+
 class Replays:
     """What was delivered lately. A delivery without an identity is never the same."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._known: TTLCache[tuple[Hashable, bytes], None] = TTLCache(MOST_REMEMBERED, REMEMBERED_FOR, clock)
+        #: What is under way, with who waits for that to end.
+        self._under_way: dict[tuple[Hashable, bytes], asyncio.Event] = {}
 
-    def is_new(self, receiver: Hashable, identity: bytes) -> bool:
-        """Whether it is the first time; it counts as known then."""
+    @asynccontextmanager
+    async def once(self, receiver: Hashable, identity: bytes) -> AsyncIterator[Turn]:
+        """While it is dealt with, the same one waits; after that it is new no more, if this one was done."""
         if not identity:
-            return True
-        if (receiver, identity) in self._known:
-            return False
-        self._known[receiver, identity] = None
-        return True
-
-    def forget(self, receiver: Hashable, identity: bytes) -> None:
-        """Nothing came of it, so that it may come again."""
-        self._known.pop((receiver, identity), None)
+            yield Turn(is_new=True)
+            return
+        key = receiver, identity
+        while (other := self._under_way.get(key)) is not None:
+            await other.wait()
+        if key in self._known:
+            yield Turn(is_new=False)
+            return
+        ended = self._under_way[key] = asyncio.Event()
+        turn = Turn(is_new=True)
+        try:
+            yield turn
+        finally:
+            del self._under_way[key]
+            if turn.is_done:
+                self._known[key] = None
+            ended.set()
 
 
 class Wrongs:

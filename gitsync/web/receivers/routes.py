@@ -19,7 +19,8 @@ Ask = Callable[[Delivery, Proved], Awaitable["int | Refusal"]]
 @dataclass(frozen=True, slots=True, repr=False)
 class Route:
     """A webhook. ``type`` is that of its Receiver, "" when the headers of a delivery tell it; ``judge`` takes the place
-    of that type's own, of what has a token of one of ``issuers``. ``closed`` says why it takes nothing at present."""
+    of that type's own, of what has a token of one of ``issuers``, and ``doubt`` says before the body is known what is
+    wrong with that. ``closed`` says why it takes nothing at present."""
 
     name: str
     type: str
@@ -27,6 +28,7 @@ class Route:
     token: bytes = b""
     events: tuple[str, ...] = ()
     judge: Callable[[Delivery], Awaitable[Proved | Refusal]] | None = field(default=None)
+    doubt: Callable[[Delivery], Awaitable[object]] | None = field(default=None)
     closed: str = ""
     issuers: tuple[str, ...] = ()
 
@@ -42,9 +44,10 @@ def path_of(token: bytes, name: str, namespace: str) -> str:
 
 
 class Routes:
-    """All webhooks of an agent; one path each."""
+    """All webhooks of an agent; one path each. ``settling`` says that there may be more than are known so far."""
 
     def __init__(self) -> None:
+        self.settling = False
         #: Has those know of a change who take deliveries; done when they do.
         self.publish: Callable[[], Awaitable[None]] = _to_nobody
         self._routes: dict[str, Route] = {}

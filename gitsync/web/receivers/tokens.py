@@ -48,6 +48,22 @@ class Tokens:
 
     async def of_google(self, delivery: Delivery, account: Account) -> Proved | Refusal:
         """A delivery of Pub/Sub: what it carries is JSON in a text of its body."""
+        claims = await self.claims_of_google(delivery, account)
+        if isinstance(claims, Refusal):
+            return claims
+        content = _pushed(delivery.body)
+        if content is None:
+            return NO_JSON
+        # Pub/Sub sends many deliveries with one token, which does not sign them.
+        return Proved(identity=_identity(delivery), content=content)
+
+    async def of_provider(self, delivery: Delivery, providers: Sequence[OIDCProvider]) -> Proved | Refusal:
+        """A delivery with a token of one of these issuers, for which all that it asks for is true."""
+        claims = await self.claims_of_provider(delivery, providers)
+        return claims if isinstance(claims, Refusal) else Proved(identity=_identity(delivery), claims=claims)
+
+    async def claims_of_google(self, delivery: Delivery, account: Account) -> Claims | Refusal:
+        """What the token of a delivery of Pub/Sub says, whatever the body is."""
         token = bearer(delivery.headers.get("authorization", ""))
         head = head_of(token)
         names = (self._google, _GOOGLE_ALSO)
@@ -56,16 +72,11 @@ class Tokens:
         claims = await self._claims(token, head, self._google, names, account.audience)
         if isinstance(claims, Refusal):
             return claims
-        if claims.get("email") != account.email or claims.get("email_verified") is not True:
-            return WRONG_TOKEN
-        content = _pushed(delivery.body)
-        if content is None:
-            return NO_JSON
-        # Pub/Sub sends many deliveries with one token, which does not sign them.
-        return Proved(identity=identity_of(token.encode(), delivery.body), content=content)
+        is_meant = claims.get("email") == account.email and claims.get("email_verified") is True
+        return claims if is_meant else WRONG_TOKEN
 
-    async def of_provider(self, delivery: Delivery, providers: Sequence[OIDCProvider]) -> Proved | Refusal:
-        """A delivery with a token of one of these issuers, for which all that it asks for is true."""
+    async def claims_of_provider(self, delivery: Delivery, providers: Sequence[OIDCProvider]) -> Claims | Refusal:
+        """What the token of a delivery says that is of one of these issuers, if all is true that is asked for."""
         token = bearer(delivery.headers.get("authorization", ""))
         head = head_of(token)
         provider = next((item for item in providers if head is not None and item.issuer_url == head.issuer), None)
@@ -75,7 +86,7 @@ class Tokens:
         if isinstance(claims, Refusal):
             return claims
         refusal = await self._validated(provider, claims)
-        return refusal or Proved(identity=identity_of(token.encode(), delivery.body), claims=claims)
+        return refusal or claims
 
     async def _claims(
         self, token: str, head: Head, issuer: str, names: Collection[str], audience: str
@@ -98,6 +109,10 @@ class Tokens:
             if answer is not True:
                 failed.append(item.message)
         return Refusal(UNAUTHORIZED, f"the token is not one that is wanted: {'; '.join(failed)}") if failed else None
+
+
+def _identity(delivery: Delivery) -> bytes:
+    return identity_of(bearer(delivery.headers.get("authorization", "")).encode(), delivery.body)
 
 
 def _pushed(body: bytes) -> dict[str, Any] | None:

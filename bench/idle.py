@@ -1,0 +1,61 @@
+"""1,000 Kustomizations that are in sync: what they cost while nothing happens. ``python -m bench.idle``"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from bench.agent import Agent
+from bench.api import Api
+from bench.cases import Case, layered
+from bench.counters import since
+from bench.kustomizations import PATH, files, is_at
+from bench.measure import agent_at_rest, all_ready, source, warm_up
+from bench.planes import control_plane
+
+#: Seconds in which requests and the CPU are counted, and those for the agent to come to rest before.
+WINDOW, REST = 60.0, 30.0
+#: Seconds for all to become ready.
+PATIENCE = 1500.0
+#: Nothing is due in the window.
+INTERVAL = "1h"
+
+
+async def measure(count: int) -> str:
+    """What it came to, in words. Raises: BenchError."""
+    case = layered(f"kustomizations-{count}", f"{count} Kustomizations", 1, count)
+    with control_plane() as plane:
+        async with Api(plane.cluster) as api, source(plane) as repository:
+            await warm_up(plane, api)
+            async with agent_at_rest(plane, api, repository) as agent:
+                background = await _requests(api)
+                repository.stage(files(case, "one", interval=INTERVAL))
+                began = time.monotonic()
+                await asyncio.to_thread(repository.commit, "all of them")
+                head = await asyncio.to_thread(repository.head)
+                await all_ready(api, agent, PATH, set(case.releases), PATIENCE, is_at(head))
+                ready = time.monotonic() - began
+                await asyncio.sleep(REST)
+                cpu = agent.cpu_seconds()
+                requests = await _requests(api)
+                used = agent.cpu_seconds() - cpu
+                return _told(case, agent, ready, background, requests, used)
+
+
+async def _requests(api: Api) -> int:
+    before = await api.metrics()
+    await asyncio.sleep(WINDOW)
+    return since(before, await api.metrics()).total()
+
+
+def _told(case: Case, agent: Agent, ready: float, background: int, requests: int, used: float) -> str:
+    return (
+        f"{len(case.releases)} Kustomizations, all ready after {ready:.0f} s; in {WINDOW:.0f} s without news "
+        f"{requests} requests (without any Kustomization {background}) and {used:.2f} s of a processor; "
+        f"RSS {agent.memory() >> 20} MiB, at most {agent.peak_memory() >> 20} MiB"
+    )
+
+
+if __name__ == "__main__":
+    print(asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)))

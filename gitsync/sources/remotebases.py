@@ -1,0 +1,131 @@
+"""What kustomizations name that is elsewhere, fetched as sources are: Git repositories into shared mirrors, files over
+HTTP. Nobody logs in anywhere for them."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from yarl import URL
+
+from gitsync.build import MAX_REMOTE_FILE, Fetched, Remote, RemoteDirectory, RemoteFile
+from gitsync.errors import GitRefMissing
+from gitsync.git import GitReference
+from gitsync.http import Hints, HttpClient, Request, parse_url, redacted, refusal
+from gitsync.runtime.singleflight import SingleFlight
+from gitsync.sources.git import Content, GitArtifacts, GitPlace, GitSpec
+from gitsync.sources.turns import Turns
+from gitsync.tree import Tree, TreeEntry
+
+#: Seconds for which an answer will do: a hundred Kustomizations with one base ask once. A branch that has moved is
+#: noticed when its Kustomization is looked at after that.
+FRESH: Final = 5.0
+#: Seconds that one question may take.
+TIMEOUT: Final = 60.0
+#: How many remote bases are kept at a time, and how many bytes of files.
+_MOST: Final = 256
+_MOST_BYTES: Final = 32 << 20
+_COMMIT: Final = 40
+_HINTS: Final = Hints(missing="correct the URL", refused="use a URL that anybody may read: nobody logs in for it")
+
+
+class RemoteBases:
+    """Fetches them; see ``gitsync.build.Remotes``. ``git``, ``http`` and ``turns`` are those of sources."""
+
+    def __init__(
+        self, git: GitArtifacts, http: HttpClient, turns: Turns, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._git = git
+        self._http = http
+        self._turns = turns
+        self._clock = clock
+        self._downloads: SingleFlight[Fetched] = SingleFlight()
+        #: What each directory was last found by, those asked for last at the end.
+        self._found: OrderedDict[tuple[str, str, str], GitSpec] = OrderedDict()
+        #: By URL, when a file was asked for, what was answered, and how large that is.
+        self._files: OrderedDict[str, tuple[float, Fetched, int]] = OrderedDict()
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._downloads.close()
+
+    async def fetch(self, remote: Remote, owner: str) -> Fetched:
+        """See Remotes."""
+        if isinstance(remote, RemoteDirectory):
+            return await self._directory(remote, owner)
+        return await self._file(remote, owner)
+
+    async def _directory(self, remote: RemoteDirectory, owner: str) -> Fetched:
+        key, missing = (owner, remote.url, remote.ref), None
+        for reference in self._references(key):
+            spec = GitSpec(GitPlace(remote.url), reference, Content(ignore=""), owner, TIMEOUT)
+            try:
+                artifact = await self._git.refresh(("remote base", *key), spec, (), self._clock() - FRESH)
+            except GitRefMissing as error:
+                missing = missing or error
+                continue
+            self._keep(key, spec)
+            return Fetched(await self._git.tree(spec, artifact), artifact.revision)
+        self._git.forget(("remote base", *key), None)
+        assert missing is not None
+        raise missing
+
+    def _references(self, key: tuple[str, str, str]) -> Iterator[GitReference]:
+        """What a ref may mean, what it has meant before first; else as for git, tags before branches."""
+        if (known := self._found.get(key)) is not None:
+            yield known.reference
+        ref = key[2]
+        if not ref:
+            yield GitReference()
+        elif len(ref) == _COMMIT and all(letter in "0123456789abcdef" for letter in ref):
+            yield GitReference(commit=ref)
+        elif ref.startswith("refs/"):
+            yield GitReference(name=ref)
+        else:
+            yield GitReference(tag=ref)
+            yield GitReference(branch=ref)
+
+    def _keep(self, key: tuple[str, str, str], spec: GitSpec) -> None:
+        self._found[key] = spec
+        self._found.move_to_end(key)
+        while len(self._found) > _MOST:
+            old, known = self._found.popitem(last=False)
+            self._git.forget(("remote base", *old), known)
+
+    async def _file(self, remote: RemoteFile, owner: str) -> Fetched:
+        known = self._files.get(remote.url)
+        if known is not None and known[0] >= self._clock() - FRESH:
+            return known[1]
+        url, shown = parse_url(remote.url), redacted(remote.url)
+        work = partial(self._download, url)
+        host = url.host or ""
+        return await self._turns.shared(owner, host, shown, self._downloads, remote.url, work)
+
+    async def _download(self, url: URL) -> Fetched:
+        asked = self._clock()
+        request = Request(url.with_fragment(None), url, compressed=True, plain=False)
+        async with self._http.deadline(url, TIMEOUT, _HINTS), self._http.open(request) as (response, found):
+            if response.status != 200:
+                raise refusal(response, found, _HINTS)
+            data = await self._http.content(response, found, MAX_REMOTE_FILE)
+        fetched = _of_file(posixpath.basename(url.path) or "file", data)
+        self._files[str(url)] = asked, fetched, len(data)
+        self._files.move_to_end(str(url))
+        while len(self._files) > _MOST or sum(size for *_, size in self._files.values()) > _MOST_BYTES:
+            self._files.popitem(last=False)
+        return fetched
+
+
+def _of_file(name: str, data: bytes) -> Fetched:
+    """A tree of one file."""
+    revision = f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+    async def read(blob_ids: Sequence[str]) -> dict[str, bytes]:
+        return dict.fromkeys(blob_ids, data)
+
+    return Fetched(Tree(revision, [TreeEntry(name, revision, len(data))], read), revision)

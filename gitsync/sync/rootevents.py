@@ -1,0 +1,50 @@
+"""Events about the sync of the settings, where no Kustomization stands for it that could say how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import Manifest
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_API_VERSION
+from gitsync.runtime.event import Event
+from gitsync.sync.owner import Owner
+from gitsync.sync.standing import Standing
+
+if TYPE_CHECKING:
+    from gitsync.runtime.recorder import EventRecorder
+
+#: Seconds that what mostly passes has to last.
+_PASSING_DELAY = 5.0
+
+
+class RootEvents:
+    """Told of each ``Standing``, it records what is news: as of a Kustomization that has the sync's name and namespace,
+    so that Alerts can name it. ``is_shown`` says whether there is an object that stands for the sync."""
+
+    def __init__(self, events: EventRecorder, owner: Owner, is_shown: Callable[[], bool]) -> None:
+        self._events = events
+        metadata = {"name": owner.name, "namespace": owner.namespace, "uid": ""}
+        self._about: Manifest = {"apiVersion": KUSTOMIZE_API_VERSION, "kind": KUSTOMIZATION, "metadata": metadata}
+        self._is_shown = is_shown
+        self._told = ("", "")
+        self._has_failed = False
+
+    def tell(self, standing: Standing | None) -> None:
+        """How it stands by now."""
+        if standing is None or self._told == (standing.reason, standing.message):
+            return
+        recovers, self._has_failed = self._has_failed, standing.is_failure
+        self._told = standing.reason, standing.message
+        if self._is_shown():
+            return
+        event = Event(
+            "Warning" if standing.is_failure else "Normal",
+            standing.reason,
+            standing.message,
+            _PASSING_DELAY if standing.passing else 0.0,
+            commit=standing.commit,
+            revision=standing.revision,
+            quiet=standing.quiet and not recovers,
+        )
+        self._events.record(self._about, event)

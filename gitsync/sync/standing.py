@@ -1,0 +1,84 @@
+"""How the sync of the settings stands, for those who want to be told: applied, or why not. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitsync.api.identity import CommitInfo
+from gitsync.api.names import (
+    ARTIFACT_FAILED,
+    BUILD_FAILED,
+    COMMIT_HELD,
+    HEALTH_CHECK_FAILED,
+    RECONCILIATION_FAILED,
+    RECONCILIATION_SUCCEEDED,
+    VERIFICATION_ERROR,
+)
+from gitsync.errors import GitsyncError, NotVerified, RetryableError
+from gitsync.manifests import Desired
+from gitsync.sync.apply import SyncResult
+from gitsync.text import listed
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``reason`` and ``message`` are those of a condition, ``commit`` and ``revision`` what it is about. ``passing``:
+    mostly it is over before anybody reads of it; ``of_source``: the repository is at fault, which the GitRepository
+    says that names it, where there is one; ``quiet``: nothing in the cluster is another for it."""
+
+    reason: str
+    message: str
+    commit: CommitInfo | None = None
+    revision: str = ""
+    origin: str = ""
+    is_failure: bool = True
+    passing: bool = False
+    of_source: bool = False
+    quiet: bool = False
+
+
+def source_failed(error: GitsyncError) -> Standing:
+    """The repository cannot be read, or its head is not signed as it must be."""
+    reason = VERIFICATION_ERROR if isinstance(error, NotVerified) else ARTIFACT_FAILED
+    return Standing(reason, error.told, of_source=True)
+
+
+def sync_failed(error: GitsyncError, commit: CommitInfo, revision: str) -> Standing:
+    """A sync has ended before its time."""
+    passing = isinstance(error, RetryableError)
+    return Standing(RECONCILIATION_FAILED, error.told, commit, revision, passing=passing)
+
+
+def sync_ended(desired: Desired, result: SyncResult, revision: str) -> Standing:
+    """A sync has come to its end. That HelmReleases have failed, these say themselves."""
+    commit, problem = desired.commit, _of_files(desired)
+    if problem is None and (result.result == "held" or result.problems or result.unready):
+        problem = problem_of(result)
+    if problem is None:
+        message = f"Applied revision: {revision}"
+        quiet = not result.changed
+        return Standing(RECONCILIATION_SUCCEEDED, message, commit, revision, is_failure=False, quiet=quiet)
+    return Standing(*problem, commit, revision)
+
+
+def problem_of(result: SyncResult) -> tuple[str, str] | None:
+    """Reason and message of what went wrong with a sync; None when nothing did."""
+    if result.result == "succeeded":
+        return None
+    if result.result == "held":
+        return COMMIT_HELD, f"the commit is held until it is confirmed: {result.why}"
+    if result.problems:
+        return RECONCILIATION_FAILED, listed((error.message for error in result.problems), _SHOWN)
+    if result.unready:
+        return HEALTH_CHECK_FAILED, listed((error.message for error in result.unready), _SHOWN)
+    return HEALTH_CHECK_FAILED, "not all of its objects have become ready"
+
+
+def _of_files(desired: Desired) -> tuple[str, str] | None:
+    if not desired.errors:
+        return None
+    first, others = desired.errors[0], len(desired.errors) - 1
+    more = f" (and {others} more)" if others else ""
+    return BUILD_FAILED, f"{first.origin}: {first.message}{more}"
