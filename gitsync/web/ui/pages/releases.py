@@ -218,7 +218,7 @@ def _difference(release: HelmRelease, texts: Sequence[str | None], old: Record, 
     paths = secret_paths(release, texts)
     for value in (*values_at(old, paths), *values_at(new, paths)):
         secrets.update(leaves(value))
-    return shown_objects(revision_changes(old, new, secrets))
+    return shown_objects(revision_changes(old, new, secrets, paths))
 
 
 def _chosen(known: Sequence[Summary], request: web.Request) -> tuple[Summary | None, Summary | None]:
