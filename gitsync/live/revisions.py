@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.diff import DiffLine, render_diff
+from gitsync.diff import DiffLine, mask, render_diff
 from gitsync.live.valuesources import Path
 from gitsync.logs import mask_secrets
 from gitsync.release.revision import objects_of
@@ -39,10 +40,13 @@ class RevisionComparison:
     unchanged: int
 
 
-def revision_changes(old: Record, new: Record, secrets: Collection[str] = ()) -> RevisionComparison:
-    """From one revision to another. ``secrets`` are shown nowhere. Takes time: call it in a thread. Raises: as
+def revision_changes(
+    old: Record, new: Record, secrets: Collection[str] = (), hidden: Collection[Path] = ()
+) -> RevisionComparison:
+    """From one revision to another. ``secrets`` are shown nowhere as far as they can be told from other words, and of
+    the values at ``hidden`` places only whether they differ. Takes time: call it in a thread. Raises: as
     ``parse_objects``."""
-    found, unchanged = list(_of_values(old, new)), 0
+    found, unchanged = list(_of_values(old, new, hidden)), 0
     for why, before, after in (("", _objects(old), _objects(new)), ("a hook", _hooks(old), _hooks(new))):
         for key in sorted({**before, **after}):
             if (change := _change(key, before.get(key), after.get(key), why)) is not None:
@@ -52,15 +56,31 @@ def revision_changes(old: Record, new: Record, secrets: Collection[str] = ()) ->
     return RevisionComparison(tuple(_without(change, secrets) for change in found), unchanged)
 
 
-def _of_values(old: Record, new: Record) -> Iterator[RevisionChange]:
+def _of_values(old: Record, new: Record, hidden: Collection[Path]) -> Iterator[RevisionChange]:
     name = {"name": new.name, "namespace": new.namespace}
     key = ObjectKey("helm.sh", VALUES, new.namespace, new.name)
 
     def manifest(record: Record) -> Manifest:
-        return {"apiVersion": "helm.sh/v1", "kind": VALUES, "metadata": name, "values": record.config}
+        return {"apiVersion": "helm.sh/v1", "kind": VALUES, "metadata": name, "values": _marked(record.config, hidden)}
 
     if (change := _change(key, manifest(old), manifest(new), "")) is not None:
         yield change
+
+
+def _marked(values: Any, hidden: Collection[Path]) -> Any:
+    """A copy with markers in these places, which are equal where what they stand for is."""
+    if () in hidden:
+        text = json.dumps(values, sort_keys=True)
+        return mask({"kind": "Secret", "stringData": {"value": text}})["stringData"]["value"]
+    if isinstance(values, dict):
+        return {name: _marked(item, _below(hidden, name)) for name, item in values.items()}
+    if isinstance(values, list):
+        return [_marked(item, _below(hidden, number)) for number, item in enumerate(values)]
+    return values
+
+
+def _below(hidden: Collection[Path], step: str | int) -> Collection[Path]:
+    return {path[1:] for path in hidden if path[:1] == (step,)}
 
 
 def _change(key: ObjectKey, before: Manifest | None, after: Manifest | None, why: str) -> RevisionChange | None:

@@ -93,6 +93,14 @@ async def test_every_value_says_where_it_is_from(visitor: Visitor, world: World)
     assert HIDDEN not in text
 
 
+async def test_values_of_what_a_kustomization_has_built_name_no_file(visitor: Visitor, world: World) -> None:
+    labels = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": world.namespace}
+    await world.release("redis", spec={"values": {"level": "debug"}}, labels=labels)
+    path = f"{RELEASE}/{world.namespace}/redis"
+    await until_shown(visitor, path, "applied by")
+    assert 'level "debug" spec.values' in plain(await shown(visitor, f"{path}/values"))
+
+
 async def test_a_release_is_rolled_back_after_a_second_question_and_stays_suspended(
     visitor: Visitor, world: World
 ) -> None:

@@ -107,7 +107,8 @@ class ReleasePages:
             "values.html",
             self._board,
             key=key,
-            origin=origin_of(manifest),
+            # Of what a Kustomization has built nobody noted which file a value is from.
+            origin=origin_of(manifest) if self._board.known.above(key) is None else "",
             rows=[row for row in rows if row.found.source != CHART],
             defaults=[row for row in rows if row.found.source == CHART],
             chart=chart,
@@ -217,7 +218,7 @@ def _difference(release: HelmRelease, texts: Sequence[str | None], old: Record, 
     paths = secret_paths(release, texts)
     for value in (*values_at(old, paths), *values_at(new, paths)):
         secrets.update(leaves(value))
-    return shown_objects(revision_changes(old, new, secrets))
+    return shown_objects(revision_changes(old, new, secrets, paths))
 
 
 def _chosen(known: Sequence[Summary], request: web.Request) -> tuple[Summary | None, Summary | None]:
