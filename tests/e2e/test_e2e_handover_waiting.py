@@ -19,6 +19,16 @@ from tests.e2e.test_e2e_kustomization import kustomization
 LACKING = {"substituteFrom": [{"kind": "ConfigMap", "name": "lacking"}]}
 
 
+def never_ready(namespace: str) -> str:
+    """The manifest of a Deployment that never becomes so."""
+    labels = {"app": "never"}
+    pod = {"containers": [{"name": "main", "image": "registry.example/app:nonexistent"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    metadata = {"name": "never", "namespace": namespace}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+
+
 def of_the_chart(namespace: str, files: str) -> str:
     return release(namespace, "o", files)
 
@@ -248,3 +258,28 @@ def test_a_kustomization_that_waits_to_go_and_comes_again_while_no_agent_runs_de
     kubectl("wait", "--for=delete", "helmrelease/h", "-n", namespace, "--timeout=60s")
     kubectl("wait", "kustomization/k", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
     assert belonging_to("k", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("taker", ["a Kustomization", "plain files"])
+def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_has_them(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str
+) -> None:
+    """A workload that never becomes ready holds its removal up meanwhile."""
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/g.yaml": release(namespace, "g", plain(moved)),
+        "clusters/to.yaml": NOTHING,
+        "k/moves.yaml": plain(moved).replace("from: git", "from: k"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    files = before["k/moves.yaml"] if taker == "plain files" else kustomization(namespace, "k", "./k")
+    fleet.commit({"clusters/g.yaml": NOTHING, "clusters/to.yaml": f"{files}\n---\n{never_ready(namespace)}"}, "moves")
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=k", "--timeout=60s")
+    finished(agent, fleet.revert())
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
+    assert belonging_to("g", moved, kubectl) == uids
