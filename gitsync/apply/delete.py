@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
+
+import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from gitsync.cluster import Cluster, WatchEvent
 
+log = structlog.get_logger(__name__)
+
 Propagation = Literal["Background", "Foreground", "Orphan"]
 #: Says who else wants some of these objects.
 WantedBy = Callable[[Collection[ObjectKey]], Awaitable[Mapping[ObjectKey, Claimant]]]
@@ -36,6 +41,10 @@ WhyKept = Callable[[Manifest], str]
 FIRST_TIMEOUT = 300.0
 #: Seconds between two looks at who is about to be removed.
 LOOK_AGAIN = 0.5
+#: Seconds for pods to let go of a claim that is being deleted, and is all that is left; they may be of somebody who is
+#: to be removed after this.
+IN_USE_TIME = 10.0
+_IN_USE = "kubernetes.io/pvc-protection"
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
 
@@ -253,7 +262,8 @@ async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKe
 
 
 async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: float) -> None:  # noqa: ASYNC109
-    """Wait until these objects exist no more, at most ``timeout`` seconds.
+    """Wait until these objects exist no more, at most ``timeout`` seconds. Claims that pods still mount go with the
+    last of these, and are not waited for.
 
     Raises: NotReadyInTime, naming what is left and why.
     """
@@ -278,7 +288,7 @@ async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: flo
                 stack.callback(watch.subscribe(on_event))
                 if watch.get(key) is None:
                     left.pop(key, None)
-            await _until_none(left, changed)
+            await _until_none(left, changed, min(IN_USE_TIME, timeout / 2))
     except TimeoutError:
         raise NotReadyInTime(
             f"still being deleted after {timeout:g}s: {_why_left(left)}",
@@ -286,17 +296,40 @@ async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: flo
         ) from None
 
 
-async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event) -> None:
-    """Return when no object is left. Reports what is, each reason once, at most every SILENCE seconds."""
-    reported = ""
+async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, patience: float) -> None:
+    """Return when no object is left, or for ``patience`` seconds none but claims in use. Reports what is, each reason
+    once, at most every SILENCE seconds."""
+    reported, clock = "", asyncio.get_running_loop().time
+    since = clock()
     while left:
-        try:
-            async with asyncio.timeout(SILENCE if reported != _why_left(left) else None):
-                await changed.wait()
-            changed.clear()
-        except TimeoutError:
+        in_use = all(map(_is_in_use, left.values()))
+        since = since if in_use else clock()
+        if (patient := since + patience - clock()) <= 0:
+            log.info("claims go when no pod mounts them any more", claims=listed(map(str, sorted(left))))
+            return
+        silent = SILENCE if reported != _why_left(left) else math.inf
+        if await _changes(changed, min(silent, patient if in_use else math.inf)):
+            continue
+        if silent < math.inf:
             why = _why_left(left)
             reported = "" if await report(why) else why
+
+
+async def _changes(changed: asyncio.Event, seconds: float) -> bool:
+    """Whether there is a change within these."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds if seconds < math.inf else None):
+            await changed.wait()
+            changed.clear()
+            return True
+    return False
+
+
+def _is_in_use(live: Manifest) -> bool:
+    """Whether a claim is being deleted, and nothing but the pods that mount it keep it."""
+    metadata = live["metadata"]
+    is_claim = live.get("kind") == "PersistentVolumeClaim" and "deletionTimestamp" in metadata
+    return is_claim and metadata.get("finalizers") == [_IN_USE]
 
 
 def _why_left(left: dict[ObjectKey, Manifest]) -> str:

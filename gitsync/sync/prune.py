@@ -15,6 +15,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
 from gitsync.apply.ownership import prune_disabled
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
+from gitsync.release.claims import object_of
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import SyncClaims
 from gitsync.sync.inventory import Entry
@@ -154,6 +155,8 @@ class Pruner:
         if other is not None:
             if why := other.why_kept:
                 return Pruned("kept", why, left=other.inside is not None)
+            if self._spec.may_return and await self._wanted.own_again(object_of(other)):
+                return Pruned("kept", f"a newer commit brings it again, and {other}, which is to have it")
             return Pruned("handed over", to=other, left=True)
         if (other := deletion.taken.get(entry.key)) is not None:
             return Pruned("handed over", to=other)

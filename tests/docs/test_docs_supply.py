@@ -79,8 +79,9 @@ def test_nothing_is_installed_without_its_hash() -> None:
         installs = re.findall(r"pip install ([^&\n]*)", text)
         assert installs
         for install in installs:
-            # Either with hashes, or something of this checkout, which brings nothing along.
-            assert "--require-hashes" in install or "--no-deps" in install, f"{path}: pip install {install}"
+            # What the files name and nothing else, by hashes; or what is in this checkout, which brings nothing along.
+            assert "--no-deps" in install, f"{path}: pip install {install}"
+            assert "--require-hashes" in install or "-r" not in install.split(), f"{path}: pip install {install}"
 
 
 def test_both_stages_of_the_image_have_the_same_base_and_see_what_they_copy() -> None:

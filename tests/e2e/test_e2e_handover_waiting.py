@@ -11,7 +11,7 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
-from tests.e2e.moving import both, finished, uids_when_there
+from tests.e2e.moving import Moved, both, finished, uids_when_there
 from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, named, release
 from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
 from tests.e2e.test_e2e_kustomization import kustomization
@@ -260,6 +260,33 @@ def test_a_kustomization_that_waits_to_go_and_comes_again_while_no_agent_runs_de
     assert belonging_to("k", moved, kubectl) == uids
 
 
+def test_a_kustomization_that_comes_again_with_who_is_to_have_its_objects_does_not_wait_for_him_to_go(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/h.yaml": NOTHING,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/moves.yaml": plain(moved),
+        "z/g.yaml": release(namespace, "g", plain(moved)),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    uids = uids_when_there(kubectl, moved)
+
+    taker = json.loads(release(namespace, "h", plain(moved)))
+    taker["spec"]["dependsOn"] = [{"name": "nobody"}]
+    fleet.commit({"clusters/k.yaml": NOTHING, "clusters/h.yaml": json.dumps(taker)}, "to a release that waits")
+    agent.wait_for("kustomization cannot go yet", kustomization=f"{namespace}/k")
+    again = {"clusters/k.yaml": kustomization(namespace, "k", "./z"), "clusters/h.yaml": NOTHING}
+    finished(agent, fleet.commit(again, "again, elsewhere"))
+    kubectl("wait", "--for=create", "helmrelease/g", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "helmrelease/g", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    assert belonging_to("g", moved, kubectl) == uids
+
+
 @pytest.mark.parametrize("taker", ["a Kustomization", "plain files"])
 def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_has_them(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str
@@ -283,3 +310,30 @@ def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_h
     finished(agent, fleet.revert())
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
     assert belonging_to("g", moved, kubectl) == uids
+
+
+def test_a_claim_of_a_release_goes_together_with_the_plain_workload_that_mounts_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """Nobody deletes a claim that a pod mounts, and the workload goes after the release."""
+    claim = Moved("persistentvolumeclaim", namespace, "data")
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    labels = {"app": "mounts"}
+    pod = {"containers": [{"name": "main", "image": "registry.example/app:1"}], "volumes": [volume]}
+    template = {"metadata": {"labels": labels}, "spec": {**pod, "terminationGracePeriodSeconds": 1}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    metadata = {"name": "mounts", "namespace": namespace}
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/h.yaml": release(namespace, "h", claim.plain()),
+        "clusters/workload.yaml": json.dumps(workload),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "deployment/mounts", "-n", namespace, "--for=condition=Available", "--timeout=60s")
+    fleet.commit({"clusters/h.yaml": NOTHING, "clusters/workload.yaml": NOTHING}, "both go")
+    agent.wait_for("claims go when no pod mounts them any more")
+    kubectl("wait", "--for=delete", "helmrelease/h", "deployment/mounts", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "persistentvolumeclaim/data", "-n", namespace, "--timeout=60s")
