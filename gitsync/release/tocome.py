@@ -6,14 +6,17 @@ Syncs say themselves what they will want; releases, and those in their charts, a
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
@@ -34,6 +37,8 @@ ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
 Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 #: Objects of which it is remembered which commit gave them to whom.
 _MOST_GIVEN = 10_000
+#: ConfigMaps and Secrets that are remembered, and for how many seconds.
+_MOST_VALUES, _MOMENT = 100, 1.0
 #: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
 
@@ -123,6 +128,8 @@ class ToCome:
     reach: Reach = field(default_factory=Anywhere)
     #: By object and who is to have it, the commits that took it from somebody and gave it to him.
     _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
+    #: What was in ConfigMaps and Secrets a moment ago, as digests.
+    _values: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
@@ -283,24 +290,41 @@ class ToCome:
     ) -> tuple[list[ComingSync], list[_Coming]]:
         """The syncs, and the releases that are on their way for this alone: of those whose variables or values another
         sync is about to change nobody can tell what they will want. ``known`` are on their way anyway."""
-        offered = {key: (sync, manifest) for sync in syncs for key, manifest in sync.values.items()}
-        releases = [release for release in self.index.releases() if release.key not in known] if offered else []
+        if not any(sync.values for sync in syncs):
+            return syncs, []
+        releases = [release for release in self.index.releases() if release.key not in known]
         users: tuple[Worked, ...] = (*(sync.kustomization for sync in syncs), *releases)
-        asked = {key for user in users for key in user.value_sources() if key in offered}
-        live = await asyncio.gather(*(self.find(_IN_OWN_CLUSTER, key) for key in asked))
-        pairs = zip(asked, live, strict=True)
-        changing = {key: offered[key][0] for key, found in pairs if not _has_data(found, offered[key][1])}
+        changing = await self._changing(syncs, {key for user in users for key in user.value_sources()})
+
+        def first(user: Worked) -> ObjectKey | None:
+            return next((key for key in user.value_sources() if key in changing), None)
+
         sure: list[ComingSync] = []
         for sync in syncs:
-            key = next((key for key in sync.kustomization.value_sources() if key in changing), None)
+            key = first(sync.kustomization)
             doubt = sync.claimant.doubt or (_to_change(key, changing[key]) if key is not None else "")
             sure.append(sync._replace(claimant=sync.claimant._replace(doubt=doubt)))
-        unsure = []
+        unsure: list[_Coming] = []
         for release in releases:
-            if (key := next((key for key in release.value_sources() if key in changing), None)) is not None:
+            if (key := first(release)) is not None:
                 why = GitsyncError(_to_change(key, changing[key]))
                 unsure.append(_Coming(release, why, self._commits_of(release) | changing[key].commits))
         return sure, unsure
+
+    async def _changing(self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]) -> dict[ObjectKey, ComingSync]:
+        """Those of these ConfigMaps and Secrets that syncs are about to change, and which does."""
+        offered = {key: (sync, sync.values[key]) for sync in syncs for key in sync.values.keys() & keys}
+        live = await asyncio.gather(*map(self._data_of, offered))
+        pairs = zip(offered.items(), live, strict=True)
+        return {key: sync for (key, (sync, wanted)), found in pairs if found != _data_digest(wanted)}
+
+    async def _data_of(self, key: ObjectKey) -> str:
+        """What is in a ConfigMap or Secret, as a digest, at most a second old: many ask at once, and who is told too
+        late that it was changed asks again."""
+        found = self._values.get(key)
+        if found is None:
+            found = self._values[key] = _data_digest(await self.find(_IN_OWN_CLUSTER, key))
+        return found
 
     async def _releases(
         self, question: Question, syncs: Iterable[ComingSync]
@@ -388,9 +412,14 @@ class ToCome:
         return _known(commit.id if commit is not None else None)
 
 
-def _has_data(live: Manifest | None, wanted: Manifest) -> bool:
-    """Whether a ConfigMap or Secret has what it is to have; what is written as ``stringData`` is taken for another."""
-    return live is not None and (live.get("data") or {}) == (wanted.get("data") or {}) and "stringData" not in wanted
+def _data_digest(manifest: Manifest | None) -> str:
+    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there."""
+    if manifest is None:
+        return ""
+    texts: dict[str, Any] = manifest.get("stringData") or {}
+    encoded = {name: base64.b64encode(str(text).encode()).decode() for name, text in texts.items()}
+    data = {**(manifest.get("data") or {}), **encoded}
+    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _to_change(key: ObjectKey, by: ComingSync) -> str:

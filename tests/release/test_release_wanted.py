@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import owned
 from gitsync.errors import GitsyncError, ObjectTaken
@@ -16,6 +18,7 @@ from gitsync.release import tocome
 from gitsync.release.claims import ObjectClaims, object_of
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import WantedObjects
 
 CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")
@@ -190,3 +193,26 @@ def test_who_is_about_to_be_removed_keeps_nobody_else_from_that() -> None:
     claims.set(other, "commit", [object_of(sync)])
     assert claims.leaving_syncs == frozenset()
     assert not claims.is_leaving(release)
+
+
+@pytest.mark.parametrize("changes", [True, False])
+async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anything(changes: bool) -> None:
+    world = World("")
+    manifest = helm_release("b", [])
+    manifest["spec"]["valuesFrom"] = [{"kind": "Secret", "name": "values"}]
+    world.index.update(ObjectKey.of(manifest), manifest)
+    world.live = {"metadata": {"name": "values"}, "data": {"values.yaml": "b2xk"}}
+    key = ObjectKey("", "Secret", "x", "values")
+    wanted = {"metadata": {"name": "values"}, "stringData": {"values.yaml": "new" if changes else "old"}}
+    spec = {"interval": "1h", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "r"}}
+    head = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+    kustomization = Kustomization.parse({**head, "metadata": {"name": "kv", "namespace": "x"}, "spec": spec})
+
+    async def coming(_: Collection[Inner]) -> list[ComingSync]:
+        claimant = Claimant("sync", "x/kv")
+        return [ComingSync(kustomization, claimant, frozenset({"c2"}), frozenset({key}), (), {key: wanted})]
+
+    world.wanted.to_come.syncs = coming
+    found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"])
+    doubt = "Secret/x/values is about to be changed by sync/x/kv"
+    assert found == ({MAP: Claimant("HelmRelease", "x/b", doubt=doubt)} if changes else {})
