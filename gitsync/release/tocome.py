@@ -39,6 +39,8 @@ Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 _MOST_GIVEN = 10_000
 #: ConfigMaps and Secrets that are remembered, and for how many seconds.
 _MOST_VALUES, _MOMENT = 100, 1.0
+#: Seconds for those who have values from one to hear that it was changed.
+_UNSETTLED = 5.0
 #: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
 
@@ -128,6 +130,8 @@ class ToCome:
     reach: Reach = field(default_factory=Anywhere)
     #: By object and who is to have it, the commits that took it from somebody and gave it to him.
     _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
+    #: The ConfigMaps and Secrets that a sync is about to change, or just has.
+    _unsettled: TTLCache[ObjectKey, ComingSync] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _UNSETTLED))
     #: What was in ConfigMaps and Secrets a moment ago, as digests.
     _values: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
 
@@ -290,7 +294,7 @@ class ToCome:
     ) -> tuple[list[ComingSync], list[_Coming]]:
         """The syncs, and the releases that are on their way for this alone: of those whose variables or values another
         sync is about to change nobody can tell what they will want. ``known`` are on their way anyway."""
-        if not any(sync.values for sync in syncs):
+        if not self._unsettled and not any(sync.values for sync in syncs):
             return syncs, []
         releases = [release for release in self.index.releases() if release.key not in known]
         users: tuple[Worked, ...] = (*(sync.kustomization for sync in syncs), *releases)
@@ -312,11 +316,15 @@ class ToCome:
         return sure, unsure
 
     async def _changing(self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]) -> dict[ObjectKey, ComingSync]:
-        """Those of these ConfigMaps and Secrets that syncs are about to change, and which does."""
+        """Those of these ConfigMaps and Secrets that syncs are about to change, or just have, which not everybody has
+        heard of yet; and which does."""
         offered = {key: (sync, sync.values[key]) for sync in syncs for key in sync.values.keys() & keys}
         live = await asyncio.gather(*map(self._data_of, offered))
         pairs = zip(offered.items(), live, strict=True)
-        return {key: sync for (key, (sync, wanted)), found in pairs if found != _data_digest(wanted)}
+        for (key, (sync, wanted)), found in pairs:
+            if found != _data_digest(wanted):
+                self._unsettled[key] = sync
+        return {key: sync for key, sync in self._unsettled.items() if key in keys}
 
     async def _data_of(self, key: ObjectKey) -> str:
         """What is in a ConfigMap or Secret, as a digest, at most a second old: many ask at once, and who is told too

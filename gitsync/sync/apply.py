@@ -247,6 +247,7 @@ class Syncer:
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)
         plan = plan.acting_on(desired.commit)
+        self._note_returning(plan, before)
         try:
             # From before anybody takes up the commit: what its HelmReleases want is known when they have been applied.
             expected = {it.key for it in plan.steps if self.spec.works_on(it.key) and (it.applies or it.refused)}
@@ -263,6 +264,13 @@ class Syncer:
             if report.changes:
                 self._unwritten = append(self._unwritten, report.entry("failed"))
             raise
+
+    def _note_returning(self, plan: SyncPlan, before: Inventory) -> None:
+        """Kustomizations that a commit has removed and this one brings again: those that are still being deleted are so
+        by that commit, and not by hand, also when another process deleted them."""
+        for key in filter(self.spec.is_kustomization, plan.wanted):
+            if (entry := before.get(key)) is not None and entry.dropped and self.index.remover_of(key) is None:
+                self.index.set_remover(key, CommitInfo(entry.dropped[-1]))
 
     def _begin(self, plan: SyncPlan, desired: Desired, before: Inventory, files: int, report: Report) -> None:
         for problem in desired.errors:

@@ -18,7 +18,7 @@ from gitsync.release import tocome
 from gitsync.release.claims import ObjectClaims, object_of
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.tocome import ComingSync, Inner
+from gitsync.release.tocome import ComingSync, Inner, no_syncs
 from gitsync.release.wanted import WantedObjects
 
 CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")
@@ -216,3 +216,6 @@ async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anythin
     found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"])
     doubt = "Secret/x/values is about to be changed by sync/x/kv"
     assert found == ({MAP: Claimant("HelmRelease", "x/b", doubt=doubt)} if changes else {})
+
+    world.wanted.to_come.syncs = no_syncs  # it has, and the release may not have heard of that
+    assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == found

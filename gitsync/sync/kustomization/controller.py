@@ -305,6 +305,7 @@ class Kustomizations:
         if event.type != "DELETED":
             self._look(event.key, event.manifest)
             return
+        self._wanted.index.set_remover(event.key, None)
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)
         self._schedule.cancel(_job(event.key))

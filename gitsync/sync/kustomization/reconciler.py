@@ -302,6 +302,7 @@ class KustomizationReconciler:
 
     async def _finalize(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
+        await interrupt.guard(self._syncers.wanted.first_commit())  # which may say that it is to come again
         remover = self._syncers.wanted.index.remover_of(key)
         commit = remover or commit_of(kustomization.manifest) or CommitInfo("")
         wanted = nothing(commit)
@@ -313,7 +314,7 @@ class KustomizationReconciler:
         syncer = await self._last_syncer(kustomization, wanted) if removes else None
         if syncer is not None and len(await syncer.inventory()):
             by_hand = remover is None
-            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=True)
+            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=not by_hand)
             result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
             if result.result == "superseded":
                 return None
