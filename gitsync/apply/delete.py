@@ -304,11 +304,12 @@ async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, p
     while left:
         in_use = all(map(_is_in_use, left.values()))
         since = since if in_use else clock()
-        if (patient := since + patience - clock()) <= 0:
+        patient = since + patience - clock() if in_use else math.inf
+        if patient <= 0:
             log.info("claims go when no pod mounts them any more", claims=listed(map(str, sorted(left))))
             return
         silent = SILENCE if reported != _why_left(left) else math.inf
-        if await _changes(changed, min(silent, patient if in_use else math.inf)):
+        if await _changes(changed, min(silent, patient)):
             continue
         if silent < math.inf:
             why = _why_left(left)

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from cachetools import LRUCache
+
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
@@ -23,6 +25,8 @@ from gitsync.apply.claimant import Claimant
 Why = Literal["deployed", "underway", "hooks", "commit", "let go", "kept"]
 #: What makes an object somebody's, now or at once.
 _HAS = ("deployed", "underway", "commit")
+#: Syncs of which it is remembered whether they prune.
+_MOST_SYNCS = 10_000
 #: What is no claim against others who are to have the object for good.
 _NOT_FOR_GOOD = ("hooks", "let go")
 
@@ -57,8 +61,8 @@ class ObjectClaims:
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
         self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}
         self._brought: dict[Claimant, tuple[HelmRelease | Kustomization, ...]] = {}
-        #: The names of all syncs since the start that delete what their commits drop, those that are gone included.
-        self._pruning: set[str] = set()
+        #: The names of the syncs that delete what their commits drop, those that are gone included.
+        self._pruning: LRUCache[str, bool] = LRUCache(_MOST_SYNCS)
 
     def set(self, claimant: Claimant, why: Why, keys: Iterable[ObjectKey], *, cluster: str = "") -> None:
         """``claimant`` wants exactly these, as far as ``why`` goes."""
@@ -92,7 +96,7 @@ class ObjectClaims:
         """``sync`` is at a commit from now on; ``why`` says what of it cannot be read, "" when all of it can.
         ``prunes``: it deletes what a commit drops."""
         self.commits[sync] = commit
-        (self._pruning.add if prunes else self._pruning.discard)(sync.name)
+        self._pruning[sync.name] = prunes
         if why:
             self.unread[sync] = (commit, why)
         else:
@@ -180,7 +184,7 @@ class ObjectClaims:
 
     def prunes(self, sync: str) -> bool:
         """Whether a sync of this agent, be it gone, deletes what a commit drops."""
-        return sync in self._pruning
+        return self._pruning.get(sync, False)
 
     def inside(self, holds: Callable[[ObjectKey], bool], *, cluster: str, but: Claimant) -> Iterator[Claimant]:
         """Who wants an object that would go with a Namespace or a definition, once for each; ``holds`` says which

@@ -132,6 +132,10 @@ class ToCome:
     _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
     #: The ConfigMaps and Secrets that a sync is about to change, or just has.
     _unsettled: TTLCache[ObjectKey, ComingSync] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _UNSETTLED))
+    #: By object and the commits that were asked about, the commit that had changed it a moment ago.
+    _stamps: TTLCache[tuple[ObjectKey, Commits], Commits] = field(
+        default_factory=lambda: TTLCache(_MOST_GIVEN, _MOMENT)
+    )
     #: What was in ConfigMaps and Secrets a moment ago, as digests.
     _values: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
 
@@ -162,10 +166,19 @@ class ToCome:
         made of."""
         if question.concerns(commits):
             return True
+        asked = frozenset(question.commits or ())
         made_of = (item.source, *item.value_sources())
-        live = await asyncio.gather(*(self.find(_IN_OWN_CLUSTER, key) for key in made_of))
-        found = (commit_of(manifest) for manifest in live if manifest is not None)
-        return question.is_of(frozenset(commit.id for commit in found if commit is not None))
+        return any([question.is_of(await self._stamp_of(key, asked)) for key in made_of])
+
+    async def _stamp_of(self, key: ObjectKey, asked: Commits) -> Commits:
+        """The commit that last changed an object, at most a moment ago for questions about the same commits: many that
+        cannot be rendered may be of one source, and each object to delete is a question."""
+        found = self._stamps.get((key, asked))
+        if found is None:
+            live = await self.find(_IN_OWN_CLUSTER, key)
+            commit = commit_of(live) if live is not None else None
+            found = self._stamps[key, asked] = _known(commit.id if commit is not None else None)
+        return found
 
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""

@@ -219,3 +219,26 @@ async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anythin
 
     world.wanted.to_come.syncs = no_syncs  # it has, and the release may not have heard of that
     assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == found
+
+
+async def test_many_that_cannot_be_rendered_are_of_one_source_which_is_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, looked = World(""), list[ObjectKey]()
+    for number in range(50):
+        manifest = helm_release(f"broken-{number}", [])
+        manifest["status"] = {}
+        world.index.update(ObjectKey.of(manifest), manifest)
+
+    async def cannot(release: HelmRelease) -> RevisionObjects:
+        raise GitsyncError("no such version")
+
+    async def find(release: ObjectKey, key: ObjectKey) -> Manifest | None:
+        looked.append(key)
+        return None
+
+    monkeypatch.setattr(world.wanted.to_come, "objects_of", cannot)
+    monkeypatch.setattr(world.wanted.to_come, "find", find)
+    for _ in range(2):
+        assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == {}
+    assert len(looked) <= 2, "once a second"
