@@ -47,6 +47,8 @@ RENDER_TIMEOUT = 60.0
 
 #: Stands for no HelmRelease that is there, and so for what is in the agent's own cluster.
 _IN_OWN_CLUSTER = ObjectKey(HELM_GROUP, HELM_RELEASE, "", "")
+#: Asks for nobody: about all that is on its way.
+_NOBODY = Claimant("sync", "")
 #: The commits that bring something: the one that changed the object which has it, and the one that its source is at.
 Commits = frozenset[str]
 
@@ -219,6 +221,16 @@ class ToCome:
     def leaving_syncs(self) -> frozenset[Claimant]:
         """The syncs that are about to be removed, and those that go with them."""
         return self.claims.leaving_syncs | frozenset(self.leaving())
+
+    async def going(self, cluster: str) -> frozenset[Claimant]:
+        """The same, and those that go with a release in whose chart they are, unless somebody else is to have them in
+        this cluster."""
+        leaving = self.leaving_syncs()
+        with_charts = frozenset(self.leaving_with_charts()) - leaving
+        if not with_charts:
+            return leaving
+        coming, _ = await self._unfolded(Question(_NOBODY, cluster))
+        return leaving | (with_charts - {sync.claimant.by_name for sync in coming})
 
     async def rendered(self, release: HelmRelease) -> RevisionObjects:
         """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""

@@ -200,8 +200,9 @@ class WantedObjects:
     ) -> Hold | None:
         asker, cluster = question.asker, question.cluster
         found: Hold | None = None
-        leaving = self.to_come.leaving_syncs() if for_good else frozenset[Claimant]()
-        for claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
+        claimants = self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good)
+        leaving = await self.to_come.going(cluster) if for_good and claimants else frozenset[Claimant]()
+        for claimant in claimants:
             if self._goes(claimant, leaving) or (releases_only and claimant.kind == "sync"):
                 continue
             hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
@@ -255,7 +256,7 @@ class WantedObjects:
     async def _held_by_sync(self, hold: Hold) -> Hold | None:
         """Nothing when the sync that has the object is about to be removed, or on its way to a commit that does not
         have it: it may have to wait until then, be it for who wants the object."""
-        if hold.claimant in self.to_come.leaving_syncs():
+        if hold.claimant in await self.to_come.going(hold.cluster):
             return None
         found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant)
         coming = next(found, None)

@@ -117,6 +117,29 @@ def from_a_release_that_goes_with_the_kustomizations_above_it(namespace: str, mo
     return Move(before, after, "inner")
 
 
+def from_a_kustomization_that_goes_with_a_chart_to_a_release_in_another(namespace: str, moved: Sequence[Moved]) -> Move:
+    """The release with the other chart is ready only when the one in that is, and only then the first one goes."""
+    files = plain(tuple(moved))
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", kustomization(namespace, "k", "./k")),
+        "clusters/b.yaml": NOTHING,
+        "k/moves.yaml": files,
+    }
+    after = {
+        "clusters/a.yaml": NOTHING,
+        "clusters/b.yaml": release(namespace, "b", release(namespace, "inner", files)),
+    }
+    return Move(before, after, "inner")
+
+
+def from_a_release_of_a_kustomization_that_goes_with_a_chart_to_one_in_another(
+    namespace: str, moved: Sequence[Moved]
+) -> Move:
+    found = from_a_kustomization_that_goes_with_a_chart_to_a_release_in_another(namespace, moved)
+    return Move({**found.before, "k/moves.yaml": release(namespace, "old", plain(tuple(moved)))}, found.after, "inner")
+
+
 def from_a_kustomization_in_the_chart_of_a_release_that_goes(namespace: str, moved: Sequence[Moved]) -> Move:
     before = {
         **CHART,
@@ -170,6 +193,8 @@ MOVES: list[Callable[[str, Sequence[Moved]], Move]] = [
     to_a_kustomization_that_goes_to_a_chart_at_that_moment,
     to_a_release_that_goes_to_a_kustomization_under_another_name,
     from_a_kustomization_in_a_chart_to_that_chart,
+    from_a_kustomization_that_goes_with_a_chart_to_a_release_in_another,
+    from_a_release_of_a_kustomization_that_goes_with_a_chart_to_one_in_another,
     from_a_kustomization_in_the_chart_of_a_release_that_goes,
     from_a_kustomization_that_goes_with_its_parent,
     from_a_release_that_goes_with_the_kustomizations_above_it,
