@@ -52,8 +52,8 @@ from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
-from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.controller import Sources
+from gitsync.sources.resolve.artifacts import Artifacts
 from gitsync.sync.apply import apply_slots
 from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal

@@ -29,8 +29,8 @@ from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
-from gitsync.sources.artifacts import BOOTSTRAP, Head
 from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.resolve.artifacts import BOOTSTRAP, Head
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
 from gitsync.sync.configmaps import SyncStore
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from gitsync.manifests import Desired
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
-    from gitsync.sources.artifacts import Artifacts, SyncedRepository
     from gitsync.sources.controller import Sources
+    from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
 
 
 async def connect(settings: Settings) -> Cluster:

@@ -56,13 +56,13 @@ from gitsync.preview.unfold import Brought, Unfolding
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
-from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
-from gitsync.sources.bucketartifact import CommitBuckets
 from gitsync.sources.git import Verification
-from gitsync.sources.gitartifact import CommitGitRepositories, verification_of
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
-from gitsync.sources.ociartifact import CommitOCIRepositories
+from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
+from gitsync.sources.resolve.bucketartifact import CommitBuckets
+from gitsync.sources.resolve.gitartifact import CommitGitRepositories, verification_of
+from gitsync.sources.resolve.ociartifact import CommitOCIRepositories
 from gitsync.sources.trees import CommitTrees
 from gitsync.sync.apply import apply_slots
 from gitsync.sync.build import CommitSource

@@ -35,7 +35,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.slices import in_slices
-from gitsync.sources.artifacts import Artifact, SyncedRepository
+from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.configmaps import ALLOW_MASS_PRUNE, inventory_key
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.history import JournalEntry, Result, append

@@ -24,8 +24,8 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.tocome import ComingSync
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
-from gitsync.sources.referred import ReferredData
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
+from gitsync.sources.watch.referred import ReferredData
 from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.kustomization.coming import ComingSyncs
 from gitsync.sync.kustomization.finalize import nothing

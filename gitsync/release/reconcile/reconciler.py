@@ -72,7 +72,7 @@ from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.progress import reporting
 from gitsync.runtime.recorder import EventRecorder
-from gitsync.sources.chart import ChartSource
+from gitsync.sources.charts.chart import ChartSource
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

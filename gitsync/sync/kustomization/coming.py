@@ -20,7 +20,7 @@ from gitsync.release.claims import Brought, kustomization_of
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.tocome import ComingSync, Commits, Inner
 from gitsync.runtime.together import in_time
-from gitsync.sources.treeartifact import TreeArtifact, TreeSource
+from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.finalize import why_left

@@ -31,7 +31,7 @@ from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
-from gitsync.sources.treeartifact import TreeSource
+from gitsync.sources.resolve.treeartifact import TreeSource
 from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
 from gitsync.sync.kustomization.conditions import StatusWriter
 from gitsync.sync.kustomization.dependencies import why_not_ready

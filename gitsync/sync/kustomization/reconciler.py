@@ -52,7 +52,7 @@ from gitsync.manifests import Desired
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.dependencies.states import commit_of
 from gitsync.runtime.progress import SILENCE, reporting
-from gitsync.sources.treeartifact import TreeArtifact, TreeSource
+from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.apply import Syncer
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to

@@ -19,7 +19,7 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.tocome import cluster_of
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
-from gitsync.sources.artifacts import Head, SyncedRepository
+from gitsync.sources.resolve.artifacts import Head, SyncedRepository
 from gitsync.sync.apply import Syncer, apply_slots
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.dependencies import Find
