@@ -57,13 +57,6 @@ if TYPE_CHECKING:
 
 #: Seconds for requests under way to end when a newer commit is there.
 INTERRUPT_GRACE = 0.3
-#: Objects that syncs apply to a cluster at once.
-CONCURRENT_APPLIES = 16
-
-
-def apply_slots() -> FairSlots:
-    """What bounds the applies at once of all syncs of a cluster."""
-    return FairSlots(CONCURRENT_APPLIES, "objects")
 
 
 @dataclass(frozen=True)
