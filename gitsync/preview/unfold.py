@@ -322,6 +322,10 @@ class Unfolding:
         """See Others."""
         return False
 
+    def untried(self, key: ObjectKey) -> str:
+        """See Others. A look is no time to wait for something."""
+        return ""
+
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         """See Others."""
         return {key: [reference.key for reference in item.dependencies()] for key, item in self.all().items()}

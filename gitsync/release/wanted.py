@@ -26,7 +26,7 @@ from gitsync.apply.ownership import belongs_to
 from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
-from gitsync.release.claims import ObjectClaims, Why
+from gitsync.release.claims import ObjectClaims, Why, kustomization_of
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import is_current, state_of
@@ -79,6 +79,17 @@ class WantedObjects:
     def is_managed(self, release: str) -> bool:
         """Whether a release, by ``namespace/name``, is some HelmRelease's."""
         return any(str(ref_of(found)) == release for found in self.index.releases())
+
+    def to_be_changed(self, release: ObjectKey) -> str:
+        """Why a release may be another one in a moment, or be removed; "" when nothing of the kind is on its way."""
+        if self.index.is_leaving(release):
+            return f"{release} is about to be removed"
+        above = self.index.sync_above(release)
+        revision = self.index.others.untried(kustomization_of(above)) if above else ""
+        commit = self.claims.commits.get(Claimant("sync", above), "")
+        if not revision or (commit and revision.endswith(commit)):
+            return ""
+        return f"sync {above!r}, which has it in Git, has yet to take up {revision}"
 
     def leftovers_may_go(self, key: ObjectKey) -> bool:
         """Whether something has happened since this was last asked that may end what a release's leftovers wait for."""

@@ -596,6 +596,45 @@ def test_what_goes_from_one_chart_to_another_stays_when_nothing_but_their_files_
     assert belonging_to("taker", moved, kubectl) == uids
 
 
+def test_a_release_that_goes_together_with_its_chart_in_git_is_no_error(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The chart goes with the commit, the release when its Kustomization has taken that up."""
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **chart("gone", ("a.yaml", config_map(namespace, "moves"))),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/a.yaml": of_chart(namespace, "gone"),
+        "k/b.yaml": config_map(namespace, "stays"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/moves", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "kustomization/k", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    after = {**dict.fromkeys(chart("gone", ("a.yaml", ""))), "k/a.yaml": None}
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "--for=delete", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    assert '"level":"error"' not in agent.log
+    assert '"level":"warn' not in agent.log
+
+
+def test_a_release_that_stays_without_its_chart_in_git_says_so(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    agent = new_agent(fleet, "--path=clusters")
+    before = {
+        **chart("gone", ("a.yaml", config_map(namespace, "moves"))),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/a.yaml": of_chart(namespace, "gone"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    fleet.commit(dict.fromkeys(chart("gone", ("a.yaml", ""))), "after")
+    kubectl("wait", "--for=condition=Ready=false", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    agent.wait_for("release failed", release=f"{namespace}/gone")
+
+
 def test_what_goes_to_a_kustomization_that_goes_to_the_chart_of_another_stays(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
