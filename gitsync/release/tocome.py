@@ -80,8 +80,8 @@ class ComingSync(NamedTuple):
     commits: Commits
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
-    #: Its ConfigMaps and Secrets, which others may have values or variables from.
-    values: Mapping[ObjectKey, Manifest] = MappingProxyType({})
+    #: What is in its ConfigMaps and Secrets, which others may have values or variables from: see ``data_digest``.
+    values: Mapping[ObjectKey, str] = MappingProxyType({})
 
     @property
     def cluster(self) -> str:
@@ -347,7 +347,7 @@ class ToCome:
         live = await asyncio.gather(*map(self._data_of, offered))
         pairs = zip(offered.items(), live, strict=True)
         for (key, (sync, wanted)), found in pairs:
-            if found != _data_digest(wanted):
+            if found != wanted:
                 self._unsettled[key] = sync
         return {key: sync for key, sync in self._unsettled.items() if key in keys}
 
@@ -356,7 +356,7 @@ class ToCome:
         late that it was changed asks again."""
         found = self._values.get(key)
         if found is None:
-            found = self._values[key] = _data_digest(await self.find(_IN_OWN_CLUSTER, key))
+            found = self._values[key] = data_digest(await self.find(_IN_OWN_CLUSTER, key))
         return found
 
     async def _releases(
@@ -445,7 +445,7 @@ class ToCome:
         return _known(commit.id if commit is not None else None)
 
 
-def _data_digest(manifest: Manifest | None) -> str:
+def data_digest(manifest: Manifest | None) -> str:
     """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there."""
     if manifest is None:
         return ""

@@ -19,7 +19,7 @@ from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.claims import Brought, kustomization_of
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.tocome import ComingSync, Commits, Inner
+from gitsync.release.tocome import ComingSync, Commits, Inner, data_digest
 from gitsync.runtime.together import in_time
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
@@ -214,6 +214,8 @@ class ComingSyncs:
         return frozenset({commit.id} if commit is not None else ())
 
 
-def _values_in(desired: Desired) -> dict[ObjectKey, Manifest]:
-    found = desired.objects.items()
-    return {key: item.manifest for key, item in found if not key.group and key.kind in ("ConfigMap", "Secret")}
+def _values_in(desired: Desired) -> dict[ObjectKey, str]:
+    found = {
+        key: item for key, item in desired.objects.items() if not key.group and key.kind in ("ConfigMap", "Secret")
+    }
+    return {key: data_digest(item.manifest) for key, item in found.items()}
