@@ -68,6 +68,8 @@ class WantedObjects:
         self._ask_again: set[ObjectKey] = set()
         #: By release, the objects that others have taken of what it is deployed as.
         self._taken_from: dict[Claimant, set[ObjectKey]] = {}
+        #: By release, the objects that others had as well when it was first seen.
+        self._shared: dict[Claimant, set[ObjectKey]] = {}
         self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
         self._patience_ends = time.monotonic() + FIRST_COMMIT_TIMEOUT
 
@@ -165,14 +167,34 @@ class WantedObjects:
             self.index.set_hold(release.key, hold._replace(asked=state_of(release.manifest)))
             raise self._taken(hold)
         self.index.set_hold(release.key, None)
-        self._taken_from.pop(me, None)
+        self._forget_taken(me)
         self.note_taken(me, wanted, cluster)
         self.claims.set(me, "underway", wanted, cluster=cluster)
         self.claims.set(me, "hooks", run, cluster=cluster)
 
-    def objects_taken(self, release: ObjectKey) -> bool:
+    async def objects_taken(self, release: HelmRelease) -> bool:
         """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
-        return bool(self._taken_from.get(Claimant.of_release(release)))
+        me = Claimant.of_release(release.key)
+        if shared := self._shared.get(me):
+            await self.first_commit()
+            if self.index.is_leaving(release.key):
+                return False
+            if (ref := ObservedStatus(release.manifest).last_ref) is not None:
+                live = [(key, await self.find(release.key, key)) for key in sorted(shared)]
+                taken = {key for key, it in live if it is None or not belongs_to(it, ref.name, ref.namespace)}
+                self._taken_from.setdefault(me, set()).update(taken)
+            self._shared.pop(me, None)
+        return bool(self._taken_from.get(me))
+
+    def _note_shared(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
+        """After a start nobody remembers who has taken what: of what several have by their inventories, the objects
+        themselves will say whose they are."""
+        for key in keys:
+            if key.kind == CRD or not (others := self.claims.claimants(key, cluster=cluster, but=me, for_good=True)):
+                continue
+            for claimant in (me, *others):
+                if claimant.kind == "HelmRelease":
+                    self._shared.setdefault(claimant, set()).add(key)
 
     def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
         """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
@@ -181,6 +203,10 @@ class WantedObjects:
                 continue
             for other in self.claims.holders(key, cluster=cluster) - {me}:
                 self._taken_from.setdefault(other, set()).add(key)
+
+    def _forget_taken(self, release: Claimant) -> None:
+        self._taken_from.pop(release, None)
+        self._shared.pop(release, None)
 
     async def first_hold(
         self, keys: Iterable[ObjectKey], *, but: Claimant, cluster: str = "", releases_only: bool = False
@@ -318,7 +344,7 @@ class WantedObjects:
         claimant = Claimant.of_release(key)
         if after is None or "deletionTimestamp" in after["metadata"]:
             self.claims.forget(claimant)
-            self._taken_from.pop(claimant, None)
+            self._forget_taken(claimant)
             return
         if is_current(after):
             self.claims.set(claimant, "hooks", ())
@@ -327,6 +353,8 @@ class WantedObjects:
         if before is None or _inventory(before) != _inventory(after):
             keys = inventory_keys(after)
             self.claims.set(claimant, "deployed", keys, cluster=self._cluster_of(key))
+            if before is None:
+                self._note_shared(claimant, keys, self._cluster_of(key))
             if is_current(after):
                 self.claims.set(claimant, "underway", ())
         if before is None or _noted(before) != _noted(after):

@@ -287,9 +287,10 @@ def test_a_kustomization_that_comes_again_with_who_is_to_have_its_objects_does_n
     assert belonging_to("g", moved, kubectl) == uids
 
 
+@pytest.mark.parametrize("killed", ["", "killed", "killed, and the commit reverted meanwhile"])
 @pytest.mark.parametrize("taker", ["a Kustomization", "plain files"])
 def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_has_them(
-    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str, killed: str
 ) -> None:
     """A workload that never becomes ready holds its removal up meanwhile."""
     moved = both(namespace)
@@ -307,7 +308,17 @@ def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_h
     files = before["k/moves.yaml"] if taker == "plain files" else kustomization(namespace, "k", "./k")
     fleet.commit({"clusters/g.yaml": NOTHING, "clusters/to.yaml": f"{files}\n---\n{never_ready(namespace)}"}, "moves")
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=k", "--timeout=60s")
-    finished(agent, fleet.revert())
+    seen = agent.count
+    if killed:
+        agent.kill()
+    if killed != "killed":
+        commit = fleet.revert()
+    if killed:
+        agent.start()
+    if killed == "killed":
+        agent.wait_for("sync started", after=seen)
+        commit = fleet.revert()
+    finished(agent, commit)
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
     assert belonging_to("g", moved, kubectl) == uids
 
