@@ -68,8 +68,8 @@ class WantedObjects:
         self._ask_again: set[ObjectKey] = set()
         #: By release, the objects that others have taken of what it is deployed as.
         self._taken_from: dict[Claimant, set[ObjectKey]] = {}
-        #: By release, the objects that others had as well when it was first seen.
-        self._shared: dict[Claimant, set[ObjectKey]] = {}
+        #: By release, the objects that others have left to it since it was last looked at whose they are.
+        self._left_to: dict[Claimant, set[ObjectKey]] = {}
         self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
         self._patience_ends = time.monotonic() + FIRST_COMMIT_TIMEOUT
 
@@ -126,6 +126,7 @@ class WantedObjects:
         for key in keys:
             if (hold := await self._first(key, question)) is not None:
                 found[key] = hold.claimant._replace(doubt="")  # it has the object already
+                self._ask_itself(hold)
         rest = [key for key in keys if key not in found]
         if rest:
             found |= await self.to_come.wishes(rest, question)
@@ -175,26 +176,26 @@ class WantedObjects:
     async def objects_taken(self, release: HelmRelease) -> bool:
         """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
         me = Claimant.of_release(release.key)
-        if shared := self._shared.get(me):
+        if left := self._left_to.get(me):
             await self.first_commit()
             if self.index.is_leaving(release.key):
                 return False
             if (ref := ObservedStatus(release.manifest).last_ref) is not None:
-                live = [(key, await self.find(release.key, key)) for key in sorted(shared)]
+                live = [(key, await self.find(release.key, key)) for key in sorted(left)]
                 taken = {key for key, it in live if it is None or not belongs_to(it, ref.name, ref.namespace)}
                 self._taken_from.setdefault(me, set()).update(taken)
-            self._shared.pop(me, None)
+            self._left_to.pop(me, None)
         return bool(self._taken_from.get(me))
 
-    def _note_shared(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
-        """After a start nobody remembers who has taken what: of what several have by their inventories, the objects
-        themselves will say whose they are."""
-        for key in keys:
-            if key.kind == CRD or not (others := self.claims.claimants(key, cluster=cluster, but=me, for_good=True)):
-                continue
-            for claimant in (me, *others):
-                if claimant.kind == "HelmRelease":
-                    self._shared.setdefault(claimant, set()).add(key)
+    def _ask_itself(self, hold: Hold) -> None:
+        """Somebody leaves an object to the release that is deployed with it: whether that is still so the object itself
+        says. It may have been taken meanwhile, also when nobody remembers, or rolled back by hand."""
+        if hold.owner is None or hold.key.kind == CRD:
+            return
+        asked = self._left_to.setdefault(Claimant.of_release(hold.owner), set())
+        if hold.key not in asked and hold.key in self.claims.keys(Claimant.of_release(hold.owner), "deployed"):
+            asked.add(hold.key)
+            self.wake(hold.owner)
 
     def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
         """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
@@ -206,7 +207,7 @@ class WantedObjects:
 
     def _forget_taken(self, release: Claimant) -> None:
         self._taken_from.pop(release, None)
-        self._shared.pop(release, None)
+        self._left_to.pop(release, None)
 
     async def first_hold(
         self, keys: Iterable[ObjectKey], *, but: Claimant, cluster: str = "", releases_only: bool = False
@@ -353,8 +354,6 @@ class WantedObjects:
         if before is None or _inventory(before) != _inventory(after):
             keys = inventory_keys(after)
             self.claims.set(claimant, "deployed", keys, cluster=self._cluster_of(key))
-            if before is None:
-                self._note_shared(claimant, keys, self._cluster_of(key))
             if is_current(after):
                 self.claims.set(claimant, "underway", ())
         if before is None or _noted(before) != _noted(after):
