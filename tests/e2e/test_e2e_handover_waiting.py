@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -320,6 +321,51 @@ def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_h
         commit = fleet.revert()
     finished(agent, commit)
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
+    assert belonging_to("g", moved, kubectl) == uids
+
+
+def test_a_release_that_helm_made_takes_back_what_others_have_taken_of_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str, tmp_path: Path
+) -> None:
+    """As soon as there is a HelmRelease for it, which wants nothing else than is deployed."""
+    moved = both(namespace)
+    before = {
+        **CHART,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/moves.yaml": plain(moved).replace("from: git", "from: k"),
+    }
+    commit = fleet.commit(before, "before")
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps({"text": plain(moved)}))
+    helm_cli("install", "byhand", str(fleet.path / "charts/text"), "-n", namespace, "-f", str(values))
+    uids = uids_when_there(kubectl, moved)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    finished(agent, commit)
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=k", "--timeout=60s")
+
+    after = {"k/moves.yaml": NOTHING, "clusters/byhand.yaml": release(namespace, "byhand", plain(moved))}
+    finished(agent, fleet.commit(after, "a HelmRelease for it"))
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
+    assert belonging_to("byhand", moved, kubectl) == uids
+
+
+def test_a_release_takes_back_what_a_rollback_by_hand_of_another_took_from_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    finished(agent, fleet.commit({**CHART, "clusters/h.yaml": release(namespace, "h", plain(moved))}, "before"))
+    uids = uids_when_there(kubectl, moved)
+    after = {
+        "clusters/h.yaml": release(namespace, "h", config_map(namespace, "other")),
+        "clusters/g.yaml": release(namespace, "g", plain(moved).replace("from: git", "from: g")),
+    }
+    finished(agent, fleet.commit(after, "to another release"))
+    helm_cli("rollback", "h", "1", "-n", namespace)
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
+
+    finished(agent, fleet.commit({"clusters/h.yaml": release(namespace, "h", config_map(namespace, "more"))}, "h"))
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=g", "--timeout=60s")
     assert belonging_to("g", moved, kubectl) == uids
 
 
