@@ -369,6 +369,41 @@ def test_a_release_takes_back_what_a_rollback_by_hand_of_another_took_from_it(
     assert belonging_to("g", moved, kubectl) == uids
 
 
+@pytest.mark.parametrize("giver", ["goes", "goes on"])
+@pytest.mark.parametrize("taker", ["a Kustomization", "plain files", "a release"])
+def test_what_a_release_leaves_to_somebody_who_is_refused_it_goes_with_him(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str, giver: str
+) -> None:
+    """A Deployment whose selector is another: that cannot be changed."""
+    wanted = json.loads(never_ready(namespace))
+    wanted["spec"]["replicas"] = 0
+    had = json.dumps(wanted)
+    for labels in (wanted["spec"]["selector"]["matchLabels"], wanted["spec"]["template"]["metadata"]["labels"]):
+        labels["app"] = "another"
+    taken = json.dumps(wanted)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/h.yaml": release(namespace, "h", had),
+        "k/moves.yaml": taken,
+    }
+    finished(agent, fleet.commit(before, "before"))
+    to = {
+        "a Kustomization": kustomization(namespace, "k", "./k"),
+        "plain files": taken,
+        "a release": release(namespace, "g", taken),
+    }
+    left = NOTHING if giver == "goes" else release(namespace, "h", config_map(namespace, "another"))
+    seen = agent.count
+    fleet.commit({"clusters/h.yaml": left, "clusters/to.yaml": to[taker]}, "to who is refused it")
+    agent.until(lambda line: "field is immutable" in str(line.fields), after=seen)
+    if giver == "goes":
+        kubectl("wait", "--for=delete", "helmrelease/h", "-n", namespace, "--timeout=60s")
+    fleet.commit({"clusters/to.yaml": NOTHING}, "he goes")
+    kubectl("wait", "--for=delete", "deployment/never", "-n", namespace, "--timeout=60s")
+
+
 def test_a_claim_of_a_release_goes_together_with_the_plain_workload_that_mounts_it(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
