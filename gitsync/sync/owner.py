@@ -76,8 +76,8 @@ class Owner:
         return bool(self.namespace) and _annotations(live).get(OWNER_ANNOTATION) == old
 
     def has(self, live: Manifest) -> bool:
-        """Whether a live object is this sync's: by its mark; by Flux's labels, where no sync has marked it yet; or by the
-        note of a release that left it to the sync."""
+        """Whether a live object is this sync's: by its mark, by Flux's labels, where no sync has marked it yet, or by
+        the note of a release that left it to the sync."""
         if self.owns(live) or is_left_to(live, self.claimant.written):
             return True
         is_marked = OWNER_ANNOTATION in _annotations(live) or SYNC_LABEL in _labels(live)

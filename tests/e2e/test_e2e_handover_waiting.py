@@ -13,6 +13,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import Moved, both, finished, uids_when_there
+from tests.e2e.test_e2e_handover_edges import definition
 from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, named, release
 from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
 from tests.e2e.test_e2e_kustomization import kustomization
@@ -402,6 +403,30 @@ def test_what_a_release_leaves_to_somebody_who_is_refused_it_goes_with_him(
         kubectl("wait", "--for=delete", "helmrelease/h", "-n", namespace, "--timeout=60s")
     fleet.commit({"clusters/to.yaml": NOTHING}, "he goes")
     kubectl("wait", "--for=delete", "deployment/never", "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_with_a_definition_and_the_objects_of_that_kind_do_not_keep_each_other(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """All are kept at first, since a release that cannot be rendered may want them."""
+    group = f"{namespace}.example"
+    objects = [
+        {"apiVersion": f"{group}/v1", "kind": "Doll", "metadata": {"name": name, "namespace": namespace}}
+        for name in ("one", "two")
+    ]
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/e.yaml": release(namespace, "e", definition(group)),
+        "clusters/dolls.yaml": "\n---\n".join(map(json.dumps, objects)),
+    }
+    finished(agent, fleet.commit(before, "before"))
+    broken = release(namespace, "f").replace("charts/text", "charts/none")
+    fleet.commit({"clusters/e.yaml": NOTHING, "clusters/dolls.yaml": NOTHING, "clusters/f.yaml": broken}, "all go")
+    agent.wait_for("object kept", object=f"HelmRelease/{namespace}/e")
+    finished(agent, fleet.commit({"clusters/f.yaml": release(namespace, "f")}, "mended"))
+    kubectl("wait", "--for=delete", "helmrelease/e", f"crd/dolls.{group}", "-n", namespace, "--timeout=60s")
 
 
 def test_a_claim_of_a_release_goes_together_with_the_plain_workload_that_mounts_it(
