@@ -21,7 +21,7 @@ from cachetools import LRUCache, TTLCache
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.api.names import FIELD_MANAGER, HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
@@ -467,13 +467,24 @@ class ToCome:
 
 
 def data_digest(manifest: Manifest | None) -> str:
-    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there."""
+    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there. What others have put into a
+    live one of ours is none of it."""
     if manifest is None:
         return ""
     texts: dict[str, Any] = manifest.get("stringData") or {}
     encoded = {name: base64.b64encode(str(text).encode()).decode() for name, text in texts.items()}
     data = {**(manifest.get("data") or {}), **encoded}
-    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+    own = {name: value for name, value in data.items() if name not in _of_others(manifest)}
+    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _of_others(live: Manifest) -> set[str]:
+    """The keys that others have put into it and a sync has not; none where no sync has put in anything."""
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for entry in live["metadata"].get("managedFields") or ():
+        fields = (entry.get("fieldsV1") or {}).get("f:data") or {}
+        names[entry.get("manager") == FIELD_MANAGER] |= {name.removeprefix("f:") for name in fields}
+    return names[False] - names[True] if names[True] else set()
 
 
 def _to_change(key: ObjectKey, by: ComingSync) -> str:

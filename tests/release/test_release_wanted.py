@@ -223,6 +223,15 @@ async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anythin
     assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == found
 
 
+def test_what_somebody_else_has_put_into_a_config_map_is_no_change_of_it() -> None:
+    ours = {"manager": "gitsync", "fieldsV1": {"f:data": {".": {}, "f:P": {}}}}
+    theirs = {"manager": "kubectl", "fieldsV1": {"f:data": {"f:P": {}, "f:runtime": {}}}}
+    live = {"metadata": {"managedFields": [ours, theirs]}, "data": {"P": "x", "runtime": "kept"}}
+    assert data_digest(live) == data_digest({"metadata": {}, "data": {"P": "x"}})
+    assert data_digest(live) != data_digest({"metadata": {}, "data": {"P": "y"}})
+    assert data_digest({**live, "metadata": {"managedFields": [theirs]}}) != data_digest({"metadata": {}, "data": {}})
+
+
 async def test_who_has_variables_of_variables_that_are_about_to_change_may_want_anything() -> None:
     """A sync changes a ConfigMap, another at rest makes one of that, and a third, at rest, is built of it."""
     world, to_come = World(""), []

@@ -19,7 +19,7 @@ from gitsync.apply.namespaces import served, served_keys
 from gitsync.apply.ownership import belongs_to, is_left_to, kept
 from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
-from gitsync.release.action.hooks import HookRun, Hooks, hook_objects
+from gitsync.release.action.hooks import DELETE_EVENTS, HookRun, Hooks, hook_objects
 from gitsync.release.action.takeover import why_kept
 from gitsync.release.leftovers import Leftovers
 from gitsync.release.revision import ReleaseRef, objects_of, release_fields
@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that a Namespace of a release waits for a Kustomization that goes, too, and has something in it.
 LEAVE_TIME = 60.0
-_EVENTS = ("pre-delete", "post-delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Uninstaller:
         if not options.for_good:
             return Deletion()
         # What is a hook of the uninstall itself is for its delete policy.
-        hooks = await hook_objects(records[-1].hooks, _EVENTS) if records and options.hooks else ()
+        hooks = await hook_objects(records[-1].hooks, DELETE_EVENTS) if records and options.hooks else ()
         held = await served_keys(self._cluster, hooks, ref.namespace)
         deletion = await options.leftovers.delete(self._cluster, held=held, propagation=options.propagation)
         await options.leftovers.leave(self._cluster, deletion)
