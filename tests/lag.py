@@ -5,8 +5,10 @@ too, and is none of our doing: what is measured leaves it out.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 #: Seconds that nothing else may be held up.
@@ -50,8 +52,9 @@ async def lag_during(work: Callable[[], Awaitable[object]], clock: Callable[[], 
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(0)
     try:
-        await work()
-        await asyncio.sleep(0)  # work that never lets go of the loop has held it up until now
+        with _uncollected():
+            await work()
+            await asyncio.sleep(0)  # work that never lets go of the loop has held it up until now
     finally:
         ticking.cancel()
         await asyncio.gather(ticking, return_exceptions=True)
@@ -69,5 +72,16 @@ def time_with_a_core() -> float:
 
 def _seconds_of(work: Callable[[], object]) -> float:
     started = time.thread_time()
-    work()
+    with _uncollected():
+        work()
     return time.thread_time() - started
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: how long that takes depends on what all tests before have made."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
