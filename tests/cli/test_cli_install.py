@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from gitsync.api.crds import crds
 from gitsync.cli import main
@@ -17,6 +16,7 @@ from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
 from tests.docs.markdown import ROOT
+from tests.yamls import documents
 
 IMAGE = "registry.example:5000/gitsync:0.1.0"
 PLACE = "gitsync-trial"
@@ -27,13 +27,13 @@ REPOSITORY = ("--repo", "https://git.example/fleet.git", "--branch", "main", "--
 
 
 def parsed(text: str) -> list[dict[str, Any]]:
-    return [item for item in YAML(typ="safe", pure=True).load_all(text) if item]
+    return documents(text)
 
 
 def settings_in(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     (found,) = [item for item in manifests if item["kind"] == "ConfigMap"]
-    settings: dict[str, Any] = YAML(typ="safe", pure=True).load(found["data"]["gitsync.yaml"])
-    return settings
+    (settings,) = documents(found["data"]["gitsync.yaml"])
+    return dict(settings)
 
 
 @pytest.fixture
