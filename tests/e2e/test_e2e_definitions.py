@@ -83,9 +83,7 @@ class World:
     def make(self) -> str:
         """An object of the kind, made by hand; its uid."""
         doll = {"apiVersion": f"{self.namespace}.example/v1", "kind": "Doll", "metadata": {"name": "one"}}
-        # As it is: kubectl apply would read the schemas of all kinds before, as soon as the new one is among them.
-        place = f"/apis/{self.namespace}.example/v1/namespaces/{self.namespace}/dolls"
-        self.kubectl("create", "--raw", place, "-f", "-", stdin=json.dumps(doll))
+        self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=json.dumps(doll))
         return self.uid()
 
     def uid(self) -> str:
