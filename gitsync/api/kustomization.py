@@ -1,4 +1,4 @@
-"""Kustomization (``kustomize.toolkit.fluxcd.io`` v1, v1beta2), typed; one model takes the fields of both versions."""
+"""Kustomization (``kustomize.toolkit.fluxcd.io`` v1, v1beta2, v1beta1), typed; one model takes the fields of all."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Kustomization(Resource):
     """A directory of a source, built and applied, as Git or the cluster has it."""
 
     group: ClassVar[str] = KUSTOMIZE_GROUP
-    versions: ClassVar[tuple[str, ...]] = ("v1", "v1beta2")
+    versions: ClassVar[tuple[str, ...]] = ("v1", "v1beta2", "v1beta1")
 
     kind: Literal["Kustomization"]
     spec: KustomizationSpec

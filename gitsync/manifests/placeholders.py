@@ -26,11 +26,17 @@ _ENCRYPTED_VALUE: Final = "ENC["
 _MEANT_ENCRYPTED: Final = frozenset((("isindir.github.com", "SopsSecret"),))
 #: A variable as kustomize-controller replaces it; ``$${name}`` is an escaped one, which stays.
 _VARIABLE: Final = re.compile(r"(?<!\$)\$\{([_A-Za-z][_A-Za-z0-9]*)")
-#: Fields of HelmReleases and sources that hold free text, where ``${name}`` may be meant as it is written.
+#: Fields of Flux's kinds that hold free text, where ``${name}`` may be meant as it is written. What a Kustomization
+#: patches into its objects, and its images, are in them when its own ``postBuild`` replaces their variables.
 _FREE_TEXT: Final = frozenset(
     (
         ("metadata", "annotations"),
         ("spec", "commonMetadata", "annotations"),
+        ("spec", "images"),
+        ("spec", "patches"),
+        ("spec", "patchesJson6902"),
+        ("spec", "patchesStrategicMerge"),
+        ("spec", "postBuild", "substitute"),
         ("spec", "postRenderers"),
         ("spec", "values"),
     )
@@ -55,7 +61,8 @@ def is_encrypted(value: dict[str, Any]) -> bool:
 
 def variable_faults(manifest: Manifest) -> Iterator[Fault]:
     """Variables where ``${name}`` cannot be meant as it is written: in what identifies an object, in its labels, and in
-    the typed fields of HelmReleases and sources. Elsewhere, as in a script in a ConfigMap, it may be."""
+    the typed fields of HelmReleases, Kustomizations and sources. Elsewhere, as in a script in a ConfigMap, it may
+    be."""
     for path, text in _typed_texts(manifest):
         if found := _VARIABLE.search(text):
             message = (
