@@ -52,11 +52,17 @@ def is_encrypted(value: dict[str, Any]) -> bool:
     """Whether SOPS has encrypted a document: it adds a mapping ``sops`` beside what it has encrypted, which with some
     rules is even apiVersion and kind. SOPS leaves keys as they are."""
     api_version, kind = value.get("apiVersion"), value.get("kind")
-    if any(isinstance(field, str) and field.startswith(_ENCRYPTED_VALUE) for field in (api_version, kind)):
+    if has_encrypted_kind(value):
         return True
     if isinstance(api_version, str) and isinstance(kind, str) and (group_of(api_version), kind) in _MEANT_ENCRYPTED:
         return False
     return isinstance(value.get("sops"), dict)
+
+
+def has_encrypted_kind(value: dict[str, Any]) -> bool:
+    """Whether not even the kind of an object is known without the keys: its rules had SOPS encrypt everything."""
+    head = value.get("apiVersion"), value.get("kind")
+    return any(isinstance(field, str) and field.startswith(_ENCRYPTED_VALUE) for field in head)
 
 
 def variable_faults(manifest: Manifest) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.build import Builder, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
@@ -37,7 +37,7 @@ class WholeCommit:
 
     Nobody says what the URL of the repository is: a GitRepository counts as this one by the name that ``flux
     bootstrap`` gives it, where the commit declares no other of its name, and where the Kustomization's directory is
-    here.
+    here; an OCIRepository or a Bucket when all of that is so, as where Flux's operator has set up the cluster.
     """
 
     builder: Builder
@@ -276,7 +276,12 @@ def named(item: DesiredObject, error: ManifestError) -> ManifestError:
 
 async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:
     source = kustomization.source
-    if source.kind != GIT_REPOSITORY or desired.tree is None:
+    if desired.tree is None:
+        return False
+    if source.kind in (OCI_REPOSITORY, BUCKET):  # to which a pipeline writes what is here
+        is_set_up = source.name == WELL_KNOWN and source not in desired.objects
+        return is_set_up and await desired.tree.directory_digest(kustomization.path) is not None
+    if source.kind != GIT_REPOSITORY:
         return False
     if source.name == WELL_KNOWN or source not in desired.objects:
         return True

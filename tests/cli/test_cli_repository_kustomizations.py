@@ -228,6 +228,26 @@ def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
     assert "3 Kustomizations, 1 release: 0 errors, 1 warning" in err
 
 
+def test_an_artifact_by_the_name_of_the_clusters_own_source_is_made_of_this_repository(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shape of clusters that Flux's operator sets up: a pipeline pushes the repository to a registry."""
+    pushed = {"sourceRef": {"kind": "OCIRepository", "name": "flux-system"}}
+    files = {
+        "clusters/apps.yaml": kustomization("apps", **pushed),
+        "clusters/other.yaml": kustomization("other", path="./elsewhere", **pushed),
+        "apps/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "clusters/other.yaml:1:1: warning: OCIRepository/default/flux-system is not this repository: "
+        "what is in it is not checked"
+    ]
+    assert "2 Kustomizations, 1 release" in err
+
+
 def test_what_the_root_kustomization_decrypts_is_known_by_its_name(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
