@@ -165,8 +165,14 @@ class Kustomization(Resource):
 
     @property
     def path(self) -> str:
-        """The directory, without ``./`` and slashes around it; "" for the root."""
-        parts = [part for part in self.spec.path.split("/") if part not in ("", ".")]
+        """The directory, without ``./`` and slashes around it; "" for the root, which ``..`` does not lead out of
+        (kustomize-controller joins it so that it stays inside of the artifact)."""
+        parts: list[str] = []
+        for part in self.spec.path.split("/"):
+            if part == "..":
+                del parts[-1:]
+            elif part not in ("", "."):
+                parts.append(part)
         return "/".join(parts)
 
     @property

@@ -228,6 +228,16 @@ def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
     assert "3 Kustomizations, 1 release: 0 errors, 1 warning" in err
 
 
+@pytest.mark.parametrize("path", ["../apps", "./x/../apps/", "/apps/../../apps"])
+def test_a_path_does_not_lead_out_of_the_repository(here: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
+    """kustomize-controller takes such a path from the root."""
+    write(here, {"clusters/apps.yaml": kustomization("apps", path=path)})
+    write(here, {"apps/web.yaml": release("web", kind="GitRepository")})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, "1 Kustomization, 1 release: 0 errors" in err) == ("", True)
+
+
 def test_an_artifact_by_the_name_of_the_clusters_own_source_is_made_of_this_repository(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
