@@ -10,9 +10,10 @@ from gitsync.api.names import OCI_LAYER_FAILED, OCI_PULL_FAILED
 from gitsync.api.sources import OCIRepository
 from gitsync.api.status import Artifact, OCIRepositoryStatus
 from gitsync.errors import ArtifactError, GitsyncError, NotVerified
-from gitsync.sources.artifactsource import ArtifactSources
+from gitsync.sources.kinds.artifactsource import ArtifactSources
+from gitsync.sources.kinds.reconciler import Outcome, Words
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
-from gitsync.sources.ociartifact import (
+from gitsync.sources.resolve.ociartifact import (
     Found,
     artifact_spec,
     plain_artifact_spec,
@@ -20,8 +21,7 @@ from gitsync.sources.ociartifact import (
     tree_artifact,
     without_secrets,
 )
-from gitsync.sources.reconciler import Outcome, Words
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
