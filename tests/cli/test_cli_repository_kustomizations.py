@@ -209,8 +209,8 @@ sops: {mac: "ENC[x]", version: 3.9.0}
 def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    of_flux = {"sourceRef": {"kind": "GitRepository", "name": "flux"}}
-    of_this = {"sourceRef": {"kind": "GitRepository", "name": "fleet"}}  # made by hand
+    of_flux: dict[str, Any] = {"sourceRef": {"kind": "GitRepository", "name": "flux"}}
+    of_this: dict[str, Any] = {"sourceRef": {"kind": "GitRepository", "name": "fleet"}}  # made by hand
     write(
         here,
         {
@@ -242,7 +242,7 @@ def test_an_artifact_by_the_name_of_the_clusters_own_source_is_made_of_this_repo
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The shape of clusters that Flux's operator sets up: a pipeline pushes the repository to a registry."""
-    pushed = {"sourceRef": {"kind": "OCIRepository", "name": "flux-system"}}
+    pushed: dict[str, Any] = {"sourceRef": {"kind": "OCIRepository", "name": "flux-system"}}
     files = {
         "clusters/apps.yaml": kustomization("apps", **pushed),
         "clusters/other.yaml": kustomization("other", path="./elsewhere", **pushed),
