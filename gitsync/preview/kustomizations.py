@@ -299,10 +299,13 @@ def _why_not_made(generator: ArtifactGenerator) -> str:
 
 async def _is_copied_here(generator: ArtifactGenerator, source: ObjectKey, desired: Desired) -> bool:
     """Whether a source of a generator is this repository: as of a Kustomization, by the directories that are copied."""
-    if source.kind != GIT_REPOSITORY or desired.tree is None:
+    is_declared = source in desired.objects
+    if desired.tree is None or source.kind not in (GIT_REPOSITORY, OCI_REPOSITORY, BUCKET):
         return False
-    if source.name == WELL_KNOWN or source not in desired.objects:
+    if source.kind == GIT_REPOSITORY and (source.name == WELL_KNOWN or not is_declared):
         return True
+    if source.kind != GIT_REPOSITORY and (source.name != WELL_KNOWN or is_declared):
+        return False
     aliases = {it.alias for it in generator.spec.sources if generator.source_key(it) == source}
     for operation in (it for artifact in generator.spec.artifacts for it in artifact.copy_):
         alias, _, pattern = operation.source[1:].partition("/")

@@ -358,6 +358,24 @@ def test_what_an_artifact_generator_makes_is_built(here: Path, capsys: pytest.Ca
     assert "production: is no directory" in capsys.readouterr().out
 
 
+def test_a_generator_may_copy_from_an_artifact_of_this_repository(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the name of the cluster's own source, as of a Kustomization."""
+    sources = [{"alias": "repo", "kind": "OCIRepository", "name": "flux-system"}]
+    apps = {"name": "apps", "copy": [{"from": "@repo/apps/**", "to": "@artifact/apps/"}]}
+    of_apps: dict[str, Any] = {"sourceRef": {"kind": "ExternalArtifact", "name": "apps"}}
+    files = {
+        "clusters/parts.yaml": generator(apps, sources=sources),
+        "clusters/apps.yaml": kustomization("apps", **of_apps),
+        "apps/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, "1 release: 0 errors, 0 warnings" in err) == ("", True)
+
+
 def of_artifact(name: str) -> dict[str, str]:
     return {"kind": "ExternalArtifact", "name": name}
 
