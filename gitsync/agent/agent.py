@@ -13,7 +13,7 @@ import structlog
 
 import gitsync
 from gitsync import logs
-from gitsync.agent.allocator import give_back
+from gitsync.agent.allocator import give_back, read_less_at_once
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.onlooker import telling_onlookers
@@ -75,6 +75,7 @@ async def run(settings: Settings, config: ConfigFile | None = None, leave_after:
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
     give_back()
+    read_less_at_once()
     stop, probes, metrics, webhooks = asyncio.Event(), Probes(), Metrics(), Webhooks()
     with telling_of_loop(), told_to_stop(stop, leave_after):
         async with (

@@ -1,8 +1,9 @@
-"""How the C library keeps memory that Python has given back."""
+"""What the process takes of memory beside what it needs: heaps of the C library, and buffers of connections."""
 
 from __future__ import annotations
 
 import ctypes
+from asyncio.sslproto import SSLProtocol
 from contextlib import suppress
 from typing import Final
 
@@ -12,6 +13,8 @@ _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 LARGE: Final = 1 << 20
 #: Heaps that threads share.
 HEAPS: Final = 2
+#: For what is read of a TLS connection at a time: four of its records, the longest that there are.
+READ_BUFFER: Final = 64 << 10
 
 
 def give_back() -> None:
@@ -23,3 +26,9 @@ def give_back() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, LARGE)
         mallopt(_M_ARENA_MAX, HEAPS)
+
+
+def read_less_at_once() -> None:
+    """Have asyncio read TLS connections in smaller parts. Each keeps a buffer of 256 KiB for as long as it is open, by
+    default, and each watch has a connection of its own."""
+    SSLProtocol.max_size = READ_BUFFER

@@ -23,7 +23,7 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 
-#: The kinds that Receivers and Alerts of Flux may name.
+#: The kinds that Receivers and Alerts of Flux may name, without what others add to them.
 FluxKind = Literal[
     "Bucket",
     "GitRepository",

@@ -1,4 +1,4 @@
-"""Kustomization (``kustomize.toolkit.fluxcd.io`` v1, v1beta2), typed; one model takes the fields of both versions."""
+"""Kustomization (``kustomize.toolkit.fluxcd.io`` v1, v1beta2, v1beta1), typed; one model takes the fields of all."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Kustomization(Resource):
     """A directory of a source, built and applied, as Git or the cluster has it."""
 
     group: ClassVar[str] = KUSTOMIZE_GROUP
-    versions: ClassVar[tuple[str, ...]] = ("v1", "v1beta2")
+    versions: ClassVar[tuple[str, ...]] = ("v1", "v1beta2", "v1beta1")
 
     kind: Literal["Kustomization"]
     spec: KustomizationSpec
@@ -165,8 +165,14 @@ class Kustomization(Resource):
 
     @property
     def path(self) -> str:
-        """The directory, without ``./`` and slashes around it; "" for the root."""
-        parts = [part for part in self.spec.path.split("/") if part not in ("", ".")]
+        """The directory, without ``./`` and slashes around it; "" for the root, which ``..`` does not lead out of
+        (kustomize-controller joins it so that it stays inside of the artifact)."""
+        parts: list[str] = []
+        for part in self.spec.path.split("/"):
+            if part == "..":
+                del parts[-1:]
+            elif part not in ("", "."):
+                parts.append(part)
         return "/".join(parts)
 
     @property

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, Namespace, StringMap, words_for
 from gitsync.api.identity import ObjectKey
-from gitsync.api.kinds import NOTIFICATION_GROUP, FluxKind
+from gitsync.api.kinds import NOTIFICATION_GROUP
 from gitsync.api.names import PROVIDER
 from gitsync.api.resource import Resource
 
@@ -71,6 +71,8 @@ SERVED_TYPES: Final = COMMIT_STATUS_TYPES | frozenset(
 #: Of an event source's name: every object of the kind.
 EVERY: Final = "*"
 _PROXY = words_for(r"^(http|https)://.*$", "must be an http:// or https:// address")
+#: Others than Flux's own too: what comes with Flux, as its operator, adds its kinds to the definition of Alerts.
+_KIND = words_for(r"^[A-Z][A-Za-z0-9]*$", "must be the name of a kind")
 _Text = Annotated[str, Field(max_length=2048)]
 
 
@@ -102,7 +104,7 @@ class EventSource(ApiModel):
     """Whose events are meant."""
 
     api_version: str = Field("", description="API version of the objects; not needed.")
-    kind: FluxKind = Field(description="Kind of the objects.")
+    kind: Annotated[str, Field(pattern=_KIND, max_length=63)] = Field(description="Kind of the objects.")
     name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Name of the object, or * for all.")
     namespace: Namespace | None = Field(None, description="Namespace of the objects; the alert's own when unset.")
     match_labels: StringMap = Field(default_factory=dict, description="Labels of the objects; with the name *.")
@@ -123,7 +125,7 @@ class AlertSpec(ApiModel):
 
 class _Notification(Resource):
     group: ClassVar[str] = NOTIFICATION_GROUP
-    versions: ClassVar[tuple[str, ...]] = ("v1beta3", "v1beta2")
+    versions: ClassVar[tuple[str, ...]] = ("v1beta3", "v1beta2", "v1beta1")
 
 
 class Provider(_Notification):

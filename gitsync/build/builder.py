@@ -96,7 +96,7 @@ class Builder:
         files = Mounts(await self._files_of(tree), tree.read, self._remotes, spec.owner)
         plan = await follow(spec, files, self._known)
         if plan.errors:
-            return _desired(commit, tree, plan, [Built(errors=tuple(plan.errors))])
+            return _desired(commit, tree, plan, [Built(errors=tuple(plan.errors), is_unbuilt=True)])
         return await self._built_plan(commit, tree, files.read, plan, spec)
 
     async def _built_plan(
@@ -120,7 +120,7 @@ class Builder:
             # For each owner by himself: nobody waits in the place of another one, who may be far behind.
             made = await self._making.run((spec.owner, digest), lambda: self._make(digest, plan, read, spec))
         if made.errors:
-            return Built(errors=made.errors)
+            return Built(errors=made.errors, is_unbuilt=True)
         key = f"{digest} {spec.digest}"
         built = self._built.get(key)
         if built is None:
@@ -182,7 +182,8 @@ def _desired(commit: CommitInfo, tree: Tree, plan: Plan, parts: Sequence[Built])
     contents = [content for part in parts for content in part.contents] if not errors else []
     desired = assemble(commit, contents, Selection(errors=errors, unread=list(plan.unread)))
     warnings = (*plan.warnings, *desired.warnings)
-    return replace(desired, files=len(plan.files) + len(plan.kustomizations), warnings=warnings, tree=tree)
+    files, is_unbuilt = len(plan.files) + len(plan.kustomizations), any(part.is_unbuilt for part in parts)
+    return replace(desired, files=files, warnings=warnings, tree=tree, is_unbuilt=is_unbuilt)
 
 
 def _pointers(plan: Plan, contents: Mapping[str, bytes]) -> list[ManifestError]:

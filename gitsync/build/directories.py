@@ -31,11 +31,7 @@ class Directories:
     async def read(self, commit: CommitInfo, tree: Tree, path: str = "", keys_of: KeysOf | None = None) -> Desired:
         """What a directory of a tree wants. Raises: what ``tree.read`` raises; KustomizeUnavailable;
         ClusterUnavailable."""
-        desired = await self.reader.read(commit, await tree.entries(), tree.read, root=path)
-        desired = replace(desired, tree=tree)
-        builds = (self.builder.build(commit, tree, BuildSpec(directory)) for directory in desired.kustomized)
-        built = await finish_all(builds)
-        merged = await asyncio.to_thread(_merged, desired, built) if built else desired
+        desired, built, merged = await self._read(commit, tree, path)
         if keys_of is None or not any(map(_is_encrypted, merged.errors)):
             return merged
         try:
@@ -44,8 +40,27 @@ class Directories:
             return replace(merged, errors=tuple(_because(item, error) for item in merged.errors))
         return merged if keys is None else await self._opened(desired, built, keys)
 
-    async def _opened(self, desired: Desired, built: Sequence[Desired], keys: Keys) -> Desired:
-        """The same with what is encrypted decrypted: in files, and in each directory that is built."""
+    async def read_sealed(
+        self, commit: CommitInfo, tree: Tree, path: str, is_decrypted: Callable[[Desired], Awaitable[bool]]
+    ) -> Desired:
+        """The same where no keys are at hand, of what an agent with keys decrypts if ``is_decrypted`` says so of what
+        can be read without: kinds and names are known of it. Raises: as ``read``."""
+        desired, built, merged = await self._read(commit, tree, path)
+        if not any(map(_is_encrypted, merged.errors)) or not await is_decrypted(merged):
+            return merged
+        return await self._opened(desired, built, None)
+
+    async def _read(self, commit: CommitInfo, tree: Tree, path: str) -> tuple[Desired, list[Desired], Desired]:
+        """The files of a directory, each directory that is built, and both together."""
+        desired = await self.reader.read(commit, await tree.entries(), tree.read, root=path)
+        desired = replace(desired, tree=tree)
+        builds = (self.builder.build(commit, tree, BuildSpec(directory)) for directory in desired.kustomized)
+        built = await finish_all(builds)
+        return desired, built, await asyncio.to_thread(_merged, desired, built) if built else desired
+
+    async def _opened(self, desired: Desired, built: Sequence[Desired], keys: Keys | None) -> Desired:
+        """The same with what is encrypted decrypted, or known by its name: in files, and in each directory that is
+        built."""
         spec = BuildSpec(decrypts=True, keys=keys)
         known = zip(desired.kustomized, built, strict=True)
         built = await finish_all(self._again(desired, directory, part, spec) for directory, part in known)

@@ -38,10 +38,12 @@ _NAMES_HINT: Final = "letters, digits and underscores, and no digit first"
 
 @dataclass(frozen=True)
 class Built:
-    """The objects of a build, or the errors because of which there are none."""
+    """The objects of a build, or the errors because of which there are none. ``is_unbuilt``: there would be none
+    whatever the variables are."""
 
     contents: tuple[FileContent, ...] = ()
     errors: tuple[ManifestError, ...] = ()
+    is_unbuilt: bool = False
 
 
 def objects_of(

@@ -19,6 +19,8 @@ from gitsync.tree import Tree
 _FORGES: Final = ("github.com", "gitlab.com", "bitbucket.org")
 _WITHOUT_SCHEME: Final = re.compile(r"(?:www\.)?(?:github|gitlab|bitbucket)\.(?:com|org)/", re.IGNORECASE)
 _OF_GIT: Final = ("ref", "version", "timeout", "submodules")
+#: As Go reads it; anything else changes nothing.
+_FALSE: Final = ("0", "f", "F", "false", "False", "FALSE")
 _OF_FILES: Final = (".yaml", ".yml", ".json")
 _HINT: Final = "write it as https://HOST/ORG/REPOSITORY//DIRECTORY?ref=REVISION, or the https URL of a file"
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -28,11 +30,12 @@ _MAX_NAME: Final = 80
 @dataclass(frozen=True, slots=True)
 class RemoteDirectory:
     """A directory of a Git repository, "" for its root; ``ref`` is a branch, a tag or a commit, "" for its default
-    branch."""
+    branch. ``submodules`` are in their places, as kustomize has them."""
 
     url: str
     path: str
     ref: str
+    submodules: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def read_remote(text: str) -> Remote:
     if not repository or path == ".." or path.startswith("../"):
         raise NotFetched("names no repository, or leads out of one", _HINT)
     ref = next((query[name][0] for name in ("ref", "version") if name in query), "")
-    return RemoteDirectory(f"{url.scheme.lower()}://{host}/{repository}", "" if path == "." else path, ref)
+    submodules = query.get("submodules", [""])[0] not in _FALSE
+    return RemoteDirectory(f"{url.scheme.lower()}://{host}/{repository}", "" if path == "." else path, ref, submodules)
 
 
 def _is_repository(host: str, path: str, query: dict[str, list[str]]) -> bool:

@@ -12,13 +12,12 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
-from gitsync.cluster import CONFINED
 from gitsync.errors import FieldErrors, Forbidden, GitsyncError, KindUnknown
+from gitsync.live.elsewhere import cluster_of
 from gitsync.live.objecttree import ObjectNode, Part, TreeBuilder
 from gitsync.live.records import newest_objects
 from gitsync.release.desired import ref_of
 from gitsync.release.revision import ReleaseRef
-from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
 
 if TYPE_CHECKING:
@@ -137,10 +136,7 @@ class Finder:
         if not self._extent.elsewhere or source is None:
             return part
         try:
-            live = await self._cluster.find(source)
-            remote = remote_of(item, lambda _: live)
-            assert remote is not None
-            async with await self._cluster.other(remote, CONFINED) as cluster:
+            async with cluster_of(self._cluster, item) as cluster:
                 finder = Finder(cluster, replace(self._extent, elsewhere=False))
                 found = await finder._built(await look(finder))
         except GitsyncError as error:

@@ -102,7 +102,8 @@ class Desired:
     alone as they are, for a reason in ``errors``; ``unread`` is what else was passed over (see ``unread_errors``).
 
     ``tree`` is the whole tree that it was read from: charts and their values files are in it too. ``kustomized`` are
-    directories with files for kustomize, which are yet to be built: their files are among ``held``.
+    directories with files for kustomize, which are yet to be built: their files are among ``held``. ``is_unbuilt``: of
+    a directory that was built, kustomize or what it reads is what failed, and no variable would help.
     """
 
     commit: CommitInfo
@@ -114,6 +115,7 @@ class Desired:
     unread: tuple[Unread, ...] = ()
     tree: Tree | None = field(default=None, repr=False, compare=False)
     kustomized: tuple[str, ...] = ()
+    is_unbuilt: bool = False
 
     @cached_property
     def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:

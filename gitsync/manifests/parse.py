@@ -17,7 +17,14 @@ from gitsync.kubeyaml import Document, decode, read, split
 from gitsync.manifests.content import DesiredObject, FileContent, ManifestWarning, Source
 from gitsync.manifests.faults import Fault, faults, is_list, is_manifest, items
 from gitsync.manifests.limits import MAX_ERRORS, MAX_OBJECT_BYTES
-from gitsync.manifests.placeholders import ENCRYPTED, LFS_POINTER, is_encrypted, is_lfs_pointer, variable_faults
+from gitsync.manifests.placeholders import (
+    ENCRYPTED,
+    LFS_POINTER,
+    has_encrypted_kind,
+    is_encrypted,
+    is_lfs_pointer,
+    variable_faults,
+)
 from gitsync.manifests.serverset import take_server_set
 from gitsync.manifests.unread import Unread
 
@@ -31,6 +38,7 @@ log = structlog.get_logger(__name__)
 _OUR_GROUPS: Final = (HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP, SOURCE_EXTENSIONS_GROUP, NOTIFICATION_GROUP)
 _LFS_HINT: Final = "commit the file itself, after git lfs untrack, or name it in .sourceignore"
 _ENCRYPTED_HINT: Final = "have it applied by a Kustomization with spec.decryption, or name the file in .sourceignore"
+_WHOLLY_SEALED: Final = "encrypted with SOPS as a whole: without the keys it is not known what it is"
 _SERVER_SET_HINT: Final = "take it out of the file, too: kubectl get prints it of an object in a cluster"
 
 
@@ -151,6 +159,9 @@ class _File:
             self._object(value, place)
 
     def _object(self, manifest: Manifest, place: Place) -> None:
+        if self._sealed and has_encrypted_kind(manifest):
+            self._warnings.append(ManifestWarning(place.origin, None, _WHOLLY_SEALED))
+            return
         server_set = take_server_set(manifest)
         variables = [] if self._substituted else list(variable_faults(manifest))
         named = {fault.path for fault in variables}

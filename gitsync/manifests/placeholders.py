@@ -26,11 +26,17 @@ _ENCRYPTED_VALUE: Final = "ENC["
 _MEANT_ENCRYPTED: Final = frozenset((("isindir.github.com", "SopsSecret"),))
 #: A variable as kustomize-controller replaces it; ``$${name}`` is an escaped one, which stays.
 _VARIABLE: Final = re.compile(r"(?<!\$)\$\{([_A-Za-z][_A-Za-z0-9]*)")
-#: Fields of HelmReleases and sources that hold free text, where ``${name}`` may be meant as it is written.
+#: Fields of Flux's kinds that hold free text, where ``${name}`` may be meant as it is written. What a Kustomization
+#: patches into its objects, and its images, are in them when its own ``postBuild`` replaces their variables.
 _FREE_TEXT: Final = frozenset(
     (
         ("metadata", "annotations"),
         ("spec", "commonMetadata", "annotations"),
+        ("spec", "images"),
+        ("spec", "patches"),
+        ("spec", "patchesJson6902"),
+        ("spec", "patchesStrategicMerge"),
+        ("spec", "postBuild", "substitute"),
         ("spec", "postRenderers"),
         ("spec", "values"),
     )
@@ -46,16 +52,23 @@ def is_encrypted(value: dict[str, Any]) -> bool:
     """Whether SOPS has encrypted a document: it adds a mapping ``sops`` beside what it has encrypted, which with some
     rules is even apiVersion and kind. SOPS leaves keys as they are."""
     api_version, kind = value.get("apiVersion"), value.get("kind")
-    if any(isinstance(field, str) and field.startswith(_ENCRYPTED_VALUE) for field in (api_version, kind)):
+    if has_encrypted_kind(value):
         return True
     if isinstance(api_version, str) and isinstance(kind, str) and (group_of(api_version), kind) in _MEANT_ENCRYPTED:
         return False
     return isinstance(value.get("sops"), dict)
 
 
+def has_encrypted_kind(value: dict[str, Any]) -> bool:
+    """Whether not even the kind of an object is known without the keys: its rules had SOPS encrypt everything."""
+    head = value.get("apiVersion"), value.get("kind")
+    return any(isinstance(field, str) and field.startswith(_ENCRYPTED_VALUE) for field in head)
+
+
 def variable_faults(manifest: Manifest) -> Iterator[Fault]:
     """Variables where ``${name}`` cannot be meant as it is written: in what identifies an object, in its labels, and in
-    the typed fields of HelmReleases and sources. Elsewhere, as in a script in a ConfigMap, it may be."""
+    the typed fields of HelmReleases, Kustomizations and sources. Elsewhere, as in a script in a ConfigMap, it may
+    be."""
     for path, text in _typed_texts(manifest):
         if found := _VARIABLE.search(text):
             message = (

@@ -43,7 +43,7 @@ from gitsync.api.names import (
 from gitsync.api.sources import GitRepository
 from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import FieldErrors, Forbidden, KindUnknown, NotVerified, SettingsError
+from gitsync.errors import ApiError, FieldErrors, Forbidden, KindUnknown, NotVerified, SettingsError, ValuesMissing
 from gitsync.git.reference import HEAD, GitReference
 from gitsync.live.wishes import known_wishes
 from gitsync.manifests import Desired
@@ -105,7 +105,7 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         _claim(wanted, kustomizations, stands_for_root)
         keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
         stack.push_async_callback(keys.close)
-        decrypts = await keys(desired) is not None
+        decrypts = await _decrypts(keys, desired)
         if decrypts:
             commits.keys_of = keys
             desired = await _head(commits, branch)
@@ -149,6 +149,15 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         commits.demands = demands(settings, _declared(cluster, watches, synced))
         unsigned = await _unsigned(commits, desired)
         return replace(found, problems=(*unsigned, *found.problems))
+
+
+async def _decrypts(keys: RootKeys, desired: Desired) -> bool:
+    """Whether the directory itself is decrypted. That there are no keys for it is said at each file that wants some.
+    Raises: ClusterUnavailable."""
+    try:
+        return await keys(desired) is not None
+    except (ValuesMissing, ApiError):
+        return True
 
 
 async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:

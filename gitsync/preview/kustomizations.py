@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY
-from gitsync.build import Builder
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.build import Builder, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.release.tocome import cluster_of
@@ -37,7 +37,7 @@ class WholeCommit:
 
     Nobody says what the URL of the repository is: a GitRepository counts as this one by the name that ``flux
     bootstrap`` gives it, where the commit declares no other of its name, and where the Kustomization's directory is
-    here.
+    here; an OCIRepository or a Bucket when all of that is so, as where Flux's operator has set up the cluster.
     """
 
     builder: Builder
@@ -51,12 +51,29 @@ class WholeCommit:
     _done: set[ObjectKey] = field(default_factory=set)
     _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
 
+    async def directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
+        """What the directory itself wants; ``has_keys``: the agent decrypts, whether a Kustomization asks or not.
+
+        Raises: what ``tree.read`` raises; KustomizeUnavailable."""
+
+        async def is_decrypted(desired: Desired) -> bool:
+            models = (item.model for item in desired.objects.values())
+            asking = [it for it in models if isinstance(it, Kustomization) and it.spec.decryption is not None]
+            return has_keys or any([it.path == self.path and await _is_own(it, desired) for it in asking])
+
+        found = await directories.read_sealed(commit, tree, self.path, is_decrypted)
+        sealed = [item for item in found.objects.values() if item.sops]
+        if not sealed:
+            return found
+        warning = _warning(sealed[0], _not_opened(len(sealed), "the directory"))
+        return replace(found, warnings=(*found.warnings, warning))
+
     async def read(self, desired: Desired) -> Desired:
         """The same with the objects of all of them. Of an object that several have the first counts, be it of another
-        cluster. One that takes
-        variables from what another brings is built after that, wherever it stands."""
+        cluster. One that takes variables from what another brings, or whose source another brings, comes after that,
+        wherever it stands."""
         while new := [item for item in desired.objects.values() if self._is_new(item)]:
-            ready = [item for item in new if not _lacks_variables(item, desired)] or new[:1]
+            ready = await _ready(new, desired)
             self._done.update(item.key for item in ready)
             found = await asyncio.gather(*(self._built(item, desired) for item in ready))
             for item, built in zip(ready, found, strict=True):
@@ -137,16 +154,17 @@ class WholeCommit:
         assert isinstance(item.model, Kustomization)
         kustomization = item.model
         variables, unknown = _variables(kustomization, desired)
-        spec = replace(build_spec(kustomization, variables), strict_substitution=not unknown)
+        spec = build_spec(kustomization, variables)
+        if unknown:  # there will be some
+            spec = replace(spec, strict_substitution=False, always_substitute=True)
         built = as_applied_to(kustomization, await self.builder.build(commit, tree, spec))
         if sealed := sum(bool(found.sops) for found in built.objects.values()):
-            why = f"{counted(sealed, 'object')} in it encrypted with SOPS: only kinds and names are checked"
-            built = replace(built, warnings=(*built.warnings, _warning(item, why)))
+            built = replace(built, warnings=(*built.warnings, _warning(item, _not_opened(sealed, "it"))))
         if built.errors:
             self.unbuilt[item.key] = f"{built.errors[0].origin}: {built.errors[0].message}"
-        if not unknown:
+        if not unknown or built.is_unbuilt:
             return replace(built, errors=tuple(named(item, error) for error in built.errors))
-        lacking = _warning(item, f"{unknown[0]} is not in the repository: its variables are not known")
+        lacking = _warning(item, _why_unknown(unknown[0], desired))
         doubtful = (ManifestWarning(error.origin, error.key, error.message, error.hint) for error in built.errors)
         return replace(built, errors=(), warnings=(*built.warnings, lacking, *doubtful))
 
@@ -200,12 +218,45 @@ def _variables(kustomization: Kustomization, desired: Desired) -> tuple[dict[str
     return found | post_build.substitute, unknown
 
 
+async def _ready(new: list[DesiredObject], desired: Desired) -> list[DesiredObject]:
+    """Those that may be built by what is known by now. When all wait for what nobody has brought so far, those that
+    read a directory of this repository are likelier to bring it."""
+    known = [item for item in new if not _lacks_variables(item, desired)]
+    if ready := [item for item in known if not _lacks_source(item, desired)]:
+        return ready
+    here = [item for item in new if await _has_directory(item, desired)]
+    return [item for item in here if item in known] or here[:1] or known[:1] or new[:1]
+
+
 def _lacks_variables(item: DesiredObject, desired: Desired) -> bool:
     return isinstance(item.model, Kustomization) and bool(_variables(item.model, desired)[1])
 
 
+def _lacks_source(item: DesiredObject, desired: Desired) -> bool:
+    """Whether another Kustomization may yet bring the source of one, and it be another repository than this."""
+    assert isinstance(item.model, Kustomization)
+    return item.model.source.name != WELL_KNOWN and item.model.source not in desired.objects
+
+
+async def _has_directory(item: DesiredObject, desired: Desired) -> bool:
+    assert isinstance(item.model, Kustomization)
+    return desired.tree is not None and await desired.tree.directory_digest(item.model.path) is not None
+
+
 def _is_kustomization(item: DesiredObject) -> bool:
     return isinstance(item.model, Kustomization)
+
+
+def _why_unknown(key: ObjectKey, desired: Desired) -> str:
+    """Why the variables in an object are not known."""
+    if (found := desired.objects.get(key)) is None:
+        return f"{key} is not in the repository: its variables are not known"
+    how = "are encrypted with SOPS" if found.sops else "may be secret"
+    return f"the variables of {key} {how}, and are not known here"
+
+
+def _not_opened(sealed: int, where: str) -> str:
+    return f"{counted(sealed, 'object')} in {where} encrypted with SOPS: only kinds and names are checked"
 
 
 def _warning(item: DesiredObject, message: str) -> ManifestWarning:
@@ -225,7 +276,12 @@ def named(item: DesiredObject, error: ManifestError) -> ManifestError:
 
 async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:
     source = kustomization.source
-    if source.kind != GIT_REPOSITORY or desired.tree is None:
+    if desired.tree is None:
+        return False
+    if source.kind in (OCI_REPOSITORY, BUCKET):  # to which a pipeline writes what is here
+        is_set_up = source.name == WELL_KNOWN and source not in desired.objects
+        return is_set_up and await desired.tree.directory_digest(kustomization.path) is not None
+    if source.kind != GIT_REPOSITORY:
         return False
     if source.name == WELL_KNOWN or source not in desired.objects:
         return True
@@ -243,10 +299,13 @@ def _why_not_made(generator: ArtifactGenerator) -> str:
 
 async def _is_copied_here(generator: ArtifactGenerator, source: ObjectKey, desired: Desired) -> bool:
     """Whether a source of a generator is this repository: as of a Kustomization, by the directories that are copied."""
-    if source.kind != GIT_REPOSITORY or desired.tree is None:
+    is_declared = source in desired.objects
+    if desired.tree is None or source.kind not in (GIT_REPOSITORY, OCI_REPOSITORY, BUCKET):
         return False
-    if source.name == WELL_KNOWN or source not in desired.objects:
+    if source.kind == GIT_REPOSITORY and (source.name == WELL_KNOWN or not is_declared):
         return True
+    if source.kind != GIT_REPOSITORY and (source.name != WELL_KNOWN or is_declared):
+        return False
     aliases = {it.alias for it in generator.spec.sources if generator.source_key(it) == source}
     for operation in (it for artifact in generator.spec.artifacts for it in artifact.copy_):
         alias, _, pattern = operation.source[1:].partition("/")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from gitsync.api.fields import FieldPath, dotted
 from gitsync.api.generator import ArtifactGenerator
@@ -18,6 +18,7 @@ from gitsync.api.kinds import (
     IMAGE_GROUP,
     NOTIFICATION_GROUP,
     SOURCE_EXTENSIONS_GROUP,
+    FluxKind,
     is_unserved,
 )
 from gitsync.api.kustomization import Kustomization
@@ -135,14 +136,20 @@ def _unmade(item: DesiredObject, generator: ArtifactGenerator) -> Iterator[Unser
 
 def _untold(item: DesiredObject, alert: Alert, desired: Desired) -> Iterator[Unserved]:
     """What keeps an Alert from being told to anybody."""
+    path: FieldPath
     try:
         Rule.of(alert, crosses=True)
     except FieldErrors as found:
         for error in found.errors:
             yield Unserved(item.key, item.field_origin(error.path), str(error), "", dotted(error.path))
+    for index, source in enumerate(alert.spec.event_sources):
+        if source.kind not in get_args(FluxKind):
+            path = ("spec", "eventSources", index, "kind")
+            message = f"{dotted(path)}: nothing happens here to a {source.kind} that anybody could be told of"
+            yield Unserved(item.key, item.field_origin(path), message, "", dotted(path), "warning")
     provider = alert.provider._replace(namespace=item.key.namespace)
     if provider not in desired.objects:
-        path: FieldPath = ("spec", "providerRef", "name")
+        path = ("spec", "providerRef", "name")
         message = f"{dotted(path)}: there is no {provider} in the repository: nobody is told until there is one"
         yield Unserved(item.key, item.field_origin(path), message, "", dotted(path), "warning")
 

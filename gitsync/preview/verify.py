@@ -128,7 +128,7 @@ async def verify(settings: Settings, commit: str, base: str, patience: float) ->
 async def _sync_and_judge(cluster: Cluster, settings: Settings, patience: float) -> Verification:
     """What comes of the commit that ``settings`` name."""
     desired, whole = await whole_commit(settings)
-    assumed = await _create_namespaces(cluster, whole)
+    assumed = await _create_namespaces(cluster, desired, whole)
     timing, lacking = _Timing(), LackingInSandbox(cluster, access_rules(settings))
     async with (
         cluster.watch(HELM_GROUP, HELM_RELEASE) as releases,
@@ -181,21 +181,27 @@ async def _sources_judged(cluster: Cluster, deadline: float) -> None:
                 await until(watch, partial(judged, watch))
 
 
-async def _create_namespaces(cluster: Cluster, desired: Desired) -> tuple[str, ...]:
-    """Create the namespaces that a commit takes for granted. Returns their names."""
-    named = {key.namespace for key in desired.objects if key.namespace and "$" not in key.namespace}
-    for release in desired.helm_releases.values():
-        named.add(release.storage_namespace)
-        if not release.spec.install.create_namespace:
-            named.add(release.release_namespace)
-    brought = {key.name for key in desired.objects if key.kind == "Namespace" and not key.group}
+async def _create_namespaces(cluster: Cluster, desired: Desired, whole: Desired) -> tuple[str, ...]:
+    """Create the namespaces that a commit takes for granted, by the directory itself and with all Kustomizations. Those
+    of the first have to be there before any Kustomization can bring them, as who sets up a cluster makes flux-system.
+    Returns their names."""
     assumed = []
-    for name in sorted(named - brought):
+    for name in sorted(_lacked_namespaces(desired) | _lacked_namespaces(whole)):
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         if await cluster.find(ObjectKey.of(manifest)) is None:
             await cluster.create(manifest, manager="gitsync-verify")
             assumed.append(name)
     return tuple(assumed)
+
+
+def _lacked_namespaces(desired: Desired) -> set[str]:
+    """Those that are named and not brought."""
+    named = {key.namespace for key in desired.objects if key.namespace and "$" not in key.namespace}
+    for release in desired.helm_releases.values():
+        named.add(release.storage_namespace)
+        if not release.spec.install.create_namespace:
+            named.add(release.release_namespace)
+    return named - {key.name for key in desired.objects if key.kind == "Namespace" and not key.group}
 
 
 async def _failed(cluster: Cluster, settings: Settings, desired: Desired) -> list[str]:

@@ -34,6 +34,10 @@ _COMMIT: Final = 40
 _HINTS: Final = Hints(missing="correct the URL", refused="use a URL that anybody may read: nobody logs in for it")
 
 
+#: On whose behalf, the repository, the ref, and whether its submodules are wanted.
+_Key = tuple[str, str, str, bool]
+
+
 class RemoteBases:
     """Fetches them; see ``gitsync.build.Remotes``. ``git``, ``http`` and ``turns`` are those of sources."""
 
@@ -46,7 +50,7 @@ class RemoteBases:
         self._clock = clock
         self._downloads: SingleFlight[Fetched] = SingleFlight()
         #: What each directory was last found by, those asked for last at the end.
-        self._found: OrderedDict[tuple[str, str, str], GitSpec] = OrderedDict()
+        self._found: OrderedDict[_Key, GitSpec] = OrderedDict()
         #: By URL, when a file was asked for, what was answered, and how large that is.
         self._files: OrderedDict[str, tuple[float, Fetched, int]] = OrderedDict()
 
@@ -61,9 +65,11 @@ class RemoteBases:
         return await self._file(remote, owner)
 
     async def _directory(self, remote: RemoteDirectory, owner: str) -> Fetched:
-        key, missing = (owner, remote.url, remote.ref), None
+        key, missing = (owner, remote.url, remote.ref, remote.submodules), None
         for reference in self._references(key):
-            spec = GitSpec(GitPlace(remote.url), reference, Content(ignore=""), owner, TIMEOUT)
+            spec = GitSpec(
+                GitPlace(remote.url), reference, Content(ignore="", submodules=remote.submodules), owner, TIMEOUT
+            )
             try:
                 artifact = await self._git.refresh(("remote base", *key), spec, (), self._clock() - FRESH)
             except GitRefMissing as error:
@@ -75,7 +81,7 @@ class RemoteBases:
         assert missing is not None
         raise missing
 
-    def _references(self, key: tuple[str, str, str]) -> Iterator[GitReference]:
+    def _references(self, key: _Key) -> Iterator[GitReference]:
         """What a ref may mean, what it has meant before first; else as for git, tags before branches."""
         if (known := self._found.get(key)) is not None:
             yield known.reference
@@ -90,7 +96,7 @@ class RemoteBases:
             yield GitReference(tag=ref)
             yield GitReference(branch=ref)
 
-    def _keep(self, key: tuple[str, str, str], spec: GitSpec) -> None:
+    def _keep(self, key: _Key, spec: GitSpec) -> None:
         self._found[key] = spec
         self._found.move_to_end(key)
         while len(self._found) > _MOST:

@@ -17,6 +17,8 @@ from gitsync.build.remote import NotFetched, Remote, read_remote
             RemoteDirectory("https://github.com/org/app", "config/crd", "v1"),
         ),
         ("https://github.com/org/app", RemoteDirectory("https://github.com/org/app", "", "")),
+        ("https://git.example/x/y?submodules=false", RemoteDirectory("https://git.example/x/y", "", "", False)),
+        ("https://git.example/x/y?submodules=1", RemoteDirectory("https://git.example/x/y", "", "")),
         ("https://github.com/org/app.git/a?version=2", RemoteDirectory("https://github.com/org/app.git", "a", "2")),
         ("github.com/org/app/a?ref=main", RemoteDirectory("https://github.com/org/app", "a", "main")),
         ("git::https://git.example/x/y/z//a", RemoteDirectory("https://git.example/x/y/z", "a", "")),

@@ -289,6 +289,12 @@ async def test_without_keys_at_hand_what_is_encrypted_is_known_and_no_error(key:
     assert not desired.errors
     (error,) = (await opened({**files, "c.yaml": nameless}, None, builder)).errors
     assert error.origin.path == "c.yaml"
+    wholly = await opened({**files, "c.yaml": encrypted(SECRET.replace("login", "third"), key)}, None, builder)
+    assert not wholly.errors
+    assert {item.key.name for item in wholly.objects.values()} == {"login", "plain"}
+    (warning,) = wholly.warnings
+    assert (str(warning.origin), warning.key) == ("c.yaml:1:1", None)
+    assert "it is not known what it is" in warning.message
 
 
 async def test_nothing_is_decrypted_where_no_decryption_is_asked_for(key: AgeKey, builder: Builder) -> None:

@@ -191,6 +191,140 @@ def test_variables_that_another_kustomization_brings_are_known_wherever_it_stand
     assert [item["name"] for item in json.loads(capsys.readouterr().out)["releases"]] == ["default/web"]
 
 
+FOREIGN = {
+    "apiVersion": "source.toolkit.fluxcd.io/v1",
+    "kind": "GitRepository",
+    "metadata": {"name": "flux", "namespace": "default"},
+    "spec": {"interval": "1h", "url": "https://git.example/flux"},
+}
+SEALED = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: settings, namespace: default}
+stringData: {name: "ENC[AES256_GCM,data:abc=,iv:x=,tag:y=,type:str]"}
+sops: {mac: "ENC[x]", version: 3.9.0}
+"""
+
+
+def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_flux: dict[str, Any] = {"sourceRef": {"kind": "GitRepository", "name": "flux"}}
+    of_this: dict[str, Any] = {"sourceRef": {"kind": "GitRepository", "name": "fleet"}}  # made by hand
+    write(
+        here,
+        {
+            "clusters/a.yaml": kustomization("a", path="./manifests/install", **of_flux),
+            "clusters/b.yaml": kustomization("b", **of_this),
+            "clusters/c.yaml": kustomization("c", **of_this),
+            "b/source.yaml": json.dumps(FOREIGN),
+            "c/web.yaml": release("web", kind="GitRepository"),
+        },
+    )
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    said = "warning: GitRepository/default/flux is not this repository: what is in it is not checked"
+    assert out == f"clusters/a.yaml:1:1: {said}\n"
+    assert "3 Kustomizations, 1 release: 0 errors, 1 warning" in err
+
+
+@pytest.mark.parametrize("path", ["../apps", "./x/../apps/", "/apps/../../apps"])
+def test_a_path_does_not_lead_out_of_the_repository(here: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
+    """kustomize-controller takes such a path from the root."""
+    write(here, {"clusters/apps.yaml": kustomization("apps", path=path)})
+    write(here, {"apps/web.yaml": release("web", kind="GitRepository")})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, "1 Kustomization, 1 release: 0 errors" in err) == ("", True)
+
+
+def test_an_artifact_by_the_name_of_the_clusters_own_source_is_made_of_this_repository(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shape of clusters that Flux's operator sets up: a pipeline pushes the repository to a registry."""
+    pushed: dict[str, Any] = {"sourceRef": {"kind": "OCIRepository", "name": "flux-system"}}
+    files = {
+        "clusters/apps.yaml": kustomization("apps", **pushed),
+        "clusters/other.yaml": kustomization("other", path="./elsewhere", **pushed),
+        "apps/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "clusters/other.yaml:1:1: warning: OCIRepository/default/flux-system is not this repository: "
+        "what is in it is not checked"
+    ]
+    assert "2 Kustomizations, 1 release" in err
+
+
+def test_what_the_root_kustomization_decrypts_is_known_by_its_name(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = in_namespace("flux-system", "flux-system", "./clusters", decryption={"provider": "sops"})
+    variables = {"substituteFrom": [{"kind": "Secret", "name": "settings"}]}
+    files = {
+        "clusters/root.yaml": root,
+        "clusters/settings.yaml": SEALED,
+        "clusters/apps.yaml": kustomization("apps", postBuild=variables),
+        "apps/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    said = "clusters/settings.yaml:1:1: warning: 1 object in the directory encrypted with SOPS: only kinds and names"
+    unknown = "clusters/apps.yaml:1:1: warning: the variables of Secret/default/settings are encrypted with SOPS"
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.startswith(start) for line, start in zip(out, (unknown, said), strict=True)] == [True, True], out
+
+    write(here, {"clusters/root.yaml": in_namespace("flux-system", "flux-system", "./clusters")})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    assert "nothing decrypts it here" in capsys.readouterr().out
+    assert main(["validate", "clusters", "--no-charts", "--sops-age-secret", "keys"]) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_what_cannot_be_built_whatever_the_variables_are_is_an_error(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"substituteFrom": [{"kind": "Secret", "name": "settings"}]}
+    write(
+        here,
+        {
+            "clusters/apps.yaml": kustomization("apps", postBuild=variables),
+            "clusters/more.yaml": kustomization("more", postBuild=variables),
+            "apps/kustomization.yaml": "resources:\n  - https://git.example/crds.yaml\n",
+            "more/web.yaml": release("web", kind="GitRepository").replace("5m", "${interval}"),
+        },
+    )
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    out, err = capsys.readouterr()
+    assert "apps/kustomization.yaml:2:5: error: resources[0]: 'https://git.example/crds.yaml' is remote" in out
+    assert "more/web.yaml:7:3: warning: spec.interval: is required" in out
+    assert "1 error, " in err
+
+
+def test_an_alert_about_kinds_of_others_is_applied_and_says_that_nothing_comes_of_it(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alert = {
+        "apiVersion": "notification.toolkit.fluxcd.io/v1beta1",
+        "kind": "Alert",
+        "metadata": {"name": "all", "namespace": "default"},
+        "spec": {
+            "providerRef": {"name": "chat"},
+            "eventSources": [{"kind": "Kustomization", "name": "*"}, {"kind": "FluxInstance", "name": "*"}],
+        },
+    }
+    provider = {**alert, "kind": "Provider", "metadata": {"name": "chat", "namespace": "default"}}
+    provider["spec"] = {"type": "slack", "address": "https://chat.example/hook"}
+    write(here, {"clusters/alert.yaml": json.dumps(alert), "clusters/provider.yaml": json.dumps(provider)})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    said = "spec.eventSources[1].kind: nothing happens here to a FluxInstance that anybody could be told of"
+    assert [line.partition("warning: ")[2] for line in out.splitlines()] == [said]
+    assert "2 objects" in err
+
+
 def generator(*artifacts: dict[str, Any], **spec: Any) -> str:
     sources = [{"alias": "repo", "kind": "GitRepository", "name": "flux-system"}]
     manifest = {
@@ -222,6 +356,24 @@ def test_what_an_artifact_generator_makes_is_built(here: Path, capsys: pytest.Ca
     write(here, {"clusters/apps.yaml": kustomization("apps", path="./production", **of_apps)})
     assert main(["validate", "clusters", "--no-charts"]) == 1
     assert "production: is no directory" in capsys.readouterr().out
+
+
+def test_a_generator_may_copy_from_an_artifact_of_this_repository(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the name of the cluster's own source, as of a Kustomization."""
+    sources = [{"alias": "repo", "kind": "OCIRepository", "name": "flux-system"}]
+    apps = {"name": "apps", "copy": [{"from": "@repo/apps/**", "to": "@artifact/apps/"}]}
+    of_apps: dict[str, Any] = {"sourceRef": {"kind": "ExternalArtifact", "name": "apps"}}
+    files = {
+        "clusters/parts.yaml": generator(apps, sources=sources),
+        "clusters/apps.yaml": kustomization("apps", **of_apps),
+        "apps/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, "1 release: 0 errors, 0 warnings" in err) == ("", True)
 
 
 def of_artifact(name: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Gitsync
 from tests.e2e.harness import Fleet
-from tests.e2e.test_e2e_fluxrepo import repository
+from tests.e2e.test_e2e_fluxrepo import kustomization, repository
 
 
 @pytest.fixture
@@ -65,3 +65,22 @@ def test_a_change_is_shown_with_what_it_changes_inside(verify: Gitsync, fleet: F
     assert "~ change HelmRelease/web/web (kustomization flux-system/apps, apps/base/release.yaml:1:1)" in said.out
     assert "~ change ConfigMap/web/web (kustomization flux-system/apps, release web/web)" in said.out
     assert "3 of 3 Kustomizations and 1 of 1 releases become ready" in said.out
+
+
+def test_a_namespace_that_only_what_is_in_it_brings_is_taken_for_granted(verify: Gitsync, fleet: Fleet) -> None:
+    """As where Flux's operator has set up the cluster: a Kustomization in flux-system brings that Namespace, too."""
+    fleet.commit(
+        {
+            "clusters/prod/flux-system/kustomization.yaml": None,
+            "clusters/prod/flux-system/gotk-components.yaml": None,
+            "clusters/prod/flux-system/gotk-sync.yaml": None,
+            "clusters/prod/infra.yaml": kustomization("infra", "./infra"),
+            "infra/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n",
+            "infra/zone.yaml": None,
+        },
+        "set up by an operator",
+    )
+    said = verify("-o", "json")
+    data = json.loads(said.out)
+    assert data["assumedNamespaces"] == ["flux-system", "web"]
+    assert results(data)["flux-system/infra"] == "ready"

@@ -157,6 +157,20 @@ def test_releases_of_another_cluster_are_for_whoever_serves_that(
     assert "configmap/app-own" in maps(kubectl, namespace)
 
 
+def test_the_revisions_of_a_release_in_another_cluster_are_shown(
+    new_agent: NewAgent, fleet: Fleet, in_spoke: Cli, spoke: Cluster, namespace: str
+) -> None:
+    agent = new_agent(fleet, "--path=clusters")
+    release = box(namespace, "app").replace("spec:\n", "spec:\n  kubeConfig: {secretRef: {name: spoke}}\n", 1)
+    files = {**CHART, "clusters/secret.yaml": secret(spoke, namespace), "clusters/app.yaml": release}
+    fleet.commit(files, "a release there")
+    agent.start().wait_for("release installed", release=f"{namespace}/app")
+    code, said, errors = agent.ended("history", "helmrelease", "app", "-n", namespace)
+    assert code == 0, errors
+    assert said.splitlines()[1].split()[0] == "1", said
+    assert "deployed" in said
+
+
 @pytest.mark.parametrize("by", ["a kubeconfig", "a token"])
 def test_a_plan_compares_with_the_cluster_that_each_goes_to(
     commits: Commits, in_spoke: Cli, spoke: Cluster, namespace: str, by: str

@@ -261,6 +261,10 @@ def test_what_is_encrypted_in_the_directory_of_the_agent_itself(
     problems = [line.fields for line in agent.lines if "sops-age" in json.dumps(dict(line.fields))]
     assert {str(fields.get("file")).partition(":")[0] for fields in problems} >= {"clusters/login.yaml"}, problems
     assert password("login") is None
+    code, plan, errors = agent.ended("plan", *(flag for flag in agent.arguments if flag.startswith(PLANNED)))
+    assert code == 1
+    assert "clusters/login.yaml:1:1: encrypted with SOPS; Secret/" in errors
+    assert f"ConfigMap/{namespace}/plain" not in plan, "all but what is encrypted is compared"
 
     give_key(key)
     agent.wait_for("object created", object=f"Secret/{namespace}/login", timeout=30)

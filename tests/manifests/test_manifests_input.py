@@ -304,6 +304,29 @@ def test_variables_where_they_may_be_meant_as_they_are_written_stay() -> None:
     assert "postBuild" not in " ".join(errors(escaped))
 
 
+def test_variables_in_what_a_kustomization_puts_into_its_objects_stay_for_its_own_substitution() -> None:
+    text = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  interval: 1h
+  path: ./apps
+  prune: true
+  sourceRef: {kind: GitRepository, name: flux-system}
+  images: [{name: web, newTag: "${TAG}"}]
+  patches:
+    - patch: '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"cluster": "${CLUSTER}"}}'
+      target: {kind: ConfigMap}
+  patchesStrategicMerge: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {b: "${B}"}}]
+  postBuild: {substitute: {CLUSTER: "${OUTER}"}}
+"""
+    content = parse(text)
+    assert content.errors == ()
+    assert content.objects[0].manifest["spec"]["images"] == [{"name": "web", "newTag": "${TAG}"}]
+    assert errors(text.replace("./apps", "./${DIR}")) == [f"fleet/all.yaml:6:3: {variable('DIR', 'spec.path')}"]
+
+
 def test_a_release_with_a_variable_is_known_to_those_that_wait_for_it() -> None:
     (error,) = parse(RELEASE.replace("17.3.14", "${V}")).errors
     assert error.key == ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", "redis")

@@ -131,6 +131,25 @@ async def test_a_build_comes_to_what_kustomize_makes_of_it(world: World, tmp_pat
     assert places["base-by-url-part"].endswith("/one.yaml:1:1")
 
 
+async def test_submodules_are_in_their_places_as_kustomize_has_them(world: World, tmp_path: Path) -> None:
+    library = Repository.make(world.origin.path.parent / "library")
+    pinned = library.commit({"kustomization.yaml": "resources: [x.yaml]\n", "x.yaml": config_map("of-library")})
+    world.origin.commit(
+        {
+            ".gitmodules": '[submodule "library"]\n\tpath = vendored/library\n\turl = ../library\n',
+            "kustomization.yaml": "resources: [vendored/library]\n",
+        }
+    )
+    world.origin.git("update-index", "--add", "--cacheinfo", f"160000,{pinned},vendored/library")
+    world.origin.git("commit", "--quiet", "-m", "a submodule")
+    files = {"kustomization.yaml": f"resources: ['{world.url}//?ref=main']\n"}
+    desired = await world.build(files)
+    wanted = await asyncio.to_thread(kustomized, written(files, tmp_path / "there"))
+    assert {_shown(item.manifest) for item in desired.objects.values()} == wanted
+    (error,) = await world.names(f"'{world.url}//?ref=main&submodules=false'")
+    assert "vendored/library" in error
+
+
 async def test_a_file_of_another_directory_of_the_repository_is_read_as_flux_reads_it(world: World) -> None:
     world.origin.commit(
         {"base/kustomization.yaml": "resources: [../shared/x.yaml]\n", "shared/x.yaml": config_map("x")}

@@ -12,6 +12,7 @@ from gitsync.cli.common.kinds import RELEASE
 from gitsync.cli.common.liveobject import LiveObject
 from gitsync.cli.common.output import as_json, one_line, print_error, table, write
 from gitsync.cli.common.verbs import Verb
+from gitsync.live.elsewhere import cluster_of
 from gitsync.live.records import read_records
 from gitsync.release.desired import ref_of
 from gitsync.release.storage.record import Record
@@ -32,12 +33,15 @@ _HEADERS = ["REVISION", "UPDATED", "STATUS", "CHART", "APP VERSION", "DESCRIPTIO
 
 @verb.one(RELEASE)
 async def history(live: LiveObject, output: Output = "table") -> None:
-    """Show the revisions of a HelmRelease; what a commit brought names that commit.
+    """Show the revisions of a HelmRelease; what a commit brought names that commit. One of another cluster (kubeConfig)
+    has them there.
 
     Example: gitsync history helmrelease redis -n default
     """
-    ref = ref_of(HelmRelease.parse(live.manifest))
-    records = await read_records(live.cluster, ref)
+    release = HelmRelease.parse(live.manifest)
+    ref = ref_of(release)
+    async with cluster_of(live.cluster, release) as cluster:
+        records = await read_records(cluster, ref)
     if output == "json":
         write(as_json([_data(record) for record in records]))
     elif records:

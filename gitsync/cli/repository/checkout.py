@@ -60,7 +60,9 @@ class Tree:
                 unpacker = Unpacker(workers)
             reader = directories(settings, repositories)
             whole = WholeCommit(reader.builder, unpacker, self.path)
-            return await whole.read(await reader.read(self.commit, self.files, self.path)), whole
+            has_keys = bool(settings.sops_age_secret)
+            root = await whole.directory(reader, self.commit, self.files, has_keys=has_keys)
+            return await whole.read(root), whole
 
     def place(self, origin: Origin) -> str:
         """``file:line:column`` for people."""

@@ -39,7 +39,6 @@ _LEFT_OUT = (
     "verify_keys",
     "default_service_account",
     "default_kubeconfig_service_account",
-    "sops_age_secret",
     "insecure_kubeconfig_exec",
     "insecure_kubeconfig_tls",
 )
