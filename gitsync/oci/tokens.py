@@ -14,6 +14,8 @@ from gitsync.errors import SourceError
 from gitsync.http import Hints, HttpClient, Request, parse_url, redacted, refusal
 from gitsync.oci.challenge import Challenge
 from gitsync.oci.decoding import decoded
+from gitsync.oci.dockerconfig import Login
+from gitsync.oci.lender import Lease
 from gitsync.oci.repository import Repository
 
 #: Repositories whose way in is remembered.
@@ -50,14 +52,17 @@ class Tokens:
     async def answer(self, repository: Repository, challenges: Sequence[Challenge]) -> str:
         """What to send in answer to one of these, kept from now on.
 
-        Raises: SourceError when there is nothing to answer, or the token service refuses; SourceUnavailable.
+        Raises: SourceError when there is nothing to answer, or the token service refuses; LoginRefused,
+        SourceUnavailable.
         """
         self._known.pop(repository.id, None)
         schemes = {item.scheme: item for item in reversed(challenges)}
+        lender = repository.lender
+        lease = await lender.lend() if lender is not None else Lease(repository.login, float("inf"))
         if (bearer := schemes.get("bearer")) is not None:
-            found = await self._bearer(repository, bearer)
-        elif "basic" in schemes and repository.login.basic:
-            found = _Known(repository.login.basic, float("inf"))
+            found = await self._bearer(repository, lease.login, bearer)
+        elif "basic" in schemes and lease.login.basic:
+            found = _Known(lease.login.basic, lease.until)
         else:
             raise self._nothing(repository, schemes)
         self._known[repository.id] = found
@@ -72,8 +77,7 @@ class Tokens:
             why = "it does not say what it asks for"
         return SourceError(f"{repository}: access refused (401): {why}", status=401, hint=self._hints.refused)
 
-    async def _bearer(self, repository: Repository, challenge: Challenge) -> _Known:
-        login = repository.login
+    async def _bearer(self, repository: Repository, login: Login, challenge: Challenge) -> _Known:
         if login.registry_token:
             return _Known(f"Bearer {login.registry_token}", float("inf"))
         realm = self._realm(repository, challenge)

@@ -193,8 +193,12 @@ def _unfolding(
     sources: ChartRepositories,
 ) -> Unfolding:
     brought = Brought()
-    git = CommitGitRepositories(sources.git, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY])
-    oci = CommitOCIRepositories(sources.artifacts, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY])
+    git = CommitGitRepositories(
+        sources.git, sources.logins, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]
+    )
+    oci = CommitOCIRepositories(
+        sources.artifacts, sources.logins, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]
+    )
     buckets = CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET])
 
     def source(key: ObjectKey) -> Manifest | None:

@@ -15,6 +15,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import Forbidden, NotFound
 from gitsync.http import HttpClient
+from gitsync.logins import Logins
 from gitsync.metering import METER
 from gitsync.notify import Notifier
 from gitsync.notify.courier import Courier, Means
@@ -64,6 +65,7 @@ async def courier(kind: str, data: dict[str, str], **spec: Any) -> AsyncIterator
     means = Means(
         Secrets(data),  # type: ignore[arg-type]
         http,
+        Logins(http),
         cel,
         known.get,
         Gathering(0.05, 0.2),
