@@ -12,6 +12,6 @@ Knows nothing of Kubernetes' API: an account's tokens are somebody else's to get
 
 from gitsync.logins.account import Account
 from gitsync.logins.githubapp import GitHubApp
-from gitsync.logins.giver import Logins
+from gitsync.logins.giver import Logins, stranger
 
-__all__ = ["Account", "GitHubApp", "Logins"]
+__all__ = ["Account", "GitHubApp", "Logins", "stranger"]

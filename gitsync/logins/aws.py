@@ -48,16 +48,17 @@ class _Region:
     fips: bool
 
 
+def serves(host: str) -> bool:
+    """Whether this is a registry of ECR: nobody else is shown its login."""
+    return _REGISTRY.fullmatch(host) is not None
+
+
 class Aws:
     """Asks STS and ECR. ``environment`` is that of the agent's pod."""
 
     def __init__(self, http: HttpClient, environment: Mapping[str, str]) -> None:
         self._http = http
         self._environment = environment
-
-    def serves(self, host: str) -> bool:
-        """Whether this is a registry of ECR: nobody else is shown its login."""
-        return _REGISTRY.fullmatch(host) is not None
 
     def identity(self, account: Account) -> str:
         """Whom an account stands for. Raises: LoginRefused."""

@@ -49,16 +49,17 @@ class _Client:
     assertion: str
 
 
+def serves(host: str) -> bool:
+    """Whether this is a registry of ACR: nobody else is shown its login."""
+    return _REGISTRY.fullmatch(host) is not None
+
+
 class Azure:
     """Asks Microsoft Entra and ACR. ``environment`` is that of the agent's pod."""
 
     def __init__(self, http: HttpClient, environment: Mapping[str, str]) -> None:
         self._http = http
         self._environment = environment
-
-    def serves(self, host: str) -> bool:
-        """Whether this is a registry of ACR: nobody else is shown its login."""
-        return _REGISTRY.fullmatch(host) is not None
 
     def serves_git(self, host: str) -> bool:
         """Whether this is a host of Azure DevOps."""

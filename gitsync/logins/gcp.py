@@ -37,16 +37,17 @@ _SERVER, _EXCHANGE, _CREDENTIALS = "Google's metadata server", "Google's token s
 _HINT = "check the binding of Workload Identity"
 
 
+def serves(host: str) -> bool:
+    """Whether this is a registry of Google's: nobody else is shown its login."""
+    return _REGISTRY.fullmatch(host) is not None
+
+
 class Gcp:
     """Asks the metadata server and Google's token services. ``environment`` is that of the agent's pod."""
 
     def __init__(self, http: HttpClient, environment: Mapping[str, str]) -> None:
         self._http = http
         self._environment = environment
-
-    def serves(self, host: str) -> bool:
-        """Whether this is a registry of Google's: nobody else is shown its login."""
-        return _REGISTRY.fullmatch(host) is not None
 
     def identity(self, account: Account) -> str:
         """Whom an account stands for. Raises: LoginRefused."""

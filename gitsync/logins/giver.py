@@ -9,6 +9,7 @@ from functools import partial
 
 from gitsync.errors import SourceError
 from gitsync.http import HttpClient
+from gitsync.logins import aws, azure, gcp
 from gitsync.logins.account import Account
 from gitsync.logins.aws import Aws
 from gitsync.logins.azure import Azure
@@ -17,11 +18,20 @@ from gitsync.logins.githubapp import GitHubApp
 from gitsync.logins.kept import KeptLogins
 from gitsync.oci import Lease, Lender
 
+_SERVES = {"aws": aws.serves, "azure": azure.serves, "gcp": gcp.serves}
 _REGISTRIES = {
     "aws": "those of ECR (ACCOUNT.dkr.ecr.REGION.amazonaws.com)",
     "azure": "those of ACR (NAME.azurecr.io)",
     "gcp": "Google's (REGION-docker.pkg.dev, gcr.io)",
 }
+
+
+def stranger(provider: str, host: str) -> str:
+    """Why a registry is not shown the login of a cloud; "" for one of that cloud's. Whoever may write a source must not
+    have the agent's login sent to his own server."""
+    if _SERVES[provider](host):
+        return ""
+    return f"{host} is none of its registries, and would be shown its login"
 
 
 class Logins:
@@ -53,11 +63,8 @@ class Logins:
         know.
         """
         cloud = self._clouds[provider]
-        if not cloud.serves(host):  # whoever may write a source must not have the agent's login sent to his own server
-            raise SourceError(
-                f"{host} is no registry of provider {provider}, whose login it would be shown",
-                hint=f"its registries are {_REGISTRIES[provider]}; for others use provider generic, with a secretRef",
-            )
+        if why := stranger(provider, host):
+            raise SourceError(f"provider {provider}: {why}", hint=f"its registries are {_REGISTRIES[provider]}")
         who = _who(account, cloud.identity(account)) if account is not None else ""
         key = f"{provider} {host} {who}"
         return Lender(key, partial(self._kept.lend, key, partial(cloud.login, host, account)))

@@ -9,8 +9,17 @@ from collections.abc import Iterator
 
 from gitsync.api.chart import Verification
 from gitsync.api.names import HELM_REPOSITORY
-from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, OCIRepository
+from gitsync.api.sources import (
+    Bucket,
+    ChartHolder,
+    GitRepository,
+    HelmChart,
+    HelmRepositorySpec,
+    OCIRepository,
+    OCIRepositorySpec,
+)
 from gitsync.errors import FieldNotSupported
+from gitsync.logins import stranger
 
 #: A field, why it is refused, and what to do.
 Refusal = tuple[str, str, str]
@@ -30,17 +39,20 @@ def refused(source: ChartHolder) -> Iterator[Refusal]:
     spec = source.spec
     is_registry = spec.url.startswith("oci://")
     if is_registry and spec.logs_in:
-        yield from _refused_with_login(spec.provider, insecure=spec.insecure, certs=spec.cert_secret_ref is not None)
+        yield from _refused_with_login(spec)
     if isinstance(source, OCIRepository):
         yield from _refused_of_artifact(source)
 
 
-def _refused_with_login(provider: str, *, insecure: bool, certs: bool) -> Iterator[Refusal]:
+def _refused_with_login(spec: HelmRepositorySpec | OCIRepositorySpec) -> Iterator[Refusal]:
     """What would show the agent's own login to somebody else than the cloud that has given it."""
-    if insecure:
+    provider, host = spec.provider, spec.url.removeprefix("oci://").partition("/")[0]
+    if why := stranger(provider, host):
+        yield "spec.provider", f"{provider}: {why}", "use provider generic, with a secretRef"
+    if spec.insecure:
         why = f"provider {provider} sends a login of a cloud to the registry, and none is sent over plain http"
         yield "spec.insecure", why, "remove spec.insecure, or use provider generic"
-    if certs:
+    if spec.cert_secret_ref is not None:
         why = f"provider {provider} sends a login of a cloud to the registry, whose certificate is a public one"
         yield "spec.certSecretRef", why, "remove spec.certSecretRef, or use provider generic with a secretRef"
 

@@ -8,10 +8,14 @@ import hmac
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import jwt
 from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = b"{}"
@@ -136,6 +140,9 @@ class Entra:
     registry: CloudRegistry
     assertions: dict[tuple[str, str], str]
     scopes: list[str] = field(default_factory=list)
+    #: The assertions that it was shown; whether it takes any.
+    tokens: list[str] = field(default_factory=list)
+    takes_any: bool = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
@@ -144,10 +151,11 @@ class Entra:
         tenant = request.path.split("/")[1]
         assert request.path == f"/{tenant}/oauth2/v2.0/token"
         self.scopes.append(str(form["scope"]))
-        if self.assertions.get((tenant, str(form["client_id"]))) != form["client_assertion"]:
+        self.tokens.append(str(form["client_assertion"]))
+        if not self.takes_any and self.assertions.get((tenant, str(form["client_id"]))) != self.tokens[-1]:
             said = {
                 "error": "invalid_client",
-                "error_description": f"AADSTS700213: No match for {form['client_assertion']}",
+                "error_description": f"AADSTS700213: No match for {self.tokens[-1]}",
             }
             return web.json_response(said, status=401)
         return web.json_response({"token_type": "Bearer", "expires_in": 3599, "access_token": "entra-token"})
@@ -192,7 +200,7 @@ class Google:
         assert form["subject_token_type"] == "urn:ietf:params:oauth:token-type:jwt"
         self.audiences.append(str(form["audience"]))
         if form["subject_token"] != self.subject_token:
-            said = {"error": "invalid_grant", "error_description": f"bad token {form['subject_token']}"}
+            said = {"error": "invalid_grant", "error_description": "bad token " + str(form["subject_token"])}
             return web.json_response(said, status=400)
         return web.json_response(self._given("sts"))
 
@@ -207,3 +215,45 @@ class Google:
     def _given(self, who: str) -> dict[str, object]:
         self.registry.passwords.append(f"{who}-token-{len(self.registry.passwords)}")
         return {"access_token": self.registry.passwords[-1], "expires_in": 3599, "token_type": "Bearer"}
+
+
+@dataclass
+class GitHub:
+    """GitHub's API for the App 12345, which ``acme`` has installed as 678: an organization, or a user."""
+
+    kind: str = "orgs"
+    lifetime: float = 3600
+    #: Is told of each token that is given.
+    on_token: Callable[[str], None] = lambda token: None
+    tokens: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+
+    @property
+    def pem(self) -> str:
+        """As GitHub gives an App its key."""
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+        return self.key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append(f"{request.method} {request.path}")
+        assert request.headers["Accept"] == "application/vnd.github+json"
+        if not self._is_app(request.headers.get("Authorization", "")):
+            said = {"message": "A JSON web token could not be decoded", "status": "401"}
+            return web.json_response(said, status=401)
+        if request.path == f"/api/v3/{self.kind}/acme/installation":
+            return web.json_response({"id": 678, "account": {"login": "acme"}})
+        if (request.method, request.path) != ("POST", "/api/v3/app/installations/678/access_tokens"):
+            return web.json_response({"message": "Not Found", "status": "404"}, status=404)
+        self.tokens.append(f"ghs_token-of-the-installation-{len(self.tokens)}")
+        self.on_token(self.tokens[-1])
+        ends = (datetime.now(UTC) + timedelta(seconds=self.lifetime)).isoformat().replace("+00:00", "Z")
+        return web.json_response({"token": self.tokens[-1], "expires_at": ends}, status=201)
+
+    def _is_app(self, authorization: str) -> bool:
+        try:
+            token = authorization.removeprefix("Bearer ")
+            claims = jwt.decode(token, self.key.public_key(), algorithms=["RS256"], options={"require": ["exp", "iat"]})
+        except jwt.PyJWTError:
+            return False
+        return bool(claims["iss"] == "12345" and claims["exp"] - claims["iat"] <= 600)

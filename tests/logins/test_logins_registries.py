@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp import web
 
+from gitsync.api.sources import GitRepository
+from gitsync.cluster import Cluster
 from gitsync.errors import LoginRefused, SourceError, SourceUnavailable
 from gitsync.http import HttpClient
 from gitsync.logins import Account, Logins
 from gitsync.logs import keeping_secrets, redact
 from gitsync.oci import Registry, Repository
+from gitsync.sources.git import GitPlace
+from gitsync.sources.secrets import git_login
 from tests.clock import Clock
 from tests.logins.clouds import CloudRegistry, Entra, Google, Sts
 from tests.logins.internet import Internet, Service, connected, metadata_server
@@ -223,6 +228,39 @@ async def test_gar_in_the_name_of_a_service_account_of_another_cluster(world: Wo
     assert asked == google.audiences == [f"//iam.googleapis.com/{provider}"]
 
 
+class Nobody:
+    """Stands for a cluster that has nothing to be asked for."""
+
+
+def git_repository(url: str) -> GitRepository:
+    return GitRepository.parse(
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": {"name": "fleet", "namespace": "apps"},
+            "spec": {"url": url, "interval": "1h", "provider": "azure"},
+        }
+    )
+
+
+async def test_azure_devops_by_the_workload_identity_of_the_agents_pod(world: World) -> None:
+    entra = Entra(CloudRegistry(""), {("tenant-1", "client-1"): TOKEN})
+    world.internet.services[ENTRA] = entra.handle
+    world.environment |= {
+        "AZURE_TENANT_ID": "tenant-1",
+        "AZURE_CLIENT_ID": "client-1",
+        "AZURE_FEDERATED_TOKEN_FILE": world.file("token", TOKEN),
+    }
+    logins, cluster = world.logins(), cast(Cluster, Nobody())
+    found = await git_login(cluster, logins, git_repository("https://dev.azure.com/acme/web/_git/fleet"))
+    assert (found.token, found.bearer) == ("entra-token", True)
+    assert entra.scopes == ["499b84ac-1321-427f-aa17-267ca6975798/.default"]
+    again = GitPlace("https://dev.azure.com/fleet", replace(found, token="the next", until=found.until + 1))
+    assert again == GitPlace("https://dev.azure.com/fleet", found), "its mirror stays the same"
+    with pytest.raises(SourceError, match="evil.example is no host of Azure DevOps"):
+        await git_login(cluster, logins, git_repository("https://evil.example/fleet"))
+
+
 @pytest.mark.parametrize(
     ("provider", "host"),
     [
@@ -237,7 +275,7 @@ async def test_gar_in_the_name_of_a_service_account_of_another_cluster(world: Wo
     ],
 )
 async def test_no_other_server_is_shown_the_login_of_a_cloud(world: World, provider: str, host: str) -> None:
-    with pytest.raises(SourceError, match="is no registry of provider"):
+    with pytest.raises(SourceError, match="is none of its registries, and would be shown its login"):
         world.logins().for_registry(provider, host)
     assert not world.internet.seen
 
