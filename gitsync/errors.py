@@ -120,8 +120,8 @@ class StateUnwritable(GitUnavailable):
 
 
 class ArtifactPending(RetryableError):
-    """No commit of a repository was carried out since the start; the first one wakes who waits for it. ``retry_after``
-    is when a status is to say so, None when it is."""
+    """What is asked for is on its way: no commit of a repository was carried out since the start, or a newer one has
+    yet to be taken up by who asks. ``retry_after`` is when to look again, None when a status is to say so."""
 
 
 class SourceUnavailable(RetryableError):

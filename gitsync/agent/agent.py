@@ -20,48 +20,39 @@ from gitsync.agent.onlooker import telling_onlookers
 from gitsync.agent.ownkinds import ensure_crds
 from gitsync.agent.parts import (
     access_rules,
-    claim_inventory,
     connect,
     default_keys,
     make_builder,
     make_releases,
-    make_syncer,
     open_chart_repositories,
     open_commits,
     page_for_readers,
-    root_of,
-    root_store,
-    root_sync,
     sync_store,
-    synced_repository,
     telling,
 )
+from gitsync.agent.rootsync import RootSync
 from gitsync.agent.stopping import told_to_stop
-from gitsync.agent.trust import demands
 from gitsync.agent.webhooks import serving_webhooks
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
+from gitsync.apply.live import LiveReader
 from gitsync.cluster import Cluster, Informer
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
 from gitsync.git import GitSource, redacted_url
 from gitsync.release.controller import Releases
 from gitsync.runtime.places import Places
-from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
-from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.controller import Sources
-from gitsync.sync.apply import apply_slots
+from gitsync.sources.resolve.artifacts import Artifacts
+from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal
-from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless, Outcome
-from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
-from gitsync.sync.rootevents import RootEvents
 from gitsync.web import Metrics, Probes
 from gitsync.web.receivers import Webhooks, listening
 
@@ -163,12 +154,12 @@ class Agent:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
-        slots = apply_slots()
         repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
-        charts, commits = repositories.charts, None
-        await charts.workers.warm()
+        workers, kustomizer = repositories.charts.workers, repositories.charts.kustomizer
+        await workers.warm()
+        commits = None
         if settings.repo:
-            commits = await stack.enter_async_context(open_commits(settings, repositories, charts.kustomizer))
+            commits = await stack.enter_async_context(open_commits(settings, repositories, kustomizer))
         await ensure_crds(cluster)
         await warn_about_flux(cluster)
         schedule = Schedule()
@@ -178,70 +169,38 @@ class Agent:
         events = await stack.enter_async_context(telling(settings, cluster, is_sandbox=hopeless is not None))
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule)
-        spec, synced, store, root = None, None, None, NO_ROOT
-        if commits is not None:
-            spec = root_sync(settings)
-            synced = synced_repository(spec, commits.mirror.source, artifacts, is_trusted=hopeless is not None)
-            await claim_inventory(spec.owner, cluster, releases.claims)
+        root = RootSync(settings, commits, artifacts, hopeless) if commits is not None else None
         watches = await stack.enter_async_context(sources.serving())
-        repository = None
-        if commits is not None and synced is not None and spec is not None:
-            store = root_store(spec, cluster, artifacts, synced)
-            commits.demands = demands(settings, sources.demanded)
-            syncer = make_syncer(spec, cluster, releases.wanted, synced, watches, slots, store, hopeless)
-            repository = SyncReconciler(commits, syncer, synced, settings.interval)
-            root = root_of(spec, artifacts, synced, repository)
-            commits.keys_of = keys = RootKeys(cluster, root.is_root, default_keys(settings), repository.compare_all)
-            stack.push_async_callback(keys.close)
-        builder = (
-            commits.directories.builder
-            if commits is not None
-            else make_builder(settings, repositories, charts.kustomizer)
-        )
-        rules = access_rules(settings)
+        factory = SyncerFactory(cluster, releases.wanted, LiveReader(cluster, watches), access_rules(settings))
+        if root is not None:
+            await root.begin(factory, sources, stack)
         kustomizations = Kustomizations(
-            cluster,
+            factory,
             sources.trees,
-            builder,
-            releases.wanted,
-            watches,
-            slots,
+            commits.directories.builder if commits is not None else make_builder(settings, repositories, kustomizer),
             events,
             schedule,
-            root,
-            rules,
-            default_keys(settings),
-            hopeless,
-            KustomizationJournal(sync_store(settings, cluster)),
+            root.root if root is not None else NO_ROOT,
+            default_keys=default_keys(settings),
+            hopeless=hopeless,
+            journal=KustomizationJournal(sync_store(settings, cluster)),
         )
-        if store is not None:
-            store.all = kustomizations.all
+        if root is not None:
+            root.attend(kustomizations, events)
         await stack.enter_async_context(kustomizations.watching())
         sources.subscribe_to_trees(kustomizations.source_changed)
         sources.on_settled = kustomizations.source_settled
         watches |= await stack.enter_async_context(releases.serving())
         watches |= await stack.enter_async_context(kustomizations.serving())
-        if repository is not None and spec is not None:
-            repository.on_done = _root_done(repository, kustomizations, events, spec.owner)
+        repository = root.reconciler if root is not None else None
+        if repository is not None:
             stack.push_async_callback(repository.stop, SYNC_GRACE)
-        await stack.enter_async_context(
-            telling_onlookers(
-                releases.index,
-                watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
-                partial(_syncing, repository, kustomizations),
-            )
-        )
+        syncing, seen = partial(_syncing, repository, kustomizations), watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
+        await stack.enter_async_context(telling_onlookers(releases.index, seen, syncing))
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
-        return cls(
-            cluster,
-            schedule,
-            releases,
-            kustomizations,
-            repository,
-            charts.workers.places,
-            watches,
-            partial(serving_webhooks, settings, cluster, events, schedule, synced),
-        )
+        synced = root.repository if root is not None else None
+        hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced)
+        return cls(cluster, schedule, releases, kustomizations, repository, workers.places, watches, hooks)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -324,19 +283,6 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
         **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
         releases=releases,
     )
-
-
-def _root_done(
-    repository: SyncReconciler, kustomizations: Kustomizations, events: EventRecorder, owner: Owner
-) -> Callable[[], None]:
-    """What to do when the sync of the settings has ended, or stands otherwise than before."""
-    told = RootEvents(events, owner, kustomizations.stands_for_root)
-
-    def done() -> None:
-        kustomizations.root_done()
-        told.tell(repository.standing)
-
-    return done
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:

@@ -12,10 +12,9 @@ from gitsync.agent.trust import demands
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import sync_name
-from gitsync.apply.live import LiveReader
 from gitsync.budget import Budget
 from gitsync.build import Builder, Directories
-from gitsync.cluster import Cluster, Informer, KubeconfigAllowance
+from gitsync.cluster import Cluster, KubeconfigAllowance
 from gitsync.errors import InventoryError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
 from gitsync.kustomize import Kustomizer
@@ -26,17 +25,13 @@ from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.controller import Releases
 from gitsync.release.values.references import References
-from gitsync.release.wanted import WantedObjects
-from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
-from gitsync.sources.artifacts import BOOTSTRAP, Head
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sync.apply import Syncer
+from gitsync.sources.resolve.artifacts import BOOTSTRAP, Head
 from gitsync.sync.build import CommitSource
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.kustomization.controller import Root
 from gitsync.sync.kustomization.rootstore import RootStore
-from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec
@@ -47,8 +42,8 @@ if TYPE_CHECKING:
     from gitsync.manifests import Desired
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
-    from gitsync.sources.artifacts import Artifacts, SyncedRepository
     from gitsync.sources.controller import Sources
+    from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
 
 
 async def connect(settings: Settings) -> Cluster:
@@ -155,34 +150,6 @@ def synced_repository(
     repository = artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
     repository.is_trusted = is_trusted
     return repository
-
-
-def make_syncer(
-    spec: SyncSpec,
-    cluster: Cluster,
-    wanted: WantedObjects,
-    synced: SyncedRepository,
-    watches: dict[tuple[str, str], Informer],
-    slots: FairSlots,
-    store: RootStore,
-    hopeless: Hopeless | None = None,
-) -> Syncer:
-    """What applies commits of ``synced``. ``wanted`` knows the releases and what everybody wants; ``watches`` are those
-    of releases and repositories, by group and kind; ``slots`` are the cluster's (``apply_slots``); ``hopeless``
-    ends a wait for releases before its time.
-    """
-    owner = spec.owner
-    return Syncer(
-        cluster,
-        wanted.index,
-        wanted.for_sync(owner.claimant),
-        spec,
-        store,
-        LiveReader(cluster, watches),
-        synced,
-        slots,
-        hopeless,
-    )
 
 
 async def claim_inventory(owner: Owner, cluster: Cluster, claims: ObjectClaims) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gitsync.runtime.recorder import EventRecorder
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
-    from gitsync.sources.artifacts import SyncedRepository
+    from gitsync.sources.resolve.artifacts import SyncedRepository
     from gitsync.web.receivers import Webhooks
 
 

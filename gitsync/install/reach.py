@@ -15,11 +15,11 @@ from gitsync.api.sources import Bucket, GitRepository, HelmRepository, OCIReposi
 from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.install.checks import Finding
 from gitsync.logs import keeping_secrets, redact
-from gitsync.sources.bucketartifact import bucket_spec, plain_bucket_spec
-from gitsync.sources.gitartifact import git_spec, plain_git_spec
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.ociartifact import artifact_spec, plain_artifact_spec
-from gitsync.sources.repositories import plain_spec, repository_spec
+from gitsync.sources.resolve.bucketartifact import bucket_spec, plain_bucket_spec
+from gitsync.sources.resolve.gitartifact import git_spec, plain_git_spec
+from gitsync.sources.resolve.ociartifact import artifact_spec, plain_artifact_spec
+from gitsync.sources.resolve.repositories import plain_spec, repository_spec
 from gitsync.sources.unsupported import check_supported
 from gitsync.text import counted
 

@@ -143,6 +143,10 @@ class _Kustomizations:
         """See Others."""
         return False
 
+    def untried(self, key: ObjectKey) -> str:
+        """See Others. A look is no time to wait for something."""
+        return ""
+
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         """See Others."""
         return {key: [edge.dependency for edge in ties.needs] for key, ties in self._found.items()}

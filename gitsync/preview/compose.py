@@ -15,7 +15,6 @@ from gitsync.agent.parts import (
     default_keys,
     git_source,
     is_root,
-    make_syncer,
     open_chart_repositories,
     open_commits,
     open_targets,
@@ -42,6 +41,7 @@ from gitsync.api.names import (
     SOURCE_GROUP,
 )
 from gitsync.api.sources import GitRepository
+from gitsync.apply.live import LiveReader
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors, Forbidden, KindUnknown, NotVerified, SettingsError
 from gitsync.git.reference import HEAD, GitReference
@@ -53,24 +53,24 @@ from gitsync.preview.plan import Preview, Previewer
 from gitsync.preview.releases import Problem
 from gitsync.preview.syncs import Syncs
 from gitsync.preview.unfold import Brought, Unfolding
+from gitsync.release.access import PLAIN
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
-from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
-from gitsync.sources.bucketartifact import CommitBuckets
 from gitsync.sources.git import Verification
-from gitsync.sources.gitartifact import CommitGitRepositories, verification_of
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
-from gitsync.sources.ociartifact import CommitOCIRepositories
+from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
+from gitsync.sources.resolve.bucketartifact import CommitBuckets
+from gitsync.sources.resolve.gitartifact import CommitGitRepositories, verification_of
+from gitsync.sources.resolve.ociartifact import CommitOCIRepositories
 from gitsync.sources.trees import CommitTrees
-from gitsync.sync.apply import apply_slots
 from gitsync.sync.build import CommitSource
+from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.history import JournalEntry
 from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.kustomization.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
-from gitsync.sync.spec import SyncSpec
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -100,7 +100,7 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
             wanted.index.update(key, manifest)
         artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        spec, slots, rules = root_sync(settings), apply_slots(), access_rules(settings)
+        spec = root_sync(settings)
         stands_for_root = is_root(spec, artifacts, synced)
         _claim(wanted, kustomizations, stands_for_root)
         keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
@@ -112,11 +112,23 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
             artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
         store = root_store(spec, cluster, artifacts, synced)
         store.all = partial(_readable, kustomizations)
-        syncer = make_syncer(spec, cluster, wanted, synced, watches, slots, store)
-        syncers = Syncers(cluster, wanted, syncer.live, slots, kustomizations.get, rules)
+        factory = SyncerFactory(cluster, wanted, LiveReader(cluster, watches), rules=access_rules(settings))
+        syncer = factory.make(spec, store, synced)
+        syncers = Syncers(factory, kustomizations.get)
         stack.push_async_callback(syncers.close)
-        live = await _generators(cluster)
-        unfolding = _unfolding(live, settings, cluster, watches, wanted, spec, artifacts, synced, commits, sources)
+        brought = Brought()
+        unfolding = Unfolding(
+            cluster,
+            kustomizations,
+            partial(_source_of, watches),
+            wanted.index,
+            _trees(brought, await _generators(cluster), cluster, watches, artifacts, sources),
+            commits.directories.builder,
+            factory.rules,
+            stands_for_root,
+            brought,
+            default_keys(settings),
+        )
         previewer = Previewer(
             cluster,
             wanted,
@@ -124,7 +136,7 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
                 wanted,
                 syncer,
                 syncers,
-                Syncers(cluster, wanted, syncer.live, slots, kustomizations.get),
+                Syncers(replace(factory, rules=PLAIN), kustomizations.get),
                 unfolding,
                 decrypts,
             ),
@@ -180,46 +192,37 @@ def _readable(kustomizations: Informer) -> dict[ObjectKey, Kustomization]:
     return found
 
 
-def _unfolding(
+def _source_of(watches: Watches, key: ObjectKey) -> Manifest | None:
+    watch = watches.get(key[:2])
+    return watch.get(key) if watch is not None else None
+
+
+def _trees(
+    brought: Brought,
     live: Sequence[ArtifactGenerator],
-    settings: Settings,
     cluster: Cluster,
     watches: Watches,
-    wanted: WantedObjects,
-    spec: SyncSpec,
     artifacts: Artifacts,
-    synced: SyncedRepository,
-    commits: CommitSource,
     sources: ChartRepositories,
-) -> Unfolding:
-    brought = Brought()
-    git = CommitGitRepositories(
-        sources.git, sources.logins, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]
-    )
-    oci = CommitOCIRepositories(
-        sources.artifacts, sources.logins, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]
-    )
-    buckets = CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET])
-
-    def source(key: ObjectKey) -> Manifest | None:
-        watch = watches.get(key[:2])
-        return watch.get(key) if watch is not None else None
+) -> CommitTrees:
+    """What Kustomizations are built from, as a commit, which has ``brought`` some of it, would have it."""
 
     def generators() -> list[ArtifactGenerator]:
         all_of_them = {**{it.key: it for it in live}, **brought.generators}
         return [it for _, it in sorted(all_of_them.items())]
 
-    return Unfolding(
-        cluster,
-        watches[KUSTOMIZE_GROUP, KUSTOMIZATION],
-        source,
-        wanted.index,
-        CommitTrees(artifacts, git, oci, buckets, source, generators, sources.unpacker),
-        commits.directories.builder,
-        access_rules(settings),
-        is_root(spec, artifacts, synced),
-        brought,
-        default_keys(settings),
+    return CommitTrees(
+        artifacts,
+        CommitGitRepositories(
+            sources.git, sources.logins, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]
+        ),
+        CommitOCIRepositories(
+            sources.artifacts, sources.logins, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]
+        ),
+        CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET]),
+        partial(_source_of, watches),
+        generators,
+        sources.unpacker,
     )
 
 

@@ -30,7 +30,7 @@ from gitsync.release.render import Renderer
 from gitsync.release.revision import context_of
 from gitsync.release.tocome import cluster_of
 from gitsync.release.values.compose import compose, texts_of
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.prune import PRUNE_IS_DISABLED, SYSTEM_NAMESPACE, is_system_namespace

@@ -14,11 +14,11 @@ from gitsync.build import Builder
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.release.tocome import cluster_of
-from gitsync.sources.artifacts import WELL_KNOWN
-from gitsync.sources.generating import Generated, Making, as_artifact, check_generator, generated
-from gitsync.sources.generators import makers_of
-from gitsync.sources.listing import SPECIAL, literal_prefix
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
+from gitsync.sources.generator.generators import makers_of
+from gitsync.sources.generator.listing import SPECIAL, literal_prefix
+from gitsync.sources.resolve.artifacts import WELL_KNOWN
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.building import as_applied_to, build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING

@@ -24,7 +24,7 @@ from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, H
 from gitsync.errors import FieldErrors
 from gitsync.preview.unserved import unserved_source
 from gitsync.runtime.until import until
-from gitsync.sources.commitsources import missing
+from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.unsupported import refused
 from gitsync.sync.lacking import Lacking
 

@@ -43,7 +43,7 @@ from gitsync.release.storage.record import Record, secret_key
 from gitsync.release.tocome import cluster_of
 from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.release.wanted import WantedObjects
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class Syncs:
             remote = await self.unfolding.inputs.remote(kustomization)
             return await self.syncers.of(kustomization, item.url, wanted, remote)
         except ServiceAccountMissing:
-            account = self.syncers.rules.service_account(kustomization)
+            account = self.syncers.factory.rules.service_account(kustomization)
             if kustomization.spec.kube_config is not None:  # it is the one that is to log in to another cluster
                 raise
             if ObjectKey("", "ServiceAccount", kustomization.key.namespace, account) not in self.unfolding.objects:

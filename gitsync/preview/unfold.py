@@ -28,7 +28,7 @@ from gitsync.release.dependencies.order import Order
 from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.trees import CommitTrees
 from gitsync.sync.kustomization.building import build_spec
-from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs
+from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs, Present
 from gitsync.sync.kustomization.dependencies import blocked
 from gitsync.sync.kustomization.keys import keys_of, keys_secret
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
@@ -143,7 +143,8 @@ class Unfolding:
 
     def __post_init__(self) -> None:
         self.inputs = CommitInputs(self.cluster, self.default_keys)
-        self.coming = ComingSyncs(self.cluster, self.trees, self.builder, self.inputs, self.all, self.is_root)
+        present = Present(self.all, self.is_root)
+        self.coming = ComingSyncs(self.cluster, self.trees, self.builder, self.inputs, present)
         self._previews = ObjectPreviews()
         self._found: dict[ObjectKey, Unfolded] = {}
         #: By Kustomization in Git, as it is once that is applied, of which content.
@@ -320,6 +321,10 @@ class Unfolding:
     def is_hopeless(self, key: ObjectKey) -> bool:
         """See Others."""
         return False
+
+    def untried(self, key: ObjectKey) -> str:
+        """See Others. A look is no time to wait for something."""
+        return ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         """See Others."""

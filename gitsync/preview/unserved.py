@@ -38,7 +38,7 @@ from gitsync.manifests import Desired, DesiredObject
 from gitsync.notify.providers import refused as refused_provider
 from gitsync.notify.rules import Rule
 from gitsync.release.values.kubeconfig import remote_of
-from gitsync.sources.generating import check_generator
+from gitsync.sources.generator.generating import check_generator
 from gitsync.sources.unsupported import refused
 from gitsync.sync.kustomization.unsupported import refused as refused_by
 

@@ -12,7 +12,7 @@ from gitsync.release.revision import ReleaseRef
 from gitsync.release.status.observed import Attempt
 from gitsync.release.storage.canonical import digest
 from gitsync.release.storage.record import Digests
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ RENDER_TIMEOUT = 60.0
 
 #: Stands for no HelmRelease that is there, and so for what is in the agent's own cluster.
 _IN_OWN_CLUSTER = ObjectKey(HELM_GROUP, HELM_RELEASE, "", "")
+#: Asks for nobody: about all that is on its way.
+_NOBODY = Claimant("sync", "")
 #: The commits that bring something: the one that changed the object which has it, and the one that its source is at.
 Commits = frozenset[str]
 
@@ -78,8 +80,8 @@ class ComingSync(NamedTuple):
     commits: Commits
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
-    #: Its ConfigMaps and Secrets, which others may have values or variables from.
-    values: Mapping[ObjectKey, Manifest] = MappingProxyType({})
+    #: What is in its ConfigMaps and Secrets, which others may have values or variables from: see ``data_digest``.
+    values: Mapping[ObjectKey, str] = MappingProxyType({})
 
     @property
     def cluster(self) -> str:
@@ -220,6 +222,16 @@ class ToCome:
         """The syncs that are about to be removed, and those that go with them."""
         return self.claims.leaving_syncs | frozenset(self.leaving())
 
+    async def going(self, cluster: str) -> frozenset[Claimant]:
+        """The same, and those that go with a release in whose chart they are, unless somebody else is to have them in
+        this cluster."""
+        leaving = self.leaving_syncs()
+        with_charts = frozenset(self.leaving_with_charts()) - leaving
+        if not with_charts:
+            return leaving
+        coming, _ = await self._unfolded(Question(_NOBODY, cluster))
+        return leaving | (with_charts - {sync.claimant.by_name for sync in coming})
+
     async def rendered(self, release: HelmRelease) -> RevisionObjects:
         """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""
         name = release.key.namespaced_name
@@ -335,7 +347,7 @@ class ToCome:
         live = await asyncio.gather(*map(self._data_of, offered))
         pairs = zip(offered.items(), live, strict=True)
         for (key, (sync, wanted)), found in pairs:
-            if found != _data_digest(wanted):
+            if found != wanted:
                 self._unsettled[key] = sync
         return {key: sync for key, sync in self._unsettled.items() if key in keys}
 
@@ -344,7 +356,7 @@ class ToCome:
         late that it was changed asks again."""
         found = self._values.get(key)
         if found is None:
-            found = self._values[key] = _data_digest(await self.find(_IN_OWN_CLUSTER, key))
+            found = self._values[key] = data_digest(await self.find(_IN_OWN_CLUSTER, key))
         return found
 
     async def _releases(
@@ -433,7 +445,7 @@ class ToCome:
         return _known(commit.id if commit is not None else None)
 
 
-def _data_digest(manifest: Manifest | None) -> str:
+def data_digest(manifest: Manifest | None) -> str:
     """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there."""
     if manifest is None:
         return ""

@@ -26,7 +26,7 @@ from gitsync.apply.ownership import belongs_to
 from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
-from gitsync.release.claims import ObjectClaims, Why
+from gitsync.release.claims import ObjectClaims, Why, kustomization_of
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import is_current, state_of
@@ -79,6 +79,17 @@ class WantedObjects:
     def is_managed(self, release: str) -> bool:
         """Whether a release, by ``namespace/name``, is some HelmRelease's."""
         return any(str(ref_of(found)) == release for found in self.index.releases())
+
+    def to_be_changed(self, release: ObjectKey) -> str:
+        """Why a release may be another one in a moment, or be removed; "" when nothing of the kind is on its way."""
+        if self.index.is_leaving(release):
+            return f"{release} is about to be removed"
+        above = self.index.sync_above(release)
+        revision = self.index.others.untried(kustomization_of(above)) if above else ""
+        commit = self.claims.commits.get(Claimant("sync", above), "")
+        if not revision or (commit and revision.endswith(commit)):
+            return ""
+        return f"sync {above!r}, which has it in Git, has yet to take up {revision}"
 
     def leftovers_may_go(self, key: ObjectKey) -> bool:
         """Whether something has happened since this was last asked that may end what a release's leftovers wait for."""
@@ -200,8 +211,9 @@ class WantedObjects:
     ) -> Hold | None:
         asker, cluster = question.asker, question.cluster
         found: Hold | None = None
-        leaving = self.to_come.leaving_syncs() if for_good else frozenset[Claimant]()
-        for claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
+        claimants = self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good)
+        leaving = await self.to_come.going(cluster) if for_good and claimants else frozenset[Claimant]()
+        for claimant in claimants:
             if self._goes(claimant, leaving) or (releases_only and claimant.kind == "sync"):
                 continue
             hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
@@ -255,7 +267,7 @@ class WantedObjects:
     async def _held_by_sync(self, hold: Hold) -> Hold | None:
         """Nothing when the sync that has the object is about to be removed, or on its way to a commit that does not
         have it: it may have to wait until then, be it for who wants the object."""
-        if hold.claimant in self.to_come.leaving_syncs():
+        if hold.claimant in await self.to_come.going(hold.cluster):
             return None
         found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant)
         coming = next(found, None)

@@ -27,21 +27,21 @@ from gitsync.api.sources import DEFAULT_INTERVAL
 from gitsync.errors import Forbidden
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
-from gitsync.sources.artifacts import Artifacts, SyncedRepository
-from gitsync.sources.buckets import Buckets
-from gitsync.sources.chart import ChartArtifact
-from gitsync.sources.generating import Making
-from gitsync.sources.generators import ArtifactGenerators
+from gitsync.sources.charts.chart import ChartArtifact
+from gitsync.sources.generator.generating import Making
+from gitsync.sources.generator.generators import ArtifactGenerators
 from gitsync.sources.git import Verification
-from gitsync.sources.gitrepository import GitRepositories
 from gitsync.sources.helm import ChartRepositories, redacted
-from gitsync.sources.helmcharts import HelmCharts, OfSource
-from gitsync.sources.helmrepository import HelmRepositories
+from gitsync.sources.kinds.buckets import Buckets
+from gitsync.sources.kinds.gitrepository import GitRepositories
+from gitsync.sources.kinds.helmcharts import HelmCharts, OfSource
+from gitsync.sources.kinds.helmrepository import HelmRepositories
+from gitsync.sources.kinds.ocirepository import OCIRepositories
 from gitsync.sources.locator import ChartLocator
-from gitsync.sources.ocirepository import OCIRepositories
-from gitsync.sources.repositories import url_in
-from gitsync.sources.secretwatch import SecretWatches
+from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
+from gitsync.sources.resolve.repositories import url_in
 from gitsync.sources.trees import Trees
+from gitsync.sources.watch.secretwatch import SecretWatches
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent

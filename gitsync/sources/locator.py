@@ -22,18 +22,18 @@ from gitsync.api.names import (
 from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.charts import Chart
 from gitsync.errors import ChartError, NotVerified, SourceNotReady
-from gitsync.sources.artifacts import Artifact, Artifacts
-from gitsync.sources.bucketartifact import BucketLookup, CommitBuckets
-from gitsync.sources.chart import ChartArtifact, WantedChart
-from gitsync.sources.commitcharts import ChartLookup, CommitHelmCharts
-from gitsync.sources.gitartifact import CommitGitRepositories, GitLookup
+from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.charts.commitcharts import ChartLookup, CommitHelmCharts
+from gitsync.sources.charts.helmchart import TreeCharts
+from gitsync.sources.charts.valuesfiles import with_values_files
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
-from gitsync.sources.helmchart import TreeCharts
 from gitsync.sources.oci import ArtifactSpec, CosignVerification, OciArtifact
-from gitsync.sources.ociartifact import ArtifactLookup, CommitOCIRepositories
-from gitsync.sources.repositories import CommitHelmRepositories, RepositoryLookup
-from gitsync.sources.valuesfiles import with_values_files
+from gitsync.sources.resolve.artifacts import Artifact, Artifacts
+from gitsync.sources.resolve.bucketartifact import BucketLookup, CommitBuckets
+from gitsync.sources.resolve.gitartifact import CommitGitRepositories, GitLookup
+from gitsync.sources.resolve.ociartifact import ArtifactLookup, CommitOCIRepositories
+from gitsync.sources.resolve.repositories import CommitHelmRepositories, RepositoryLookup
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

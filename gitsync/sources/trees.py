@@ -9,20 +9,20 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
-from gitsync.sources.artifacts import Artifacts, SyncedRepository
-from gitsync.sources.commitsources import not_ready
-from gitsync.sources.generating import KINDS, Generated, Making, as_artifact, generated
-from gitsync.sources.generators import ArtifactGenerators, makers_of, unmade
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.generator.generating import KINDS, Generated, Making, as_artifact, generated
+from gitsync.sources.generator.generators import ArtifactGenerators, makers_of, unmade
+from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
+from gitsync.sources.resolve.commitsources import not_ready
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 
 if TYPE_CHECKING:
-    from gitsync.sources.bucketartifact import CommitBuckets
-    from gitsync.sources.buckets import Buckets
-    from gitsync.sources.gitartifact import CommitGitRepositories
-    from gitsync.sources.gitrepository import GitRepositories
-    from gitsync.sources.ociartifact import CommitOCIRepositories
-    from gitsync.sources.ocirepository import OCIRepositories
+    from gitsync.sources.kinds.buckets import Buckets
+    from gitsync.sources.kinds.gitrepository import GitRepositories
+    from gitsync.sources.kinds.ocirepository import OCIRepositories
+    from gitsync.sources.resolve.bucketartifact import CommitBuckets
+    from gitsync.sources.resolve.gitartifact import CommitGitRepositories
+    from gitsync.sources.resolve.ociartifact import CommitOCIRepositories
 
 
 class TreesOfKind(Protocol):

@@ -35,7 +35,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.slices import in_slices
-from gitsync.sources.artifacts import Artifact, SyncedRepository
+from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.configmaps import ALLOW_MASS_PRUNE, inventory_key
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.history import JournalEntry, Result, append
@@ -57,13 +57,6 @@ if TYPE_CHECKING:
 
 #: Seconds for requests under way to end when a newer commit is there.
 INTERRUPT_GRACE = 0.3
-#: Objects that syncs apply to a cluster at once.
-CONCURRENT_APPLIES = 16
-
-
-def apply_slots() -> FairSlots:
-    """What bounds the applies at once of all syncs of a cluster."""
-    return FairSlots(CONCURRENT_APPLIES, "objects")
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from gitsync.git import Resolved
 from gitsync.logs import Once
 from gitsync.manifests import Desired
 from gitsync.release.flux import runs_flux
-from gitsync.sources.artifacts import Artifact, Head, meaning
-from gitsync.sources.chart import WantedChart
-from gitsync.sources.dependencies import LocalDependencies
+from gitsync.sources.charts.chart import WantedChart
+from gitsync.sources.charts.dependencies import LocalDependencies
+from gitsync.sources.charts.helmchart import content_id
 from gitsync.sources.git import Verification, verified
-from gitsync.sources.helmchart import content_id
+from gitsync.sources.resolve.artifacts import Artifact, Head, meaning
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease

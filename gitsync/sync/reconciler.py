@@ -21,7 +21,7 @@ from gitsync.metering import METER
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_fails
 from gitsync.runtime.workqueue import WorkQueue
-from gitsync.sources.artifacts import Artifact, SyncedRepository
+from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
 from gitsync.sync.standing import Standing, source_failed, sync_ended, sync_failed

@@ -63,7 +63,7 @@ from gitsync.sync.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
-    from gitsync.sources.artifacts import SyncedRepository
+    from gitsync.sources.resolve.artifacts import SyncedRepository
 
 T = TypeVar("T")
 #: Seconds for the predecessor of an object, which is being deleted, to be gone.

@@ -117,6 +117,29 @@ def from_a_release_that_goes_with_the_kustomizations_above_it(namespace: str, mo
     return Move(before, after, "inner")
 
 
+def from_a_kustomization_that_goes_with_a_chart_to_a_release_in_another(namespace: str, moved: Sequence[Moved]) -> Move:
+    """The release with the other chart is ready only when the one in that is, and only then the first one goes."""
+    files = plain(tuple(moved))
+    before = {
+        **CHART,
+        "clusters/a.yaml": release(namespace, "a", kustomization(namespace, "k", "./k")),
+        "clusters/b.yaml": NOTHING,
+        "k/moves.yaml": files,
+    }
+    after = {
+        "clusters/a.yaml": NOTHING,
+        "clusters/b.yaml": release(namespace, "b", release(namespace, "inner", files)),
+    }
+    return Move(before, after, "inner")
+
+
+def from_a_release_of_a_kustomization_that_goes_with_a_chart_to_one_in_another(
+    namespace: str, moved: Sequence[Moved]
+) -> Move:
+    found = from_a_kustomization_that_goes_with_a_chart_to_a_release_in_another(namespace, moved)
+    return Move({**found.before, "k/moves.yaml": release(namespace, "old", plain(tuple(moved)))}, found.after, "inner")
+
+
 def from_a_kustomization_in_the_chart_of_a_release_that_goes(namespace: str, moved: Sequence[Moved]) -> Move:
     before = {
         **CHART,
@@ -170,6 +193,8 @@ MOVES: list[Callable[[str, Sequence[Moved]], Move]] = [
     to_a_kustomization_that_goes_to_a_chart_at_that_moment,
     to_a_release_that_goes_to_a_kustomization_under_another_name,
     from_a_kustomization_in_a_chart_to_that_chart,
+    from_a_kustomization_that_goes_with_a_chart_to_a_release_in_another,
+    from_a_release_of_a_kustomization_that_goes_with_a_chart_to_one_in_another,
     from_a_kustomization_in_the_chart_of_a_release_that_goes,
     from_a_kustomization_that_goes_with_its_parent,
     from_a_release_that_goes_with_the_kustomizations_above_it,
@@ -569,6 +594,45 @@ def test_what_goes_from_one_chart_to_another_stays_when_nothing_but_their_files_
     if down:
         agent.start()
     assert belonging_to("taker", moved, kubectl) == uids
+
+
+def test_a_release_that_goes_together_with_its_chart_in_git_is_no_error(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The chart goes with the commit, the release when its Kustomization has taken that up."""
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    before = {
+        **chart("gone", ("a.yaml", config_map(namespace, "moves"))),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/a.yaml": of_chart(namespace, "gone"),
+        "k/b.yaml": config_map(namespace, "stays"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "configmap/moves", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "kustomization/k", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    after = {**dict.fromkeys(chart("gone", ("a.yaml", ""))), "k/a.yaml": None}
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "--for=delete", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    assert '"level":"error"' not in agent.log
+    assert '"level":"warn' not in agent.log
+
+
+def test_a_release_that_stays_without_its_chart_in_git_says_so(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    agent = new_agent(fleet, "--path=clusters")
+    before = {
+        **chart("gone", ("a.yaml", config_map(namespace, "moves"))),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/a.yaml": of_chart(namespace, "gone"),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=create", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    fleet.commit(dict.fromkeys(chart("gone", ("a.yaml", ""))), "after")
+    kubectl("wait", "--for=condition=Ready=false", "helmrelease/gone", "-n", namespace, "--timeout=60s")
+    agent.wait_for("release failed", release=f"{namespace}/gone")
 
 
 def test_what_goes_to_a_kustomization_that_goes_to_the_chart_of_another_stays(

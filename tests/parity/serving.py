@@ -17,9 +17,9 @@ from gitsync.cluster import Cluster
 from gitsync.release.controller import Releases
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
-from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.controller import Sources
 from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.resolve.artifacts import Artifacts
 from tests.e2e.background import Background
 
 

@@ -35,8 +35,8 @@ from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.recorder import EventRecorder
-from gitsync.sources.artifacts import Artifacts
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
+from gitsync.sources.resolve.artifacts import Artifacts
 from tests.charts.build import from_files
 from tests.controlplane.cluster import Cluster as ControlPlane
 

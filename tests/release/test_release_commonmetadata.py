@@ -21,7 +21,7 @@ from gitsync.charts.source import archive_from_files
 from gitsync.kustomize import Kustomizer
 from gitsync.release.desired import desired_release
 from gitsync.release.postrender.postrender import PostRendering, post_rendered
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
 from tests.charts.cases import CASES
 from tests.charts.inprocess import rendered_here
 

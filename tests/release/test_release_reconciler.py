@@ -12,7 +12,7 @@ from gitsync.api.names import SYNC_LABEL, SYNC_NAMESPACE_LABEL
 from gitsync.errors import ClusterUnavailable
 from gitsync.release.storage.record import HOLDER, Record, encode
 from gitsync.release.storage.recordstore import RecordStore
-from gitsync.sources.artifacts import Artifacts, Head
+from gitsync.sources.resolve.artifacts import Artifacts, Head
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.release.reconciling import Place, Step, a_place
 from tests.until import until

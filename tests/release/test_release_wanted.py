@@ -18,7 +18,7 @@ from gitsync.release import tocome
 from gitsync.release.claims import ObjectClaims, object_of
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.tocome import ComingSync, Inner, no_syncs
+from gitsync.release.tocome import ComingSync, Inner, data_digest, no_syncs
 from gitsync.release.wanted import WantedObjects
 
 CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")
@@ -210,7 +210,9 @@ async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anythin
 
     async def coming(_: Collection[Inner]) -> list[ComingSync]:
         claimant = Claimant("sync", "x/kv")
-        return [ComingSync(kustomization, claimant, frozenset({"c2"}), frozenset({key}), (), {key: wanted})]
+        return [
+            ComingSync(kustomization, claimant, frozenset({"c2"}), frozenset({key}), (), {key: data_digest(wanted)})
+        ]
 
     world.wanted.to_come.syncs = coming
     found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"])

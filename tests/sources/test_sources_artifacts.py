@@ -12,8 +12,8 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, SourceNotReady
 from gitsync.git import GitReference
-from gitsync.sources import artifacts as module
-from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, Head, SyncedRepository
+from gitsync.sources.resolve import artifacts as module
+from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, Head, SyncedRepository
 from gitsync.tree import Tree
 
 FLEET = "https://git.example/fleet.git"

@@ -18,10 +18,10 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.charts.workers import Workers
 from gitsync.errors import ArtifactError
-from gitsync.sources import assembling
-from gitsync.sources.generating import Generated, Making, generated
+from gitsync.sources.generator import assembling
+from gitsync.sources.generator.generating import Generated, Making, generated
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.store import Store
-from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.tree import Tree, TreeEntry
 

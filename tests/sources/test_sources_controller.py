@@ -19,9 +19,9 @@ from gitsync.cluster import Cluster
 from gitsync.errors import SourceNotReady
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
-from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.controller import Concerns, Sources
 from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.resolve.artifacts import Artifacts
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sources.world import chart

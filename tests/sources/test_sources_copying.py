@@ -8,10 +8,10 @@ import pytest
 
 from gitsync.api.generator import OutputArtifact
 from gitsync.errors import ArtifactError
-from gitsync.sources import copying
-from gitsync.sources.copying import archives, copied
-from gitsync.sources.globs import DoubleStar
-from gitsync.sources.listing import Listing
+from gitsync.sources.generator import copying
+from gitsync.sources.generator.copying import archives, copied
+from gitsync.sources.generator.globs import DoubleStar
+from gitsync.sources.generator.listing import Listing
 from gitsync.tree import Entries, FileList, TreeEntry
 
 FILES = ("README.md", "apps/base/a.yaml", "apps/base/deep/b.yaml", "apps/prod/a.yaml", "infra/c.yaml", "infra/notes.md")

@@ -24,11 +24,11 @@ from gitsync.errors import ArtifactPending, ChartError, GitRefused, GitUnavailab
 from gitsync.git import GitReference, GitSource, Mirror
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
-from gitsync.sources.artifacts import Artifact, Artifacts, Head
 from gitsync.sources.controller import Sources
 from gitsync.sources.git import GitArtifact, GitArtifacts, GitPlace, GitSpec
-from gitsync.sources.gitrepository import circle_of, oldest_answer
 from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.kinds.gitrepository import circle_of, oldest_answer
+from gitsync.sources.resolve.artifacts import Artifact, Artifacts, Head
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
 from tests.charts import servers as charts_servers

@@ -22,12 +22,12 @@ from gitsync.errors import ArtifactPending, SourceError, SourceMissing, SourceNo
 from gitsync.oci import Login, Repository
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
-from gitsync.sources.artifacts import Artifacts
 from gitsync.sources.controller import Sources
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.oci import ArtifactSpec, OciArtifact
 from gitsync.sources.oci.artifacts import highest_tag
 from gitsync.sources.oci.verification import CosignVerification
+from gitsync.sources.resolve.artifacts import Artifacts
 from gitsync.sources.secrets import docker_config, proxy_url
 from gitsync.sources.store import Store
 from tests.connecting import serving_namespace

@@ -8,9 +8,9 @@ import pytest
 
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.errors import ArtifactError
-from gitsync.sources import pathpattern
-from gitsync.sources.listing import Listing
-from gitsync.sources.pathpattern import check_captures, may_make, wanted
+from gitsync.sources.generator import pathpattern
+from gitsync.sources.generator.listing import Listing
+from gitsync.sources.generator.pathpattern import check_captures, may_make, wanted
 from gitsync.tree import Entries, FileList, TreeEntry
 
 FILES = ("apps/Auth/envs/prod/a.yaml", "apps/Auth/envs/stage/deep/a.yaml", "apps/web/envs/prod/a.yaml", "apps/b/c.yaml")

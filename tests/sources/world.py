@@ -11,10 +11,10 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.sources import HelmRepository
 from gitsync.charts import ReleaseContext, Rendered
 from gitsync.git import GitSource, Mirror
-from gitsync.sources.artifacts import Artifact, Artifacts
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
-from gitsync.sources.repositories import CommitHelmRepositories
+from gitsync.sources.resolve.artifacts import Artifact, Artifacts
+from gitsync.sources.resolve.repositories import CommitHelmRepositories
 from tests.git.git_world import Repository
 
 

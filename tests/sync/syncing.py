@@ -21,7 +21,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
-from gitsync.sources.artifacts import Artifacts, Head
+from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.history import JournalEntry

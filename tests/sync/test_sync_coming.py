@@ -23,11 +23,11 @@ from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.tocome import ComingSync
 from gitsync.release.wanted import WantedObjects
-from gitsync.runtime.fairslots import FairSlots
-from gitsync.sources.referred import ReferredData
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
+from gitsync.sources.watch.referred import ReferredData
+from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.inventory import Entry, Inventory
-from gitsync.sync.kustomization.coming import ComingSyncs
+from gitsync.sync.kustomization.coming import ComingSyncs, Present
 from gitsync.sync.kustomization.finalize import nothing
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.syncers import Syncers
@@ -87,7 +87,8 @@ async def variables(cluster: Cluster, namespace: str, name: str, data: Mapping[s
 async def test_another_variable_and_what_was_missing_are_heard_of(cluster: Cluster, namespace: str) -> None:
     item = kustomization(namespace, "values")
     inputs = Inputs(cluster, lambda *_: None)
-    coming = ComingSyncs(cluster, Trees(), Builder(Kustomizer()), inputs, lambda: {item.key: item}, lambda _: False)
+    present = Present(lambda: {item.key: item}, lambda _: False)
+    coming = ComingSyncs(cluster, Trees(), Builder(Kustomizer()), inputs, present)
 
     async def wanted(found: str) -> ComingSync:
         async with asyncio.timeout(20):
@@ -130,7 +131,7 @@ async def test_one_of_the_same_name_that_comes_at_once_has_an_inventory_of_its_o
     await ensure_crds(cluster)
     item, live = kustomization(namespace), dict[ObjectKey, Manifest]()
     wanted = WantedObjects(ReleaseIndex(), ObjectClaims(), renders_nothing, finds_nothing, lambda _: None)
-    syncers = Syncers(cluster, wanted, LiveReader(cluster, {}), FairSlots(1, "objects"), live.get)
+    syncers = Syncers(SyncerFactory(cluster, wanted, LiveReader(cluster, {})), live.get)
     applied = ObjectKey("", "ConfigMap", namespace, "one")
     inventory = Inventory().with_entries([Entry(applied, "v1", "d", COMMIT.id, "one.yaml:1")])
     for _ in range(2):

@@ -12,12 +12,12 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo
 from gitsync.errors import ValuesError
 from gitsync.git import GitSource, Mirror
-from gitsync.sources.artifacts import Artifact
-from gitsync.sources.chart import ChartArtifact, WantedChart
-from gitsync.sources.dependencies import LocalDependencies
+from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.charts.dependencies import LocalDependencies
+from gitsync.sources.charts.helmchart import TreeCharts, content_id
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.helmchart import TreeCharts, content_id
-from gitsync.sources.repositories import CommitHelmRepositories
+from gitsync.sources.resolve.artifacts import Artifact
+from gitsync.sources.resolve.repositories import CommitHelmRepositories
 from tests.git.git_world import Repository
 
 CHART = {

@@ -19,7 +19,7 @@ from gitsync.manifests import DesiredObject, parse_file
 from gitsync.manifests.desired import assemble
 from gitsync.manifests.select import Selection
 from gitsync.runtime.fairslots import FairSlots
-from gitsync.sources.artifacts import Artifacts, Head
+from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync import history as journals
 from gitsync.sync import inventory as inventories
 from gitsync.sync.apply import Syncer

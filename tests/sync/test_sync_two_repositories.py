@@ -25,9 +25,9 @@ from gitsync.release.controller import Releases
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
-from gitsync.sources.artifacts import Artifacts, Head
 from gitsync.sources.controller import Sources
 from gitsync.sources.helm import ChartRepositories
+from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
 from gitsync.sync.configmaps import SyncStore

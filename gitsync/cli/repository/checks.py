@@ -21,12 +21,12 @@ from gitsync.preview.unserved import unserved
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
 from gitsync.release.readiness import check_expressions
 from gitsync.release.unsupported import refused
-from gitsync.sources.artifacts import Artifact, Artifacts
-from gitsync.sources.chart import WantedChart
-from gitsync.sources.commitsources import needs_secrets
-from gitsync.sources.helmchart import chart_path
-from gitsync.sources.ociartifact import plain_artifact_spec
-from gitsync.sources.repositories import plain_spec
+from gitsync.sources.charts.chart import WantedChart
+from gitsync.sources.charts.helmchart import chart_path
+from gitsync.sources.resolve.artifacts import Artifact, Artifacts
+from gitsync.sources.resolve.commitsources import needs_secrets
+from gitsync.sources.resolve.ociartifact import plain_artifact_spec
+from gitsync.sources.resolve.repositories import plain_spec
 from gitsync.sync.plan import brings
 from gitsync.text import counted
 

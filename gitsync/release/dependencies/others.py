@@ -20,6 +20,9 @@ class Others(Protocol):
     def is_hopeless(self, key: ObjectKey) -> bool:
         """Whether nothing that is on its way makes one ready."""
 
+    def untried(self, key: ObjectKey) -> str:
+        """The revision that the source of one has now, and that it has yet to try; "" when it has none."""
+
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         """Each with what it depends on."""
 
@@ -38,6 +41,9 @@ class NoOthers:
 
     def is_hopeless(self, key: ObjectKey) -> bool:
         return True
+
+    def untried(self, key: ObjectKey) -> str:
+        return ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         return {}

@@ -46,7 +46,7 @@ from gitsync.release.revision import ReleaseRef, action_of, context_of, holds
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import Record
 from gitsync.release.unsupported import refused
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
 
 if TYPE_CHECKING:
     from gitsync.cel.expressions import Expressions

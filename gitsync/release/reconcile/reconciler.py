@@ -72,7 +72,7 @@ from gitsync.release.values.references import References
 from gitsync.release.wanted import WantedObjects
 from gitsync.runtime.progress import reporting
 from gitsync.runtime.recorder import EventRecorder
-from gitsync.sources.chart import ChartSource
+from gitsync.sources.charts.chart import ChartArtifact, ChartSource
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -80,6 +80,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at an action of somebody else.
 LOOK_AGAIN = 15.0
+#: Seconds between two looks at a release of which a chart is missing, and which a commit may change at once.
+TO_BE_CHANGED = 2.0
 _FAILED = {"install": INSTALL_FAILED, "upgrade": UPGRADE_FAILED}
 
 
@@ -112,7 +114,7 @@ class Reconciler:
         self._finalizer = Finalizer(
             self.clusters, self.index, self._engines, self._waiting.waiters, self._once, self.implied
         )
-        self._lookups = Lookups(self.clusters.of, self.charts.locate, self._values, self._waiting.dependencies_ready)
+        self._lookups = Lookups(self.clusters.of, self._chart, self._values, self._waiting.dependencies_ready)
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one, None to wait until woken."""
@@ -316,6 +318,15 @@ class Reconciler:
         except GitsyncError as further:
             subject.log.debug("status could not be written", error=further.message)
         return delay
+
+    async def _chart(self, release: HelmRelease) -> ChartArtifact:
+        """Raises: ChartError; ArtifactPending instead while a commit is on its way that may do without the chart."""
+        try:
+            return await self.charts.locate(release)
+        except ChartError as error:
+            if not (why := self.wanted.to_be_changed(release.key)):
+                raise
+            raise ArtifactPending(f"{error.message}; {why}", retry_after=TO_BE_CHANGED) from error
 
     async def _values(self, release: HelmRelease) -> tuple[dict[str, Any], frozenset[str]]:
         values = await self.references.values(release)

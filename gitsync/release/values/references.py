@@ -10,7 +10,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.release.values.kubeconfig import remote_data, remote_of
-from gitsync.sources.referred import Referred, ReferredData
+from gitsync.sources.watch.referred import Referred, ReferredData
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Remote

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitsync.api.conditions import is_ready
@@ -18,9 +19,9 @@ from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.claims import Brought, kustomization_of
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.tocome import ComingSync, Commits, Inner
+from gitsync.release.tocome import ComingSync, Commits, Inner, data_digest
 from gitsync.runtime.together import in_time
-from gitsync.sources.treeartifact import TreeArtifact, TreeSource
+from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.finalize import why_left
@@ -48,47 +49,41 @@ class _Built(NamedTuple):
     inner: tuple[Kustomization, ...] = ()
 
 
+@dataclass(frozen=True)
+class Present:
+    """The Kustomizations that are there, and what is to become of them. ``all`` gives them, ``is_root`` says for which
+    the sync of the settings stands, ``is_removed`` which are about to be removed, ``goes_with_chart`` which are in the
+    chart of a release that is; ``brought`` is what the commits have that are carried out, ``commit_behind`` says which
+    commit last changed one."""
+
+    all: Callable[[], Mapping[ObjectKey, Kustomization]]
+    is_root: Callable[[Kustomization], bool]
+    is_removed: Callable[[ObjectKey], bool] = lambda _: False
+    goes_with_chart: Callable[[Manifest], bool] = lambda _: False
+    brought: Callable[[], Iterable[Brought]] = tuple
+    commit_behind: Callable[[Manifest], CommitInfo | None] = commit_of
+
+
 class ComingSyncs:
     """Builds them, without applying anything. ``inputs`` are for this alone: a Kustomization that a commit is to change
-    may refer to other objects than the one that is there. ``all`` gives the Kustomizations of the cluster, ``is_root``
-    says for which of them the sync of the settings stands, ``is_removed`` which are about to be removed, ``brought``
-    what the commits that are carried out have, and ``commit_behind`` which commit last changed one that is there."""
+    may refer to other objects than the one that is there."""
 
     def __init__(
-        self,
-        cluster: Cluster,
-        trees: TreeSource,
-        builder: Builder,
-        inputs: BuildSpecs,
-        all: Callable[[], Mapping[ObjectKey, Kustomization]],  # noqa: A002
-        is_root: Callable[[Kustomization], bool],
-        is_removed: Callable[[ObjectKey], bool] = lambda _: False,
-        goes_with_chart: Callable[[Manifest], bool] = lambda _: False,
-        brought: Callable[[], Iterable[Brought]] = tuple,
-        commit_behind: Callable[[Manifest], CommitInfo | None] = commit_of,
+        self, cluster: Cluster, trees: TreeSource, builder: Builder, inputs: BuildSpecs, present: Present
     ) -> None:
         self._cluster = cluster
         self._trees = trees
         self._builder = builder
         self._inputs = inputs
-        self._all = all
-        self._is_root = is_root
-        self._is_removed = is_removed
-        self._goes_with_chart = goes_with_chart
-        self._brought = brought
-        self._commit_behind = commit_behind
+        self._present = present
         #: What was built of those that were on their way when that was last asked, and of what that was built.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
 
     async def __call__(self, inner: Collection[Inner] = ()) -> list[ComingSync]:
         """Those that are on their way, ``inner`` of charts among them, and those in what they build."""
-        known = self._all()
-        coming = [
-            item
-            for item in known.values()
-            if self._is_coming(item) and not self._goes(item, known, self._goes_with_chart)
-        ]
+        known = self._present.all()
+        coming = [item for item in known.values() if self._is_coming(item) and not self._goes_along(item, known)]
         open_ends = {item.key: Inner(item, self._commits(item)) for item in coming}
         open_ends |= {item.kustomization.key: item for item in inner if not self._stays(item.kustomization, known)}
         open_ends |= self._changing(known)
@@ -111,7 +106,7 @@ class ComingSyncs:
         return list(found.values())
 
     def _is_coming(self, kustomization: Kustomization) -> bool:
-        if kustomization.metadata.deletion_timestamp or self._is_root(kustomization):
+        if kustomization.metadata.deletion_timestamp or self._present.is_root(kustomization):
             return False
         wanted = self._trees.revision_of(kustomization.source)
         return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
@@ -119,34 +114,38 @@ class ComingSyncs:
     def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, Inner]:
         """Those that are not there yet, or not as the commit has them that is carried out: as that has them."""
         found: dict[ObjectKey, Inner] = {}
-        for item, sync, commit in self._brought():
-            if not isinstance(item, Kustomization) or self._is_root(item):
+        for item, sync, commit in self._present.brought():
+            if not isinstance(item, Kustomization) or self._present.is_root(item):
                 continue
             above = known.get(kustomization_of(sync.name))
-            if not self._stays(item, known) and (above is None or not self._goes(above, known, self._goes_with_chart)):
+            if not self._stays(item, known) and (above is None or not self._goes_along(above, known)):
                 found[item.key] = Inner(item, frozenset({commit}))
         return found
 
     def _stays(self, item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
         """Whether the cluster has one as somebody is to have it, and nobody is about to remove it."""
         live = known.get(item.key)
-        return live is not None and live.spec == item.spec and not self._goes(live, known, self._goes_with_chart)
+        return live is not None and live.spec == item.spec and not self._goes_along(live, known)
 
     def leaving(self) -> list[Claimant]:
         """Those that go, and those that go along with them."""
-        known = self._all()
+        known = self._present.all()
         return [claimant_of(key) for key, item in known.items() if self._goes(item, known)]
 
     def leaving_with_charts(self) -> list[Claimant]:
         """The same, and those that go unless somebody else takes them: a release goes that has them in its chart."""
-        known = self._all()
+        known = self._present.all()
         items = known.items()
-        return [claimant_of(key) for key, item in items if self._goes(item, known, self._goes_with_chart)]
+        return [claimant_of(key) for key, item in items if self._goes_along(item, known)]
 
     def is_leaving(self, kustomization: Kustomization) -> bool:
         """Whether it goes, or one goes that takes it along, or a release that has it in its chart: then it takes up
         nothing more, and wants nothing new, unless somebody else takes it."""
-        return self._goes(kustomization, self._all(), self._goes_with_chart)
+        return self._goes_along(kustomization, self._present.all())
+
+    def _goes_along(self, kustomization: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
+        """Whether it goes, also with a release that has it in its chart, or one of those above it."""
+        return self._goes(kustomization, known, self._present.goes_with_chart)
 
     def _goes(
         self,
@@ -156,7 +155,7 @@ class ComingSyncs:
     ) -> bool:
         item, below = kustomization, frozenset[ObjectKey]()
         while item.key not in below:
-            if item.metadata.deletion_timestamp or self._is_removed(item.key) or goes_too(item.manifest):
+            if item.metadata.deletion_timestamp or self._present.is_removed(item.key) or goes_too(item.manifest):
                 return not below or not why_left(item)
             below |= {item.key}
             labels = item.metadata.labels
@@ -211,10 +210,12 @@ class ComingSyncs:
         return await with_default_namespace(desired, self._cluster, DEFAULT_NAMESPACE)
 
     def _commits(self, kustomization: Kustomization) -> Commits:
-        commit = self._commit_behind(kustomization.manifest)
+        commit = self._present.commit_behind(kustomization.manifest)
         return frozenset({commit.id} if commit is not None else ())
 
 
-def _values_in(desired: Desired) -> dict[ObjectKey, Manifest]:
-    found = desired.objects.items()
-    return {key: item.manifest for key, item in found if not key.group and key.kind in ("ConfigMap", "Secret")}
+def _values_in(desired: Desired) -> dict[ObjectKey, str]:
+    found = {
+        key: item for key, item in desired.objects.items() if not key.group and key.kind in ("ConfigMap", "Secret")
+    }
+    return {key: data_digest(item.manifest) for key, item in found.items()}

@@ -29,7 +29,7 @@ from gitsync.api.status import KustomizationStatus
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.logs import redact
 from gitsync.runtime.event import Event
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.text import whole_number
 
 if TYPE_CHECKING:

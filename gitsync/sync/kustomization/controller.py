@@ -14,25 +14,22 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, REQUESTED_AT_ANNOTATION
-from gitsync.apply.live import LiveReader
 from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
 from gitsync.graph import Held
-from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.claims import kustomization_of
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.reach import AccountReach, Anywhere
 from gitsync.release.tocome import no_syncs
-from gitsync.release.wanted import WantedObjects
-from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
-from gitsync.sources.treeartifact import TreeSource
-from gitsync.sync.kustomization.coming import ComingSyncs, claimant_of
+from gitsync.sources.resolve.treeartifact import TreeSource
+from gitsync.sync.factory import SyncerFactory
+from gitsync.sync.kustomization.coming import ComingSyncs, Present, claimant_of
 from gitsync.sync.kustomization.conditions import StatusWriter
 from gitsync.sync.kustomization.dependencies import why_not_ready
 from gitsync.sync.kustomization.inputs import Inputs
@@ -49,7 +46,7 @@ from gitsync.sync.spec import SETTLE_TIMEOUT
 from gitsync.sync.standing import Standing
 
 if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer, WatchEvent
+    from gitsync.cluster import Informer, WatchEvent
 
 #: Seconds between two looks at a Kustomization whose interval cannot be read.
 DEFAULT_INTERVAL = 300.0
@@ -85,20 +82,18 @@ class Kustomizations:
 
     def __init__(
         self,
-        cluster: Cluster,
+        factory: SyncerFactory,
         trees: TreeSource,
         builder: Builder,
-        wanted: WantedObjects,
-        watches: dict[tuple[str, str], Informer],
-        slots: FairSlots,
         events: EventRecorder,
         schedule: Schedule,
         root: Root,
-        rules: AccessRules = PLAIN,
+        *,
         default_keys: ObjectKey | None = None,
         hopeless: Hopeless | None = None,
         journal: KustomizationJournal | None = None,
     ) -> None:
+        cluster, wanted, rules = factory.cluster, factory.wanted, factory.rules
         self._wanted = wanted
         self._schedule = schedule
         self._watch = cluster.watch(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace)
@@ -118,7 +113,7 @@ class Kustomizations:
         self._news = asyncio.Event()
         status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
-        self._syncers = Syncers(cluster, wanted, LiveReader(cluster, watches), slots, self._watch.get, rules, journal)
+        self._syncers = Syncers(factory, self._watch.get, journal)
         self._reach = AccountReach(cluster, rules, self._named)
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
         self._coming = ComingSyncs(
@@ -126,12 +121,14 @@ class Kustomizations:
             trees,
             builder,
             self._coming_inputs,
-            self.all,
-            root.is_root,
-            self._is_removed,
-            self._goes_with_chart,
-            wanted.claims.brought,
-            wanted.index.commit_behind,
+            Present(
+                self.all,
+                root.is_root,
+                self._is_removed,
+                self._goes_with_chart,
+                wanted.claims.brought,
+                wanted.index.commit_behind,
+            ),
         )
         surroundings = Surroundings(
             self._find, self.held, root.is_root, root.commit, root.standing, rules, self._coming.is_leaving

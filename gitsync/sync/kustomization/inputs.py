@@ -9,7 +9,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.build import BuildSpec
 from gitsync.release.values.kubeconfig import remote_of
-from gitsync.sources.referred import Referred, ReferredData
+from gitsync.sources.watch.referred import Referred, ReferredData
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.keys import keys_of, keys_secret
 from gitsync.sync.kustomization.variables import variables_of

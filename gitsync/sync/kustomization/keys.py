@@ -11,7 +11,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.errors import ValuesMissing
 from gitsync.logs import keep_secret
 from gitsync.sops import BadKey, Keys
-from gitsync.sources.referred import Referred
+from gitsync.sources.watch.referred import Referred
 
 #: What every name of an entry ends with.
 _ANY = ""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
-from gitsync.api.kustomization import Kustomization
+from gitsync.api.kustomization import Kustomization, source_of
+from gitsync.api.status import KustomizationStatus
 from gitsync.sync.kustomization.dependencies import Find, why_not_ready
 from gitsync.sync.kustomization.statusstore import brought_by
 from gitsync.sync.outcome import Outcome
@@ -34,6 +35,14 @@ class KustomizationOrder:
     def is_hopeless(self, key: ObjectKey) -> bool:
         """See Others."""
         return self.outcome(key).phase in ("failed", "waiting", "suspended")
+
+    def untried(self, key: ObjectKey) -> str:
+        """See Others."""
+        manifest = self.find(key)
+        if manifest is None or (manifest.get("spec") or {}).get("suspend"):
+            return ""
+        wanted = self.revision_of(source_of(manifest))
+        return wanted if KustomizationStatus.read(manifest.get("status")).last_attempted_revision != wanted else ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         """See Others."""

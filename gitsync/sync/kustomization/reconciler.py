@@ -52,7 +52,7 @@ from gitsync.manifests import Desired
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.dependencies.states import commit_of
 from gitsync.runtime.progress import SILENCE, reporting
-from gitsync.sources.treeartifact import TreeArtifact, TreeSource
+from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.apply import Syncer
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
@@ -119,7 +119,7 @@ class KustomizationReconciler:
         self._builder = builder
         self._inputs = inputs
         self._status = status
-        self._finalizer = Finalizer(syncers.cluster)
+        self._finalizer = Finalizer(syncers.factory.cluster)
         self._backoff: Backoff[ObjectKey] = Backoff(FIRST_RETRY)
         self._looks: Backoff[ObjectKey] = Backoff(MOMENT)
         self._once = Once()
@@ -302,11 +302,11 @@ class KustomizationReconciler:
 
     async def _finalize(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
-        await interrupt.guard(self._syncers.wanted.first_commit())  # which may say that it is to come again
-        remover = self._syncers.wanted.index.remover_of(key)
+        await interrupt.guard(self._syncers.factory.wanted.first_commit())  # which may say that it is to come again
+        remover = self._syncers.factory.wanted.index.remover_of(key)
         commit = remover or commit_of(kustomization.manifest) or CommitInfo("")
         wanted = nothing(commit)
-        if dependents := self._syncers.wanted.index.dependents_being_deleted(key):
+        if dependents := self._syncers.factory.wanted.index.dependents_being_deleted(key):
             self.waiting[key] = dependents
             raise BlockedError(f"it is removed after what depends on it: {listed(sorted(dependents))}")
         self.waiting.pop(key, None)

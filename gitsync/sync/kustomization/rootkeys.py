@@ -10,7 +10,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.manifests import Desired
 from gitsync.sops import Keys
-from gitsync.sources.referred import ReferredData
+from gitsync.sources.watch.referred import ReferredData
 from gitsync.sync.kustomization.keys import keys_in, keys_of, keys_secret
 
 if TYPE_CHECKING:

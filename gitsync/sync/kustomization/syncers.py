@@ -15,12 +15,10 @@ from gitsync.apply.live import LiveReader
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.cluster.targets import Targets
 from gitsync.manifests import Desired
-from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.tocome import cluster_of
-from gitsync.release.wanted import WantedObjects
-from gitsync.runtime.fairslots import FairSlots
-from gitsync.sources.artifacts import Head, SyncedRepository
-from gitsync.sync.apply import Syncer, apply_slots
+from gitsync.sources.resolve.artifacts import Head, SyncedRepository
+from gitsync.sync.apply import Syncer
+from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.dependencies import Find
 from gitsync.sync.kustomization.journal import KustomizationJournal
@@ -34,22 +32,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class Syncers:
-    """Makes them of what all syncs of a cluster share: ``live`` reads as the agent. ``find`` is what is known of a
-    Kustomization there; ``journal`` keeps what they do, where it is kept. ``close`` ends what was watched as others."""
+    """Made by ``factory``. ``find`` is what is known of a Kustomization in its cluster; ``journal`` keeps what they do,
+    where it is kept. ``close`` ends what was watched as others."""
 
-    cluster: Cluster
-    wanted: WantedObjects
-    live: LiveReader
-    slots: FairSlots
+    factory: SyncerFactory
     find: Find
-    rules: AccessRules = PLAIN
     journal: KustomizationJournal | None = None
     #: With what each was made for: what is known of a Kustomization is not so of another of its name, or in another
     #: cluster.
     _made: dict[ObjectKey, tuple[object, Syncer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._targets = Targets(self.cluster, self.rules.kubeconfig, _nothing_follows)
+        self._targets = Targets(self.factory.cluster, self.factory.rules.kubeconfig, _nothing_follows)
 
     def __contains__(self, kustomization: Kustomization) -> bool:
         return self._find(kustomization) is not None
@@ -78,15 +72,13 @@ class Syncers:
         if found is None:
             owner = spec.owner
             repository = SyncedRepository(owner.full_name, Head(url), lambda _: None)
-            store = StatusStore(self.cluster, key, self.find, self.journal)
+            store = StatusStore(self.factory.cluster, key, self.find, self.journal)
             store.trust(desired)
-            claims = self.wanted.for_sync(owner.claimant, spec.cluster)
-            slots = apply_slots() if spec.cluster else self.slots
-            found = Syncer(self.cluster, self.wanted.index, claims, spec, store, self.live, repository, slots)
+            found = self.factory.make(spec, store, repository)
             self._made[key] = _made_for(kustomization), found
         if found.cluster is not cluster:
             # What the agent knows of objects is not for everybody: they are read as the account, one by one.
-            found.live = LiveReader(cluster, {}) if cluster is not self.cluster else self.live
+            found.live = LiveReader(cluster, {}) if cluster is not self.factory.cluster else self.factory.live
         found.cluster, found.spec = cluster, spec
         return found
 
@@ -95,7 +87,7 @@ class Syncers:
 
         Raises: ServiceAccountMissing, ClusterUnavailable, Forbidden, KubeConfigRefused.
         """
-        key, account = kustomization.key, self.rules.service_account(kustomization)
+        key, account = kustomization.key, self.factory.rules.service_account(kustomization)
         target = await self._targets.acquire(key, remote, account)
         if account and not target.remote:
             await self._targets.check_account(key.namespace, account)
@@ -105,8 +97,9 @@ class Syncers:
         """The Kustomization is gone: nobody wants for it what it has left behind."""
         await self._targets.release(key)
         self._made.pop(key, None)
-        self.wanted.claims.forget(Owner(key.name, key.namespace, "").claimant)
-        self.wanted.index.set_remover(key, None)
+        wanted = self.factory.wanted
+        wanted.claims.forget(Owner(key.name, key.namespace, "").claimant)
+        wanted.index.set_remover(key, None)
 
     async def close(self) -> None:
         """End what was watched as others."""

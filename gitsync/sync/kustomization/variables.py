@@ -10,7 +10,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.errors import ValuesMissing
 from gitsync.logs import keep_secret
-from gitsync.sources.referred import Referred
+from gitsync.sources.watch.referred import Referred
 
 
 def variables_of(kustomization: Kustomization, found: Referred) -> dict[str, str] | None:

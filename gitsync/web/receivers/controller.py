@@ -35,8 +35,8 @@ from gitsync.logs import Once, keep_secret, keeping_secrets
 from gitsync.runtime.event import Event
 from gitsync.sources.controller import SourceController
 from gitsync.sources.finalizers import remove_finalizer
-from gitsync.sources.secretwatch import SecretWatches
 from gitsync.sources.statuses import say
+from gitsync.sources.watch.secretwatch import SecretWatches
 from gitsync.web.receivers.asking import Asking, cross_namespace_refused
 from gitsync.web.receivers.issuers import Issuers
 from gitsync.web.receivers.routes import Route, Routes, path_of

@@ -11,12 +11,12 @@ from gitsync.api.names import FAILED, INDEXATION_FAILED
 from gitsync.api.sources import HelmRepository
 from gitsync.api.status import Artifact
 from gitsync.errors import ChartRepositoryUnavailable, GitsyncError, TerminalError
-from gitsync.sources.commitsources import missing
 from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec, redacted
+from gitsync.sources.kinds.reconciler import Outcome, SourceReconciler, Words
 from gitsync.sources.oci import CosignVerification
-from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
-from gitsync.sources.repositories import plain_spec, repository_spec, url_in, with_url
+from gitsync.sources.resolve.commitsources import missing
+from gitsync.sources.resolve.repositories import plain_spec, repository_spec, url_in, with_url
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gitsync.sources.globs import DoubleStar, part_matches, part_of
+from gitsync.sources.generator.globs import DoubleStar, part_matches, part_of
 from gitsync.tree import Entries, TreeEntry
 
 #: What makes a path a pattern.

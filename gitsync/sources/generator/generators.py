@@ -41,11 +41,11 @@ from gitsync.errors import (
     SourceNotReady,
 )
 from gitsync.runtime.event import Event
-from gitsync.sources.commitsources import not_ready
-from gitsync.sources.generating import Generated, Making, generated
-from gitsync.sources.pathpattern import may_make
-from gitsync.sources.reconciler import Outcome, SourceReconciler, Words
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.generator.generating import Generated, Making, generated
+from gitsync.sources.generator.pathpattern import may_make
+from gitsync.sources.kinds.reconciler import Outcome, SourceReconciler, Words
+from gitsync.sources.resolve.commitsources import not_ready
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.text import counted
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from gitsync.api.sources import GitRepository
 from gitsync.git import GitCredentials, Resolved
 from gitsync.logins import Logins
 from gitsync.signatures import TrustedKeys
-from gitsync.sources.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
-from gitsync.sources.commitsources import CommitSources, not_ready, use_of
 from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
 from gitsync.sources.git.verification import Mode
+from gitsync.sources.resolve.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
+from gitsync.sources.resolve.commitsources import CommitSources, not_ready, use_of
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.secrets import git_credentials, git_login, trusted_keys
-from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 from gitsync.tree import Tree
 

@@ -10,10 +10,11 @@ from gitsync.api.names import BUCKET_OPERATION_FAILED
 from gitsync.api.sources import Bucket
 from gitsync.api.status import Artifact as StatusArtifact
 from gitsync.api.status import BucketStatus
-from gitsync.sources.artifacts import Artifact
-from gitsync.sources.artifactsource import ArtifactSources
 from gitsync.sources.bucket import BucketArtifact, BucketArtifacts, BucketSpec
-from gitsync.sources.bucketartifact import (
+from gitsync.sources.kinds.artifactsource import ArtifactSources
+from gitsync.sources.kinds.reconciler import Outcome, Words
+from gitsync.sources.resolve.artifacts import Artifact
+from gitsync.sources.resolve.bucketartifact import (
     Found,
     bucket_spec,
     chart_artifact,
@@ -21,8 +22,7 @@ from gitsync.sources.bucketartifact import (
     tree_artifact,
     without_keys,
 )
-from gitsync.sources.reconciler import Outcome, Words
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

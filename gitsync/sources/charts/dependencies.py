@@ -20,8 +20,8 @@ from gitsync.charts.workers import Workers
 from gitsync.errors import ArtifactPathMissing, ChartError
 from gitsync.helm.dependencies import ChartHead, Dependency, declares_dependencies, speaks
 from gitsync.semver import compatible
+from gitsync.sources.charts.treefiles import chart_files, packed, some_files
 from gitsync.sources.helm import redacted
-from gitsync.sources.treefiles import chart_files, packed, some_files
 from gitsync.tree import Tree
 
 #: How deep dependencies in a tree may lead, and how many of them a chart may come to in all.

@@ -12,9 +12,9 @@ from cachetools import TTLCache
 
 from gitsync.errors import ChartError, ChartNotFound, ChartRepositoryUnavailable
 from gitsync.helm.dependencies import Dependency
-from gitsync.sources.dependencies import Local, described
+from gitsync.sources.charts.dependencies import Local, described
 from gitsync.sources.helm import ChartRepositories, RepositorySpec, redacted
-from gitsync.sources.repositories import RepositoryLookup
+from gitsync.sources.resolve.repositories import RepositoryLookup
 from gitsync.spool import Body
 
 #: Seconds for which the index of a repository that nobody has declared counts as current.

@@ -10,11 +10,11 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import Bucket
 from gitsync.http import Connection
 from gitsync.s3 import Keys, Place
-from gitsync.sources.artifacts import Artifact
 from gitsync.sources.bucket import BucketArtifact, BucketArtifacts, BucketSpec
-from gitsync.sources.commitsources import CommitSources, use_of
+from gitsync.sources.resolve.artifacts import Artifact
+from gitsync.sources.resolve.commitsources import CommitSources, use_of
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.secrets import bucket_keys, connection
-from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:

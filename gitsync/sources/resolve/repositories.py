@@ -13,11 +13,11 @@ from gitsync.api.sources import HelmRepository
 from gitsync.errors import ChartError, FieldNotSupported, SourceNotReady
 from gitsync.logins import Logins
 from gitsync.oci import DockerConfig
-from gitsync.sources.commitsources import CommitSources
 from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.oci import CosignVerification
+from gitsync.sources.resolve.commitsources import CommitSources
 from gitsync.sources.secrets import connection, docker_config, read_secret
 from gitsync.sources.unsupported import check_supported
 

@@ -14,8 +14,8 @@ from gitsync.charts.workers import Workers
 from gitsync.errors import ArtifactError
 from gitsync.manifests.ignore import IgnoreRules
 from gitsync.sources.composition import overlaid
-from gitsync.sources.copying import CopiedFile, Part, archives, copied
-from gitsync.sources.listing import Listing
+from gitsync.sources.generator.copying import CopiedFile, Part, archives, copied
+from gitsync.sources.generator.listing import Listing
 from gitsync.sources.unpacking import Unpacker
 from gitsync.spool import Body
 from gitsync.tree import ReadBlobs, Tree, TreeEntry

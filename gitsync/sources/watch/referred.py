@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.runtime.singleflight import SingleFlight
-from gitsync.sources.datawatch import DataWatches
+from gitsync.sources.watch.datawatch import DataWatches
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent

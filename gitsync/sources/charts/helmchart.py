@@ -15,14 +15,14 @@ from gitsync.api.names import BUCKET, GIT_REPOSITORY
 from gitsync.charts import Chart
 from gitsync.errors import ArtifactPathMissing, ChartError, ChartNotFound
 from gitsync.helm.archive import MAX_UNPACKED
-from gitsync.sources.artifacts import Artifact
-from gitsync.sources.chart import ChartArtifact, WantedChart
-from gitsync.sources.dependencies import Local, LocalDependencies
+from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.charts.dependencies import Local, LocalDependencies
+from gitsync.sources.charts.remote import Fetched, RemoteDependencies
+from gitsync.sources.charts.treefiles import chart_files, packed
+from gitsync.sources.charts.valuesfiles import with_values_files
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.remote import Fetched, RemoteDependencies
-from gitsync.sources.repositories import RepositoryLookup, comparable
-from gitsync.sources.treefiles import chart_files, packed
-from gitsync.sources.valuesfiles import with_values_files
+from gitsync.sources.resolve.artifacts import Artifact
+from gitsync.sources.resolve.repositories import RepositoryLookup, comparable
 from gitsync.spool import Body, Spool
 from gitsync.tree import Tree
 

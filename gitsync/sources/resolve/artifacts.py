@@ -18,8 +18,8 @@ from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, GitRefused, GitsyncError
 from gitsync.git import HEAD, GitReference, Resolved, same_repository
 from gitsync.manifests import Desired
-from gitsync.sources.commitsources import missing
 from gitsync.sources.git.verification import Verification
+from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.unsupported import refused
 from gitsync.tree import Tree
 

@@ -16,8 +16,8 @@ import re2
 
 from gitsync.api.generator import ArtifactGenerator, ArtifactGeneratorSpec, OutputArtifact
 from gitsync.errors import ArtifactError
-from gitsync.sources.globs import part_matches, part_of
-from gitsync.sources.listing import Listing
+from gitsync.sources.generator.globs import part_matches, part_of
+from gitsync.sources.generator.listing import Listing
 
 #: Artifacts that one generator makes: as many as its spec may name.
 MAX_ARTIFACTS = 1000

@@ -15,11 +15,11 @@ from gitsync.logins import Logins
 from gitsync.oci import Login, Repository
 from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
-from gitsync.sources.commitsources import CommitSources, use_of
 from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
+from gitsync.sources.resolve.commitsources import CommitSources, use_of
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.secrets import cloud_account, connection, registry_login
-from gitsync.sources.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 from gitsync.text import shorten
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gitsync.api.chart import ChartChoice
 from gitsync.charts import Chart, Charts
-from gitsync.sources.chart import ChartArtifact
+from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.spool import Body
 
 

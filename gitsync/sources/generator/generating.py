@@ -10,11 +10,11 @@ from gitsync.api.generator import ArtifactGenerator, OutputArtifact
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import BUCKET, GIT_REPOSITORY, OCI_REPOSITORY
 from gitsync.errors import ArtifactError, CrossNamespaceRefused, FieldNotSupported
-from gitsync.sources.assembling import Assembler
 from gitsync.sources.composition import Composition
-from gitsync.sources.listing import Listing
-from gitsync.sources.pathpattern import check_captures, wanted
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.generator.assembling import Assembler
+from gitsync.sources.generator.listing import Listing
+from gitsync.sources.generator.pathpattern import check_captures, wanted
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.treememory import TreeMemory
 

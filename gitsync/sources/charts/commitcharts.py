@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.identity import ObjectKey
 from gitsync.api.sources import HelmChart
 from gitsync.errors import SourceNotReady
-from gitsync.sources.chart import ChartArtifact, WantedChart
-from gitsync.sources.commitsources import CommitSources, not_ready, use_of
+from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.resolve.commitsources import CommitSources, not_ready, use_of
 from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:

@@ -32,11 +32,12 @@ from gitsync.errors import (
 )
 from gitsync.git import Resolved
 from gitsync.logins import Logins
-from gitsync.sources.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
-from gitsync.sources.artifactsource import ArtifactSources
-from gitsync.sources.commitsources import not_ready
 from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part, Verification
-from gitsync.sources.gitartifact import (
+from gitsync.sources.kinds.artifactsource import ArtifactSources
+from gitsync.sources.kinds.reconciler import Outcome, Words
+from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
+from gitsync.sources.resolve.commitsources import not_ready
+from gitsync.sources.resolve.gitartifact import (
     git_spec,
     included,
     plain_git_spec,
@@ -45,8 +46,7 @@ from gitsync.sources.gitartifact import (
     verification_of,
     without_login,
 )
-from gitsync.sources.reconciler import Outcome, Words
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from gitsync.api.generator import CopyOperation, OutputArtifact
 from gitsync.errors import ArtifactError
 from gitsync.git import MAX_PATHS
-from gitsync.sources.globs import DoubleStar
-from gitsync.sources.listing import SPECIAL, Listing, literal_prefix, way
+from gitsync.sources.generator.globs import DoubleStar
+from gitsync.sources.generator.listing import SPECIAL, Listing, literal_prefix, way
 from gitsync.tree import TreeEntry
 
 _EXTRACT, _MERGE = "Extract", "Merge"

@@ -11,9 +11,10 @@ from gitsync.api.sources import OCIRepository
 from gitsync.api.status import Artifact, OCIRepositoryStatus
 from gitsync.errors import ArtifactError, GitsyncError, LoginRefused, NotVerified
 from gitsync.logins import Logins
-from gitsync.sources.artifactsource import ArtifactSources
+from gitsync.sources.kinds.artifactsource import ArtifactSources
+from gitsync.sources.kinds.reconciler import Outcome, Words
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
-from gitsync.sources.ociartifact import (
+from gitsync.sources.resolve.ociartifact import (
     Found,
     artifact_spec,
     plain_artifact_spec,
@@ -21,8 +22,7 @@ from gitsync.sources.ociartifact import (
     tree_artifact,
     without_secrets,
 )
-from gitsync.sources.reconciler import Outcome, Words
-from gitsync.sources.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

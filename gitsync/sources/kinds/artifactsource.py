@@ -13,8 +13,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import AUTHENTICATION_FAILED, NOT_SUPPORTED, URL_INVALID
 from gitsync.api.sources import Bucket, GitRepository, HelmChart, OCIRepository
 from gitsync.errors import ArtifactPending, FieldNotSupported, GitsyncError
-from gitsync.sources.commitsources import missing, not_ready
-from gitsync.sources.reconciler import Outcome, SourceReconciler
+from gitsync.sources.kinds.reconciler import Outcome, SourceReconciler
+from gitsync.sources.resolve.commitsources import missing, not_ready
 from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:

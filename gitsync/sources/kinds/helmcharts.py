@@ -47,11 +47,11 @@ from gitsync.errors import (
     ValuesError,
 )
 from gitsync.semver import compatible
-from gitsync.sources.artifactsource import ArtifactSources
-from gitsync.sources.chart import ChartArtifact, WantedChart
-from gitsync.sources.commitcharts import Locate
-from gitsync.sources.commitsources import not_ready
-from gitsync.sources.reconciler import Outcome, Words
+from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.charts.commitcharts import Locate
+from gitsync.sources.kinds.artifactsource import ArtifactSources
+from gitsync.sources.kinds.reconciler import Outcome, Words
+from gitsync.sources.resolve.commitsources import not_ready
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

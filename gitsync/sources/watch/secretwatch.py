@@ -12,7 +12,7 @@ import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import ClusterUnavailable, Forbidden
-from gitsync.sources.datawatch import FIELDS, data_only
+from gitsync.sources.watch.datawatch import FIELDS, data_only
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent

@@ -1,0 +1,66 @@
+"""The sync of the settings among the parts of the agent: the repository is a source, and stands for a Kustomization."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from gitsync.agent.parts import claim_inventory, default_keys, root_of, root_store, root_sync, synced_repository
+from gitsync.agent.trust import demands
+from gitsync.runtime.recorder import EventRecorder
+from gitsync.sources.controller import Sources
+from gitsync.sync.build import CommitSource
+from gitsync.sync.factory import SyncerFactory
+from gitsync.sync.kustomization.controller import Kustomizations
+from gitsync.sync.kustomization.rootkeys import RootKeys
+from gitsync.sync.outcome import Hopeless
+from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.rootevents import RootEvents
+
+if TYPE_CHECKING:
+    from gitsync.settings import Settings
+    from gitsync.sources.resolve.artifacts import Artifacts
+
+
+class RootSync:
+    """``commits`` are those of the repository, which is one of ``artifacts`` from now on. ``hopeless``, in a sandbox,
+    ends a sync's wait for releases; there the repository is trusted, whoever has signed it.
+
+    Raises: GitRefused, SettingsError.
+    """
+
+    def __init__(
+        self, settings: Settings, commits: CommitSource, artifacts: Artifacts, hopeless: Hopeless | None
+    ) -> None:
+        self.commits = commits
+        self._settings = settings
+        self._artifacts = artifacts
+        self._hopeless = hopeless
+        self._spec = root_sync(settings)
+        self.owner = self._spec.owner
+        trusted = hopeless is not None
+        self.repository = synced_repository(self._spec, commits.mirror.source, artifacts, is_trusted=trusted)
+
+    async def begin(self, factory: SyncerFactory, sources: Sources, stack: AsyncExitStack) -> None:
+        """Have what it wants known, and be ready to sync. Raises: ClusterUnavailable, ApiError."""
+        settings, cluster, commits = self._settings, factory.cluster, self.commits
+        await claim_inventory(self.owner, cluster, factory.wanted.claims)
+        commits.demands = demands(settings, sources.demanded)
+        self._store = root_store(self._spec, cluster, self._artifacts, self.repository)
+        syncer = factory.make(self._spec, self._store, self.repository, self._hopeless)
+        self.reconciler = SyncReconciler(commits, syncer, self.repository, settings.interval)
+        self.root = root_of(self._spec, self._artifacts, self.repository, self.reconciler)
+        keys = RootKeys(cluster, self.root.is_root, default_keys(settings), self.reconciler.compare_all)
+        commits.keys_of = keys
+        stack.push_async_callback(keys.close)
+
+    def attend(self, kustomizations: Kustomizations, events: EventRecorder) -> None:
+        """Have it stand for a Kustomization, and tell how it stands."""
+        self._store.all = kustomizations.all
+        told = RootEvents(events, self.owner, kustomizations.stands_for_root)
+
+        def done() -> None:
+            kustomizations.root_done()
+            told.tell(self.reconciler.standing)
+
+        self.reconciler.on_done = done
