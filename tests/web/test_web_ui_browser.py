@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from gitsync.cluster import Cluster
+from gitsync.cluster import Cluster, WatchEvent
 from gitsync.preview.asking import AskedRepository
 from gitsync.settings import Settings
 from gitsync.sync.configmaps import SyncStore
@@ -89,7 +90,7 @@ async def test_a_change_is_on_the_page_soon_after_the_watch_has_it(
         await page.evaluate(_NOTES_CHANGES)
         watch = world.cluster.watch("helm.toolkit.fluxcd.io", "HelmRelease", namespace=world.namespace)
         async with watch:
-            watch.subscribe(lambda event: heard.setdefault(_message(event.manifest), time.time()))
+            watch.subscribe(partial(_note, heard))
             for number in range(10):
                 words = f"moment-{number:02}"
                 release = await world.say(release, "False", "UpgradeFailed", words)
@@ -119,9 +120,9 @@ _LOADS = """async () => {
 }"""
 
 
-def _message(manifest: Any) -> str:
-    conditions = (manifest.get("status") or {}).get("conditions") or [{}]
-    return str(conditions[0].get("message", ""))
+def _note(heard: dict[str, float], event: WatchEvent) -> None:
+    conditions = (event.manifest.get("status") or {}).get("conditions") or [{}]
+    heard.setdefault(str(conditions[0].get("message", "")), time.time())
 
 
 async def test_a_page_that_nobody_sees_holds_no_connection_and_one_that_is_seen_again_is_current(
