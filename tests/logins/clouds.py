@@ -33,11 +33,12 @@ class CloudRegistry:
     user: str
     bearer: bool = False
     layer: bytes = b"the layer"
+    media_type: str = "application/x"
     passwords: list[str] = field(default_factory=list)
 
     @property
     def manifest(self) -> bytes:
-        layer = {"mediaType": "application/x", "digest": digest(self.layer), "size": len(self.layer)}
+        layer = {"mediaType": self.media_type, "digest": digest(self.layer), "size": len(self.layer)}
         return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer]}).encode()
 
     def takes(self, request: web.Request) -> bool:

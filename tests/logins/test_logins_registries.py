@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 from aiohttp import web
 
-from gitsync.api.sources import GitRepository
+from gitsync.api.sources import GitRepository, HelmRepository
 from gitsync.cluster import Cluster
 from gitsync.errors import LoginRefused, SourceError, SourceUnavailable
 from gitsync.http import HttpClient
@@ -18,7 +18,11 @@ from gitsync.logins import Account, Logins
 from gitsync.logs import keeping_secrets, redact
 from gitsync.oci import Registry, Repository
 from gitsync.sources.git import GitPlace
+from gitsync.sources.helm.registry import RegistryCharts
+from gitsync.sources.resolve.repositories import plain_spec, repository_spec
 from gitsync.sources.secrets import git_login
+from gitsync.sources.store import Store
+from gitsync.sources.turns import Turns
 from tests.clock import Clock
 from tests.logins.clouds import CloudRegistry, Entra, Google, Sts
 from tests.logins.internet import Internet, Service, connected, metadata_server
@@ -226,6 +230,27 @@ async def test_gar_in_the_name_of_a_service_account_of_another_cluster(world: Wo
     who = account(annotations, asked)
     assert await world.pull(world.logins(), "gcp", GAR, who) == registry.layer
     assert asked == google.audiences == [f"//iam.googleapis.com/{provider}"]
+
+
+async def test_a_helm_repository_of_type_oci_logs_in_by_its_provider(world: World) -> None:
+    sts = aws(world)
+    sts.registry.media_type = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+    world.environment |= {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": world.file("token", TOKEN)}
+    source = HelmRepository.parse(
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "HelmRepository",
+            "metadata": {"name": "charts", "namespace": "apps"},
+            "spec": {"type": "oci", "url": f"oci://{ECR}/charts", "provider": "aws"},
+        }
+    )
+    logins = world.logins()
+    spec, again = [await repository_spec(cast(Cluster, Nobody()), source, plain_spec(source), logins) for _ in range(2)]
+    assert (spec, spec.id) == (again, again.id)
+    charts = RegistryCharts(Registry(world.http), Store(world.directory / "store"), Turns(), 1000)
+    entry = await charts.resolve(spec, "app", "1.0.0")
+    assert (await charts.download(spec, "app", entry)).read() == sts.registry.layer
+    await charts.close()
 
 
 class Nobody:
