@@ -34,11 +34,11 @@ from tests.controlplane.processes import free_ports
 from tests.controlplane.registry import PASSWORD, USER, Registry
 
 _SOURCES = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}"
-#: Seconds in which requests and the CPU are counted, and those for the agent to come to rest before.
-WINDOW, REST = 120.0, 30.0
-PATIENCE = 900.0
-#: Of sources without news, in seconds.
+#: Of sources without news, in seconds. So long their questions and the CPU are counted: each is due once.
 INTERVAL = 600
+#: Seconds for the agent to come to rest before, and those in which it is looked at without any source.
+REST, BARE = 30.0, 60.0
+PATIENCE = 900.0
 LARGE = 200 << 20
 _MEDIA_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -145,7 +145,7 @@ async def idle(count: int) -> None:
     names = [f"source-{number:04}" for number in range(count)]
     with control_plane() as plane, registry(plane.directory / "registry", names) as server:
         async with at_rest(plane) as (api, repository, agent):
-            before, bare = agent.memory(), await _cpu(agent)
+            before, bare = agent.memory(), await _cpu(agent, BARE)
             files = {f"{FOLDER}/{name}.yaml": oci_repository(server, name, f"{INTERVAL}s") for name in names}
             repository.stage({f"{FOLDER}/secrets.yaml": secrets(server), **files})
             began = time.monotonic()
@@ -153,21 +153,25 @@ async def idle(count: int) -> None:
             await all_ready(api, agent, f"{_SOURCES}/ocirepositories", set(names), PATIENCE)
             ready = time.monotonic() - began
             await asyncio.sleep(REST)
-            asked = len(server.log.splitlines())
-            used = await _cpu(agent)
-            asked = len(server.log.splitlines()) - asked
+            asked = _answers(server)
+            used = await _cpu(agent, INTERVAL)
+            asked = _answers(server) - asked
             print(
-                f"{count} OCIRepositories, all read after {ready:.0f} s; in {WINDOW:.0f} s without news {asked} lines "
-                f"in the registry's log, where the intervals ask for {count * WINDOW / INTERVAL:.0f} questions; "
-                f"{used / WINDOW:.1%} of a core ({bare / WINDOW:.1%} without any); RSS {agent.memory() >> 20} MiB "
-                f"({before >> 20} MiB without any), at most {agent.peak_memory() >> 20} MiB",
+                f"{count} OCIRepositories, all read after {ready:.0f} s; in {INTERVAL} s without news, which is their "
+                f"interval, {asked} answers of the registry; {used / INTERVAL:.1%} of a core ({bare / BARE:.1%} "
+                f"without any); RSS {agent.memory() >> 20} MiB ({before >> 20} MiB without any), at most "
+                f"{agent.peak_memory() >> 20} MiB",
                 flush=True,
             )
 
 
-async def _cpu(agent: Agent) -> float:
+def _answers(server: Registry) -> int:
+    return sum("response completed" in line for line in server.log.splitlines())
+
+
+async def _cpu(agent: Agent, seconds: float) -> float:
     used = agent.cpu_seconds()
-    await asyncio.sleep(WINDOW)
+    await asyncio.sleep(seconds)
     return agent.cpu_seconds() - used
 
 

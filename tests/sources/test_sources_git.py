@@ -515,10 +515,17 @@ async def test_fields_that_are_not_honoured_are_refused_by_name(served: World) -
     served.commit("1.0.0")
     await served.secret("proxy", {"address": "http://proxy.example:3128"})
     refused: dict[str, dict[str, Any]] = {
-        "github": {"provider": "github"},
+        "http": {"provider": "github"},
+        "github": {"provider": "github", "url": "https://github.example/fleet"},
+        "aws": {"provider": "aws"},
         "proxy": {"url": "ssh://git@git.example/fleet", "proxySecretRef": {"name": "proxy"}},
     }
-    words = {"github": "spec.provider: github", "proxy": "spec.proxySecretRef: "}
+    words = {
+        "http": "spec.url: provider github is for https alone",
+        "github": "spec.provider: github needs a Secret with a GitHub App",
+        "aws": "spec.provider: aws is not supported yet: nobody logs in to CodeCommit",
+        "proxy": "spec.proxySecretRef: ",
+    }
     for name, spec in refused.items():
         await served.apply(name, **spec)
         await until(lambda name=name: served.fails("NotSupported", words[name], name))
