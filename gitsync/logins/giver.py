@@ -67,7 +67,8 @@ class Logins:
             raise SourceError(f"provider {provider}: {why}", hint=f"its registries are {_REGISTRIES[provider]}")
         who = _who(account, cloud.identity(account)) if account is not None else ""
         key = f"{provider} {host} {who}"
-        return Lender(key, partial(self._kept.lend, key, partial(cloud.login, host, account)))
+        lend = partial(self._kept.lend, key, partial(cloud.login, host, account))
+        return Lender(key, lend, partial(self._kept.forget, key))
 
     async def for_azure_devops(self, host: str, account: Account | None = None) -> tuple[str, Lease]:
         """A token for Azure DevOps, and whose it is. Raises: SourceError, LoginRefused, SourceUnavailable."""

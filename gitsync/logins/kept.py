@@ -51,6 +51,11 @@ class KeptLogins:
         keep_secret(lease.login.secrets)
         return lease
 
+    def forget(self, key: str, lease: Lease) -> None:
+        """It is not taken any more: the next one who needs it asks anew."""
+        if self._known.get(key) is lease:
+            del self._known[key]
+
     async def _ask(self, key: str, ask: Callable[[], Awaitable[Given]]) -> Lease:
         self._known.pop(key, None)
         now = self._clock()  # what it takes to ask is a part of its life

@@ -19,7 +19,8 @@ class Lease:
 @dataclass(frozen=True, slots=True, repr=False)
 class Lender:
     """Gives a login whenever one is needed, the same as long as that is good. ``id`` says whose it is: what is known of
-    a repository stays known when the login changes."""
+    a repository stays known when the login changes. ``forget`` is told of one that was not taken before its end."""
 
     id: str
     lend: Callable[[], Awaitable[Lease]] = field(compare=False)
+    forget: Callable[[Lease], None] = field(compare=False)

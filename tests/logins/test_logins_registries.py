@@ -120,6 +120,31 @@ async def test_a_login_that_ends_is_asked_for_again_and_the_repository_stays_the
     assert (before, before.id) == (after, after.id)
 
 
+async def test_a_login_that_is_taken_back_before_its_end_is_asked_for_again(world: World) -> None:
+    sts = aws(world)
+    world.environment |= {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": world.file("token", TOKEN)}
+    lender = world.logins().for_registry("aws", ECR)
+    registry, repository = Registry(world.http), Repository(ECR, "app", lender=lender)
+    await registry.manifest(repository, "1.0")
+    sts.registry.passwords.append("another, which the registry takes from now on")
+    await registry.manifest(repository, "1.0")
+    assert world.internet.times(ECR_API) == 2
+
+
+async def test_a_login_that_a_token_service_does_not_take_any_more_is_asked_for_again(world: World) -> None:
+    registry = CloudRegistry("oauth2accesstoken", bearer=True)
+    google = Google(registry)
+    world.internet.services[GAR] = registry.handle
+    async with metadata_server(world.internet, google.metadata) as host:
+        world.environment["GCE_METADATA_HOST"] = host
+        logins = world.logins()
+        await world.pull(logins, "gcp", GAR)
+        registry.passwords.append("another, which the registry takes from now on")
+        with pytest.raises(SourceError, match="asked for a token"):
+            await world.pull(logins, "gcp", GAR)
+        assert await world.pull(logins, "gcp", GAR) == registry.layer
+
+
 async def test_a_token_that_the_kubelet_has_renewed_is_read_anew(world: World) -> None:
     sts = aws(world)
     path = world.file("token", "an old one")

@@ -21,7 +21,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.cluster import Cluster
 from gitsync.errors import ArtifactPending, ChartError, GitRefused, GitUnavailable, SourceNotReady
-from gitsync.git import GitReference, GitSource, Mirror
+from gitsync.git import GitCredentials, GitReference, GitSource, Mirror
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.sources.controller import Sources
@@ -357,6 +357,10 @@ async def test_a_github_app_logs_in_and_its_next_token_wakes_nobody(
         await world.secret("github", {"githubAppPrivateKey": GitHub().pem})
         await until(lambda: world.fails("AuthenticationFailed", "GitHub gives no login (401"))
         assert await world.version() == "2.0.0", "what runs keeps running"
+
+
+def test_a_place_with_the_login_of_a_secret_has_the_name_on_disk_that_earlier_versions_gave_it() -> None:
+    assert GitPlace("https://git.example/fleet", GitCredentials("ann", "pass-word")).id.startswith("9d145d785ff4")
 
 
 async def test_ssh_with_a_key_and_a_host_key_that_changes(

@@ -129,7 +129,8 @@ def content_id(commit: str, content: Content, parts: Sequence[Part]) -> str:
 
 def _parts(credentials: GitCredentials) -> list[str]:
     texts = credentials.texts or GitTexts()
-    changing = {"texts", "until", *(("password", "token") if credentials.lent_to else ())}
+    # What is known by the login of a Secret stays known by the same name, so nothing is added for that.
+    changing = {"texts", "until", *(("password", "token") if credentials.lent_to else ("lent_to",))}
     own = [str(getattr(credentials, item.name)) for item in fields(credentials) if item.name not in changing]
     return own + [getattr(texts, item.name) for item in fields(texts)]
 
