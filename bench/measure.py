@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -145,9 +145,19 @@ async def agent_at_rest(plane: Plane, api: Api, repository: SourceRepository) ->
         yield agent
 
 
-async def commit_to_ready(case: Case, agent: Agent, repository: SourceRepository, plane: Plane, api: Api) -> AgentRun:
-    """Commits the case's releases and measures until all are ready. Raises: BenchError."""
-    repository.stage(release_files(case))
+async def commit_to_ready(
+    case: Case,
+    agent: Agent,
+    repository: SourceRepository,
+    plane: Plane,
+    api: Api,
+    files: Mapping[str, str] | None = None,
+) -> AgentRun:
+    """Commits the case's releases, or ``files`` that hold them in another form, and measures until all are ready.
+
+    Raises: BenchError.
+    """
+    repository.stage(files or release_files(case))
     before, began = await api.metrics(), time.monotonic()
     plane_cpu, cpu = plane.cpu_seconds(), agent.cpu_seconds()
     waiting = asyncio.create_task(all_ready(api, agent, RELEASES, set(case.releases), PATIENCE))

@@ -277,6 +277,10 @@ class SourceError(TerminalError):
         self.status = status
 
 
+class LoginRefused(SourceError):
+    """Whoever gives logins that end (a cloud, GitHub) gives us none, or we have nothing to ask for one with."""
+
+
 class SourceMissing(SourceError):
     """404: the server has no such thing."""
 

@@ -16,6 +16,7 @@ from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.rootevents import RootEvents
+from gitsync.sync.standing import Standing
 
 if TYPE_CHECKING:
     from gitsync.settings import Settings
@@ -63,4 +64,8 @@ class RootSync:
             kustomizations.root_done()
             told.tell(self.reconciler.standing)
 
-        self.reconciler.on_done = done
+        def begun(standing: Standing) -> None:
+            kustomizations.root_began(standing)
+            told.begin(standing)
+
+        self.reconciler.on_done, self.reconciler.on_begin = done, begun

@@ -64,6 +64,11 @@ class _SourceSpec(ApiModel):
         named += [verify.secret_ref, getattr(verify, "trusted_root_secret_ref", None)] if verify is not None else []
         return tuple(reference.name for reference in named if reference is not None)
 
+    @property
+    def logs_in(self) -> bool:
+        """Whether a cloud is asked for a login to a registry: where no Secret has one, as with Flux."""
+        return getattr(self, "provider", "generic") != "generic" and getattr(self, "secret_ref", None) is None
+
 
 class HelmRepositorySpec(_SourceSpec):
     """A Helm repository: an index over HTTP, or a registry."""

@@ -19,6 +19,8 @@ _PREFIX = re.compile(r"^(fatal|error|warning): ")
 _USERINFO = re.compile(r"(?<=://)[^/\s'\"]*@")
 # Names in git's messages are ours or a stranger's, and may hold any word: they are taken out before a rule looks.
 _NAMES = re.compile(r"'[^']*'|\S*/\S*")
+#: Where curl has looked for authorities: a file of ours that is another one each time.
+_LOOKED = re.compile(r"\.? CAfile: .*")
 _LONGEST = 300
 
 
@@ -69,7 +71,8 @@ _RULES = (
           r"no route to host|early eof|rpc failed|unexpected disconnect|hung up unexpectedly", GitUnavailable,
           "cannot reach {url}: {line}"),
     _rule(r"certificate|\bssl\b|\btls\b|gnutls|openssl", GitUnavailable, "no trusted connection to {url}: {line}",
-          "give the certificate authority as ca_file if it is a private one"),
+          "give the certificate authority as ca_file (a GitRepository's Secret: ca.crt) if it is a private one; if it "
+          "is given, the certificate has expired, or is for another host"),
     _rule(r"unable to access|could not read from remote|remote error|bad line length|protocol error|expected flush|"
           r"invalid server response|not valid: is this a git|dumb http|unable to update url base|bad band",
           GitUnavailable, "cannot read {url}: {line}"),
@@ -107,4 +110,5 @@ def clean(text: str, source: GitSource) -> str:
 
 def _cause(line: str, source: GitSource) -> str:
     """``fatal: unable to access 'https://...': Could not resolve host`` -> ``Could not resolve host``."""
-    return re.sub(r"^unable to access '[^']*': ", "", _PREFIX.sub("", clean(line, source))).strip("@ ")
+    cause = _LOOKED.sub("", _PREFIX.sub("", clean(line, source)))
+    return re.sub(r"^unable to access '[^']*': ", "", cause).strip("@ ")

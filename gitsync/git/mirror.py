@@ -114,6 +114,11 @@ class Mirror:
         if seconds != self.source.timeout:
             self.source = self._remote.source = replace(self.source, timeout=seconds)
 
+    def log_in(self, credentials: GitCredentials) -> None:
+        """Conversations with the remote have these from now on, unless what there is is good for longer."""
+        if credentials.until > self.source.access.until:
+            self.source = self._remote.source = replace(self.source, credentials=credentials)
+
     async def head(self) -> str:
         """The id of the commit that is wanted now: one question to the remote; none when the source names a commit."""
         head = await self._remote.head()

@@ -45,7 +45,8 @@ class GitCredentials:
     replaces the system's certificate authorities. Without ``ssh_key_file``, ssh uses the keys and configuration of the
     user gitsync runs as; host keys are always checked. ``cert_file`` and ``key_file`` are a client's certificate,
     ``passphrase`` opens the ssh key, ``proxy`` is a URL for http and https. What is not in a file yet is in ``texts``.
-    The repr shows no value.
+    A password or token that ends says whom it was ``lent_to``, which stays when it is another one, and ``until`` when
+    it is good (of ``time.monotonic``). The repr shows no value.
     """
 
     username: str = ""
@@ -61,6 +62,8 @@ class GitCredentials:
     bearer: bool = False
     proxy: str = ""
     texts: GitTexts | None = None
+    lent_to: str = ""
+    until: float = 0.0
 
     def __repr__(self) -> str:
         given = [name for name in self.__slots__ if getattr(self, name)]

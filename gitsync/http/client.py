@@ -69,6 +69,8 @@ class Request:
     body: bytes | None = None
     #: Whether to go where an answer leads.
     follows: bool = True
+    #: Never by a proxy of the environment: for what is on this very machine, as the metadata servers of clouds.
+    direct: bool = False
 
     @property
     def trusted(self) -> bool:
@@ -94,14 +96,14 @@ class HttpClient:
     def __init__(self, timeout_limit: float = TIMEOUT_LIMIT, spool: Spool | None = None) -> None:
         self._timeout_limit = timeout_limit
         self._spool = spool or Spool()
-        self._session: aiohttp.ClientSession | None = None
+        #: By whether they go by the proxies of the environment.
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._contexts: LRUCache[tuple[str, str, str], ssl.SSLContext] = LRUCache(_MAX_CONTEXTS)
 
     async def close(self) -> None:
         """Ends all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
     @asynccontextmanager
     async def deadline(self, url: URL, seconds: float, hints: Hints) -> AsyncIterator[None]:
@@ -165,18 +167,8 @@ class HttpClient:
         headers |= request.headers
         if request.trusted and request.authorization:
             headers["Authorization"] = request.authorization
-        if self._session is None:
-            # The cookies of one source are none of another's business.
-            # Each request has the deadline of its source, so aiohttp needs none of its own.
-            # How many there are at once is bounded by namespace, so that nobody waits for what another's server does.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
-                timeout=aiohttp.ClientTimeout(total=None),
-            )
         secure = request.url.scheme == "https"
-        return await self._session.request(
+        return await self._session(not request.direct).request(
             request.method,
             # A user in the URL has become a header, where it was trusted.
             request.url.with_user(None),
@@ -187,6 +179,19 @@ class HttpClient:
             proxy=request.connection.proxy or None,
             auto_decompress=request.compressed,
         )
+
+    def _session(self, by_proxy: bool) -> aiohttp.ClientSession:
+        if by_proxy not in self._sessions:
+            # The cookies of one source are none of another's business.
+            # Each request has the deadline of its source, so aiohttp needs none of its own.
+            # How many there are at once is bounded by namespace, so that nobody waits for what another's server does.
+            self._sessions[by_proxy] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=by_proxy,
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._sessions[by_proxy]
 
     async def _context(self, request: Request) -> ssl.SSLContext:
         """The source's authority counts for every host it sends us to, its certificate only for trusted ones."""

@@ -101,14 +101,14 @@ class _Trying:
         """What its server has, in words. Raises: GitsyncError."""
         check_supported(source)
         if isinstance(source, HelmRepository):
-            repository = await repository_spec(self._cluster, source, plain_spec(source))
+            repository = await repository_spec(self._cluster, source, plain_spec(source), self.fetched.logins)
             await self.fetched.look(repository)
             return repository.shown
         if isinstance(source, OCIRepository):
-            artifact = await artifact_spec(self._cluster, source, plain_artifact_spec(source))
+            artifact = await artifact_spec(self._cluster, source, plain_artifact_spec(source), self.fetched.logins)
             return f"{artifact.repository} has {await self.fetched.artifacts.look(artifact)}"
         if isinstance(source, Bucket):
             bucket = await bucket_spec(self._cluster, source, plain_bucket_spec(source))
             return f"{bucket.place} has {counted(await self.fetched.buckets.look(bucket), 'object')}"
-        git = await git_spec(self._cluster, source, plain_git_spec(source))
+        git = await git_spec(self._cluster, source, plain_git_spec(source), self.fetched.logins)
         return f"{git.place.url} has {await self.fetched.git.look(git)}"

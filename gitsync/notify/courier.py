@@ -18,6 +18,7 @@ from gitsync.backoff import Outage
 from gitsync.defects import outlive
 from gitsync.errors import FieldErrors, GitsyncError, RetryableError
 from gitsync.http import HttpClient
+from gitsync.logins import Logins
 from gitsync.logs import keeping_secrets, redact
 from gitsync.metering import METER
 from gitsync.notify.notice import Notice
@@ -43,6 +44,7 @@ class Means:
 
     cluster: Cluster
     http: HttpClient
+    logins: Logins
     cel: Expressions
     find: Callable[[ObjectKey], Manifest | None]
     gathering: Gathering = field(default_factory=Gathering)
@@ -129,7 +131,7 @@ class Courier:
             return found
 
         async def prepare() -> None:
-            target = await target_of(self._means.cluster, provider)
+            target = await target_of(self._means.cluster, self._means.logins, provider)
             found[:] = await self._posts(provider, alert, target, batch.notices)
 
         await patiently(prepare, self._means.patience, self._tell)

@@ -19,6 +19,7 @@ from gitsync.cel.expressions import Expressions
 from gitsync.defects import tell_defect
 from gitsync.errors import FieldErrors, Forbidden
 from gitsync.http import HttpClient
+from gitsync.logins import Logins
 from gitsync.logs import Once
 from gitsync.notify.courier import Courier, Means
 from gitsync.notify.held import Held
@@ -59,9 +60,11 @@ class Notifier:
         self._crosses = crosses
         self._providers = cluster.watch(NOTIFICATION_GROUP, PROVIDER, namespace=cluster.namespace)
         self._alerts = cluster.watch(NOTIFICATION_GROUP, ALERT, namespace=cluster.namespace)
+        http = HttpClient()
         self._means = Means(
             cluster,
-            HttpClient(),
+            http,
+            Logins(http),
             Expressions(),
             self._find,
             gathering or Gathering(),
@@ -181,5 +184,6 @@ class Notifier:
     async def _close(self) -> None:
         self._rules.clear()
         await asyncio.gather(*(courier.close(GRACE) for courier in self._couriers.values()), *self._leaving)
+        await self._means.logins.close()
         await self._means.http.close()
         await self._means.cel.close()

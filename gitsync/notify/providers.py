@@ -12,6 +12,8 @@ from gitsync.api.notification import SERVED_TYPES, Alert, Provider
 from gitsync.errors import YamlError
 from gitsync.http import Connection
 from gitsync.kubeyaml import load
+from gitsync.logins import GitHubApp, Logins
+from gitsync.logins.githubapp import APP_ID
 from gitsync.logs import keep_secret
 from gitsync.notify.notice import Notice
 from gitsync.notify.target import Target
@@ -28,6 +30,8 @@ MOST_HEADERS = 50
 _SHORTEST, _SEPARATORS = 6, re.compile(r"[/?&=#]")
 #: The type whose channel is the key of an integration.
 PAGERDUTY = "pagerduty"
+#: The type that may log in as an App.
+GITHUB = "github"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8000}")
 #: Headers that are the request's own.
@@ -40,10 +44,10 @@ def refused(provider: Provider) -> str:
     return "" if kind in SERVED_TYPES else f"gitsync does not serve Providers of type {kind} yet: nothing is sent to it"
 
 
-async def target_of(cluster: Cluster, provider: Provider) -> Target:
+async def target_of(cluster: Cluster, logins: Logins, provider: Provider) -> Target:
     """Where to send to. What is secret of it is kept out of what is said meanwhile (``keeping_secrets``).
 
-    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    Raises: SourceUnavailable, SourceError, LoginRefused, ApiError, ClusterUnavailable.
     """
     spec, namespace = provider.spec, provider.metadata.namespace
     about = f"Provider {provider.key.namespaced_name}"  # a URL would tell where a webhook is
@@ -65,6 +69,11 @@ async def target_of(cluster: Cluster, provider: Provider) -> Target:
         connection=_through(reached, secret.get("proxy", "").strip() or spec.proxy or "", provider),
         timeout=min(spec.timeout or TIMEOUT, LONGEST_TIMEOUT),
     )
+    if spec.type == GITHUB and APP_ID in secret and not target.token:
+        assert spec.secret_ref is not None
+        ca = reached.ca or secret.get("ca.crt", "")
+        app = GitHubApp.read(secret, f"{namespace}/{spec.secret_ref.name}", replace(target.connection, ca=ca))
+        target = replace(target, token=(await logins.for_app(app)).login.password)
     if "headers" in secret:
         target = replace(target, headers=_headers(target, secret["headers"]))
     return target

@@ -11,6 +11,7 @@ from yarl import URL
 from gitsync.errors import SourceError
 from gitsync.http import Connection, redacted
 from gitsync.oci.dockerconfig import DOCKER_HUB, Login
+from gitsync.oci.lender import Lender
 
 _SCHEME = "oci://"
 _HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?|\[[0-9a-fA-F:]+\](?::[0-9]{1,5})?")
@@ -24,7 +25,8 @@ _HINT = "write it as oci://HOST/REPOSITORY, without a tag"
 @dataclass(frozen=True, slots=True, repr=False)
 class Repository:
     """``host`` and ``name`` are as they were written. ``insecure`` speaks plain HTTP. ``timeout`` is for one question,
-    with all requests that it takes, in seconds; ``owner`` the namespace on whose behalf the registry is asked."""
+    with all requests that it takes, in seconds; ``owner`` the namespace on whose behalf the registry is asked. A
+    ``lender`` gives the login in the place of ``login``."""
 
     host: str
     name: str
@@ -33,6 +35,7 @@ class Repository:
     insecure: bool = False
     timeout: float = 60.0
     owner: str = ""
+    lender: Lender | None = None
 
     def __repr__(self) -> str:
         return f"Repository({str(self)!r})"
@@ -55,7 +58,8 @@ class Repository:
     def id(self) -> str:
         """Names it in caches; differs when the credentials do, since they may decide what is shown."""
         login, given = self.login, self.connection
-        parts = (str(self.base), *login.parts, given.ca, given.cert, given.key, given.proxy)
+        lent = (self.lender.id,) if self.lender is not None else ()
+        parts = (str(self.base), *login.parts, given.ca, given.cert, given.key, given.proxy, *lent)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@ from gitsync.errors import SourceError
 from gitsync.http import Hints, HttpClient, Request, parse_url, redacted, refusal
 from gitsync.oci.challenge import Challenge
 from gitsync.oci.decoding import decoded
+from gitsync.oci.lender import Lease
 from gitsync.oci.repository import Repository
 
 #: Repositories whose way in is remembered.
@@ -50,14 +51,20 @@ class Tokens:
     async def answer(self, repository: Repository, challenges: Sequence[Challenge]) -> str:
         """What to send in answer to one of these, kept from now on.
 
-        Raises: SourceError when there is nothing to answer, or the token service refuses; SourceUnavailable.
+        Raises: SourceError when there is nothing to answer, or the token service refuses; LoginRefused,
+        SourceUnavailable.
         """
-        self._known.pop(repository.id, None)
+        refused = self._known.pop(repository.id, None)
         schemes = {item.scheme: item for item in reversed(challenges)}
+        lender = repository.lender
+        lease = await lender.lend() if lender is not None else Lease(repository.login, float("inf"))
+        if lender is not None and refused is not None and refused.authorization == lease.login.basic:
+            lender.forget(lease)  # it was taken back before its end
+            lease = await lender.lend()
         if (bearer := schemes.get("bearer")) is not None:
-            found = await self._bearer(repository, bearer)
-        elif "basic" in schemes and repository.login.basic:
-            found = _Known(repository.login.basic, float("inf"))
+            found = await self._bearer(repository, lease, bearer)
+        elif "basic" in schemes and lease.login.basic:
+            found = _Known(lease.login.basic, lease.until)
         else:
             raise self._nothing(repository, schemes)
         self._known[repository.id] = found
@@ -72,8 +79,8 @@ class Tokens:
             why = "it does not say what it asks for"
         return SourceError(f"{repository}: access refused (401): {why}", status=401, hint=self._hints.refused)
 
-    async def _bearer(self, repository: Repository, challenge: Challenge) -> _Known:
-        login = repository.login
+    async def _bearer(self, repository: Repository, lease: Lease, challenge: Challenge) -> _Known:
+        login = lease.login
         if login.registry_token:
             return _Known(f"Bearer {login.registry_token}", float("inf"))
         realm = self._realm(repository, challenge)
@@ -96,6 +103,8 @@ class Tokens:
             request = replace(request, url=realm.extend_query(asked))
         async with self._http.open(request) as (response, where):
             if response.status != 200:
+                if response.status in (401, 403) and repository.lender is not None:
+                    repository.lender.forget(lease)
                 raise refusal(response, where, self._hints, f"asked for a token for {repository}")
             return self._read(repository, await self._http.content(response, where, _MAX_ANSWER))
 

@@ -222,8 +222,12 @@ def _trees(
 
     return CommitTrees(
         artifacts,
-        CommitGitRepositories(sources.git, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]),
-        CommitOCIRepositories(sources.artifacts, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]),
+        CommitGitRepositories(
+            sources.git, sources.logins, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]
+        ),
+        CommitOCIRepositories(
+            sources.artifacts, sources.logins, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]
+        ),
         CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET]),
         partial(_source_of, watches),
         generators,

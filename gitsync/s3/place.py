@@ -22,10 +22,11 @@ _AWS = re.compile(r"s3[.-](?:dualstack\.|fips\.)?([a-z0-9-]+)\.amazonaws\.com(?:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keys:
-    """Who asks; nobody in particular without them."""
+    """Who asks; nobody in particular without them. Those that end go with a ``session``."""
 
     access: str = ""
     secret: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -33,17 +33,19 @@ def query_of(parameters: Mapping[str, str]) -> str:
 
 
 def signed(
-    method: str, url: URL, region: str, keys: Keys, now: datetime, payload: str = _EMPTY
+    method: str, url: URL, region: str, keys: Keys, now: datetime, payload: str = _EMPTY, service: str = "s3"
 ) -> tuple[str, dict[str, str]]:
     """The Authorization and the headers that go with it. ``url`` has to be encoded as ``encoded`` and ``query_of`` do;
     ``now`` is in UTC; ``payload`` is the sha256 (hex) of what the request carries."""
     time = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"x-amz-content-sha256": payload, "x-amz-date": time}
+    if keys.session:
+        headers["x-amz-security-token"] = keys.session
     shown = {"host": url.host_port_subcomponent or "", **headers}
     names = ";".join(sorted(shown))
     lines = [f"{name}:{shown[name]}\n" for name in sorted(shown)]
     request = "\n".join((method, url.raw_path, url.raw_query_string, "".join(lines), names, payload))
-    scope = (time[:8], region, "s3", "aws4_request")
+    scope = (time[:8], region, service, "aws4_request")
     text = "\n".join((_ALGORITHM, time, "/".join(scope), hashlib.sha256(request.encode()).hexdigest()))
     key = reduce(_hmac, scope, f"AWS4{keys.secret}".encode())
     signature = _hmac(key, text).hex()

@@ -156,9 +156,9 @@ class Sources:
         helm, oci, bucket, git = (cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace) for kind in kinds)
         charts = cluster.watch(SOURCE_GROUP, HELM_CHART, namespace=cluster.namespace)
         self._repositories = HelmRepositories(cluster, fetched, helm, events, self._on_repository_change)
-        self._oci = OCIRepositories(cluster, fetched.artifacts, oci, events, self._on_change)
+        self._oci = OCIRepositories(cluster, fetched.artifacts, fetched.logins, oci, events, self._on_change)
         self._buckets = Buckets(cluster, fetched.buckets, bucket, events, self._on_change)
-        self._git = GitRepositories(cluster, fetched.git, artifacts, git, events, self._on_change)
+        self._git = GitRepositories(cluster, fetched.git, fetched.logins, artifacts, git, events, self._on_change)
         self._locator = ChartLocator(self._repositories, artifacts, fetched, self._oci, self._git, self._buckets)
         #: What Kustomizations are built from.
         self.trees = Trees(artifacts, self._git, self._oci, self._buckets)

@@ -53,8 +53,10 @@ class ChartLocator:
         buckets: BucketLookup | None = None,
     ) -> None:
         self._repositories = repositories
-        self.git_repositories: GitLookup = git_repositories or CommitGitRepositories(fetched.git, {}, artifacts)
-        self._oci_repositories = oci_repositories or CommitOCIRepositories(fetched.artifacts, {})
+        self.git_repositories: GitLookup = git_repositories or CommitGitRepositories(
+            fetched.git, fetched.logins, {}, artifacts
+        )
+        self._oci_repositories = oci_repositories or CommitOCIRepositories(fetched.artifacts, fetched.logins, {})
         self.buckets: BucketLookup = buckets or CommitBuckets(fetched.buckets, {})
         #: Those of nobody at first: to find what one stands for takes this.
         self.helm_charts: ChartLookup = CommitHelmCharts(self.located, {})
@@ -83,8 +85,8 @@ class ChartLocator:
             for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART)
         )
         repositories = CommitHelmRepositories(fetched, helm, cluster, helm_watch)
-        oci_repositories = CommitOCIRepositories(fetched.artifacts, oci, cluster, oci_watch)
-        git_repositories = CommitGitRepositories(fetched.git, git, artifacts, cluster, git_watch)
+        oci_repositories = CommitOCIRepositories(fetched.artifacts, fetched.logins, oci, cluster, oci_watch)
+        git_repositories = CommitGitRepositories(fetched.git, fetched.logins, git, artifacts, cluster, git_watch)
         in_buckets = CommitBuckets(fetched.buckets, buckets, cluster, bucket_watch)
         locator = cls(repositories, artifacts, fetched, oci_repositories, git_repositories, in_buckets)
         locator.helm_charts = CommitHelmCharts(locator.located, charts, cluster, chart_watch)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import VERIFICATION_ERROR
-from gitsync.errors import NotFound, NotVerified, SourceError, SourceUnavailable
+from gitsync.api.sources import GitRepository
+from gitsync.errors import (
+    KubeConfigRefused,
+    LoginRefused,
+    NotFound,
+    NotVerified,
+    ServiceAccountMissing,
+    SourceError,
+    SourceUnavailable,
+)
 from gitsync.git import GitCredentials, GitTexts
 from gitsync.http import Connection, redacted
+from gitsync.logins import Account, GitHubApp, Logins
+from gitsync.logins.githubapp import APP_ID
 from gitsync.logs import keep_secret
 from gitsync.oci import DockerConfig, Login
 from gitsync.s3 import Keys
@@ -28,7 +40,6 @@ _NO_SECRETS = frozenset(
 )
 #: With SOCKS for git alone, which speaks through curl.
 _GIT_PROXIES = ("http", "https", "socks5")
-_GITHUB_APP = "githubAppID"
 
 
 async def read_secret(cluster: Cluster, namespace: str, name: str, url: str) -> dict[str, str]:
@@ -109,13 +120,37 @@ async def registry_login(
     return login
 
 
-async def _pull_secrets(cluster: Cluster, namespace: str, account: str, url: str) -> list[str]:
-    key = ObjectKey("", "ServiceAccount", namespace, account)
+async def cloud_account(cluster: Cluster, namespace: str, name: str, url: str) -> Account | None:
+    """The ServiceAccount in whose name a cloud is asked; None for no name, which is the agent's pod.
+
+    Raises: SourceUnavailable when it is missing; ApiError, ClusterUnavailable.
+    """
+    if not name:
+        return None
+    key, manifest = await _service_account(cluster, namespace, name, url)
+
+    async def issue(audience: str) -> str:
+        try:
+            return (await cluster.request_token(key, [audience])).token
+        except ServiceAccountMissing as error:
+            raise SourceUnavailable(error.message, url=redacted(url), hint=error.hint) from error
+        except KubeConfigRefused as error:
+            raise LoginRefused(error.message, hint=error.hint) from error
+
+    return Account(namespace, name, dict(manifest["metadata"].get("annotations") or {}), issue)
+
+
+async def _service_account(cluster: Cluster, namespace: str, name: str, url: str) -> tuple[ObjectKey, Manifest]:
+    key = ObjectKey("", "ServiceAccount", namespace, name)
     try:
-        manifest = await cluster.get(key)
+        return key, await cluster.get(key)
     except NotFound as error:
         message = f"ServiceAccount '{key.namespaced_name}' does not exist"
         raise SourceUnavailable(message, url=redacted(url), hint="create it") from error
+
+
+async def _pull_secrets(cluster: Cluster, namespace: str, account: str, url: str) -> list[str]:
+    _, manifest = await _service_account(cluster, namespace, account, url)
     return [str(item["name"]) for item in manifest.get("imagePullSecrets") or () if item.get("name")]
 
 
@@ -146,16 +181,51 @@ async def bucket_keys(cluster: Cluster, namespace: str, name: str, url: str) -> 
     return keys
 
 
-async def git_login(cluster: Cluster, namespace: str, name: str, proxy: str, url: str) -> GitCredentials:
-    """Who we are to a Git server: by the Secret ``name`` and through the proxy of the Secret ``proxy``, "" for none.
+async def git_login(cluster: Cluster, logins: Logins, repository: GitRepository) -> GitCredentials:
+    """Who we are to a Git server: by the Secret that a GitRepository names, by a GitHub App that is in it, or by a
+    login of Azure; and through its proxy.
 
-    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    Raises: SourceUnavailable, SourceError, LoginRefused, ApiError, ClusterUnavailable.
     """
-    secret = await read_secret(cluster, namespace, name, url) if name else {}
+    spec, namespace = repository.spec, repository.metadata.namespace
+    name, proxy = (item.name if item else "" for item in (spec.secret_ref, spec.proxy_secret_ref))
+    secret = await read_secret(cluster, namespace, name, spec.url) if name else {}
     address = ""
     if proxy:
-        address = proxy_url(await read_secret(cluster, namespace, proxy, url), namespace, proxy, _GIT_PROXIES)
-    return git_credentials(secret, url, f"{namespace}/{name}" if name else "", address)
+        address = proxy_url(await read_secret(cluster, namespace, proxy, spec.url), namespace, proxy, _GIT_PROXIES)
+    if spec.provider == "github":
+        return await _app_login(logins, secret, f"{namespace}/{name}", address)
+    given = git_credentials(secret, spec.url, f"{namespace}/{name}" if name else "", address)
+    if spec.provider != "azure" or given.password or given.token:
+        return given
+    account = await cloud_account(cluster, namespace, spec.service_account_name or "", spec.url)
+    whose, lease = await logins.for_azure_devops(URL(spec.url).host or "", account)
+    return replace(given, token=lease.login.password, bearer=True, lent_to=whose, until=lease.until)
+
+
+async def _app_login(logins: Logins, secret: dict[str, str], name: str, proxy: str) -> GitCredentials:
+    if APP_ID not in secret:
+        raise SourceError(
+            f"Secret '{name}' holds no GitHub App, and spec.provider is github",
+            hint="it needs githubAppID, githubAppInstallationID or githubAppInstallationOwner, and githubAppPrivateKey",
+        )
+    ca = secret.get("ca.crt", "")
+    if proxy and URL(proxy).scheme not in ("http", "https"):
+        raise SourceError(
+            f"Secret '{name}' is of a GitHub App, whose login is asked for through http proxies alone",
+            hint="give a proxy of http or https in spec.proxySecretRef",
+        )
+    app = GitHubApp.read(secret, name, Connection(ca=ca, proxy=proxy))
+    lease = await logins.for_app(app)
+    login = lease.login
+    return GitCredentials(
+        login.username,
+        login.password,
+        proxy=proxy,
+        texts=GitTexts(ca) if ca else None,
+        lent_to=app.identity,
+        until=lease.until,
+    )
 
 
 def git_credentials(secret: dict[str, str], url: str, name: str, proxy: str = "") -> GitCredentials:
@@ -164,8 +234,8 @@ def git_credentials(secret: dict[str, str], url: str, name: str, proxy: str = ""
     def wrong(why: str, hint: str) -> SourceError:
         return SourceError(f"Secret '{name}' {why}" if name else why, url=redacted(url), hint=hint)
 
-    if _GITHUB_APP in secret:
-        raise wrong("is of a GitHub App, which is not supported yet", "use username and password, or an ssh key")
+    if APP_ID in secret:
+        raise wrong("is of a GitHub App, and spec.provider is not github", "set spec.provider to github")
     if url.startswith("ssh://"):
         needs = "ssh needs a Secret with identity (the private key) and known_hosts"
         if not name:

@@ -9,8 +9,17 @@ from collections.abc import Iterator
 
 from gitsync.api.chart import Verification
 from gitsync.api.names import HELM_REPOSITORY
-from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, OCIRepository
+from gitsync.api.sources import (
+    Bucket,
+    ChartHolder,
+    GitRepository,
+    HelmChart,
+    HelmRepositorySpec,
+    OCIRepository,
+    OCIRepositorySpec,
+)
 from gitsync.errors import FieldNotSupported
+from gitsync.logins import stranger
 
 #: A field, why it is refused, and what to do.
 Refusal = tuple[str, str, str]
@@ -29,11 +38,23 @@ def refused(source: ChartHolder) -> Iterator[Refusal]:
         return
     spec = source.spec
     is_registry = spec.url.startswith("oci://")
-    if is_registry and spec.provider != "generic":
-        hint = "use provider generic, with a secretRef that is kept current"
-        yield "spec.provider", f"{spec.provider} is not supported yet: nobody logs in to a cloud", hint
+    if is_registry and spec.logs_in:
+        yield from _refused_with_login(spec)
     if isinstance(source, OCIRepository):
         yield from _refused_of_artifact(source)
+
+
+def _refused_with_login(spec: HelmRepositorySpec | OCIRepositorySpec) -> Iterator[Refusal]:
+    """What would show the agent's own login to somebody else than the cloud that has given it."""
+    provider, host = spec.provider, spec.url.removeprefix("oci://").partition("/")[0]
+    if why := stranger(provider, host):
+        yield "spec.provider", f"{provider}: {why}", "use provider generic, with a secretRef"
+    if spec.insecure:
+        why = f"provider {provider} sends a login of a cloud to the registry, and none is sent over plain http"
+        yield "spec.insecure", why, "remove spec.insecure, or use provider generic"
+    if spec.cert_secret_ref is not None:
+        why = f"provider {provider} sends a login of a cloud to the registry, whose certificate is a public one"
+        yield "spec.certSecretRef", why, "remove spec.certSecretRef, or use provider generic with a secretRef"
 
 
 def _refused_of_artifact(source: OCIRepository) -> Iterator[Refusal]:
@@ -70,9 +91,14 @@ def _refused_of_chart(source: HelmChart) -> Iterator[Refusal]:
 
 def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
     spec = source.spec
-    if spec.provider != "generic":
+    if spec.provider == "aws":
         hint = "use provider generic, with a secretRef that is kept current"
-        yield "spec.provider", f"{spec.provider} is not supported yet: nobody logs in there", hint
+        yield "spec.provider", "aws is not supported yet: nobody logs in to CodeCommit", hint
+    if spec.provider in ("github", "azure") and not spec.url.startswith("https://"):
+        yield "spec.url", f"provider {spec.provider} is for https alone", "use an https URL, or provider generic"
+    if spec.provider == "github" and spec.secret_ref is None:
+        hint = "add spec.secretRef, a Secret with githubAppID and its kin"
+        yield "spec.provider", "github needs a Secret with a GitHub App", hint
     if spec.proxy_secret_ref is not None and spec.url.startswith("ssh://"):
         yield "spec.proxySecretRef", "is not supported for ssh", "use an https URL, or remove spec.proxySecretRef"
 

@@ -24,7 +24,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
-from gitsync.sync.standing import Standing, source_failed, sync_ended, sync_failed
+from gitsync.sync.standing import Standing, source_failed, sync_began, sync_ended, sync_failed
 from gitsync.tree import Tree, changed_files
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class SyncReconciler:
         self.first_done = asyncio.Event()
         #: Called when a sync has ended, and when the repository cannot be read or can be read again.
         self.on_done: Callable[[], None] = lambda: None
+        #: Called when a commit is to be applied that was not before.
+        self.on_begin: Callable[[Standing], None] = lambda _: None
+        self._begun = ""
         #: How the last sync has ended, and why the repository cannot be read.
         self._ended: Standing | None = None
         self._source_failed: Standing | None = None
@@ -169,6 +172,7 @@ class SyncReconciler:
             keep_secret(desired.opened_values)
             tree = Artifact.of(desired).tree
             files = await changed_files(self._synced, tree)
+            await self._begin(commit)
             self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
         except RetryableError as error:
             self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
@@ -200,6 +204,12 @@ class SyncReconciler:
             METER.ready.add(time.monotonic() - self._found)
             self._found = 0.0
         return None
+
+    async def _begin(self, commit: CommitInfo) -> None:
+        """Say that a commit is begun, once; an agent before this one may have said so."""
+        if commit.id != self._begun and commit.id != (await self._syncer.inventory()).commit:
+            self.on_begin(sync_began(commit, self._repository.revision(commit.id)))
+        self._begun = commit.id
 
     def _end(self, standing: Standing | None) -> None:
         """A sync has ended; None: in vain, for a newer one."""

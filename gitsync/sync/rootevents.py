@@ -30,6 +30,11 @@ class RootEvents:
         self._told = ("", "")
         self._has_failed = False
 
+    def begin(self, standing: Standing) -> None:
+        """A commit is being applied: those are told who follow how a commit stands."""
+        if not self._is_shown():
+            self._record(standing, quiet=True)
+
     def tell(self, standing: Standing | None) -> None:
         """How it stands by now."""
         if standing is None or self._told == (standing.reason, standing.message):
@@ -38,6 +43,9 @@ class RootEvents:
         self._told = standing.reason, standing.message
         if self._is_shown():
             return
+        self._record(standing, quiet=standing.quiet and not recovers)
+
+    def _record(self, standing: Standing, *, quiet: bool) -> None:
         event = Event(
             "Warning" if standing.is_failure else "Normal",
             standing.reason,
@@ -45,6 +53,6 @@ class RootEvents:
             _PASSING_DELAY if standing.passing else 0.0,
             commit=standing.commit,
             revision=standing.revision,
-            quiet=standing.quiet and not recovers,
+            quiet=quiet,
         )
         self._events.record(self._about, event)

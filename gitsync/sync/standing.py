@@ -10,6 +10,7 @@ from gitsync.api.names import (
     BUILD_FAILED,
     COMMIT_HELD,
     HEALTH_CHECK_FAILED,
+    PROGRESSING,
     RECONCILIATION_FAILED,
     RECONCILIATION_SUCCEEDED,
     VERIFICATION_ERROR,
@@ -37,6 +38,11 @@ class Standing:
     passing: bool = False
     of_source: bool = False
     quiet: bool = False
+
+
+def sync_began(commit: CommitInfo, revision: str) -> Standing:
+    """A commit is being applied that was not before."""
+    return Standing(PROGRESSING, "Applying the revision", commit, revision, is_failure=False, quiet=True)
 
 
 def source_failed(error: GitsyncError) -> Standing:

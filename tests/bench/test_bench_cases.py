@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.cases import FOLDER, ISSUE, QUICK, Case, base_files, plain_files, release_files
+from bench.sources import by_reference
 from gitsync.api.check import check
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.graph import Edge, Graph
@@ -50,6 +51,18 @@ def test_what_is_there_before_is_a_namespace_and_a_chart_repository() -> None:
         assert content.errors == ()
         kinds += [item.key.kind for item in content.objects]
     assert sorted(kinds) == ["HelmRepository", "Namespace"]
+
+
+def test_releases_of_a_registry_are_the_same_but_for_their_charts() -> None:
+    case = next(case for case in ISSUE if case.name == "layers-5x10")
+    plain = releases_of(case)
+    for path, text in by_reference(case).items():
+        (item,) = parse_file(path, text.encode()).objects
+        assert check(item.manifest) == []
+        found = HelmRelease.parse(item.manifest)
+        assert (found.source.kind, found.source.name) == ("OCIRepository", item.key.name)
+        same = plain[item.key.name]
+        assert (found.spec.values, found.dependencies()) == (same.spec.values, same.dependencies())
 
 
 def test_a_change_of_one_plain_manifest_changes_one_file() -> None:

@@ -215,6 +215,31 @@ async def test_a_private_authority_is_trusted_when_given(http: ChartDownloads, t
     assert body == b"x"
 
 
+async def test_a_certificate_that_has_expired_is_not_taken(http: ChartDownloads, tmp_path: Path) -> None:
+    authority = Authority()
+    async with serving(answer(b"x"), authority.server_context(tmp_path, expired=True)) as server:
+        spec = RepositorySpec(server.url, username="ann", password="pa55word", ca=authority.pem)
+        with pytest.raises(ChartRepositoryUnavailable, match=r"TLS failed: .*certificate has expired"):
+            await http.get(spec, server.url, limit=10)
+    assert not server.requests
+
+
+async def test_an_archive_that_drips_in_meets_the_deadline(http: ChartDownloads) -> None:
+    done = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x")
+        await done.wait()
+        return response
+
+    async with serving(handle) as server:
+        with pytest.raises(ChartRepositoryUnavailable, match=r"did not answer within 0\.2 s"):
+            await http.get(RepositorySpec(server.url, timeout=0.2), server.url, limit=10)
+        done.set()
+
+
 async def test_a_client_certificate_is_shown_when_given(http: ChartDownloads, tmp_path: Path) -> None:
     authority = Authority()
     cert, key = authority.issue("reader")

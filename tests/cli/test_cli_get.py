@@ -94,6 +94,21 @@ def test_all_namespaces_adds_a_column_and_all_kinds_a_prefix(
     assert shown[0][0] == "NAMESPACE"
 
 
+def test_all_has_what_notifies_and_is_notified_as_well(
+    story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["-n", story, "--kubeconfig", str(control_plane.kubeconfig)]
+    slack = ["--type", "slack", "--address", "https://hooks.example"]
+    assert main(["create", "alert-provider", "slack", *slack, *at]) == 0
+    alert = ["create", "alert", "all", "--provider-ref", "slack", "--event-source", "HelmRelease/*"]
+    assert main([*alert, *at]) == 0
+    capsys.readouterr()
+    assert main(["get", "all", *at]) == 0
+    shown = [line.split()[:3] for line in lines(capsys)]
+    assert ["provider/slack", "slack", "False"] in shown
+    assert ["alert/all", "slack", "False"] in shown
+
+
 @pytest.mark.parametrize("words", [["sources", "helm"], ["helmrepositories"], ["helmrepo"]])
 def test_repositories_have_their_own_table(
     words: list[str], story: str, control_plane: Cluster, capsys: pytest.CaptureFixture[str]

@@ -412,7 +412,8 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "apps.yaml:4:23: error: clusters/apps: is no directory of the repository",
         "bucket.yaml:8:3: error: spec.provider: gcp is not supported yet: its API is not spoken",
         "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
-        "oci.yaml:7:3: error: spec.provider: aws is not supported yet: nobody logs in to a cloud",
+        "oci.yaml:7:3: error: spec.provider: aws: registry.example is none of its registries, and would be shown its "
+        "login",
         "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked without a trustedRootSecretRef: a "
         "trusted root is never fetched",
         f"ref.yaml:8:3: error: {serves} ExternalArtifact yet: the chart of this release cannot be had",

@@ -324,3 +324,28 @@ def _until_told(service: Receiving, path: str, reason: str, commit: str = "") ->
         return any(it[:2] == (path, reason) and commit in it[2] for it in known)
 
     ask_until(found, is_there, f"{reason} to be told")
+
+
+def test_a_commit_is_pending_while_the_synced_repository_itself_is_applied(
+    new_agent: NewAgent, fleet: Fleet, background: Background, namespace: str
+) -> None:
+    with receiving(background, Receiving(usual=(201, "{}"))) as server:
+        sync = [{"kind": "Kustomization", "name": "*", "namespace": "gitsync-system"}]
+        notify = [
+            provider(namespace, "hub", "github", f"{server.url}/acme/fleet"),
+            alert(namespace, "hub", eventSources=sync),
+        ]
+        fleet.commit({"notify.yaml": "\n---\n".join(notify)}, "who is told")
+        agent = new_agent(fleet).start()
+        agent.wait_for("sync finished")
+        second = fleet.commit({"map.yaml": config_map(namespace, "it")}, "a map")
+        _until_status(server, second, "success")
+        agent.stop()
+        agent = new_agent(fleet).start()
+        ask_until(lambda: _states(server, second), lambda found: found.count("success") > 1, "said after a start")
+        agent.stop()
+    assert _states(server, second) == ["pending", "success", "success"], "a start begins no commit anew"
+
+
+def _states(server: Receiving, commit: str) -> list[str]:
+    return [taken.json["state"] for taken in server.taken if taken.path.endswith(commit)]

@@ -88,7 +88,6 @@ def test_a_source_that_cannot_be_read_says_why_and_what_runs_keeps_running(
             "NotSupported",
             "signatures without a key are not checked",
         ),
-        ({"ref": {"tag": "1.0.0"}, "provider": "gcp"}, "NotSupported", "nobody logs in to a cloud"),
         ({"ref": {"tag": "1.0.0"}, "secretRef": {"name": "nosuch"}}, "AuthenticationFailed", "does not exist"),
         ({"ref": {"tag": "1.0.0"}, "secretRef": {"name": "certs"}}, "AuthenticationFailed", "no login for a registry"),
         (

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
 from gitsync.git import GitCredentials, GitSource, GitTexts, Mirror
+from tests.charts.certificates import Authority
+from tests.charts.servers import answer, serving
 from tests.git.git_world import HttpGit, Repository, authority, basic, command_lines, http_git, silent_port
 from tests.until import until
 
@@ -356,6 +359,68 @@ async def test_https_with_a_private_authority(
             with pytest.raises(GitUnavailable):
                 await reader(url, credentials=GitCredentials(token="t0ken", ca_file=ca_file)).head()
             assert plain.seen == []  # nothing is sent unencrypted that was to be encrypted
+
+
+async def test_a_certificate_that_has_expired_is_not_taken(origin: Repository, reader: Reader, tmp_path: Path) -> None:
+    origin.commit({"a": "1"})
+    known = Authority()
+    async with http_git(origin.path.parent, known.server_context(tmp_path, expired=True)) as server:
+        url = f"{server.url.replace('127.0.0.1', 'localhost')}/fleet"
+        access = GitCredentials(token="t0ken", texts=GitTexts(ca=known.pem))
+        with pytest.raises(GitUnavailable) as caught:
+            await reader(url, credentials=access).head()
+        cause = "server certificate verification failed"
+        assert caught.value.message == f"no trusted connection to {url}: {cause}", "the same at every try"
+        assert "has expired" in caught.value.hint
+        assert server.seen == []
+
+
+async def test_redirects_without_end_are_given_up(reader: Reader) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": f"/again{request.path_qs}"})
+
+    async with serving(handle) as server:
+        with pytest.raises(GitUnavailable, match="redirects followed"):
+            await reader(f"{server.url}/fleet").head()
+        assert 1 < len(server.requests) < 50
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<html>please sign in</html>", "text/html"),
+        (b"<html>please sign in</html>", "application/x-git-upload-pack-advertisement"),
+        (b"001e# service=git-upload-pack\n0000zzzz", "application/x-git-upload-pack-advertisement"),
+        (b"001e# service=git-upload-pack\n0000003f", "application/x-git-upload-pack-advertisement"),
+    ],
+    ids=["a page", "a page as an answer", "no packets", "cut off"],
+)
+async def test_an_answer_that_is_none_of_git_s_is_said(reader: Reader, body: bytes, content_type: str) -> None:
+    async with serving(answer(body, Content_Type=content_type)) as server:
+        mirror = reader(f"{server.url}/fleet", credentials=GitCredentials("ada", "s3cret"))
+        with pytest.raises(GitUnavailable) as caught:
+            await mirror.head()
+        assert f"{server.url}/fleet" in caught.value.message
+        assert "s3cret" not in str(caught.value)
+
+
+async def test_an_answer_that_drips_in_meets_the_deadline(reader: Reader) -> None:
+    done = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "application/x-git-upload-pack-advertisement"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        await response.write(b"001e#")
+        await done.wait()
+        return response
+
+    async with serving(handle) as server:
+        started = time.monotonic()
+        with pytest.raises(GitUnavailable, match="did not answer within"):
+            await reader(f"{server.url}/fleet", timeout=1.0).head()
+        assert time.monotonic() - started < 10
+        done.set()
 
 
 async def test_a_bearer_token_that_is_one_is_never_sent_as_a_password(

@@ -6,6 +6,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,16 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import Forbidden, NotFound
 from gitsync.http import HttpClient
+from gitsync.logins import Logins
 from gitsync.metering import METER
 from gitsync.notify import Notifier
 from gitsync.notify.courier import Courier, Means
 from gitsync.notify.outbox import Gathering
 from gitsync.notify.sender import Patience
 from gitsync.runtime.event import Event
+from tests.charts.certificates import Authority
+from tests.charts.servers import serving
+from tests.logins.clouds import GitHub
 from tests.notify.receiving import Receiving
 from tests.notify.test_notify_services import BAD, GOOD
 from tests.until import until
@@ -64,6 +69,7 @@ async def courier(kind: str, data: dict[str, str], **spec: Any) -> AsyncIterator
     means = Means(
         Secrets(data),  # type: ignore[arg-type]
         http,
+        Logins(http),
         cel,
         known.get,
         Gathering(0.05, 0.2),
@@ -110,6 +116,27 @@ async def test_an_answer_that_quotes_a_part_of_the_address_tells_none_of_it() ->
     told = str(lines)
     assert "are unknown" in told
     assert not [secret for secret in ("AbCdEfGhIjKl", "s3cr3t-query", "pa55word") if secret in told]
+
+
+async def test_the_status_of_a_commit_is_said_by_a_github_app(tmp_path: Path) -> None:
+    github, authority, before = GitHub(), Authority(), counted("sent")
+    async with (
+        Receiving(usual=(201, "{}")).serving() as service,
+        serving(github.handle, authority.server_context(tmp_path)) as api,
+    ):
+        data = {
+            "githubAppID": "12345",
+            "githubAppInstallationID": "678",
+            "githubAppPrivateKey": github.pem,
+            "githubAppBaseURL": f"{api.url}/api/v3",
+            "ca.crt": authority.pem,
+        }
+        async with courier("github", data, address=f"{service.url}/acme/fleet") as it:
+            it.put(ALERT, GOOD, "github")
+            it.put(ALERT, BAD, "github")
+            await until(lambda: counted("sent") == before + 2)
+    assert {taken.headers["Authorization"] for taken in service.taken} == {f"Bearer {github.tokens[0]}"}
+    assert len(github.tokens) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])

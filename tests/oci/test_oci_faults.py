@@ -206,6 +206,14 @@ async def test_no_credentials_go_to_a_token_service_over_plain_http(client: Regi
     assert not tokens.requests
 
 
+async def test_a_certificate_that_has_expired_is_not_taken(client: Registry, tmp_path: Path) -> None:
+    authority = Authority()
+    async with serving(answer(b"{}"), authority.server_context(tmp_path, expired=True)) as server:
+        with pytest.raises(SourceUnavailable, match=r"TLS failed: .*certificate has expired"):
+            await client.tags(replace(at(server), connection=Connection(ca=authority.pem)))
+    assert not server.requests
+
+
 async def test_a_layer_that_breaks_off_is_asked_for_again_later(client: Registry) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(len(BLOB))})

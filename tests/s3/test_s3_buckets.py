@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -107,6 +108,28 @@ async def test_a_bucket_that_is_not_there_another_region_and_a_foreign_certifica
     other = replace(at(s3, "regional"), connection=Connection(ca=Authority().pem))
     with pytest.raises(SourceUnavailable, match=r"/regional: TLS failed: .*certificate verify failed"):
         await listed(client, other)
+
+
+async def test_a_certificate_that_has_expired_is_not_taken(client: Buckets, tmp_path: Path) -> None:
+    authority = Authority()
+    async with serving(answer(page()), authority.server_context(tmp_path, expired=True)) as server:
+        with pytest.raises(SourceUnavailable, match=r"TLS failed: .*certificate has expired"):
+            await listed(client, replace(fake(server), connection=Connection(ca=authority.pem)))
+    assert not server.requests
+
+
+async def test_an_object_that_breaks_off_is_asked_for_again_later(client: Buckets) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with serving(handle) as server:
+        with pytest.raises(SourceUnavailable):
+            await fetched(client, fake(server), Item("a", "x", 1000))
 
 
 @pytest.mark.parametrize(

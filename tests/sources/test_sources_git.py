@@ -21,7 +21,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.cluster import Cluster
 from gitsync.errors import ArtifactPending, ChartError, GitRefused, GitUnavailable, SourceNotReady
-from gitsync.git import GitReference, GitSource, Mirror
+from gitsync.git import GitCredentials, GitReference, GitSource, Mirror
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.sources.controller import Sources
@@ -31,10 +31,12 @@ from gitsync.sources.kinds.gitrepository import circle_of, oldest_answer
 from gitsync.sources.resolve.artifacts import Artifact, Artifacts, Head
 from gitsync.sources.store import Store
 from gitsync.sources.turns import Turns
+from tests.charts import servers as charts_servers
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import HttpGit, Repository, authority, basic, http_git
 from tests.git.ssh_world import client_path, ssh_git
+from tests.logins.clouds import GitHub
 from tests.sources.world import chart, config_map
 from tests.until import until
 
@@ -292,7 +294,7 @@ async def test_what_is_wrong_with_a_login_is_said_without_it(
             "wrong": ("AuthenticationFailed", "refuses our credentials"),
             "foreign": ("GitOperationFailed", "no trusted connection to"),
             "half": ("AuthenticationFailed", "has one of username and password without the other"),
-            "app": ("AuthenticationFailed", "is of a GitHub App, which is not supported yet"),
+            "app": ("AuthenticationFailed", "is of a GitHub App, and spec.provider is not github"),
             "missing": ("AuthenticationFailed", "does not exist"),
         }
         for name, (reason, words) in failures.items():
@@ -301,6 +303,64 @@ async def test_what_is_wrong_with_a_login_is_said_without_it(
         said = [str(await world.status(name)) for name in failures]
         events = await world.cluster.list("", "Event", namespace=world.namespace)
         assert PASSWORD not in "".join([*said, str(events), caplog.text])
+
+
+async def test_a_github_app_logs_in_and_its_next_token_wakes_nobody(
+    world: World, origin: Repository, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.commit("1.0.0")
+    context, ca = authority(tmp_path)
+    github = GitHub(lifetime=0.2)
+    async with (
+        http_git(origin.path.parent, context) as server,
+        charts_servers.serving(github.handle, context) as api,
+        AsyncExitStack() as stack,
+    ):
+        server.accepted = set()
+
+        def let_in(token: str) -> None:
+            server.accepted = {basic("x-access-token", token)}  # that one alone
+
+        github.on_token = let_in
+        await serving(world, stack, tmp_path / "cache")
+        secret = {
+            "githubAppID": "12345",
+            "githubAppInstallationOwner": "acme",
+            "githubAppPrivateKey": github.pem,
+            "githubAppBaseURL": api.url.replace("localhost", "127.0.0.1") + "/api/v3",
+            "ca.crt": ca.read_text(),
+        }
+        await world.secret("github", secret)
+        await world.apply(url=f"{server.url}/fleet", provider="github", secretRef={"name": "github"})
+        await until(lambda: has(world, "app", "1.0.0"))
+
+        assert world.sources is not None
+        told: list[object] = []
+        world.sources.subscribe(told.append)
+        given = len(github.tokens)
+        await world.ask("app", "without news")
+        await until(lambda: len(github.tokens) > given)
+
+        async def is_handled() -> bool:
+            return (await world.status()).get("lastHandledReconcileAt") == "without news"
+
+        await until(is_handled)
+        assert told == [], "a token that follows another is no news"
+        assert len(list((tmp_path / "cache" / "git").glob("*.git"))) == 1, "the mirror stays the same"
+
+        world.commit("2.0.0")
+        await world.ask("app", "with news")
+        await until(lambda: has(world, "app", "2.0.0"))
+        said = str(await world.status()) + str(await world.cluster.list("", "Event", namespace=world.namespace))
+        assert not any(token in said + caplog.text for token in github.tokens)
+
+        await world.secret("github", {"githubAppPrivateKey": GitHub().pem})
+        await until(lambda: world.fails("AuthenticationFailed", "GitHub gives no login (401"))
+        assert await world.version() == "2.0.0", "what runs keeps running"
+
+
+def test_a_place_with_the_login_of_a_secret_has_the_name_on_disk_that_earlier_versions_gave_it() -> None:
+    assert GitPlace("https://git.example/fleet", GitCredentials("ann", "pass-word")).id.startswith("9d145d785ff4")
 
 
 async def test_ssh_with_a_key_and_a_host_key_that_changes(
@@ -459,10 +519,17 @@ async def test_fields_that_are_not_honoured_are_refused_by_name(served: World) -
     served.commit("1.0.0")
     await served.secret("proxy", {"address": "http://proxy.example:3128"})
     refused: dict[str, dict[str, Any]] = {
-        "github": {"provider": "github"},
+        "http": {"provider": "github"},
+        "github": {"provider": "github", "url": "https://github.example/fleet"},
+        "aws": {"provider": "aws"},
         "proxy": {"url": "ssh://git@git.example/fleet", "proxySecretRef": {"name": "proxy"}},
     }
-    words = {"github": "spec.provider: github", "proxy": "spec.proxySecretRef: "}
+    words = {
+        "http": "spec.url: provider github is for https alone",
+        "github": "spec.provider: github needs a Secret with a GitHub App",
+        "aws": "spec.provider: aws is not supported yet: nobody logs in to CodeCommit",
+        "proxy": "spec.proxySecretRef: ",
+    }
     for name, spec in refused.items():
         await served.apply(name, **spec)
         await until(lambda name=name: served.fails("NotSupported", words[name], name))

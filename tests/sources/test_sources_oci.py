@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
@@ -32,6 +33,8 @@ from gitsync.sources.store import Store
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.registry import PASSWORD, USER, Registry
+from tests.logins.clouds import CloudRegistry, Entra
+from tests.logins.internet import connected
 from tests.sources.world import chart
 from tests.until import until
 
@@ -70,6 +73,10 @@ class World:
         }
         manifest["spec"] = {name: value for name, value in manifest["spec"].items() if value is not None}
         await self.cluster.apply(manifest, manager="test")
+
+    async def ask(self, token: str) -> None:
+        note = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": token}}}
+        await self.cluster.patch(self.key, note, manager="test")
 
     async def version(self) -> str:
         """The version of the chart that a release of it gets now, or why it gets none."""
@@ -140,6 +147,39 @@ async def test_what_a_suspended_one_stands_for_stays_unless_it_asks_for_somethin
     async with AsyncExitStack() as stack:  # in another life nobody is asked either
         await serving(world, stack, tmp_path / "cache")
         await until(is_built)
+
+
+async def test_the_login_of_a_cloud_is_that_of_the_service_account_that_is_named(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = archive_from_files({"Chart.yaml": chart("app", "1.0.0").encode()})
+    registry = CloudRegistry("00000000-0000-0000-0000-000000000000", bearer=True, layer=layer)
+    entra = Entra(registry, {})
+    hosts = ("acme.azurecr.io", "login.microsoftonline.com")
+    async with connected(hosts, tmp_path, monkeypatch) as internet, AsyncExitStack() as stack:
+        internet.services |= {hosts[0]: entra.acr, hosts[1]: entra.handle}
+        await serving(world, stack, tmp_path / "cache")
+        spec = {"url": "oci://acme.azurecr.io/app", "ref": {"tag": "1.0"}, "secretRef": None, "provider": "azure"}
+        await world.apply(**spec, serviceAccountName="puller")
+        await until(lambda: says(world, "spec.certSecretRef: provider azure sends a login of a cloud"))
+        spec["certSecretRef"] = None
+        await world.apply(**spec, serviceAccountName="puller")
+        await until(lambda: says(world, "ServiceAccount '" + world.namespace + "/puller' does not exist"))
+        annotations = {"azure.workload.identity/tenant-id": "t", "azure.workload.identity/client-id": "c"}
+        metadata = {"name": "puller", "namespace": world.namespace, "annotations": annotations}
+        await world.cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, manager="test")
+        await world.ask("again")
+        await until(lambda: says(world, "Microsoft Entra gives no login (401, invalid_client AADSTS700213)"))
+
+        seen = entra.tokens[-1]
+        claims = jwt.decode(seen, options={"verify_signature": False})
+        assert claims["aud"] == ["api://AzureADTokenExchange"]
+        assert claims["sub"] == f"system:serviceaccount:{world.namespace}:puller"
+        entra.takes_any = True
+        await world.ask("and again")
+        await until(lambda: says(world, "1.0.0+"))
+        said = str(await world.cluster.find(world.key)) + caplog.text
+        assert not any(secret in said for secret in (*entra.tokens, *registry.passwords, "entra-token"))
 
 
 async def says(world: World, words: str) -> bool:

@@ -13,7 +13,7 @@ from gitsync.runtime.event import Event
 from gitsync.sync.apply import SyncResult
 from gitsync.sync.owner import Owner
 from gitsync.sync.rootevents import RootEvents
-from gitsync.sync.standing import Standing, source_failed, sync_ended, sync_failed
+from gitsync.sync.standing import Standing, source_failed, sync_began, sync_ended, sync_failed
 
 COMMIT = CommitInfo("a" * 40, "Ada", "a change")
 REVISION = f"main@sha1:{COMMIT.id}"
@@ -96,6 +96,16 @@ def test_the_same_is_told_once_and_that_it_is_over_as_well() -> None:
         ("Warning", "ArtifactFailed", False),
         ("Normal", "ReconciliationSucceeded", False),
     ]
+
+
+def test_that_a_commit_is_begun_only_those_are_told_who_follow_how_it_stands() -> None:
+    recorder = Recorder()
+    events = told(recorder)
+    events.begin(sync_began(COMMIT, REVISION))
+    events.tell(ended(SyncResult("succeeded", changed=True)))
+    assert recorder.take() == [("Normal", "Progressing", True), ("Normal", "ReconciliationSucceeded", False)]
+    told(recorder, is_shown=True).begin(sync_began(COMMIT, REVISION))
+    assert recorder.events == []
 
 
 def test_what_mostly_passes_has_to_last() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import statistics
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from gitsync.cluster import Cluster
+from gitsync.cluster import Cluster, WatchEvent
 from gitsync.preview.asking import AskedRepository
 from gitsync.settings import Settings
 from gitsync.sync.configmaps import SyncStore
@@ -73,6 +76,53 @@ async def test_a_change_comes_onto_the_page_by_itself_and_leaves_the_reader_wher
         await expect(page.locator("input[name=q]").nth(1)).to_have_value("half-typed")
         await world.say(release, "True", "UpgradeSucceeded", "it is well")
         await expect(line).to_contain_text("ready")
+
+
+async def test_a_change_is_on_the_page_soon_after_the_watch_has_it(
+    browser: Browser, visitor: Visitor, world: World
+) -> None:
+    """Ten times, each from when the watch tells of it until the browser's document has it; by one clock."""
+    release, waits = await world.release("redis"), []
+    heard: dict[str, float] = {}
+    async with opened(browser, visitor) as (_, page):
+        await page.goto(f"{visitor.base}/releases")
+        await expect(page.locator("#live")).to_have_text("live")
+        await page.evaluate(_NOTES_CHANGES)
+        watch = world.cluster.watch("helm.toolkit.fluxcd.io", "HelmRelease", namespace=world.namespace)
+        async with watch:
+            watch.subscribe(partial(_note, heard))
+            for number in range(10):
+                words = f"moment-{number:02}"
+                release = await world.say(release, "False", "UpgradeFailed", words)
+                await expect(page.locator("tr[data-row]", has_text="redis")).to_contain_text(words)
+                await until(lambda words=words: words in heard)
+                waits.append(await page.evaluate("words => window.noted[words]", words) / 1000 - heard[words])
+        loads = [await page.evaluate(_LOADS) / 1000 for _ in range(5)]
+    median = statistics.median(waits)
+    print("from the watch to the page:", [f"{it:.3f}" for it in sorted(waits)], "a load:", f"{min(loads):.3f}")
+    # 0.3 s is the goal; a machine that has other work takes its time for all that it does.
+    assert median < max(0.3, 10 * statistics.median(loads))
+
+
+#: When which words came onto the page, in milliseconds of the clock.
+_NOTES_CHANGES = """() => {
+    window.noted = {};
+    new MutationObserver(() => {
+        for (const words of document.body.textContent.match(/moment-\\d\\d/g) ?? [])
+            window.noted[words] ??= performance.timeOrigin + performance.now();
+    }).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+#: How long the page takes to be had again, in milliseconds.
+_LOADS = """async () => {
+    const begun = performance.now();
+    await (await fetch(location.href)).text();
+    return performance.now() - begun;
+}"""
+
+
+def _note(heard: dict[str, float], event: WatchEvent) -> None:
+    conditions = (event.manifest.get("status") or {}).get("conditions") or [{}]
+    heard.setdefault(str(conditions[0].get("message", "")), time.time())
 
 
 async def test_a_page_that_nobody_sees_holds_no_connection_and_one_that_is_seen_again_is_current(

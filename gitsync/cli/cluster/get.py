@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gitsync.api.kinds import NOTIFICATION_GROUP
 from gitsync.cli.cluster.listing import show, watch_changes
 from gitsync.cli.cluster.query import Format, Query
 from gitsync.cli.common.kinds import KINDS, SHOWN, SOURCES, Kind
@@ -39,7 +38,7 @@ NoHeader = Annotated[bool, typer.Option("--no-header", help="Tables without thei
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on printing what changes, until interrupted.")]
 
 
-_EVERYTHING = """Show all sources and HelmReleases.
+_EVERYTHING = """Show all sources, HelmReleases, Kustomizations, Providers, Alerts and Receivers.
 
     Example: gitsync get all -A --status-selector ready=false"""
 
@@ -65,7 +64,7 @@ async def get(
 
 
 # Sources first: they are what releases wait for.
-_ALL = (*SOURCES, *(kind for kind in KINDS if not kind.is_source and kind.group != NOTIFICATION_GROUP))
+_ALL = (*SOURCES, *(kind for kind in KINDS if not kind.is_source))
 app.command("all")(cluster_settings(bound(get, _EVERYTHING, kind=_ALL, names=None)))
 verb.sources.command("all", hidden=True)(cluster_settings(bound(get, "Show the sources of all kinds.", kind=SOURCES)))
 

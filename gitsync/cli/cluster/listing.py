@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cli.common.liveobject import find
 from gitsync.cli.common.output import as_yaml, format_row, object_as_json, one_line, say, widths, write
+from gitsync.errors import Forbidden, KindUnknown
 
 if TYPE_CHECKING:
     from gitsync.cli.cluster.query import Query
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
 async def show(cluster: Cluster, kinds: Sequence[Kind], query: Query) -> None:
     """Print what is there now. Raises: NotFound for a name that is not there, KindUnknown."""
-    found = [(kind, await _objects(cluster, kind, query)) for kind in kinds]
+    found, left_out = [], []
+    for kind in kinds:
+        try:
+            found.append((kind, await _objects(cluster, kind, query)))
+        except (KindUnknown, Forbidden) as error:
+            left_out.append(error)
+    _say_left_out(left_out, kinds)
     objects = [manifest for _, manifests in found for manifest in manifests]
     if query.output in ("json", "yaml"):
         one = len(query.names) == 1 and len(objects) == 1
@@ -39,19 +46,36 @@ async def watch_changes(cluster: Cluster, kinds: Sequence[Kind], query: Query) -
     changes: asyncio.Queue[tuple[Kind, WatchEvent]] = asyncio.Queue()
     async with AsyncExitStack() as stack:
         tables = {}
+        left_out: list[KindUnknown | Forbidden] = []
         for kind in kinds:
-            await cluster.resource(kind.group, kind.kind)  # a watch of a kind nobody serves would wait without a word
-            live = await stack.enter_async_context(
-                cluster.watch(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
-            )
+            try:
+                # A watch of a kind nobody serves would wait without a word.
+                await cluster.resource(kind.group, kind.kind)
+                live = await stack.enter_async_context(
+                    cluster.watch(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
+                )
+            except (KindUnknown, Forbidden) as error:
+                left_out.append(error)
+                continue
             live.subscribe(lambda event, kind=kind: changes.put_nowait((kind, event)))  # type: ignore[misc]
             present = [manifest for _, manifest in sorted(live.items()) if query.wants(manifest)]
             tables[kind] = _Table(kind, query, prefixed=len(kinds) > 1)
             _print_first(tables[kind], present, query)
+        _say_left_out(left_out, kinds)
         while True:
             kind, event = await changes.get()
             if query.wants(event.manifest):
                 _print_change(tables[kind], event, query)
+
+
+def _say_left_out(errors: Sequence[KindUnknown | Forbidden], kinds: Sequence[Kind]) -> None:
+    """Of several kinds some may be left out: those that the cluster does not serve without a word, those that may not
+    be read with one. Raises: the first error where that leaves nothing."""
+    if errors and len(errors) == len(kinds):
+        raise errors[0]
+    for error in errors:
+        if isinstance(error, Forbidden):
+            say(f"left out: {error.message}")
 
 
 class _Table:

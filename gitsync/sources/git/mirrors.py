@@ -210,6 +210,7 @@ class GitMirrors:
             self._mirrors[key] = SharedMirror(
                 mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
             )
+        self._mirrors[key].mirror.log_in(place.credentials)
         return self._mirrors[key]
 
     def _room(self) -> None:

@@ -14,9 +14,10 @@ from gitsync.sources.git.verification import Verification
 from gitsync.tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GitPlace:
-    """Where a repository is, and who we are there. What has the same shares a mirror."""
+    """Where a repository is, and who we are there. What has the same shares a mirror; a login that ends and another one
+    after it are the same."""
 
     url: str
     credentials: GitCredentials = field(default_factory=GitCredentials)
@@ -25,6 +26,12 @@ class GitPlace:
     def id(self) -> str:
         """Names it in caches; another one for another login, which may be shown something else."""
         return _hash(self.url, *_parts(self.credentials))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GitPlace) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,9 @@ def content_id(commit: str, content: Content, parts: Sequence[Part]) -> str:
 
 def _parts(credentials: GitCredentials) -> list[str]:
     texts = credentials.texts or GitTexts()
-    own = [str(getattr(credentials, item.name)) for item in fields(credentials) if item.name != "texts"]
+    # What is known by the login of a Secret stays known by the same name, so nothing is added for that.
+    changing = {"texts", "until", *(("password", "token") if credentials.lent_to else ("lent_to",))}
+    own = [str(getattr(credentials, item.name)) for item in fields(credentials) if item.name not in changing]
     return own + [getattr(texts, item.name) for item in fields(texts)]
 
 

@@ -157,7 +157,7 @@ class RegistryCharts:
 def _repository(spec: RepositorySpec, chart: str) -> Repository:
     host, name = split_url(f"{spec.url.rstrip('/')}/{chart}")
     login = spec.login(host, name)
-    return Repository(host, name, login, spec.connection, spec.insecure, spec.timeout, spec.owner)
+    return Repository(host, name, login, spec.connection, spec.insecure, spec.timeout, spec.owner, spec.lender)
 
 
 def _choose(tags: Sequence[str], chart: str, version: str, spec: RepositorySpec) -> str:

@@ -15,6 +15,7 @@ from gitsync.budget import Budget
 from gitsync.charts import Chart, Charts
 from gitsync.errors import ChartError, ChartRepositoryUnavailable
 from gitsync.http import TIMEOUT_LIMIT, HttpClient, redacted
+from gitsync.logins import Logins
 from gitsync.oci import Registry
 from gitsync.runtime.cache import Cache
 from gitsync.runtime.singleflight import SingleFlight
@@ -66,6 +67,8 @@ class ChartRepositories:
         self._http = HttpClient(timeout_limit, self._spool)
         self._downloads = ChartDownloads(self._http)
         self._turns = Turns()
+        #: Of clouds and GitHub Apps.
+        self.logins = Logins(self._http)
         registry = Registry(self._http)
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
         #: The trees of all sources but the agent's own repository.
@@ -94,6 +97,7 @@ class ChartRepositories:
         flights: tuple[SingleFlight[Any], ...] = (self._refreshing, self._loading, self._fetching)
         for flight in flights:
             await flight.close()
+        await self.logins.close()
         await self._http.close()
         await self.charts.close()
 

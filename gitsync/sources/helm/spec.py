@@ -9,7 +9,7 @@ from typing import Any
 from yarl import URL
 
 from gitsync.http import Connection, redacted
-from gitsync.oci import DockerConfig, Login
+from gitsync.oci import DockerConfig, Lender, Login
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -18,7 +18,8 @@ class RepositorySpec:
 
     ``ca``, ``cert`` and ``key`` are PEM texts. ``timeout`` is for a whole request, in seconds, redirects included.
     ``pass_credentials`` sends the credentials also to other hosts that the index or a redirect names. ``owner`` is the
-    namespace on whose behalf it is asked. ``docker`` and ``insecure`` (plain HTTP) are for ``oci://``.
+    namespace on whose behalf it is asked. ``docker``, ``insecure`` (plain HTTP) and ``lender``, who
+    gives a login, are for ``oci://``.
     """
 
     url: str
@@ -32,6 +33,7 @@ class RepositorySpec:
     owner: str = ""
     docker: DockerConfig = field(default_factory=DockerConfig)
     insecure: bool = False
+    lender: Lender | None = None
 
     def __repr__(self) -> str:
         return f"RepositorySpec({redacted(self.url)!r})"
@@ -75,7 +77,8 @@ class RepositorySpec:
     def id(self) -> str:
         """Names the repository in caches; differs when the credentials do, since they may decide what is shown."""
         logins = (part for key, login in self.docker.logins.items() for part in (key, *login.parts))
-        parts = (self.url, self.username, self.password, self.ca, self.cert, self.key, *logins)
+        lent = (self.lender.id,) if self.lender is not None else ()
+        parts = (self.url, self.username, self.password, self.ca, self.cert, self.key, *logins, *lent)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

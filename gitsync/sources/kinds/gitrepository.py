@@ -21,8 +21,17 @@ from gitsync.api.names import (
 from gitsync.api.sources import GitRepository
 from gitsync.api.status import Artifact as StatusArtifact
 from gitsync.api.status import GitRepositoryStatus
-from gitsync.errors import ArtifactPending, FieldErrors, GitAuthRefused, GitsyncError, NotVerified, SourceNotReady
+from gitsync.errors import (
+    ArtifactPending,
+    FieldErrors,
+    GitAuthRefused,
+    GitsyncError,
+    LoginRefused,
+    NotVerified,
+    SourceNotReady,
+)
 from gitsync.git import Resolved
+from gitsync.logins import Logins
 from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part, Verification
 from gitsync.sources.kinds.artifactsource import ArtifactSources
 from gitsync.sources.kinds.reconciler import Outcome, Words
@@ -64,6 +73,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         self,
         cluster: Cluster,
         git: GitArtifacts,
+        logins: Logins,
         synced: Artifacts,
         watch: Informer,
         events: EventRecorder,
@@ -72,6 +82,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         super().__init__(cluster, watch, events, self._changed)
         self._tell = on_change
         self._git = git
+        self._logins = logins
         self._synced = synced
         #: Has one reconciled.
         self.wake: Callable[[ObjectKey], None] = lambda _: None
@@ -147,7 +158,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         return plain_git_spec(source)
 
     async def _opened(self, source: GitRepository, plain: GitSpec) -> GitSpec:
-        return await git_spec(self._cluster, source, plain)
+        return await git_spec(self._cluster, source, plain, self._logins)
 
     def _without_secrets(self, spec: GitSpec) -> GitSpec:
         return without_login(spec)
@@ -274,7 +285,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
         if isinstance(error, NotVerified):
             return error.reason
-        if isinstance(error, GitAuthRefused):
+        if isinstance(error, GitAuthRefused | LoginRefused):
             return AUTHENTICATION_FAILED
         return NO_ARTIFACT if isinstance(error, SourceNotReady | ArtifactPending) else super()._reason(key, error)
 

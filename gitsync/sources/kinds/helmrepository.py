@@ -95,7 +95,9 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         if source.spec.suspend:
             return None
         try:
-            spec = self._specs[key] = await repository_spec(self._cluster, source, plain_spec(source))
+            spec = self._specs[key] = await repository_spec(
+                self._cluster, source, plain_spec(source), self._repositories.logins
+            )
         except GitsyncError as error:
             self._unread[key] = error
             raise

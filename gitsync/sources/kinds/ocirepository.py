@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import OCI_LAYER_FAILED, OCI_PULL_FAILED
+from gitsync.api.names import AUTHENTICATION_FAILED, OCI_LAYER_FAILED, OCI_PULL_FAILED
 from gitsync.api.sources import OCIRepository
 from gitsync.api.status import Artifact, OCIRepositoryStatus
-from gitsync.errors import ArtifactError, GitsyncError, NotVerified
+from gitsync.errors import ArtifactError, GitsyncError, LoginRefused, NotVerified
+from gitsync.logins import Logins
 from gitsync.sources.kinds.artifactsource import ArtifactSources
 from gitsync.sources.kinds.reconciler import Outcome, Words
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
@@ -39,12 +40,14 @@ class OCIRepositories(ArtifactSources[OCIRepository, ArtifactSpec, OciArtifact])
         self,
         cluster: Cluster,
         artifacts: OciArtifacts,
+        logins: Logins,
         watch: Informer,
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
     ) -> None:
         super().__init__(cluster, watch, events, on_change)
         self._artifacts = artifacts
+        self._logins = logins
 
     async def artifact_of(self, key: ObjectKey) -> Found:
         """See ArtifactLookup. Asks nobody. Raises: SourceNotReady, ArtifactPending."""
@@ -66,7 +69,7 @@ class OCIRepositories(ArtifactSources[OCIRepository, ArtifactSpec, OciArtifact])
         return plain_artifact_spec(source)
 
     async def _opened(self, source: OCIRepository, plain: ArtifactSpec) -> ArtifactSpec:
-        return await artifact_spec(self._cluster, source, plain)
+        return await artifact_spec(self._cluster, source, plain, self._logins)
 
     def _without_secrets(self, spec: ArtifactSpec) -> ArtifactSpec:
         return without_secrets(spec)
@@ -92,6 +95,8 @@ class OCIRepositories(ArtifactSources[OCIRepository, ArtifactSpec, OciArtifact])
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
         if isinstance(error, NotVerified):
             return error.reason
+        if isinstance(error, LoginRefused):
+            return AUTHENTICATION_FAILED
         return OCI_LAYER_FAILED if isinstance(error, ArtifactError) else super()._reason(key, error)
 
 

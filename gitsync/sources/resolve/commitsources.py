@@ -68,6 +68,11 @@ class CommitSources(Generic[S]):
         """
         if self._cluster is not None:
             return await opened(self._cluster, source, plain)
+        if getattr(source.spec, "logs_in", False):
+            raise SourceNotReady(
+                f"{source.kind} '{source.key.namespaced_name}' needs a login of a cloud, which the agent's pod has",
+                hint="no cloud is asked here",
+            )
         if needs_secrets(source):
             raise SourceNotReady(
                 f"{source.kind} '{source.key.namespaced_name}' needs a Secret of the cluster",

@@ -12,6 +12,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import GitRepository
 from gitsync.git import GitCredentials, Resolved
+from gitsync.logins import Logins
 from gitsync.signatures import TrustedKeys
 from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
 from gitsync.sources.git.verification import Mode
@@ -47,14 +48,12 @@ def plain_git_spec(repository: GitRepository) -> GitSpec:
     return GitSpec(place, reference_of(spec.ref), content, owner, spec.timeout, plain_verification(repository))
 
 
-async def git_spec(cluster: Cluster, repository: GitRepository, plain: GitSpec) -> GitSpec:
-    """The same with what its Secrets hold.
+async def git_spec(cluster: Cluster, repository: GitRepository, plain: GitSpec, logins: Logins) -> GitSpec:
+    """The same with what its Secrets hold, or a login that they are good for.
 
-    Raises: SourceUnavailable, SourceError, NotVerified, ApiError, ClusterUnavailable.
+    Raises: SourceUnavailable, SourceError, LoginRefused, NotVerified, ApiError, ClusterUnavailable.
     """
-    spec, namespace = repository.spec, repository.metadata.namespace
-    secret, proxy = (item.name if item else "" for item in (spec.secret_ref, spec.proxy_secret_ref))
-    credentials = await git_login(cluster, namespace, secret, proxy, spec.url)
+    credentials = await git_login(cluster, logins, repository)
     verification = await verification_of(cluster, repository)
     return replace(plain, place=replace(plain.place, credentials=credentials), verification=verification)
 
@@ -110,12 +109,14 @@ class CommitGitRepositories:
     def __init__(
         self,
         git: GitArtifacts,
+        logins: Logins,
         desired: Mapping[ObjectKey, GitRepository],
         artifacts: Artifacts,
         cluster: Cluster | None = None,
         watch: Informer | None = None,
     ) -> None:
         self._git = git
+        self._logins = logins
         self._artifacts = artifacts
         self._sources = CommitSources(GitRepository.parse, desired, cluster, watch)
         #: Whether there is a cluster with the Secrets.
@@ -159,7 +160,8 @@ class CommitGitRepositories:
 
     async def _spec(self, repository: GitRepository) -> GitSpec:
         check_supported(repository)
-        spec = await self._sources.opened(repository, plain_git_spec(repository), git_spec)
+        opened = partial(git_spec, logins=self._logins)
+        spec = await self._sources.opened(repository, plain_git_spec(repository), opened)
         if not self._is_connected:
             git_credentials({}, repository.spec.url, "")  # ssh needs a key
         return spec

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import OCIRepository
 from gitsync.errors import SourceError
 from gitsync.http import Connection
+from gitsync.logins import Logins
 from gitsync.oci import Login, Repository
 from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
@@ -17,7 +19,7 @@ from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
 from gitsync.sources.resolve.commitsources import CommitSources, use_of
 from gitsync.sources.resolve.treeartifact import TreeArtifact
-from gitsync.sources.secrets import connection, registry_login
+from gitsync.sources.secrets import cloud_account, connection, registry_login
 from gitsync.sources.unsupported import check_supported
 from gitsync.text import shorten
 
@@ -63,24 +65,34 @@ def plain_artifact_spec(repository: OCIRepository) -> ArtifactSpec:
     return replace(plain, tag=ref.tag, semver=ref.semver, semver_filter=ref.semver_filter, digest=ref.digest)
 
 
-async def artifact_spec(cluster: Cluster, repository: OCIRepository, plain: ArtifactSpec) -> ArtifactSpec:
-    """The same with what its Secrets hold. Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable."""
+async def artifact_spec(
+    cluster: Cluster, repository: OCIRepository, plain: ArtifactSpec, logins: Logins
+) -> ArtifactSpec:
+    """The same with what its Secrets hold, or with who gives the login.
+
+    Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
+    """
     spec, namespace, where = repository.spec, repository.metadata.namespace, plain.repository
     secret, certs, proxy = (
         reference.name if reference else ""
         for reference in (spec.secret_ref, spec.cert_secret_ref, spec.proxy_secret_ref)
     )
     account = spec.service_account_name or ""
-    login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
+    if spec.logs_in:
+        who = await cloud_account(cluster, namespace, account, spec.url)
+        where = replace(where, lender=logins.for_registry(spec.provider, where.host, who))
+    else:
+        login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
+        where = replace(where, login=login)
     reached = await connection(cluster, namespace, certs, proxy, spec.url)
     verification = await verification_of(cluster, spec.verify, namespace)
-    return replace(plain, repository=replace(where, login=login, connection=reached), verification=verification)
+    return replace(plain, repository=replace(where, connection=reached), verification=verification)
 
 
 def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
     """As ``plain_artifact_spec`` has it."""
     verification = spec.verification.plain if spec.verification is not None else None
-    plain = replace(spec.repository, login=Login(), connection=Connection())
+    plain = replace(spec.repository, login=Login(), lender=None, connection=Connection())
     return replace(spec, repository=plain, verification=verification)
 
 
@@ -115,11 +127,13 @@ class CommitOCIRepositories:
     def __init__(
         self,
         artifacts: OciArtifacts,
+        logins: Logins,
         desired: Mapping[ObjectKey, OCIRepository],
         cluster: Cluster | None = None,
         watch: Informer | None = None,
     ) -> None:
         self._artifacts = artifacts
+        self._logins = logins
         self._sources = CommitSources(OCIRepository.parse, desired, cluster, watch)
         self._found: dict[ObjectKey, Found] = {}
 
@@ -129,7 +143,8 @@ class CommitOCIRepositories:
             repository = self._sources.get(key)
             with use_of(key):
                 check_supported(repository)
-                spec = await self._sources.opened(repository, plain_artifact_spec(repository), artifact_spec)
+                opened = partial(artifact_spec, logins=self._logins)
+                spec = await self._sources.opened(repository, plain_artifact_spec(repository), opened)
                 self._found[key] = spec, (await self._artifacts.refresh(spec))[0]
         return self._found[key]
 

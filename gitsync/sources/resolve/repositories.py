@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.sources import HelmRepository
 from gitsync.errors import ChartError, FieldNotSupported, SourceNotReady
+from gitsync.logins import Logins
 from gitsync.oci import DockerConfig
 from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
@@ -76,7 +78,8 @@ class CommitHelmRepositories:
         if (known := self._read.get(key)) is not None:
             return known
         repository = self._sources.get(key)
-        spec = await self._sources.opened(repository, plain_spec(repository), repository_spec)
+        opened = partial(repository_spec, logins=self._repositories.logins)
+        spec = await self._sources.opened(repository, plain_spec(repository), opened)
         await self._repositories.refresh(spec)
         self._read[key] = spec
         return spec
@@ -99,8 +102,10 @@ class CommitHelmRepositories:
         return with_url(url, namespaces, live | found)
 
 
-async def repository_spec(cluster: Cluster, repository: HelmRepository, plain: RepositorySpec) -> RepositorySpec:
-    """How to reach a repository: ``plain_spec`` with what its Secrets hold.
+async def repository_spec(
+    cluster: Cluster, repository: HelmRepository, plain: RepositorySpec, logins: Logins
+) -> RepositorySpec:
+    """How to reach a repository: ``plain_spec`` with what its Secrets hold, or with who gives the login.
 
     Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text, ChartError for what cannot be used.
     """
@@ -110,6 +115,8 @@ async def repository_spec(cluster: Cluster, repository: HelmRepository, plain: R
         login = await read_secret(cluster, namespace, name, spec.url) if name else {}
         certs = spec.cert_secret_ref.name if spec.cert_secret_ref else ""
         reached = await connection(cluster, namespace, certs, "", spec.url)
+        asks = plain.is_registry and spec.logs_in
+        lender = logins.for_registry(spec.provider, plain.host) if asks else None
         docker = docker_config(login, namespace, name) if plain.is_registry else None
     return replace(
         plain,
@@ -119,6 +126,7 @@ async def repository_spec(cluster: Cluster, repository: HelmRepository, plain: R
         cert=reached.cert,
         key=reached.key,
         docker=docker or DockerConfig(),
+        lender=lender,
     )
 
 

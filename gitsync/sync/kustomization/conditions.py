@@ -78,7 +78,7 @@ class StatusWriter:
         ]
         await self._write(kustomization, said, (STALLED,))
 
-    def began(self, kustomization: Kustomization, artifact: TreeArtifact) -> None:
+    def began(self, kustomization: Kustomization, artifact: Tried) -> None:
         """An artifact is being applied: those are told who follow how a commit stands."""
         manifest = self._newest(kustomization.key)
         if manifest is None or KustomizationStatus.read(manifest.get("status")).last_attempted_revision == (

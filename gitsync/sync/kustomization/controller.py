@@ -111,7 +111,7 @@ class Kustomizations:
         self._hopeless = hopeless or Lacking(cluster).hopeless
         #: Set whenever one may stand otherwise than before.
         self._news = asyncio.Event()
-        status = StatusWriter(cluster, events, self._watch.get)
+        self._status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(factory, self._watch.get, journal)
         self._reach = AccountReach(cluster, rules, self._named)
@@ -135,7 +135,13 @@ class Kustomizations:
             self._find, self.held, root.is_root, root.commit, root.standing, rules, self._coming.is_leaving
         )
         self._reconciler = KustomizationReconciler(
-            surroundings, trees, builder, self._syncers, self._inputs, status, Judging(self._expressions, self._find)
+            surroundings,
+            trees,
+            builder,
+            self._syncers,
+            self._inputs,
+            self._status,
+            Judging(self._expressions, self._find),
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "kustomization")
 
@@ -222,6 +228,12 @@ class Kustomizations:
     def stands_for_root(self) -> bool:
         """Whether there is one that stands for the sync of the settings."""
         return any(map(self._root.is_root, self.all().values()))
+
+    def root_began(self, standing: Standing) -> None:
+        """The sync of the settings is applying a commit."""
+        for kustomization in self.all().values():
+            if self._root.is_root(kustomization):
+                self._status.began(kustomization, standing)
 
     def root_done(self) -> None:
         """The sync of the settings has come to an end."""
