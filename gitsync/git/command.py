@@ -147,7 +147,8 @@ class _Run:
             return self._run()
         except TooGreedy as error:
             raise GitUnavailable(
-                f"git needed {error.size >> 20} MiB and more, and there is no memory for all that is fetched at the moment",
+                f"git needed {error.size >> 20} MiB and more, and there is no memory for all that is fetched at the "
+                "moment",
                 hint="name fewer or smaller repositories, or keep manifests in one of their own; it is tried again",
             ) from None
         except OSError as error:  # no memory for a process, no room for a file

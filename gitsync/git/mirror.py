@@ -67,9 +67,9 @@ class Mirror:
     Nothing of a commit is ever checked out: files are objects that are read. A mirror that turns out to be damaged (a
     killed process, a full disk, a careless hand) is made anew, once, without the caller noticing; the old one stays
     until the new one is complete. Several mirrors, also in several processes, may share a ``directory``; ``name`` is a
-    mirror's own in it, made of the URL unless it is given, ``memory`` is for the trees of several together, ``gits`` for the
-    processes, and ``room`` raises what ends a fetch for which there is none. A mirror may have several users: ``resolve`` takes other
-    references than that of ``source``, and what one ``hold``s stays.
+    mirror's own in it, made of the URL unless it is given, ``memory`` is for the trees of several together, ``gits``
+    for their processes, and ``room`` raises what ends a fetch for which there is none. A mirror may have several users:
+    ``resolve`` takes other references than that of ``source``, and what one ``hold``s stays.
 
     Errors, of every method that may talk to the remote (all but ``close``): GitUnavailable and its subclasses
     GitAuthRefused, GitRefMissing and StateUnwritable, to be tried again; GitRefused, for what cannot work.
