@@ -97,6 +97,9 @@ SYNC_MARKS: Final = frozenset(
 # took it ("apps/redis.v2"); of what was another release's own also which ("apps/redis.v2 from apps/old"). As long as no
 # such revision has succeeded, the release does not delete the object.
 TAKEN_OVER_ANNOTATION: Final = "gitsync.dev/taken-over-by"
+# On an object that a release has left to somebody when it was removed, and that he has yet to take: who, and from whom
+# ("sync flux-system/apps from apps/redis", "HelmRelease apps/cache from apps/redis"). It goes with him.
+LEFT_TO_ANNOTATION: Final = "gitsync.dev/left-to"
 # On a HelmRelease: the objects that it no longer holds, could not delete yet, and is to look at again (JSON: by the
 # release that they are marked with, their ids as in status.inventory).
 LEFTOVERS_ANNOTATION: Final = "gitsync.dev/leftovers"

@@ -25,6 +25,11 @@ class Claimant(NamedTuple):
         return f"{self.kind}/{self.name}"
 
     @property
+    def written(self) -> str:
+        """As it is written on an object."""
+        return f"{self.kind} {self.name}"
+
+    @property
     def may_want_it(self) -> str:
         """Why an object stays that it may want, in words."""
         if self.inside is not None:

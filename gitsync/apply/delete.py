@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FIELD_MANAGER
+from gitsync.api.names import FIELD_MANAGER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.ownership import without_marks
+from gitsync.apply.ownership import note_of_heir, without_marks
 from gitsync.errors import KindUnknown, NotFound, NotReadyInTime
 from gitsync.health import assess
 from gitsync.runtime.progress import SILENCE, report, telling
@@ -188,16 +188,37 @@ async def give_up(cluster: Cluster, keys: Iterable[ObjectKey], is_ours: IsOurs) 
 
     Raises: ApiError, ClusterUnavailable.
     """
+    for key in keys:
+        await _mark(cluster, key, is_ours, without_marks)
+
+
+async def leave_to(cluster: Cluster, heirs: Mapping[ObjectKey, Claimant], is_ours: IsOurs) -> None:
+    """Note on objects who is to have them from now on, as far as they are still ours: he may never take one, because
+    that is refused, and it goes with him all the same.
+
+    Raises: ApiError, ClusterUnavailable.
+    """
+    for key, heir in sorted(heirs.items()):
+        if not heir.doubt and not heir.why_kept:
+            await _mark(cluster, key, is_ours, partial(_left_to, heir))
+
+
+def _left_to(heir: Claimant, live: Manifest) -> Manifest:
+    metadata = live["metadata"]
+    note = {LEFT_TO_ANNOTATION: note_of_heir(live, heir.written)}
+    return {"metadata": {**{name: metadata[name] for name in ("uid", "resourceVersion")}, "annotations": note}}
+
+
+async def _mark(cluster: Cluster, key: ObjectKey, is_ours: IsOurs, patch: Callable[[Manifest], Manifest]) -> None:
     from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
-    async def attempt(key: ObjectKey) -> None:
+    async def attempt() -> None:
         live = await cluster.find(key)
         if live is not None and is_ours(live):
-            await cluster.patch(key, without_marks(live), manager=FIELD_MANAGER)
+            await cluster.patch(key, patch(live), manager=FIELD_MANAGER)
 
-    for key in keys:
-        with suppress(NotFound):
-            await retry_on_conflict(partial(attempt, key), attempts=_ATTEMPTS)
+    with suppress(NotFound):
+        await retry_on_conflict(attempt, attempts=_ATTEMPTS)
 
 
 #: What became of an object, and why it was kept.

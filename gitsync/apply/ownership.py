@@ -5,6 +5,7 @@ from __future__ import annotations
 from gitsync.api.identity import Manifest
 from gitsync.api.names import (
     KUSTOMIZE_PRUNE_ANNOTATION,
+    LEFT_TO_ANNOTATION,
     OWNER_ANNOTATION,
     PRUNE_ANNOTATION,
     PRUNE_DISABLED,
@@ -24,7 +25,7 @@ KEPT_BY_POLICY = f"its {RESOURCE_POLICY} says keep"
 #: In the note of a take-over, before who had the object; and before that, when it was a sync.
 _FORMER = " from "
 OF_SYNC = "sync "
-_MARKS = SYNC_MARKS | {RELEASE_NAME, RELEASE_NAMESPACE, TAKEN_OVER_ANNOTATION}
+_MARKS = SYNC_MARKS | {RELEASE_NAME, RELEASE_NAMESPACE, TAKEN_OVER_ANNOTATION, LEFT_TO_ANNOTATION}
 
 
 def owned(manifest: Manifest, release: str, namespace: str) -> Manifest:
@@ -94,6 +95,17 @@ def is_marked(live: Manifest) -> bool:
     """Whether a live object says that it is some sync's or some release's."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return OWNER_ANNOTATION in annotations or RELEASE_NAME in annotations
+
+
+def note_of_heir(live: Manifest, heir: str) -> str:
+    """What a release writes on an object of its own that it leaves to somebody (see LEFT_TO_ANNOTATION)."""
+    return f"{heir}{_FORMER}{release_of(live)}"
+
+
+def is_left_to(live: Manifest, heir: str) -> bool:
+    """Whether a release has left a live object to somebody, and nobody has taken it since."""
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    return annotations.get(LEFT_TO_ANNOTATION) == note_of_heir(live, heir) and OWNER_ANNOTATION not in annotations
 
 
 def marks_of(live: Manifest) -> list[Manifest]:

@@ -113,7 +113,10 @@ class Connection:
                 return
             previous = self._access
             try:
-                self._take(await self._source.load(previous))
+                access = await self._source.load(previous)
+                if access.rest is previous.rest:  # which may have been replaced meanwhile
+                    access = replace(access, rest=self._access.rest)
+                self._take(access)
             finally:
                 self._renewed_at = time.monotonic()
             log.debug("credentials renewed", changed=previous.authorization != self._access.authorization)

@@ -64,6 +64,7 @@ class Targets:
         self._shared: dict[TargetUser, _Shared] = {}
         self._used: dict[ObjectKey, TargetUser] = {}
         self._remote: dict[str, Cluster] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def at(self, key: ObjectKey) -> Target:
         """The target that an object was last worked on at."""
@@ -106,7 +107,11 @@ class Targets:
         shared.users.discard(key)
         if not shared.users:
             del self._shared[user]
-            await self._close(user, shared)
+            # In a task of its own: nobody else closes it, should who waits here be cancelled meanwhile.
+            closing = asyncio.create_task(self._close(user, shared))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            await asyncio.shield(closing)
 
     async def check_account(self, namespace: str, name: str) -> None:
         """Make sure that a ServiceAccount of the own cluster exists; one request. The API server lets anybody be
@@ -128,6 +133,7 @@ class Targets:
         """Close every target."""
         for key in list(self._used):
             await self.release(key)
+        await asyncio.gather(*self._closing)
         await self.own.closing.aclose()
 
     async def _make(self, user: TargetUser, remote: Remote | None) -> Target:

@@ -17,7 +17,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import inventory_id, parse_inventory_id
 from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import Deletion, Propagation, WantedBy, delete_objects, find_all, nobody
+from gitsync.apply.delete import Deletion, Propagation, WantedBy, delete_objects, find_all, leave_to, nobody
 from gitsync.apply.ownership import KEPT_BY_POLICY, former_owner, kept, release_of
 
 if TYPE_CHECKING:
@@ -92,8 +92,9 @@ class Leftovers:
     ) -> frozenset[ObjectKey]:
         """Note what ``deletion`` has left of a release, and what became its ``hooks``, as far as it is there and marked
         as the release's. Returns what is there of the hooks."""
-        # What somebody else is known to want is theirs to take: nothing is noted of that. What the HelmRelease itself
+        # What somebody else is known to want is theirs to take, as is noted on it. What the HelmRelease itself
         # is to have under another name, it may be removed without.
+        await self.leave(cluster, deletion)
         handed_over = ((key, claimant) for key, claimant in deletion.handed_over.items() if not claimant.unowned)
         others = [key for key, claimant in handed_over if claimant.doubt or claimant.by_name == self._own]
         hooks = frozenset(hooks)
@@ -102,6 +103,14 @@ class Leftovers:
         new = [key for key, live in ours.items() if key not in deletion.kept or self.is_of_release(live)]
         await self._write({**self._known, **{key: Leftover(key, release) for key in new}})
         return hooks & ours.keys()
+
+    async def leave(self, cluster: Cluster, deletion: Deletion) -> None:
+        """Note on what others are to have that it is theirs, and goes with them.
+
+        Raises: ApiError, ClusterUnavailable.
+        """
+        heirs = {key: claimant for key, claimant in deletion.handed_over.items() if claimant.by_name != self._own}
+        await leave_to(cluster, heirs, lambda live: bool(release_of(live)))
 
     async def forget(self, keys: Iterable[ObjectKey]) -> None:
         """These are gone, or held again."""

@@ -21,7 +21,7 @@ from cachetools import LRUCache, TTLCache
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.api.names import FIELD_MANAGER, HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
@@ -119,7 +119,8 @@ class _Coming(NamedTuple):
 @dataclass
 class ToCome:
     """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
-    syncs will want that are on their way, those of charts included, ``leaving`` which are about to be removed
+    syncs will want that are on their way, those of charts included, ``kustomizations`` are all that there are,
+    ``leaving`` says which are about to be removed
     (``leaving_with_charts``: or go with a release), and ``reach`` whether who wants an object could have it."""
 
     index: ReleaseIndex
@@ -127,6 +128,7 @@ class ToCome:
     objects_of: ObjectsOf
     find: Find
     syncs: Syncs = no_syncs
+    kustomizations: Callable[[], Collection[Kustomization]] = tuple
     leaving: Callable[[], Collection[Claimant]] = tuple
     leaving_with_charts: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
@@ -322,23 +324,42 @@ class ToCome:
         if not self._unsettled and not any(sync.values for sync in syncs):
             return syncs, []
         releases = [release for release in self.index.releases() if release.key not in known]
-        users: tuple[Worked, ...] = (*(sync.kustomization for sync in syncs), *releases)
-        changing = await self._changing(syncs, {key for user in users for key in user.value_sources()})
+        at_rest = self._at_rest({sync.kustomization.key for sync in syncs})
+        users: tuple[Worked, ...] = (*(sync.kustomization for sync in (*syncs, *at_rest)), *releases)
+        referred = {key for user in users for key in user.value_sources()}
+        changing = await self._changing(syncs, referred)
 
-        def first(user: Worked) -> ObjectKey | None:
+        def changed(user: Worked) -> ObjectKey | None:
             return next((key for key in user.value_sources() if key in changing), None)
 
-        sure: list[ComingSync] = []
-        for sync in syncs:
-            key = first(sync.kustomization)
-            doubt = sync.claimant.doubt or (_to_change(key, changing[key]) if key is not None else "")
-            sure.append(sync._replace(claimant=sync.claimant._replace(doubt=doubt)))
-        unsure: list[_Coming] = []
-        for release in releases:
-            if (key := first(release)) is not None:
-                why = GitsyncError(_to_change(key, changing[key]))
-                unsure.append(_Coming(release, why, self._commits_of(release) | changing[key].commits))
-        return sure, unsure
+        def unsure(sync: ComingSync) -> ComingSync:
+            if (key := changed(sync.kustomization)) is None:
+                return sync
+            doubt = sync.claimant.doubt or _to_change(key, changing[key])
+            commits = sync.commits | changing[key].commits
+            return sync._replace(claimant=sync.claimant._replace(doubt=doubt), commits=commits)
+
+        for _ in range(MAX_NESTING):  # they may have values for others in turn
+            doubtful = [unsure(sync) for sync in (*syncs, *at_rest) if changed(sync.kustomization) is not None]
+            news = {key: sync for sync in doubtful for key in (sync.keys & referred) - changing.keys()}
+            if not news:
+                break
+            changing |= news
+        found = [*map(unsure, syncs), *(unsure(sync) for sync in at_rest if changed(sync.kustomization) is not None)]
+        return found, [
+            _Coming(item, GitsyncError(_to_change(key, by)), self._commits_of(item) | by.commits)
+            for item in releases
+            if (key := changed(item)) is not None and (by := changing[key])
+        ]
+
+    def _at_rest(self, coming: Collection[ObjectKey]) -> list[ComingSync]:
+        """The syncs that are not on their way, with what they have."""
+        claimants = {
+            Claimant("sync", it.key.namespaced_name): it for it in self.kustomizations() if it.key not in coming
+        }
+        return [
+            ComingSync(item, sync, Commits(), self.claims.keys(sync, "commit"), ()) for sync, item in claimants.items()
+        ]
 
     async def _changing(self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]) -> dict[ObjectKey, ComingSync]:
         """Those of these ConfigMaps and Secrets that syncs are about to change, or just have, which not everybody has
@@ -446,13 +467,24 @@ class ToCome:
 
 
 def data_digest(manifest: Manifest | None) -> str:
-    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there."""
+    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there. What others have put into a
+    live one of ours is none of it."""
     if manifest is None:
         return ""
     texts: dict[str, Any] = manifest.get("stringData") or {}
     encoded = {name: base64.b64encode(str(text).encode()).decode() for name, text in texts.items()}
     data = {**(manifest.get("data") or {}), **encoded}
-    return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+    own = {name: value for name, value in data.items() if name not in _of_others(manifest)}
+    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _of_others(live: Manifest) -> set[str]:
+    """The keys that others have put into it and a sync has not; none where no sync has put in anything."""
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for entry in live["metadata"].get("managedFields") or ():
+        fields = (entry.get("fieldsV1") or {}).get("f:data") or {}
+        names[entry.get("manager") == FIELD_MANAGER] |= {name.removeprefix("f:") for name in fields}
+    return names[False] - names[True] if names[True] else set()
 
 
 def _to_change(key: ObjectKey, by: ComingSync) -> str:

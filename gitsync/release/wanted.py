@@ -68,6 +68,8 @@ class WantedObjects:
         self._ask_again: set[ObjectKey] = set()
         #: By release, the objects that others have taken of what it is deployed as.
         self._taken_from: dict[Claimant, set[ObjectKey]] = {}
+        #: By release, the objects that others have left to it since it was last looked at whose they are.
+        self._left_to: dict[Claimant, set[ObjectKey]] = {}
         self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
         self._patience_ends = time.monotonic() + FIRST_COMMIT_TIMEOUT
 
@@ -124,6 +126,7 @@ class WantedObjects:
         for key in keys:
             if (hold := await self._first(key, question)) is not None:
                 found[key] = hold.claimant._replace(doubt="")  # it has the object already
+                self._ask_itself(hold)
         rest = [key for key in keys if key not in found]
         if rest:
             found |= await self.to_come.wishes(rest, question)
@@ -165,14 +168,34 @@ class WantedObjects:
             self.index.set_hold(release.key, hold._replace(asked=state_of(release.manifest)))
             raise self._taken(hold)
         self.index.set_hold(release.key, None)
-        self._taken_from.pop(me, None)
+        self._forget_taken(me)
         self.note_taken(me, wanted, cluster)
         self.claims.set(me, "underway", wanted, cluster=cluster)
         self.claims.set(me, "hooks", run, cluster=cluster)
 
-    def objects_taken(self, release: ObjectKey) -> bool:
+    async def objects_taken(self, release: HelmRelease) -> bool:
         """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
-        return bool(self._taken_from.get(Claimant.of_release(release)))
+        me = Claimant.of_release(release.key)
+        if left := self._left_to.get(me):
+            await self.first_commit()
+            if self.index.is_leaving(release.key):
+                return False
+            if (ref := ObservedStatus(release.manifest).last_ref) is not None:
+                live = [(key, await self.find(release.key, key)) for key in sorted(left)]
+                taken = {key for key, it in live if it is None or not belongs_to(it, ref.name, ref.namespace)}
+                self._taken_from.setdefault(me, set()).update(taken)
+            self._left_to.pop(me, None)
+        return bool(self._taken_from.get(me))
+
+    def _ask_itself(self, hold: Hold) -> None:
+        """Somebody leaves an object to the release that is deployed with it: whether that is still so the object itself
+        says. It may have been taken meanwhile, also when nobody remembers, or rolled back by hand."""
+        if hold.owner is None or hold.key.kind == CRD:
+            return
+        asked = self._left_to.setdefault(Claimant.of_release(hold.owner), set())
+        if hold.key not in asked and hold.key in self.claims.keys(Claimant.of_release(hold.owner), "deployed"):
+            asked.add(hold.key)
+            self.wake(hold.owner)
 
     def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
         """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
@@ -181,6 +204,10 @@ class WantedObjects:
                 continue
             for other in self.claims.holders(key, cluster=cluster) - {me}:
                 self._taken_from.setdefault(other, set()).add(key)
+
+    def _forget_taken(self, release: Claimant) -> None:
+        self._taken_from.pop(release, None)
+        self._left_to.pop(release, None)
 
     async def first_hold(
         self, keys: Iterable[ObjectKey], *, but: Claimant, cluster: str = "", releases_only: bool = False
@@ -318,7 +345,7 @@ class WantedObjects:
         claimant = Claimant.of_release(key)
         if after is None or "deletionTimestamp" in after["metadata"]:
             self.claims.forget(claimant)
-            self._taken_from.pop(claimant, None)
+            self._forget_taken(claimant)
             return
         if is_current(after):
             self.claims.set(claimant, "hooks", ())

@@ -23,6 +23,7 @@ from gitsync.api.names import (
     sync_name,
 )
 from gitsync.apply.claimant import Claimant
+from gitsync.apply.ownership import is_left_to
 from gitsync.text import shorten
 
 _LONGEST_TEXT = 200
@@ -75,9 +76,12 @@ class Owner:
         return bool(self.namespace) and _annotations(live).get(OWNER_ANNOTATION) == old
 
     def has(self, live: Manifest) -> bool:
-        """Whether a live object is this sync's: by its mark, or by Flux's labels, where no sync has marked it yet."""
+        """Whether a live object is this sync's: by its mark, by Flux's labels, where no sync has marked it yet, or by
+        the note of a release that left it to the sync."""
+        if self.owns(live) or is_left_to(live, self.claimant.written):
+            return True
         is_marked = OWNER_ANNOTATION in _annotations(live) or SYNC_LABEL in _labels(live)
-        return self.owns(live) or (bool(self.flux_labels) and not is_marked and self.is_labelled(live))
+        return bool(self.flux_labels) and not is_marked and self.is_labelled(live)
 
     @property
     def flux_labels(self) -> dict[str, str]:

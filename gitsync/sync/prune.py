@@ -99,6 +99,13 @@ class Pruner:
         self._owner = spec.owner
         self._wanted = wanted
         self._last = last
+        #: By what is left, what this sync keeps that would go with it.
+        self._left_for: dict[ObjectKey, ObjectKey] = {}
+
+    def is_left_for(self, left: ObjectKey, key: ObjectKey) -> bool:
+        """Whether one is left for objects of this kind, which the sync has kept itself: then these go first."""
+        kept = self._left_for.get(left)
+        return kept is not None and kept[:2] == key[:2]
 
     async def prune(self, entry: Entry, report: Report, needed_by: ObjectKey | None = None) -> Outcome:
         """Delete what an entry names and wait until it is gone; not when ``needed_by`` needs it, which is left.
@@ -173,6 +180,8 @@ class Pruner:
             report.done("kept", entry.key, entry.origin, pruned.why)
         if not pruned.left:
             return "done"
+        if pruned.to is not None and pruned.to.inside is not None and pruned.to.by_name == self._owner.claimant:
+            self._left_for[entry.key] = pruned.to.inside
         report.left.append(f"{entry.key} ({pruned.why_left})")
         report.retry |= pruned.to is not None and bool(pruned.to.doubt)
         return "left"

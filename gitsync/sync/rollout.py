@@ -408,7 +408,8 @@ class Rollout:
                 await self._gone[key].wait()
             await self._until_replaced(entry.key)
             self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
-            needed_by = next((key for key in sorted(needs & self._left) if needs_kept(entry.key, key)), None)
+            left = (key for key in sorted(needs & self._left) if needs_kept(entry.key, key))
+            needed_by = next((key for key in left if not self.pruner.is_left_for(key, entry.key)), None)
             outcome = await self.pruner.prune(entry, self.report, needed_by)
             if outcome == "left":
                 self._left.add(entry.key)

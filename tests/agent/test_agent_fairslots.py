@@ -10,6 +10,7 @@ import pytest
 from gitsync.runtime import progress
 from gitsync.runtime.fairslots import FairSlots, Shares
 from gitsync.runtime.progress import reporting
+from tests.clock import jumping_clock
 from tests.until import until
 
 
@@ -103,8 +104,7 @@ async def test_a_wait_for_a_slot_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert told == ["a slot: all 1 for releases are taken, 1 by others"] * 2
 
 
-async def test_of_many_who_wait_one_says_so_and_of_ones_own_slots_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SILENCE", 0.01)
+async def test_of_many_who_wait_one_says_so_and_of_ones_own_slots_nobody() -> None:
     told: list[str] = []
 
     async def tell(reason: str) -> None:
@@ -119,7 +119,8 @@ async def test_of_many_who_wait_one_says_so_and_of_ones_own_slots_nobody(monkeyp
                 await leave.wait()
 
     holding = [asyncio.ensure_future(hold(owner, mine)) for owner in owners]
-    await asyncio.sleep(0.1)
+    with jumping_clock():
+        await asyncio.sleep(100 * progress.SILENCE)
     assert told == []
     mine.set()
     await asyncio.gather(*holding)
@@ -127,8 +128,8 @@ async def test_of_many_who_wait_one_says_so_and_of_ones_own_slots_nobody(monkeyp
 
     strangers = [asyncio.ensure_future(hold("b", others)) for _ in range(2)]
     waiting = [asyncio.ensure_future(hold(owner, mine)) for owner in owners]
-    await until(lambda: told)
-    await asyncio.sleep(0.1)
+    with jumping_clock():
+        await asyncio.sleep(100 * progress.SILENCE)
     assert told == ["a slot: all 2 for objects are taken, 2 by others"]
     others.set()
     await asyncio.gather(*strangers, *waiting)

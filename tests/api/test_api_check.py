@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from gitsync.api import check, dotted, drop_nulls
+from tests import yamls
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
 
@@ -40,7 +40,7 @@ def said(manifest: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
 def test_good_manifests_give_no_errors(file: Path) -> None:
-    documents = list(YAML(typ="safe", pure=True).load_all(file))
+    documents = yamls.documents(file)
     assert documents
     assert [said(document) for document in documents] == [[] for _ in documents]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from gitsync.api.crds import crds, rendered
+from tests.yamls import documents
 
 FILES = Path(__file__).parents[2] / "config" / "crds"
 KINDS = {crd["spec"]["names"]["kind"]: crd for crd in crds()}
@@ -42,7 +42,7 @@ def test_the_files_are_current() -> None:
 
 
 def test_the_files_say_what_the_models_say() -> None:
-    read = {crd["metadata"]["name"]: crd for crd in (YAML(typ="safe").load(path) for path in FILES.glob("*.yaml"))}
+    read = {crd["metadata"]["name"]: crd for crd in (documents(path)[0] for path in FILES.glob("*.yaml"))}
     assert read == {crd["metadata"]["name"]: crd for crd in crds()}
 
 

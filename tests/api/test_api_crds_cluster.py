@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from gitsync.api import HelmRelease, check, drop_nulls, is_ready
 from gitsync.api.crds import crds
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError, CommandError
+from tests.yamls import documents
 
 CRDS = Path(__file__).parents[2] / "config" / "crds"
 CORPUS = [
-    document
-    for file in sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
-    for document in YAML(typ="safe", pure=True).load_all(file)
+    document for file in sorted((Path(__file__).parent / "corpus").glob("*.yaml")) for document in documents(file)
 ]
 PLURALS = {crd["spec"]["names"]["kind"]: crd["spec"]["names"]["plural"] for crd in crds()}
 

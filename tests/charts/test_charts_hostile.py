@@ -331,15 +331,17 @@ ENTRY = '{"version": "1.0.0", "urls": ["a.tgz"]}'
 
 
 @pytest.mark.parametrize(
-    "index",
+    ("before", "entry", "times", "after"),
     [
-        pytest.param('{"apiVersion": "v1", "entries": {"a": [' + f"{ENTRY}, " * 1_000_000 + ENTRY + "]}}", id="JSON"),
-        pytest.param("apiVersion: v1\nentries: {a: [" + f"{ENTRY}, " * 1_000_000 + "]}", id="YAML on one line"),
-        pytest.param("apiVersion: v1\nentries:\n  a:\n" + f"  - {ENTRY}\n" * 300_000, id="many versions"),
+        pytest.param('{"apiVersion": "v1", "entries": {"a": [', f"{ENTRY}, ", 1_000_000, f"{ENTRY}]}}}}", id="JSON"),
+        pytest.param("apiVersion: v1\nentries: {a: [", f"{ENTRY}, ", 1_000_000, "]}", id="YAML on one line"),
+        pytest.param("apiVersion: v1\nentries:\n  a:\n", f"  - {ENTRY}\n", 300_000, "", id="many versions"),
     ],
 )
-async def test_an_index_that_lists_without_end_is_refused(repositories: ChartRepositories, index: str) -> None:
-    body = index.encode()
+async def test_an_index_that_lists_without_end_is_refused(
+    repositories: ChartRepositories, before: str, entry: str, times: int, after: str
+) -> None:
+    body = f"{before}{entry * times}{after}".encode()
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(body=body)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from gitsync.api.crds import kinds
 from gitsync.cli import main
 from tests.cli.test_cli_repository import release
 from tests.docs.markdown import ROOT
+from tests.yamls import documents
 
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
 #: Overlays hold patches, which are no whole objects.
@@ -40,7 +40,7 @@ def objects() -> dict[tuple[str, str, str], list[object]]:
     for file in SAMPLES:
         if "templates" in file.parts:
             continue
-        for item in YAML(typ="safe", pure=True).load_all(file.read_text()):
+        for item in documents(file):
             if isinstance(item, dict) and "kind" in item and "apiVersion" in item:
                 group, _, version = str(item["apiVersion"]).partition("/")
                 found.setdefault((group, version, str(item["kind"])), []).append(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -63,6 +64,37 @@ async def test_what_cannot_be_reached_is_said_and_tried_anew(cluster: Cluster, n
     assert (await targets.acquire(key, None, "default")).cluster is not cluster
     await targets.close()
     assert targets.at(key) is targets.own
+
+
+async def test_a_target_is_closed_also_when_who_gives_it_up_is_cancelled_meanwhile(
+    cluster: Cluster, control_plane: ControlPlane
+) -> None:
+    """A release whose kubeconfig changes gives one cluster up for another, and the next change interrupts that."""
+
+    async def on_release(_key: ObjectKey) -> None:
+        return
+
+    targets = Targets(cluster, CONFINED, on_release)
+    key = ObjectKey("example", "Sync", "default", "one")
+    found = await targets.acquire(key, KubeconfigText(control_plane.kubeconfig.read_text()), "")
+    assert found.cluster is not cluster
+    assert await found.cluster.served()
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def linger() -> None:
+        begun.set()
+        await go.wait()
+
+    found.closing.push_async_callback(linger)
+    giving_up = asyncio.create_task(targets.acquire(key, None, ""))
+    await begun.wait()
+    giving_up.cancel()
+    await asyncio.wait([giving_up])
+    assert giving_up.cancelled()
+    go.set()
+    await targets.close()
+    with pytest.raises(ClusterUnavailable, match="has been closed"):
+        await found.cluster.find(ObjectKey("", "Namespace", "", "default"))
 
 
 async def _open(target: Target, ended: list[bool]) -> None:

@@ -24,6 +24,7 @@ import pytest
 
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.registry import Registry
 from tests.controlplane.resident import Resident
@@ -83,7 +84,7 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def kubectl(control_plane: Cluster) -> Cli:
     """kubectl on the cluster."""
-    return Cli(binaries.kubectl(), control_plane.kubeconfig)
+    return kubectl_on(control_plane)
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +108,11 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     server = S3(tmp_path_factory.mktemp("s3"), binaries.ensure(binaries.VERSITYGW))
     yield server.start()
     server.stop()
+
+
+def kubectl_on(cluster: Cluster) -> Cli:
+    """kubectl on a cluster."""
+    return Kubectl(binaries.kubectl(), cluster.kubeconfig, cluster=cluster)
 
 
 def helm_on(cluster: Cluster, home: Path) -> Cli:

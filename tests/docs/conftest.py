@@ -9,6 +9,7 @@ import pytest
 from gitsync.charts.serve import ChartServer
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.fixtures import kubectl_on
 from tests.controlplane.plane import ControlPlane
 from tests.docs.markdown import ROOT
 from tests.e2e.background import Background
@@ -23,7 +24,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 
 @pytest.fixture(scope="module")
 def kubectl(control_plane: Cluster) -> Cli:
-    return Cli(binaries.kubectl(), control_plane.kubeconfig)
+    return kubectl_on(control_plane)
 
 
 @pytest.fixture(scope="module")

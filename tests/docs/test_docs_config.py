@@ -19,6 +19,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.docs.accounts import of_account
 from tests.docs.markdown import ROOT
 from tests.e2e.harness import Fleet
+from tests.yamls import documents
 
 CONFIG = ROOT / "config"
 SAMPLE = ROOT / "sample-repo"
@@ -52,7 +53,7 @@ def namespaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(kubectl: Cli, directory: Path) -> list[dict[str, Any]]:
-    return [item for item in YAML(typ="safe", pure=True).load_all(kubectl("kustomize", directory)) if item]
+    return documents(kubectl("kustomize", directory))
 
 
 def roles_bound(manifests: list[dict[str, Any]]) -> set[str]:
@@ -72,11 +73,7 @@ def test_the_settings_file_can_be_used_also_with_what_it_has_in_comments(tmp_pat
 
 
 def test_every_definition_is_installed(kubectl: Cli) -> None:
-    files = {
-        item["metadata"]["name"]
-        for file in (CONFIG / "crds").iterdir()
-        for item in YAML(typ="safe", pure=True).load_all(file)
-    }
+    files = {item["metadata"]["name"] for file in (CONFIG / "crds").iterdir() for item in documents(file)}
     manifests = built(kubectl, CONFIG)
     assert {item["metadata"]["name"] for item in manifests if item["kind"] == "CustomResourceDefinition"} == files
 
@@ -100,7 +97,7 @@ def test_both_example_lists_name_the_same_kinds() -> None:
     reduced, namespaced = (
         {
             item["metadata"]["name"]: item["rules"]
-            for item in YAML(typ="safe", pure=True).load_all(CONFIG / component / "role.yaml")
+            for item in documents(CONFIG / component / "role.yaml")
             if "rules" in item
         }
         for component in ("reduced", "namespaced")

@@ -12,8 +12,9 @@ from gitsync.apply.live import LIST_FROM
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli, Cluster
 from tests.docs.accounts import of_account
-from tests.e2e.harness import GITSYNC, AgentProcess, Fleet
+from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import SAMPLE
+from tests.forked import run
 from tests.until import ask_until
 
 TEAM, OTHERS = "team-a", "team-b"
@@ -23,14 +24,9 @@ RELEASES = "helmreleases.helm.toolkit.fluxcd.io"
 
 def told(kubeconfig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What a command says to the user of a kubeconfig."""
-    return subprocess.run(
-        [str(GITSYNC), *arguments, f"--kubeconfig={kubeconfig}"],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={"HOME": "/nonexistent", "PATH": "/usr/local/bin:/usr/bin:/bin"},
-    )
+    alone = {"HOME": "/nonexistent", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    command = [*arguments, f"--kubeconfig={kubeconfig}"]
+    return subprocess.CompletedProcess(command, *run(command, alone, timeout=180))
 
 
 def sample(charts: ChartServer) -> dict[str, str | None]:

@@ -26,6 +26,7 @@ from tests.controlplane.cluster import Cli
 from tests.controlplane.processes import free_ports
 from tests.docs.markdown import ROOT, rows, section, spans
 from tests.e2e.background import Background
+from tests.yamls import documents
 
 PAGE = ROOT / "docs" / "receivers.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -123,7 +124,7 @@ def test_the_component_brings_a_port_and_a_service(kubectl: Cli, tmp_path: Path)
     shutil.copytree(ROOT / "config", copy)
     with (copy / "kustomization.yaml").open("a") as file:
         file.write("components: [webhooks]\n")
-    made = [item for item in YAML(typ="safe", pure=True).load_all(kubectl("kustomize", copy)) if item]
+    made = documents(kubectl("kustomize", copy))
     (deployment,) = (item for item in made if item["kind"] == "Deployment")
     (service,) = (item for item in made if item["kind"] == "Service")
     container = deployment["spec"]["template"]["spec"]["containers"][0]

@@ -13,7 +13,7 @@ import pytest
 from gitsync.charts.serve import ChartServer
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
-from tests.controlplane.fixtures import helm_on
+from tests.controlplane.fixtures import helm_on, kubectl_on
 from tests.controlplane.plane import ControlPlane
 from tests.e2e import clearing
 from tests.e2e.background import Background
@@ -34,7 +34,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 
 @pytest.fixture(scope="package")
 def kubectl(control_plane: Cluster) -> Cli:
-    return Cli(binaries.kubectl(), control_plane.kubeconfig)
+    return kubectl_on(control_plane)
 
 
 @pytest.fixture(scope="package")

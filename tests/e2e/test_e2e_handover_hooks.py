@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, box, finished
+from tests.e2e.test_e2e_handover_inside import CHART as TEXT
+from tests.e2e.test_e2e_handover_inside import release
 
 #: Hooks whose objects stay, and those that Helm deletes before it makes them anew, which it does by default.
 STAYS: dict[str, Any] = {"events": "post-install,post-upgrade", "policy": "hook-failed"}
@@ -94,6 +98,34 @@ def test_a_hook_of_what_another_release_has_for_good_is_held_back(
     fleet.commit({"fleet/a.yaml": box(namespace, "a")}, "a lets go")
     agent.wait_for("release installed", release=f"{namespace}/b")
     assert moved.live(kubectl)["from"] == "b-hook"
+
+
+@pytest.mark.parametrize("event", ["pre-delete", "post-delete"])
+def test_a_hook_of_an_uninstall_writes_to_nothing_that_is_in_git_for_good(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, moved: Moved, event: str
+) -> None:
+    namespace = moved.namespace
+    annotations = {"helm.sh/hook": event, "helm.sh/hook-delete-policy": "hook-succeeded"}
+    hook = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "moves", "namespace": namespace, "annotations": annotations},
+        "data": {"from": "hook"},
+    }
+    before = {
+        **TEXT,
+        "fleet/moves.yaml": moved.plain(),
+        "fleet/own.yaml": config_map(namespace, "own"),
+        "fleet/h.yaml": release(namespace, "h", json.dumps(hook), config_map(namespace, "of-h")),
+    }
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "helmrelease/h", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    known = moved.live(kubectl)
+    finished(agent, fleet.commit({"fleet/h.yaml": "# gone\n"}, "h goes"))
+    agent.wait_for("release uninstalled", release=f"{namespace}/h")
+    assert agent.said("hooks cannot run any more, left out", hooks=event)
+    assert moved.live(kubectl) == known
+    assert not agent.said("object changed", object=f"ConfigMap/{namespace}/moves"), "nobody wrote to it meanwhile"
 
 
 def conditions(kubectl: Cli, namespace: str) -> str:

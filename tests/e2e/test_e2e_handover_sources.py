@@ -124,3 +124,37 @@ def test_what_moves_to_somebody_whose_variables_or_values_another_kustomization_
     finished(agent, fleet.commit(after, "after"))
     kubectl("wait", "--for=delete", "configmap/was-moves", "configmap/own", "-n", namespace, "--timeout=60s")
     assert [*belonging_to("k", moved, kubectl), *belonging_to("h", others, kubectl)] == uids
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_what_moves_to_somebody_whose_variables_are_of_variables_that_change_stays(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, number: int
+) -> None:
+    """All by the same commit, which changes none of the files of the one who is to have it."""
+    moved = tuple(replace(item, name="now-moves") for item in both(namespace))
+
+    def variables(name: str, data: dict[str, str]) -> str:
+        metadata = {"name": name, "namespace": namespace}
+        return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+    def of(name: str) -> dict[str, object]:
+        return {"postBuild": {"substituteFrom": [{"kind": "ConfigMap", "name": name}]}}
+
+    before = {
+        "clusters/kq.yaml": kustomization(namespace, "kq", "./kq"),
+        "clusters/kv.yaml": kustomization(namespace, "kv", "./kv", **of("q")),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k", **of("vars")),
+        "clusters/moves.yaml": plain(moved),
+        "kq/q.yaml": variables("q", {"Q": "was-"}),
+        "kv/vars.yaml": variables("vars", {"P": "${Q}"}),
+        "k/moves.yaml": plain(tuple(replace(item, name='"${P}moves"') for item in moved)),
+    }
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune")
+    finished(agent.start(), fleet.commit(before, f"before {number}"))
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    uids = uids_when_there(kubectl, moved)
+
+    after = {"clusters/moves.yaml": NOTHING, "kq/q.yaml": variables("q", {"Q": "now-"})}
+    finished(agent, fleet.commit(after, "after"))
+    kubectl("wait", "--for=delete", "configmap/was-moves", "-n", namespace, "--timeout=60s")
+    assert belonging_to("k", moved, kubectl) == uids

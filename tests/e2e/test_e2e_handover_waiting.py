@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import Moved, both, finished, uids_when_there
+from tests.e2e.test_e2e_handover_edges import definition
 from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, named, release
 from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
 from tests.e2e.test_e2e_kustomization import kustomization
@@ -287,9 +289,10 @@ def test_a_kustomization_that_comes_again_with_who_is_to_have_its_objects_does_n
     assert belonging_to("g", moved, kubectl) == uids
 
 
+@pytest.mark.parametrize("killed", ["", "killed", "killed, and the commit reverted meanwhile"])
 @pytest.mark.parametrize("taker", ["a Kustomization", "plain files"])
 def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_has_them(
-    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str, killed: str
 ) -> None:
     """A workload that never becomes ready holds its removal up meanwhile."""
     moved = both(namespace)
@@ -307,9 +310,123 @@ def test_a_release_that_comes_back_before_it_went_has_its_objects_as_its_chart_h
     files = before["k/moves.yaml"] if taker == "plain files" else kustomization(namespace, "k", "./k")
     fleet.commit({"clusters/g.yaml": NOTHING, "clusters/to.yaml": f"{files}\n---\n{never_ready(namespace)}"}, "moves")
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=k", "--timeout=60s")
-    finished(agent, fleet.revert())
+    seen = agent.count
+    if killed:
+        agent.kill()
+    if killed != "killed":
+        commit = fleet.revert()
+    if killed:
+        agent.start()
+    if killed == "killed":
+        agent.wait_for("sync started", after=seen)
+        commit = fleet.revert()
+    finished(agent, commit)
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
     assert belonging_to("g", moved, kubectl) == uids
+
+
+def test_a_release_that_helm_made_takes_back_what_others_have_taken_of_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str, tmp_path: Path
+) -> None:
+    """As soon as there is a HelmRelease for it, which wants nothing else than is deployed."""
+    moved = both(namespace)
+    before = {
+        **CHART,
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "k/moves.yaml": plain(moved).replace("from: git", "from: k"),
+    }
+    commit = fleet.commit(before, "before")
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps({"text": plain(moved)}))
+    helm_cli("install", "byhand", str(fleet.path / "charts/text"), "-n", namespace, "-f", str(values))
+    uids = uids_when_there(kubectl, moved)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    finished(agent, commit)
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=k", "--timeout=60s")
+
+    after = {"k/moves.yaml": NOTHING, "clusters/byhand.yaml": release(namespace, "byhand", plain(moved))}
+    finished(agent, fleet.commit(after, "a HelmRelease for it"))
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
+    assert belonging_to("byhand", moved, kubectl) == uids
+
+
+def test_a_release_takes_back_what_a_rollback_by_hand_of_another_took_from_it(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str
+) -> None:
+    moved = both(namespace)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    finished(agent, fleet.commit({**CHART, "clusters/h.yaml": release(namespace, "h", plain(moved))}, "before"))
+    uids = uids_when_there(kubectl, moved)
+    after = {
+        "clusters/h.yaml": release(namespace, "h", config_map(namespace, "other")),
+        "clusters/g.yaml": release(namespace, "g", plain(moved).replace("from: git", "from: g")),
+    }
+    finished(agent, fleet.commit(after, "to another release"))
+    helm_cli("rollback", "h", "1", "-n", namespace)
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
+
+    finished(agent, fleet.commit({"clusters/h.yaml": release(namespace, "h", config_map(namespace, "more"))}, "h"))
+    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=g", "--timeout=60s")
+    assert belonging_to("g", moved, kubectl) == uids
+
+
+@pytest.mark.parametrize("giver", ["goes", "goes on"])
+@pytest.mark.parametrize("taker", ["a Kustomization", "plain files", "a release"])
+def test_what_a_release_leaves_to_somebody_who_is_refused_it_goes_with_him(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, taker: str, giver: str
+) -> None:
+    """A Deployment whose selector is another: that cannot be changed."""
+    wanted = json.loads(never_ready(namespace))
+    wanted["spec"]["replicas"] = 0
+    had = json.dumps(wanted)
+    for labels in (wanted["spec"]["selector"]["matchLabels"], wanted["spec"]["template"]["metadata"]["labels"]):
+        labels["app"] = "another"
+    taken = json.dumps(wanted)
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/h.yaml": release(namespace, "h", had),
+        "k/moves.yaml": taken,
+    }
+    finished(agent, fleet.commit(before, "before"))
+    to = {
+        "a Kustomization": kustomization(namespace, "k", "./k"),
+        "plain files": taken,
+        "a release": release(namespace, "g", taken),
+    }
+    left = NOTHING if giver == "goes" else release(namespace, "h", config_map(namespace, "another"))
+    seen = agent.count
+    fleet.commit({"clusters/h.yaml": left, "clusters/to.yaml": to[taker]}, "to who is refused it")
+    agent.until(lambda line: "field is immutable" in str(line.fields), after=seen)
+    if giver == "goes":
+        kubectl("wait", "--for=delete", "helmrelease/h", "-n", namespace, "--timeout=60s")
+    fleet.commit({"clusters/to.yaml": NOTHING}, "he goes")
+    kubectl("wait", "--for=delete", "deployment/never", "-n", namespace, "--timeout=60s")
+
+
+def test_a_release_with_a_definition_and_the_objects_of_that_kind_do_not_keep_each_other(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """All are kept at first, since a release that cannot be rendered may want them."""
+    group = f"{namespace}.example"
+    objects = [
+        {"apiVersion": f"{group}/v1", "kind": "Doll", "metadata": {"name": name, "namespace": namespace}}
+        for name in ("one", "two")
+    ]
+    agent = new_agent(fleet, "--path=clusters", "--allow-mass-prune").start()
+    before = {
+        **CHART,
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/e.yaml": release(namespace, "e", definition(group)),
+        "clusters/dolls.yaml": "\n---\n".join(map(json.dumps, objects)),
+    }
+    finished(agent, fleet.commit(before, "before"))
+    broken = release(namespace, "f").replace("charts/text", "charts/none")
+    fleet.commit({"clusters/e.yaml": NOTHING, "clusters/dolls.yaml": NOTHING, "clusters/f.yaml": broken}, "all go")
+    agent.wait_for("object kept", object=f"HelmRelease/{namespace}/e")
+    finished(agent, fleet.commit({"clusters/f.yaml": release(namespace, "f")}, "mended"))
+    kubectl("wait", "--for=delete", "helmrelease/e", f"crd/dolls.{group}", "-n", namespace, "--timeout=60s")
 
 
 def test_a_claim_of_a_release_goes_together_with_the_plain_workload_that_mounts_it(

@@ -11,6 +11,7 @@ import pytest
 
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.fixtures import kubectl_on
 from tests.controlplane.plane import ControlPlane
 from tests.e2e import test_e2e_kustomization as here
 from tests.e2e.conftest import NewAgent
@@ -34,7 +35,7 @@ SPOKE = {"kubeConfig": {"secretRef": {"name": "spoke"}}}
 @pytest.fixture(scope="module")
 def spoke(tmp_path_factory: pytest.TempPathFactory, control_plane: Cluster) -> Iterator[Cluster]:
     """Another cluster, in which nobody runs. It takes tokens of the first one's accounts that are made for it."""
-    kubectl = Cli(binaries.kubectl(), control_plane.kubeconfig)
+    kubectl = kubectl_on(control_plane)
     everybody = "--group=system:unauthenticated"
     kubectl("create", "clusterrolebinding", "e2e-keys", f"--clusterrole={KEYS}", everybody)
     hub = {
@@ -53,7 +54,7 @@ def spoke(tmp_path_factory: pytest.TempPathFactory, control_plane: Cluster) -> I
 @pytest.fixture
 def in_spoke(spoke: Cluster, namespace: str) -> Cli:
     """kubectl in the spoke, which has a namespace of the same name."""
-    kubectl = Cli(binaries.kubectl(), spoke.kubeconfig)
+    kubectl = kubectl_on(spoke)
     kubectl("create", "namespace", namespace)
     return kubectl
 

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+
+from tests.yamls import documents
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @functools.cache
 def cases() -> list[Any]:
-    loader = YAML(typ="safe", pure=True)
     return [
         pytest.param(case, id=f"{path.stem}: {case['name']}")
         for path in sorted(FIXTURES.glob("*.yaml"))
-        for case in loader.load(path)
+        for (listed,) in [documents(path)]
+        for case in listed
     ]

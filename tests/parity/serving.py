@@ -12,8 +12,11 @@ from typing import Any
 import structlog
 
 from gitsync.agent.ownkinds import ensure_crds
+from gitsync.api.identity import ObjectKey
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.charts.serve import ChartServer
 from gitsync.cluster import Cluster
+from gitsync.metering import METER
 from gitsync.release.controller import Releases
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
@@ -42,6 +45,16 @@ class Serving:
     def url(self) -> str:
         """The chart repository."""
         return f"{self._server.url}/charts"
+
+    def passes(self, namespace: str, name: str) -> int:
+        """How often a HelmRelease has been worked on, to the end."""
+        key = ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name)
+
+        async def counted() -> int:
+            known = METER.queue("release").of_keys[key]
+            return sum(known.counts) if known is not None else 0
+
+        return self._background.run(counted())
 
     def __enter__(self) -> Serving:
         self._old_processors = structlog.get_config()["processors"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -172,7 +171,8 @@ def test_a_template_that_fails_is_said_once_and_fixing_it_heals(world: World) ->
     world.deploy("raw", {"objects": [{"kind": "ConfigMap"}]}, interval="1s")
     world.condition("Stalled", "True", containing="raw/templates/objects.yaml: renders a document without apiVersion")
     before = world.helm_release()["metadata"]["resourceVersion"]
-    time.sleep(3)  # in which it is looked at a few times: what says nothing new has no event
+    looked_at = world.serving.passes(world.ours, world.name)
+    world.until(lambda: world.serving.passes(world.ours, world.name) > looked_at + 1, "it is looked at twice more")
     assert world.helm_release()["metadata"]["resourceVersion"] == before, "there is nothing new to say"
     assert len(logged(world, "release failed")) == 1
 

@@ -391,7 +391,7 @@ async def test_a_pod_that_may_not_be_deleted_is_said_once_and_waited_for(live: C
         for number in range(2):  # news of the pod, so that it is looked at again
             note = {"metadata": {"annotations": {"number": str(number)}}}
             await live.patch(ObjectKey("", "Pod", namespace, "db-0"), note, manager=MANAGER)
-            await asyncio.sleep(1.5 * SILENCE)
+            await asyncio.sleep(1.5 * SILENCE)  # time in which it could be said once more
         await live.delete(ObjectKey("", "Pod", namespace, "db-0"))
         await waiting
 

@@ -223,6 +223,40 @@ async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anythin
     assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == found
 
 
+def test_what_somebody_else_has_put_into_a_config_map_is_no_change_of_it() -> None:
+    ours = {"manager": "gitsync", "fieldsV1": {"f:data": {".": {}, "f:P": {}}}}
+    theirs = {"manager": "kubectl", "fieldsV1": {"f:data": {"f:P": {}, "f:runtime": {}}}}
+    live = {"metadata": {"managedFields": [ours, theirs]}, "data": {"P": "x", "runtime": "kept"}}
+    assert data_digest(live) == data_digest({"metadata": {}, "data": {"P": "x"}})
+    assert data_digest(live) != data_digest({"metadata": {}, "data": {"P": "y"}})
+    assert data_digest({**live, "metadata": {"managedFields": [theirs]}}) != data_digest({"metadata": {}, "data": {}})
+
+
+async def test_who_has_variables_of_variables_that_are_about_to_change_may_want_anything() -> None:
+    """A sync changes a ConfigMap, another at rest makes one of that, and a third, at rest, is built of it."""
+    world, to_come = World(""), []
+    names = ("q", "vars", "k")
+    keys = {name: ObjectKey("", "ConfigMap", "x", name) for name in names}
+    for name, source in zip(names, (None, "q", "vars"), strict=True):
+        spec: dict[str, Any] = {"interval": "1h", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "r"}}
+        if source is not None:
+            spec["postBuild"] = {"substituteFrom": [{"kind": "ConfigMap", "name": source}]}
+        head = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+        to_come.append(Kustomization.parse({**head, "metadata": {"name": f"k-{name}", "namespace": "x"}, "spec": spec}))
+        world.wanted.claims.set(Claimant("sync", f"x/k-{name}"), "commit", [keys[name]])
+
+    async def coming(_: Collection[Inner]) -> list[ComingSync]:
+        claimant, key = Claimant("sync", "x/k-q"), keys["q"]
+        return [ComingSync(to_come[0], claimant, frozenset({"c2"}), frozenset({key}), (), {key: "another"})]
+
+    world.wanted.to_come.syncs = coming
+    world.wanted.to_come.kustomizations = lambda: to_come
+    found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"])
+    assert found[MAP].by_name in (Claimant("sync", "x/k-vars"), Claimant("sync", "x/k-k"))
+    found = await world.wanted.others(Claimant("sync", "x/k-vars"), [MAP], commits=["c2"])
+    assert found == {MAP: Claimant("sync", "x/k-k", doubt=f"{keys['vars']} is about to be changed by sync/x/k-vars")}
+
+
 async def test_many_that_cannot_be_rendered_are_of_one_source_which_is_looked_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -35,6 +35,7 @@ from gitsync.tree import Tree
 from tests.controlplane.cluster import Cluster as Plane
 from tests.manifests.commits import Repository
 from tests.release.reconciling import finds_nothing, renders_nothing
+from tests.until import until
 
 COMMIT = CommitInfo("a" * 40)
 NAMED = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '${name}', namespace: default}\n"
@@ -91,12 +92,13 @@ async def test_another_variable_and_what_was_missing_are_heard_of(cluster: Clust
     coming = ComingSyncs(cluster, Trees(), Builder(Kustomizer()), inputs, present)
 
     async def wanted(found: str) -> ComingSync:
-        async with asyncio.timeout(20):
-            while True:
-                (sync,) = await coming()
-                if found in {key.name for key in sync.keys} or found in sync.claimant.doubt:
-                    return sync
-                await asyncio.sleep(0.02)
+        async def is_there() -> bool:
+            (sync,) = await coming()
+            return found in {key.name for key in sync.keys} or found in sync.claimant.doubt
+
+        await until(is_there)
+        (sync,) = await coming()
+        return sync
 
     assert not (await wanted("does not exist")).keys
     await variables(cluster, namespace, "values", {"other": "one"})

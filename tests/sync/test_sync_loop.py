@@ -54,7 +54,7 @@ FULL = tuple(
 )
 LARGE = Inventory("c" * 40).with_entries(
     Entry(ObjectKey("", "ConfigMap", "apps", f"part-{n}"), "v1", f"{n % 9}" * 64, "c" * 40, f"fleet/part-{n}.yaml:1:1")
-    for n in range(5_000)
+    for n in range(10_000)
 )
 
 

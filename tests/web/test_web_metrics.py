@@ -18,6 +18,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.web import Metrics
 from gitsync.web import metrics as metrics_module
 from gitsync.web.resources import MOST, labels_of, resource_of
+from tests.until import until
 from tests.web.test_web_probes import asked, port
 
 __all__ = ["port"]
@@ -158,13 +159,22 @@ async def test_passes_are_counted_by_how_they_end(metrics: Metrics, monkeypatch:
 
 async def test_a_loop_that_is_held_up_is_seen(port: int, metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_module, "LAG_INTERVAL", 0.01)
+
+    async def lag(what: str) -> float:
+        return value(await told(metrics), f"gitsync_event_loop_lag_seconds_{what}")
+
+    async def is_measured() -> bool:
+        return await lag("count") > 0
+
+    async def is_seen() -> bool:
+        return await lag("sum") > 0.5
+
     async with metrics.serving(port):
-        await asyncio.sleep(0.05)
-        until = asyncio.get_running_loop().time() + 0.6
-        while asyncio.get_running_loop().time() < until:
+        await until(is_measured)
+        end = asyncio.get_running_loop().time() + 0.6
+        while asyncio.get_running_loop().time() < end:
             pass  # which is what must not be
-        await asyncio.sleep(0.05)
-        assert value(await told(metrics), "gitsync_event_loop_lag_seconds_sum") > 0.5
+        await until(is_seen)
 
 
 async def test_many_who_ask_at_once_get_one_answer(port: int) -> None:

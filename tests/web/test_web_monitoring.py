@@ -16,6 +16,7 @@ from gitsync.metering import Meter
 from gitsync.web import Metrics
 from tests.controlplane.binaries import PROMTOOL, ensure, kubectl
 from tests.web.test_web_metrics import DOCS, release
+from tests.yamls import documents
 
 MONITORING = Path(__file__).parents[2] / "config" / "monitoring"
 RULES: dict[str, Any] = yaml.safe_load((MONITORING / "prometheusrule.yaml").read_text())["spec"]
@@ -160,5 +161,5 @@ async def test_dashboard_and_rules_ask_for_metrics_that_there_are() -> None:
 
 def test_all_of_it_is_applied_by_one_command() -> None:
     built = subprocess.run([kubectl(), "kustomize", MONITORING], capture_output=True, text=True, check=True)
-    kinds = {item["kind"] for item in yaml.safe_load_all(built.stdout)}
+    kinds = {item["kind"] for item in documents(built.stdout)}
     assert kinds == {"PodMonitor", "PrometheusRule", "ConfigMap"}

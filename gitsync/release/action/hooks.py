@@ -37,6 +37,8 @@ HookData = dict[str, Any]
 BEFORE_CREATION = "before-hook-creation"
 SUCCEEDED = "hook-succeeded"
 FAILED = "hook-failed"
+#: The events of an uninstall.
+DELETE_EVENTS = ("pre-delete", "post-delete")
 GONE_TIMEOUT = 60.0
 
 
@@ -96,6 +98,7 @@ class Hooks:
             key=lambda index: (hooks[index].get("weight", 0), hooks[index].get("name", "")),
         )
         results = list(hooks)
+        chosen = [index for index in chosen if not await self._is_of_another(hooks[index], run)]
         for position, index in enumerate(chosen):
             # Helm records the policy that it assumes.
             hook = {**hooks[index], "delete_policies": hooks[index].get("delete_policies") or [BEFORE_CREATION]}
@@ -115,6 +118,19 @@ class Hooks:
             results[index] = {**hook, "last_run": _last_run(started, "Succeeded")}
         await self._clean_succeeded([results[done] for done in reversed(chosen)], run)
         return results
+
+    async def _is_of_another(self, hook: HookData, run: HookRun) -> bool:
+        """Whether the object of a hook of the uninstall is somebody else's for good: it is not written to then. Before
+        another action all of its objects are claimed, and it is held back."""
+        if run.event not in DELETE_EVENTS:
+            return False
+        key = ObjectKey.of(await self._object(hook, run.ref.namespace))
+        other = (await run.wanted_by([key])).get(key)
+        if other is None or other.doubt:
+            return False
+        said = {**release_fields(run.release, run.ref), "hooks": run.event}
+        log.warning("hooks cannot run any more, left out", **said, why=f"{key} is already managed by {other}")
+        return True
 
     async def _one(self, hook: HookData, run: HookRun, interrupt: Interrupt) -> None:
         put = ClientSide(self._cluster, HELM_FIELD_MANAGER, {}).apply if run.client_side else self._applier.apply

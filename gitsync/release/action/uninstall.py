@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,12 +13,13 @@ import structlog
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
+from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, Propagation, WantedBy, WhyKept, delete_objects, nobody, wait_deleted
 from gitsync.apply.namespaces import served, served_keys
-from gitsync.apply.ownership import belongs_to, kept
+from gitsync.apply.ownership import belongs_to, is_left_to, kept
 from gitsync.charts import uninstall_order
 from gitsync.errors import KindUnknown, NamespaceTerminating, NotFound
-from gitsync.release.action.hooks import HookRun, Hooks, hook_objects
+from gitsync.release.action.hooks import DELETE_EVENTS, HookRun, Hooks, hook_objects
 from gitsync.release.action.takeover import why_kept
 from gitsync.release.leftovers import Leftovers
 from gitsync.release.revision import ReleaseRef, objects_of, release_fields
@@ -32,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that a Namespace of a release waits for a Kustomization that goes, too, and has something in it.
 LEAVE_TIME = 60.0
-_EVENTS = ("pre-delete", "post-delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +107,16 @@ class Uninstaller:
         result = await delete_objects(
             self._cluster,
             [key for key in keys if key not in left.handed_over],
-            lambda live: belongs_to(live, ref.name, ref.namespace),
+            partial(self._is_ours, ref, options),
             options.wanted_by,
             options.propagation,
             self._why_kept(ref, options),
             leave_time=LEAVE_TIME if options.for_good else 0.0,
         )
         result.log(log.bind(**release_fields(options.release, ref)))
-        if not options.for_good:
+        if options.for_good:
+            await options.leftovers.leave(self._cluster, result)
+        else:
             await options.leftovers.add(self._cluster, str(ref), result)
         stays = (*result.foreign, *result.kept, *(ObjectKey.of(item) for item in objects if kept(item)))
         return Uninstalled((*left.deleted, *result.deleted), stays, (*left.handed_over, *result.handed_over))
@@ -124,9 +127,10 @@ class Uninstaller:
         if not options.for_good:
             return Deletion()
         # What is a hook of the uninstall itself is for its delete policy.
-        hooks = await hook_objects(records[-1].hooks, _EVENTS) if records and options.hooks else ()
+        hooks = await hook_objects(records[-1].hooks, DELETE_EVENTS) if records and options.hooks else ()
         held = await served_keys(self._cluster, hooks, ref.namespace)
         deletion = await options.leftovers.delete(self._cluster, held=held, propagation=options.propagation)
+        await options.leftovers.leave(self._cluster, deletion)
         deletion.log(log.bind(**release_fields(options.release, ref)))
         return deletion
 
@@ -139,6 +143,10 @@ class Uninstaller:
             return "" if goes else why_kept(live, ref=ref, good=good)
 
         return why
+
+    def _is_ours(self, ref: ReleaseRef, options: UninstallOptions, live: Manifest) -> bool:
+        heir = Claimant.of_release(options.release).written if options.release is not None else ""
+        return belongs_to(live, ref.name, ref.namespace) or (options.for_good and is_left_to(live, heir))
 
     async def _run_hooks(
         self, event: str, ref: ReleaseRef, record: Record, options: UninstallOptions, interrupt: Interrupt

@@ -198,9 +198,9 @@ class Reconciler:
         facts = await facts_of_spec(release, self.index, self.clusters.rules, self.expressions)
         self._warn_of_fields(request, facts)
         finder = FactFinder(release, request.status, self._lookups, self.renderer, self.index.owners, self.clock)
-        finder.objects_taken = self.wanted.objects_taken(release.key)
         try:
             # What is only looked at may be cut short: a chart whose server does not answer, a template without end.
+            finder.objects_taken = await request.interrupt.guard(self.wanted.objects_taken(release))
             facts, decision = await request.interrupt.guard(finder.decision(facts))
         except Superseded as error:
             request.log.debug("release is looked at anew", why=error.message)

@@ -122,7 +122,7 @@ class RecordStore:
         """Raises: RecordError; RetryableError when there is no room for it: nothing of it is kept then."""
         async with self._memory.unpacking:
             body = await asyncio.to_thread(unpack, secret)
-            held: object = self._memory.hold(namespace, json_weight(body))
+            held: object = self._memory.hold(namespace, await asyncio.to_thread(json_weight, body))
             try:
                 return await asyncio.to_thread(decode, secret, body, held)
             except RecordError as error:

@@ -54,7 +54,7 @@ class Present:
     """The Kustomizations that are there, and what is to become of them. ``all`` gives them, ``is_root`` says for which
     the sync of the settings stands, ``is_removed`` which are about to be removed, ``goes_with_chart`` which are in the
     chart of a release that is; ``brought`` is what the commits have that are carried out, ``commit_behind`` says which
-    commit last changed one."""
+    commit last changed one, ``has_news`` whether one refers to something that was changed since it was applied."""
 
     all: Callable[[], Mapping[ObjectKey, Kustomization]]
     is_root: Callable[[Kustomization], bool]
@@ -62,6 +62,7 @@ class Present:
     goes_with_chart: Callable[[Manifest], bool] = lambda _: False
     brought: Callable[[], Iterable[Brought]] = tuple
     commit_behind: Callable[[Manifest], CommitInfo | None] = commit_of
+    has_news: Callable[[ObjectKey], bool] = lambda _: False
 
 
 class ComingSyncs:
@@ -109,7 +110,9 @@ class ComingSyncs:
         if kustomization.metadata.deletion_timestamp or self._present.is_root(kustomization):
             return False
         wanted = self._trees.revision_of(kustomization.source)
-        return not is_ready(kustomization.manifest) or kustomization.status.last_applied_revision != wanted
+        if self._present.has_news(kustomization.key) or not is_ready(kustomization.manifest):
+            return True
+        return kustomization.status.last_applied_revision != wanted
 
     def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, Inner]:
         """Those that are not there yet, or not as the commit has them that is carried out: as that has them."""

@@ -128,6 +128,7 @@ class Kustomizations:
                 self._goes_with_chart,
                 wanted.claims.brought,
                 wanted.index.commit_behind,
+                lambda key: key in self._reconciler.full,
             ),
         )
         surroundings = Surroundings(
@@ -150,6 +151,7 @@ class Kustomizations:
             to_come = self._wanted.to_come
             to_come.syncs, to_come.reach, to_come.leaving = self._coming, self._reach, self._coming.leaving
             to_come.leaving_with_charts = self._coming.leaving_with_charts
+            to_come.kustomizations = lambda: self.all().values()
             index = self._wanted.index
             index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
             index.others_ordered()
@@ -158,7 +160,7 @@ class Kustomizations:
             finally:
                 self._is_watching = False
                 to_come.syncs, to_come.reach, to_come.leaving = no_syncs, Anywhere(), tuple
-                to_come.leaving_with_charts = tuple
+                to_come.leaving_with_charts = to_come.kustomizations = tuple
                 index.others = NoOthers()
 
     @asynccontextmanager
