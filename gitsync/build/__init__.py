@@ -4,6 +4,7 @@ cluster.
 directories   a directory as a sync reads it: what a kustomization.yaml is for is built, the rest read
 builder       a commit's tree and a spec -> desired objects; what is remembered
 spec          what a build is told to do
+inputs        what the files of builds take in memory
 follow        which files a build reads: generated, overlay, references, kustomization, files, heads, known
 remote        what is to be fetched for a build, by its URL; mounts has it beside the tree
 opening       what is encrypted with SOPS, before kustomize and after it

@@ -13,6 +13,7 @@ from gitsync.build.blame import blamed
 from gitsync.build.files import Files
 from gitsync.build.follow import Plan, follow, plan_of
 from gitsync.build.heads import Head
+from gitsync.build.inputs import InputMemory, read_all
 from gitsync.build.known import Known, ReadBlobs
 from gitsync.build.limits import OBJECTS_WEIGHT, REMEMBERED_OBJECTS, REMEMBERED_OUTPUT
 from gitsync.build.mounts import Mounts
@@ -82,6 +83,7 @@ class Builder:
         self._rules = RulesReader()
         self._files: WeakKeyDictionary[Tree, Files] = WeakKeyDictionary()
         self._listing = asyncio.Lock()
+        self._inputs = InputMemory()
         self._made: Cache[_Made] = Cache(REMEMBERED_OUTPUT, room)
         self._built: Cache[Built] = Cache(REMEMBERED_OBJECTS, room)
         self._making: SingleFlight[_Made] = SingleFlight()
@@ -139,7 +141,12 @@ class Builder:
             return known
 
     async def _make(self, digest: str, plan: Plan, read: ReadBlobs, spec: BuildSpec) -> _Made:
-        blobs = await read(list({entry.blob_id for entry in plan.files.values()})) if plan.files else {}
+        size = sum({entry.blob_id: entry.size for entry in plan.files.values()}.values())
+        async with self._inputs.held(spec.owner, size):
+            return await self._make_with(digest, plan, read, spec)
+
+    async def _make_with(self, digest: str, plan: Plan, read: ReadBlobs, spec: BuildSpec) -> _Made:
+        blobs = await read_all(plan.files.values(), read)
         contents = {path: blobs[entry.blob_id] for path, entry in plan.files.items()}
         opening = Opening(self._sops, spec.keys, plan, spec.owner) if spec.keys is not None else None
         faults = [*_pointers(plan, contents), *_encrypted(plan, contents, plan.opens if spec.decrypts else ())]

@@ -14,6 +14,11 @@ MAX_BYTES: Final = MAX_TEXT
 #: manifests that are read without kustomize.
 PART_FILES: Final = 64
 PART_BYTES: Final = 2 << 20
+#: What the files of all builds take that wait or are done, and of those of one namespace, in bytes; what there is for
+#: each namespace whatever the others have.
+INPUTS: Final = 40 << 20
+INPUTS_OF_OWNER: Final = 24 << 20
+ALWAYS: Final = 1 << 20
 #: Kustomizations that one build may come to: the directory's own, its bases and components.
 MAX_KUSTOMIZATIONS: Final = 500
 #: Remote bases and files that one build may fetch, and the bytes of such a file.

@@ -6,6 +6,7 @@ machine.
 """
 
 from gitsync.git.barerepository import MAX_PATHS, MAX_READ, clean_path
+from gitsync.git.memory import GitMemory, on_behalf_of
 from gitsync.git.mirror import (
     Mirror,
     Submodule,
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_PATHS",
     "MAX_READ",
     "GitCredentials",
+    "GitMemory",
     "GitReference",
     "GitSource",
     "GitTexts",
@@ -37,6 +39,7 @@ __all__ = [
     "claim_mirror",
     "clean_path",
     "mirror_name",
+    "on_behalf_of",
     "redacted_url",
     "remove_mirror",
     "resolve",

@@ -31,8 +31,9 @@ log = structlog.get_logger(__name__)
 #: One fetched commit each; what no ref reaches is swept away.
 COMMIT_REFS = "refs/gitsync/"
 
-#: How much one ``read`` may bring into memory, in bytes; a caller that needs more asks in portions.
-MAX_READ = 128 * MIB
+#: How much one ``read`` may bring into memory, in bytes, which is there twice for a moment: twice the largest file that
+#: anybody takes. A caller that needs more asks in portions.
+MAX_READ = 32 * MIB
 #: Up to so many files are read by the git that GitPython keeps, more of them by one of their own: a few take a tenth of
 #: the time so, 2,000 twice to three times as long (docs/architecture.md has the figures).
 FEW = 16

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar, cast
 
 from gitsync.errors import GitUnavailable
 from gitsync.git.library import clean_git, no_git
+from gitsync.git.memory import GitMemory, Part, TooGreedy
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -71,8 +72,10 @@ class Job(Protocol[T_co]):
 class Runner:
     """A few threads for git, apart from the event loop's own: a remote that hangs holds up nobody else."""
 
-    def __init__(self, workers: int = 3) -> None:
+    def __init__(self, workers: int = 3, memory: GitMemory | None = None) -> None:
+        """What is run here counts in ``memory``."""
         self._workers = workers
+        self._memory = memory
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
         self._running: set[Job[object]] = set()
@@ -81,9 +84,9 @@ class Runner:
         """Run to the end. When the caller is cancelled, the whole process group is gone before this returns.
 
         Raises: TooSlow, TooMuch, what the guard raises; GitRefused when this machine has no git, GitUnavailable when
-        none can be started at the moment.
+        none can be started at the moment, or there is no memory for what it needs.
         """
-        return await self.do(_Run(command))
+        return await self.do(_Run(command, self._memory.part() if self._memory is not None else None))
 
     async def do(self, job: Job[T]) -> T:
         """Do it in a thread. When the caller is cancelled, it is stopped, and has ended before this returns.
@@ -130,8 +133,10 @@ class Runner:
 class _Run:
     """One git, run by calling this in a thread; ``stop`` may be called from any other."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, part: Part | None) -> None:
         self._command = command
+        self._part = part
+        self._next_look = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -140,6 +145,12 @@ class _Run:
     def __call__(self) -> Answer:
         try:
             return self._run()
+        except TooGreedy as error:
+            raise GitUnavailable(
+                f"git needed {error.size >> 20} MiB and more, and there is no memory for all that is fetched at the "
+                "moment",
+                hint="name fewer or smaller repositories, or keep manifests in one of their own; it is tried again",
+            ) from None
         except OSError as error:  # no memory for a process, no room for a file
             raise GitUnavailable(f"git cannot be run: {error.strerror or error}") from error
 
@@ -152,8 +163,15 @@ class _Run:
                 given.write(self._command.stdin)
                 given.seek(0)
             process = _start(self._command, given.fileno() if given else None)
+            stack.callback(self._leave)
             stack.callback(_end, process)
+            if self._part is not None:
+                self._part.begin(process.pid)
             return self._follow(process)
+
+    def _leave(self) -> None:
+        if self._part is not None:
+            self._part.end()
 
     def _follow(self, process: subprocess.Popen[bytes]) -> Answer:
         output, complaint = bytearray(), bytearray()
@@ -166,7 +184,7 @@ class _Run:
             )
             streams.register(process.stderr, selectors.EVENT_READ, (complaint, _LONGEST_COMPLAINT, False))
             while streams.get_map():
-                self._look_after(deadline)
+                self._look_after(process.pid, deadline)
                 for key, _ in streams.select(_TICK):
                     data = os.read(key.fd, MIB)
                     if not data:
@@ -177,18 +195,21 @@ class _Run:
                         raise TooMuch
                     kept += data[: limit - len(kept)]
         while process.poll() is None:  # it has closed its streams: that it ends is a matter of moments
-            self._look_after(deadline)
+            self._look_after(process.pid, deadline)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_TICK)
         return Answer(process.returncode, output, complaint.decode("utf-8", "replace"))
 
-    def _look_after(self, deadline: float) -> None:
+    def _look_after(self, pid: int, deadline: float) -> None:
         if self._stopping:
             raise GitUnavailable("git was stopped: gitsync is closing")
         if time.monotonic() > deadline:
             raise TooSlow
         if self._command.guard:
             self._command.guard()
+        if self._part is not None and time.monotonic() >= self._next_look:
+            self._part.look(pid)
+            self._next_look = time.monotonic() + _TICK
 
 
 def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:

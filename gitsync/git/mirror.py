@@ -26,6 +26,7 @@ from gitsync.git.command import Runner
 from gitsync.git.failures import MAKE_ROOM, Damaged
 from gitsync.git.links import MAX_TARGET, expand_listing
 from gitsync.git.listing import Kind, Listing
+from gitsync.git.memory import GitMemory
 from gitsync.git.reference import GitReference, Resolved, check_commit_id, resolve
 from gitsync.git.remote import Remote
 from gitsync.git.signed import SignedObject, signed_commit, signed_tag
@@ -66,9 +67,9 @@ class Mirror:
     Nothing of a commit is ever checked out: files are objects that are read. A mirror that turns out to be damaged (a
     killed process, a full disk, a careless hand) is made anew, once, without the caller noticing; the old one stays
     until the new one is complete. Several mirrors, also in several processes, may share a ``directory``; ``name`` is a
-    mirror's own in it, made of the URL unless it is given, ``memory`` is for the trees of several together, and
-    ``room`` raises what ends a fetch for which there is none. A mirror may have several users: ``resolve`` takes other
-    references than that of ``source``, and what one ``hold``s stays.
+    mirror's own in it, made of the URL unless it is given, ``memory`` is for the trees of several together, ``gits``
+    for their processes, and ``room`` raises what ends a fetch for which there is none. A mirror may have several users:
+    ``resolve`` takes other references than that of ``source``, and what one ``hold``s stays.
 
     Errors, of every method that may talk to the remote (all but ``close``): GitUnavailable and its subclasses
     GitAuthRefused, GitRefMissing and StateUnwritable, to be tried again; GitRefused, for what cannot work.
@@ -82,10 +83,11 @@ class Mirror:
         name: str = "",
         memory: TreeMemory | None = None,
         room: Callable[[], None] | None = None,
+        gits: GitMemory | None = None,
     ) -> None:
         self.source = source
         self.path = directory.absolute() / (name or mirror_name(source.url))
-        self._runner = Runner()
+        self._runner = Runner(memory=gits)
         self._remote = Remote(source, self._runner, credentials)
         self._room = room
         self._memory = memory or TreeMemory.of_own_repository()

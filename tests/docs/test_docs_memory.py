@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gitsync import budget, treememory
+from gitsync import budget, git, treememory
 from gitsync.build import limits as build
 from gitsync.cel import expressions
 from gitsync.charts import renderings, workers
@@ -50,4 +50,8 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert places == workers.WORKERS * (30 + mib(workers.MEMORY))
     webhooks = next(most for name, (most, _) in table.items() if "webhooks" in name)
     assert webhooks == 45 + mib(gate.MEMORY)
+    gits = next(most for name, (most, _) in table.items() if name.startswith("git,"))
+    assert gits == mib(git.memory.TOGETHER)
+    inputs, said_of_inputs = table["the files of builds that wait or are done"]
+    assert (inputs, re.findall(r"\d+", said_of_inputs)) == (mib(build.INPUTS), [str(mib(build.INPUTS_OF_OWNER))])
     assert table["expressions in CEL"][0] == 18 + mib(expressions._BOUNDS.memory)

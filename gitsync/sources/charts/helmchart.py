@@ -14,7 +14,7 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import BUCKET, GIT_REPOSITORY
 from gitsync.charts import Chart
 from gitsync.errors import ArtifactPathMissing, ChartError, ChartNotFound
-from gitsync.helm.archive import MAX_UNPACKED
+from gitsync.helm.archive import MAX_FILE, MAX_UNPACKED
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
 from gitsync.sources.charts.dependencies import Local, LocalDependencies
 from gitsync.sources.charts.remote import Fetched, RemoteDependencies
@@ -157,6 +157,8 @@ async def _values_blobs(wanted: WantedChart, tree: Tree) -> dict[str, str]:
             raise ChartError(
                 f"values file {name!r} is {entry.unreadable}", hint="put a plain file there, or correct valuesFiles"
             )
+        if entry is not None and entry.size > MAX_FILE:
+            raise ChartError(f"values file {name!r} is larger than {MAX_FILE >> 20} MiB", hint="correct valuesFiles")
         if entry is not None:
             found[name] = entry.blob_id
     return found

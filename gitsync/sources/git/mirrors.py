@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from gitsync.api.identity import CommitInfo
 from gitsync.errors import GitRefused, GitsyncError
 from gitsync.git import (
+    GitMemory,
     GitReference,
     GitSource,
     Mirror,
     Resolved,
     claim_mirror,
     mirror_name,
+    on_behalf_of,
     remove_mirror,
     resolve,
     size_on_disk,
@@ -28,6 +31,8 @@ from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.git.spec import GitPlace, GitSpec
 from gitsync.sources.turns import Turns
 from gitsync.treememory import TreeMemory
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +113,7 @@ class SharedMirror:
 
     async def fetch(self, spec: GitSpec, commit: str) -> CommitInfo:
         """Bring a commit; nothing to do when it is there. Raises: as ``resolve``."""
-        work = partial(self.mirror.fetch, commit, spec.reference)
+        work = partial(_for, spec.owner, partial(self.mirror.fetch, commit, spec.reference))
         source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
         host = source.endpoint.site or source.url
         return await self._turns.shared(spec.owner, host, source.url, self._fetches, commit, work, secrets)
@@ -139,7 +144,7 @@ class SharedMirror:
         source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
         host = source.endpoint.site or source.url
         moment = min(not_before, self._clock())
-        work = partial(self._question, spec.reference, moment)
+        work = partial(_for, spec.owner, partial(self._question, spec.reference, moment))
         self._asking[holder] = spec.reference
         try:
             # A question that is under way may have been begun too early, or for others alone; the next one is not.
@@ -174,6 +179,12 @@ class SharedMirror:
                 self._news(holder)
 
 
+async def _for(owner: str, work: Callable[[], Awaitable[T]]) -> T:
+    """What is done counts as done on behalf of ``owner``, who was the first to ask for it."""
+    with on_behalf_of(owner):
+        return await work()
+
+
 def _same(reference: GitReference, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
     return resolve(reference, old) == resolve(reference, new)
 
@@ -191,6 +202,7 @@ class GitMirrors:
     ) -> None:
         self._directory = directory
         self._memory = memory
+        self._gits = GitMemory()
         self._turns = turns
         self._limit = timeout_limit
         self._clock = clock
@@ -206,7 +218,14 @@ class GitMirrors:
         key = place.id
         if key not in self._mirrors:
             source = GitSource(place.url, credentials=place.credentials, timeout=min(timeout, self._limit))
-            mirror = Mirror(source, self._directory, name=self._name(place), memory=self._memory, room=self._room)
+            mirror = Mirror(
+                source,
+                self._directory,
+                name=self._name(place),
+                memory=self._memory,
+                room=self._room,
+                gits=self._gits,
+            )
             self._mirrors[key] = SharedMirror(
                 mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
             )

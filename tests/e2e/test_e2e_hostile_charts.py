@@ -1,0 +1,97 @@
+"""What a chart repository sends is small, and unfolds: an index in any layout, archives in archives, what templates
+write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from aiohttp import web
+
+from gitsync.charts.serve import ChartServer
+from tests.charts.build import chart_files, packed
+from tests.charts.servers import Server, serving
+from tests.e2e.background import Background
+from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.limits import limited
+from tests.e2e.manifests import release, repository
+from tests.e2e.test_e2e_hostile import GRACE
+from tests.e2e.test_e2e_hostile_records import bad
+from tests.e2e.watching import Seen, Watch, is_ready, says
+
+__all__ = ["bad"]
+
+MIB = 1 << 20
+ENTRY = '{"version": "1.0.0", "urls": ["a.tgz"]}'
+#: Indexes of 42 to 48 MB with more than a million entries of one chart, each in another layout.
+INDEXES = {
+    "json": '{"apiVersion": "v1", "entries": {"app": [' + f"{ENTRY}, " * 1_060_000 + ENTRY + "]}}",
+    "flow": "apiVersion: v1\nentries: {app: [" + f"{ENTRY}, " * 1_060_000 + "]}",
+    "block": "apiVersion: v1\nentries:\n  app:\n" + "  - {version: 1.0.0, urls: [a]}\n" * 1_400_000,
+}
+#: Charts whose archive, or what is written by their templates, unfolds.
+CHARTS = {
+    "nested": chart_files()
+    | {
+        f"charts/inner{number}-1.0.0.tgz": packed(chart_files("inner", files__x_bin="\0" * (5 * MIB)))
+        for number in range(40)
+    },
+    "written": chart_files(templates__a_yaml='{{ range until 500 }}{{ "x" | repeat 1000000 }}{{ end }}'),
+}
+WORDS = {
+    "json": ("200,000 versions", "of memory", "within"),
+    "flow": ("200,000 versions", "of memory", "within"),
+    "block": ("200,000 versions", "of memory", "within"),
+    "nested": ("larger than", "of memory"),
+    "written": ("of memory",),
+}
+
+
+async def _answer(request: web.Request) -> web.StreamResponse:
+    name = request.path.split("/")[1]
+    if name in INDEXES:
+        return web.Response(body=INDEXES[name].encode())
+    if request.path.endswith("index.yaml"):
+        entry = {"name": "app", "version": "1.0.0", "urls": ["app-1.0.0.tgz"]}
+        return web.json_response({"apiVersion": "v1", "entries": {"app": [entry]}})
+    return web.Response(body=packed(CHARTS[name]))
+
+
+@pytest.fixture
+def unfolding(background: Background) -> Iterator[Server]:
+    server = serving(_answer)
+    yield background.run(server.__aenter__())
+    background.run(server.__aexit__(None, None, None))
+
+
+@pytest.mark.timeout(500)
+def test_what_unfolds_is_an_error_of_its_own_release(
+    agent: AgentProcess, fleet: Fleet, charts: ChartServer, unfolding: Server, releases: Watch, namespace: str, bad: str
+) -> None:
+    assert all(42_000_000 < len(index) < 50 * MIB for index in INDEXES.values())
+    assert len(packed(CHARTS["nested"])) < 300_000
+    first = repository(namespace, charts.url) + "---\n" + release(namespace, "first")
+    fleet.commit({"fleet/first.yaml": first}, "an honest one")
+    agent.arguments.append("--path=fleet")
+    agent.start().wait_for("release installed", release=f"{namespace}/first")
+    files = {}
+    for name in WORDS:
+        text = repository(bad, unfolding.url).replace("/apps", f"/{name}") + "---\n" + release(bad, name)
+        files[f"fleet/{name}.yaml"] = text.replace("name: charts", f"name: {name}")
+
+    with limited(agent.pid) as memory:
+        fleet.commit(files, "five that unfold")
+        agent.wait_for("object created", object=f"HelmRelease/{bad}/written")
+        fleet.commit({"fleet/second.yaml": release(namespace, "second")}, "another honest one")
+        releases.first(f"{namespace}/second", lambda seen: is_ready(seen.manifest))
+        for name, words in WORDS.items():
+            said = releases.first(f"{bad}/{name}", _any_of(words), timeout=120)
+            assert not is_ready(said.manifest)
+
+    memory.check()
+    assert agent.stop(GRACE) == 0
+
+
+def _any_of(words: tuple[str, ...]) -> Callable[[Seen], bool]:
+    """Whether a Ready condition has some of these words in its message."""
+    return lambda seen: any(says(word)(seen) for word in words)
