@@ -39,8 +39,8 @@ Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 _MOST_GIVEN = 10_000
 #: ConfigMaps and Secrets that are remembered, and for how many seconds.
 _MOST_VALUES, _MOMENT = 100, 1.0
-#: Seconds for those who have values from one to hear that it was changed.
-_UNSETTLED = 5.0
+#: Seconds for those who have values from one to hear that it was changed, and of how many that is remembered.
+_UNSETTLED, _MOST_UNSETTLED = 5.0, 10_000
 #: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
 
@@ -89,6 +89,13 @@ class ComingSync(NamedTuple):
         return cluster_of(self.kustomization)
 
 
+class ValuesChange(NamedTuple):
+    """Who changes a ConfigMap or Secret that others may have values or variables from, and by which commits."""
+
+    claimant: Claimant
+    commits: Commits
+
+
 class Inner(NamedTuple):
     """A Kustomization that is to be, by ``commits``."""
 
@@ -135,7 +142,7 @@ class ToCome:
     #: By object and who is to have it, the commits that took it from somebody and gave it to him.
     _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
     #: The ConfigMaps and Secrets that a sync is about to change, or just has.
-    _unsettled: TTLCache[ObjectKey, ComingSync] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _UNSETTLED))
+    _unsettled: TTLCache[ObjectKey, ValuesChange] = field(default_factory=lambda: TTLCache(_MOST_UNSETTLED, _UNSETTLED))
     #: By object and the commits that were asked about, the commit that had changed it a moment ago.
     _stamps: TTLCache[tuple[ObjectKey, Commits], Commits] = field(
         default_factory=lambda: TTLCache(_MOST_GIVEN, _MOMENT)
@@ -341,7 +348,11 @@ class ToCome:
 
         for _ in range(MAX_NESTING):  # they may have values for others in turn
             doubtful = [unsure(sync) for sync in (*syncs, *at_rest) if changed(sync.kustomization) is not None]
-            news = {key: sync for sync in doubtful for key in (sync.keys & referred) - changing.keys()}
+            news = {
+                key: ValuesChange(sync.claimant, sync.commits)
+                for sync in doubtful
+                for key in filter(is_values, (sync.keys & referred) - changing.keys())
+            }
             if not news:
                 break
             changing |= news
@@ -361,7 +372,14 @@ class ToCome:
             ComingSync(item, sync, Commits(), self.claims.keys(sync, "commit"), ()) for sync, item in claimants.items()
         ]
 
-    async def _changing(self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]) -> dict[ObjectKey, ComingSync]:
+    def change_values(self, key: ObjectKey, sync: Claimant, commit: str) -> None:
+        """A sync is about to write an object; nobody has heard of that yet who has values or variables from it."""
+        if is_values(key):
+            self._unsettled[key] = ValuesChange(sync, _known(commit))
+
+    async def _changing(
+        self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]
+    ) -> dict[ObjectKey, ValuesChange]:
         """Those of these ConfigMaps and Secrets that syncs are about to change, or just have, which not everybody has
         heard of yet; and which does."""
         offered = {key: (sync, sync.values[key]) for sync in syncs for key in sync.values.keys() & keys}
@@ -369,8 +387,8 @@ class ToCome:
         pairs = zip(offered.items(), live, strict=True)
         for (key, (sync, wanted)), found in pairs:
             if found != wanted:
-                self._unsettled[key] = sync
-        return {key: sync for key, sync in self._unsettled.items() if key in keys}
+                self._unsettled[key] = ValuesChange(sync.claimant, sync.commits)
+        return {key: change for key, change in self._unsettled.items() if key in keys}
 
     async def _data_of(self, key: ObjectKey) -> str:
         """What is in a ConfigMap or Secret, as a digest, at most a second old: many ask at once, and who is told too
@@ -466,6 +484,11 @@ class ToCome:
         return _known(commit.id if commit is not None else None)
 
 
+def is_values(key: ObjectKey) -> bool:
+    """Whether others may have values or variables from an object."""
+    return not key.group and key.kind in ("ConfigMap", "Secret")
+
+
 def data_digest(manifest: Manifest | None) -> str:
     """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there. What others have put into a
     live one of ours is none of it."""
@@ -487,7 +510,7 @@ def _of_others(live: Manifest) -> set[str]:
     return names[False] - names[True] if names[True] else set()
 
 
-def _to_change(key: ObjectKey, by: ComingSync) -> str:
+def _to_change(key: ObjectKey, by: ValuesChange) -> str:
     return f"{key} is about to be changed by {by.claimant}"
 
 

@@ -410,6 +410,11 @@ class SyncClaims:
         self.claim("let go", held - {key})
         return None
 
+    def about_to_write(self, key: ObjectKey, commit: str) -> None:
+        """The sync is about to write an object, which others may have values or variables from."""
+        if not self.cluster:
+            self._wanted.to_come.change_values(key, self._sync, commit)
+
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
         """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
         removed, nothing, be it with a release in whose chart they are, unless somebody else is to have them."""

@@ -276,6 +276,7 @@ class Rollout:
                 live, wanted = newest, tolerating(wanted, newest, self.spec.ignore)
             marks = edge_origins(step.desired), self.spec.works_on(step.key)
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
+            self.wanted.about_to_write(step.key, self.report.commit.id)
             applied = await self._sent(manifest, live)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.

@@ -223,6 +223,21 @@ async def test_a_release_whose_values_a_sync_is_about_to_change_may_want_anythin
     assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == found
 
 
+async def test_what_has_its_values_from_what_a_sync_has_just_written_may_want_anything() -> None:
+    """It has yet to hear of that; what others have in another cluster is none of it."""
+    world = World("")
+    manifest = helm_release("b", [])
+    manifest["spec"]["valuesFrom"] = [{"kind": "ConfigMap", "name": "values"}]
+    world.index.update(ObjectKey.of(manifest), manifest)
+    key, root = ObjectKey("", "ConfigMap", "x", "values"), Claimant("sync", "gitsync-system/fleet")
+    world.wanted.for_sync(Claimant("sync", "x/far"), "secretRef x/far").about_to_write(key, "c2")
+    assert await world.wanted.others(root, [MAP], commits=["c2"]) == {}
+    world.wanted.for_sync(Claimant("sync", "x/kv")).about_to_write(key, "c2")
+    doubt = "ConfigMap/x/values is about to be changed by sync/x/kv"
+    found = await world.wanted.others(root, [MAP], commits=["c2"])
+    assert found == {MAP: Claimant("HelmRelease", "x/b", doubt=doubt)}
+
+
 def test_what_somebody_else_has_put_into_a_config_map_is_no_change_of_it() -> None:
     ours = {"manager": "gitsync", "fieldsV1": {"f:data": {".": {}, "f:P": {}}}}
     theirs = {"manager": "kubectl", "fieldsV1": {"f:data": {"f:P": {}, "f:runtime": {}}}}

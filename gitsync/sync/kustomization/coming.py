@@ -19,7 +19,7 @@ from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
 from gitsync.release.claims import Brought, kustomization_of
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.tocome import ComingSync, Commits, Inner, data_digest
+from gitsync.release.tocome import ComingSync, Commits, Inner, data_digest, is_values
 from gitsync.runtime.together import in_time
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
@@ -218,7 +218,5 @@ class ComingSyncs:
 
 
 def _values_in(desired: Desired) -> dict[ObjectKey, str]:
-    found = {
-        key: item for key, item in desired.objects.items() if not key.group and key.kind in ("ConfigMap", "Secret")
-    }
+    found = {key: item for key, item in desired.objects.items() if is_values(key)}
     return {key: data_digest(item.manifest) for key, item in found.items()}
