@@ -8,10 +8,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 # More for pytest, as in `make test PYTEST_ARGS="tests/graph -x"`.
 PYTEST_ARGS ?=
-# Tests mostly wait for servers, each worker for its own: two cores are busy with four. Files go out in the order of their
-# names, so that a room's agent or control plane starts once a worker (otherwise xdist sorts files by their number of tests,
-# and the longest come last).
-WORKERS ?= 4
+# Tests mostly wait for servers, each worker for its own. Files go out in the order of their names, so that a room's agent or
+# control plane starts once a worker (otherwise xdist sorts files by their number of tests, and the longest come last).
+WORKERS ?= 3
 # Tests start gitsync by the hundred: it must not be compiled each time, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -341,7 +341,6 @@ def test_who_is_notified_and_who_may_ask_is_printed_with_all_that_the_flags_say(
     ("words", "code", "complaint"),
     [
         (("alert", "--provider-ref", "slack", "--event-source", "flux-system"), 2, "'flux-system' is not KIND/NAME"),
-        (("alert", "--provider-ref", "slack", "--event-source", "HelmChar/x"), 1, "did you mean HelmChart?"),
         (("provider", "--type", "pigeon"), 2, "'pigeon'"),
         (("receiver", "--type", "github", "--resource", "GitRepository/x"), 2, "--secret-ref"),
         (

@@ -24,7 +24,6 @@ import pytest
 
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
-from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.registry import Registry
 from tests.controlplane.resident import Resident
@@ -112,7 +111,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 def kubectl_on(cluster: Cluster) -> Cli:
     """kubectl on a cluster."""
-    return Kubectl(binaries.kubectl(), cluster.kubeconfig, cluster=cluster)
+    return Cli(binaries.kubectl(), cluster.kubeconfig)
 
 
 def helm_on(cluster: Cluster, home: Path) -> Cli:
