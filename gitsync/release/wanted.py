@@ -176,15 +176,16 @@ class WantedObjects:
     async def objects_taken(self, release: HelmRelease) -> bool:
         """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
         me = Claimant.of_release(release.key)
-        if left := self._left_to.get(me):
+        if self._left_to.get(me):
             await self.first_commit()
             if self.index.is_leaving(release.key):
                 return False
-            if (ref := ObservedStatus(release.manifest).last_ref) is not None:
-                live = [(key, await self.find(release.key, key)) for key in sorted(left)]
-                taken = {key for key, it in live if it is None or not belongs_to(it, ref.name, ref.namespace)}
-                self._taken_from.setdefault(me, set()).update(taken)
-            self._left_to.pop(me, None)
+            ref = ObservedStatus(release.manifest).last_ref
+            for key in sorted(self._left_to.get(me, ())):
+                live = await self.find(release.key, key)
+                if ref is not None and (live is None or not belongs_to(live, ref.name, ref.namespace)):
+                    self._taken_from.setdefault(me, set()).add(key)
+                self._left_to.get(me, set()).discard(key)
         return bool(self._taken_from.get(me))
 
     def _ask_itself(self, hold: Hold) -> None:
