@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from gitsync.api.identity import ObjectKey
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 
 
 class Claimant(NamedTuple):
@@ -42,6 +43,12 @@ class Claimant(NamedTuple):
         if self.inside is not None:
             return self.may_want_it if self.doubt else f"{self.inside} would go with it, which {self} wants"
         return f"is in the crds/ of {self}, and nobody's from now on" if self.unowned else ""
+
+    @property
+    def release(self) -> ObjectKey | None:
+        """The HelmRelease, None for a sync."""
+        namespace, _, name = self.name.partition("/")
+        return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name) if self.kind == "HelmRelease" else None
 
     @property
     def by_name(self) -> Claimant:

@@ -18,7 +18,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import note_of_heir, without_marks
-from gitsync.errors import KindUnknown, NotFound, NotReadyInTime
+from gitsync.errors import ApiError, KindUnknown, NotFound, NotReadyInTime
 from gitsync.health import assess
 from gitsync.runtime.progress import SILENCE, report, telling
 from gitsync.text import listed
@@ -39,6 +39,8 @@ IsOurs = Callable[[Manifest], bool]
 WhyKept = Callable[[Manifest], str]
 #: Seconds for a HelmRelease to be uninstalled that wants something inside of what is deleted with it.
 FIRST_TIMEOUT = 300.0
+#: Seconds for a HelmRelease that is being removed to have deleted what it has inside of what is deleted.
+HOLDER_TIME = 15.0
 #: Seconds between two looks at who is about to be removed.
 LOOK_AGAIN = 0.5
 #: Seconds for pods to let go of a claim that is being deleted, and is all that is left; they may be of somebody who is
@@ -158,6 +160,7 @@ async def _until_left(
     inside = {key: set(claimant.leaves) for key, claimant in wanted.items() if claimant.leaves}
     if not inside:
         return set()
+    holders = {wanted[key].release for key in inside}
     waiting, free, deadline = set(inside), set[ObjectKey](), time.monotonic() + leave_time
     why = listed(f"{key}: {wanted[key].why_kept}" for key in inside)
     async with telling(lambda: why):
@@ -168,6 +171,11 @@ async def _until_left(
             waiting = {key for key, claimant in still.items() if claimant.leaves}
             for key in waiting:
                 inside[key].update(still[key].leaves)
+                holders.add(still[key].release)
+        # Who is being removed wants nothing any more, and may have yet to delete what is inside.
+        with suppress(NotReadyInTime, ApiError):
+            left = min(max(deadline - time.monotonic(), 0.0), HOLDER_TIME)
+            await wait_deleted(cluster, (holder for holder in holders if holder is not None), left)
     present = await find_all(cluster, set[ObjectKey]().union(*(inside[key] for key in free)))
     staying = {key for key, live in present.items() if "deletionTimestamp" not in live["metadata"]}
     return {key for key in free if not inside[key] & staying}

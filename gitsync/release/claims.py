@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 
 #: Why a release wants an object: for the revision that is deployed, the one that is on its way, or the hooks that run
@@ -248,10 +248,7 @@ class ObjectClaims:
 
 def object_of(claimant: Claimant) -> ObjectKey:
     """The HelmRelease or Kustomization that a claimant is."""
-    if claimant.kind == "sync":
-        return kustomization_of(claimant.name)
-    namespace, _, name = claimant.name.partition("/")
-    return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name)
+    return claimant.release or kustomization_of(claimant.name)
 
 
 def kustomization_of(sync: str) -> ObjectKey:

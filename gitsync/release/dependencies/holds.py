@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.release.dependencies.states import State
 
@@ -23,7 +22,4 @@ class Hold(NamedTuple):
     @property
     def owner(self) -> ObjectKey | None:
         """The HelmRelease that has it, None when a sync does."""
-        if self.claimant.kind == "sync":
-            return None
-        namespace, _, name = self.claimant.name.partition("/")
-        return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name)
+        return self.claimant.release
