@@ -160,7 +160,7 @@ async def _until_left(
     inside = {key: set(claimant.leaves) for key, claimant in wanted.items() if claimant.leaves}
     if not inside:
         return set()
-    holders = {wanted[key].release for key in inside}
+    holders = {key: {wanted[key].release} for key in inside}
     waiting, free, deadline = set(inside), set[ObjectKey](), time.monotonic() + leave_time
     why = listed(f"{key}: {wanted[key].why_kept}" for key in inside)
     async with telling(lambda: why):
@@ -171,11 +171,11 @@ async def _until_left(
             waiting = {key for key, claimant in still.items() if claimant.leaves}
             for key in waiting:
                 inside[key].update(still[key].leaves)
-                holders.add(still[key].release)
+                holders[key].add(still[key].release)
         # Who is being removed wants nothing any more, and may have yet to delete what is inside.
+        leaving = {holder for key in free for holder in holders[key] if holder is not None}
         with suppress(NotReadyInTime, ApiError):
-            left = min(max(deadline - time.monotonic(), 0.0), HOLDER_TIME)
-            await wait_deleted(cluster, (holder for holder in holders if holder is not None), left)
+            await wait_deleted(cluster, leaving, min(max(deadline - time.monotonic(), 0.0), HOLDER_TIME))
     present = await find_all(cluster, set[ObjectKey]().union(*(inside[key] for key in free)))
     staying = {key for key, live in present.items() if "deletionTimestamp" not in live["metadata"]}
     return {key for key in free if not inside[key] & staying}

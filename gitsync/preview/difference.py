@@ -25,10 +25,10 @@ from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview
 from gitsync.preview.releases import Problem
 from gitsync.release.action.hooks import events_of
+from gitsync.release.comingsync import cluster_of
 from gitsync.release.desired import desired_release, ref_of
 from gitsync.release.render import Renderer
 from gitsync.release.revision import context_of
-from gitsync.release.tocome import cluster_of
 from gitsync.release.values.compose import compose, texts_of
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE

@@ -13,7 +13,7 @@ from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REP
 from gitsync.build import Builder, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
-from gitsync.release.tocome import cluster_of
+from gitsync.release.comingsync import cluster_of
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.generators import makers_of
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix

@@ -25,6 +25,7 @@ from gitsync.release.action.hooks import hook_objects
 from gitsync.release.action.takeover import why_kept
 from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import TargetCluster, TargetClusters
+from gitsync.release.comingsync import cluster_of
 from gitsync.release.delta import delta
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
@@ -40,7 +41,6 @@ from gitsync.release.revision import ReleaseRef, RevisionContent, content_of, ob
 from gitsync.release.revisionobjects import RevisionObjects, coming_action, hooks_on_the_way, revision_objects
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import Record, secret_key
-from gitsync.release.tocome import cluster_of
 from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.release.wanted import WantedObjects
 from gitsync.sources.charts.chart import ChartArtifact

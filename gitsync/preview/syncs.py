@@ -18,8 +18,8 @@ from gitsync.preview.releases import Problem
 from gitsync.preview.unfold import Unfolded, Unfolding
 from gitsync.preview.unserved import refused_fields
 from gitsync.release.claims import kustomization_of
+from gitsync.release.comingsync import ComingSync, Inner
 from gitsync.release.reach import AccountReach
-from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import SyncClaims, WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.inventory import Entry

@@ -6,30 +6,28 @@ Syncs say themselves what they will want; releases, and those in their charts, a
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cachetools import LRUCache, TTLCache
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import FIELD_MANAGER, HELM_GROUP, HELM_RELEASE
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims
+from gitsync.release.comingsync import ComingSync, Commits, Inner, Syncs, cluster_of, known, no_syncs
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.reach import Anywhere, Reach, Worked
 from gitsync.release.revisionobjects import RevisionObjects
+from gitsync.release.valueschanges import ValuesChanges
 from gitsync.runtime.together import in_time
 
 ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
@@ -37,10 +35,8 @@ ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
 Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 #: Objects of which it is remembered which commit gave them to whom.
 _MOST_GIVEN = 10_000
-#: ConfigMaps and Secrets that are remembered, and for how many seconds.
-_MOST_VALUES, _MOMENT = 100, 1.0
-#: Seconds for those who have values from one to hear that it was changed, and of how many that is remembered.
-_UNSETTLED, _MOST_UNSETTLED = 5.0, 10_000
+#: Seconds for which a commit that was read counts as the one that last changed an object.
+_MOMENT = 1.0
 #: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
 
@@ -49,8 +45,6 @@ RENDER_TIMEOUT = 60.0
 _IN_OWN_CLUSTER = ObjectKey(HELM_GROUP, HELM_RELEASE, "", "")
 #: Asks for nobody: about all that is on its way.
 _NOBODY = Claimant("sync", "")
-#: The commits that bring something: the one that changed the object which has it, and the one that its source is at.
-Commits = frozenset[str]
 
 
 class Question(NamedTuple):
@@ -71,46 +65,6 @@ class Question(NamedTuple):
         return not commits.isdisjoint(self.commits or ())
 
 
-class ComingSync(NamedTuple):
-    """A sync that has yet to take up a revision: the objects of it, and the HelmReleases among them. ``claimant`` has a
-    ``doubt`` when nobody can tell all of that, ``commits`` bring it."""
-
-    kustomization: Kustomization
-    claimant: Claimant
-    commits: Commits
-    keys: frozenset[ObjectKey]
-    releases: tuple[HelmRelease, ...]
-    #: What is in its ConfigMaps and Secrets, which others may have values or variables from: see ``data_digest``.
-    values: Mapping[ObjectKey, str] = MappingProxyType({})
-
-    @property
-    def cluster(self) -> str:
-        """The cluster that its objects are in."""
-        return cluster_of(self.kustomization)
-
-
-class ValuesChange(NamedTuple):
-    """Who changes a ConfigMap or Secret that others may have values or variables from, and by which commits."""
-
-    claimant: Claimant
-    commits: Commits
-
-
-class Inner(NamedTuple):
-    """A Kustomization that is to be, by ``commits``."""
-
-    kustomization: Kustomization
-    commits: Commits
-
-
-Syncs = Callable[[Collection[Inner]], Awaitable[list[ComingSync]]]
-
-
-async def no_syncs(_: Collection[Inner]) -> list[ComingSync]:
-    """Where the only sync says itself what it wants."""
-    return []
-
-
 class _Coming(NamedTuple):
     """What a release that is on its way, by ``commits``, will have; an error when it cannot be rendered."""
 
@@ -127,8 +81,8 @@ class _Coming(NamedTuple):
 class ToCome:
     """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
     syncs will want that are on their way, those of charts included, ``kustomizations`` are all that there are,
-    ``leaving`` says which are about to be removed
-    (``leaving_with_charts``: or go with a release), and ``reach`` whether who wants an object could have it."""
+    ``leaving`` says which are about to be removed (``leaving_with_charts``: or go with a release), and ``reach``
+    whether who wants an object could have it."""
 
     index: ReleaseIndex
     claims: ObjectClaims
@@ -141,14 +95,13 @@ class ToCome:
     reach: Reach = field(default_factory=Anywhere)
     #: By object and who is to have it, the commits that took it from somebody and gave it to him.
     _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
-    #: The ConfigMaps and Secrets that a sync is about to change, or just has.
-    _unsettled: TTLCache[ObjectKey, ValuesChange] = field(default_factory=lambda: TTLCache(_MOST_UNSETTLED, _UNSETTLED))
     #: By object and the commits that were asked about, the commit that had changed it a moment ago.
     _stamps: TTLCache[tuple[ObjectKey, Commits], Commits] = field(
         default_factory=lambda: TTLCache(_MOST_GIVEN, _MOMENT)
     )
-    #: What was in ConfigMaps and Secrets a moment ago, as digests.
-    _values: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
+
+    def __post_init__(self) -> None:
+        self.values = ValuesChanges(partial(self.find, _IN_OWN_CLUSTER))
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """Who will have some of these objects."""
@@ -188,7 +141,7 @@ class ToCome:
         if found is None:
             live = await self.find(_IN_OWN_CLUSTER, key)
             commit = commit_of(live) if live is not None else None
-            found = self._stamps[key, asked] = _known(commit.id if commit is not None else None)
+            found = self._stamps[key, asked] = known(commit.id if commit is not None else None)
         return found
 
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
@@ -274,7 +227,7 @@ class ToCome:
         """Whether who wants an object could have it, as far as that is known."""
         item: Worked | None = None
         if claimant.kind == "sync":
-            item, commits = self.reach.kustomization(claimant.name), _known(self.claims.commits.get(claimant.by_name))
+            item, commits = self.reach.kustomization(claimant.name), known(self.claims.commits.get(claimant.by_name))
         else:
             with suppress(FieldErrors):
                 item = self.index.get(release_of(claimant))
@@ -324,78 +277,29 @@ class ToCome:
         return syncs, releases
 
     async def _with_values_to_come(
-        self, syncs: list[ComingSync], known: Collection[ObjectKey]
+        self, syncs: list[ComingSync], moving: Collection[ObjectKey]
     ) -> tuple[list[ComingSync], list[_Coming]]:
-        """The syncs, and the releases that are on their way for this alone: of those whose variables or values another
-        sync is about to change nobody can tell what they will want. ``known`` are on their way anyway."""
-        if not self._unsettled and not any(sync.values for sync in syncs):
+        """The syncs, and the releases that are on their way for this alone: of those whose variables or values a sync
+        is about to change nobody can tell what they will want. ``moving`` are on their way anyway."""
+        if self.values.are_settled(syncs):
             return syncs, []
-        releases = [release for release in self.index.releases() if release.key not in known]
+        releases = [release for release in self.index.releases() if release.key not in moving]
         at_rest = self._at_rest({sync.kustomization.key for sync in syncs})
-        users: tuple[Worked, ...] = (*(sync.kustomization for sync in (*syncs, *at_rest)), *releases)
-        referred = {key for user in users for key in user.value_sources()}
-        changing = await self._changing(syncs, referred)
-
-        def changed(user: Worked) -> ObjectKey | None:
-            return next((key for key in user.value_sources() if key in changing), None)
-
-        def unsure(sync: ComingSync) -> ComingSync:
-            if (key := changed(sync.kustomization)) is None:
-                return sync
-            doubt = sync.claimant.doubt or _to_change(key, changing[key])
-            commits = sync.commits | changing[key].commits
-            return sync._replace(claimant=sync.claimant._replace(doubt=doubt), commits=commits)
-
-        for _ in range(MAX_NESTING):  # they may have values for others in turn
-            doubtful = [unsure(sync) for sync in (*syncs, *at_rest) if changed(sync.kustomization) is not None]
-            news = {
-                key: ValuesChange(sync.claimant, sync.commits)
-                for sync in doubtful
-                for key in filter(is_values, (sync.keys & referred) - changing.keys())
-            }
-            if not news:
-                break
-            changing |= news
-        found = [*map(unsure, syncs), *(unsure(sync) for sync in at_rest if changed(sync.kustomization) is not None)]
-        return found, [
-            _Coming(item, GitsyncError(_to_change(key, by)), self._commits_of(item) | by.commits)
-            for item in releases
-            if (key := changed(item)) is not None and (by := changing[key])
+        changing = await self.values.changing([*syncs, *at_rest], releases)
+        stirred = [sync for sync in at_rest if changing.of(sync.kustomization) is not None]
+        return [changing.doubted(sync) for sync in (*syncs, *stirred)], [
+            _Coming(release, GitsyncError(change.told), self._commits_of(release) | change.commits)
+            for release in releases
+            if (change := changing.of(release)) is not None
         ]
 
     def _at_rest(self, coming: Collection[ObjectKey]) -> list[ComingSync]:
         """The syncs that are not on their way, with what they have."""
-        claimants = {
-            Claimant("sync", it.key.namespaced_name): it for it in self.kustomizations() if it.key not in coming
-        }
-        return [
-            ComingSync(item, sync, Commits(), self.claims.keys(sync, "commit"), ()) for sync, item in claimants.items()
-        ]
-
-    def change_values(self, key: ObjectKey, sync: Claimant, commit: str) -> None:
-        """A sync is about to write an object; nobody has heard of that yet who has values or variables from it."""
-        if is_values(key):
-            self._unsettled[key] = ValuesChange(sync, _known(commit))
-
-    async def _changing(
-        self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]
-    ) -> dict[ObjectKey, ValuesChange]:
-        """Those of these ConfigMaps and Secrets that syncs are about to change, or just have, which not everybody has
-        heard of yet; and which does."""
-        offered = {key: (sync, sync.values[key]) for sync in syncs for key in sync.values.keys() & keys}
-        live = await asyncio.gather(*map(self._data_of, offered))
-        pairs = zip(offered.items(), live, strict=True)
-        for (key, (sync, wanted)), found in pairs:
-            if found != wanted:
-                self._unsettled[key] = ValuesChange(sync.claimant, sync.commits)
-        return {key: change for key, change in self._unsettled.items() if key in keys}
-
-    async def _data_of(self, key: ObjectKey) -> str:
-        """What is in a ConfigMap or Secret, as a digest, at most a second old: many ask at once, and who is told too
-        late that it was changed asks again."""
-        found = self._values.get(key)
-        if found is None:
-            found = self._values[key] = data_digest(await self.find(_IN_OWN_CLUSTER, key))
+        found = []
+        for item in self.kustomizations():
+            if item.key not in coming:
+                sync = Claimant("sync", item.key.namespaced_name)
+                found.append(ComingSync(item, sync, Commits(), self.claims.keys(sync, "commit"), ()))
         return found
 
     async def _releases(
@@ -410,7 +314,7 @@ class ToCome:
         commits = {release.key: self._commits_of(release) for release in others}
         of_syncs = [(item, sync.commits) for sync in syncs for item in sync.releases if item.key not in commits]
         # Those that are yet to be applied also where they are there as they were before.
-        brought = [(it.item, _known(it.commit)) for it in self.claims.brought() if isinstance(it.item, HelmRelease)]
+        brought = [(it.item, known(it.commit)) for it in self.claims.brought() if isinstance(it.item, HelmRelease)]
         for release, of in (*of_syncs, *brought):
             if cluster_of(release) == cluster:
                 others.append(release)
@@ -481,62 +385,12 @@ class ToCome:
 
     def _commits_of(self, release: Worked) -> Commits:
         commit = self.index.commit_of(release.key)
-        return _known(commit.id if commit is not None else None)
-
-
-def is_values(key: ObjectKey) -> bool:
-    """Whether others may have values or variables from an object."""
-    return not key.group and key.kind in ("ConfigMap", "Secret")
-
-
-def data_digest(manifest: Manifest | None) -> str:
-    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there. What others have put into a
-    live one of ours is none of it."""
-    if manifest is None:
-        return ""
-    texts: dict[str, Any] = manifest.get("stringData") or {}
-    encoded = {name: base64.b64encode(str(text).encode()).decode() for name, text in texts.items()}
-    data = {**(manifest.get("data") or {}), **encoded}
-    own = {name: value for name, value in data.items() if name not in _of_others(manifest)}
-    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _of_others(live: Manifest) -> set[str]:
-    """The keys that others have put into it and a sync has not; none where no sync has put in anything."""
-    names: dict[bool, set[str]] = {True: set(), False: set()}
-    for entry in live["metadata"].get("managedFields") or ():
-        fields = (entry.get("fieldsV1") or {}).get("f:data") or {}
-        names[entry.get("manager") == FIELD_MANAGER] |= {name.removeprefix("f:") for name in fields}
-    return names[False] - names[True] if names[True] else set()
-
-
-def _to_change(key: ObjectKey, by: ValuesChange) -> str:
-    return f"{key} is about to be changed by {by.claimant}"
-
-
-def _known(commit: str | None) -> Commits:
-    return frozenset({commit} if commit else ())
+        return known(commit.id if commit is not None else None)
 
 
 def _about_to_go(inside: list[Claimant]) -> Claimant | None:
     keys = tuple(item.inside for item in inside if item.inside is not None)
     return inside[0]._replace(leaves=keys) if inside else None
-
-
-def cluster_of(item: HelmRelease | Kustomization) -> str:
-    """Names the cluster that its objects are in: "" for the agent's own, else by what its kubeConfig names."""
-    kube_config = item.spec.kube_config
-    return cluster_named(item.metadata.namespace, kube_config.model_dump(by_alias=True) if kube_config else None)
-
-
-def cluster_named(namespace: str, kube_config: object) -> str:
-    """The same of a kubeConfig as it is written, which nobody may have checked."""
-    if not isinstance(kube_config, dict):
-        return ""
-    for way in ("secretRef", "configMapRef"):
-        if isinstance(named := kube_config.get(way), dict):
-            return f"{way} {namespace}/{named.get('name')} {named.get('key') or ''}".strip()
-    return ""
 
 
 def release_of(claimant: Claimant) -> ObjectKey:

@@ -27,13 +27,14 @@ from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.claims import ObjectClaims, Why, kustomization_of
+from gitsync.release.comingsync import cluster_of
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import is_current, state_of
 from gitsync.release.desired import ref_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
-from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, cluster_of, release_of
+from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, release_of
 from gitsync.runtime.progress import telling
 
 #: Seconds since the start that a deletion waits for the first commit, which may want what is to go; and that in words.
@@ -191,11 +192,12 @@ class WantedObjects:
     def _ask_itself(self, hold: Hold) -> None:
         """Somebody leaves an object to the release that is deployed with it: whether that is still so the object itself
         says. It may have been taken meanwhile, also when nobody remembers, or rolled back by hand."""
-        if hold.owner is None or hold.key.kind == CRD:
+        owner = hold.claimant.by_name
+        if hold.owner is None or hold.key.kind == CRD or hold.key not in self.claims.keys(owner, "deployed"):
             return
-        asked = self._left_to.setdefault(Claimant.of_release(hold.owner), set())
-        if hold.key not in asked and hold.key in self.claims.keys(Claimant.of_release(hold.owner), "deployed"):
-            asked.add(hold.key)
+        left = self._left_to.setdefault(owner, set())
+        if hold.key not in left:
+            left.add(hold.key)
             self.wake(hold.owner)
 
     def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
@@ -414,7 +416,7 @@ class SyncClaims:
     def about_to_write(self, key: ObjectKey, commit: str) -> None:
         """The sync is about to write an object, which others may have values or variables from."""
         if not self.cluster:
-            self._wanted.to_come.change_values(key, self._sync, commit)
+            self._wanted.to_come.values.note(key, self._sync, commit)
 
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
         """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be

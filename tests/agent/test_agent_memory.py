@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import ssl
+import warnings
+from asyncio.sslproto import SSLProtocol
+
 import pytest
 
+from gitsync.agent.allocator import READ_BUFFER, read_less_at_once
 from gitsync.budget import Budget, Share, Spent
 from gitsync.runtime.cache import Cache, Room
 
@@ -48,3 +55,22 @@ def test_caches_in_one_room_forget_what_the_largest_has_not_used_for_longest() -
     small.put("f", "f", 11)
     assert small.get("f") is None
     assert room.weight == 9
+
+
+async def test_a_tls_connection_is_read_in_parts_of_64_kib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a name of asyncio's that it promises nothing about."""
+    monkeypatch.setattr(SSLProtocol, "max_size", SSLProtocol.max_size)
+    loop, context = asyncio.get_running_loop(), ssl.create_default_context()
+
+    def part() -> int:
+        connection = SSLProtocol(loop, asyncio.Protocol(), context, loop.create_future())
+        found = memoryview(connection.get_buffer(1 << 20)).nbytes
+        del connection
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # there is nothing to close, it was never opened
+            gc.collect()
+        return found
+
+    assert part() > READ_BUFFER, "or there is nothing to be made less"
+    read_less_at_once()
+    assert part() == READ_BUFFER

@@ -15,10 +15,10 @@ from gitsync.cluster import Cluster
 from gitsync.errors import ObjectTaken
 from gitsync.release.access import PLAIN
 from gitsync.release.claims import ObjectClaims
+from gitsync.release.comingsync import ComingSync, Inner
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.reach import AccountReach
 from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.tocome import ComingSync, Inner
 from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 from tests.until import until

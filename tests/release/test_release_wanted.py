@@ -16,9 +16,10 @@ from gitsync.apply.ownership import owned
 from gitsync.errors import GitsyncError, ObjectTaken
 from gitsync.release import tocome
 from gitsync.release.claims import ObjectClaims, object_of
+from gitsync.release.comingsync import ComingSync, Inner, no_syncs
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.tocome import ComingSync, Inner, data_digest, no_syncs
+from gitsync.release.valueschanges import data_digest
 from gitsync.release.wanted import WantedObjects
 
 CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")

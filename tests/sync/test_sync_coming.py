@@ -20,8 +20,8 @@ from gitsync.cluster.timings import Timings
 from gitsync.errors import ValuesMissing
 from gitsync.kustomize import Kustomizer
 from gitsync.release.claims import ObjectClaims
+from gitsync.release.comingsync import ComingSync
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.tocome import ComingSync
 from gitsync.release.wanted import WantedObjects
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.watch.referred import ReferredData

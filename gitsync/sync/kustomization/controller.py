@@ -19,11 +19,11 @@ from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
 from gitsync.graph import Held
 from gitsync.release.claims import kustomization_of
+from gitsync.release.comingsync import no_syncs
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.reach import AccountReach, Anywhere
-from gitsync.release.tocome import no_syncs
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
@@ -116,21 +116,7 @@ class Kustomizations:
         self._syncers = Syncers(factory, self._watch.get, journal)
         self._reach = AccountReach(cluster, rules, self._named)
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
-        self._coming = ComingSyncs(
-            cluster,
-            trees,
-            builder,
-            self._coming_inputs,
-            Present(
-                self.all,
-                root.is_root,
-                self._is_removed,
-                self._goes_with_chart,
-                wanted.claims.brought,
-                wanted.index.commit_behind,
-                lambda key: key in self._reconciler.full,
-            ),
-        )
+        self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self._present())
         surroundings = Surroundings(
             self._find, self.held, root.is_root, root.commit, root.standing, rules, self._coming.is_leaving
         )
@@ -144,6 +130,17 @@ class Kustomizations:
             Judging(self._expressions, self._find),
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "kustomization")
+
+    def _present(self) -> Present:
+        return Present(
+            self.all,
+            self._root.is_root,
+            self._is_removed,
+            self._goes_with_chart,
+            self._wanted.claims.brought,
+            self._wanted.index.commit_behind,
+            lambda key: key in self._reconciler.full,
+        )
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

@@ -21,7 +21,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.errors import InventoryError, NotFound
 from gitsync.manifests import Desired
 from gitsync.release.claims import ObjectClaims
-from gitsync.release.tocome import cluster_named
+from gitsync.release.comingsync import cluster_named
 from gitsync.sync.history import JournalEntry
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.kustomization.journal import KustomizationJournal

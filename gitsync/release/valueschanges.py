@@ -1,0 +1,139 @@
+"""ConfigMaps and Secrets that syncs are about to change, or just have: whoever has values or variables from one may not
+have heard of that yet, so nobody can tell what he will want."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cachetools import TTLCache
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import FIELD_MANAGER
+from gitsync.apply.claimant import Claimant
+from gitsync.release.comingsync import ComingSync, Commits, known
+from gitsync.release.dependencies.index import MAX_NESTING
+from gitsync.release.reach import Worked
+
+#: ConfigMaps and Secrets whose content is remembered, and for how many seconds.
+_MOST_VALUES, _MOMENT = 100, 1.0
+#: Seconds for those who have values from one to hear that it was changed, and of how many that is remembered.
+_UNSETTLED, _MOST_UNSETTLED = 5.0, 10_000
+
+
+class ValuesChange(NamedTuple):
+    """Who changes a ConfigMap or Secret, and by which commits."""
+
+    key: ObjectKey
+    claimant: Claimant
+    commits: Commits
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"{self.key} is about to be changed by {self.claimant}"
+
+
+@dataclass(frozen=True)
+class Changing:
+    """The changes that some have yet to hear of."""
+
+    changes: Mapping[ObjectKey, ValuesChange]
+
+    def of(self, user: Worked) -> ValuesChange | None:
+        """One that a release or Kustomization has values or variables from."""
+        return next((self.changes[key] for key in user.value_sources() if key in self.changes), None)
+
+    def doubted(self, sync: ComingSync) -> ComingSync:
+        """The sync, with the doubt that such a change brings."""
+        if (change := self.of(sync.kustomization)) is None:
+            return sync
+        claimant = sync.claimant._replace(doubt=sync.claimant.doubt or change.told)
+        return sync._replace(claimant=claimant, commits=sync.commits | change.commits)
+
+
+@dataclass
+class ValuesChanges:
+    """Remembers them. ``find`` reads an object of the agent's own cluster."""
+
+    find: Callable[[ObjectKey], Awaitable[Manifest | None]]
+    _unsettled: TTLCache[ObjectKey, ValuesChange] = field(default_factory=lambda: TTLCache(_MOST_UNSETTLED, _UNSETTLED))
+    #: What was in them a moment ago, as digests.
+    _digests: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
+
+    def note(self, key: ObjectKey, sync: Claimant, commit: str) -> None:
+        """A sync is about to write an object, which may be one of these."""
+        if is_values(key):
+            self._unsettled[key] = ValuesChange(key, sync, known(commit))
+
+    def are_settled(self, syncs: Iterable[ComingSync]) -> bool:
+        """Whether none of these syncs, which are on their way, changes any, and nobody just has."""
+        return not self._unsettled and not any(sync.values for sync in syncs)
+
+    async def changing(self, syncs: Sequence[ComingSync], releases: Sequence[HelmRelease]) -> Changing:
+        """Those that these, which are all that there are, have values or variables from."""
+        users: tuple[Worked, ...] = (*(sync.kustomization for sync in syncs), *releases)
+        referred = {key for user in users for key in user.value_sources()}
+        found = await self._changing(syncs, referred)
+        for _ in range(MAX_NESTING):  # who has variables from one may have values for others in turn
+            now = Changing(found)
+            doubted = [now.doubted(sync) for sync in syncs if now.of(sync.kustomization) is not None]
+            news = {
+                key: ValuesChange(key, sync.claimant.by_name, sync.commits)
+                for sync in doubted
+                for key in filter(is_values, (sync.keys & referred) - found.keys())
+            }
+            if not news:
+                break
+            found |= news
+        return Changing(found)
+
+    async def _changing(
+        self, syncs: Iterable[ComingSync], keys: Collection[ObjectKey]
+    ) -> dict[ObjectKey, ValuesChange]:
+        offered = {key: (sync, sync.values[key]) for sync in syncs for key in sync.values.keys() & keys}
+        live = await asyncio.gather(*map(self._data_of, offered))
+        for (key, (sync, wanted)), found in zip(offered.items(), live, strict=True):
+            if found != wanted:
+                self._unsettled[key] = ValuesChange(key, sync.claimant.by_name, sync.commits)
+        return {key: change for key, change in self._unsettled.items() if key in keys}
+
+    async def _data_of(self, key: ObjectKey) -> str:
+        """What is in one, as a digest, at most a second old: many ask at once, and who is told too late that it was
+        changed asks again."""
+        found = self._digests.get(key)
+        if found is None:
+            found = self._digests[key] = data_digest(await self.find(key))
+        return found
+
+
+def is_values(key: ObjectKey) -> bool:
+    """Whether others may have values or variables from an object."""
+    return not key.group and key.kind in ("ConfigMap", "Secret")
+
+
+def data_digest(manifest: Manifest | None) -> str:
+    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there. What others have put into a
+    live one of ours is none of it."""
+    if manifest is None:
+        return ""
+    texts: dict[str, Any] = manifest.get("stringData") or {}
+    encoded = {name: base64.b64encode(str(text).encode()).decode() for name, text in texts.items()}
+    data = {**(manifest.get("data") or {}), **encoded}
+    own = {name: value for name, value in data.items() if name not in _of_others(manifest)}
+    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _of_others(live: Manifest) -> set[str]:
+    """The keys that others have put into it and a sync has not; none where no sync has put in anything."""
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for entry in live["metadata"].get("managedFields") or ():
+        fields = (entry.get("fieldsV1") or {}).get("f:data") or {}
+        names[entry.get("manager") == FIELD_MANAGER] |= {name.removeprefix("f:") for name in fields}
+    return names[False] - names[True] if names[True] else set()
