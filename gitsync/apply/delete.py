@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FIELD_MANAGER, LEFT_TO_ANNOTATION
+from gitsync.api.names import FIELD_MANAGER, FINALIZER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import note_of_heir, without_marks
 from gitsync.errors import ApiError, KindUnknown, NotFound, NotReadyInTime
-from gitsync.health import assess
+from gitsync.health import assess, is_held_by
 from gitsync.runtime.progress import SILENCE, report, telling
 from gitsync.text import listed
 
@@ -292,7 +292,8 @@ async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKe
 
 async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: float) -> None:  # noqa: ASYNC109
     """Wait until these objects exist no more, at most ``timeout`` seconds. Claims that pods still mount go with the
-    last of these, and are not waited for.
+    last of these, and are not waited for; nor are Namespaces in which only what gitsync itself removes is left: that
+    may wait for who waits here.
 
     Raises: NotReadyInTime, naming what is left and why.
     """
@@ -326,16 +327,16 @@ async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: flo
 
 
 async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, patience: float) -> None:
-    """Return when no object is left, or for ``patience`` seconds none but claims in use. Reports what is, each reason
-    once, at most every SILENCE seconds."""
+    """Return when no object is left, or for ``patience`` seconds none but those that go by themselves later. Reports
+    what is, each reason once, at most every SILENCE seconds."""
     reported, clock = "", asyncio.get_running_loop().time
     since = clock()
     while left:
-        in_use = all(map(_is_in_use, left.values()))
+        in_use = all(_is_in_use(live) or _is_left_to_us(live) for live in left.values())
         since = since if in_use else clock()
         patient = since + patience - clock() if in_use else math.inf
         if patient <= 0:
-            log.info("claims go when no pod mounts them any more", claims=listed(map(str, sorted(left))))
+            _say_later(left)
             return
         silent = SILENCE if reported != _why_left(left) else math.inf
         if await _changes(changed, min(silent, patient)):
@@ -360,6 +361,19 @@ def _is_in_use(live: Manifest) -> bool:
     metadata = live["metadata"]
     is_claim = live.get("kind") == "PersistentVolumeClaim" and "deletionTimestamp" in metadata
     return is_claim and metadata.get("finalizers") == [_IN_USE]
+
+
+def _is_left_to_us(live: Manifest) -> bool:
+    return live.get("kind") == "Namespace" and "deletionTimestamp" in live["metadata"] and is_held_by(live, FINALIZER)
+
+
+def _say_later(left: Mapping[ObjectKey, Manifest]) -> None:
+    namespaces = [str(key) for key in sorted(left) if key.kind == "Namespace"]
+    claims = [str(key) for key in sorted(left) if key.kind != "Namespace"]
+    if claims:
+        log.info("claims go when no pod mounts them any more", claims=listed(claims))
+    if namespaces:
+        log.info("namespaces go when what is being removed in them is gone", namespaces=listed(namespaces))
 
 
 def _why_left(left: dict[ObjectKey, Manifest]) -> str:

@@ -355,6 +355,9 @@ class Syncer:
             self.hopeless,
         )
         await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
+        if rollout.placed:
+            plan = plan.placing(rollout.placed)
+            self.claim(plan)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
@@ -363,7 +366,7 @@ class Syncer:
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
-        inventory = (await self.inventory()).with_entries(done).without(rollout.forgotten)
+        inventory = (await self.inventory()).with_entries(done).without([*rollout.forgotten, *rollout.placed])
         await self._remember(replace(inventory, commit=desired.commit.id))
         return replace(
             result,

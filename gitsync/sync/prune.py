@@ -49,6 +49,7 @@ _FOREIGN_KINDS = (
     ("", "Secret"),
     ("", "ConfigMap"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"),
     ("source.toolkit.fluxcd.io", "HelmRepository"),
     ("source.toolkit.fluxcd.io", "OCIRepository"),
     ("source.toolkit.fluxcd.io", "Bucket"),
@@ -116,8 +117,9 @@ class Pruner:
             pruned = await self._prune(entry, report.commit, needed_by)
             if pruned.verb != "deleted":
                 return self._stays(entry, pruned, report)
-            timeout = RELEASE_TIMEOUT if self._spec.works_on(entry.key) else OBJECT_TIMEOUT
-            await wait_deleted(self._cluster, [entry.key], timeout)
+            if not self._holds_the_sync(entry.key):
+                timeout = RELEASE_TIMEOUT if self._spec.works_on(entry.key) else OBJECT_TIMEOUT
+                await wait_deleted(self._cluster, [entry.key], timeout)
         except (KindUnknown, NotFound):
             return "done"  # its CRD or namespace went with it
         except ApiError as error:
@@ -131,6 +133,11 @@ class Pruner:
             return "failed"
         report.done("deleted", entry.key, entry.origin, "removed from Git")
         return "done"
+
+    def _holds_the_sync(self, key: ObjectKey) -> bool:
+        """Whether this is the Namespace of the Kustomization that is removed: it goes when that is gone."""
+        own = self._owner.kustomization
+        return own is not None and not self._spec.cluster and key.holds(own)
 
     async def foresee(
         self, entry: Entry, needed_by: ObjectKey | None = None, going: Collection[ObjectKey] = ()
