@@ -18,6 +18,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, FINALIZER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import note_of_heir, without_marks
+from gitsync.apply.retention import claims_going_with, delete_claims, retain
 from gitsync.errors import ApiError, KindUnknown, NotFound, NotReadyInTime
 from gitsync.health import assess, is_held_by
 from gitsync.runtime.progress import SILENCE, report, telling
@@ -49,6 +50,11 @@ IN_USE_TIME = 10.0
 _IN_USE = "kubernetes.io/pvc-protection"
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
+
+
+def wants_none(key: ObjectKey) -> bool:
+    """For who goes on wanting nothing."""
+    return False
 
 
 def nothing_keeps(live: Manifest) -> str:
@@ -99,19 +105,21 @@ async def delete_objects(
     propagation: Propagation = "Background",
     why_kept: WhyKept = nothing_keeps,
     *,
+    stays: Callable[[ObjectKey], bool] = wants_none,
     leave_time: float = 0.0,
     dry_run: bool = False,
 ) -> Deletion:
     """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment, nobody
     else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. A Namespace waits at
-    most ``leave_time`` seconds for who is about to be removed and has something in it. ``dry_run``: only say what would
-    come of it.
+    most ``leave_time`` seconds for who is about to be removed and has something in it. ``stays`` says what the deleter
+    himself goes on wanting: as what others want, it does not go with what it belongs to. ``dry_run``: only say what
+    would come of it.
 
     What is read is what is deleted: uid and resourceVersion are preconditions, and an object that was written to in
     between is looked at again. Raises: ApiError, ClusterUnavailable, after those of the same kind have been tried.
     """
     wanted = await wanted_by(keys) if keys else {}
-    deleter = _Deleter(cluster, is_ours, why_kept, propagation, dry_run)
+    deleter = _Deleter(cluster, is_ours, why_kept, propagation, wanted_by, stays, dry_run)
     outcomes: dict[ObjectKey, _Outcome] = {}
     while first := _first_to_go([key for key in keys if key not in outcomes], wanted):
         outcomes |= await deleter.delete(first)
@@ -239,6 +247,8 @@ class _Deleter:
     is_ours: IsOurs
     why_kept: WhyKept
     propagation: Propagation
+    wanted_by: WantedBy
+    stays: Callable[[ObjectKey], bool]
     dry_run: bool
 
     async def delete(self, keys: Sequence[ObjectKey]) -> dict[ObjectKey, _Outcome]:
@@ -256,6 +266,8 @@ class _Deleter:
     async def _one(self, key: ObjectKey) -> _Outcome:
         from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
+        unwanted: dict[ObjectKey, str] = {}
+
         async def attempt() -> _Outcome:
             live = await self.cluster.find(key)
             if live is None:
@@ -265,15 +277,26 @@ class _Deleter:
             if why := self.why_kept(live):
                 return "kept", why
             if not self.dry_run:
+                if wanted := await self._wanted_of(claims := await claims_going_with(self.cluster, live)):
+                    unwanted.update((claim, claims[claim]) for claim in claims.keys() - wanted)
+                    await retain(self.cluster, live, wanted)
+                    return await attempt()
                 uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
                 if not await self.cluster.delete(key, propagation=self.propagation, uid=uid, resource_version=version):
                     return await attempt()  # somebody else was faster; there may be another one of its name by now
             return "deleted", ""
 
         try:
-            return await retry_on_conflict(attempt, attempts=_ATTEMPTS)
+            outcome = await retry_on_conflict(attempt, attempts=_ATTEMPTS)
         except KindUnknown:
             return "unserved", ""
+        await delete_claims(self.cluster, unwanted)
+        return outcome
+
+    async def _wanted_of(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
+        """Those that stay when they would go with another one: somebody wants them."""
+        mine = set(filter(self.stays, keys))
+        return mine | (await self.wanted_by(keys)).keys() if keys else mine
 
 
 async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest]:

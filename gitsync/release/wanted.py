@@ -398,6 +398,10 @@ class SyncClaims:
             self._wanted.note_taken(self._sync, wanted - self.claims.keys(self._sync, why), self.cluster)
         self.claims.set(self._sync, why, wanted, cluster=self.cluster)
 
+    def has(self, key: ObjectKey) -> bool:
+        """Whether the sync's commit has an object."""
+        return key in self.claims.keys(self._sync, "commit")
+
     async def hold(self, key: ObjectKey) -> Hold | None:
         """The release that has an object and goes on wanting it, as far as anybody can tell."""
         return await self._wanted.hold(key, but=self._sync, cluster=self.cluster, releases_only=True, for_good=True)

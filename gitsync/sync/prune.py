@@ -212,7 +212,9 @@ class Pruner:
         if removes:
             self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
         try:
-            deletion = await delete_objects(self._cluster, [entry.key], is_ours, wanted_by, dry_run=commit is None)
+            deletion = await delete_objects(
+                self._cluster, [entry.key], is_ours, wanted_by, stays=self._wanted.has, dry_run=commit is None
+            )
         except ClusterUnavailable:
             removes = False  # nobody knows whether it was done
             raise
