@@ -183,7 +183,9 @@ class Syncer:
             return Step(item, "unchanged", "all of it is left to others by spec.ignore", found)
         let_go = partial(self._let_go, item.key, to_be)
         step = verdict_of(replace(item, manifest=left), inventory.get(item.key), found, self.owner, let_go)
-        step = replace(step, desired=item)
+        step = replace(
+            step, desired=item, why=self._unread(found) or step.why if step.verdict == "foreign" else step.why
+        )
         if found is None or self.owner.owns(found) or not step.applies:
             return step
         claimants = self.wanted.claimants(item.key, for_good=True)
@@ -191,6 +193,12 @@ class Syncer:
         if not holders:
             return step
         return replace(step, holder=holders[0])
+
+    def _unread(self, live: Manifest | None) -> str:
+        """Why another sync, which has an object, may go on wanting it: its commit cannot be read in whole."""
+        other = self.owner.other(live) if live is not None else ""
+        _, why = self.wanted.claims.unread.get(Claimant("sync", other), ("", ""))
+        return f"belongs to sync {other!r}, which may go on wanting it: {why}" if why else ""
 
     async def _others_to_be(self, others: Collection[str]) -> dict[Claimant, frozenset[ObjectKey]]:
         """What these syncs, which have objects that are asked about, will want: as far as they are on their way, or are

@@ -329,7 +329,7 @@ class Rollout:
         self.applied[key] = answer
         self.report.timeline.turn(step.key, TAKEN_UP if step.key in self._followed else None)
         if self.spec.is_kustomization(step.key) and self.cluster.serves(step.key):
-            self.index.brought(step.key)
+            self.index.brought(answer)
         if not is_builtin(step.key.group) and not is_own_kind(step.key):
             self._made_at = asyncio.get_running_loop().time() + MADE_OF_IT
         if self.spec.is_release(step.key):
