@@ -61,6 +61,8 @@ class ObjectClaims:
         #: By sync, the releases that it is about to remove, and the syncs.
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
         self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}
+        #: By sync, the objects of its commit that it does not apply.
+        self._left_alone: dict[Claimant, frozenset[ObjectKey]] = {}
         self._brought: dict[Claimant, tuple[HelmRelease | Kustomization, ...]] = {}
         #: The names of the syncs that delete what their commits drop, those that are gone included.
         self._pruning: LRUCache[str, bool] = LRUCache(_MOST_SYNCS)
@@ -93,7 +95,8 @@ class ObjectClaims:
         """``claimant`` wants nothing any more."""
         for claim in [claim for claim in self._claims if claim[0] == claimant]:
             self.set(claimant, claim[1], ())
-        for known in (self._brought, self._leaving, self._leaving_syncs, self.commits, self.unread):
+        by_sync = self._brought, self._leaving, self._leaving_syncs, self._left_alone, self.commits, self.unread
+        for known in by_sync:
             known.pop(claimant, None)
 
     def set_commit(self, sync: Claimant, commit: str, why: str, *, prunes: bool = True) -> None:
@@ -122,6 +125,19 @@ class ObjectClaims:
     def set_brought(self, sync: Claimant, items: Iterable[HelmRelease | Kustomization]) -> None:
         """The commit that ``sync`` is at brings exactly these."""
         self._brought[sync] = tuple(items)
+
+    def set_left_alone(self, sync: Claimant, keys: Iterable[ObjectKey]) -> None:
+        """``sync`` wants these to be there, and never makes them its own."""
+        self._left_alone[sync] = frozenset(keys)
+
+    def leaves_alone(self, sync: Claimant, key: ObjectKey) -> bool:
+        """Whether an object is one of these."""
+        return key in self._left_alone.get(sync, ())
+
+    def is_only_kept(self, key: ObjectKey) -> bool:
+        """Whether nobody wants an object of the agent's own cluster, and somebody keeps it for a while."""
+        whys = {why for _, why in self._claimants.get(("", key), ())}
+        return whys == {"kept"}
 
     def reached(self, sync: Claimant, key: ObjectKey) -> None:
         """``sync`` has applied a HelmRelease: from here on it says itself what it wants."""

@@ -43,7 +43,7 @@ from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
-from gitsync.sync.policy import is_left_once_there
+from gitsync.sync.policy import is_left_once_there, left_alone
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
@@ -346,6 +346,8 @@ class Syncer:
         self.claim(plan)
         self._take_up(plan)
         for step in plan.steps:
+            if step.applies:
+                self.wanted.about_to_write(step.key, desired.commit.id)
             if step.refused:
                 error = OwnedByAnother if step.verdict == "foreign" else NotServed
                 report.failed(step.key, error(step.why), str(step.desired.origin))
@@ -397,6 +399,7 @@ class Syncer:
         take one."""
         me = self.owner.claimant
         waiting = {step.key for step in plan.steps if step.holder is not None or step.verdict == "foreign"}
+        self.wanted.claims.set_left_alone(me, (step.key for step in plan.steps if _is_left_alone(step)))
         self.wanted.claim("let go", waiting)
         self.wanted.claim("commit", (key for key in plan.wanted if key not in waiting))
         self.wanted.claim("kept", [*kept_so_far(plan.prune, plan.desired.commit.id), *plan.unpruned])
@@ -462,6 +465,13 @@ def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:
         model = step.desired.model
         if not step.refused and (isinstance(model, Kustomization) or (isinstance(model, HelmRelease) and step.applies)):
             yield model
+
+
+def _is_left_alone(step: Step) -> bool:
+    """Whether an object is wanted to be there, and is not applied, also when nobody has looked for it."""
+    manifest = step.desired.manifest
+    is_there = step.verdict == "unchanged" and is_left_once_there(manifest)
+    return is_there or bool(left_alone(manifest, step.live))
 
 
 def kept_so_far(prune: Iterable[Entry], commit: str) -> list[ObjectKey]:

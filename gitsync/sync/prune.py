@@ -13,7 +13,7 @@ from gitsync.api.inventory import inventory_keys
 from gitsync.api.names import HELM_CHART
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
-from gitsync.apply.ownership import prune_disabled
+from gitsync.apply.ownership import prune_disabled, taken_by_helm
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.claims import object_of
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -201,6 +201,8 @@ class Pruner:
             nonlocal why
             if not self._owner.has(live):
                 why = "no longer carries this sync's owner annotation"
+            elif release := taken_by_helm(live):
+                why = f"helm has taken it into its release {release}"
             elif prune_disabled(live):
                 why = PRUNE_IS_DISABLED
             else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,8 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
-from tests.e2e.moving import finished
+from tests.e2e.moving import CHART as BOX
+from tests.e2e.moving import Moved, box, finished
 from tests.e2e.test_e2e_kustomization import kustomization
 from tests.until import ask_until
 
@@ -57,8 +60,7 @@ def test_one_that_is_removed_goes_as_soon_as_another_has_what_it_kept(
     fleet.commit({**chart, "fleet/k.yaml": release(namespace), "k/fixed.yaml": GONE}, "to a release")
     agent.wait_for("install retries exhausted", release=f"{namespace}/r")
     agent.wait_for("kustomization cannot go yet", kustomization=f"{namespace}/k")
-    for count in range(4):
-        agent.until(lambda line: line.msg == "kustomization cannot go yet", "first") if not count else None
+    time.sleep(8)  # the more it has looked, the more rarely it looks
 
     last = {"fleet/k.yaml": kustomization(namespace, "k2", "./k"), "k/fixed.yaml": fixed(namespace, "1")}
     finished(agent, commit := fleet.commit(last, "to another Kustomization"))
@@ -97,3 +99,90 @@ def test_what_another_sync_may_go_on_wanting_says_why(
     assert "remove it from one of the two" not in said
     finished(agent, fleet.commit({"fleet/bad.yaml": GONE}, "mended"))
     ask_until(says, lambda text: '"status":"True","type":"Ready"' in text, "it has it")
+
+
+@pytest.mark.parametrize("how", ["ssa: Ignore", "ssa: IfNotPresent", "reconcile: disabled"])
+def test_one_that_is_removed_does_not_wait_for_who_leaves_its_object_alone(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str, how: str
+) -> None:
+    k = {"fleet/k.yaml": kustomization(namespace, "k", "./k"), "k/a.yaml": config_map(namespace, "a")}
+    finished(agent, fleet.commit({**k, "fleet/m.yaml": config_map(namespace, "m")}, "in a Kustomization"))
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    uid = kubectl("get", "configmap", "a", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+
+    alone = config_map(namespace, "a", annotations=f"{{kustomize.toolkit.fluxcd.io/{how}}}")
+    k2 = {"fleet/k.yaml": kustomization(namespace, "k2", "./k2"), "k2/a.yaml": alone, "k/a.yaml": GONE}
+    finished(agent, fleet.commit(k2, "in another, which leaves it alone"))
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=30s")
+    assert kubectl("get", "configmap", "a", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == uid
+
+
+@pytest.mark.parametrize("place", ["git", "kustomization"])
+def test_what_helm_has_taken_by_hand_stays(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str, place: str, tmp_path: Path
+) -> None:
+    moves, claim = Moved("configmap", namespace), Moved("persistentvolumeclaim", namespace, "claim")
+    files: dict[str, str | None] = {"fleet/all.yaml": f"{moves.plain()}---\n{claim.plain()}"}
+    if place == "kustomization":
+        files = {"k/all.yaml": files["fleet/all.yaml"], "fleet/k.yaml": kustomization(namespace, "k", "./k")}
+    finished(agent, fleet.commit({**files, "fleet/m.yaml": config_map(namespace, "m")}, "in Git"))
+    agent.wait_for("object created", object=f"ConfigMap/{namespace}/moves")
+    agent.wait_for("object created", object=f"PersistentVolumeClaim/{namespace}/claim")
+    uids = [it.live(kubectl)["uid"] for it in (moves, claim)]
+    for name, text in BOX.items():
+        file = tmp_path / name.removeprefix("charts/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    values = json.dumps({"maps": ["moves"], "claims": ["claim"]})
+    (tmp_path / "values.yaml").write_text(values)
+    taking = ("--take-ownership", "--force-conflicts", "--values", str(tmp_path / "values.yaml"))
+    helm_cli("install", "byhand", str(tmp_path / "box"), "-n", namespace, *taking)
+
+    finished(agent, fleet.commit(dict.fromkeys(files, GONE), "given up"))
+    if place == "kustomization":
+        kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=30s")
+    assert [it.live(kubectl)["uid"] for it in (moves, claim)] == uids
+    why = f"helm has taken it into its release {namespace}/byhand"
+    agent.wait_for("object kept", object=f"ConfigMap/{namespace}/moves", why=why)
+
+
+def test_an_object_comes_from_a_release_that_drops_it_by_values_of_the_same_kustomization(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    def values(*maps: str) -> str:
+        data = {"values.yaml": json.dumps({"maps": maps})}
+        metadata = {"name": "vals", "namespace": namespace}
+        return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+    for number in range(3):
+        one, other = f"one-{number}", f"other-{number}"
+        spec = "  valuesFrom: [{kind: ConfigMap, name: vals}]\n"
+        text = box(namespace, "r", spec=spec).replace('"maps": ["r-own"], ', "")
+        files = {**BOX, "fleet/k.yaml": kustomization(namespace, "k", "./k"), "fleet/r.yaml": text}
+        finished(agent, fleet.commit({**files, "k/vals.yaml": values(one), "k/n.yaml": GONE}, "of the release"))
+        ask_until(lambda name=one: _has(kubectl, namespace, name), bool, "the release has it")
+        moved = {"k/vals.yaml": values(other), "k/n.yaml": config_map(namespace, one)}
+        finished(agent, fleet.commit(moved, "of the Kustomization"))
+        ask_until(lambda name=other: _has(kubectl, namespace, name), bool, "the release has another")
+        ask_until(lambda name=one: Moved("configmap", namespace, name).live(kubectl)["sync"] == "k", bool, "it has it")
+    assert errors(agent) == []
+
+
+def _has(kubectl: Cli, namespace: str, name: str) -> bool:
+    return kubectl("get", "configmap", name, "-n", namespace, "--ignore-not-found", "-o", "name") != ""
+
+
+def test_one_that_has_its_own_variables_gets_another_name(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    variables = {"substituteFrom": [{"kind": "ConfigMap", "name": "vars", "optional": True}]}
+    text = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "vars", "namespace": namespace}})
+    one, other = (kustomization(namespace, name, f"./{name}", postBuild=variables) for name in ("kv", "kw"))
+    files = {"kv/vars.yaml": text, "kv/a.yaml": config_map(namespace, "a", "${x:=1}"), "fleet/k.yaml": one}
+    finished(agent, fleet.commit({**files, "fleet/m.yaml": config_map(namespace, "m")}, "one name"))
+    kubectl("wait", "kustomization/kv", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    renamed = {"kw/vars.yaml": text, "kw/a.yaml": files["kv/a.yaml"], "fleet/k.yaml": other}
+    fleet_files = {**renamed, "kv/vars.yaml": None, "kv/a.yaml": None}
+    finished(agent, fleet.commit(fleet_files, "another"))
+    kubectl("wait", "kustomization/kv", "-n", namespace, "--for=delete", "--timeout=60s")
+    assert errors(agent) == []

@@ -255,8 +255,11 @@ class KustomizationReconciler:
     async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
-        if isinstance(first, DirectoryMissing) and self._once.is_news(key, artifact.revision, "directory"):
-            return MOMENT  # it may, too, with what is above it
+        if isinstance(first, DirectoryMissing):
+            if self._once.is_news(key, artifact.revision, "directory"):
+                return MOMENT  # it may go, too, with what is above it
+            if self._syncers.factory.wanted.claims.is_only_kept(key):
+                return self._retry(kustomization)  # it goes as soon as it is known who is to have what it has
         for problem in desired.errors:
             self._once(
                 key,
