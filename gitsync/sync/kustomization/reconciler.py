@@ -146,7 +146,11 @@ class KustomizationReconciler:
                 said = {"kustomization": key.namespaced_name, "error": error}
                 self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
                 return None
-            return await self._pass(kustomization, interrupt)
+            again = await self._pass(kustomization, interrupt)
+            if key not in self._status.unwritten:
+                return again
+            retry = self._retry(kustomization)
+            return retry if again is None else min(again, retry)
 
     async def _pass(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         async def say(reason: str) -> None:
