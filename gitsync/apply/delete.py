@@ -18,7 +18,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, FINALIZER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import note_of_heir, without_marks
-from gitsync.apply.retention import claims_going_with, delete_claims, retain
+from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, KindUnknown, NotFound, NotReadyInTime
 from gitsync.health import assess, is_held_by
 from gitsync.runtime.progress import SILENCE, report, telling
@@ -106,20 +106,22 @@ async def delete_objects(
     why_kept: WhyKept = nothing_keeps,
     *,
     stays: Callable[[ObjectKey], bool] = wants_none,
+    owned: OwnedClaims | None = None,
     leave_time: float = 0.0,
     dry_run: bool = False,
 ) -> Deletion:
     """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment, nobody
     else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. A Namespace waits at
     most ``leave_time`` seconds for who is about to be removed and has something in it. ``stays`` says what the deleter
-    himself goes on wanting: as what others want, it does not go with what it belongs to. ``dry_run``: only say what
-    would come of it.
+    himself goes on wanting: as what others want, it does not go with what it belongs to; ``owned`` knows what would.
+    ``dry_run``: only say what would come of it.
 
     What is read is what is deleted: uid and resourceVersion are preconditions, and an object that was written to in
     between is looked at again. Raises: ApiError, ClusterUnavailable, after those of the same kind have been tried.
     """
     wanted = await wanted_by(keys) if keys else {}
-    deleter = _Deleter(cluster, is_ours, why_kept, propagation, wanted_by, stays, dry_run)
+    owned = owned or OwnedClaims(cluster)
+    deleter = _Deleter(cluster, is_ours, why_kept, propagation, wanted_by, stays, owned, dry_run)
     outcomes: dict[ObjectKey, _Outcome] = {}
     while first := _first_to_go([key for key in keys if key not in outcomes], wanted):
         outcomes |= await deleter.delete(first)
@@ -249,6 +251,7 @@ class _Deleter:
     propagation: Propagation
     wanted_by: WantedBy
     stays: Callable[[ObjectKey], bool]
+    owned: OwnedClaims
     dry_run: bool
 
     async def delete(self, keys: Sequence[ObjectKey]) -> dict[ObjectKey, _Outcome]:
@@ -277,9 +280,9 @@ class _Deleter:
             if why := self.why_kept(live):
                 return "kept", why
             if not self.dry_run:
-                if wanted := await self._wanted_of(claims := await claims_going_with(self.cluster, live)):
+                if wanted := await self._wanted_of(claims := await self.owned.going_with(live)):
                     unwanted.update((claim, claims[claim]) for claim in claims.keys() - wanted)
-                    await retain(self.cluster, live, wanted)
+                    await self.owned.let_stay(live, wanted)
                     return await attempt()
                 uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
                 if not await self.cluster.delete(key, propagation=self.propagation, uid=uid, resource_version=version):
@@ -290,7 +293,7 @@ class _Deleter:
             outcome = await retry_on_conflict(attempt, attempts=_ATTEMPTS)
         except KindUnknown:
             return "unserved", ""
-        await delete_claims(self.cluster, unwanted)
+        await self.owned.delete(unwanted)
         return outcome
 
     async def _wanted_of(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:

@@ -14,6 +14,7 @@ from gitsync.api.names import HELM_CHART
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
 from gitsync.apply.ownership import prune_disabled, taken_by_helm
+from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.claims import object_of
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -100,6 +101,7 @@ class Pruner:
         self._owner = spec.owner
         self._wanted = wanted
         self._last = last
+        self._owned = OwnedClaims(cluster)
         #: By what is left, what this sync keeps that would go with it.
         self._left_for: dict[ObjectKey, ObjectKey] = {}
 
@@ -215,7 +217,13 @@ class Pruner:
             self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
         try:
             deletion = await delete_objects(
-                self._cluster, [entry.key], is_ours, wanted_by, stays=self._wanted.has, dry_run=commit is None
+                self._cluster,
+                [entry.key],
+                is_ours,
+                wanted_by,
+                stays=self._wanted.has,
+                owned=self._owned,
+                dry_run=commit is None,
             )
         except ClusterUnavailable:
             removes = False  # nobody knows whether it was done

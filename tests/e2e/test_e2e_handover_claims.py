@@ -1,8 +1,9 @@
-"""Claims that Kubernetes deletes with their StatefulSet stay when Git has them as manifests of their own."""
+"""Claims that Kubernetes deletes with another object stay when Git has them as manifests of their own."""
 
 from __future__ import annotations
 
 import json
+import time
 from functools import partial
 
 import pytest
@@ -101,3 +102,20 @@ def test_a_claim_that_git_has_stays_and_the_other_goes(
     ask_until(get, lambda found: "data-db-1" not in found, "the claim goes that nobody wants")
     assert get() == {"data-db-0": (before["data-db-0"][0], False)}
     assert agent.said("object failed") == []
+
+
+def test_a_claim_of_git_does_not_go_with_what_somebody_has_made_its_owner(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    files = {"fleet/owner.yaml": config_map(namespace, "owner"), "fleet/claim.yaml": json.dumps(claim(namespace))}
+    finished(agent, fleet.commit(files, "both in Git"))
+    uid = kubectl("get", "configmap", "owner", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
+    patch = json.dumps({"metadata": {"ownerReferences": [owner]}})
+    kubectl("patch", "pvc", "data-db-0", "-n", namespace, "--type=merge", "-p", patch)
+    before = owners(kubectl, namespace)
+
+    finished(agent, fleet.commit({"fleet/owner.yaml": GONE}, "one of them"))
+    agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/owner")
+    time.sleep(2)  # for the garbage collector, which tells nobody what it leaves alone
+    assert owners(kubectl, namespace) == {"data-db-0": (before["data-db-0"][0], False)}

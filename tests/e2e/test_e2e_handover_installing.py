@@ -21,7 +21,7 @@ def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=fleet", "--allow-mass-prune").start()
 
 
-def files_of(who: str, name: str, moved: list[Moved], namespace: str) -> dict[str, str | None]:
+def files_of(who: str, name: str, moved: tuple[Moved, ...], namespace: str) -> dict[str, str | None]:
     """The repository with the objects at somebody's, in ``fleet/NAME.yaml``."""
     if who == "git":
         return {f"fleet/{name}.yaml": plain(moved)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -122,9 +123,10 @@ def test_what_helm_has_taken_by_hand_stays(
     agent: AgentProcess, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str, place: str, tmp_path: Path
 ) -> None:
     moves, claim = Moved("configmap", namespace), Moved("persistentvolumeclaim", namespace, "claim")
-    files: dict[str, str | None] = {"fleet/all.yaml": f"{moves.plain()}---\n{claim.plain()}"}
+    text = f"{moves.plain()}---\n{claim.plain()}"
+    files: dict[str, str | None] = {"fleet/all.yaml": text}
     if place == "kustomization":
-        files = {"k/all.yaml": files["fleet/all.yaml"], "fleet/k.yaml": kustomization(namespace, "k", "./k")}
+        files = {"k/all.yaml": text, "fleet/k.yaml": kustomization(namespace, "k", "./k")}
     finished(agent, fleet.commit({**files, "fleet/m.yaml": config_map(namespace, "m")}, "in Git"))
     agent.wait_for("object created", object=f"ConfigMap/{namespace}/moves")
     agent.wait_for("object created", object=f"PersistentVolumeClaim/{namespace}/claim")
@@ -160,11 +162,13 @@ def test_an_object_comes_from_a_release_that_drops_it_by_values_of_the_same_kust
         text = box(namespace, "r", spec=spec).replace('"maps": ["r-own"], ', "")
         files = {**BOX, "fleet/k.yaml": kustomization(namespace, "k", "./k"), "fleet/r.yaml": text}
         finished(agent, fleet.commit({**files, "k/vals.yaml": values(one), "k/n.yaml": GONE}, "of the release"))
-        ask_until(lambda name=one: _has(kubectl, namespace, name), bool, "the release has it")
+        ask_until(partial(_has, kubectl, namespace, one), bool, "the release has it")
         moved = {"k/vals.yaml": values(other), "k/n.yaml": config_map(namespace, one)}
         finished(agent, fleet.commit(moved, "of the Kustomization"))
-        ask_until(lambda name=other: _has(kubectl, namespace, name), bool, "the release has another")
-        ask_until(lambda name=one: Moved("configmap", namespace, name).live(kubectl)["sync"] == "k", bool, "it has it")
+        ask_until(partial(_has, kubectl, namespace, other), bool, "the release has another")
+        ask_until(
+            partial(Moved("configmap", namespace, one).live, kubectl), lambda live: live["sync"] == "k", "it has it"
+        )
     assert errors(agent) == []
 
 
