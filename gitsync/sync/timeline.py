@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gitsync.api.conditions import condition_of, ready_of
@@ -69,6 +69,11 @@ class Timeline:
             self._append(key, self._span(*before))
         if turn is not None:
             self._open[key] = turn, self._now()
+
+    @property
+    def keys(self) -> Collection[ObjectKey]:
+        """The objects that had their turn."""
+        return self._past.keys() | self._open.keys()
 
     def spans(self, key: ObjectKey) -> tuple[Span, ...]:
         """What it was at so far, one after the other."""
