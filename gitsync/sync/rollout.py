@@ -44,6 +44,7 @@ from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
+from gitsync.release.values.lines import lines_written
 from gitsync.release.wanted import SyncClaims, told
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
@@ -270,11 +271,12 @@ class Rollout:
         origin = step.desired.origin
         commit = _commit_for(step, self.report.commit)
         wanted, live = step.desired.manifest, step.live
+        values_origin = await asyncio.to_thread(lines_written, step.desired) if is_release(step.key) else ""
         async with self.slots.held(self.owner):
             if self.spec.ignore and (newest := await self.cluster.find(step.key)) is not None:
                 # Its plan may be minutes old, and what others write to it goes on.
                 live, wanted = newest, tolerating(wanted, newest, self.spec.ignore)
-            marks = edge_origins(step.desired), self.spec.works_on(step.key)
+            marks = edge_origins(step.desired), self.spec.works_on(step.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(step.key, self.report.commit.id)
             applied = await self._sent(manifest, live)

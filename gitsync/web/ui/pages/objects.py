@@ -14,6 +14,7 @@ from gitsync.errors import FieldErrors
 from gitsync.live.upcoming import upcoming
 from gitsync.live.why import origin_of, why
 from gitsync.release.dependencies.states import commit_of
+from gitsync.release.values.lines import lines_of
 from gitsync.text import whole_number
 from gitsync.web.ui import board as kinds
 from gitsync.web.ui import drawing, layout, render, values, views
@@ -197,7 +198,7 @@ def _of_manifest(key: ObjectKey, look: Look) -> dict[str, Any]:
             release = HelmRelease.parse(manifest)
         except FieldErrors:
             return shown
-        shown["values"], shown["more_values"] = values.lines(release.spec.values or {})
+        shown["values"], shown["more_values"] = values.lines(release.spec.values or {}, lines_of(manifest))
         shown["references"] = values.references(release)
     return shown
 
