@@ -258,8 +258,7 @@ async def test_a_commit_that_is_confirmed_goes_on_at_once_and_not_with_the_next_
         key = SyncStore(world.cluster, world.namespace, "red").inventory_key
         await confirm_commit(world.cluster, key, commit)
         async with asyncio.timeout(8):  # the first further try is after ten seconds
-            while red.reconciler.result is None or red.reconciler.result.result != "succeeded":
-                await asyncio.sleep(0.1)
+            await until(lambda: red.reconciler.result is not None and red.reconciler.result.result == "succeeded")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

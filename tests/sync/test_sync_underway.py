@@ -19,6 +19,7 @@ from gitsync.sync.timeline import APPLY, Timeline, Turn
 from gitsync.sync.underway import HEARTBEAT, UnderWay
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.until import until
 
 COMMIT = CommitInfo("a" * 40, "Ann", "one")
 ROOT = SyncSpec(Owner("fleet", "gitsync-system", ""), is_root=True)
@@ -134,9 +135,12 @@ async def test_it_is_in_the_cluster_and_what_a_killed_agent_has_left_there_is_ta
         rig.report.timeline.turn(key("a"), APPLY)
         await store.save_under_way({"": (rig.report.so_far(),)})
         assert (await _kept(cluster, namespace) or {}).keys() == {""}
-        async with UnderWay(SyncStore(cluster, namespace, "fleet")).writing(), asyncio.timeout(10):
-            while await _kept(cluster, namespace):
-                await asyncio.sleep(0.1)
+
+        async def is_taken_back() -> bool:
+            return await _kept(cluster, namespace) == {}
+
+        async with UnderWay(SyncStore(cluster, namespace, "fleet")).writing():
+            await until(is_taken_back)
 
 
 async def _kept(cluster: Cluster, namespace: str) -> Mapping[str, tuple[JournalEntry, ...]] | None:
