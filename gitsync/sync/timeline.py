@@ -11,6 +11,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY, OWNED_BY_ANOTHER, STALLED, TRUE
 from gitsync.release.dependencies.states import is_current
 from gitsync.sync.history import Span, SpanKind
+from gitsync.text import shorten
 
 #: Spans that are kept of an object, the last of which is the newest, and characters of what one says.
 MOST_SPANS = 8
@@ -89,7 +90,7 @@ class Timeline:
         past.append(span)
 
     def _span(self, turn: Turn, begin: float) -> Span:
-        return Span(turn.kind, turn.what[:_MOST_TEXT], begin, self._now())
+        return Span(turn.kind, shorten(turn.what, _MOST_TEXT), begin, self._now())
 
     def _now(self) -> float:
         return round(self._clock() - self._begun, 3)

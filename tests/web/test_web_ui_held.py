@@ -11,6 +11,7 @@ from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.history import JournalChange, JournalEntry, Span
 from gitsync.sync.inventory import Inventory
 from gitsync.web.ui import Page, Readers
+from tests.until import until
 from tests.web.conftest import COMMIT, Visiting, Visitor, World, visiting
 from tests.web.test_web_ui_pages import plain, shown, token_in, until_shown
 
@@ -131,9 +132,13 @@ async def test_bars_of_a_commit_that_is_under_way_are_those_so_far(visitor: Visi
     assert "under way" in plain(await shown(visitor, "/"))
     await store.save_journal((replace(running, result="succeeded", time=time.time() + 1),))
     text = await until_shown(visitor, PATH, "succeeded")
-    await store.save_under_way({})
     assert "goes-on" not in text
-    assert "data-refresh" not in text
+    await store.save_under_way({})
+
+    async def is_still() -> bool:
+        return "data-refresh" not in await shown(visitor, PATH)
+
+    await until(is_still)
 
 
 async def test_what_a_killed_agent_has_left_long_ago_is_not_under_way(visitor: Visitor, world: World) -> None:

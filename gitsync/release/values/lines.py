@@ -1,4 +1,4 @@
-"""On which line of which file each of a HelmRelease's values is written: noted on it when it is applied, since who looks
+"""On which lines of which file a HelmRelease's values are written: noted on it when it is applied, since who looks
 at it in the cluster has no files. Pure.
 
 Of one that kustomize has built, a value is taken to be written in the file that the object is from where that says the
