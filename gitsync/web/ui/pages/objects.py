@@ -116,6 +116,7 @@ class Handlers:
         if look.manifest is None and not look.troubles:
             raise web.HTTPNotFound(text=f"{key} is not in the cluster.")
         known = self._board.known
+        users = views.users(key, known) if _is_source(key) else []
         chain, follows, standing = None, "", known.standing(key)
         if standing is not None:
             chain = why(key, known)
@@ -135,6 +136,9 @@ class Handlers:
             source=(source := known.source(key)),
             has_source=source is not None and known.find(source) is not None,
             above=known.above(key),
+            users=views.rows(users[: views.PAGE], known),
+            more_users=max(len(users) - views.PAGE, 0),
+            through=views.through(key, self._board.commits)[: views.COMMITS],
             actions=actions_for(key, look.manifest) if self._may_act else (),
             done=action_named(request.query.get("done", "")),
             has_records=self._may_act and is_release(key) and look.manifest is not None,
