@@ -15,7 +15,7 @@ from gitsync.live.commits import RecordedCommit
 from gitsync.live.known import Known
 from gitsync.live.objecttree import ObjectNode
 from gitsync.live.standing import Standing
-from gitsync.live.why import Why, why
+from gitsync.live.why import Followed, Why, why
 from gitsync.release.dependencies.states import commit_of
 from gitsync.sync.history import JournalEntry
 
@@ -111,8 +111,9 @@ def causes(known: Known) -> list[Cause]:
     """What holds objects up, what has failed and holds up most first."""
     found: dict[ObjectKey | Cycle[ObjectKey], list[Why]] = {}
     waiting = [key for key, standing in known.standings().items() if standing.status in ("failed", "waiting")]
+    followed: Followed = {}
     for key in sorted(waiting)[:_ASKED]:
-        chain = why(key, known)
+        chain = why(key, known, followed=followed)
         found.setdefault(chain.cycle or chain.cause.key, []).append(chain)
     made = [_cause(chains) for chains in found.values()]
     return sorted(made, key=lambda item: (_urgency(item.why), -len(item.holds), item.why.cause.key))

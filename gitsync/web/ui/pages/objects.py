@@ -22,6 +22,7 @@ from gitsync.web.ui.actions import action_named, actions_for
 from gitsync.web.ui.answers import answer
 
 if TYPE_CHECKING:
+    from gitsync.live.known import Known
     from gitsync.web.ui.board import Board
     from gitsync.web.ui.looks import Look, Looks
 
@@ -42,6 +43,8 @@ class Handlers:
         self._drawing = asyncio.Lock()
         #: The graph as it was drawn last, and of which version of the board.
         self._drawn: tuple[int, layout.Drawn] | None = None
+        #: What holds things up, in the same way.
+        self._causes: tuple[int, list[views.Cause]] | None = None
         self._board = board
         self._looks = looks
 
@@ -54,7 +57,7 @@ class Handlers:
             views.tile("Kustomizations", "/kustomizations", is_kustomization, known),
             views.tile("Sources", "/sources", _is_source, known),
         ]
-        found = views.causes(known)
+        found = self._causes_of(known)
         shown = await asyncio.gather(*(self._deeper(cause) for cause in found[:_LOOKED_INTO]))
         acts = views.acting(known)
         return self._page(
@@ -96,6 +99,13 @@ class Handlers:
         drawn = await self._drawing_of(dict(zip(wanted, trees, strict=True)))
         shown = {"graph": drawn, "unfolded": len(wanted), "unready": drawing.address(unready[:_UNFOLDED])}
         return self._page("graph.html", **shown, most=_UNFOLDED)
+
+    def _causes_of(self, known: Known) -> list[views.Cause]:
+        """What holds things up; worked out once for all who look at the same."""
+        version = self._board.version
+        if self._causes is None or self._causes[0] != version:
+            self._causes = version, views.causes(known)
+        return self._causes[1]
 
     async def _drawing_of(self, unfolded: drawing.Unfolded) -> layout.Drawn:
         async with self._drawing:  # one after the other: who looks at the same is shown the same
