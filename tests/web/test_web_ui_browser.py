@@ -27,7 +27,7 @@ from gitsync.web.ui import Page as PageOf
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import Repository
 from tests.until import until
-from tests.web.conftest import Visiting, Visitor, World
+from tests.web.conftest import COMMIT, Visiting, Visitor, World
 from tests.web.test_web_ui_releases import two_revisions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -332,3 +332,27 @@ _FIRST_PAINT = """async () => {
         await new Promise((done) => setTimeout(done, 20));
     }
 }"""
+
+
+async def test_bars_of_what_is_under_way_grow_by_themselves_until_it_is_over(
+    browser: Browser, visitor: Visitor, world: World
+) -> None:
+    store = SyncStore(world.cluster, world.namespace, "gitsync")
+    now = time.time()
+    change = JournalChange("created", "HelmRelease/apps/redis", spans=(Span("settle", "it becomes ready", 0.0, 3.0),))
+    running = JournalEntry(COMMIT, "Ann", "a subject", now, 3.0, "running", {}, (change,), began=now - 3)
+    async with opened(browser, visitor) as (_, page):
+        await page.goto(f"{visitor.base}/commits")
+        await store.save_under_way({"": (running,)})
+        await page.get_by_role("link", name=COMMIT[:7]).click()
+        took = page.locator(".wait b")
+        first = float((await took.inner_text()).split()[0])
+        await page.wait_for_function(
+            "first => parseFloat(document.querySelector('.wait b').textContent) > first + 2", arg=first
+        )
+        await expect(page.locator("rect.goes-on")).to_have_count(1)
+        await store.save_journal((replace(running, result="succeeded", time=time.time() + 1, took=9.0),))
+        await expect(page.locator("main")).to_contain_text("succeeded in 9.0 s")
+        await store.save_under_way({})
+        await expect(page.locator("rect.goes-on")).to_have_count(0)
+        assert await page.evaluate("document.getElementById('main').dataset.refresh") == ""

@@ -68,6 +68,7 @@ class Handlers:
             acts=views.rows(acts[: views.ACTS], known),
             more_acts=max(len(acts) - views.ACTS, 0),
             commits=self._board.commits[: views.COMMITS],
+            running=[item for item in self._board.commits[: views.COMMITS] if item.is_running],
         )
 
     async def releases(self, request: web.Request) -> web.Response:
