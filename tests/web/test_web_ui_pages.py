@@ -296,6 +296,7 @@ async def test_a_user_without_rights_sees_and_does_nothing_more(cluster: Cluster
     async with reader, visiting(reader, namespace) as visitor:
         text = plain(await until_shown(visitor, "/", "0 of 1 ready"))
         assert "Kustomization :" in text
+        assert "gitsync-under-way" not in text
         assert "has to let ServiceAccount" in text
         path = f"{RELEASE}/{namespace}/redis"
         assert "HelmRelease" in plain(await shown(visitor, path))

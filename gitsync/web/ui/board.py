@@ -139,7 +139,13 @@ class Board:
 
     def troubles(self) -> Iterator[tuple[str, GitsyncError]]:
         """What cannot be seen, or may be out of date, by what it is, and why."""
-        yield from sorted(self.notes.items())
+        more, journal = (
+            f"ConfigMap {name}" for name in (under_way_key(*self.journal).name, f"{self.journal[1]}-journal")
+        )
+        # Who may not read the journal may read no more of it: that is said once.
+        yield from (
+            (what, error) for what, error in sorted(self.notes.items()) if what != more or journal not in self.notes
+        )
         for what, watch in sorted(self._watches.items()):
             if watch.error is not None and what not in self.notes:
                 yield what, watch.error
