@@ -218,13 +218,18 @@ def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
 
 
 def prune_prerequisites(
-    entries: Iterable[Entry], order: Graph[ObjectKey], sources: Mapping[ObjectKey, ObjectKey]
+    entries: Iterable[Entry],
+    order: Graph[ObjectKey],
+    sources: Mapping[ObjectKey, ObjectKey],
+    *,
+    rights_last: bool = False,
 ) -> dict[ObjectKey, frozenset[ObjectKey]]:
     """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
     plain object those of its namespace, which may work on with it (an account, a Secret), and of a right all of them,
     which may be removed by it; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces; of
-    a Namespace all that is in it, and the HelmReleases and Kustomizations, whose objects may be. A cycle orders
-    nothing.
+    a Namespace all that is in it, and the HelmReleases and Kustomizations, whose objects may be. ``rights_last``: of an
+    account all other objects, which the sync may delete as that, and of a right those and the accounts: without its
+    account it can be let go. A cycle orders nothing.
     """
     keys = [entry.key for entry in entries]
     releases = frozenset(key for key in keys if is_release(key))
@@ -236,6 +241,8 @@ def prune_prerequisites(
     ordered_inside = _grouped((key.namespace, key) for key in ordered)
     users = _grouped((sources[key], key) for key in releases if key in sources)
     ordinary = frozenset(key for key in keys if key.kind not in ("Namespace", "CustomResourceDefinition"))
+    accounts = frozenset(filter(_is_account, ordinary))
+    others = frozenset(key for key in ordinary - accounts if key.group != RBAC_GROUP)
 
     def before(key: ObjectKey) -> frozenset[ObjectKey]:
         if key in ordered:
@@ -247,9 +254,17 @@ def prune_prerequisites(
             return ordinary
         if key.group == SOURCE_GROUP:
             return users.get(key, frozenset())
+        if rights_last and _is_account(key):
+            return others
+        if rights_last and key.group == RBAC_GROUP:
+            return others | accounts
         return ordered if key.group == RBAC_GROUP else ordered_inside.get(key.namespace, frozenset())
 
     return {key: before(key) for key in keys}
+
+
+def _is_account(key: ObjectKey) -> bool:
+    return (key.group, key.kind) == ("", "ServiceAccount")
 
 
 def _grouped(pairs: Iterable[tuple[K, ObjectKey]]) -> dict[K, frozenset[ObjectKey]]:

@@ -189,7 +189,8 @@ class Rollout:
 
     def _entries(self) -> Iterable[tuple[Entry, frozenset[ObjectKey]]]:
         known = (Graph[ObjectKey]((), ()), {}) if self.spec.cluster else (self.index.graph, self._sources())
-        needs = prune_prerequisites(self.plan.prune, *known)
+        # One that is no root may work as an account that it has itself.
+        needs = prune_prerequisites(self.plan.prune, *known, rights_last=not self.spec.is_root)
         return [(entry, needs[entry.key]) for entry in self.plan.prune]
 
     def _sources(self) -> dict[ObjectKey, ObjectKey]:

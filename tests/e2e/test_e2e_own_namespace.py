@@ -1,4 +1,4 @@
-"""Who has the Namespace that he is in himself, and is removed with all of it, waits for nobody who waits for him."""
+"""Who has the Namespace that he is in, or the account that he works as, himself is removed with all of it."""
 
 from __future__ import annotations
 
@@ -84,3 +84,37 @@ def test_it_goes_with_who_is_in_it(
     ask_until(get, lambda found: not found, "the Namespace is gone", timeout=90)
     assert agent.said("object failed") == []
     assert agent.said("namespace is being deleted, its release goes with it") == []
+
+
+RIGHTS = """\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: s, namespace: NAMESPACE}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: s, namespace: NAMESPACE}
+rules: [{apiGroups: ["*"], resources: ["*"], verbs: ["*"]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: s, namespace: NAMESPACE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: s}
+subjects: [{kind: ServiceAccount, name: s, namespace: NAMESPACE}]
+"""
+
+
+def test_what_one_has_goes_before_the_rights_that_it_works_by(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    files = {"k/rights.yaml": RIGHTS.replace("NAMESPACE", namespace), "k/map.yaml": config_map(namespace, "held")}
+    one, other = (
+        {"fleet/k.yaml": kustomization(namespace, "k", "./k", **spec)} for spec in ({}, {"serviceAccountName": "s"})
+    )
+    finished(agent, fleet.commit({**files, **one, KEPT: config_map(namespace, "kept")}, "as the agent"))
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    finished(agent, fleet.commit({**other, "k/map.yaml": config_map(namespace, "held", "more")}, "as its account"))
+    agent.wait_for("object changed", object=f"ConfigMap/{namespace}/held")
+    finished(agent, fleet.commit({"fleet/k.yaml": GONE, KEPT: config_map(namespace, "kept", "more")}, "removed"))
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=60s")
+    assert kubectl("get", "configmap", "held", "-n", namespace, "--ignore-not-found", "-o", "name") == ""

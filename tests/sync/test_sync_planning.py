@@ -251,6 +251,14 @@ def test_rights_go_after_what_may_be_removed_by_them_wherever_that_is() -> None:
     assert needs_kept(ObjectKey(rbac, "RoleBinding", "x", "a"), tenant)
 
 
+def test_the_rights_of_a_sync_that_may_work_by_them_go_after_all_else() -> None:
+    rbac = "rbac.authorization.k8s.io"
+    right, account, plain = ObjectKey(rbac, "Role", "y", "a"), key("ServiceAccount", "a"), key("ConfigMap", "a")
+    entries = [Entry(item, "v1", "d", "c", "o") for item in (plain, right, account)]
+    needs = prune_prerequisites(entries, ORDER, {}, rights_last=True)
+    assert needs == {plain: frozenset(), account: frozenset({plain}), right: frozenset({plain, account})}
+
+
 def many_to_prune(count: int) -> Callable[[], object]:
     """A third each of releases, of objects beside them, and of other namespaces' objects; with Namespaces, CRDs and
     sources among them."""
