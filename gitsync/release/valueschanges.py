@@ -66,11 +66,29 @@ class ValuesChanges:
     _unsettled: TTLCache[ObjectKey, ValuesChange] = field(default_factory=lambda: TTLCache(_MOST_UNSETTLED, _UNSETTLED))
     #: What was in them a moment ago, as digests.
     _digests: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
+    #: Called when those of a change have had time to hear of it.
+    on_settled: Callable[[], None] = lambda: None
+    _settling: asyncio.TimerHandle | None = None
 
     def note(self, key: ObjectKey, sync: Claimant, commit: str) -> None:
         """A sync is about to write an object, which may be one of these."""
         if is_values(key):
-            self._unsettled[key] = ValuesChange(key, sync, known(commit))
+            self._unsettle(ValuesChange(key, sync, known(commit)))
+
+    def _unsettle(self, change: ValuesChange) -> None:
+        self._unsettled[change.key] = change
+        self._await_settling()
+
+    def _await_settling(self) -> None:
+        if self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(_UNSETTLED + _MOMENT, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        self._unsettled.expire()
+        if self._unsettled:
+            self._await_settling()
+        self.on_settled()
 
     def has_news(self, user: Worked) -> bool:
         """Whether one that somebody has values or variables from has just been changed, or is about to be."""
@@ -105,7 +123,7 @@ class ValuesChanges:
         live = await asyncio.gather(*map(self._data_of, offered))
         for (key, (sync, wanted)), found in zip(offered.items(), live, strict=True):
             if found != wanted:
-                self._unsettled[key] = ValuesChange(key, sync.claimant.by_name, sync.commits)
+                self._unsettle(ValuesChange(key, sync.claimant.by_name, sync.commits))
         return {key: change for key, change in self._unsettled.items() if key in keys}
 
     async def _data_of(self, key: ObjectKey) -> str:

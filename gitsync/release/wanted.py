@@ -63,7 +63,7 @@ class WantedObjects:
     def __post_init__(self) -> None:
         self.index.is_leaving = self._is_leaving
         self.index.subscribe(self._on_release_change)
-        self.index.on_commit_applied.append(self._on_commit_applied)
+        self.index.on_commit_applied.append(self._ask_for_leftovers)
         self.claims.on_release.append(self._on_claim_dropped)
         #: The releases whose leftovers are to be looked at again.
         self._ask_again: set[ObjectKey] = set()
@@ -72,6 +72,7 @@ class WantedObjects:
         #: By release, the objects that others have left to it since it was last looked at whose they are.
         self._left_to: dict[Claimant, set[ObjectKey]] = {}
         self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
+        self.to_come.values.on_settled = self._ask_for_leftovers
         self._patience_ends = time.monotonic() + FIRST_COMMIT_TIMEOUT
 
     def of(self, release: HelmRelease, commit: CommitInfo | None = None) -> ReleaseClaims:
@@ -100,8 +101,8 @@ class WantedObjects:
         self._ask_again.discard(key)
         return found
 
-    def _on_commit_applied(self) -> None:
-        """All that the commit wants is known now, and most of it is there."""
+    def _ask_for_leftovers(self) -> None:
+        """All that a commit wants is known now; or who takes values from it has had time to hear of it."""
         for key in self.index:
             if (manifest := self.index.manifest(key)) is not None and leftovers_of(manifest):
                 self._ask_again.add(key)

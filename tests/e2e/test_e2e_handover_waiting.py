@@ -363,8 +363,8 @@ def test_a_release_takes_back_what_a_rollback_by_hand_of_another_took_from_it(
     }
     finished(agent, fleet.commit(after, "to another release"))
     helm_cli("rollback", "h", "1", "-n", namespace)
-    kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=git", "--timeout=60s")
-
+    # It has them for a moment, and may have to give them back before anybody looks.
+    agent.wait_for("release was changed by somebody else", release=f"{namespace}/h")
     finished(agent, fleet.commit({"clusters/h.yaml": release(namespace, "h", config_map(namespace, "more"))}, "h"))
     kubectl("wait", "configmap/moves", "-n", namespace, "--for=jsonpath={.data.from}=g", "--timeout=60s")
     assert belonging_to("g", moved, kubectl) == uids

@@ -263,11 +263,14 @@ class KustomizationReconciler:
             await self._status.failed(kustomization, reason, message, artifact=artifact)
             return self._retry(kustomization)
         self.full.discard(key)
-        self._backoff.reset(key)
         self._once.forget(key)
         self._waits.pop(key, None)
         checked = spec.wait or bool(spec.health_checks)
         await self._status.succeeded(kustomization, artifact, desired.digest, checked=checked)
+        if result.retry:  # nobody can tell yet who wants what it has dropped
+            self.full.add(key)
+            return self._retry(kustomization)
+        self._backoff.reset(key)
         return None
 
     async def _unhealthy(
