@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,14 +30,12 @@ from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
-    BUCKET,
     GIT_REPOSITORY,
     HELM_CHART,
     HELM_GROUP,
     HELM_RELEASE,
     KUSTOMIZATION,
     KUSTOMIZE_GROUP,
-    OCI_REPOSITORY,
     SOURCE_GROUP,
 )
 from gitsync.api.sources import GitRepository
@@ -52,19 +50,16 @@ from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview, Previewer
 from gitsync.preview.releases import Problem
 from gitsync.preview.syncs import Syncs
-from gitsync.preview.unfold import Brought, Unfolding
+from gitsync.preview.unfold import Unfolding
 from gitsync.release.access import PLAIN
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
+from gitsync.sources.commit import Brought, sources_of_commit
 from gitsync.sources.git import Verification
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.locator import ChartLocator
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
-from gitsync.sources.resolve.bucketartifact import CommitBuckets
-from gitsync.sources.resolve.gitartifact import CommitGitRepositories, verification_of
-from gitsync.sources.resolve.ociartifact import CommitOCIRepositories
-from gitsync.sources.trees import CommitTrees
+from gitsync.sources.resolve.gitartifact import verification_of
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.history import JournalEntry
@@ -116,13 +111,13 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         syncer = factory.make(spec, store, synced)
         syncers = Syncers(factory, kustomizations.get)
         stack.push_async_callback(syncers.close)
-        brought = Brought()
+        brought, generators = Brought(), await _generators(cluster)
         unfolding = Unfolding(
             cluster,
             kustomizations,
             partial(_source_of, watches),
             wanted.index,
-            _trees(brought, await _generators(cluster), cluster, watches, artifacts, sources),
+            sources_of_commit(brought, artifacts, sources, cluster, watches, generators).trees,
             commits.directories.builder,
             factory.rules,
             stands_for_root,
@@ -140,7 +135,9 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
                 unfolding,
                 decrypts,
             ),
-            lambda whole: ChartLocator.of_commit(whole.chart_sources, artifacts, sources, cluster, watches).locate,
+            lambda whole: (
+                sources_of_commit(Brought.of(whole), artifacts, sources, cluster, watches, generators).locator.locate
+            ),
             Renderer(sources.charts),
             expressions,
             await stack.enter_async_context(open_targets(settings, cluster)),
@@ -206,35 +203,6 @@ def _source_of(watches: Watches, key: ObjectKey) -> Manifest | None:
     return watch.get(key) if watch is not None else None
 
 
-def _trees(
-    brought: Brought,
-    live: Sequence[ArtifactGenerator],
-    cluster: Cluster,
-    watches: Watches,
-    artifacts: Artifacts,
-    sources: ChartRepositories,
-) -> CommitTrees:
-    """What Kustomizations are built from, as a commit, which has ``brought`` some of it, would have it."""
-
-    def generators() -> list[ArtifactGenerator]:
-        all_of_them = {**{it.key: it for it in live}, **brought.generators}
-        return [it for _, it in sorted(all_of_them.items())]
-
-    return CommitTrees(
-        artifacts,
-        CommitGitRepositories(
-            sources.git, sources.logins, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]
-        ),
-        CommitOCIRepositories(
-            sources.artifacts, sources.logins, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]
-        ),
-        CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET]),
-        partial(_source_of, watches),
-        generators,
-        sources.unpacker,
-    )
-
-
 def _declared(cluster: Cluster, watches: Watches, synced: SyncedRepository) -> Declared:
     """What the GitRepository asks for, in the cluster, by which the repository names itself."""
 
@@ -287,7 +255,7 @@ async def _contents(
         whole = WholeCommit(commits.directories.builder, sources.unpacker, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
-        locator = ChartLocator.of_commit(desired.chart_sources, artifacts, sources)
+        locator = sources_of_commit(Brought.of(desired), artifacts, sources).locator
         made = CommitRenderer(locator.locate, Renderer(sources.charts), scope, settings.default_namespace)
         return await made.contents(desired, whole), desired, await _unsigned(commits, desired)
 

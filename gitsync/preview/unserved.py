@@ -52,7 +52,7 @@ _NOTHING_COMES: Mapping[str, str] = {
 }
 #: The kinds that charts are had from by ``chart``, and by ``chartRef``.
 _CHART_SOURCES = (HELM_REPOSITORY, GIT_REPOSITORY, BUCKET)
-_CHART_REFERENCES = (OCI_REPOSITORY, HELM_CHART)
+_CHART_REFERENCES = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
 _TYPE_HINT = "leave it to Flux, or use another type; generic is a webhook of your own"
 _CHART_HINT = "use an OCIRepository or a HelmChart"
 
