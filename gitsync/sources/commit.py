@@ -15,6 +15,7 @@ from gitsync.api.sources import Bucket, GitRepository, HelmChart, HelmRepository
 from gitsync.manifests import Desired
 from gitsync.sources.charts.charttree import ChartTrees
 from gitsync.sources.charts.commitcharts import CommitHelmCharts
+from gitsync.sources.generator.generators import makers_of
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.locator import ChartLocator
 from gitsync.sources.resolve.artifacts import Artifacts
@@ -57,6 +58,11 @@ class Brought:
         self.buckets.update(desired.buckets)
         self.charts.update(desired.helm_charts)
         self.generators.update(desired.artifact_generators)
+
+
+def makers_in(desired: Desired, artifact: ObjectKey) -> list[ArtifactGenerator]:
+    """The ArtifactGenerators of a commit that may make an ExternalArtifact."""
+    return makers_of(artifact, [it for _, it in sorted(desired.artifact_generators.items())])
 
 
 class SourcesOfCommit(NamedTuple):

@@ -133,7 +133,7 @@ def test_an_artifact_that_is_no_chart_and_one_that_nobody_makes_say_so(
 def test_artifacts_are_made_of_helmcharts_and_of_other_artifacts(
     new_agent: NewAgent, fleet: Fleet, server: ChartServer, releases: Watch, kubectl: Cli, namespace: str
 ) -> None:
-    git = {"sourceRef": {"kind": "GitRepository", "name": "flux-system"}, "chart": "charts/app"}
+    git: dict[str, Any] = {"sourceRef": {"kind": "GitRepository", "name": "flux-system"}, "chart": "charts/app"}
     chart = {"alias": "chart", "kind": "HelmChart", "name": "app"}
     pulled = {"alias": "pulled", "kind": "HelmChart", "name": "pulled"}
     plain = {"name": "plain", "copy": [{"from": "@pulled/", "to": "@artifact/"}]}
