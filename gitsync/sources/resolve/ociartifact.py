@@ -79,7 +79,7 @@ async def artifact_spec(
     )
     account = spec.service_account_name or ""
     if spec.logs_in:
-        who = await cloud_account(cluster, namespace, account, spec.url)
+        who = await cloud_account(cluster, logins, namespace, account, spec.url)
         where = replace(where, lender=logins.for_registry(spec.provider, where.host, who))
     else:
         login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
