@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.sources import Bucket, GitRepository, HelmChart, OCIRepository
 from gitsync.sources.unsupported import refused
 from tests.docs.markdown import ROOT, rows, section, spans
 from tests.docs.test_docs_helmrelease import WORDS, leaves
 
 PAGE = ROOT / "docs" / "sources.md"
-MODELS: dict[str, type[GitRepository | OCIRepository | Bucket | HelmChart]] = {
+MODELS: dict[str, type[GitRepository | OCIRepository | Bucket | HelmChart | ArtifactGenerator]] = {
     "OCIRepository": OCIRepository,
     "GitRepository": GitRepository,
     "Bucket": Bucket,
     "HelmChart": HelmChart,
+    "ArtifactGenerator": ArtifactGenerator,
 }
 PLACES: dict[str, dict[str, Any]] = {
     "OCIRepository": {"url": "oci://registry.example/app"},
