@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from typing import Any
 
 from gitsync.charts.serve import ChartServer
@@ -15,6 +17,7 @@ from tests.e2e.test_e2e_generator import external
 from tests.e2e.test_e2e_helmchart import by_reference, helm_chart, text, until_ready
 from tests.e2e.test_e2e_helmchart import server as server
 from tests.e2e.watching import Watch, condition
+from tests.forked import run
 
 CHART = {
     "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.2.0\n",
@@ -84,8 +87,10 @@ def test_a_release_of_an_artifact_is_upgraded_by_what_is_in_it_and_by_nothing_el
 
     # In another life it is the chart that it was; what cannot be made any more leaves it as it is.
     agent.kill()
-    count = agent.count
+    count, before = agent.count, condition(releases.get(f"{namespace}/app"), "Ready")
     agent.start().wait_for("gitsync started", after=count)
+    agent.command("reconcile", "helmrelease", "app", "-n", namespace)
+    assert condition(releases.get(f"{namespace}/app"), "Ready") == before
     fleet.commit({"prod.yaml": "text: [\n"}, "no values")
     agent.wait_for("artifacts cannot be made", after=count)
     assert helm.history(helm_cli, namespace, "app") == [(1, "superseded"), (2, "deployed")]
@@ -184,3 +189,40 @@ def test_artifacts_are_made_of_helmcharts_and_of_other_artifacts(
     assert text(kubectl, namespace) == "second and later"
     assert agent.is_running
     agent.stop()
+
+
+def test_commands_follow_a_chart_that_is_put_together(
+    new_agent: NewAgent, fleet: Fleet, releases: Watch, namespace: str
+) -> None:
+    made = with_values("app", "@repo/charts/app", "@repo/prod.yaml")
+    files = {
+        **CHART,
+        "prod.yaml": "text: prod\n",
+        "fleet/generator.yaml": generator(namespace, [repo()], made),
+        "fleet/app.yaml": of_artifact(namespace),
+    }
+    first = fleet.commit(files, "a chart with other values")
+    agent = new_agent(fleet, "--path=fleet")
+    here = (f"--repo={fleet.path}", "--path=fleet", "-o", "json")
+    code, said, errors = agent.ended("plan", *here, f"--name={namespace}")
+    assert (code, '"name": "app-text"' in said) == (2, True), f"{said}{errors}"
+    code, said, errors = run(["validate", str(fleet.path / "fleet")], os.environ)
+    assert (code, "warning" in said) == (0, False), said + errors
+    code, said, errors = run(["verify", *here], os.environ)
+    assert code == 0, f"{said}{errors}"
+    (found,) = json.loads(said)["releases"]
+    assert (found["release"], found["result"]) == (f"{namespace}/app", "ready")
+    assert found["chart"].startswith("app-1.2.0+")
+
+    second = fleet.commit({"prod.yaml": "text: other\n"}, "another value")
+    code, said, errors = run(["diff", first, second, f"--repo={fleet.path}", "--path=fleet"], os.environ)
+    assert "text: other and own" in said, f"{said}{errors}"
+    fleet.commit({"prod.yaml": "text: [\n"}, "no values")
+    code, said, errors = run(["validate", str(fleet.path / "fleet")], os.environ)
+    assert code == 1, said + errors
+    assert re.search("app.yaml:1:.* error: .*prod.yaml", said), said
+    code, said, errors = run(["verify", *here], os.environ)
+    assert code == 1, said + errors
+    (found,) = json.loads(said)["releases"]
+    assert found["result"] == "waiting"
+    assert f"ArtifactGenerator '{namespace}/charts' makes nothing: " in found["message"]
