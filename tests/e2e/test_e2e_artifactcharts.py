@@ -70,8 +70,10 @@ def test_a_release_of_an_artifact_is_upgraded_by_what_is_in_it_and_by_nothing_el
     agent = new_agent(fleet, "--path=fleet").start()
     until_ready(releases, f"{namespace}/app")
     assert text(kubectl, namespace) == "prod and own"
-    digest = external(kubectl, namespace)["app"]["status"]["artifact"]["revision"].rpartition(":")[2]
+    revision = external(kubectl, namespace)["app"]["status"]["artifact"]["revision"]
+    digest = revision.removeprefix("latest@sha256:")
     status = releases.get(f"{namespace}/app")["status"]
+    assert status["lastAttemptedRevisionDigest"] == status["history"][0]["ociDigest"] == revision
     assert status["lastAttemptedRevision"] == status["history"][0]["chartVersion"] == f"1.2.0+{digest[:12]}"
     assert helm.history(helm_cli, namespace, "app") == [(1, "deployed")]
     shown = json.loads(helm_cli("list", "-n", namespace, "-o", "json"))

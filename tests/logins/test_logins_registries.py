@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from gitsync.agent.parts import open_chart_repositories
 from gitsync.api.identity import ObjectKey
 from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
 from gitsync.cluster import Cluster
@@ -26,6 +27,7 @@ from gitsync.http import HttpClient
 from gitsync.logins import Account, Logins
 from gitsync.logs import keeping_secrets, redact
 from gitsync.oci import Registry, Repository
+from gitsync.settings import load
 from gitsync.sources.git import GitPlace
 from gitsync.sources.helm.registry import RegistryCharts
 from gitsync.sources.resolve.ociartifact import artifact_spec, plain_artifact_spec
@@ -359,6 +361,12 @@ async def log_in(kind: str, namespace: str, cluster: Cluster, logins: Logins) ->
         lender = (await artifact_spec(cluster, oci, plain_artifact_spec(oci), logins)).repository.lender
     assert lender is not None
     await lender.lend()
+
+
+async def test_the_settings_say_which_account_that_is(tmp_path: Path) -> None:
+    settings = load({"default_service_account": "tenant", "state_dir": tmp_path})
+    async with open_chart_repositories(settings) as repositories:
+        assert repositories.logins.default_account == "tenant"
 
 
 class Nobody:

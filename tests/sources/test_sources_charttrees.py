@@ -73,7 +73,11 @@ async def test_an_artifact_is_the_chart_in_it_and_its_revision_is_in_the_version
     named = HelmRelease.parse({**manifest, "spec": spec})
     found = await world.locator.locate(named)
     assert (found.name, found.version) == ("app", "1.2.0+abababababab")
+    assert found.digest.partition("+")[0] == revision
     assert (await found.load()).version == found.version
+    revision = f"1.2.0@sha256:{'ab' * 32}"  # of an OCIRepository, by `revision`
+    tagged = await world.locator.locate(named)
+    assert (tagged.version, tagged.digest.partition("+")[0]) == (found.version, f"sha256:{'ab' * 32}")
     revision = "1.2.0"  # of a HelmChart, by `revision`
     plain = await world.locator.locate(named)
     assert (plain.version, plain.digest == found.digest) == ("1.2.0", False)

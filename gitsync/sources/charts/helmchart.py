@@ -73,16 +73,21 @@ class TreeCharts:
         path = await asyncio.to_thread(chart_folder, await artifact.tree.entries(), where)
         local = await self._local.of(artifact.tree, path, by.namespace)
         assert local is not None  # it holds Chart.yaml
-        digest = artifact.revision.rpartition(":")[2] if ":" in artifact.revision else ""
-        return await self._located(by, source, artifact.tree, local, digest[:_SHOWN])
+        revision = _digest_in(artifact.revision)
+        build = revision.rpartition(":")[2][:_SHOWN]
+        return await self._located(by, source, artifact.tree, local, build, revision)
 
-    async def _located(self, by: ObjectKey, source: ObjectKey, tree: Tree, local: Local, build: str) -> ChartArtifact:
-        """The chart of a folder, its version with this build metadata, "" for its own."""
+    async def _located(
+        self, by: ObjectKey, source: ObjectKey, tree: Tree, local: Local, build: str, revision: str = ""
+    ) -> ChartArtifact:
+        """The chart of a folder, its version with this build metadata, "" for its own. ``revision`` is what a status
+        shows of its artifact."""
         folders = list(local.all())
         self._note(by, folders)
         namespaces = (source.namespace, by.namespace)
         fetched = {item.path: await self._remote.of(item, namespaces) for item in folders if item.remote}
-        digest = f"git:{_digest(local, fetched)}" + (f"+{build}" if build else "")
+        content = _digest(local, fetched)
+        digest = f"{revision}+{content}" if revision else f"git:{content}" + (f"+{build}" if build else "")
         load = partial(self._load, tree, local, fetched, digest, by.namespace, build)
         if digest not in self._loadable:  # a chart that Helm does not take is said to be none at once
             await load()
@@ -121,6 +126,14 @@ async def _pack(tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched
                 version=local.version,
             )
     return await packed(tree, await chart_files(tree, local.path), spool, archives)
+
+
+def _digest_in(revision: str) -> str:
+    """What a HelmRelease's status has of a revision, as with Flux: of one with a version the digest; "" without one."""
+    if ":" not in revision:
+        return ""
+    tag, _, digest = revision.rpartition("@")
+    return digest if semver.parsed(tag.replace("_", "+")) is not None else revision
 
 
 def _digest(local: Local, fetched: Mapping[str, Sequence[Fetched]]) -> str:
