@@ -178,6 +178,17 @@ def test_artifacts_are_made_of_helmcharts_and_of_other_artifacts(
     agent.wait_for("release upgraded", release=f"{namespace}/app", after=count)
     assert text(kubectl, namespace) == "second and later"
 
+    # Of one that makes nothing new the others are made on, after a restart, too.
+    off = json.loads(generator(namespace, [chart, pulled, repo()], first, plain, name="first"))
+    off["metadata"]["annotations"] = {"source.extensions.fluxcd.io/reconcile": "disabled"}
+    commit = fleet.commit({"fleet/first.yaml": json.dumps(off)}, "the first one is left alone")
+    agent.wait_for("sync finished", commit=commit[:7])
+    agent.kill()
+    count = agent.count
+    fleet.commit({"second.yaml": "text: third\n"}, "values of the second once more")
+    agent.start().wait_for("release upgraded", release=f"{namespace}/app", after=count)
+    assert text(kubectl, namespace) == "third and later"
+
     # A circle is named, and what was made stays in use.
     circle = {"alias": "again", "kind": "ExternalArtifact", "name": "app"}
     fleet.commit(
@@ -188,7 +199,7 @@ def test_artifacts_are_made_of_helmcharts_and_of_other_artifacts(
     agent.until(
         lambda line: line.msg == "artifacts cannot be made" and way in json.dumps(dict(line.fields)), "the circle"
     )
-    assert text(kubectl, namespace) == "second and later"
+    assert text(kubectl, namespace) == "third and later"
     assert agent.is_running
     agent.stop()
 

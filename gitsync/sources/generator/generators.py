@@ -152,7 +152,9 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     def _revision(self, generator: ArtifactGenerator, artifact: ObjectKey) -> str:
         state = self._states.setdefault(generator.key, _State())
         state.asked.add(artifact.name)
-        if state.made is None and (state.error is None or self._waits(generator)):
+        # One that is disabled is made when somebody wants something of it.
+        is_due = state.error is None and not _is_disabled(generator)
+        if state.made is None and (is_due or self._waits(generator)):
             raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
         if self._is_stale(generator, state):
             return PENDING
@@ -218,9 +220,13 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return ArtifactGenerator.parse(manifest)
 
     async def _fetch(self, key: ObjectKey, source: ArtifactGenerator) -> Outcome | None:
-        if _is_disabled(source) or self._waits(source):
+        if self._waits(source):
             return None
         state = self._states.setdefault(key, _State())
+        if _is_disabled(source):
+            for name in state.asked if state.made is None else ():  # who waits for it has it made now
+                self._on_change(source.artifact_key(name))
+            return None
         try:
             made = await self._make(source, state)
         except GitsyncError:
