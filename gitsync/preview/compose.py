@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,11 +51,11 @@ from gitsync.preview.plan import Preview, Previewer
 from gitsync.preview.releases import Problem
 from gitsync.preview.syncs import Syncs
 from gitsync.preview.unfold import Unfolding
-from gitsync.release.access import PLAIN
+from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
-from gitsync.sources.commit import Brought, sources_of_commit
+from gitsync.sources.commit import Brought, SourcesOfCommit, sources_of_commit
 from gitsync.sources.git import Verification
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
@@ -87,65 +87,112 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
         commits = await stack.enter_async_context(open_commits(settings, sources))
-        desired = await _head(commits, branch)
-        watches = await _watched(cluster, stack)
-        kustomizations = watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
-        expressions = await stack.enter_async_context(Expressions())
-        wanted = known_wishes(cluster)
-        for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
-            wanted.index.update(key, manifest)
-        artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        spec = root_sync(settings)
-        stands_for_root = is_root(spec, artifacts, synced)
-        _claim(wanted, kustomizations, stands_for_root)
-        keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
-        stack.push_async_callback(keys.close)
-        decrypts = await _decrypts(keys, desired)
-        if decrypts:
-            commits.keys_of = keys
-            desired = await _head(commits, branch)
-            artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        store = root_store(spec, cluster, artifacts, synced)
-        store.all = partial(_readable, kustomizations)
-        factory = SyncerFactory(cluster, wanted, LiveReader(cluster, watches), rules=access_rules(settings))
-        syncer = factory.make(spec, store, synced)
-        syncers = Syncers(factory, kustomizations.get)
-        stack.push_async_callback(syncers.close)
-        brought, generators = Brought(), await _generators(cluster)
-        unfolding = Unfolding(
-            cluster,
-            kustomizations,
-            partial(_source_of, watches),
-            wanted.index,
-            sources_of_commit(brought, artifacts, sources, cluster, watches, generators).trees,
-            commits.directories.builder,
-            factory.rules,
-            stands_for_root,
-            brought,
-            default_keys(settings),
-        )
+        watches, generators = await _watched(cluster, stack), await _generators(cluster)
+        parts = _Parts(settings, cluster, sources, commits, watches, generators, stack)
+        head = await parts.head(branch)
+        wanted = parts.wanted(head)
         previewer = Previewer(
             cluster,
             wanted,
-            Syncs(
-                wanted,
-                syncer,
-                syncers,
-                Syncers(replace(factory, rules=PLAIN), kustomizations.get),
-                unfolding,
-                decrypts,
-            ),
-            lambda whole: (
-                sources_of_commit(Brought.of(whole), artifacts, sources, cluster, watches, generators).locator.locate
-            ),
+            await parts.syncs(head, wanted),
+            lambda whole: parts.of_commit(Brought.of(whole), head).locator.locate,
             Renderer(sources.charts),
-            expressions,
+            await stack.enter_async_context(Expressions()),
             await stack.enter_async_context(open_targets(settings, cluster)),
         )
-        found = await previewer.preview(desired)
-        commits.demands = demands(settings, _declared(cluster, watches, synced))
-        unsigned = await _unsigned(commits, desired)
+        found = await previewer.preview(head.desired)
+        commits.demands = demands(settings, _declared(cluster, parts.watches, head.synced))
+        unsigned = await _unsigned(commits, head.desired)
         return replace(found, problems=(*unsigned, *found.problems))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A commit, and what it makes of the repository's own sync. ``decrypts``: whether its directory is decrypted."""
+
+    desired: Desired
+    artifacts: Artifacts
+    synced: SyncedRepository
+    is_root: Callable[[Kustomization], bool]
+    decrypts: bool
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a preview is made with; what is opened later is closed with ``stack``. ``generators`` are those of the
+    cluster."""
+
+    settings: Settings
+    cluster: Cluster
+    sources: ChartRepositories
+    commits: CommitSource
+    watches: Watches
+    generators: Sequence[ArtifactGenerator]
+    stack: AsyncExitStack
+
+    @property
+    def kustomizations(self) -> Informer:
+        return self.watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
+
+    async def head(self, branch: str) -> _Head:
+        """The head, read once more when its directory turns out to be decrypted."""
+        desired, artifacts, synced = await self._carried_out(branch)
+        stands_for_root = is_root(root_sync(self.settings), artifacts, synced)
+        keys = RootKeys(self.cluster, stands_for_root, default_keys(self.settings), _nothing_follows)
+        self.stack.push_async_callback(keys.close)
+        decrypts = await _decrypts(keys, desired)
+        if decrypts:
+            self.commits.keys_of = keys
+            desired, artifacts, synced = await self._carried_out(branch)
+        return _Head(desired, artifacts, synced, stands_for_root, decrypts)
+
+    async def _carried_out(self, branch: str) -> tuple[Desired, Artifacts, SyncedRepository]:
+        desired = await _head(self.commits, branch)
+        return desired, *_carried_out(self.settings, desired, self.commits.mirror.default_branch)
+
+    def wanted(self, head: _Head) -> WantedObjects:
+        """What everybody in the cluster wants, and has."""
+        wanted = known_wishes(self.cluster)
+        for key, manifest in self.watches[HELM_GROUP, HELM_RELEASE].items():
+            wanted.index.update(key, manifest)
+        _claim(wanted, self.kustomizations, head.is_root)
+        return wanted
+
+    async def syncs(self, head: _Head, wanted: WantedObjects) -> Syncs:
+        """The syncs that there will be."""
+        store = root_store(root_sync(self.settings), self.cluster, head.artifacts, head.synced)
+        store.all = partial(_readable, self.kustomizations)
+        rules = access_rules(self.settings)
+        factory = SyncerFactory(self.cluster, wanted, LiveReader(self.cluster, self.watches), rules=rules)
+        syncers = Syncers(factory, self.kustomizations.get)
+        self.stack.push_async_callback(syncers.close)
+        return Syncs(
+            wanted,
+            factory.make(root_sync(self.settings), store, head.synced),
+            syncers,
+            Syncers(replace(factory, rules=PLAIN), self.kustomizations.get),
+            await self._unfolding(head, wanted, rules),
+            head.decrypts,
+        )
+
+    def of_commit(self, brought: Brought, head: _Head) -> SourcesOfCommit:
+        """The sources once the commit is carried out, which has ``brought`` these."""
+        return sources_of_commit(brought, head.artifacts, self.sources, self.cluster, self.watches, self.generators)
+
+    async def _unfolding(self, head: _Head, wanted: WantedObjects, rules: AccessRules) -> Unfolding:
+        brought = Brought()
+        return Unfolding(
+            self.cluster,
+            self.kustomizations,
+            partial(_source_of, self.watches),
+            wanted.index,
+            self.of_commit(brought, head).trees,
+            self.commits.directories.builder,
+            rules,
+            head.is_root,
+            brought,
+            default_keys(self.settings),
+        )
 
 
 async def _decrypts(keys: RootKeys, desired: Desired) -> bool:
