@@ -40,6 +40,10 @@ INTERVAL = 600
 REST, BARE = 30.0, 60.0
 PATIENCE = 900.0
 LARGE = 200 << 20
+#: What is to be reached: times the seconds of one HelmRepository; bytes of the agent with all sources, be they 200 with
+#: a release each or 1,000 without news; of a processor; and bytes more by what is refused.
+GOAL_RATIO, GOAL_RSS, GOAL_CPU, GOAL_MORE = 1.3, 250e6, 0.02, 50e6
+_MIB_OF_RSS = int(GOAL_RSS / 2**20)
 _MEDIA_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
@@ -134,10 +138,12 @@ async def pairs(count: int, runs: int) -> None:
         for what, run in (("HelmRepository", index), ("OCIRepositories", oci)):
             print(
                 f"pair {number + 1}, {count} releases of {what}: {run.seconds:.1f} s, {run.cpu:.1f} s of a processor, "
-                f"{run.requests / count:.1f} requests a release, peak {run.memory >> 20} MiB",
+                f"{run.requests / count:.1f} requests a release, peak {run.memory >> 20} MiB (goal with sources: "
+                f"{_MIB_OF_RSS} MiB)",
                 flush=True,
             )
     print(f"ratio: median {statistics.median(ratios):.2f}, of " + ", ".join(f"{ratio:.2f}" for ratio in ratios))
+    print(f"goal: at most {GOAL_RATIO}")
 
 
 async def idle(count: int) -> None:
@@ -160,7 +166,7 @@ async def idle(count: int) -> None:
                 f"{count} OCIRepositories, all read after {ready:.0f} s; in {INTERVAL} s without news, which is their "
                 f"interval, {asked} answers of the registry; {used / INTERVAL:.1%} of a core ({bare / BARE:.1%} "
                 f"without any); RSS {agent.memory() >> 20} MiB ({before >> 20} MiB without any), at most "
-                f"{agent.peak_memory() >> 20} MiB",
+                f"{agent.peak_memory() >> 20} MiB (goals: {count} answers, {GOAL_CPU:.0%}, {_MIB_OF_RSS} MiB)",
                 flush=True,
             )
 
@@ -195,7 +201,8 @@ async def too_large() -> None:
             await all_ready(api, agent, f"{_SOURCES}/ocirepositories", set(refused.releases), PATIENCE, _is_refused)
             await agent.line(lambda line: "app.tgz is larger than" in line.text, PATIENCE, "a refusal")
             more = (agent.peak_memory() - before) / 2**20
-            print(f"a chart and two artifacts of 200 MB refused; peak {more:.1f} MiB more")
+            goal = f"goal: {GOAL_MORE / 2**20:.0f}"
+            print(f"a chart and two artifacts of 200 MB refused; peak {more:.1f} MiB more ({goal})")
 
 
 def _is_refused(manifest: Manifest) -> bool:

@@ -119,7 +119,9 @@ async def open_commits(
 @asynccontextmanager
 async def open_chart_repositories(settings: Settings, within: Budget | None = None) -> AsyncIterator[ChartRepositories]:
     """Chart repositories, and the cache of what was fetched from them; trees in memory are ``within`` a budget."""
-    repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit, within)
+    repositories = ChartRepositories(
+        settings.state_dir / "charts", settings.source_timeout_limit, within, settings.default_service_account
+    )
     try:
         yield repositories
     finally:

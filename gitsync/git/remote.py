@@ -132,7 +132,10 @@ class Remote:
             return GitRefMissing(f"{reference} does not exist at {source.url}", hint=error.message)
         names = [name.removeprefix(f"refs/{kind}/") for name in refs if not name.endswith("^{}")]
         if not names and kind == "heads":
-            return GitRefMissing(f"{source.url} is empty: it has no commit yet", hint="push one")
+            return GitRefMissing(
+                f"{source.url} is empty: it has no commit yet",
+                hint="push one, or correct the URL",
+            )
         near = get_close_matches(reference.ref.removeprefix(f"refs/{kind}/"), names, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"there are: {listed(sorted(names), 5)}"
         hint = hint if names else "there are no tags"

@@ -242,9 +242,20 @@ def _unavailable(url: URL, reason: str, hint: str = "") -> SourceUnavailable:
     return SourceUnavailable(f"{redacted(url)}: {reason}", url=redacted(url), hint=hint)
 
 
+#: What aiohttp has no words for, but the name of a class.
+_WORDS: Mapping[type[Exception], str] = {
+    aiohttp.ServerDisconnectedError: "it closed the connection",
+    aiohttp.ClientPayloadError: "its answer broke off",
+    aiohttp.ClientResponseError: "it does not answer as HTTP has it",
+}
+
+
 def _reason(error: Exception) -> str:
     """Why, without the URL that aiohttp's own texts repeat with its credentials."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return str(error.certificate_error)
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words
     cause = getattr(error, "os_error", error)
     return str(getattr(cause, "strerror", None) or type(error).__name__)

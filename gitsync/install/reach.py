@@ -42,9 +42,9 @@ _MODELS: dict[str, Callable[[Manifest], _Source]] = {
 _HINT = "it was asked from here, with what its Secrets hold; the agent may see it otherwise"
 
 
-async def sources(cluster: Cluster, namespace: str) -> AsyncIterator[Finding]:
+async def sources(cluster: Cluster, namespace: str, default_account: str = "") -> AsyncIterator[Finding]:
     """What became of trying each source of a namespace, or ("") of all, in their order. A warning is what was not
-    reached: the agent runs without it. No credentials are in what is said."""
+    reached: the agent runs without it. ``default_account``: see Logins. No credentials are in what is said."""
     found: list[Manifest] = []
     for kind in _MODELS:
         try:
@@ -55,7 +55,7 @@ async def sources(cluster: Cluster, namespace: str) -> AsyncIterator[Finding]:
             yield Finding(kind, "warning", error.message, "an administrator may look")
     found.sort(key=ObjectKey.of)
     with TemporaryDirectory(prefix="gitsync-check-") as scratch:
-        trying = _Trying(cluster, Path(scratch))
+        trying = _Trying(cluster, Path(scratch), default_account)
         tasks = [asyncio.create_task(trying.one(manifest)) for manifest in found[:MOST]]
         try:
             for task in tasks:
@@ -72,8 +72,8 @@ async def sources(cluster: Cluster, namespace: str) -> AsyncIterator[Finding]:
 class _Trying:
     """Tries sources, some at once."""
 
-    def __init__(self, cluster: Cluster, directory: Path) -> None:
-        self.fetched = ChartRepositories(directory, PATIENCE)
+    def __init__(self, cluster: Cluster, directory: Path, default_account: str) -> None:
+        self.fetched = ChartRepositories(directory, PATIENCE, default_account=default_account)
         self._cluster = cluster
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._ends = asyncio.get_running_loop().time() + ALL_PATIENCE

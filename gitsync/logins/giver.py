@@ -35,14 +35,18 @@ def stranger(provider: str, host: str) -> str:
 
 
 class Logins:
-    """Gives logins of clouds and of GitHub Apps. ``environment`` says who the agent's own pod is to a cloud."""
+    """Gives logins of clouds and of GitHub Apps. ``environment`` says who the agent's own pod is to a cloud.
+    ``default_account`` is the ServiceAccount of its own namespace in whose name a source logs in that names none; ""
+    for the agent's pod."""
 
     def __init__(
         self,
         http: HttpClient,
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
+        default_account: str = "",
     ) -> None:
+        self.default_account = default_account
         self._http = http
         self._azure = Azure(http, environment)
         self._clouds: dict[str, Aws | Azure | Gcp] = {

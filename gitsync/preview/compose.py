@@ -30,14 +30,12 @@ from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
-    BUCKET,
     GIT_REPOSITORY,
     HELM_CHART,
     HELM_GROUP,
     HELM_RELEASE,
     KUSTOMIZATION,
     KUSTOMIZE_GROUP,
-    OCI_REPOSITORY,
     SOURCE_GROUP,
 )
 from gitsync.api.sources import GitRepository
@@ -52,19 +50,16 @@ from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview, Previewer
 from gitsync.preview.releases import Problem
 from gitsync.preview.syncs import Syncs
-from gitsync.preview.unfold import Brought, Unfolding
+from gitsync.preview.unfold import Unfolding
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
+from gitsync.sources.commit import Brought, SourcesOfCommit, sources_of_commit
 from gitsync.sources.git import Verification
 from gitsync.sources.helm import ChartRepositories
-from gitsync.sources.locator import ChartLocator
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository
-from gitsync.sources.resolve.bucketartifact import CommitBuckets
-from gitsync.sources.resolve.gitartifact import CommitGitRepositories, verification_of
-from gitsync.sources.resolve.ociartifact import CommitOCIRepositories
-from gitsync.sources.trees import CommitTrees
+from gitsync.sources.resolve.gitartifact import verification_of
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.history import JournalEntry
@@ -92,17 +87,15 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
         commits = await stack.enter_async_context(open_commits(settings, sources))
-        parts = _Parts(settings, cluster, sources, commits, await _watched(cluster, stack), stack)
+        watches, generators = await _watched(cluster, stack), await _generators(cluster)
+        parts = _Parts(settings, cluster, sources, commits, watches, generators, stack)
         head = await parts.head(branch)
-        artifacts = head.artifacts
         wanted = parts.wanted(head)
         previewer = Previewer(
             cluster,
             wanted,
             await parts.syncs(head, wanted),
-            lambda whole: (
-                ChartLocator.of_commit(whole.chart_sources, artifacts, sources, cluster, parts.watches).locate
-            ),
+            lambda whole: parts.of_commit(Brought.of(whole), head).locator.locate,
             Renderer(sources.charts),
             await stack.enter_async_context(Expressions()),
             await stack.enter_async_context(open_targets(settings, cluster)),
@@ -126,13 +119,15 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a preview is made with; what is opened later is closed with ``stack``."""
+    """What a preview is made with; what is opened later is closed with ``stack``. ``generators`` are those of the
+    cluster."""
 
     settings: Settings
     cluster: Cluster
     sources: ChartRepositories
     commits: CommitSource
     watches: Watches
+    generators: Sequence[ArtifactGenerator]
     stack: AsyncExitStack
 
     @property
@@ -180,15 +175,18 @@ class _Parts:
             head.decrypts,
         )
 
+    def of_commit(self, brought: Brought, head: _Head) -> SourcesOfCommit:
+        """The sources once the commit is carried out, which has ``brought`` these."""
+        return sources_of_commit(brought, head.artifacts, self.sources, self.cluster, self.watches, self.generators)
+
     async def _unfolding(self, head: _Head, wanted: WantedObjects, rules: AccessRules) -> Unfolding:
         brought = Brought()
-        generators = await _generators(self.cluster)
         return Unfolding(
             self.cluster,
             self.kustomizations,
             partial(_source_of, self.watches),
             wanted.index,
-            _trees(brought, generators, self.cluster, self.watches, head.artifacts, self.sources),
+            self.of_commit(brought, head).trees,
             self.commits.directories.builder,
             rules,
             head.is_root,
@@ -252,35 +250,6 @@ def _source_of(watches: Watches, key: ObjectKey) -> Manifest | None:
     return watch.get(key) if watch is not None else None
 
 
-def _trees(
-    brought: Brought,
-    live: Sequence[ArtifactGenerator],
-    cluster: Cluster,
-    watches: Watches,
-    artifacts: Artifacts,
-    sources: ChartRepositories,
-) -> CommitTrees:
-    """What Kustomizations are built from, as a commit, which has ``brought`` some of it, would have it."""
-
-    def generators() -> list[ArtifactGenerator]:
-        all_of_them = {**{it.key: it for it in live}, **brought.generators}
-        return [it for _, it in sorted(all_of_them.items())]
-
-    return CommitTrees(
-        artifacts,
-        CommitGitRepositories(
-            sources.git, sources.logins, brought.git, artifacts, cluster, watches[SOURCE_GROUP, GIT_REPOSITORY]
-        ),
-        CommitOCIRepositories(
-            sources.artifacts, sources.logins, brought.oci, cluster, watches[SOURCE_GROUP, OCI_REPOSITORY]
-        ),
-        CommitBuckets(sources.buckets, brought.buckets, cluster, watches[SOURCE_GROUP, BUCKET]),
-        partial(_source_of, watches),
-        generators,
-        sources.unpacker,
-    )
-
-
 def _declared(cluster: Cluster, watches: Watches, synced: SyncedRepository) -> Declared:
     """What the GitRepository asks for, in the cluster, by which the repository names itself."""
 
@@ -333,7 +302,7 @@ async def _contents(
         whole = WholeCommit(commits.directories.builder, sources.unpacker, settings.path)
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
-        locator = ChartLocator.of_commit(desired.chart_sources, artifacts, sources)
+        locator = sources_of_commit(Brought.of(desired), artifacts, sources).locator
         made = CommitRenderer(locator.locate, Renderer(sources.charts), scope, settings.default_namespace)
         return await made.contents(desired, whole), desired, await _unsigned(commits, desired)
 

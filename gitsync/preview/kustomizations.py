@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
@@ -14,8 +15,9 @@ from gitsync.build import Builder, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.release.comingsync import cluster_of
+from gitsync.sources.commit import makers_in
+from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
-from gitsync.sources.generator.generators import makers_of
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
 from gitsync.sources.resolve.artifacts import WELL_KNOWN
 from gitsync.sources.resolve.treeartifact import TreeArtifact
@@ -119,9 +121,8 @@ class WholeCommit:
         """The same of an ExternalArtifact that an ArtifactGenerator of the commit makes of this repository."""
         assert isinstance(item.model, Kustomization)
         source, nothing = item.model.source, Desired(desired.commit, {})
-        makers = makers_of(source, [generator for _, generator in sorted(desired.artifact_generators.items())])
         try:
-            found = [made[source.name] for it in makers if source.name in (made := await self._made(it, desired))]
+            found = await self._artifact(source, desired)
         except SourceNotReady as error:
             self.unbuilt[item.key] = f"{source}: {error.message}"
             return replace(nothing, warnings=(_warning(item, f"{source}: {error.message}: {_NOT_CHECKED}"),))
@@ -130,19 +131,29 @@ class WholeCommit:
             origin = item.field_origin(("spec", "sourceRef"))
             wrong = ManifestError(f"{source}: {error.message}", origin=origin, key=item.key, hint=error.hint)
             return replace(nothing, errors=(wrong,))
-        if not found:
+        if found is None:
             why = f"{source} is made by no ArtifactGenerator of this repository: {_NOT_CHECKED}"
             self.unbuilt[item.key] = why
             return replace(nothing, warnings=(_warning(item, why),))
-        return await self._built_of(item, desired, found[0].commit, found[0].tree)
+        return await self._built_of(item, desired, found.commit, found.tree)
+
+    async def _artifact(self, source: ObjectKey, desired: Desired) -> TreeArtifact | None:
+        """An ExternalArtifact; None for one that no ArtifactGenerator of the commit makes. Raises: as ``_made``."""
+        for maker in makers_in(desired, source):
+            made = await self._made(maker, desired)
+            if source.name in made:
+                return made[source.name]
+        return None
 
     async def _made(self, generator: ArtifactGenerator, desired: Desired) -> Mapping[str, TreeArtifact]:
         """The artifacts of a generator, by name. Raises: GitsyncError; SourceNotReady for what is said elsewhere."""
-        if why := _why_not_made(generator):
+        if why := _why_not_made(generator, desired):
             raise SourceNotReady(why)
         if generator.key not in self._generated:
 
             async def tree_of(source: ObjectKey) -> TreeArtifact:
+                if source.kind == EXTERNAL_ARTIFACT and (made := await self._artifact(source, desired)) is not None:
+                    return made
                 if desired.tree is None or not await _is_copied_here(generator, source, desired):
                     raise SourceNotReady(f"it is made of {source}, which is not this repository")
                 return await as_artifact(TreeArtifact(desired.commit.id, desired.commit, "", desired.tree))
@@ -288,10 +299,11 @@ async def _is_own(kustomization: Kustomization, desired: Desired) -> bool:
     return bool(kustomization.path) and await desired.tree.directory_digest(kustomization.path) is not None
 
 
-def _why_not_made(generator: ArtifactGenerator) -> str:
+def _why_not_made(generator: ArtifactGenerator, desired: Desired) -> str:
     """What is wrong with a generator itself, which ``unserved`` names where it is written."""
     try:
         check_generator(generator)
+        check_circle(generator, partial(makers_in, desired))
     except GitsyncError as error:
         return error.message
     return ""

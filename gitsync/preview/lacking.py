@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from gitsync.api.conditions import ready_of
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import SOURCE_EXTENSIONS_GROUP
 from gitsync.api.names import (
+    ARTIFACT_GENERATOR,
     BUCKET,
+    EXTERNAL_ARTIFACT,
     FALSE,
     GIT_REPOSITORY,
     HELM_CHART,
@@ -21,9 +27,10 @@ from gitsync.api.names import (
     TRUE,
 )
 from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
-from gitsync.errors import FieldErrors
+from gitsync.errors import FieldErrors, KindUnknown
 from gitsync.preview.unserved import unserved_source
 from gitsync.runtime.until import until
+from gitsync.sources.generator.generators import makers_of, unmade
 from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.unsupported import refused
 from gitsync.sync.lacking import Lacking
@@ -66,6 +73,8 @@ class LackingInSandbox(Lacking):
 
     async def _lacks_source(self, release: HelmRelease, source: ObjectKey) -> str:
         live = await self._cluster.find(source)
+        if source.kind == EXTERNAL_ARTIFACT:
+            return await self._lacks_artifact(source) if live is None else ""
         if live is None and source.kind == GIT_REPOSITORY:  # the synced one needs no object, another will never come
             ready = ready_of(release.manifest)
             return str(ready.get("message", "")) if ready.get("reason") == SOURCE_NOT_READY else ""
@@ -86,6 +95,23 @@ class LackingInSandbox(Lacking):
             return f"{name} cannot be had: {why}"
         why = await self.first_missing(_needs(parsed)) or await self._unreachable(source)
         return f"{name} cannot be read: {why}" if why else ""
+
+    async def _lacks_artifact(self, artifact: ObjectKey) -> str:
+        """Why nobody makes an ExternalArtifact; "" while somebody may yet."""
+        generators: list[ArtifactGenerator] = []
+        with suppress(KindUnknown):
+            for live in await self._cluster.list(
+                SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=artifact.namespace
+            ):
+                with suppress(FieldErrors):
+                    generators.append(ArtifactGenerator.parse(live))
+        makers = makers_of(artifact, sorted(generators, key=attrgetter("key")))
+        if not makers:
+            return unmade(artifact).message
+        ready = [ready_of(maker.manifest) for maker in makers]
+        if not all(said.get("status") == FALSE for said in ready):
+            return ""
+        return f"{makers[0].key.kind} '{makers[0].key.namespaced_name}' makes nothing: {ready[0].get('message', '')}"
 
     async def _unreachable(self, source: ObjectKey) -> str:
         """What a source says whose server does not answer, however often it is asked; "" as soon as it does."""

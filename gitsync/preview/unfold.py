@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, flux_sync_of, sync_of
-from gitsync.api.sources import Bucket, GitRepository, OCIRepository
 from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
@@ -26,6 +24,7 @@ from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
 from gitsync.release.values.kubeconfig import remote_of
+from gitsync.sources.commit import Brought
 from gitsync.sources.trees import CommitTrees
 from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs, Present
@@ -114,16 +113,6 @@ class Unfolded:
         return "is suspended" if self.kustomization.spec.suspend else f"reads {source}, which the commit is not about"
 
 
-@dataclass(frozen=True)
-class Brought:
-    """The sources that a commit brings, as far as they are known by now."""
-
-    git: dict[ObjectKey, GitRepository] = field(default_factory=dict)
-    oci: dict[ObjectKey, OCIRepository] = field(default_factory=dict)
-    buckets: dict[ObjectKey, Bucket] = field(default_factory=dict)
-    generators: dict[ObjectKey, ArtifactGenerator] = field(default_factory=dict)
-
-
 @dataclass
 class Unfolding:
     """Finds them, level by level, and again for as long as variables come to be others by what is found. ``live`` has
@@ -187,10 +176,7 @@ class Unfolding:
         parts = [root, *(found.desired for found in self._found.values() if found.desired is not None)]
         self.inputs.objects = {key: item for part in reversed(parts) for key, item in part.objects.items()}
         for part in parts:
-            self.brought.git.update(part.git_repositories)
-            self.brought.oci.update(part.oci_repositories)
-            self.brought.buckets.update(part.buckets)
-            self.brought.generators.update(part.artifact_generators)
+            self.brought.add(part)
 
     async def _gather(self, root: Desired, pruned_by: Collection[str]) -> None:
         """Which there are, as far as is known by now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from gitsync.api.fields import FieldPath, dotted
@@ -38,6 +39,8 @@ from gitsync.manifests import Desired, DesiredObject
 from gitsync.notify.providers import refused as refused_provider
 from gitsync.notify.rules import Rule
 from gitsync.release.values.kubeconfig import remote_of
+from gitsync.sources.commit import makers_in
+from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import check_generator
 from gitsync.sources.unsupported import refused
 from gitsync.sync.kustomization.unsupported import refused as refused_by
@@ -51,7 +54,7 @@ _NOTHING_COMES: Mapping[str, str] = {
 }
 #: The kinds that charts are had from by ``chart``, and by ``chartRef``.
 _CHART_SOURCES = (HELM_REPOSITORY, GIT_REPOSITORY, BUCKET)
-_CHART_REFERENCES = (OCI_REPOSITORY, HELM_CHART)
+_CHART_REFERENCES = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
 _TYPE_HINT = "leave it to Flux, or use another type; generic is a webhook of your own"
 _CHART_HINT = "use an OCIRepository or a HelmChart"
 
@@ -80,7 +83,7 @@ def unserved(desired: Desired) -> Iterator[Unserved]:
         elif isinstance(item.model, OCIRepository | HelmRepository | GitRepository | Bucket | HelmChart):
             yield from _unread(item, item.model)
         elif isinstance(item.model, ArtifactGenerator):
-            yield from _unmade(item, item.model)
+            yield from _unmade(item, item.model, desired)
         elif isinstance(item.model, Provider):
             if why := refused_provider(item.model):
                 yield Unserved(key, item.field_origin(("spec", "type")), why, _TYPE_HINT, "spec.type", "warning")
@@ -122,10 +125,11 @@ def _unread(item: DesiredObject, source: ChartHolder) -> Iterator[Unserved]:
         yield Unserved(item.key, item.field_origin(field.split(".")), f"{field}: {why}", hint, field)
 
 
-def _unmade(item: DesiredObject, generator: ArtifactGenerator) -> Iterator[Unserved]:
+def _unmade(item: DesiredObject, generator: ArtifactGenerator, desired: Desired) -> Iterator[Unserved]:
     """What keeps an ArtifactGenerator from making anything; its message begins with the field."""
     try:
         check_generator(generator)
+        check_circle(generator, partial(makers_in, desired))
     except GitsyncError as error:
         field = error.message.partition(" ")[0].rstrip(":")
         parts = field.replace("[", ".").replace("]", "").split(".")

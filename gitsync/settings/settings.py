@@ -202,7 +202,8 @@ class Settings(BaseSettings):
         pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
         max_length=253,
         description="The ServiceAccount of its own namespace that a HelmRelease or Kustomization is worked on "
-        "as when its serviceAccountName names none. Without one that is done with gitsync's own rights.",
+        "as, and in whose name a source logs in to a cloud, when its serviceAccountName names none. Without one that "
+        "is done with gitsync's own rights, and as its own pod.",
     )
     default_kubeconfig_service_account: Annotated[str, Spec(_ACCESS, "name")] = Field(
         "",

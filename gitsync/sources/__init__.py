@@ -4,7 +4,7 @@ of them.
 - ``controller`` has the sources that are objects of a cluster reconciled - watch, queue, reconciler, a kind each -
   and tells those that use them of changes.
 - ``locator`` is the one place that finds a release's chart, ``trees`` the one that finds what a Kustomization is
-  built from.
+  built from; ``commit`` has both for a commit that nobody has carried out.
 - ``kinds/`` has a reconciler for each kind, ``generator/`` that of ArtifactGenerators, which make trees of other
   trees.
 - ``charts/`` builds charts of folders, or has them fetched, as HelmCharts and releases ask for them.

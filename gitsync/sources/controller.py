@@ -28,6 +28,7 @@ from gitsync.errors import Forbidden
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.charts.chart import ChartArtifact
+from gitsync.sources.charts.charttree import ChartTrees
 from gitsync.sources.generator.generating import Making
 from gitsync.sources.generator.generators import ArtifactGenerators
 from gitsync.sources.git import Verification
@@ -174,11 +175,11 @@ class Sources:
             self.trees.is_coming,
             is_shared=lambda: artifacts.is_shared,
         )
-        self.trees.have(self._generators)
         of_source = OfSource(self._revision_of, self._place_of, self._is_coming)
-        located = self._locator.located
-        self._charts = HelmCharts(cluster, charts, events, self._on_chart_change, located, of_source)
-        self._locator.helm_charts = self._charts
+        located, unpacked = self._locator.located, ChartTrees(fetched.unpacker, fetched.trees)
+        self._charts = HelmCharts(cluster, charts, events, self._on_chart_change, located, of_source, unpacked)
+        self.trees.have(self._generators, self._charts)
+        self._locator.helm_charts, self._locator.made = self._charts, self._generators.awaited
         self._secrets = SecretWatches(cluster, self._on_secret_change)
         served: tuple[tuple[Informer, Reconcile], ...] = (
             (helm, self._repositories.reconcile),
@@ -270,6 +271,7 @@ class Sources:
     def _on_chart_change(self, chart: ObjectKey) -> None:
         """A HelmChart stands for another chart, or for none any more."""
         self._tell(lambda release: release.source == chart)
+        self._tell_of_trees(lambda source: source == chart)
 
     def _on_artifact_change(self, repository: SyncedRepository) -> None:
         """A commit is carried out: releases that no commit of this repository changes may have another chart by it."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from gitsync.api.chart import ChartChoice
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
     BUCKET,
+    EXTERNAL_ARTIFACT,
     GIT_REPOSITORY,
-    HELM_CHART,
-    HELM_REPOSITORY,
     OCI_REPOSITORY,
-    SOURCE_GROUP,
     sync_of,
 )
-from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.charts import Chart
-from gitsync.errors import ChartError, NotVerified, SourceNotReady
+from gitsync.errors import ChartError, NotVerified
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
 from gitsync.sources.charts.commitcharts import ChartLookup, CommitHelmCharts
 from gitsync.sources.charts.helmchart import TreeCharts
@@ -31,12 +26,11 @@ from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.oci import ArtifactSpec, CosignVerification, OciArtifact
 from gitsync.sources.resolve.artifacts import Artifact, Artifacts
 from gitsync.sources.resolve.bucketartifact import BucketLookup, CommitBuckets
+from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.resolve.gitartifact import CommitGitRepositories, GitLookup
 from gitsync.sources.resolve.ociartifact import ArtifactLookup, CommitOCIRepositories
-from gitsync.sources.resolve.repositories import CommitHelmRepositories, RepositoryLookup
-
-if TYPE_CHECKING:
-    from gitsync.cluster import Cluster, Informer
+from gitsync.sources.resolve.repositories import RepositoryLookup
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 
 class ChartLocator:
@@ -60,37 +54,11 @@ class ChartLocator:
         self.buckets: BucketLookup = buckets or CommitBuckets(fetched.buckets, {})
         #: Those of nobody at first: to find what one stands for takes this.
         self.helm_charts: ChartLookup = CommitHelmCharts(self.located, {})
+        #: The artifacts that are made of other sources; of nobody, too.
+        self.made: Callable[[ObjectKey], Awaitable[TreeArtifact]] = _nothing_is_made
         self._artifacts = artifacts
         self._fetched = fetched
         self._trees = TreeCharts(repositories, fetched)
-
-    @classmethod
-    def of_commit(
-        cls,
-        sources: Mapping[ObjectKey, ChartHolder],
-        artifacts: Artifacts,
-        fetched: ChartRepositories,
-        cluster: Cluster | None = None,
-        watches: Mapping[tuple[str, str], Informer] = MappingProxyType({}),
-    ) -> ChartLocator:
-        """For one look at a commit: with its sources, and others as the cluster, if there is one, has them: ``watches``
-        are by group and kind."""
-        helm = {key: item for key, item in sources.items() if isinstance(item, HelmRepository)}
-        oci = {key: item for key, item in sources.items() if isinstance(item, OCIRepository)}
-        git = {key: item for key, item in sources.items() if isinstance(item, GitRepository)}
-        buckets = {key: item for key, item in sources.items() if isinstance(item, Bucket)}
-        charts = {key: item for key, item in sources.items() if isinstance(item, HelmChart)}
-        helm_watch, oci_watch, git_watch, bucket_watch, chart_watch = (
-            watches.get((SOURCE_GROUP, kind))
-            for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART)
-        )
-        repositories = CommitHelmRepositories(fetched, helm, cluster, helm_watch)
-        oci_repositories = CommitOCIRepositories(fetched.artifacts, fetched.logins, oci, cluster, oci_watch)
-        git_repositories = CommitGitRepositories(fetched.git, fetched.logins, git, artifacts, cluster, git_watch)
-        in_buckets = CommitBuckets(fetched.buckets, buckets, cluster, bucket_watch)
-        locator = cls(repositories, artifacts, fetched, oci_repositories, git_repositories, in_buckets)
-        locator.helm_charts = CommitHelmCharts(locator.located, charts, cluster, chart_watch)
-        return locator
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
         """See ChartSource."""
@@ -99,11 +67,9 @@ class ChartLocator:
             return await self.located(wanted)
         if source.kind == OCI_REPOSITORY:
             return await locate_artifact(self._fetched, *await self._oci_repositories.artifact_of(source))
-        if source.kind == HELM_CHART:
-            return await self.helm_charts.artifact_of(source)
-        raise SourceNotReady(
-            f"charts from a {source.kind} are not supported yet", hint="use an OCIRepository or a HelmChart"
-        )
+        if source.kind == EXTERNAL_ARTIFACT:
+            return await self._trees.whole(release.key, source, await self.made(source))
+        return await self.helm_charts.artifact_of(source)
 
     async def located(self, wanted: WantedChart) -> ChartArtifact:
         """The chart that a HelmRelease names in place, or a HelmChart. Raises: as ``locate``."""
@@ -135,6 +101,10 @@ class ChartLocator:
         """Whether a HelmRepository, which has this URL, is the ``source`` of who asks for a chart, or of what that one
         depends on."""
         return source == repository or self._trees.needs(asking, url)
+
+
+async def _nothing_is_made(source: ObjectKey) -> TreeArtifact:
+    raise missing(source, "")
 
 
 async def locate_artifact(repositories: ChartRepositories, spec: ArtifactSpec, artifact: OciArtifact) -> ChartArtifact:

@@ -120,11 +120,13 @@ async def registry_login(
     return login
 
 
-async def cloud_account(cluster: Cluster, namespace: str, name: str, url: str) -> Account | None:
-    """The ServiceAccount in whose name a cloud is asked; None for no name, which is the agent's pod.
+async def cloud_account(cluster: Cluster, logins: Logins, namespace: str, name: str, url: str) -> Account | None:
+    """The ServiceAccount in whose name a cloud is asked by a source that gives this ``name``, "" for none; None for the
+    agent's pod.
 
     Raises: SourceUnavailable when it is missing; ApiError, ClusterUnavailable.
     """
+    name = name or logins.default_account
     if not name:
         return None
     key, manifest = await _service_account(cluster, namespace, name, url)
@@ -198,7 +200,7 @@ async def git_login(cluster: Cluster, logins: Logins, repository: GitRepository)
     given = git_credentials(secret, spec.url, f"{namespace}/{name}" if name else "", address)
     if spec.provider != "azure" or given.password or given.token:
         return given
-    account = await cloud_account(cluster, namespace, spec.service_account_name or "", spec.url)
+    account = await cloud_account(cluster, logins, namespace, spec.service_account_name or "", spec.url)
     whose, lease = await logins.for_azure_devops(URL(spec.url).host or "", account)
     return replace(given, token=lease.login.password, bearer=True, lent_to=whose, until=lease.until)
 

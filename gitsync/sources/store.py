@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,10 @@ log = structlog.get_logger(__name__)
 #: go first.
 MAX_ARCHIVES = 512 * 1024 * 1024
 MAX_UNPACKED = 256 * 1024 * 1024
+
+#: Seconds after which a file that is being written is one that nobody writes any more.
+LONGEST_WRITE = 3600.0
+_UNDER_WAY = ".new-"
 
 #: Files of ``keep_data`` in one folder.
 MAX_NOTES = 8192
@@ -60,14 +65,14 @@ class Store:
         """Writes it under its sha256."""
         with self._writing():
             _write(self._archives / f"{body.sha256}.tgz", body.pieces())
-            _make_room(self._archives, "*.tgz", MAX_ARCHIVES)
+            _make_room(self._archives, MAX_ARCHIVES)
 
     def keep_unpacked(self, digest: str, contents: Iterable[bytes]) -> None:
         """Writes the contents of files, one after the other; ``digest`` (hex) is that of the archive, or of a list of
         the files."""
         with self._writing():
             _write(self._unpacked / digest, contents)
-            _make_room(self._unpacked, "*", MAX_UNPACKED)
+            _make_room(self._unpacked, MAX_UNPACKED)
 
     def unpacked(self, digest: str, places: Iterable[tuple[int, int]]) -> list[bytes] | None:
         """Parts of what ``keep_unpacked`` wrote, by where they begin and their sizes in bytes; None when it is not
@@ -123,13 +128,15 @@ class Store:
                 log.info("charts can be kept on disk again", directory=str(self._directory))
 
 
-def _make_room(folder: Path, pattern: str, most: int) -> None:
+def _make_room(folder: Path, most: int) -> None:
     """Removes what was unused for longest, until it is ``most`` bytes at most."""
+    _sweep(folder)
     found = []
-    for path in folder.glob(pattern):
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            found.append((status.st_mtime, status.st_size, path))
+    for path in folder.iterdir():
+        if not path.name.startswith(_UNDER_WAY):
+            with contextlib.suppress(OSError):  # another process may have removed it
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
         if total <= most:
@@ -138,17 +145,31 @@ def _make_room(folder: Path, pattern: str, most: int) -> None:
         total -= size
 
 
+def _sweep(folder: Path) -> None:
+    """Removes what writes that were cut short have left."""
+    long_ago = time.time() - LONGEST_WRITE
+    for path in folder.glob(f"{_UNDER_WAY}*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < long_ago:
+                path.unlink()
+
+
 def _drop_oldest(folder: Path, most: int) -> None:
     """What was written longest ago goes first: names change with credentials, which rotate."""
-    found = list(folder.glob("*.json"))
-    if len(found) > most:
-        for path in sorted(found, key=lambda path: path.stat().st_mtime)[: len(found) - most]:
-            path.unlink(missing_ok=True)
+    _sweep(folder)
+    paths, found = list(folder.glob("*.json")), []
+    if len(paths) <= most:
+        return
+    for path in paths:
+        with contextlib.suppress(OSError):  # another process may have removed it
+            found.append((path.stat().st_mtime, path))
+    for _, path in sorted(found)[: max(0, len(found) - most)]:
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_UNDER_WAY)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(pieces)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, HELM_CHART, OCI_REPOSITORY
 from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
-from gitsync.sources.generator.generating import KINDS, Generated, Making, as_artifact, generated
+from gitsync.sources.charts.commitcharts import CommitHelmCharts
+from gitsync.sources.generator.circles import check_circle, is_circular
+from gitsync.sources.generator.generating import Generated, Making, as_artifact, generated
 from gitsync.sources.generator.generators import ArtifactGenerators, makers_of, unmade
 from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.resolve.commitsources import not_ready
@@ -19,6 +21,7 @@ from gitsync.sources.unpacking import Unpacker
 if TYPE_CHECKING:
     from gitsync.sources.kinds.buckets import Buckets
     from gitsync.sources.kinds.gitrepository import GitRepositories
+    from gitsync.sources.kinds.helmcharts import HelmCharts
     from gitsync.sources.kinds.ocirepository import OCIRepositories
     from gitsync.sources.resolve.bucketartifact import CommitBuckets
     from gitsync.sources.resolve.gitartifact import CommitGitRepositories
@@ -42,9 +45,13 @@ class Trees:
         self._artifacts = artifacts
         self._kinds: dict[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci, BUCKET: buckets}
 
-    def have(self, generators: ArtifactGenerators) -> None:
+        #: Of which artifacts are made, and no Kustomization is built.
+        self._inputs: dict[str, TreesOfKind] = {}
+
+    def have(self, generators: ArtifactGenerators, charts: HelmCharts) -> None:
         """Those that are made of others, from now on."""
         self._kinds[EXTERNAL_ARTIFACT] = generators
+        self._inputs[HELM_CHART] = charts
 
     async def input_of(self, source: ObjectKey) -> TreeArtifact:
         """The tree of a source as artifacts are made of it. Raises: as ``tree_of``; ArtifactError."""
@@ -82,15 +89,17 @@ class Trees:
         return False
 
     def _kind(self, source: ObjectKey) -> TreesOfKind:
-        if source.kind not in self._kinds:
+        found = self._kinds.get(source.kind) or self._inputs.get(source.kind)
+        if found is None:
             raise _not_supported(source, self._kinds)
-        return self._kinds[source.kind]
+        return found
 
 
 class CommitTrees:
     """The trees as they are once a commit is carried out: of the synced repository the commit's own, of other sources,
     as the commit has them, what they have now. ``live`` has the sources of the cluster, ``generators`` gives the
-    ArtifactGenerators that there will be, ``unpacker`` unpacks archives for them."""
+    ArtifactGenerators that there will be, ``unpacker`` unpacks archives for them; ``charts`` are HelmCharts, which
+    artifacts alone are made of."""
 
     def __init__(
         self,
@@ -101,6 +110,7 @@ class CommitTrees:
         live: Callable[[ObjectKey], Manifest | None],
         generators: Callable[[], Iterable[ArtifactGenerator]],
         unpacker: Unpacker,
+        charts: CommitHelmCharts,
     ) -> None:
         self._artifacts = artifacts
         self._kinds: Mapping[str, CommitGitRepositories | CommitOCIRepositories | CommitBuckets] = {
@@ -108,6 +118,7 @@ class CommitTrees:
             OCI_REPOSITORY: oci,
             BUCKET: buckets,
         }
+        self._charts = charts
         self._live = live
         self._generators = generators
         self._making = Making(self._input_of, unpacker)
@@ -116,10 +127,12 @@ class CommitTrees:
 
     def is_synced(self, source: ObjectKey) -> bool:
         """Whether a source is the synced repository, or made of it."""
+        if source.kind == HELM_CHART:
+            return (of := self._charts.source_of(source)) is not None and self._artifacts.find(of) is not None
         if source.kind != EXTERNAL_ARTIFACT:
             return self._artifacts.find(source) is not None
-        inputs = (maker.source_key(it) for maker in self.makers_of(source) for it in maker.spec.sources)
-        return any(self.is_synced(it) for it in inputs if it.kind in KINDS)
+        makers = [it for it in self.makers_of(source) if not is_circular(it, self.makers_of)]
+        return any(self.is_synced(maker.source_key(it)) for maker in makers for it in maker.spec.sources)
 
     def makers_of(self, source: ObjectKey) -> list[ArtifactGenerator]:
         """The ArtifactGenerators that may make a source."""
@@ -153,6 +166,7 @@ class CommitTrees:
         if known is not None and known[0].spec == generator.spec:
             return known[1]
         try:
+            check_circle(generator, self.makers_of)
             made = await generated(generator, self._making, is_shared=self._artifacts.is_shared)
         except SourceNotReady:
             raise
@@ -162,6 +176,8 @@ class CommitTrees:
         return made
 
     async def _input_of(self, source: ObjectKey) -> TreeArtifact:
+        if source.kind == HELM_CHART:
+            return await self._charts.tree_of(source)
         artifact = await self.tree_of(source)
         return artifact if self._artifacts.find(source) is None else await as_artifact(artifact)
 

@@ -96,6 +96,25 @@ def test_all_fields_of_the_specs_are_described(kind: str) -> None:
     assert [path for path, node in named if not node.get("description")] == []
 
 
+def flux_fields() -> list[tuple[str, str]]:
+    """Kinds of sources, and the fields of their specs, in source-controller 1.9.1 and source-watcher 2.2.1."""
+    lines = (Path(__file__).parent / "flux_source_fields.txt").read_text().splitlines()
+    return [(kind, field) for kind, _, field in (line.split() for line in lines)]
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _ in flux_fields()}))
+def test_no_field_that_flux_has_of_a_source_is_dropped_by_the_api_server(kind: str) -> None:
+    """docs/sources.md and docs/helmrelease.md say what becomes of each, which tests/docs holds."""
+    known = dict(schemas(schema(kind)["properties"]["spec"]))
+
+    def is_kept(path: str) -> bool:
+        above = path.rpartition(".")[0]
+        keeps_all = known.get(above, {}).get("x-kubernetes-preserve-unknown-fields", False)
+        return path in known or bool(above and keeps_all)
+
+    assert [field for of, field in flux_fields() if of == kind and not is_kept(f".{field}")] == []
+
+
 def test_validation_is_in_the_schema() -> None:
     spec = at("HelmRelease", ".spec")
     assert spec["required"] == ["interval"]

@@ -291,14 +291,15 @@ async def test_the_error_of_a_repository_does_not_stay(repositories: ChartReposi
 
 
 async def test_refreshing_a_large_index_leaves_the_loop_alone(repositories: ChartRepositories) -> None:
+    """One of 20,000 versions."""
     entry = "  - version: 1.{v}.0\n    urls: [a.tgz]\n    description: words that make it as long as real ones\n"
     chart = "  chart-{n}:\n" + "".join(entry.format(v=v) for v in range(50))
-    body = "apiVersion: v1\nentries:\n" + "".join(chart.replace("{n}", str(n)) for n in range(300))
+    body = "apiVersion: v1\nentries:\n" + "".join(chart.replace("{n}", str(n)) for n in range(400))
 
     async with serving(answer(body.encode())) as large:
 
         async def refresh() -> None:
-            assert (await repositories.refresh(RepositorySpec(large.url))).charts == 300
+            assert (await repositories.refresh(RepositorySpec(large.url))).charts == 400
 
         await stays_below(0.5, refresh)
 

@@ -427,7 +427,7 @@ def test_what_is_extracted_merged_and_made_of_directories_is_built(
         (
             {},
             {"sources": [{"alias": "repo", "kind": "ExternalArtifact", "name": "apps"}]},
-            "spec.sources[0].kind: artifacts made of an ExternalArtifact are not supported yet",
+            "spec.sources: they lead in a circle: default/parts -> default/parts",
         ),
         ({"revision": "@other"}, {}, "spec.artifacts[0].revision: there is no source with the alias 'other'"),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.sources import Bucket, GitRepository, HelmChart, OCIRepository
 from gitsync.sources.unsupported import refused
 from tests.docs.markdown import ROOT, rows, section, spans
@@ -43,7 +44,7 @@ def documented(kind: str) -> dict[str, str]:
     return {field: row[1] for row in listed for field in spans(row[0])}
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", [*MODELS, ArtifactGenerator.__name__])
 def test_every_field_is_on_the_page_and_every_field_on_the_page_exists(kind: str) -> None:
     named = documented(kind)
     fields = leaves(kind)

@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
-from gitsync.api.sources import GitRepository, HelmRepository
+from gitsync.agent.parts import open_chart_repositories
+from gitsync.api.identity import ObjectKey
+from gitsync.api.sources import GitRepository, HelmRepository, OCIRepository
 from gitsync.cluster import Cluster
-from gitsync.errors import LoginRefused, SourceError, SourceUnavailable
+from gitsync.errors import (
+    ChartError,
+    ChartRepositoryUnavailable,
+    LoginRefused,
+    NotFound,
+    SourceError,
+    SourceUnavailable,
+)
 from gitsync.http import HttpClient
 from gitsync.logins import Account, Logins
 from gitsync.logs import keeping_secrets, redact
 from gitsync.oci import Registry, Repository
+from gitsync.settings import load
 from gitsync.sources.git import GitPlace
 from gitsync.sources.helm.registry import RegistryCharts
+from gitsync.sources.resolve.ociartifact import artifact_spec, plain_artifact_spec
 from gitsync.sources.resolve.repositories import plain_spec, repository_spec
 from gitsync.sources.secrets import git_login
 from gitsync.sources.store import Store
@@ -46,8 +58,8 @@ class World:
     environment: dict[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
 
-    def logins(self) -> Logins:
-        return Logins(self.http, self.environment, self.clock.monotonic)
+    def logins(self, default_account: str = "") -> Logins:
+        return Logins(self.http, self.environment, self.clock.monotonic, default_account)
 
     async def pull(self, logins: Logins, provider: str, host: str, account: Account | None = None) -> bytes:
         """The artifact's layer, as a source gets it."""
@@ -278,16 +290,95 @@ async def test_a_helm_repository_of_type_oci_logs_in_by_its_provider(world: Worl
     await charts.close()
 
 
+class Tenants:
+    """Stands for a cluster that has ServiceAccounts, and issues tokens of them: ``asked`` says of which."""
+
+    def __init__(self, annotations: dict[str, str], namespace: str = "apps") -> None:
+        self.annotations = annotations
+        self.namespace = namespace
+        self.asked: list[str] = []
+
+    async def get(self, key: ObjectKey) -> dict[str, Any]:
+        if key.namespace != self.namespace:
+            raise NotFound("not found", key=key, status=404)
+        return {"metadata": {"name": key.name, "namespace": key.namespace, "annotations": self.annotations}}
+
+    async def request_token(self, key: ObjectKey, audiences: list[str]) -> SimpleNamespace:
+        self.asked.append(f"{key.namespaced_name} for {' '.join(audiences)}")
+        return SimpleNamespace(token=TOKEN)
+
+
+@pytest.mark.parametrize("kind", ["HelmRepository", "OCIRepository", "GitRepository"])
+async def test_with_a_default_account_no_source_logs_in_as_the_agents_pod(world: World, kind: str) -> None:
+    """Who may write sources in a namespace has what its own account may, and not what the agent's pod may."""
+    sts, entra = aws(world), Entra(CloudRegistry(""), {("tenant-1", "client-1"): TOKEN})
+    sts.registry.media_type = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+    world.internet.services[ENTRA] = entra.handle
+    world.environment |= {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": world.file("token", TOKEN)}
+    world.environment |= {"AZURE_TENANT_ID": "of-the-pod", "AZURE_CLIENT_ID": "of-the-pod"}
+    world.environment["AZURE_FEDERATED_TOKEN_FILE"] = world.file("azure", TOKEN)
+    annotations = {
+        "eks.amazonaws.com/role-arn": ROLE,
+        "azure.workload.identity/tenant-id": "tenant-1",
+        "azure.workload.identity/client-id": "client-1",
+    }
+    tenants, logins = Tenants(annotations), world.logins("tenant")
+
+    async def read(namespace: str = "apps", cluster: Tenants = tenants) -> None:
+        await log_in(kind, namespace, cast(Cluster, cluster), logins)
+
+    await read()
+    audience = "api://AzureADTokenExchange" if kind == "GitRepository" else "sts.amazonaws.com"
+    assert tenants.asked == [f"apps/tenant for {audience}"]
+    if kind != "GitRepository":
+        assert sts.forms[0]["RoleSessionName"].startswith("tenant.apps.")
+    seen = len(world.internet.seen)
+    with pytest.raises((SourceUnavailable, ChartRepositoryUnavailable), match="ServiceAccount 'other/tenant' does not"):
+        await read("other")
+    with pytest.raises((LoginRefused, ChartRepositoryUnavailable, ChartError), match="annotat"):
+        await read(cluster=Tenants({}))
+    assert len(world.internet.seen) == seen, "the identity of the pod is shown to nobody"
+
+
+async def log_in(kind: str, namespace: str, cluster: Cluster, logins: Logins) -> None:
+    """Log in as a source without serviceAccountName does."""
+    if kind == "GitRepository":
+        await git_login(cluster, logins, git_repository("https://dev.azure.com/acme/web/_git/fleet", namespace))
+        return
+    manifest: dict[str, Any] = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": kind,
+        "metadata": {"name": "charts", "namespace": namespace},
+        "spec": {"url": f"oci://{ECR}/app", "provider": "aws", "interval": "1h"},
+    }
+    if kind == "HelmRepository":
+        manifest["spec"]["type"] = "oci"
+        helm = HelmRepository.parse(manifest)
+        spec = await repository_spec(cluster, helm, plain_spec(helm), logins)
+        lender = spec.lender
+    else:
+        oci = OCIRepository.parse(manifest)
+        lender = (await artifact_spec(cluster, oci, plain_artifact_spec(oci), logins)).repository.lender
+    assert lender is not None
+    await lender.lend()
+
+
+async def test_the_settings_say_which_account_that_is(tmp_path: Path) -> None:
+    settings = load({"default_service_account": "tenant", "state_dir": tmp_path})
+    async with open_chart_repositories(settings) as repositories:
+        assert repositories.logins.default_account == "tenant"
+
+
 class Nobody:
     """Stands for a cluster that has nothing to be asked for."""
 
 
-def git_repository(url: str) -> GitRepository:
+def git_repository(url: str, namespace: str = "apps") -> GitRepository:
     return GitRepository.parse(
         {
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": "GitRepository",
-            "metadata": {"name": "fleet", "namespace": "apps"},
+            "metadata": {"name": "fleet", "namespace": namespace},
             "spec": {"url": url, "interval": "1h", "provider": "azure"},
         }
     )

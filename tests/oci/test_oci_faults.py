@@ -68,6 +68,22 @@ async def test_credentials_are_asked_for_once_and_then_sent_at_once(client: Regi
     assert sent(server) == [None, LOGIN.basic, LOGIN.basic]
 
 
+async def test_sources_of_one_server_share_a_connection_and_no_credentials(client: Registry) -> None:
+    ports = set()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return web.json_response({"tags": ["1"]})
+
+    async with serving(challenged(handle, "Basic realm=x")) as server:
+        other = Login("another", SECRET)
+        for login in (LOGIN, other, LOGIN):
+            assert await client.tags(at(server, login)) == ["1"]
+    assert len(ports) == 1
+    assert sent(server) == [None, LOGIN.basic, None, other.basic, LOGIN.basic]
+
+
 async def test_a_redirect_from_https_to_plain_http_is_not_followed(client: Registry, tmp_path: Path) -> None:
     authority = Authority()
     context = authority.server_context(tmp_path)

@@ -23,7 +23,7 @@ from gitsync.api.status import Condition, HelmReleaseStatus, Snapshot
 from gitsync.release.status.builder import DeployedRevision, StatusBuilder
 from gitsync.release.status.history import MAX_SNAPSHOTS, history, running, snapshot_of, succeeded
 from gitsync.release.status.observed import Attempt
-from gitsync.release.storage.record import VALUES_DIGEST, Digests, Record, Status
+from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Digests, Record, Status
 
 NEW = HelmReleaseStatus()
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -85,6 +85,22 @@ def failed(
     status: HelmReleaseStatus | None = None, *, exhausted: bool = False, attempt: Attempt = ATTEMPT
 ) -> HelmReleaseStatus:
     return writer(status).failed("install", "Job failed", attempt, {}, exhausted=exhausted)
+
+
+@pytest.mark.parametrize(
+    ("chart", "shown"),
+    [
+        ("sha256:manifest+sha256:layer", "sha256:manifest"),
+        ("latest@sha256:files+content", "latest@sha256:files"),
+        ("git:content+3f2a91c", ""),
+        ("git:content", ""),
+        ("sha256:archive", ""),
+    ],
+    ids=["OCIRepository", "ExternalArtifact", "a revision of Git", "Git", "HelmRepository"],
+)
+def test_a_revision_shows_the_digest_of_the_artifact_that_its_chart_came_in(chart: str, shown: str) -> None:
+    record = replace(RECORD, annotations={**RECORD.annotations, CHART_DIGEST: chart})
+    assert snapshot_of(record).oci_digest == shown
 
 
 def test_an_action_under_way_is_progressing_and_neither_ready_nor_not() -> None:

@@ -243,15 +243,6 @@ async def test_one_that_flux_has_served_before_can_be_deleted(world: World, tmp_
         await until(is_gone)
 
 
-@pytest.mark.parametrize("kind", ["ExternalArtifact"])
-async def test_other_references_are_not_served(world: World, tmp_path: Path, kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        await serving(world, stack, tmp_path / "cache")
-        assert world.sources is not None
-        with pytest.raises(SourceNotReady, match=f"charts from a {kind} are not supported yet"):
-            await world.sources.locate(release(world.namespace, kind))
-
-
 SPEC = ArtifactSpec(Repository("registry.example", "app"))
 
 

@@ -79,7 +79,7 @@ async def _findings(settings: Settings, pre: bool, sources: bool) -> AsyncIterat
             if sources and not pre:
                 from gitsync.install import reach
 
-                async for finding in reach.sources(cluster, settings.watch_namespace):
+                async for finding in reach.sources(cluster, settings.watch_namespace, settings.default_service_account):
                     yield finding
     except GitsyncError as error:
         yield checks.of_error("cluster", error)

@@ -12,10 +12,10 @@ from gitsync.api.builtin import is_builtin
 from gitsync.api.fields import dotted
 from gitsync.api.kinds import is_own_kind, is_statusless
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_CHART
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, HELM_CHART
 from gitsync.cel.expressions import Expressions
 from gitsync.diff.ignore import selects
-from gitsync.errors import FieldErrors, GitsyncError, SourceNotReady
+from gitsync.errors import ArtifactError, FieldErrors, GitsyncError, SourceNotReady
 from gitsync.logs import redact
 from gitsync.preview.unserved import unserved
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
@@ -326,6 +326,11 @@ class ChartChecks:
         source, origin = release.source, self._desired.objects[key].field_origin(path)
         name, field = _named(source), ".".join(path)
         if source in self._desired.chart_sources:  # it is there, and what it needs is not
+            message = f"chart not checked: {error.message}"
+            return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
+        if source.kind == EXTERNAL_ARTIFACT:  # of which the repository may have who makes it
+            if isinstance(error.__cause__, ArtifactError):
+                return ManifestProblem(origin, error.message, error.hint, object=str(key), field=field)
             message = f"chart not checked: {error.message}"
             return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
         message = f"chart not checked: {name} is not in the repository"

@@ -108,15 +108,15 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
 async def _chart_problems(settings: Settings, desired: Desired) -> list[ManifestProblem]:
     from gitsync.cli.common.output import progress
     from gitsync.cli.repository.checks import ChartChecks, own_artifacts
+    from gitsync.sources.commit import Brought, sources_of_commit
     from gitsync.sources.helm import ChartRepositories
-    from gitsync.sources.locator import ChartLocator
     from gitsync.text import counted
 
     repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit)
     try:
         with progress(f"checking the charts of {counted(len(desired.helm_releases), 'release')}"):
             artifacts = await own_artifacts(desired, settings.name)
-            locator = ChartLocator.of_commit(desired.chart_sources, artifacts, repositories)
+            locator = sources_of_commit(Brought.of(desired), artifacts, repositories).locator
             return await ChartChecks(desired, repositories, locator).problems()
     finally:
         await repositories.close()

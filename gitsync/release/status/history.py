@@ -75,10 +75,14 @@ def begun(ref: ReleaseRef, revision: int, action: CountedAction, chart: tuple[st
     )
 
 
+#: What the digest of a chart begins with that is a folder of a commit, or of a bucket.
+_IN_GIT = "git:"
+
+
 def _oci_digest(record: Record) -> str:
     """The digest of the artifact that the chart came in, which its own begins with; "" for a chart from elsewhere."""
     manifest, plus, _ = record.annotations.get(CHART_DIGEST, "").partition("+")
-    return manifest if plus else ""
+    return manifest if plus and not manifest.startswith(_IN_GIT) else ""
 
 
 def history(old: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +13,8 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.sources import HelmChart
 from gitsync.charts import Chart
+
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,13 @@ class ChartArtifact:
     digest: str
     load: Callable[[], Awaitable[Chart]] = field(repr=False, compare=False)
     values_files: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """The same as 64 hex digits, whatever it is known by."""
+        if _SHA256.fullmatch(self.digest):
+            return self.digest.removeprefix("sha256:")
+        return hashlib.sha256(self.digest.encode()).hexdigest()
 
 
 class ChartSource(Protocol):

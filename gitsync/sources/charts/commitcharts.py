@@ -9,7 +9,9 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.sources import HelmChart
 from gitsync.errors import SourceNotReady
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.charts.charttree import ChartTrees
 from gitsync.sources.resolve.commitsources import CommitSources, not_ready, use_of
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ class CommitHelmCharts:
         desired: Mapping[ObjectKey, HelmChart],
         cluster: Cluster | None = None,
         watch: Informer | None = None,
+        trees: ChartTrees | None = None,
     ) -> None:
         self._locate = locate
+        self._trees = trees
         self._sources = CommitSources(HelmChart.parse, desired, cluster, watch)
 
     async def artifact_of(self, key: ObjectKey) -> ChartArtifact:
@@ -56,3 +60,14 @@ class CommitHelmCharts:
                 return await self._locate(wanted)
             except SourceNotReady as error:
                 raise not_ready(key, error.message, error.hint) from error
+
+    async def tree_of(self, key: ObjectKey) -> TreeArtifact:
+        """The files of the chart that a HelmChart stands for. Raises: SourceNotReady."""
+        assert self._trees is not None
+        with use_of(key):
+            return await self._trees.of(await self.artifact_of(key), key.namespace)
+
+    def source_of(self, key: ObjectKey) -> ObjectKey | None:
+        """Where the chart of a HelmChart is from; None when there is none. Raises: FieldErrors."""
+        chart = self._sources.find(key)
+        return chart.source if chart is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,12 @@ from gitsync.helm.archive import MAX_FILE, MAX_UNPACKED
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
 from gitsync.sources.charts.dependencies import Local, LocalDependencies
 from gitsync.sources.charts.remote import Fetched, RemoteDependencies
-from gitsync.sources.charts.treefiles import chart_files, packed
+from gitsync.sources.charts.treefiles import chart_files, chart_folder, packed
 from gitsync.sources.charts.valuesfiles import with_values_files
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import Artifact
 from gitsync.sources.resolve.repositories import RepositoryLookup, comparable
+from gitsync.sources.resolve.treeartifact import TreeArtifact, shortened
 from gitsync.spool import Body, Spool
 from gitsync.tree import Tree
 
@@ -55,21 +57,43 @@ class TreeCharts:
         local = await self._local.of(tree, path, owner)
         if local is None:
             raise await _no_chart(tree, path, artifact.commit, wanted.source)
-        folders = list(local.all())
-        self._note(wanted.by, folders)
-        namespaces = (wanted.source.namespace, owner)
-        fetched = {item.path: await self._remote.of(item, namespaces) for item in folders if item.remote}
         build = artifact.commit.id[:_SHOWN] if wanted.by_revision else ""
-        digest = f"git:{_digest(local, fetched)}" + (f"+{build}" if build else "")
-        load = partial(self._load, tree, local, fetched, digest, owner, build)
+        located = await self._located(wanted.by, wanted.source, tree, local, build)
+        blobs = await _values_blobs(wanted, tree)
+        read = partial(_read, tree, blobs, self._charts.workers.spool)
+        return with_values_files(self._charts, located, wanted.choice, owner, tuple(blobs.values()), read, tuple(blobs))
+
+    async def whole(self, by: ObjectKey, source: ObjectKey, artifact: TreeArtifact) -> ChartArtifact:
+        """The chart that an artifact is, for a HelmRelease that names it by ``chartRef``: with the first digits of its
+        revision's digest in its version, as with Flux, where the revision has one.
+
+        Raises: SourceNotReady, ChartError, ChartRepositoryUnavailable.
+        """
+        where = f"{source.kind} '{source.namespaced_name}' at {shortened(artifact.revision)}"
+        path = await asyncio.to_thread(chart_folder, await artifact.tree.entries(), where)
+        local = await self._local.of(artifact.tree, path, by.namespace)
+        assert local is not None  # it holds Chart.yaml
+        revision = _digest_in(artifact.revision)
+        build = revision.rpartition(":")[2][:_SHOWN]
+        return await self._located(by, source, artifact.tree, local, build, revision)
+
+    async def _located(
+        self, by: ObjectKey, source: ObjectKey, tree: Tree, local: Local, build: str, revision: str = ""
+    ) -> ChartArtifact:
+        """The chart of a folder, its version with this build metadata, "" for its own. ``revision`` is what a status
+        shows of its artifact."""
+        folders = list(local.all())
+        self._note(by, folders)
+        namespaces = (source.namespace, by.namespace)
+        fetched = {item.path: await self._remote.of(item, namespaces) for item in folders if item.remote}
+        content = _digest(local, fetched)
+        digest = f"{revision}+{content}" if revision else f"git:{content}" + (f"+{build}" if build else "")
+        load = partial(self._load, tree, local, fetched, digest, by.namespace, build)
         if digest not in self._loadable:  # a chart that Helm does not take is said to be none at once
             await load()
             self._loadable[digest] = True
         version = semver.with_build(local.version, build) if build else local.version
-        located = ChartArtifact(local.name, version, digest, load)
-        blobs = await _values_blobs(wanted, tree)
-        read = partial(_read, tree, blobs, self._charts.workers.spool)
-        return with_values_files(self._charts, located, wanted.choice, owner, tuple(blobs.values()), read, tuple(blobs))
+        return ChartArtifact(local.name, version, digest, load)
 
     def needs(self, asking: ObjectKey, url: str) -> bool:
         """Whether the chart that a HelmRelease or HelmChart asks for, as it was last located, depends on a chart of the
@@ -102,6 +126,14 @@ async def _pack(tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched
                 version=local.version,
             )
     return await packed(tree, await chart_files(tree, local.path), spool, archives)
+
+
+def _digest_in(revision: str) -> str:
+    """What a HelmRelease's status has of a revision, as with Flux: of one with a version the digest; "" without one."""
+    if ":" not in revision:
+        return ""
+    tag, _, digest = revision.rpartition("@")
+    return digest if semver.parsed(tag.replace("_", "+")) is not None else revision
 
 
 def _digest(local: Local, fetched: Mapping[str, Sequence[Fetched]]) -> str:

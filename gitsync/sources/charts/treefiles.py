@@ -11,12 +11,33 @@ from gitsync.charts.source import packed_file, packed_names
 from gitsync.errors import ChartError
 from gitsync.helm.archive import MAX_FILE, MAX_FILES, MAX_UNPACKED, Builder
 from gitsync.spool import Body, Spool
-from gitsync.tree import Tree, TreeEntry
+from gitsync.text import shorten
+from gitsync.tree import Entries, Tree, TreeEntry
 
+_CHART = "Chart.yaml"
 _IGNORE = ".helmignore"
+_LONGEST_FOUND = 200
 #: What is read at once, in bytes.
 _BATCH = 4 << 20
 _IGNORED = "name what templates do not read in the chart's .helmignore"
+
+
+def chart_folder(entries: Entries, where: str) -> str:
+    """The one folder of an artifact that is a chart, "" for the artifact itself. As Helm reads an archive, all of it is
+    the chart. Takes long: for threads.
+
+    Raises: ChartError, which says ``where`` there is none.
+    """
+    if entries.find(_CHART) is not None:
+        return ""
+    tops = list(dict.fromkeys(path.partition("/")[0] for path in entries.paths))
+    if len(tops) == 1 and entries.find(f"{tops[0]}/{_CHART}") is not None:
+        return tops[0]
+    hint = f"have it hold one folder with {_CHART} in it, and nothing beside, as a chart's archive does"
+    if any(path.endswith((".tgz", ".tar.gz")) for path in entries.paths):
+        hint += "; an archive is unpacked by strategy Extract"
+    found = shorten(", ".join(map(repr, tops)), _LONGEST_FOUND) or "nothing"
+    raise ChartError(f"{where} holds no chart, but {found}", hint=hint)
 
 
 async def chart_files(tree: Tree, path: str) -> dict[str, TreeEntry]:

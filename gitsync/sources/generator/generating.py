@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from gitsync.api.generator import ArtifactGenerator, OutputArtifact
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import BUCKET, GIT_REPOSITORY, OCI_REPOSITORY
-from gitsync.errors import ArtifactError, CrossNamespaceRefused, FieldNotSupported
+from gitsync.errors import ArtifactError, CrossNamespaceRefused
 from gitsync.sources.composition import Composition
 from gitsync.sources.generator.assembling import Assembler
 from gitsync.sources.generator.listing import Listing
@@ -20,8 +19,6 @@ from gitsync.treememory import TreeMemory
 
 #: Digits of a digest that log lines show.
 _SHOWN = 12
-#: The kinds of sources that artifacts are made of.
-KINDS = (GIT_REPOSITORY, OCI_REPOSITORY, BUCKET)
 TreeOf = Callable[[ObjectKey], Awaitable[TreeArtifact]]
 
 
@@ -47,7 +44,7 @@ class Making:
 def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> None:
     """Whether it can be carried out at all. ``is_shared``: who may refer to other namespaces. Pure.
 
-    Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError, for the first field that is wrong.
+    Raises: CrossNamespaceRefused, ArtifactError, for the first field that is wrong.
     """
     spec, own = generator.spec, generator.metadata.namespace
     aliases: set[str] = set()
@@ -56,12 +53,6 @@ def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> 
         if source.alias in aliases:
             raise ArtifactError(f"{field_name}.alias: there is another source with the alias {source.alias!r}")
         aliases.add(source.alias)
-        if source.kind not in KINDS:
-            raise FieldNotSupported(
-                f"{field_name}.kind: artifacts made of {'an' if source.kind[0] in 'EO' else 'a'} {source.kind} are not "
-                f"supported yet ({source.name!r})",
-                hint="use a GitRepository, an OCIRepository or a Bucket",
-            )
         if not is_shared and generator.source_key(source).namespace != own:
             raise CrossNamespaceRefused(
                 f"{field_name}.namespace: cross-namespace references are not allowed: cannot access "
@@ -87,9 +78,9 @@ def _check_artifacts(generator: ArtifactGenerator, aliases: set[str]) -> None:
 async def generated(
     generator: ArtifactGenerator, making: Making, before: Generated | None = None, *, is_shared: bool = True
 ) -> Generated:
-    """What it makes of what its sources have now. An artifact of the same revision is the one that it was ``before``.
+    """What it makes of what its sources have now. One that is the same is the one that it was ``before``.
 
-    Raises: FieldNotSupported, CrossNamespaceRefused, ArtifactError; NoRoom in ``memory``; what ``tree_of`` raises.
+    Raises: CrossNamespaceRefused, ArtifactError; NoRoom in ``memory``; what ``tree_of`` raises.
     """
     check_generator(generator, is_shared=is_shared)
     sources = {it.alias: await making.tree_of(generator.source_key(it)) for it in generator.spec.sources}
@@ -101,9 +92,14 @@ async def generated(
     for item in items:
         made = await _made(item.artifact, sources, assembler)
         old = known.get(item.artifact.name)
-        artifacts[item.artifact.name] = old if old is not None and old.revision == made.revision else made
+        artifacts[item.artifact.name] = old if old is not None and identity(old) == identity(made) else made
     revisions = tuple(source.revision for source in sources.values())
     return Generated(revisions, artifacts, {item.artifact.name: item.labels for item in items})
+
+
+def identity(artifact: TreeArtifact) -> tuple[str, str]:
+    """Another one for another artifact: a HelmChart's revision is its version, whatever is in it."""
+    return artifact.revision, artifact.tree.revision
 
 
 async def _made(artifact: OutputArtifact, sources: Mapping[str, TreeArtifact], assembler: Assembler) -> TreeArtifact:

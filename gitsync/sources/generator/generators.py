@@ -22,7 +22,6 @@ from gitsync.api.names import (
     EXTERNAL_ARTIFACT,
     FALSE,
     FIELD_MANAGER,
-    NOT_SUPPORTED,
     READY,
     SOURCE_API_VERSION,
     SOURCE_GROUP,
@@ -35,13 +34,13 @@ from gitsync.errors import (
     ArtifactPending,
     CrossNamespaceRefused,
     FieldErrors,
-    FieldNotSupported,
     GitsyncError,
     KindUnknown,
     SourceNotReady,
 )
 from gitsync.runtime.event import Event
-from gitsync.sources.generator.generating import Generated, Making, generated
+from gitsync.sources.generator.circles import check_circle, is_circular
+from gitsync.sources.generator.generating import Generated, Making, generated, identity
 from gitsync.sources.generator.pathpattern import may_make
 from gitsync.sources.kinds.reconciler import Outcome, SourceReconciler, Words
 from gitsync.sources.resolve.commitsources import not_ready
@@ -66,14 +65,14 @@ PENDING = "what its sources have now"
 @dataclass(slots=True)
 class _State:
     """What is known of one generator: what it ``made`` last, of which generation, and the ``error`` that kept it from
-    making what is wanted now; ``told`` are the revisions that those who use it have heard of, by artifact. ``asked``
+    making what is wanted now; ``told`` is what those who use it have heard of, by artifact. ``asked``
     are artifacts that somebody wants to use."""
 
     generation: int = 0
     made: Generated | None = None
     error: GitsyncError | None = None
     tried: tuple[str, ...] = ()
-    told: dict[str, str] = field(default_factory=dict)
+    told: dict[str, tuple[str, str]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -125,6 +124,18 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
                 why = why or error
         raise why or unmade(artifact)
 
+    async def awaited(self, artifact: ObjectKey) -> TreeArtifact:
+        """The same for who can wait for sources that are yet to say what they have, as after a start.
+
+        Raises: SourceNotReady, ArtifactPending.
+        """
+        for generator in self._makers(artifact):
+            state = self._states.setdefault(generator.key, _State())
+            state.asked.add(artifact.name)
+            if state.made is None and self._waits(generator):
+                raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
+        return await self.tree_of(artifact)
+
     def revision_of(self, artifact: ObjectKey) -> str:
         """See TreesOfKind. As long as it is yet to be made of what the sources have now, it is one that nobody has."""
         why: SourceNotReady | None = None
@@ -141,7 +152,9 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     def _revision(self, generator: ArtifactGenerator, artifact: ObjectKey) -> str:
         state = self._states.setdefault(generator.key, _State())
         state.asked.add(artifact.name)
-        if state.made is None and (state.error is None or self._waits(generator)):
+        # One that is disabled is made when somebody wants something of it.
+        is_due = state.error is None and not _is_disabled(generator)
+        if state.made is None and (is_due or self._waits(generator)):
             raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
         if self._is_stale(generator, state):
             return PENDING
@@ -165,10 +178,16 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
 
     def _waits(self, generator: ArtifactGenerator) -> bool:
         """Whether a source is yet to say what it has, as after a start: then it wakes the generator."""
-        return any(self._is_coming(generator.source_key(it)) for it in generator.spec.sources)
+        return any(self._is_coming(source) for source in self._inputs(generator))
 
     def _present(self, generator: ArtifactGenerator) -> tuple[str, ...]:
-        return tuple(self._revision_of(generator.source_key(it)) for it in generator.spec.sources)
+        return tuple(self._revision_of(source) for source in self._inputs(generator))
+
+    def _inputs(self, generator: ArtifactGenerator) -> list[ObjectKey]:
+        """Its sources; none of one that wants its own artifacts, which is said when they are to be made."""
+        if is_circular(generator, self._makers):
+            return []
+        return [generator.source_key(it) for it in generator.spec.sources]
 
     async def _current(self, generator: ArtifactGenerator, artifact: ObjectKey) -> TreeArtifact:
         """What it makes of what its sources have now; what it has made before, when that cannot be made.
@@ -186,6 +205,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         async with state.lock:
             tried = self._present(generator)
             try:
+                check_circle(generator, self._makers)
                 state.made = await generated(generator, self._making, state.made, is_shared=self._is_shared())
             except GitsyncError as error:
                 state.error = error
@@ -200,9 +220,13 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return ArtifactGenerator.parse(manifest)
 
     async def _fetch(self, key: ObjectKey, source: ArtifactGenerator) -> Outcome | None:
-        if _is_disabled(source) or self._waits(source):
+        if self._waits(source):
             return None
         state = self._states.setdefault(key, _State())
+        if _is_disabled(source):
+            for name in state.asked if state.made is None else ():  # who waits for it has it made now
+                self._on_change(source.artifact_key(name))
+            return None
         try:
             made = await self._make(source, state)
         except GitsyncError:
@@ -221,7 +245,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         why = state.error.message if state.error is not None else ""
         named = {it.name for it in generator.spec.artifacts if generator.spec.path_pattern is None}
         names = named or {*made, *state.asked}
-        now = {name: made[name].revision if name in made else why for name in names}
+        now = {name: identity(made[name]) if name in made else (why, "") for name in names}
         before, state.told = state.told, now
         for name in before.keys() | now.keys():
             key = generator.artifact_key(name)
@@ -270,15 +294,13 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             await self._cluster.delete(generator.artifact_key(name), uid=live["metadata"]["uid"])
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
-        if isinstance(error, FieldNotSupported):
-            return NOT_SUPPORTED
         if isinstance(error, CrossNamespaceRefused):
             return ACCESS_DENIED
         return BUILD_FAILED if isinstance(error, ArtifactError) else _SOURCE_FETCH_FAILED
 
     def _passes(self, error: GitsyncError) -> bool:
         """A source that changes wakes it; what its own spec says is wrong stays so."""
-        return not isinstance(error, FieldNotSupported | CrossNamespaceRefused | ArtifactError)
+        return not isinstance(error, CrossNamespaceRefused | ArtifactError)
 
     def _gone(self, key: ObjectKey) -> None:
         state = self._states.pop(key, None)

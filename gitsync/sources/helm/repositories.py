@@ -53,14 +53,20 @@ class ChartRepositories:
     index, in registries, tags are in its place.
 
     One instance for the whole process, used from one event loop; ``close`` it. ``cache_dir`` may be empty or old.
-    ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own timeout
-    may be, in seconds, ``within`` a budget that trees are a part of. ``unpacker`` has archives of files unpacked.
-    ``artifacts`` has the artifacts of registries, whatever they are, ``git`` those of Git repositories, ``buckets``
-    those of buckets, ``bases`` what kustomizations name. A server that does not answer holds up those alone who ask it
-    on behalf of the same namespace.
+    ``charts`` loads what was fetched, and renders it. ``timeout_limit`` is the longest that a repository's own
+    timeout may be, in seconds, ``within`` a budget that trees are a part of. ``default_account``: see Logins.
+    ``unpacker`` has archives of files unpacked. ``artifacts`` has the artifacts of registries, whatever they are,
+    ``git`` those of Git repositories, ``buckets`` those of buckets, ``bases`` what kustomizations name. A server
+    that does not answer holds up those alone who ask it on behalf of the same namespace.
     """
 
-    def __init__(self, cache_dir: Path, timeout_limit: float = TIMEOUT_LIMIT, within: Budget | None = None) -> None:
+    def __init__(
+        self,
+        cache_dir: Path,
+        timeout_limit: float = TIMEOUT_LIMIT,
+        within: Budget | None = None,
+        default_account: str = "",
+    ) -> None:
         self._spool = Spool(cache_dir)
         self.charts = Charts(self._spool)
         self._store = Store(cache_dir)
@@ -68,7 +74,7 @@ class ChartRepositories:
         self._downloads = ChartDownloads(self._http)
         self._turns = Turns()
         #: Of clouds and GitHub Apps.
-        self.logins = Logins(self._http)
+        self.logins = Logins(self._http, default_account=default_account)
         registry = Registry(self._http)
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
         #: The trees of all sources but the agent's own repository.

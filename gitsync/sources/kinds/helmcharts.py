@@ -6,8 +6,6 @@ by itself, and says in the log what is wrong with it.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -48,17 +46,18 @@ from gitsync.errors import (
 )
 from gitsync.semver import compatible
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
+from gitsync.sources.charts.charttree import ChartTrees
 from gitsync.sources.charts.commitcharts import Locate
 from gitsync.sources.kinds.artifactsource import ArtifactSources
 from gitsync.sources.kinds.reconciler import Outcome, Words
-from gitsync.sources.resolve.commitsources import not_ready
+from gitsync.sources.resolve.commitsources import not_ready, use_of
+from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.recorder import EventRecorder
 
 _MOST_BUILT = 4096
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +93,14 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         on_change: Callable[[ObjectKey], None],
         locate: Locate,
         sources: OfSource,
+        trees: ChartTrees,
     ) -> None:
         #: Those that somebody has taken a chart by. Most are there for others to look at.
         self._used: set[ObjectKey] = set()
         super().__init__(cluster, watch, events, lambda key: on_change(key) if key in self._used else None)
         self._locate = locate
         self._sources = sources
+        self._trees = trees
         #: Digests of charts that Helm could load.
         self._built: LRUCache[str, bool] = LRUCache(_MOST_BUILT)
         #: Why none of them can be read, None when they can.
@@ -111,6 +112,18 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
             raise not_ready(key, self.unread.message, self.unread.hint)
         self._used.add(key)
         return self.found(key)[1].artifact
+
+    async def tree_of(self, key: ObjectKey) -> TreeArtifact:
+        """See TreesOfKind. Raises: also ArtifactError, NoRoom."""
+        wanted, chart = self.found(key)
+        self._used.add(key)
+        with use_of(key):
+            return await self._trees.of(chart.artifact, key.namespace, self._sources.place(wanted.source))
+
+    def revision_of(self, key: ObjectKey) -> str:
+        """See TreesOfKind: the chart's version."""
+        self._used.add(key)
+        return self.found(key)[1].artifact.version
 
     def using(self, concerns: Callable[[ObjectKey, ObjectKey], bool]) -> Iterator[ObjectKey]:
         """Those that something concerns, by their keys and their sources'."""
@@ -145,7 +158,7 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
             found = await self._locate(spec)
         except GitsyncError:
             return None
-        if _digest(found) != old.artifact.digest:
+        if f"sha256:{found.content}" != old.artifact.digest:
             return None
         if any(it.type == READY and it.status == TRUE for it in old.conditions):
             self._built[found.digest] = True
@@ -172,7 +185,7 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
             path=f"helmchart/{key.namespaced_name}/{chart.name}-{version}.tgz",
             url=self._sources.place(wanted.source),
             revision=version,
-            digest=_digest(chart),
+            digest=f"sha256:{chart.content}",
         )
         return Outcome(
             f"{'pulled' if is_pulled else 'packaged'} '{chart.name}' chart with version '{version}'{merged}",
@@ -225,13 +238,6 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
 
     def _dropped(self, key: ObjectKey, found: tuple[WantedChart, FoundChart] | None) -> None:
         """Nothing is kept of it."""
-
-
-def _digest(chart: ChartArtifact) -> str:
-    """What identifies a chart, as a status has it."""
-    if _DIGEST.fullmatch(chart.digest):
-        return chart.digest
-    return f"sha256:{hashlib.sha256(chart.digest.encode()).hexdigest()}"
 
 
 def _observed(source: HelmChart, artifact: Artifact, revision: str) -> str:

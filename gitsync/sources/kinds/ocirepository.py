@@ -18,11 +18,10 @@ from gitsync.sources.resolve.ociartifact import (
     Found,
     artifact_spec,
     plain_artifact_spec,
-    short_revision,
     tree_artifact,
     without_secrets,
 )
-from gitsync.sources.resolve.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact, shortened
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -84,7 +83,7 @@ class OCIRepositories(ArtifactSources[OCIRepository, ArtifactSpec, OciArtifact])
     def _outcome(self, key: ObjectKey, source: OCIRepository, found: Found, changed: bool) -> Outcome:
         spec, artifact = found
         message = f"stored artifact for digest '{artifact.revision}'"
-        line = {"revision": short_revision(artifact.revision), "bytes": artifact.size}
+        line = {"revision": shortened(artifact.revision), "bytes": artifact.size}
         signed = f"verified signature of revision {artifact.revision}" if spec.verification is not None else ""
         return Outcome(message, _status(key, spec, artifact), line, changed, True, _observed(source), signed)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import HELM_CHART, OCI_REPOSITORY
+from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_CHART, OCI_REPOSITORY
 from gitsync.api.sources import ChartHolder, HelmChart, OCIRepositorySpec
 from gitsync.errors import GitsyncError, SourceNotReady
 
@@ -18,7 +18,7 @@ S = TypeVar("S", bound=ChartHolder)
 P = TypeVar("P")
 
 #: What a release names by ``chartRef``.
-_BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART)
+_BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
 
 
 class CommitSources(Generic[S]):

@@ -18,7 +18,7 @@ from gitsync.oci.repository import split_url
 from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
 from gitsync.sources.resolve.commitsources import CommitSources, use_of
-from gitsync.sources.resolve.treeartifact import TreeArtifact
+from gitsync.sources.resolve.treeartifact import TreeArtifact, shortened
 from gitsync.sources.secrets import cloud_account, connection, registry_login
 from gitsync.sources.unsupported import check_supported
 from gitsync.text import shorten
@@ -79,7 +79,7 @@ async def artifact_spec(
     )
     account = spec.service_account_name or ""
     if spec.logs_in:
-        who = await cloud_account(cluster, namespace, account, spec.url)
+        who = await cloud_account(cluster, logins, namespace, account, spec.url)
         where = replace(where, lender=logins.for_registry(spec.provider, where.host, who))
     else:
         login = await registry_login(cluster, namespace, where.host, where.name, secret, account, spec.url)
@@ -107,15 +107,7 @@ def _commit(artifact: OciArtifact, origin: str) -> CommitInfo:
     """What stands for a commit in lines and records: the artifact's digest, and what it says it was made of."""
     name, colon, commit = shorten(origin, _LONGEST_ORIGIN).rpartition(":")
     made_of = f", made of {name}{colon}{commit[:_SHOWN]}" if commit else ""
-    return CommitInfo(
-        artifact.manifest.rpartition(":")[2], subject=f"artifact {short_revision(artifact.revision)}{made_of}"
-    )
-
-
-def short_revision(revision: str) -> str:
-    """A revision with the first digits of its digest."""
-    tag, at, digest = revision.rpartition("@")
-    return f"{tag}{at}{digest[:19]}"
+    return CommitInfo(artifact.manifest.rpartition(":")[2], subject=f"artifact {shortened(artifact.revision)}{made_of}")
 
 
 class CommitOCIRepositories:

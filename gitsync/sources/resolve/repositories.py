@@ -18,7 +18,7 @@ from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.oci import CosignVerification
 from gitsync.sources.resolve.commitsources import CommitSources
-from gitsync.sources.secrets import connection, docker_config, read_secret
+from gitsync.sources.secrets import cloud_account, connection, docker_config, read_secret
 from gitsync.sources.unsupported import check_supported
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ async def repository_spec(
         certs = spec.cert_secret_ref.name if spec.cert_secret_ref else ""
         reached = await connection(cluster, namespace, certs, "", spec.url)
         asks = plain.is_registry and spec.logs_in
-        lender = logins.for_registry(spec.provider, plain.host) if asks else None
+        who = await cloud_account(cluster, logins, namespace, "", spec.url) if asks else None
+        lender = logins.for_registry(spec.provider, plain.host, who) if asks else None
         docker = docker_config(login, namespace, name) if plain.is_registry else None
     return replace(
         plain,

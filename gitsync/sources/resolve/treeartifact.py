@@ -8,6 +8,9 @@ from typing import Protocol
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.tree import Tree
 
+#: Of a digest, with the name of the algorithm.
+_SHOWN = 19
+
 
 @dataclass(frozen=True)
 class TreeArtifact:
@@ -20,6 +23,12 @@ class TreeArtifact:
     url: str
     tree: Tree = field(repr=False)
     origin: str = ""
+
+
+def shortened(revision: str) -> str:
+    """A revision with the first digits of its digest."""
+    tag, at, digest = revision.rpartition("@")
+    return f"{tag}{at}{digest[:_SHOWN]}"
 
 
 class TreeSource(Protocol):
