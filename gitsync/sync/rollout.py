@@ -20,7 +20,7 @@ from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_statusless
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
-from gitsync.apply.applier import Applied, Applier
+from gitsync.apply.applier import Applied, Applier, storable
 from gitsync.apply.crds import CRD_TIMEOUT
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import OWNERS
@@ -29,7 +29,9 @@ from gitsync.apply.served import JUST_BROUGHT, await_kind
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.diff.ignore import tolerating
 from gitsync.errors import (
+    AlreadyExists,
     ApiError,
+    Invalid,
     KindUnknown,
     MissingRight,
     NotFound,
@@ -80,7 +82,8 @@ _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 class Rollout:
     """One sync's plan, carried out once. ``run`` returns when everything is settled and deleted, or has failed; what
     came of it is in the report, in ``applied`` (the API server's answers) and in ``forgotten`` (entries of the
-    inventory that need not be remembered)."""
+    inventory that need not be remembered). ``judge`` looks at an object that is there, though the plan knows of none,
+    and says what is to be done about it."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -92,6 +95,7 @@ class Rollout:
     report: Report
     slots: FairSlots
     spec: SyncSpec
+    judge: Callable[[DesiredObject], Awaitable[Step]]
     hopeless: Hopeless | None = None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
@@ -127,10 +131,11 @@ class Rollout:
         and other RetryableErrors, with the rest given up."""
         releases = [step.key for step in self._steps if self.spec.is_release(step.key)]
 
-        outside = listener()
+        # Connections that are opened meanwhile remember whom to tell, for as long as they are open: no more than that.
+        outside, tell = listener(), self.report.repeated
 
         async def log_reason(reason: str) -> None:
-            self.report.repeated("info", "waiting", **{"for": reason})
+            tell("info", "waiting", **{"for": reason})
             if outside is not None:
                 await outside(reason)
 
@@ -223,13 +228,13 @@ class Rollout:
             self.report.timeline.turn(step.key, Turn("wait", f"for {definition}, which defines its kind"))
             await self._served[definition].wait()
         self.report.timeline.turn(step.key, APPLY)
+        todo: Step | None = step
         try:
-            while True:
+            while todo is not None:
                 seen = self._releases.changes
                 try:
-                    await self._until_let_go(step)
-                    await self._apply(step)
-                    return
+                    await self._until_let_go(todo)
+                    todo = await self._apply(todo, looked=todo is not step)
                 except _MAY_COME as error:
                     if not await self._waiting(step, error.message, self._releases.changed_since(seen)):
                         raise
@@ -266,7 +271,8 @@ class Rollout:
         self._busy.discard(step.key)
         self._releases.look_again()
 
-    async def _apply(self, step: Step) -> None:
+    async def _apply(self, step: Step, *, looked: bool) -> Step | None:
+        """Apply one object. Returns what is to be done instead when it is there already, and nobody has ``looked``."""
         origin = step.desired.origin
         commit = _commit_for(step, self.report.commit)
         wanted, live = step.desired.manifest, step.live
@@ -277,7 +283,9 @@ class Rollout:
             marks = edge_origins(step.desired), self.spec.works_on(step.key)
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(step.key, self.report.commit.id)
-            applied = await self._sent(manifest, live)
+            applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))
+        if applied is None:
+            return await self._judged(step)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()
@@ -288,6 +296,32 @@ class Rollout:
         if step.key in self._served:
             self._tried[step.key].set()
             await self._until_served(step.key, applied.object)
+        return None
+
+    async def _made(self, manifest: Manifest) -> Applied | None:
+        """Create an object; None when it is there."""
+        try:
+            answer = await self.cluster.apply(storable(manifest), manager=FIELD_MANAGER, new=True, repeatable=True)
+        except AlreadyExists:
+            return None
+        except Invalid:  # perhaps only together with what is there
+            if await self.cluster.find(ObjectKey.of(manifest)) is None:
+                raise
+            return None
+        return Applied(answer, created=True)
+
+    async def _judged(self, step: Step) -> Step | None:
+        """What is to be done about an object that is there already; None when that is nothing.
+
+        Raises: OwnedByAnother."""
+        found = await self.judge(step.desired)
+        if found.refused:
+            raise OwnedByAnother(found.why)
+        if not found.applies:
+            self.report.unchanged(1)
+            self.report.timeline.turn(step.key, None)
+            return None
+        return found
 
     async def _sent(self, manifest: Manifest, live: Manifest | None) -> Applied:
         answer = Applied(manifest)

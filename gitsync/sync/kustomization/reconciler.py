@@ -87,7 +87,8 @@ class Surroundings:
     """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
     done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands.
-    ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed.
+    ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed. ``typed`` is
+    what an object has been read as already, None when it has not been, or cannot be.
     """
 
     find: Callable[[ObjectKey], Manifest | None]
@@ -97,6 +98,7 @@ class Surroundings:
     root_standing: Callable[[], Standing | None] = lambda: None
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
+    typed: Callable[[ObjectKey, Manifest], Kustomization | None] = lambda _, __: None
 
 
 class KustomizationReconciler:
@@ -139,7 +141,7 @@ class KustomizationReconciler:
                 await self._forget(key)
                 return None
             try:
-                kustomization = Kustomization.parse(manifest)
+                kustomization = self._around.typed(key, manifest) or Kustomization.parse(manifest)
             except FieldErrors as error:
                 said = {"kustomization": key.namespaced_name, "error": error}
                 self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
