@@ -285,7 +285,7 @@ class Rollout:
             self.wanted.about_to_write(step.key, self.report.commit.id)
             applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))
         if applied is None:
-            return await self._judged(step)
+            return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()
@@ -310,7 +310,7 @@ class Rollout:
             return None
         return Applied(answer, created=True)
 
-    async def _judged(self, step: Step) -> Step | None:
+    async def _instead_of(self, step: Step) -> Step | None:
         """What is to be done about an object that is there already; None when that is nothing.
 
         Raises: OwnedByAnother."""
