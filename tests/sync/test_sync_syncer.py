@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
-from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError
+from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, OwnedByAnother
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
 
@@ -67,6 +67,33 @@ async def test_a_sync_remembers_before_it_applies_and_forgets_after_it_has_delet
 
     await place.sync(SECOND, AFTER, full=True)
     assert place.written == [], "nothing is written when nothing is done"
+
+
+async def test_nobody_asks_for_an_object_that_nobody_has_had(place: Place) -> None:
+    await place.sync(FIRST, {"one": "one", "two": "two"})
+    assert not {"fleet-one", "fleet-two"}.intersection(place.cluster.reads)
+    assert await place.did() == {"created one", "created two"}
+
+
+async def test_an_object_that_is_there_against_expectation_is_adopted_or_left_to_whom_it_belongs(
+    new_places: NewPlaces,
+) -> None:
+    async with new_places(["fleet", "fleet-their"]) as (place, other):
+        mine = {"metadata": {"namespace": place.namespace, "name": "fleet-mine"}, "data": {"by": "hand"}}
+        await place.cluster.create({"apiVersion": "v1", "kind": "ConfigMap", **mine}, manager="somebody")
+        await other.sync(FIRST, {"own": "theirs"})
+
+        wanted = {"mine": "ours", "their-own": "ours", "new": "ours"}
+        result = await place.sync(FIRST, wanted)
+        assert await place.did() == {"created new", "changed mine", "failed their-own"}
+        (problem,) = result.problems
+        assert isinstance(problem, OwnedByAnother)
+        assert "belongs to sync" in problem.message
+        assert await place.texts(*wanted) == {**wanted, "their-own": "theirs"}
+
+        again = await place.sync(FIRST, wanted, full=True)
+        assert [str(it) for it in again.problems] == [str(problem)], "asked beforehand it is the same"
+        assert (await place.texts("their-own"))["their-own"] == "theirs"
 
 
 async def test_what_fails_again_and_again_is_said_once_and_what_is_new_at_once(place: Place) -> None:
