@@ -49,7 +49,8 @@ from gitsync.release.dependencies.states import commit_of
 from gitsync.release.wanted import SyncClaims, told
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
-from gitsync.runtime.progress import listener, reporting
+from gitsync.runtime.progress import Report as Listener
+from gitsync.runtime.progress import listener, reporting, telling
 from gitsync.runtime.together import until_one_ends, until_one_fails
 from gitsync.sync.holders import Holders
 from gitsync.sync.inventory import Entry
@@ -62,6 +63,7 @@ from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -72,6 +74,8 @@ T = TypeVar("T")
 GONE_TIMEOUT = 60.0
 #: Seconds for the controller of a custom resource to begin with what it makes of that: a Secret of an ExternalSecret.
 MADE_OF_IT = 10.0
+#: Objects that are named of those that wait.
+_TOLD = 2
 #: What an object waits for that left Git.
 _TO_GO = "for what may take its place, and for what needs it to go"
 #: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
@@ -123,6 +127,9 @@ class Rollout:
         #: What is being applied at this moment, and waits for no release, or is to become ready.
         self._busy: set[ObjectKey] = set()
         self._once = Once()
+        #: What objects wait for that cannot be applied yet, and who wants to hear of it.
+        self._waits: dict[ObjectKey, str] = {}
+        self._outside: Listener | None = None
         #: When the controllers of the custom resources that were applied are to have begun with what they make of them.
         self._made_at = 0.0
 
@@ -133,6 +140,7 @@ class Rollout:
 
         # Connections that are opened meanwhile remember whom to tell, for as long as they are open: no more than that.
         outside, tell = listener(), self.report.repeated
+        self._outside = outside
 
         async def log_reason(reason: str) -> None:
             tell("info", "waiting", **{"for": reason})
@@ -255,16 +263,28 @@ class Rollout:
     async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
         """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""
         self._tried[step.key].set()
-        if not self._releases.all_settled and self._once.is_news(step.key):
+        if not self._releases.all_settled and self._once.is_news(why):
             origin = str(step.desired.origin)
             self.report.repeated("info", "object has to wait", object=str(step.key), why=why, origin=origin)
         self._is_over(step)
         self.report.timeline.turn(step.key, Turn("wait", why))
+        self._waits[step.key] = why
         try:
-            return await change
+            with reporting(self._tell):
+                async with telling(self._why_waiting):
+                    return await change
         finally:
+            self._waits.pop(step.key, None)
             self._busy.add(step.key)
             self.report.timeline.turn(step.key, APPLY)
+
+    def _why_waiting(self) -> str:
+        """What the first objects wait for that cannot be applied yet: the same for all who tell it."""
+        return listed((f"{key}: {why}" for key, why in self._waits.items()), _TOLD)
+
+    async def _tell(self, reason: str) -> bool | None:
+        """Tell it to whoever asked for all of this, without a line: each object has one."""
+        return await self._outside(reason) if self._outside is not None else None
 
     def _is_over(self, step: Step) -> None:
         """Nothing is done about a step, for now or for good: who waits for what it brings may have to wait no more."""
