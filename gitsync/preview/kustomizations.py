@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY, WELL_KNOWN
 from gitsync.build import Builder, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
@@ -19,7 +19,6 @@ from gitsync.release.comingsync import cluster_of
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.generators import makers_of
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
-from gitsync.sources.resolve.artifacts import WELL_KNOWN
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.building import as_applied_to, build_spec

@@ -21,6 +21,7 @@ from gitsync.api.names import (
     HEALTH_CHECK_FAILED,
     INVALID,
     NOT_SUPPORTED,
+    ORIGIN_ANNOTATION,
     RECONCILIATION_FAILED,
 )
 from gitsync.backoff import Backoff
@@ -37,6 +38,7 @@ from gitsync.errors import (
     GitsyncError,
     KubeConfigMissing,
     KubeConfigRefused,
+    NoSuchSource,
     NotReadyInTime,
     ObjectFailed,
     RetryableError,
@@ -163,6 +165,10 @@ class KustomizationReconciler:
         except Superseded:
             return None  # who interrupted has woken it, too
         except GitsyncError as error:
+            if isinstance(error, DependencyMissing | NoSuchSource) and (
+                origin := kustomization.metadata.annotations.get(ORIGIN_ANNOTATION)
+            ):
+                error.hint = f"{error.hint} ({origin})"  # who waits for nobody is to be looked at in Git
             return await self._failed(kustomization, error)
 
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
