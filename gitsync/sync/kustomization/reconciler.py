@@ -130,6 +130,8 @@ class KustomizationReconciler:
         #: For whom each waited when that was last looked at to be told, and until when, by the monotonic clock, it is
         #: no news that it waits for fewer.
         self._waits: dict[ObjectKey, tuple[frozenset[ObjectKey], float]] = {}
+        #: For whom each was last said to wait in the log, where fewer are no news.
+        self._told: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
@@ -185,6 +187,7 @@ class KustomizationReconciler:
         if (block := self._blocked(kustomization, answers)) is not None:
             self.waiting[key] = block.on
             raise block.error
+        self._told.pop(key, None)
         if self._once.over(key, "dependencies"):
             log.info("all dependencies are ready, proceeding with kustomization", kustomization=key.namespaced_name)
         artifact = await interrupt.guard(self._trees.tree_of(kustomization.source))
@@ -290,7 +293,10 @@ class KustomizationReconciler:
         level = "error" if stalls else level
         said = {"kustomization": key.namespaced_name, "why": error.message, "hint": error.hint}
         topic = "dependencies" if isinstance(error, DependencyNotReady | DependencyMissing) else "state"
-        self._once(key, log, event, topic=topic, level=level, **said)
+        on = self.waiting.get(key, frozenset())
+        if not (isinstance(error, DependencyNotReady) and on and on <= self._told.get(key, frozenset())):
+            self._told[key] = on
+            self._once(key, log, event, topic=topic, level=level, **said)
         await self._status.failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits)
         return self._retry(kustomization) if not (waits or stalls) else None
 
@@ -362,6 +368,7 @@ class KustomizationReconciler:
     async def _forget(self, key: ObjectKey) -> None:
         await self._syncers.forget(key)
         self.waiting.pop(key, None)
+        self._told.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
         self._backoff.reset(key)
