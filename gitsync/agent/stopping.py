@@ -15,6 +15,8 @@ from gitsync.logs import has_status_line
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: On a terminal there may be a status line, which nobody takes away any more.
 _BELOW = "\n"
+#: Seconds in which the last words are to be taken.
+_PATIENCE = 0.5
 _LAST_WORDS = (
     "gitsync has not come to its end within {seconds:g}s of {name} and is left: what was under way is taken up at the "
     "next start\n"
@@ -44,9 +46,12 @@ def told_to_stop(stop: asyncio.Event, leave_after: float | None = None) -> Itera
 
 def _after(seconds: float, number: int) -> None:
     def leave() -> None:
-        # Not by the log, which may have come to its end, or be what hangs.
+        # Not by the log, which may have come to its end.
         words = _LAST_WORDS.format(seconds=seconds, name=signal.Signals(number).name)
-        os.write(2, f"{_BELOW if has_status_line() else ''}{words}".encode())
+        text = f"{_BELOW if has_status_line() else ''}{words}".encode()
+        saying = threading.Thread(target=os.write, args=(2, text), daemon=True)
+        saying.start()
+        saying.join(_PATIENCE)  # that nobody reads the log may be what hangs
         os._exit(128 + number)
 
     timer = threading.Timer(seconds, leave)

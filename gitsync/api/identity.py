@@ -36,6 +36,10 @@ class ObjectKey(NamedTuple):
         """``namespace/name``; the name alone of what has no namespace."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
+    def holds(self, other: ObjectKey) -> bool:
+        """Whether this is the Namespace that another object is in."""
+        return (self.group, self.kind, self.name) == ("", "Namespace", other.namespace)
+
     def within(self, namespace: str) -> ObjectKey:
         """The same object with its namespace filled in, when it has none."""
         return self if self.namespace else self._replace(namespace=namespace)

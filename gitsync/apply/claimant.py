@@ -11,9 +11,10 @@ from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 class Claimant(NamedTuple):
     """A sync, or a release by its HelmRelease's ``namespace/name``. ``doubt`` is why nobody can tell at the moment
     whether it wants an object; "" when it does. ``unowned``: it wants a definition that is in its chart's ``crds/``,
-    of which nobody is the owner, and which nobody deletes. ``inside``: it wants this object, or keeps it (then with
-    ``doubt``), which would go with the Namespace or the definition that is asked about; ``leaves`` is all that is
-    inside and wanted by none but those who are about to be removed: it mostly goes before them."""
+    of which nobody is the owner, and which nobody deletes; or, a sync, an object that it leaves alone. ``inside``: it
+    wants this object, or keeps it (then with ``doubt``), which would go with the Namespace or the definition that is
+    asked about; ``leaves`` is all that is inside and wanted by none but those who are about to be removed: it mostly
+    goes before them."""
 
     kind: Literal["sync", "HelmRelease"]
     name: str
@@ -42,7 +43,8 @@ class Claimant(NamedTuple):
         """Why an object stays that is not to become this one's, in words; "" when it is."""
         if self.inside is not None:
             return self.may_want_it if self.doubt else f"{self.inside} would go with it, which {self} wants"
-        return f"is in the crds/ of {self}, and nobody's from now on" if self.unowned else ""
+        why = f"is in the crds/ of {self}" if self.kind == "HelmRelease" else f"{self} leaves it alone"
+        return f"{why}, and nobody's from now on" if self.unowned else ""
 
     @property
     def release(self) -> ObjectKey | None:

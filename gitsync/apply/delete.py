@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FIELD_MANAGER, LEFT_TO_ANNOTATION
+from gitsync.api.names import FIELD_MANAGER, FINALIZER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import note_of_heir, without_marks
+from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, KindUnknown, NotFound, NotReadyInTime
-from gitsync.health import assess
+from gitsync.health import assess, is_held_by
 from gitsync.runtime.progress import SILENCE, report, telling
 from gitsync.text import listed
 
@@ -49,6 +50,11 @@ IN_USE_TIME = 10.0
 _IN_USE = "kubernetes.io/pvc-protection"
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
+
+
+def wants_none(key: ObjectKey) -> bool:
+    """For who goes on wanting nothing."""
+    return False
 
 
 def nothing_keeps(live: Manifest) -> str:
@@ -99,19 +105,23 @@ async def delete_objects(
     propagation: Propagation = "Background",
     why_kept: WhyKept = nothing_keeps,
     *,
+    stays: Callable[[ObjectKey], bool] = wants_none,
+    owned: OwnedClaims | None = None,
     leave_time: float = 0.0,
     dry_run: bool = False,
 ) -> Deletion:
     """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment, nobody
     else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. A Namespace waits at
-    most ``leave_time`` seconds for who is about to be removed and has something in it. ``dry_run``: only say what would
-    come of it.
+    most ``leave_time`` seconds for who is about to be removed and has something in it. ``stays`` says what the deleter
+    himself goes on wanting: as what others want, it does not go with what it belongs to; ``owned`` knows what would.
+    ``dry_run``: only say what would come of it.
 
     What is read is what is deleted: uid and resourceVersion are preconditions, and an object that was written to in
     between is looked at again. Raises: ApiError, ClusterUnavailable, after those of the same kind have been tried.
     """
     wanted = await wanted_by(keys) if keys else {}
-    deleter = _Deleter(cluster, is_ours, why_kept, propagation, dry_run)
+    owned = owned or OwnedClaims(cluster)
+    deleter = _Deleter(cluster, is_ours, why_kept, propagation, wanted_by, stays, owned, dry_run)
     outcomes: dict[ObjectKey, _Outcome] = {}
     while first := _first_to_go([key for key in keys if key not in outcomes], wanted):
         outcomes |= await deleter.delete(first)
@@ -239,6 +249,9 @@ class _Deleter:
     is_ours: IsOurs
     why_kept: WhyKept
     propagation: Propagation
+    wanted_by: WantedBy
+    stays: Callable[[ObjectKey], bool]
+    owned: OwnedClaims
     dry_run: bool
 
     async def delete(self, keys: Sequence[ObjectKey]) -> dict[ObjectKey, _Outcome]:
@@ -256,6 +269,8 @@ class _Deleter:
     async def _one(self, key: ObjectKey) -> _Outcome:
         from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
+        unwanted: dict[ObjectKey, str] = {}
+
         async def attempt() -> _Outcome:
             live = await self.cluster.find(key)
             if live is None:
@@ -265,15 +280,26 @@ class _Deleter:
             if why := self.why_kept(live):
                 return "kept", why
             if not self.dry_run:
+                if wanted := await self._wanted_of(claims := await self.owned.going_with(live)):
+                    unwanted.update((claim, claims[claim]) for claim in claims.keys() - wanted)
+                    await self.owned.let_stay(live, wanted)
+                    return await attempt()
                 uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
                 if not await self.cluster.delete(key, propagation=self.propagation, uid=uid, resource_version=version):
                     return await attempt()  # somebody else was faster; there may be another one of its name by now
             return "deleted", ""
 
         try:
-            return await retry_on_conflict(attempt, attempts=_ATTEMPTS)
+            outcome = await retry_on_conflict(attempt, attempts=_ATTEMPTS)
         except KindUnknown:
             return "unserved", ""
+        await self.owned.delete(unwanted)
+        return outcome
+
+    async def _wanted_of(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
+        """Those that stay when they would go with another one: somebody wants them."""
+        mine = set(filter(self.stays, keys))
+        return mine | (await self.wanted_by(keys)).keys() if keys else mine
 
 
 async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest]:
@@ -292,7 +318,8 @@ async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKe
 
 async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: float) -> None:  # noqa: ASYNC109
     """Wait until these objects exist no more, at most ``timeout`` seconds. Claims that pods still mount go with the
-    last of these, and are not waited for.
+    last of these, and are not waited for; nor are Namespaces in which only what gitsync itself removes is left: that
+    may wait for who waits here.
 
     Raises: NotReadyInTime, naming what is left and why.
     """
@@ -326,16 +353,16 @@ async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: flo
 
 
 async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, patience: float) -> None:
-    """Return when no object is left, or for ``patience`` seconds none but claims in use. Reports what is, each reason
-    once, at most every SILENCE seconds."""
+    """Return when no object is left, or for ``patience`` seconds none but those that go by themselves later. Reports
+    what is, each reason once, at most every SILENCE seconds."""
     reported, clock = "", asyncio.get_running_loop().time
     since = clock()
     while left:
-        in_use = all(map(_is_in_use, left.values()))
+        in_use = all(_is_in_use(live) or _is_left_to_us(live) for live in left.values())
         since = since if in_use else clock()
         patient = since + patience - clock() if in_use else math.inf
         if patient <= 0:
-            log.info("claims go when no pod mounts them any more", claims=listed(map(str, sorted(left))))
+            _say_later(left)
             return
         silent = SILENCE if reported != _why_left(left) else math.inf
         if await _changes(changed, min(silent, patient)):
@@ -360,6 +387,19 @@ def _is_in_use(live: Manifest) -> bool:
     metadata = live["metadata"]
     is_claim = live.get("kind") == "PersistentVolumeClaim" and "deletionTimestamp" in metadata
     return is_claim and metadata.get("finalizers") == [_IN_USE]
+
+
+def _is_left_to_us(live: Manifest) -> bool:
+    return live.get("kind") == "Namespace" and "deletionTimestamp" in live["metadata"] and is_held_by(live, FINALIZER)
+
+
+def _say_later(left: Mapping[ObjectKey, Manifest]) -> None:
+    namespaces = [str(key) for key in sorted(left) if key.kind == "Namespace"]
+    claims = [str(key) for key in sorted(left) if key.kind != "Namespace"]
+    if claims:
+        log.info("claims go when no pod mounts them any more", claims=listed(claims))
+    if namespaces:
+        log.info("namespaces go when what is being removed in them is gone", namespaces=listed(namespaces))
 
 
 def _why_left(left: dict[ObjectKey, Manifest]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitsync.api.identity import Manifest
 from gitsync.api.names import (
+    FIELD_MANAGER,
     KUSTOMIZE_PRUNE_ANNOTATION,
     LEFT_TO_ANNOTATION,
     OWNER_ANNOTATION,
@@ -54,6 +55,19 @@ def release_of(live: Manifest) -> str:
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     name, namespace = annotations.get(RELEASE_NAME), annotations.get(RELEASE_NAMESPACE)
     return f"{namespace}/{name}" if name and namespace else ""
+
+
+def taken_by_helm(live: Manifest) -> str:
+    """The release, as ``namespace/name``, that helm itself has taken a sync's live object into since that was applied:
+    a sync takes these marks off, unless Git has them. "" for none."""
+    mark = f"f:{RELEASE_NAME}"
+    entries = live["metadata"].get("managedFields") or ()
+    written = (
+        ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {}
+        for entry in entries
+        if entry.get("manager") == FIELD_MANAGER
+    )
+    return "" if any(mark in annotations for annotations in written) else release_of(live)
 
 
 def taken_over(manifest: Manifest, release: str, namespace: str, revision: int, former: str = "") -> Manifest:

@@ -5,6 +5,7 @@ docs/concepts.md, with the reason, and a test holds both against kstatus' own co
 """
 
 from gitsync.health.expressions import ASKED, before_asking, by_answers
+from gitsync.health.namespace import is_held_by
 from gitsync.health.registry import assess, finished, has_health, helm_waits_for
 from gitsync.health.selection import pods_of
 from gitsync.health.stuckpods import stuck_pods
@@ -22,6 +23,7 @@ __all__ = [
     "finished",
     "has_health",
     "helm_waits_for",
+    "is_held_by",
     "one_line",
     "pods_of",
     "progressing",

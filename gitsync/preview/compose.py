@@ -53,7 +53,7 @@ from gitsync.preview.plan import Preview, Previewer
 from gitsync.preview.releases import Problem
 from gitsync.preview.syncs import Syncs
 from gitsync.preview.unfold import Brought, Unfolding
-from gitsync.release.access import PLAIN
+from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.render import Renderer
 from gitsync.release.wanted import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
@@ -92,63 +92,109 @@ async def preview(settings: Settings, branch: str = "") -> Preview:
         cluster = await stack.enter_async_context(await connect(settings))
         sources = await stack.enter_async_context(open_chart_repositories(settings))
         commits = await stack.enter_async_context(open_commits(settings, sources))
-        desired = await _head(commits, branch)
-        watches = await _watched(cluster, stack)
-        kustomizations = watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
-        expressions = await stack.enter_async_context(Expressions())
-        wanted = known_wishes(cluster)
-        for key, manifest in watches[HELM_GROUP, HELM_RELEASE].items():
-            wanted.index.update(key, manifest)
-        artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        spec = root_sync(settings)
-        stands_for_root = is_root(spec, artifacts, synced)
-        _claim(wanted, kustomizations, stands_for_root)
-        keys = RootKeys(cluster, stands_for_root, default_keys(settings), _nothing_follows)
-        stack.push_async_callback(keys.close)
-        decrypts = await _decrypts(keys, desired)
-        if decrypts:
-            commits.keys_of = keys
-            desired = await _head(commits, branch)
-            artifacts, synced = _carried_out(settings, desired, commits.mirror.default_branch)
-        store = root_store(spec, cluster, artifacts, synced)
-        store.all = partial(_readable, kustomizations)
-        factory = SyncerFactory(cluster, wanted, LiveReader(cluster, watches), rules=access_rules(settings))
-        syncer = factory.make(spec, store, synced)
-        syncers = Syncers(factory, kustomizations.get)
-        stack.push_async_callback(syncers.close)
-        brought = Brought()
-        unfolding = Unfolding(
-            cluster,
-            kustomizations,
-            partial(_source_of, watches),
-            wanted.index,
-            _trees(brought, await _generators(cluster), cluster, watches, artifacts, sources),
-            commits.directories.builder,
-            factory.rules,
-            stands_for_root,
-            brought,
-            default_keys(settings),
-        )
+        parts = _Parts(settings, cluster, sources, commits, await _watched(cluster, stack), stack)
+        head = await parts.head(branch)
+        artifacts = head.artifacts
+        wanted = parts.wanted(head)
         previewer = Previewer(
             cluster,
             wanted,
-            Syncs(
-                wanted,
-                syncer,
-                syncers,
-                Syncers(replace(factory, rules=PLAIN), kustomizations.get),
-                unfolding,
-                decrypts,
+            await parts.syncs(head, wanted),
+            lambda whole: (
+                ChartLocator.of_commit(whole.chart_sources, artifacts, sources, cluster, parts.watches).locate
             ),
-            lambda whole: ChartLocator.of_commit(whole.chart_sources, artifacts, sources, cluster, watches).locate,
             Renderer(sources.charts),
-            expressions,
+            await stack.enter_async_context(Expressions()),
             await stack.enter_async_context(open_targets(settings, cluster)),
         )
-        found = await previewer.preview(desired)
-        commits.demands = demands(settings, _declared(cluster, watches, synced))
-        unsigned = await _unsigned(commits, desired)
+        found = await previewer.preview(head.desired)
+        commits.demands = demands(settings, _declared(cluster, parts.watches, head.synced))
+        unsigned = await _unsigned(commits, head.desired)
         return replace(found, problems=(*unsigned, *found.problems))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A commit, and what it makes of the repository's own sync. ``decrypts``: whether its directory is decrypted."""
+
+    desired: Desired
+    artifacts: Artifacts
+    synced: SyncedRepository
+    is_root: Callable[[Kustomization], bool]
+    decrypts: bool
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a preview is made with; what is opened later is closed with ``stack``."""
+
+    settings: Settings
+    cluster: Cluster
+    sources: ChartRepositories
+    commits: CommitSource
+    watches: Watches
+    stack: AsyncExitStack
+
+    @property
+    def kustomizations(self) -> Informer:
+        return self.watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
+
+    async def head(self, branch: str) -> _Head:
+        """The head, read once more when its directory turns out to be decrypted."""
+        desired, artifacts, synced = await self._carried_out(branch)
+        stands_for_root = is_root(root_sync(self.settings), artifacts, synced)
+        keys = RootKeys(self.cluster, stands_for_root, default_keys(self.settings), _nothing_follows)
+        self.stack.push_async_callback(keys.close)
+        decrypts = await _decrypts(keys, desired)
+        if decrypts:
+            self.commits.keys_of = keys
+            desired, artifacts, synced = await self._carried_out(branch)
+        return _Head(desired, artifacts, synced, stands_for_root, decrypts)
+
+    async def _carried_out(self, branch: str) -> tuple[Desired, Artifacts, SyncedRepository]:
+        desired = await _head(self.commits, branch)
+        return desired, *_carried_out(self.settings, desired, self.commits.mirror.default_branch)
+
+    def wanted(self, head: _Head) -> WantedObjects:
+        """What everybody in the cluster wants, and has."""
+        wanted = known_wishes(self.cluster)
+        for key, manifest in self.watches[HELM_GROUP, HELM_RELEASE].items():
+            wanted.index.update(key, manifest)
+        _claim(wanted, self.kustomizations, head.is_root)
+        return wanted
+
+    async def syncs(self, head: _Head, wanted: WantedObjects) -> Syncs:
+        """The syncs that there will be."""
+        store = root_store(root_sync(self.settings), self.cluster, head.artifacts, head.synced)
+        store.all = partial(_readable, self.kustomizations)
+        rules = access_rules(self.settings)
+        factory = SyncerFactory(self.cluster, wanted, LiveReader(self.cluster, self.watches), rules=rules)
+        syncers = Syncers(factory, self.kustomizations.get)
+        self.stack.push_async_callback(syncers.close)
+        return Syncs(
+            wanted,
+            factory.make(root_sync(self.settings), store, head.synced),
+            syncers,
+            Syncers(replace(factory, rules=PLAIN), self.kustomizations.get),
+            await self._unfolding(head, wanted, rules),
+            head.decrypts,
+        )
+
+    async def _unfolding(self, head: _Head, wanted: WantedObjects, rules: AccessRules) -> Unfolding:
+        brought = Brought()
+        generators = await _generators(self.cluster)
+        return Unfolding(
+            self.cluster,
+            self.kustomizations,
+            partial(_source_of, self.watches),
+            wanted.index,
+            _trees(brought, generators, self.cluster, self.watches, head.artifacts, self.sources),
+            self.commits.directories.builder,
+            rules,
+            head.is_root,
+            brought,
+            default_keys(self.settings),
+        )
 
 
 async def _decrypts(keys: RootKeys, desired: Desired) -> bool:

@@ -46,7 +46,8 @@ class ObjectClaims:
     the agent serves, else the Secret with its kubeconfig."""
 
     def __init__(self) -> None:
-        #: Called with each object that somebody no longer wants or has, and the cluster that it is in.
+        #: Called with each object that somebody no longer wants or has, or has from now on while another kept it for
+        #: him, and the cluster that it is in.
         self.on_release: list[Callable[[ObjectKey, str], None]] = []
         self._claims: dict[tuple[Claimant, Why], tuple[str, frozenset[ObjectKey]]] = {}
         self._claimants: defaultdict[tuple[str, ObjectKey], set[tuple[Claimant, Why]]] = defaultdict(set)
@@ -60,6 +61,8 @@ class ObjectClaims:
         #: By sync, the releases that it is about to remove, and the syncs.
         self._leaving: dict[Claimant, frozenset[Claimant]] = {}
         self._leaving_syncs: dict[Claimant, frozenset[Claimant]] = {}
+        #: By sync, the objects of its commit that it does not apply.
+        self._left_alone: dict[Claimant, frozenset[ObjectKey]] = {}
         self._brought: dict[Claimant, tuple[HelmRelease | Kustomization, ...]] = {}
         #: The names of the syncs that delete what their commits drop, those that are gone included.
         self._pruning: LRUCache[str, bool] = LRUCache(_MOST_SYNCS)
@@ -72,13 +75,16 @@ class ObjectClaims:
         dropped = old if moved else old - wanted
         for key in dropped:
             self._remove((old_cluster, key), claim)
-        for key in wanted if moved else wanted - old:
+        new = wanted if moved else wanted - old
+        for key in new:
             self._claimants[cluster, key].add(claim)
         if wanted:
             self._claims[claim] = (cluster, wanted)
         else:
             self._claims.pop(claim, None)
         self.tell((key for key in dropped if not self._has(claimant, key, old_cluster)), old_cluster)
+        if why in _HAS:
+            self.tell((key for key in new if self._is_kept(key, cluster, but=claimant)), cluster)
 
     def drop(self, claimant: Claimant, why: Why, key: ObjectKey) -> None:
         """``claimant`` does not want this one any more, as far as ``why`` goes."""
@@ -89,7 +95,8 @@ class ObjectClaims:
         """``claimant`` wants nothing any more."""
         for claim in [claim for claim in self._claims if claim[0] == claimant]:
             self.set(claimant, claim[1], ())
-        for known in (self._brought, self._leaving, self._leaving_syncs, self.commits, self.unread):
+        by_sync = self._brought, self._leaving, self._leaving_syncs, self._left_alone, self.commits, self.unread
+        for known in by_sync:
             known.pop(claimant, None)
 
     def set_commit(self, sync: Claimant, commit: str, why: str, *, prunes: bool = True) -> None:
@@ -118,6 +125,19 @@ class ObjectClaims:
     def set_brought(self, sync: Claimant, items: Iterable[HelmRelease | Kustomization]) -> None:
         """The commit that ``sync`` is at brings exactly these."""
         self._brought[sync] = tuple(items)
+
+    def set_left_alone(self, sync: Claimant, keys: Iterable[ObjectKey]) -> None:
+        """``sync`` wants these to be there, and never makes them its own."""
+        self._left_alone[sync] = frozenset(keys)
+
+    def leaves_alone(self, sync: Claimant, key: ObjectKey) -> bool:
+        """Whether an object is one of these."""
+        return key in self._left_alone.get(sync, ())
+
+    def is_only_kept(self, key: ObjectKey) -> bool:
+        """Whether nobody wants an object of the agent's own cluster, and somebody keeps it for a while."""
+        whys = {why for _, why in self._claimants.get(("", key), ())}
+        return whys == {"kept"}
 
     def reached(self, sync: Claimant, key: ObjectKey) -> None:
         """``sync`` has applied a HelmRelease: from here on it says itself what it wants."""
@@ -178,9 +198,9 @@ class ObjectClaims:
 
     def to_have(self, key: ObjectKey, cluster: str) -> list[Claimant]:
         """The syncs that are to have an object, of which somebody lets go: they waited for it, or have applied it
-        before he wrote to it once more."""
+        before he wrote to it once more; and those that keep it until it is known who wants it."""
         claims = self._claimants.get((cluster, key), ())
-        return [claimant for claimant, why in claims if why in ("let go", "commit")]
+        return [claimant for claimant, why in claims if why in ("let go", "commit", "kept") and claimant.kind == "sync"]
 
     def prunes(self, sync: str) -> bool:
         """Whether a sync of this agent, be it gone, deletes what a commit drops."""
@@ -235,6 +255,9 @@ class ObjectClaims:
     def _has(self, claimant: Claimant, key: ObjectKey, cluster: str) -> bool:
         claims = self._claimants.get((cluster, key), ())
         return any(one == claimant and why in _HAS for one, why in claims)
+
+    def _is_kept(self, key: ObjectKey, cluster: str, *, but: Claimant) -> bool:
+        return any(why == "kept" and one != but for one, why in self._claimants.get((cluster, key), ()))
 
     def _is_taken(self, key: ObjectKey, cluster: str) -> bool:
         return any(why in _HAS for _, why in self._claimants.get((cluster, key), ()))

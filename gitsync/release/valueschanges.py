@@ -72,6 +72,10 @@ class ValuesChanges:
         if is_values(key):
             self._unsettled[key] = ValuesChange(key, sync, known(commit))
 
+    def has_news(self, user: Worked) -> bool:
+        """Whether one that somebody has values or variables from has just been changed, or is about to be."""
+        return any(key in self._unsettled for key in user.value_sources())
+
     def are_settled(self, syncs: Iterable[ComingSync]) -> bool:
         """Whether none of these syncs, which are on their way, changes any, and nobody just has."""
         return not self._unsettled and not any(sync.values for sync in syncs)

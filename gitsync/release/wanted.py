@@ -273,7 +273,8 @@ class WantedObjects:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
         owner = hold.owner
         if owner is None:
-            return await self._held_by_sync(hold)
+            held = await self._held_by_sync(hold)
+            return None if held is not None and for_good and held.claimant.unowned else held
         manifest = self.index.manifest(owner)
         if manifest is None:
             return None
@@ -299,7 +300,9 @@ class WantedObjects:
         have it: it may have to wait until then, be it for who wants the object."""
         if hold.claimant in await self.to_come.going(hold.cluster):
             return None
-        found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant)
+        if self.claims.leaves_alone(hold.claimant, hold.key):
+            hold = hold._replace(claimant=hold.claimant._replace(unowned=True))
+        found = (sync for sync in await self.to_come.syncs(()) if sync.claimant.by_name == hold.claimant.by_name)
         coming = next(found, None)
         if coming is None or (coming.cluster == hold.cluster and hold.key in coming.keys):
             return hold
@@ -398,6 +401,10 @@ class SyncClaims:
             self._wanted.note_taken(self._sync, wanted - self.claims.keys(self._sync, why), self.cluster)
         self.claims.set(self._sync, why, wanted, cluster=self.cluster)
 
+    def has(self, key: ObjectKey) -> bool:
+        """Whether the sync's commit has an object."""
+        return key in self.claims.keys(self._sync, "commit")
+
     async def hold(self, key: ObjectKey) -> Hold | None:
         """The release that has an object and goes on wanting it, as far as anybody can tell."""
         return await self._wanted.hold(key, but=self._sync, cluster=self.cluster, releases_only=True, for_good=True)
@@ -412,6 +419,14 @@ class SyncClaims:
         self.claim("commit", self.claims.keys(self._sync, "commit") | {key})
         self.claim("let go", held - {key})
         return None
+
+    def has_news(self, release: ObjectKey | None) -> bool:
+        """Whether a release has values from what a sync is changing, or has just changed."""
+        try:
+            item = self._wanted.index.get(release) if release is not None else None
+        except FieldErrors:
+            return False
+        return item is not None and self._wanted.to_come.values.has_news(item)
 
     def about_to_write(self, key: ObjectKey, commit: str) -> None:
         """The sync is about to write an object, which others may have values or variables from."""

@@ -43,7 +43,7 @@ from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
-from gitsync.sync.policy import is_left_once_there
+from gitsync.sync.policy import is_left_once_there, left_alone
 from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
@@ -184,7 +184,9 @@ class Syncer:
             return Step(item, "unchanged", "all of it is left to others by spec.ignore", found)
         let_go = partial(self._let_go, item.key, to_be)
         step = verdict_of(replace(item, manifest=left), inventory.get(item.key), found, self.owner, let_go)
-        step = replace(step, desired=item)
+        step = replace(
+            step, desired=item, why=self._unread(found) or step.why if step.verdict == "foreign" else step.why
+        )
         if found is None or self.owner.owns(found) or not step.applies:
             return step
         claimants = self.wanted.claimants(item.key, for_good=True)
@@ -199,6 +201,12 @@ class Syncer:
         other = self.owner.other(found) if (found := live[item.key]) is not None else ""
         to_be = await self._others_to_be({other} - {""})
         return self._step(item, before, live, set(self._leaving(plan.prune)), to_be)
+
+    def _unread(self, live: Manifest | None) -> str:
+        """Why another sync, which has an object, may go on wanting it: its commit cannot be read in whole."""
+        other = self.owner.other(live) if live is not None else ""
+        _, why = self.wanted.claims.unread.get(Claimant("sync", other), ("", ""))
+        return f"belongs to sync {other!r}, which may go on wanting it: {why}" if why else ""
 
     async def _others_to_be(self, others: Collection[str]) -> dict[Claimant, frozenset[ObjectKey]]:
         """What these syncs, which have objects that are asked about, will want: as far as they are on their way, or are
@@ -346,6 +354,8 @@ class Syncer:
         self.claim(plan)
         self._take_up(plan)
         for step in plan.steps:
+            if step.applies:
+                self.wanted.about_to_write(step.key, desired.commit.id)
             if step.refused:
                 error = OwnedByAnother if step.verdict == "foreign" else NotServed
                 report.failed(step.key, error(step.why), str(step.desired.origin))
@@ -364,6 +374,9 @@ class Syncer:
             self.hopeless,
         )
         await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
+        if rollout.placed:
+            plan = plan.placing(rollout.placed)
+            self.claim(plan)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
@@ -372,7 +385,7 @@ class Syncer:
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
-        inventory = (await self.inventory()).with_entries(done).without(rollout.forgotten)
+        inventory = (await self.inventory()).with_entries(done).without([*rollout.forgotten, *rollout.placed])
         await self._remember(replace(inventory, commit=desired.commit.id))
         return replace(
             result,
@@ -395,6 +408,7 @@ class Syncer:
         take one."""
         me = self.owner.claimant
         waiting = {step.key for step in plan.steps if step.holder is not None or step.verdict == "foreign"}
+        self.wanted.claims.set_left_alone(me, (step.key for step in plan.steps if _is_left_alone(step)))
         self.wanted.claim("let go", waiting)
         self.wanted.claim("commit", (key for key in plan.wanted if key not in waiting))
         self.wanted.claim("kept", [*kept_so_far(plan.prune, plan.desired.commit.id), *plan.unpruned])
@@ -460,6 +474,13 @@ def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:
         model = step.desired.model
         if not step.refused and (isinstance(model, Kustomization) or (isinstance(model, HelmRelease) and step.applies)):
             yield model
+
+
+def _is_left_alone(step: Step) -> bool:
+    """Whether an object is wanted to be there, and is not applied, also when nobody has looked for it."""
+    manifest = step.desired.manifest
+    is_there = step.verdict == "unchanged" and is_left_once_there(manifest)
+    return is_there or bool(left_alone(manifest, step.live))
 
 
 def kept_so_far(prune: Iterable[Entry], commit: str) -> list[ObjectKey]:

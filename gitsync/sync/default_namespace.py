@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import DefinedKind, defined_kind
 from gitsync.apply.namespaces import fill_namespaces, in_namespace
 from gitsync.errors import KindUnknown, ManifestError
@@ -46,16 +46,23 @@ def _differ(twins: Sequence[DesiredObject]) -> bool:
     return any(twin.manifest != twins[0].manifest for twin in twins)
 
 
+async def with_namespace(item: DesiredObject, cluster: Cluster, namespace: str) -> DesiredObject:
+    """One object with ``namespace`` filled in, if its kind has one and it names none. Raises: KindUnknown."""
+    (manifest,) = await fill_namespaces(cluster, [item.manifest], namespace)
+    return _as(item, manifest)
+
+
 async def _with_namespace(item: DesiredObject, desired: Desired, cluster: Cluster, namespace: str) -> DesiredObject:
     try:
-        (manifest,) = await fill_namespaces(cluster, [item.manifest], namespace)
+        return await with_namespace(item, cluster, namespace)
     except KindUnknown:
         if item.key.namespace or not _namespaced_by_its_crd(item, desired):
             return item
-        manifest = in_namespace(item.manifest, namespace, namespaced=True)
-    if manifest is item.manifest:
-        return item
-    return replace(item, key=ObjectKey.of(manifest), manifest=manifest)
+        return _as(item, in_namespace(item.manifest, namespace, namespaced=True))
+
+
+def _as(item: DesiredObject, manifest: Manifest) -> DesiredObject:
+    return item if manifest is item.manifest else replace(item, key=ObjectKey.of(manifest), manifest=manifest)
 
 
 def _namespaced_by_its_crd(item: DesiredObject, desired: Desired) -> bool:

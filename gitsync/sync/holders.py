@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from gitsync.apply.wait import version
@@ -14,6 +14,9 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import state_of
 from gitsync.release.wanted import SyncClaims, told
 from gitsync.sync.outcome import Outcomes, ReleasesSettling
+
+#: Seconds between two looks at a release that has other values.
+LOOK_AGAIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Holders:
         have it, or nobody can tell and nothing moves any more. None while the release may let go."""
         if not self.releases.all_settled and not Outcomes(self.index).stands(hold):
             return None
+        if self.wanted.has_news(hold.owner):
+            return None
         if hold.owner is None or not hold.claimant.doubt:
             return OwnedByAnother(told(hold), hint="remove it from the chart or from Git")
         outcome = Outcomes(self.index).of(hold.owner)
@@ -40,7 +45,10 @@ class Holders:
         seen = self._version(hold)
         with self._news() as news:
             while not self._may_have_ended(hold) and self._version(hold) == seen and self.error(hold) is None:
-                await news.wait()
+                # That somebody has taken notice of other values is not told, if nothing comes of it.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN if self.wanted.has_news(hold.owner) else None):
+                        await news.wait()
                 news.clear()
 
     def _may_have_ended(self, hold: Hold) -> bool:

@@ -79,6 +79,11 @@ class SyncPlan:
         """The same, with each entry to prune saying that this commit has dropped it."""
         return replace(self, prune=tuple(entry.dropped_by(commit.id) for entry in self.prune))
 
+    def placing(self, placed: Mapping[ObjectKey, DesiredObject]) -> SyncPlan:
+        """The same, with objects of which it has turned out what they are, by what they were taken for."""
+        steps = (replace(step, desired=placed.get(step.key, step.desired)) for step in self.steps)
+        return replace(self, steps=tuple(steps)) if placed else self
+
     @property
     def wanted(self) -> list[ObjectKey]:
         """The objects that the sync has, or is to have."""

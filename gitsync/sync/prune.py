@@ -13,7 +13,8 @@ from gitsync.api.inventory import inventory_keys
 from gitsync.api.names import HELM_CHART
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
-from gitsync.apply.ownership import prune_disabled
+from gitsync.apply.ownership import prune_disabled, taken_by_helm
+from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.claims import object_of
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -49,6 +50,7 @@ _FOREIGN_KINDS = (
     ("", "Secret"),
     ("", "ConfigMap"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"),
     ("source.toolkit.fluxcd.io", "HelmRepository"),
     ("source.toolkit.fluxcd.io", "OCIRepository"),
     ("source.toolkit.fluxcd.io", "Bucket"),
@@ -99,6 +101,7 @@ class Pruner:
         self._owner = spec.owner
         self._wanted = wanted
         self._last = last
+        self._owned = OwnedClaims(cluster)
         #: By what is left, what this sync keeps that would go with it.
         self._left_for: dict[ObjectKey, ObjectKey] = {}
 
@@ -116,8 +119,9 @@ class Pruner:
             pruned = await self._prune(entry, report.commit, needed_by)
             if pruned.verb != "deleted":
                 return self._stays(entry, pruned, report)
-            timeout = RELEASE_TIMEOUT if self._spec.works_on(entry.key) else OBJECT_TIMEOUT
-            await wait_deleted(self._cluster, [entry.key], timeout)
+            if not self._holds_the_sync(entry.key):
+                timeout = RELEASE_TIMEOUT if self._spec.works_on(entry.key) else OBJECT_TIMEOUT
+                await wait_deleted(self._cluster, [entry.key], timeout)
         except (KindUnknown, NotFound):
             return "done"  # its CRD or namespace went with it
         except ApiError as error:
@@ -131,6 +135,11 @@ class Pruner:
             return "failed"
         report.done("deleted", entry.key, entry.origin, "removed from Git")
         return "done"
+
+    def _holds_the_sync(self, key: ObjectKey) -> bool:
+        """Whether this is the Namespace of the Kustomization that is removed: it goes when that is gone."""
+        own = self._owner.kustomization
+        return own is not None and not self._spec.cluster and key.holds(own)
 
     async def foresee(
         self, entry: Entry, needed_by: ObjectKey | None = None, going: Collection[ObjectKey] = ()
@@ -194,6 +203,8 @@ class Pruner:
             nonlocal why
             if not self._owner.has(live):
                 why = "no longer carries this sync's owner annotation"
+            elif release := taken_by_helm(live):
+                why = f"helm has taken it into its release {release}"
             elif prune_disabled(live):
                 why = PRUNE_IS_DISABLED
             else:
@@ -205,7 +216,15 @@ class Pruner:
         if removes:
             self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
         try:
-            deletion = await delete_objects(self._cluster, [entry.key], is_ours, wanted_by, dry_run=commit is None)
+            deletion = await delete_objects(
+                self._cluster,
+                [entry.key],
+                is_ours,
+                wanted_by,
+                stays=self._wanted.has,
+                owned=self._owned,
+                dry_run=commit is None,
+            )
         except ClusterUnavailable:
             removes = False  # nobody knows whether it was done
             raise

@@ -36,6 +36,10 @@ log = structlog.get_logger(__name__)
 FULL_INTERVAL = 600.0
 
 
+#: Seconds at least until what could not be done is tried again.
+LEAST_RETRY = 10.0
+
+
 class SyncReconciler:
     """Keeps a cluster at the head of a repository. Several may work side by side, each by the name of its sync."""
 
@@ -198,7 +202,9 @@ class SyncReconciler:
             self._full = False
         if self.result.retry or self.result.result == "held":
             self._full = True
-            return max(10.0, self._backoff.next(name))
+            # What only waits for others to decide is mostly over in a moment.
+            least = LEAST_RETRY if self.result.problems or self.result.result == "held" else 0.0
+            return max(least, self._backoff.next(name))
         self._backoff.reset(name)
         if self._found and commit is self._wanted and self.result.result == "succeeded" and not self.result.waiting:
             METER.ready.add(time.monotonic() - self._found)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,6 +52,7 @@ from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import Report as Listener
 from gitsync.runtime.progress import listener, reporting, telling
 from gitsync.runtime.together import until_one_ends, until_one_fails
+from gitsync.sync.default_namespace import with_namespace
 from gitsync.sync.holders import Holders
 from gitsync.sync.inventory import Entry
 from gitsync.sync.lacking import Lacking
@@ -85,9 +86,10 @@ _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 @dataclass
 class Rollout:
     """One sync's plan, carried out once. ``run`` returns when everything is settled and deleted, or has failed; what
-    came of it is in the report, in ``applied`` (the API server's answers) and in ``forgotten`` (entries of the
-    inventory that need not be remembered). ``judge`` looks at an object that is there, though the plan knows of none,
-    and says what is to be done about it."""
+    came of it is in the report, in ``applied`` (the API server's answers), in ``forgotten`` (entries of the inventory
+    that need not be remembered) and in ``placed`` (by their keys in the plan, objects whose kind has come meanwhile, in
+    the namespace that they turned out to need). ``judge`` looks at an object that is there, though the plan knows of
+    none, and says what is to be done about it."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -103,6 +105,7 @@ class Rollout:
     hopeless: Hopeless | None = None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
+    placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
     _left: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -249,9 +252,20 @@ class Rollout:
                     if isinstance(error, KindUnknown):  # discovery says a little later what a release has brought
                         version = step.desired.manifest["apiVersion"].rpartition("/")[2]
                         await await_kind(self.cluster, step.key.group, step.key.kind, version, JUST_BROUGHT)
+                        await self._place(step)
         except (ApiError, NotReadyInTime, OwnedByAnother, WebhookUnavailable) as error:
-            self.report.failed(step.key, error, str(step.desired.origin))
+            self.report.failed(self._desired(step).key, error, str(step.desired.origin))
             self.report.timeline.turn(step.key, None)
+
+    async def _place(self, step: Step) -> None:
+        """The kind of an object has come, which says whether it needs a namespace."""
+        with suppress(KindUnknown):
+            found = await with_namespace(step.desired, self.cluster, self.spec.default_namespace)
+            if found.key != step.key:
+                self.placed[step.key] = found
+
+    def _desired(self, step: Step) -> DesiredObject:
+        return self.placed.get(step.key, step.desired)
 
     async def _until_let_go(self, step: Step) -> None:
         """Return when no release has an object any more, or none that goes on wanting it. Raises: OwnedByAnother."""
@@ -293,23 +307,23 @@ class Rollout:
 
     async def _apply(self, step: Step, *, looked: bool) -> Step | None:
         """Apply one object. Returns what is to be done instead when it is there already, and nobody has ``looked``."""
-        origin = step.desired.origin
+        desired, live = self._desired(step), step.live
+        wanted, origin = desired.manifest, desired.origin
         commit = _commit_for(step, self.report.commit)
-        wanted, live = step.desired.manifest, step.live
         async with self.slots.held(self.owner):
-            if self.spec.ignore and (newest := await self.cluster.find(step.key)) is not None:
+            if self.spec.ignore and (newest := await self.cluster.find(desired.key)) is not None:
                 # Its plan may be minutes old, and what others write to it goes on.
                 live, wanted = newest, tolerating(wanted, newest, self.spec.ignore)
-            marks = edge_origins(step.desired), self.spec.works_on(step.key)
+            marks = edge_origins(desired), self.spec.works_on(desired.key)
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
-            self.wanted.about_to_write(step.key, self.report.commit.id)
+            self.wanted.about_to_write(desired.key, self.report.commit.id)
             applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))
         if applied is None:
             return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()
-            await wait_deleted(self.cluster, [step.key], GONE_TIMEOUT)
+            await wait_deleted(self.cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
                 applied = await self._applier.send(manifest, None)
         self._note(step, applied)
@@ -334,14 +348,14 @@ class Rollout:
         """What is to be done about an object that is there already; None when that is nothing.
 
         Raises: OwnedByAnother."""
-        found = await self.judge(step.desired)
+        found = await self.judge(self._desired(step))
         if found.refused:
             raise OwnedByAnother(found.why)
         if not found.applies:
             self.report.unchanged(1)
             self.report.timeline.turn(step.key, None)
             return None
-        return found
+        return replace(found, desired=step.desired)
 
     async def _sent(self, manifest: Manifest, live: Manifest | None) -> Applied:
         answer = Applied(manifest)
@@ -357,19 +371,19 @@ class Rollout:
         return answer
 
     def _note(self, step: Step, applied: Applied) -> None:
-        live, answer, origin = step.live, applied.object, str(step.desired.origin)
+        key, live, answer, origin = self._desired(step).key, step.live, applied.object, str(step.desired.origin)
         if applied.created:
-            self.report.done("created", step.key, origin)
+            self.report.done("created", key, origin)
         elif live is None:
-            self.report.done("changed", step.key, origin, "adopted: was in the cluster already")
+            self.report.done("changed", key, origin, "adopted: was in the cluster already")
         elif answer["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
-            self.report.done("changed", step.key, origin, step.why)
+            self.report.done("changed", key, origin, step.why)
         else:
             self.report.unchanged(1)
-        self.applied[step.key] = answer
+        self.applied[key] = answer
         self.report.timeline.turn(step.key, TAKEN_UP if step.key in self._followed else None)
         if self.spec.is_kustomization(step.key) and self.cluster.serves(step.key):
-            self.index.brought(step.key)
+            self.index.brought(answer)
         if not is_builtin(step.key.group) and not is_own_kind(step.key):
             self._made_at = asyncio.get_running_loop().time() + MADE_OF_IT
         if self.spec.is_release(step.key):
@@ -407,9 +421,10 @@ class Rollout:
 
     async def _settle(self, namespace: str, interrupt: Interrupt) -> None:
         """Wait until what was applied in a namespace is ready, or has failed."""
-        mine = [step.key for step in self._steps if step.key.namespace == namespace]
-        for key in mine:
-            await self._over[key].wait()
+        steps = [step for step in self._steps if step.key.namespace == namespace]
+        for step in steps:
+            await self._over[step.key].wait()
+        mine = [self._desired(step).key for step in steps]
         plain = {key: self.applied[key] for key in mine if key in self.applied and self._is_waited_for(key)}
         want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness, on_health=self._judged)
         self._busy |= plain.keys()

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-#: Says "ready", waits to be told to stop, and ends well, but for a thread that never does; or is busy for ever.
+#: Says "ready", waits to be told to stop, and ends well, but for a thread that never does; or is busy for ever, or
+#: writes to somebody who reads no more.
 PROGRAM = """
 import asyncio, sys, threading
 from gitsync.agent.stopping import told_to_stop
@@ -21,6 +22,8 @@ async def main():
         print("ready", flush=True)
         while sys.argv[1] == "loop":
             pass
+        while sys.argv[1] == "words":
+            sys.stderr.write("more words than anybody reads\\n")
         await stop.wait()
 
 asyncio.run(main())
@@ -50,3 +53,15 @@ def test_it_is_left_when_something_hangs(what: str, number: int) -> None:
     code, error = told(what, number)
     assert code == 128 + number
     assert "gitsync has not come to its end within 1s of" in error
+
+
+def test_it_is_left_when_nobody_reads_its_log() -> None:
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, "words"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(30) == 128 + signal.SIGTERM
+        finally:
+            process.kill()

@@ -94,6 +94,10 @@ def test_both_stages_of_the_image_have_the_same_base_and_see_what_they_copy() ->
     assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
+def test_the_base_image_is_named_by_its_digest() -> None:
+    assert re.search(r"(?m)^ARG BASE=python:3\.13-slim@sha256:[0-9a-f]{64}$", (ROOT / "Dockerfile").read_text())
+
+
 @pytest.mark.parametrize(
     ("answer", "base"),
     [

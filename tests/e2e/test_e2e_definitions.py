@@ -234,3 +234,30 @@ def test_a_kind_that_is_in_the_templates_of_another_release_of_the_commit_is_wai
     assert world.kubectl("get", world.name, "two", "-n", world.namespace, "-o", "name")
     if needs and not brings:
         assert not once.said("release will be tried again"), "b is ready once its kind is served"
+
+
+def test_an_object_that_names_no_namespace_has_the_default_one_when_its_kind_comes_with_a_release(
+    world: World, new_agent: NewAgent
+) -> None:
+    world.agent.stop()
+    doll = {"apiVersion": f"{world.namespace}.example/v1", "kind": "Doll", "metadata": {"name": "one"}}
+    files = {**world.charts("one"), **world.release("a", "one"), "fleet/doll.yaml": json.dumps(doll)}
+    world.fleet.commit(files, "a kind in a chart, and one of it")
+    flags = "--path=fleet", f"--default-namespace={world.namespace}"
+    first = new_agent(world.fleet, *flags, "--once").start()
+    assert first.wait() == 0
+    name = f"Doll/{world.namespace}/one"
+    first.wait_for("object created", object=name)
+    uid = world.uid()
+
+    # From then on it is known by what it is.
+    world.agent = new_agent(world.fleet, *flags, "--allow-mass-prune").start()
+    world.sync({"fleet/other.yaml": json.dumps(config("other", world.namespace))}, "something else")
+    assert world.uid() == uid
+    assert not [line for line in world.agent.lines if "Doll/" in str(line.fields.get("object"))]
+    world.sync({"fleet/doll.yaml": "# gone\n"}, "it goes")
+    world.agent.wait_for("object deleted", object=name)
+
+
+def config(name: str, namespace: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}

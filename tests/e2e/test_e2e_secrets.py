@@ -95,6 +95,8 @@ def test_no_text_tells_a_secret_of_a_release(
     assert agent.stop() == 0
 
     releases = json.loads(kubectl("get", "helmrelease", "-n", namespace, "-o", "json"))["items"]
+    fleet.edit("charts/waits/Chart.yaml", "1.0.0", "1.0.1", "what a plan shows")
+    planned = (f"--repo={fleet.path}", f"--state-dir={agent.directory / 'state'}", "--path=fleet")
     events = json.loads(kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
     told = {
         "log": agent.log,
@@ -102,6 +104,10 @@ def test_no_text_tells_a_secret_of_a_release(
         "events": [item for item in events if item["involvedObject"]["kind"] == "HelmRelease"],
         "annotations": [item["metadata"].get("annotations") for item in releases],
         "gitsync log": agent.command("log"),
+        "gitsync plan": agent.ended("plan", *planned),
+        "gitsync tree": [agent.command("tree", mode, "-n", namespace) for mode in TEMPLATES if mode != "drops"],
+        "gitsync history": [agent.command("history", mode, "-n", namespace) for mode in ("waits", "refused")],
+        "gitsync export": agent.command("export", "helmrelease", "--all", "-n", namespace),
         "helm history": [helm_cli("history", mode, "-n", namespace) for mode in ("waits", "refused")],
     }
     tells_nothing(told)

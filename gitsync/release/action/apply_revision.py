@@ -126,7 +126,8 @@ class RevisionApplier:
         """
         keys = [ObjectKey.of(manifest) for manifest in reversed(manifests)]
         keeps = partial(why_kept, ref=self._ref, good=self._manner.good, stay=stay)
-        deletion = await delete_objects(self._cluster, keys, self._is_ours, self._manner.wanted_by, why_kept=keeps)
+        wanted_by, stays = self._manner.wanted_by, set(stay).__contains__
+        deletion = await delete_objects(self._cluster, keys, self._is_ours, wanted_by, why_kept=keeps, stays=stays)
         self.tell(deletion)
         return deletion
 

@@ -81,8 +81,7 @@ class Uninstaller:
         records = await self._records.in_cluster(ref.storage, ref.name)
         if not records:
             left = await self._delete_leftovers(ref, (), options)
-            if options.wait:
-                await interrupt.guard(wait_deleted(self._cluster, left.deleted, options.timeout))
+            await self._until_gone(left.deleted, options, interrupt)
             return Uninstalled(left.deleted, handed_over=tuple(left.handed_over))
         if records[-1].status not in ("uninstalling", "uninstalled"):
             last = records[-1].now("uninstalling", "Deletion in progress (or silently failed)", deleted=timestamp())
@@ -92,11 +91,17 @@ class Uninstaller:
             records[-1] = last
         await self._run_hooks("pre-delete", ref, records[-1], options, interrupt)
         result = await self._delete(ref, records, options)
-        if options.wait:
-            await interrupt.guard(wait_deleted(self._cluster, result.deleted, options.timeout))
+        await self._until_gone(result.deleted, options, interrupt)
         await self._run_hooks("post-delete", ref, records[-1], options, interrupt)
         await self._forget(ref, records[-1], options.keep_history)
         return result
+
+    async def _until_gone(self, keys: Sequence[ObjectKey], options: UninstallOptions, interrupt: Interrupt) -> None:
+        """Wait for them to be gone; not for the Namespace that the HelmRelease is in, which goes when that is gone."""
+        if options.wait:
+            own = options.release
+            keys = [key for key in keys if own is None or not key.holds(own)]
+            await interrupt.guard(wait_deleted(self._cluster, keys, options.timeout))
 
     async def _delete(self, ref: ReleaseRef, records: Sequence[Record], options: UninstallOptions) -> Uninstalled:
         """The objects of the release, and its leftovers when it goes for good; else what stays is left over from now

@@ -55,8 +55,8 @@ class ReleaseIndex:
         self._expected: list[set[ObjectKey]] = []
         self._nothing_expected = asyncio.Event()
         self._nothing_expected.set()
-        #: Kustomizations that were applied, and are yet to be heard of.
-        self._brought: set[ObjectKey] = set()
+        #: Kustomizations that were applied, and are yet to be heard of, with the generations that they have by now.
+        self._brought: dict[ObjectKey, int] = {}
         self._order: Order | None = None
         #: The Kustomizations.
         self.others: Others = NoOthers()
@@ -344,10 +344,13 @@ class ReleaseIndex:
         """Whether a commit is about to apply this release or Kustomization, or just has."""
         return key in self._brought or any(key in expected for expected in self._expected)
 
-    def brought(self, key: ObjectKey) -> None:
-        """A Kustomization was applied; that it is there may be heard of later."""
-        if self.others.manifest(key) is None:
-            self._brought.add(key)
+    def brought(self, applied: Manifest) -> None:
+        """A Kustomization was applied; that it is there, or is another one, may be heard of later."""
+        key, generation = ObjectKey.of(applied), _generation(applied)
+        for expected in self._expected:
+            expected.discard(key)
+        if _generation(self.others.manifest(key)) < generation:
+            self._brought[key] = generation
 
     def may_let_go(self, key: ObjectKey) -> bool:
         """Whether a release is about to be removed or changed, or the one whose chart it is out of is, or has yet to
@@ -407,7 +410,9 @@ class ReleaseIndex:
 
     def other_changed(self, key: ObjectKey) -> None:
         """What is known of a Kustomization is another by now, or it is gone: those that wait for it look again."""
-        self._brought.discard(key)
+        manifest = self.others.manifest(key)
+        if manifest is None or _generation(manifest) >= self._brought.get(key, 0):
+            self._brought.pop(key, None)
         self._tell_of_other(key)
 
     def _tell_of_other(self, key: ObjectKey) -> None:
@@ -521,6 +526,11 @@ def _parse(manifest: Manifest) -> HelmRelease | FieldErrors:
         return HelmRelease.parse(manifest)
     except FieldErrors as error:
         return error
+
+
+def _generation(manifest: Manifest | None) -> int:
+    """0 of what is not there."""
+    return int(manifest["metadata"].get("generation", 0)) if manifest is not None else 0
 
 
 def _needs(release: HelmRelease | FieldErrors) -> tuple[Need, ...]:

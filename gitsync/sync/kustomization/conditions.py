@@ -69,6 +69,8 @@ class StatusWriter:
         self._find = find
         #: What the API server last answered, which the watch may have yet to say.
         self._answers: dict[ObjectKey, Manifest] = {}
+        #: Those whose status says something else than is known, since it could not be written.
+        self.unwritten: set[ObjectKey] = set()
 
     async def progressing(self, kustomization: Kustomization, reason: str) -> None:
         """It waits, for this reason: most passes are over before that is worth telling."""
@@ -146,6 +148,7 @@ class StatusWriter:
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""
         self._answers.pop(key, None)
+        self.unwritten.discard(key)
 
     async def _write(
         self,
@@ -172,6 +175,7 @@ class StatusWriter:
                 fields["last_handled_reconcile_at"] = requested
         new = old.model_copy(update={**fields, "conditions": conditions})
         changed = new.patch_from(old)
+        self.unwritten.discard(key)
         if not changed:
             return
         self._tell(manifest, old, new, delay, artifact)
@@ -184,6 +188,7 @@ class StatusWriter:
         except NotFound:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:
+            self.unwritten.add(key)
             log.debug(
                 "status of a Kustomization could not be written",
                 kustomization=str(kustomization.key),

@@ -180,6 +180,7 @@ class Kustomizations:
             self._watch.subscribe(self._on_event)
             unsubscribe = self._wanted.index.subscribe(self._on_release)
             self._wanted.claims.on_release.append(self._on_claim_dropped)
+            self._wanted.index.on_other_change.append(self._on_change)
             for key, manifest in self._watch.items():
                 self._look(key, manifest)
             try:
@@ -187,6 +188,7 @@ class Kustomizations:
             finally:
                 unsubscribe()
                 self._wanted.claims.on_release.remove(self._on_claim_dropped)
+                self._wanted.index.on_other_change.remove(self._on_change)
                 if self._gathering is not None:
                     self._gathering.cancel()
                 await self.queue.stop(GRACE)
@@ -308,9 +310,15 @@ class Kustomizations:
         return self._outcomes([key])[key]
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        """Somebody wants an object no more: wake the Kustomizations that are to have it."""
+        """Somebody wants an object no more, or has it now: wake the Kustomizations that are to have it, or keep it."""
         for claimant in self._wanted.claims.to_have(key, cluster):
+            self._reconciler.look_soon(kustomization_of(claimant.name))
             self._on_interval(kustomization_of(claimant.name))
+
+    def _on_change(self, key: ObjectKey) -> None:
+        """What a commit was about to change of one is done, as far as it could be."""
+        if self._reconciler.is_to_change(key):
+            self.queue.wake(key)
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)

@@ -132,6 +132,8 @@ class KustomizationReconciler:
         self._waits: dict[ObjectKey, tuple[frozenset[ObjectKey], float]] = {}
         #: For whom each was last said to wait in the log, where fewer are no news.
         self._told: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        #: Of those that a commit is about to change: its revision, and until when that is waited for (monotonic clock).
+        self._changing: dict[ObjectKey, tuple[str, float]] = {}
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
@@ -150,7 +152,11 @@ class KustomizationReconciler:
                 said = {"kustomization": key.namespaced_name, "error": error}
                 self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
                 return None
-            return await self._pass(kustomization, interrupt)
+            again = await self._pass(kustomization, interrupt)
+            if key not in self._status.unwritten:
+                return again
+            retry = self._retry(kustomization)
+            return retry if again is None else min(again, retry)
 
     async def _pass(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         async def say(reason: str) -> None:
@@ -191,6 +197,8 @@ class KustomizationReconciler:
         if self._once.over(key, "dependencies"):
             log.info("all dependencies are ready, proceeding with kustomization", kustomization=key.namespaced_name)
         artifact = await interrupt.guard(self._trees.tree_of(kustomization.source))
+        if (soon := self._to_change(key, artifact.revision)) > 0.0:
+            return soon
         spec = await self._inputs.spec_of(kustomization)
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
@@ -262,8 +270,11 @@ class KustomizationReconciler:
     async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
-        if isinstance(first, DirectoryMissing) and self._once.is_news(key, artifact.revision, "directory"):
-            return MOMENT  # it may, too, with what is above it
+        if isinstance(first, DirectoryMissing):
+            if self._once.is_news(key, artifact.revision, "directory"):
+                return MOMENT  # it may go, too, with what is above it
+            if self._syncers.factory.wanted.claims.is_only_kept(key):
+                return self._retry(kustomization)  # it goes as soon as it is known who is to have what it has
         for problem in desired.errors:
             self._once(
                 key,
@@ -343,6 +354,25 @@ class KustomizationReconciler:
         await self._finalizer.remove(kustomization)
         return None
 
+    def _to_change(self, key: ObjectKey, revision: str) -> float:
+        """Seconds to wait since the commit is about to change the Kustomization, too; a moment for each revision."""
+        if not self._syncers.factory.wanted.index.expects(key):
+            self._changing.pop(key, None)
+            return 0.0
+        known, until = self._changing.get(key, ("", 0.0))
+        if known != revision:
+            until = time.monotonic() + MOMENT
+            self._changing[key] = revision, until
+        return until - time.monotonic()
+
+    def is_to_change(self, key: ObjectKey) -> bool:
+        """Whether one has been put off since the commit was about to change it."""
+        return self._changing.get(key, ("", 0.0))[1] > time.monotonic()
+
+    def look_soon(self, key: ObjectKey) -> None:
+        """Something of what one waits for that is to go has changed: what comes of that is looked at in a moment."""
+        self._looks.reset(key)
+
     async def _last_syncer(self, kustomization: Kustomization, wanted: Desired) -> Syncer | None:
         """Its sync; None when its account or kubeconfig is gone, mostly with its namespace: as with Flux its objects
         stay."""
@@ -371,6 +401,7 @@ class KustomizationReconciler:
         self._told.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
+        self._changing.pop(key, None)
         self._backoff.reset(key)
         self._looks.reset(key)
         self._once.forget(key)
