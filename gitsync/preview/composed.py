@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import replace
 
 from gitsync.api.identity import Origin
@@ -41,9 +40,9 @@ def placed(built: Desired, paths: Mapping[str, str]) -> Desired:
         return replace(item, origin=place(item.origin), source=source)
 
     def wrong(error: ManifestError) -> ManifestError:
-        other = copy(error)  # what was built is remembered as it is in the artifact
-        other.origin = place(error.origin)
-        return other
+        # Another one: what was built is remembered as it is in the artifact.
+        where = place(error.origin)
+        return type(error)(error.message, origin=where, field=error.field, key=error.key, hint=error.hint)
 
     return replace(
         built,
