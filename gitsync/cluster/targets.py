@@ -21,7 +21,7 @@ from gitsync.errors import Forbidden, ServiceAccountMissing
 
 #: Of Flux's controllers themselves, with all rights; Flux's guide on tenants has platforms' Kustomizations name them.
 _FLUX_ACCOUNTS = ("kustomize-controller", "helm-controller")
-_OF_FLUX = ": it is of Flux's own controller, which gitsync leaves out"
+_OF_FLUX = ": it is of Flux's own controller, which gitsync does not bring"
 
 
 @dataclass(eq=False)
