@@ -6,14 +6,21 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import sys
 import time
 from collections import Counter
+from typing import Final
 from urllib.parse import urlsplit
 
 #: Connections that they come over, as from a proxy.
 CONNECTIONS = 8
+#: Seconds between two looks at what is due, and how many are sent at once.
+_TICK, _MOST_AT_ONCE = 0.004, 160
+_STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
+_LONGEST: Final = len("HTTP/1.1 401")
 _BODY = json.dumps({"ref": "refs/heads/main", "after": "0" * 40, "filler": "x" * 1000}).encode()
 
 
@@ -29,39 +36,57 @@ def _request(host: str, path: str) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + _BODY
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
-    await reader.readexactly(int(length.partition(b":")[2]))
-    return int(head.split(b" ", 2)[1])
+class _Connection:
+    """One, on which nothing is waited for: what was sent, and the answers that came so far."""
+
+    def __init__(self, host: str, port: int, request: bytes, answers: Counter[int]) -> None:
+        self._socket = socket.create_connection((host, port))
+        self._socket.setblocking(False)
+        self._request, self._answers = request, answers
+        self._unsent, self._rest = b"", b""
+
+    def send(self, count: int) -> None:
+        """So many more, behind what could not be sent before."""
+        self._unsent += self._request * count
+        with contextlib.suppress(BlockingIOError):
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+
+    def read(self) -> None:
+        """What has come."""
+        with contextlib.suppress(BlockingIOError):
+            text = self._rest + self._socket.recv(64 << 10)
+            end = 0
+            for found in _STATUS.finditer(text):
+                self._answers[int(found[1])] += 1
+                end = found.end()
+            self._rest = text[end:][-_LONGEST:]
+
+    def close(self) -> None:
+        self._socket.close()
 
 
-async def _send(host: str, port: int, request: bytes, rate: float, until: float, answers: Counter[int]) -> None:
-    reader, writer = await asyncio.open_connection(host, port)
-    due = time.monotonic()
-    while due < until:
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        # What is late is sent at once, several behind each other, so that the rate is kept.
-        count = max(1, min(20, int((time.monotonic() - due) * rate)))
-        writer.write(request * count)
-        for _ in range(count):
-            answers[await _answer(reader)] += 1
-        due += count / rate
-    writer.close()
-
-
-async def flood(url: str, rate: float, seconds: float) -> None:
-    """Send for some seconds, or until interrupted; a line when it has begun, and the statuses that came back."""
+def flood(url: str, rate: float, seconds: float) -> None:
+    """Send for some seconds, or until interrupted; a line when it has begun, and the statuses that came back. With as
+    little work as that takes: who sends would be on another machine."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     answers: Counter[int] = Counter()
-    began = time.monotonic()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, asyncio.current_task().cancel)  # type: ignore[union-attr]
     request = _request(f"{host}:{port}", parts.path)
-    sending = [_send(host, port, request, rate / CONNECTIONS, began + seconds, answers) for _ in range(CONNECTIONS)]
+    connections = [_Connection(host, port, request, answers) for _ in range(CONNECTIONS)]
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+    began, sent = time.monotonic(), 0
     print("begun", flush=True)
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*sending)
+    while not stopped and time.monotonic() < began + seconds:
+        time.sleep(_TICK)
+        # What is late is sent at once, several behind each other, so that the rate is kept.
+        due = min(int((time.monotonic() - began) * rate) - sent, _MOST_AT_ONCE)
+        for number, connection in enumerate(connections):
+            connection.read()
+            connection.send(due // CONNECTIONS + (number < due % CONNECTIONS))
+        sent += due
+    for connection in connections:
+        connection.close()
     total = sum(answers.values()) / (time.monotonic() - began)
     print(json.dumps({**answers, "a second": round(total)}))
 
@@ -87,4 +112,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "sink":
         asyncio.run(sink(int(sys.argv[2])))
     else:
-        asyncio.run(flood(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
+        flood(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))

@@ -53,6 +53,7 @@ from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
+from gitsync.sync.underway import UnderWay
 from gitsync.web import Metrics, Probes
 from gitsync.web.receivers import Webhooks, listening
 
@@ -172,7 +173,10 @@ class Agent:
         releases = make_releases(settings, cluster, sources, events, schedule)
         root = RootSync(settings, commits, artifacts, hopeless) if commits is not None else None
         watches = await stack.enter_async_context(sources.serving())
-        factory = SyncerFactory(cluster, releases.wanted, LiveReader(cluster, watches), access_rules(settings))
+        under_way = UnderWay(sync_store(settings, cluster))
+        await stack.enter_async_context(under_way.writing())
+        live, rules = LiveReader(cluster, watches), access_rules(settings)
+        factory = SyncerFactory(cluster, releases.wanted, live, rules, under_way=under_way)
         if root is not None:
             await root.begin(factory, sources, stack)
         kustomizations = Kustomizations(

@@ -72,6 +72,8 @@ COMMIT_SUBJECT_ANNOTATION: Final = "gitsync.dev/commit-subject"
 ORIGIN_ANNOTATION: Final = "gitsync.dev/origin"
 # Where each dependsOn entry is written: path:line, a line each, in the order of the entries.
 DEPENDS_ON_ORIGIN_ANNOTATION: Final = "gitsync.dev/depends-on-origin"
+# Where each of a HelmRelease's values is written (release/values/lines.py).
+VALUES_ORIGIN_ANNOTATION: Final = "gitsync.dev/values-origin"
 # Whose an object is: a mark over sync and key, so that a copied annotation owns nothing.
 OWNER_ANNOTATION: Final = "gitsync.dev/owner"
 # Labels: name and namespace of the sync that applies an object; its namespace is where its inventory is.
@@ -88,6 +90,7 @@ SYNC_MARKS: Final = frozenset(
         COMMIT_SUBJECT_ANNOTATION,
         ORIGIN_ANNOTATION,
         DEPENDS_ON_ORIGIN_ANNOTATION,
+        VALUES_ORIGIN_ANNOTATION,
         OWNER_ANNOTATION,
         SYNC_LABEL,
         SYNC_NAMESPACE_LABEL,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field
 
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, Namespace, StringMap, words_for
 from gitsync.api.identity import ObjectKey
-from gitsync.api.kinds import NOTIFICATION_GROUP
+from gitsync.api.kinds import NOTIFICATION_GROUP, FluxKind
 from gitsync.api.names import PROVIDER
 from gitsync.api.resource import Resource
 
@@ -74,6 +75,18 @@ _PROXY = words_for(r"^(http|https)://.*$", "must be an http:// or https:// addre
 #: Others than Flux's own too: what comes with Flux, as its operator, adds its kinds to the definition of Alerts.
 _KIND = words_for(r"^[A-Z][A-Za-z0-9]*$", "must be the name of a kind")
 _Text = Annotated[str, Field(max_length=2048)]
+
+
+def is_told_of(kind: str) -> bool:
+    """Whether there are events of objects of a kind."""
+    return kind in get_args(FluxKind)
+
+
+def kind_meant(kind: str) -> str:
+    """The kind with events that one without any is likely to stand for; "" for none."""
+    known = {name.lower(): name for name in get_args(FluxKind)}
+    close = get_close_matches(kind.lower(), known, 1, 0.8)
+    return known[close[0]] if close else ""
 
 
 class ProviderSpec(ApiModel):

@@ -1,7 +1,7 @@
 """Claims that Kubernetes deletes with another object, and that somebody wants all the same.
 
-Whoever deletes an object has the garbage collector delete what names it in its ``ownerReferences``. Of a claim that is
-somebody's data. Mostly it is a StatefulSet that is named there, one with ``whenDeleted: Delete`` in its
+Whoever deletes an object has the garbage collector delete what names it in its ``ownerReferences``; with a claim goes
+somebody's data. Mostly a StatefulSet is named there, one with ``whenDeleted: Delete`` in its
 ``persistentVolumeClaimRetentionPolicy``: its controller writes that, and takes it back when the policy is another one.
 """
 
@@ -32,6 +32,7 @@ class OwnedClaims:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._listed: dict[str, list[Manifest]] = {}
+        self._listing = asyncio.Lock()
 
     async def going_with(self, live: Manifest) -> dict[ObjectKey, str]:
         """The claims that go with a live object, with their uids. None are known to who may not list them.
@@ -41,11 +42,10 @@ class OwnedClaims:
         namespace = live["metadata"].get("namespace")
         if not namespace:
             return {}
-        if namespace not in self._listed or _deletes_claims(live):
-            self._listed[namespace] = []
-            with suppress(Forbidden):
-                self._listed[namespace] = await self._claims(namespace)
-        return {ObjectKey.of(claim): claim["metadata"]["uid"] for claim in _owned_by(live, self._listed[namespace])}
+        async with self._listing:
+            if (listed := self._listed.get(namespace)) is None or _deletes_claims(live):
+                listed = self._listed[namespace] = await self._readable(namespace)
+        return {ObjectKey.of(claim): claim["metadata"]["uid"] for claim in _owned_by(live, listed)}
 
     async def let_stay(self, live: Manifest, claims: Collection[ObjectKey]) -> None:
         """Have these claims stay when an object goes; of a StatefulSet, all of its claims do then.
@@ -86,6 +86,11 @@ class OwnedClaims:
                 f"{RETAIN_TIME:g}s",
                 hint="its ownerReferences name the StatefulSet; it is tried again",
             ) from None
+
+    async def _readable(self, namespace: str) -> list[Manifest]:
+        with suppress(Forbidden):
+            return await self._claims(namespace)
+        return []
 
     async def _claims(self, namespace: str) -> list[Manifest]:
         return await self._cluster.list("", "PersistentVolumeClaim", namespace=namespace)

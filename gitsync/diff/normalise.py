@@ -13,6 +13,7 @@ from gitsync.api.names import (
     ORIGIN_ANNOTATION,
     SERVER_SET_METADATA,
     TAKEN_OVER_ANNOTATION,
+    VALUES_ORIGIN_ANNOTATION,
 )
 from gitsync.diff.secret import LAST_APPLIED
 
@@ -32,6 +33,7 @@ BOOKKEEPING: Final = frozenset(
         LAST_APPLIED,
         LEFTOVERS_ANNOTATION,
         TAKEN_OVER_ANNOTATION,
+        VALUES_ORIGIN_ANNOTATION,
     }
 )
 

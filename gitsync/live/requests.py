@@ -19,6 +19,7 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
 )
+from gitsync.sync.configmaps import ALLOW_MASS_PRUNE
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -39,6 +40,19 @@ async def request(
     body: dict[str, Any] = {"metadata": {"annotations": annotations}}
     await cluster.patch(key, _merged(body, also or {}), manager=CLI_FIELD_MANAGER)
     return token
+
+
+async def confirm_commit(cluster: Cluster, inventory: ObjectKey, commit: str) -> None:
+    """Let a commit that is held delete as much as it does. ``inventory`` is that of its sync. Raises: NotFound,
+    Forbidden."""
+    body: dict[str, Any] = {"metadata": {"annotations": {ALLOW_MASS_PRUNE: commit}}}
+    await cluster.patch(inventory, body, manager=CLI_FIELD_MANAGER)
+
+
+def confirmation_command(inventory: ObjectKey, commit: str) -> str:
+    """The same as a command."""
+    annotate = f"annotate --overwrite configmap {inventory.name} {ALLOW_MASS_PRUNE}={commit[:7]}"
+    return f"kubectl -n {inventory.namespace} {annotate}"
 
 
 async def suspend(cluster: Cluster, key: ObjectKey) -> None:

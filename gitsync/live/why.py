@@ -60,15 +60,24 @@ class Why:
         return next((link.origin for link in reversed(self.links) if link.origin), "")
 
 
-def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None) -> Why:
-    """The chain from an object of our own kinds, as far as these go; with the ``tree`` of its last one down to pods."""
+#: What holds up whom, None for nothing: worked out once for chains that have much in common.
+Followed = dict[ObjectKey, Link | None]
+
+
+def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None, followed: Followed | None = None) -> Why:
+    """The chain from an object of our own kinds, as far as these go; with the ``tree`` of its last one down to pods.
+    ``followed`` is what was found for others of the same ``known``, and is added to."""
+    followed = {} if followed is None else followed
     links = [_link(key, known)]
     seen = {key}
     while links[-1].status not in ("ready", "suspended", "missing") and len(links) < MAX_LINKS:
         held = known.order.held.get(links[-1].key)
         if held is not None and held.via is None:
             return Why(tuple(links), held.cycle, of_cycle(held.cycle), _commits(held.cycle, known))
-        following = next(_holding_up(links[-1].key, known), None)
+        last = links[-1].key
+        if last not in followed:
+            followed[last] = next(_holding_up(last, known), None)
+        following = followed[last]
         if following is None or following.key in seen:
             break
         links.append(following)

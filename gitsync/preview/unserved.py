@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from gitsync.api.fields import FieldPath, dotted
 from gitsync.api.generator import ArtifactGenerator
@@ -18,7 +18,6 @@ from gitsync.api.kinds import (
     IMAGE_GROUP,
     NOTIFICATION_GROUP,
     SOURCE_EXTENSIONS_GROUP,
-    FluxKind,
     is_unserved,
 )
 from gitsync.api.kustomization import Kustomization
@@ -32,7 +31,7 @@ from gitsync.api.names import (
     RECEIVER,
     SOURCE_GROUP,
 )
-from gitsync.api.notification import Alert, Provider
+from gitsync.api.notification import Alert, Provider, is_told_of, kind_meant
 from gitsync.api.sources import Bucket, ChartHolder, GitRepository, HelmChart, HelmRepository, OCIRepository
 from gitsync.errors import FieldErrors, GitsyncError, KubeConfigRefused
 from gitsync.manifests import Desired, DesiredObject
@@ -143,10 +142,11 @@ def _untold(item: DesiredObject, alert: Alert, desired: Desired) -> Iterator[Uns
         for error in found.errors:
             yield Unserved(item.key, item.field_origin(error.path), str(error), "", dotted(error.path))
     for index, source in enumerate(alert.spec.event_sources):
-        if source.kind not in get_args(FluxKind):
+        if not is_told_of(source.kind):
             path = ("spec", "eventSources", index, "kind")
             message = f"{dotted(path)}: nothing happens here to a {source.kind} that anybody could be told of"
-            yield Unserved(item.key, item.field_origin(path), message, "", dotted(path), "warning")
+            hint = f"is {meant} meant?" if (meant := kind_meant(source.kind)) else ""
+            yield Unserved(item.key, item.field_origin(path), message, hint, dotted(path), "warning")
     provider = alert.provider._replace(namespace=item.key.namespace)
     if provider not in desired.objects:
         path = ("spec", "providerRef", "name")

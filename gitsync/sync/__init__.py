@@ -6,6 +6,6 @@
   settled, ``lacking`` which of them wait in vain, ``tally`` how many are ready, wait and have failed.
 - ``spec`` is what a sync is told to do, ``owner`` what it leaves on objects; ``inventory`` and ``history`` what it
   remembers, which ``packing`` packs and ``configmaps`` keeps in the cluster; ``report`` what it says, ``timeline`` when
-  each object had its turn and what it waited for.
+  each object had its turn and what it waited for, ``underway`` tells of both while it lasts.
 - ``standing`` is how the sync of the settings stands, which ``rootevents`` tells of where no Kustomization can.
 """

@@ -7,7 +7,7 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,7 @@ from gitsync.sync.report import Report
 from gitsync.sync.rollout import Rollout
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.store import InventoryStore
+from gitsync.sync.underway import UnderWay
 from gitsync.text import listed
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Syncer:
     repository: SyncedRepository
     slots: FairSlots
     hopeless: Hopeless | None = None
+    under_way: UnderWay = field(default_factory=UnderWay)
 
     def __post_init__(self) -> None:
         self._inventory: Inventory | None = None
@@ -328,7 +330,9 @@ class Syncer:
             f"{key.namespace} annotate --overwrite configmap {key.name} {ALLOW_MASS_PRUNE}={report.commit.short}",
         )
         report.counts["waiting"] = len(plan.prune)
-        await self._journal(report, "held", quiet=True)
+        for entry in plan.prune:
+            report.would_delete(entry.key, entry.origin)
+        await self._journal(report, "held", plan.held, quiet=True)
         return SyncResult("held", waiting=len(plan.prune), why=plan.held)
 
     async def _with_others(self, plan: SyncPlan, desired: Desired, *, full: bool) -> SyncPlan:
@@ -373,7 +377,8 @@ class Syncer:
             partial(self._judged, plan, before),
             self.hopeless,
         )
-        await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
+        with self.under_way.following(self.spec, report):
+            await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
         if rollout.placed:
             plan = plan.placing(rollout.placed)
             self.claim(plan)
@@ -456,10 +461,12 @@ class Syncer:
         """Whether the journal has all that was done for a commit, and no failure that has been made good since."""
         newest = next(iter(await self.store.journal()), None)
         is_made_good = newest is not None and newest.commit == commit.id and newest.has_failed
-        return not self._unwritten and not is_made_good
+        # A commit that was taken back, as by a forced push, is held no more.
+        is_let_go = newest is not None and newest.result == "held"
+        return not self._unwritten and not is_made_good and not is_let_go
 
     async def _journal(self, report: Report, result: Result, why: str = "", quiet: bool = False) -> None:
-        entry = report.entry(result) if quiet else report.finish(result, why)
+        entry = report.entry(result, why) if quiet else report.finish(result, why)
         journal = await self.store.journal()
         for new in (*reversed(self._unwritten), entry):
             journal = append(journal, new)

@@ -38,6 +38,11 @@ def inventory_key(namespace: str, name: str) -> ObjectKey:
     return ObjectKey("", "ConfigMap", namespace, f"{name}{_INVENTORY}")
 
 
+def under_way_key(namespace: str, name: str) -> ObjectKey:
+    """The ConfigMap of what the syncs of an agent are at, by its own sync."""
+    return ObjectKey("", "ConfigMap", namespace, f"{name}-under-way")
+
+
 class SyncStore:
     """Reads and writes the state of the sync ``name``, kept in ``namespace``.
 
@@ -49,7 +54,6 @@ class SyncStore:
         self._namespace = namespace
         self._name = name
         self._written: dict[str, dict[str, Any]] = {}
-        self._confirmed = ""
         #: The numbers of the ConfigMaps with the inventory's parts, by digest, as the head has them.
         self._parts: dict[str, int] = {}
         self._knows_head = False
@@ -91,8 +95,10 @@ class SyncStore:
 
     async def confirmed(self, commit: str) -> bool:
         """Whether somebody has confirmed that this commit may delete as much as it does. Reads it anew."""
-        await self._read_head()
-        return len(self._confirmed) >= 7 and commit.startswith(self._confirmed)
+        found = await self._cluster.find(self.inventory_key)
+        said = ((found or {}).get("metadata") or {}).get("annotations") or {}
+        confirmed = said.get(ALLOW_MASS_PRUNE, "")
+        return len(confirmed) >= 7 and commit.startswith(confirmed)
 
     async def save_inventory(self, inventory: Inventory) -> None:
         """Write the inventory, unless it is as it was. Raises: InventoryError when it is too large.
@@ -123,7 +129,6 @@ class SyncStore:
         found = await self._cluster.find(self.inventory_key)
         if found is not None:
             self._written[self.inventory_key.name] = _content(found)
-            self._confirmed = (found["metadata"].get("annotations") or {}).get(ALLOW_MASS_PRUNE, "")
             self._parts = await asyncio.to_thread(inventories.parts_of, found)
         self._knows_head = True
         return found
@@ -174,6 +179,16 @@ class SyncStore:
     async def save_kustomization_journals(self, found: Mapping[str, tuple[JournalEntry, ...]]) -> None:
         """Write them, unless they are as they were."""
         await self._save(self.kustomizations_key, await asyncio.to_thread(journals.encode_all, found))
+
+    async def save_under_way(self, found: Mapping[str, tuple[JournalEntry, ...]]) -> None:
+        """Write what syncs are at, by ``namespace/name``, "" for that of the settings; unless it is as it was."""
+        packed = await asyncio.to_thread(journals.encode_all, found)
+        await self._save(under_way_key(self._namespace, self._name), packed)
+
+    async def forget_under_way(self) -> None:
+        """What an agent before this one was at is over."""
+        if await self._cluster.find(under_way_key(self._namespace, self._name)) is not None:
+            await self.save_under_way({})
 
     async def _ensure_namespace(self) -> None:
         key = ObjectKey("", "Namespace", "", self._namespace)

@@ -14,6 +14,7 @@ from gitsync.sync.apply import Syncer
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.store import InventoryStore
+from gitsync.sync.underway import UnderWay
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -30,13 +31,14 @@ def apply_slots() -> FairSlots:
 @dataclass(frozen=True)
 class SyncerFactory:
     """``wanted`` knows the releases and what everybody wants, ``live`` reads as the agent; ``rules`` are those for
-    syncs that live elsewhere, or are worked on as somebody else."""
+    syncs that live elsewhere, or are worked on as somebody else. ``under_way`` is told of syncs while they last."""
 
     cluster: Cluster
     wanted: WantedObjects
     live: LiveReader
     rules: AccessRules = PLAIN
     slots: FairSlots = field(default_factory=apply_slots)
+    under_way: UnderWay = field(default_factory=UnderWay)
 
     def make(
         self, spec: SyncSpec, store: InventoryStore, repository: SyncedRepository, hopeless: Hopeless | None = None
@@ -45,4 +47,4 @@ class SyncerFactory:
         claims = self.wanted.for_sync(spec.owner.claimant, spec.cluster)
         slots = apply_slots() if spec.cluster else self.slots
         index = self.wanted.index
-        return Syncer(self.cluster, index, claims, spec, store, self.live, repository, slots, hopeless)
+        return Syncer(self.cluster, index, claims, spec, store, self.live, repository, slots, hopeless, self.under_way)

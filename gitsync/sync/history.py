@@ -20,10 +20,13 @@ _KEY = "journal"
 #: The end of the year 9999, in seconds since the epoch.
 _LAST_MOMENT = 253_402_300_799.0
 
+#: Seconds between what was noted of one moment, at most.
+_SAME_MOMENT = 0.1
 #: Of so many of the newest commits it is kept what each object waited for.
 TIMED_COMMITS = 20
 
-Result = Literal["succeeded", "failed", "superseded", "held"]
+#: "running" is not one of the journal: so is called what is still under way.
+Result = Literal["succeeded", "failed", "superseded", "held", "running"]
 #: "apply": it is applied; "wait": others have to do something first; "settle": it becomes ready.
 SpanKind = Literal["apply", "wait", "settle"]
 
@@ -53,6 +56,10 @@ class JournalChange:
     why: str = ""
     spans: tuple[Span, ...] = field(default=(), compare=False)
 
+    def is_open(self, took: float) -> bool:
+        """Whether it goes on, in a sync that has been under way for so many seconds when this was noted."""
+        return bool(self.spans) and self.spans[-1].end >= took - _SAME_MOMENT
+
     def later(self, seconds: float) -> JournalChange:
         """The same of a sync that began so much earlier."""
         return replace(self, spans=tuple(span.later(seconds) for span in self.spans)) if self.spans else self
@@ -61,7 +68,8 @@ class JournalChange:
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One commit. ``time`` is the end of its sync and ``began`` its beginning, in seconds since the epoch (``began`` is
-    0 where nobody noted it); ``took`` is what was worked on it, in seconds."""
+    0 where nobody noted it); ``took`` is what was worked on it, in seconds; ``why`` it is held, or was given up. Of one
+    that is "running", ``time`` is when this was noted."""
 
     commit: str
     author: str
@@ -73,6 +81,7 @@ class JournalEntry:
     changes: tuple[JournalChange, ...] = ()
     more: int = 0
     began: Annotated[float, Field(ge=0, le=_LAST_MOMENT)] = 0.0
+    why: str = ""
 
     @property
     def weight(self) -> int:

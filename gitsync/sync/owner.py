@@ -20,6 +20,7 @@ from gitsync.api.names import (
     OWNER_ANNOTATION,
     SYNC_LABEL,
     SYNC_NAMESPACE_LABEL,
+    VALUES_ORIGIN_ANNOTATION,
     sync_name,
 )
 from gitsync.apply.claimant import Claimant
@@ -108,10 +109,12 @@ def stamped(
     origin: Origin,
     edges: Sequence[Origin] = (),
     finalized: bool = False,
+    values_origin: str = "",
 ) -> Manifest:
     """The object as it is applied: with its owner, the commit and the place it comes from.
 
-    ``edges`` are the places of a HelmRelease's dependsOn entries. ``finalized``: it is not gone before the agent has
+    ``edges`` are the places of a HelmRelease's dependsOn entries, ``values_origin`` says where its values are written.
+    ``finalized``: it is not gone before the agent has
     let it go, which deletes first what it has. The input is not changed.
     """
     key = ObjectKey.of(manifest)
@@ -126,6 +129,8 @@ def stamped(
     }
     if edges:
         annotations[DEPENDS_ON_ORIGIN_ANNOTATION] = "\n".join(f"{edge.path}:{edge.line}" for edge in edges)
+    if values_origin:
+        annotations[VALUES_ORIGIN_ANNOTATION] = values_origin
     metadata["annotations"] = annotations
     sync = {SYNC_LABEL: owner.name, SYNC_NAMESPACE_LABEL: owner.namespace}
     metadata["labels"] = {**(metadata.get("labels") or {}), **sync, **owner.flux_labels}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import structlog
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
-from gitsync.errors import GitsyncError, GitUnavailable, NotVerified, RetryableError
+from gitsync.errors import ApiError, GitsyncError, GitUnavailable, NotVerified, RetryableError
 from gitsync.git import Poll, Poller, redacted_url, watch_local
 from gitsync.logs import commit_context, keep_secret, keeping_secrets
 from gitsync.metering import METER
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two comparisons of everything in Git with the cluster.
 FULL_INTERVAL = 600.0
+#: Seconds between two looks whether a commit that is held has been confirmed.
+CONFIRMED_WITHIN = 3.0
 
 
 #: Seconds at least until what could not be done is tried again.
@@ -70,6 +72,8 @@ class SyncReconciler:
         #: Called when a commit is to be applied that was not before.
         self.on_begin: Callable[[Standing], None] = lambda _: None
         self._begun = ""
+        #: The commit that is held, "" for none, and whether there is one.
+        self._held, self._is_held = "", asyncio.Event()
         #: How the last sync has ended, and why the repository cannot be read.
         self._ended: Standing | None = None
         self._source_failed: Standing | None = None
@@ -88,6 +92,7 @@ class SyncReconciler:
         await until_one_fails(
             outlive(f"poll {self._name}", partial(self._poll_on, schedule)),
             outlive(f"watch local repository of {self._name}", self._watch),
+            outlive(f"confirmation of commits of {self._name}", self._until_confirmed),
         )
 
     async def _poll_on(self, schedule: Schedule) -> None:
@@ -193,7 +198,8 @@ class SyncReconciler:
             self.commit = commit.id
         superseded = self.result.result == "superseded"
         self._end(None if superseded else sync_ended(desired, self.result, self._repository.revision(commit.id)))
-        if self.result.result == "held":
+        self._hold(commit.id if self.result.result == "held" else "")
+        if self._held:
             await self._stay()
         if superseded:
             self._full = True  # part of it was applied: what the next commit takes back is not in the last synced tree
@@ -210,6 +216,21 @@ class SyncReconciler:
             METER.ready.add(time.monotonic() - self._found)
             self._found = 0.0
         return None
+
+    def _hold(self, commit: str) -> None:
+        self._held = commit
+        (self._is_held.set if commit else self._is_held.clear)()
+
+    async def _until_confirmed(self) -> None:
+        """Who confirms a commit sees it go on at once, and not with the next of ever rarer tries."""
+        while True:
+            await self._is_held.wait()
+            held = self._held
+            with suppress(RetryableError, ApiError):  # that the cluster is away is told by the tries
+                if await self._syncer.store.confirmed(held) and held == self._held:
+                    self._hold("")
+                    self._queue.wake(self._name)
+            await asyncio.sleep(CONFIRMED_WITHIN)
 
     async def _begin(self, commit: CommitInfo) -> None:
         """Say that a commit is begun, once; an agent before this one may have said so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from gitsync.backoff import Reminders
 from gitsync.errors import GitsyncError, KindUnknown
 from gitsync.logs import commit_context, redact
 from gitsync.metering import METER
-from gitsync.sync.history import DONE, JournalChange, JournalEntry, Result
+from gitsync.sync.history import DONE, MAX_CHANGES, JournalChange, JournalEntry, Result
 from gitsync.sync.timeline import Timeline
 from gitsync.text import listed
 
@@ -120,6 +120,10 @@ class Report:
         self.counts[verb] += 1
         self._note(verb, key, why=why)
 
+    def would_delete(self, key: ObjectKey, origin: str = "") -> None:
+        """What a commit that is held would do; that it is held is one line."""
+        self._note("waiting", key, origin, "would be deleted")
+
     def suspended(self, key: ObjectKey) -> None:
         """A release that this commit changes takes no notice of that for now."""
         why = "what this commit changes of it waits until it is resumed"
@@ -149,10 +153,22 @@ class Report:
             getattr(self.log, level)(event, **_given(why=why), **counts, took=self.took)
         else:
             self.repeated.timed(level, event, {**_given(why=why), **counts}, self.took)
-        return self.entry(result)
+        return self.entry(result, why)
 
-    def entry(self, result: Result) -> JournalEntry:
+    def entry(self, result: Result, why: str = "") -> JournalEntry:
         """The journal's entry as of now."""
+        return self._entry(result, self._timed(self.changes, self._keys), why)
+
+    def so_far(self) -> JournalEntry:
+        """The same of a sync that is under way: also what it is at and has not done yet. Of too many changes those that
+        came last are there."""
+        keys = {str(key): key for key in self.timeline.keys} | self._keys
+        at_hand = (JournalChange("waiting", name) for name in keys if name not in self._keys)
+        changes = [*self.changes, *at_hand]
+        more = max(len(changes) - MAX_CHANGES, 0)
+        return replace(self._entry("running", self._timed(changes[more:], keys)), more=more)
+
+    def _entry(self, result: Result, changes: Iterable[JournalChange], why: str = "") -> JournalEntry:
         counts = self._counts()
         commit = self.commit
         return JournalEntry(
@@ -163,18 +179,19 @@ class Report:
             round(self.took, 3),
             result,
             counts,
-            tuple(self._timed()),
+            tuple(changes),
             began=round(self._began, 3),
+            why=redact(why),
         )
 
     def _note(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
         self.changes.append(JournalChange(verb, str(key), origin, why))
         self._keys.setdefault(str(key), key)
 
-    def _timed(self) -> Iterator[JournalChange]:
+    def _timed(self, changes: Iterable[JournalChange], keys: Mapping[str, ObjectKey]) -> Iterator[JournalChange]:
         """The changes for the journal, without credentials, the first of each object with the object's way."""
-        keys = dict(self._keys)
-        for change in self.changes:
+        keys = dict(keys)
+        for change in changes:
             key = keys.pop(change.object, None)
             spans = self.timeline.spans(key) if key is not None else ()
             told = tuple(replace(span, what=redact(span.what)) for span in spans)

@@ -46,6 +46,7 @@ from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
+from gitsync.release.values.lines import lines_written
 from gitsync.release.wanted import SyncClaims, told
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
@@ -307,6 +308,7 @@ class Rollout:
 
     async def _apply(self, step: Step, *, looked: bool) -> Step | None:
         """Apply one object. Returns what is to be done instead when it is there already, and nobody has ``looked``."""
+        values_origin = await asyncio.to_thread(lines_written, step.desired) if is_release(step.key) else ""
         desired, live = self._desired(step), step.live
         wanted, origin = desired.manifest, desired.origin
         commit = _commit_for(step, self.report.commit)
@@ -314,7 +316,7 @@ class Rollout:
             if self.spec.ignore and (newest := await self.cluster.find(desired.key)) is not None:
                 # Its plan may be minutes old, and what others write to it goes on.
                 live, wanted = newest, tolerating(wanted, newest, self.spec.ignore)
-            marks = edge_origins(desired), self.spec.works_on(desired.key)
+            marks = edge_origins(desired), self.spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(desired.key, self.report.commit.id)
             applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gitsync.api.conditions import condition_of, ready_of
@@ -11,6 +11,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY, OWNED_BY_ANOTHER, STALLED, TRUE
 from gitsync.release.dependencies.states import is_current
 from gitsync.sync.history import Span, SpanKind
+from gitsync.text import shorten
 
 #: Spans that are kept of an object, the last of which is the newest, and characters of what one says.
 MOST_SPANS = 8
@@ -70,6 +71,11 @@ class Timeline:
         if turn is not None:
             self._open[key] = turn, self._now()
 
+    @property
+    def keys(self) -> Collection[ObjectKey]:
+        """The objects that had their turn."""
+        return self._past.keys() | self._open.keys()
+
     def spans(self, key: ObjectKey) -> tuple[Span, ...]:
         """What it was at so far, one after the other."""
         past, now = self._past.get(key, []), self._open.get(key)
@@ -84,7 +90,7 @@ class Timeline:
         past.append(span)
 
     def _span(self, turn: Turn, begin: float) -> Span:
-        return Span(turn.kind, turn.what[:_MOST_TEXT], begin, self._now())
+        return Span(turn.kind, shorten(turn.what, _MOST_TEXT), begin, self._now())
 
     def _now(self) -> float:
         return round(self._clock() - self._begun, 3)

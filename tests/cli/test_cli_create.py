@@ -359,6 +359,21 @@ def test_flags_of_those_that_cannot_be_right_are_refused(
     assert complaint in said.err
 
 
+def test_an_alert_about_a_kind_that_no_event_comes_of_is_made_with_a_warning(gitsync: Gitsync) -> None:
+    sources = "HelmRelease/*,HelmRelase/redis,helmrelease/redis,FluxInstance/flux"
+    said = gitsync("create", "alert", "it", "--export", "--provider-ref", "slack", "--event-source", sources)
+    refused = "spec.eventSources[2].kind: must be the name of a kind"
+    assert (said.code, refused in said.err) == (1, True)
+    sources = sources.replace("helmrelease/redis,", "")
+    said = gitsync("create", "alert", "it", "--export", "--provider-ref", "slack", "--event-source", sources)
+    assert said.code == 0
+    assert len(yaml.safe_load(said.out)["spec"]["eventSources"]) == 3
+    assert said.err.splitlines() == [
+        "warning: nothing happens here to a HelmRelase that anybody could be told of: is HelmRelease meant?",
+        "warning: nothing happens here to a FluxInstance that anybody could be told of",
+    ]
+
+
 def test_what_has_no_status_is_suspended_and_resumed_without_waiting(
     gitsync: Gitsync, our_kinds: None, namespace: str
 ) -> None:

@@ -6,6 +6,14 @@ import copy
 from typing import Any
 
 from gitsync.api.identity import Manifest
+from gitsync.api.names import (
+    KUSTOMIZE_NAME_LABEL,
+    KUSTOMIZE_NAMESPACE_LABEL,
+    OWNER_ANNOTATION,
+    SYNC_LABEL,
+    SYNC_MARKS,
+    SYNC_NAMESPACE_LABEL,
+)
 from gitsync.diff import Change, changes, format_path, normalised, summary
 
 
@@ -146,3 +154,10 @@ def test_a_summary_names_fields_and_no_values() -> None:
     )
     assert summary(found) == "spec.values.password, spec.values.b, spec.values.c and 1 more"
     assert summary(changes(None, release({}))) == "the whole object"
+
+
+def test_what_a_sync_notes_on_an_object_is_no_difference() -> None:
+    marks = {OWNER_ANNOTATION, SYNC_LABEL, SYNC_NAMESPACE_LABEL, KUSTOMIZE_NAME_LABEL, KUSTOMIZE_NAMESPACE_LABEL}
+    annotations = dict.fromkeys(SYNC_MARKS - marks, "noted")
+    manifest = {"kind": "HelmRelease", "metadata": {"name": "a", "annotations": {**annotations, "mine": "kept"}}}
+    assert normalised(manifest, bookkeeping=True)["metadata"]["annotations"] == {"mine": "kept"}

@@ -10,7 +10,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.live.known import Known
 from gitsync.live.objecttree import ObjectNode
 from gitsync.live.standing import standing
-from gitsync.live.why import Why, why
+from gitsync.live.why import Followed, Why, why
 
 
 def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
@@ -218,3 +218,21 @@ def test_a_change_is_taken_up() -> None:
     assert why(key("HelmRelease", "ui"), found).cause.status == "missing"
     found.update(key("HelmRelease", "ui"), release("ui", READY))
     assert names(why(key("HelmRelease", "ui"), found)) == ["ui"]
+
+
+def test_chains_that_have_much_in_common_are_the_same_whether_or_not_that_is_found_once() -> None:
+    found = known(
+        repository(("False", "ArtifactFailed")),
+        release("ui", WAITS, "api", "web"),
+        release("web", WAITS, "api"),
+        release("api", WAITS, "db"),
+        release("db", FAILED),
+        release("a", WAITS, "b"),
+        release("b", WAITS, "a"),
+        release("behind", WAITS, "a"),
+        kustomization("apps", ("False", "HealthCheckFailed")),
+    )
+    followed: Followed = {}
+    for item in found.keys(bool):
+        assert why(item, found, followed=followed) == why(item, found), item
+    assert followed[key("HelmRelease", "web")] is not None

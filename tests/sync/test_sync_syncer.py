@@ -309,3 +309,21 @@ async def _matches(place: Place, commit: str, content: Content, where: str) -> N
     assert (newest.commit, newest.result) == (commit, "succeeded"), where
     await place.sync(commit, content, full=True)
     assert place.written == [], where
+
+
+async def test_the_journal_says_why_a_commit_is_held_and_what_it_would_delete_until_it_is_taken_back(
+    place: Place,
+) -> None:
+    await place.sync("1" * 40, {"a": "one", "b": "one"})
+    assert (await place.sync("2" * 40, {}, full=True)).result == "held"
+    held = (await place.journal())[0]
+    assert (held.commit, held.result, held.why) == ("2" * 40, "held", "it would delete everything: all 2 objects")
+    assert [(it.verb, place.short(it.object.rpartition("/")[2]), it.why) for it in held.changes] == [
+        ("waiting", "a", "would be deleted"),
+        ("waiting", "b", "would be deleted"),
+    ]
+    # A forced push: the head is again the commit that was carried out, and nothing is to be done.
+    assert (await place.sync("1" * 40, {"a": "one", "b": "one"}, full=True)).result == "succeeded"
+    assert (await place.journal())[0].result == "succeeded"
+    await place.sync("1" * 40, {"a": "one", "b": "one"}, full=True)
+    assert [entry.result for entry in await place.journal()] == ["succeeded", "held", "succeeded"]

@@ -20,6 +20,7 @@ from gitsync.cluster import Cluster
 from gitsync.errors import ClusterUnavailable, GitUnavailable
 from gitsync.git import GitSource, Mirror
 from gitsync.kustomize import Kustomizer
+from gitsync.live.requests import confirm_commit
 from gitsync.manifests import ManifestReader
 from gitsync.release.controller import Releases
 from gitsync.runtime.fairslots import FairSlots
@@ -241,3 +242,24 @@ async def test_a_sync_that_cannot_go_on_says_so_once_for_each_kind_of_reason(
         await no_sync_is_under_way()
     told = [line["error"] for line in lines if line["event"] == "sync will be tried again"]
     assert told == [away, gone, away]
+
+
+async def test_a_commit_that_is_confirmed_goes_on_at_once_and_not_with_the_next_try(world: World) -> None:
+    red = world.sides["red"]
+    text = MANY.format(number=1, namespace=world.namespace)
+    red.origin.commit({"fleet/one.yaml": text, "fleet/two.yaml": MANY.format(number=2, namespace=world.namespace)})
+    await red.sync()
+    commit = red.origin.commit({"fleet/one.yaml": "# none\n", "fleet/two.yaml": "# none\n"})
+    assert await red.sync() == "held"
+    schedule = Schedule()
+    schedule.start()
+    running = asyncio.create_task(red.reconciler.run(schedule))
+    try:
+        key = SyncStore(world.cluster, world.namespace, "red").inventory_key
+        await confirm_commit(world.cluster, key, commit)
+        async with asyncio.timeout(8):  # the first further try is after ten seconds
+            await until(lambda: red.reconciler.result is not None and red.reconciler.result.result == "succeeded")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        schedule.stop()

@@ -376,3 +376,72 @@ async def test_registries_json_of_any_shape_is_survived(hook: Hook) -> None:
     assert set(statuses) <= {200, 400, 429}
     assert 200 in statuses
     assert [it.pid for it in gates()] == [gate.pid]
+
+
+async def sent_raw(hook: Hook, *parts: bytes) -> bytes:
+    """What is answered to bytes on one connection until that is closed, or nothing more comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hook.port)
+    answer = b""
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while chunk := await reader.read(4096):
+                    answer += chunk
+    finally:
+        writer.close()
+    return answer
+
+
+def raw(headers: Mapping[str, str], body: bytes = BODY, version: str = "1.1") -> bytes:
+    head = [f"POST {PATH} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode() + body
+
+
+async def test_refusals_and_answers_follow_each_other_on_one_connection(hook: Hook) -> None:
+    wrong, right = raw(signed(token=b"else")), raw(signed())
+    answer = await sent_raw(hook, wrong + wrong + right + wrong)
+    assert [line for line in answer.decode().splitlines() if line.startswith("HTTP/")] == [
+        "HTTP/1.1 401 Unauthorized",
+        "HTTP/1.1 401 Unauthorized",
+        "HTTP/1.1 200 OK",
+        "HTTP/1.1 401 Unauthorized",
+    ]
+    assert len(hook.asked) == 1
+
+
+async def test_a_body_that_comes_in_parts_is_judged_as_a_whole(hook: Hook) -> None:
+    right = raw(signed())
+    for cut in (len(right) - len(BODY), len(right) - 3):
+        hook.webhooks.routes.clear()
+        await hook.put()
+        assert b" 20" in (await sent_raw(hook, right[:cut], right[cut:]))[:16]
+    assert b" 401 " in (await sent_raw(hook, *(raw(signed(token=b"else"))[: len(right) - 3], BODY[-3:])))[:16]
+
+
+async def test_who_asks_for_the_end_of_the_connection_has_it_with_a_refusal(hook: Hook) -> None:
+    for sent in (
+        raw({**signed(token=b"else"), "Connection": "close"}),
+        raw(signed(token=b"else"), version="1.0"),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", hook.port)
+        writer.write(sent)
+        async with asyncio.timeout(5):
+            assert b" 401 " in await reader.read()
+        writer.close()
+
+
+async def test_who_reads_no_refusal_is_cut_off(hook: Hook) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", hook.port)
+    wrong = raw(signed(token=b"else"))
+    with suppress(ConnectionError):
+        async with asyncio.timeout(60):
+            while True:
+                writer.write(wrong * 200)
+                await writer.drain()
+    assert writer.transport.is_closing()
+    writer.close()
+    assert (await hook.post())[0] == 200

@@ -296,6 +296,7 @@ async def test_a_user_without_rights_sees_and_does_nothing_more(cluster: Cluster
     async with reader, visiting(reader, namespace) as visitor:
         text = plain(await until_shown(visitor, "/", "0 of 1 ready"))
         assert "Kustomization :" in text
+        assert "gitsync-under-way" not in text
         assert "has to let ServiceAccount" in text
         path = f"{RELEASE}/{namespace}/redis"
         assert "HelmRelease" in plain(await shown(visitor, path))
@@ -386,3 +387,32 @@ async def test_a_browser_that_does_not_read_is_dropped(visitor: Visitor, monkeyp
         visitor.page.board.tell()
         await blocked.wait()
         await until(lambda: visitor.page.stream.open == 0)
+
+
+async def test_a_source_says_what_uses_it_and_a_kustomization_what_commits_did_through_it(
+    visitor: Visitor, world: World
+) -> None:
+    source = await world.source()
+    await world.say(await world.release("calm"))
+    await world.say(await world.release("broken"), "False", "UpgradeFailed", "it broke")
+    spec = {"interval": "5m", "path": "./a", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "fleet"}}
+    apps = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "apps", "namespace": world.namespace},
+        "spec": spec,
+    }
+    await world.cluster.apply(apps, manager="test")
+    store = SyncStore(world.cluster, world.namespace, "gitsync")
+    other = JournalEntry("b" * 40, "Bob", "elsewhere", 1767323044.0, 1.5, "succeeded", {"created": 9})
+    mine = JournalEntry(COMMIT, "Ann", "apps: begin", 1767323045.0, 1.5, "succeeded", {"changed": 2, "unchanged": 7})
+    await store.save_kustomization_journals({f"{world.namespace}/apps": (mine,), "other/apps": (other,)})
+    path = f"/object/source.toolkit.fluxcd.io/HelmRepository/{world.namespace}/{source['metadata']['name']}"
+    words = plain(await until_shown(visitor, path, "it broke")).partition("What uses it")[2]
+    assert words.index("broken") < words.index("calm")
+    await until_shown(visitor, "/commits", "apps: begin")
+    path = f"/object/kustomize.toolkit.fluxcd.io/Kustomization/{world.namespace}/apps"
+    words = plain(await until_shown(visitor, path, "What commits did through it"))
+    assert f"{COMMIT[:7]} apps: begin Ann" in words
+    assert "succeeded in 1.5 s · 2 changed" in words
+    assert "elsewhere" not in words

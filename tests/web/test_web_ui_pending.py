@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from gitsync.cluster import Cluster
@@ -53,6 +55,17 @@ async def test_what_is_pending_and_what_a_branch_would_do(
         words = plain(await until_shown(visitor, "/pending", "which is not synced yet"))
         assert f"is at {second[:7]} , which is not synced yet. Synced last was {first[:7]} begin" in words
         assert "+ level: warn" in plain(await shown(visitor, "/pending/plan"))
+
+        store = SyncStore(cluster, namespace, "gitsync")
+        held = JournalEntry(second, "Ann", "much", 1767323046.0, 1.0, "held", why="it would delete all")
+        await store.save_journal((held, entry))
+        words = plain(await until_shown(visitor, "/pending", "what it would delete"))
+        assert f"is at {second[:7]} , which is held until somebody confirms it: what it would delete" in words
+        assert f"Synced last was {first[:7]} begin" in words
+        begun = replace(held, result="running", time=time.time(), began=time.time() - 2)
+        await store.save_under_way({"": (begun,)})
+        words = plain(await until_shown(visitor, "/pending", "which is under way"))
+        assert f"Synced last was {first[:7]} begin" in words
 
         status, text = await visitor.get("/pending/plan?branch=no-such-branch")
         assert status == 502

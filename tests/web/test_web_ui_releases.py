@@ -6,7 +6,9 @@ from typing import Any
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Cluster
+from gitsync.manifests import parse_file
 from gitsync.release.storage.record import Record, encode
+from gitsync.release.values.lines import lines_written
 from gitsync.web.ui import Page, Readers
 from tests.until import until
 from tests.web.conftest import Visiting, Visitor, World
@@ -168,3 +170,26 @@ async def test_readers_of_the_agents_page_are_shown_no_record(cluster: Cluster, 
         for more in ("revisions", "values", "rollback?revision=1"):
             assert (await visitor.get(f"{path}/{more}"))[0] == 404
         await until(lambda: page.stream.open == 0)
+
+
+async def test_values_say_the_line_that_they_are_written_in(visitor: Visitor, world: World) -> None:
+    values = {"level": "debug", "nodes": [{"name": "a"}], "auth": {"password": HIDDEN}}
+    release = await world.release("redis", spec={"values": values})
+    text = (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: redis, namespace: x}\n"
+        "spec:\n  interval: 5m\n  chartRef: {kind: OCIRepository, name: x}\n  values:\n"
+        f"    auth:\n      password: {HIDDEN}\n    level: debug\n    nodes:\n      - name: a\n"
+    )
+    (item,) = parse_file("apps/redis.yaml", text.encode()).objects
+    note = {"metadata": {"annotations": {"gitsync.dev/values-origin": lines_written(item)}}}
+    await world.cluster.patch(ObjectKey.of(release), note, manager="test")
+    path = f"{RELEASE}/{world.namespace}/redis"
+    for page in (path, f"{path}/values"):
+        words = plain(await until_shown(visitor, page, "apps/redis.yaml:10"))
+        assert 'level "debug" apps/redis.yaml:10' in words
+        assert 'nodes[0].name "a" apps/redis.yaml:12' in words
+        assert "auth.password masked apps/redis.yaml:9" in words
+    key = ObjectKey.of(release)
+    assert "gitsync.dev/values-origin" not in str(visitor.page.board.known.find(key)), "it is read when it is shown"
+    await world.cluster.patch(key, {"spec": {"values": {"level": "trace"}}}, manager="somebody")
+    assert 'level "trace" fleet/redis.yaml:1' in plain(await until_shown(visitor, path, '"trace"'))

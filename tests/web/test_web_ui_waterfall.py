@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gitsync.live.commits import RecordedCommit
@@ -72,3 +74,15 @@ def test_bars_stay_on_the_axis_whatever_the_journal_says() -> None:
         assert bar.x >= 0
         assert bar.width > 0
         assert bar.x + bar.width <= 100.01
+
+
+def test_what_is_under_way_goes_on_and_what_is_over_does_not() -> None:
+    opened, over = change("x", Span("wait", "y", 1.0, 5.0)), change("z", Span("apply", "", 0.0, 1.0))
+    running = replace(entry(1000.0, opened, over), result="running")
+    found = waterfall(RecordedCommit(running), since=5.0)
+    assert found.length == 10.0
+    ways = {line.change.object: line.bars[0] for line in found.lines[""]}
+    assert (ways["x"].x, ways["x"].width, ways["x"].goes_on) == (10.0, 90.0, True)
+    assert (ways["z"].x, ways["z"].width, ways["z"].goes_on) == (0.0, 10.0, False)
+    ended = waterfall(RecordedCommit(replace(running, result="succeeded")), since=5.0)
+    assert ended.length == 5.0

@@ -21,7 +21,7 @@ from gitsync.cli.common.output import colours, one_line, table, write
 from gitsync.errors import SettingsError
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
-from gitsync.text import BOLD, painted
+from gitsync.text import BOLD, painted, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 _INTERRUPTED = 130
+#: Columns of a terminal from which on the table is cut to it.
+_LEAST_WIDTH = 40
 
 Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step and leave everything running.")]
 WithPage = Annotated[
@@ -211,4 +213,6 @@ def _table(watch: Informer) -> None:
     found = sorted((key.name, manifest) for key, manifest in watch.items() if key.namespace == "default")
     rows = [list(RELEASE.columns.headers(wide=False))]
     rows += [[one_line(cell) for cell in RELEASE.columns.row(manifest, wide=False)] for _, manifest in found]
-    write("\n" + (table(rows) if found else "No releases are left.\n"))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    lines = table(rows).splitlines() if found else ["No releases are left."]
+    write("\n" + "".join(f"{shorten(line, width) if width > _LEAST_WIDTH else line}\n" for line in lines))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gitsync.api.kinds import NOTIFICATION_GROUP
-from gitsync.api.notification import Provider, ProviderType
+from gitsync.api.notification import Provider, ProviderType, is_told_of, kind_meant
 from gitsync.api.receiver import Receiver, ReceiverType
 from gitsync.cli.cluster.creating import (
     Export,
@@ -22,6 +22,7 @@ from gitsync.cli.cluster.creating import (
 )
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import ALERT, PROVIDER, RECEIVER, Kind
+from gitsync.cli.common.liveobject import warn
 from gitsync.cli.common.verbs import Name
 from gitsync.settings import Settings
 
@@ -96,11 +97,14 @@ async def alert(
 
     Example: gitsync create alert apps --provider-ref slack --event-source HelmRelease/backend
     """
-    spec = {
-        "providerRef": reference(provider_ref),
-        "eventSeverity": event_severity,
-        "eventSources": [stated(with_namespace(item, "--event-source")) for item in listed(event_source)],
-    }
+    sources = [stated(with_namespace(item, "--event-source")) for item in listed(event_source)]
+    for unheard in dict.fromkeys(source["kind"] for source in sources if not is_told_of(source["kind"])):
+        meant = kind_meant(unheard)
+        warn(
+            f"nothing happens here to a {unheard} that anybody could be told of"
+            + (f": is {meant} meant?" if meant else "")
+        )
+    spec = {"providerRef": reference(provider_ref), "eventSeverity": event_severity, "eventSources": sources}
     return await create(settings, manifest_of(_API_VERSION, kind, namespace, name, spec), export, None)
 
 

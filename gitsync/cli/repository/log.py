@@ -96,6 +96,8 @@ def _lines(item: RecordedCommit) -> Iterator[str]:
     yield "  " + one_line(f"{first.author}: {first.subject}")
     if root is not None:
         yield f"  {_counts(root)}"
+        if root.result == "held" and root.why:
+            yield "  " + one_line(f"held until it is confirmed: {root.why}")
         yield from _changes(root)
     for name, entry in item.through.items():
         yield f"  through kustomization {name}: {entry.result} in {entry.took:.1f}s, {_counts(entry)}"

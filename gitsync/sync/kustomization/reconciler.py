@@ -80,6 +80,8 @@ BETWEEN_WORDS = 5.0
 #: Seconds until a directory that has gone is worth a word: mostly the Kustomization goes a moment later. And those
 #: between two looks, at first, at whether others have taken what is to be theirs.
 MOMENT = 1.0
+#: Seconds for a release to have the chart of the commit, in which a Kustomization may be no more.
+CHART_TIME = 10.0
 #: Seconds between two tries of what failed, at first; they grow up to the Kustomization's retryInterval.
 FIRST_RETRY = 5.0
 
@@ -101,6 +103,30 @@ class Surroundings:
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
     typed: Callable[[ObjectKey, Manifest], Kustomization | None] = lambda _, __: None
+
+
+class Graces:
+    """How long something is waited for, for each revision of a Kustomization, from when that is first asked."""
+
+    def __init__(self) -> None:
+        self._until: dict[ObjectKey, tuple[str, float]] = {}
+
+    def left(self, key: ObjectKey, revision: str, seconds: float) -> float:
+        """Seconds that are left; 0 or less when they are over."""
+        now = time.monotonic()
+        known, until = self._until.get(key, ("", 0.0))
+        if known != revision:
+            until = now + seconds
+            self._until[key] = revision, until
+        return until - now
+
+    def is_under_way(self, key: ObjectKey) -> bool:
+        """Whether something is waited for."""
+        return self._until.get(key, ("", 0.0))[1] > time.monotonic()
+
+    def forget(self, key: ObjectKey) -> None:
+        """Nothing is waited for any more."""
+        self._until.pop(key, None)
 
 
 class KustomizationReconciler:
@@ -132,8 +158,8 @@ class KustomizationReconciler:
         self._waits: dict[ObjectKey, tuple[frozenset[ObjectKey], float]] = {}
         #: For whom each was last said to wait in the log, where fewer are no news.
         self._told: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        #: Of those that a commit is about to change: its revision, and until when that is waited for (monotonic clock).
-        self._changing: dict[ObjectKey, tuple[str, float]] = {}
+        #: Of those that a commit is about to change, and of those whose directory it has removed: how long that waits.
+        self._changing, self._removed = Graces(), Graces()
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
@@ -271,8 +297,10 @@ class KustomizationReconciler:
         """Nothing is known of what it wants: what is there stays as it is."""
         first, key = desired.errors[0], kustomization.key
         if isinstance(first, DirectoryMissing):
-            if self._once.is_news(key, artifact.revision, "directory"):
-                return MOMENT  # it may go, too, with what is above it
+            # It may go, too, with what is above it: at once, or when a release has another chart.
+            is_in_chart = self._syncers.factory.wanted.index.parent_of(kustomization.manifest) is not None
+            if (left := self._removed.left(key, artifact.revision, CHART_TIME if is_in_chart else MOMENT)) > 0.0:
+                return left
             if self._syncers.factory.wanted.claims.is_only_kept(key):
                 return self._retry(kustomization)  # it goes as soon as it is known who is to have what it has
         for problem in desired.errors:
@@ -357,17 +385,13 @@ class KustomizationReconciler:
     def _to_change(self, key: ObjectKey, revision: str) -> float:
         """Seconds to wait since the commit is about to change the Kustomization, too; a moment for each revision."""
         if not self._syncers.factory.wanted.index.expects(key):
-            self._changing.pop(key, None)
+            self._changing.forget(key)
             return 0.0
-        known, until = self._changing.get(key, ("", 0.0))
-        if known != revision:
-            until = time.monotonic() + MOMENT
-            self._changing[key] = revision, until
-        return until - time.monotonic()
+        return self._changing.left(key, revision, MOMENT)
 
     def is_to_change(self, key: ObjectKey) -> bool:
         """Whether one has been put off since the commit was about to change it."""
-        return self._changing.get(key, ("", 0.0))[1] > time.monotonic()
+        return self._changing.is_under_way(key)
 
     def look_soon(self, key: ObjectKey) -> None:
         """Something of what one waits for that is to go has changed: what comes of that is looked at in a moment."""
@@ -401,7 +425,8 @@ class KustomizationReconciler:
         self._told.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
-        self._changing.pop(key, None)
+        self._changing.forget(key)
+        self._removed.forget(key)
         self._backoff.reset(key)
         self._looks.reset(key)
         self._once.forget(key)

@@ -20,6 +20,7 @@ from gitsync.web.receivers.delivery import (
     Refusal,
 )
 from gitsync.web.receivers.limits import Wrongs
+from gitsync.web.receivers.refusal import refusal
 from gitsync.web.receivers.senders import SENDERS, detected
 
 if TYPE_CHECKING:
@@ -74,12 +75,12 @@ class Doors:
         self._wrongs = Wrongs()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to a request, whatever it is."""
         door = self.doors.get(request.path)
         if (closed := self._closed(door, request.method)) is not None:
             self._count(door, closed.status)
-            return _response(closed)
+            return _response(closed) if closed.retry_after else refusal(request, closed.status, closed.text)
         assert door is not None
         async with AsyncExitStack() as stack:  # which a large body has its place in until it is answered
             answer = await self._answer(door, request, stack)
@@ -87,7 +88,7 @@ class Doors:
             self._count(door, answer.status)
             if answer.is_wrong and (count := self._wrongs.count(door.name)):
                 self._tell_wrong(door.name, count)
-            answer = Answer(answer.status, answer.why)
+            return refusal(request, answer.status, answer.why)
         return _response(answer)
 
     def _closed(self, door: Door | None, method: str) -> Answer | None:
@@ -131,8 +132,11 @@ class Doors:
         return judged if isinstance(judged, Refusal) else await self._pass_on(request.path, delivery, judged)
 
     async def _body(self, request: web.BaseRequest, stack: AsyncExitStack) -> bytes | Refusal:
-        if (request.content_length or 0) > MAX_BODY:
+        length = request.content_length
+        if (length or 0) > MAX_BODY:
             return _BODY_TOO_LARGE
+        if length is not None and length <= SMALL and request.content.is_eof():
+            return request.content.read_nowait()  # all of it came with the headers: there is nothing to wait for
         chunks: list[bytes] = []
         size, is_large = 0, False
         try:
@@ -158,7 +162,7 @@ def _doubt_of_token(headers: Mapping[str, str], door: Door) -> Refusal | None:
     return None if head is not None and head.issuer in door.issuers else WRONG_TOKEN
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: Answer) -> web.StreamResponse:
     from aiohttp import web
 
     headers = {"Retry-After": str(max(1, round(answer.retry_after)))} if answer.retry_after else None

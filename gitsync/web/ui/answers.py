@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def answer(template: str, board: Board, status: int = 200, **shown: Any) -> web.Response:
     """A page, with what all pages have."""
     troubles, server = list(board.troubles()), board.cluster.address
-    text = render.page(template, version=board.version, troubles=troubles, server=server, asks=board.asks, **shown)
+    about = {"version": board.version, "troubles": troubles, "server": server, "asks": board.asks, "held": board.held}
+    about["is_confirmed"] = board.held is not None and board.held.commit == board.confirmed
+    text = render.page(template, **about, **shown)
     return web.Response(text=text, content_type="text/html", status=status, headers=HEADERS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,10 +27,12 @@ from gitsync.api.names import (
 )
 from gitsync.defects import outlive
 from gitsync.errors import GitsyncError
-from gitsync.live.commits import RecordedCommit, by_commit
+from gitsync.live.commits import RecordedCommit, by_commit, held_commit, with_those_under_way
 from gitsync.live.known import Known
 from gitsync.sync import history
+from gitsync.sync.configmaps import inventory_key, under_way_key
 from gitsync.sync.history import JournalEntry
+from gitsync.sync.underway import ROOT
 from gitsync.web.ui.trim import trimmed
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ KINDS = (*RELEASES, *KUSTOMIZATIONS, *SOURCES)
 #: Seconds until a watch that was refused is tried again.
 _AGAIN = 30.0
 _PATIENCE = 10.0
+#: Seconds after which an agent that has said nothing of a sync since is not at work on it any more: it was killed.
+_GIVEN_UP = 300.0
 
 
 @dataclass
@@ -71,14 +76,21 @@ class Board:
         self._loaded = asyncio.Event()
         self._root: tuple[JournalEntry, ...] = ()
         self._through: Mapping[str, tuple[JournalEntry, ...]] = {}
+        self._under_way: Mapping[str, tuple[JournalEntry, ...]] = {}
+        self._heard = 0.0
         self._commits: tuple[RecordedCommit, ...] = ()
+        self._held: JournalEntry | None = None
+        #: The commit that was confirmed on this page last, by its id.
+        self.confirmed = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """With the watches open."""
         root, through = (f"{self.journal[1]}-{name}" for name in ("journal", "kustomizations"))
+        journals = {root: self._read_root, through: self._read_through}
+        journals[under_way_key(*self.journal).name] = self._read_under_way
         work: list[partial[Any]] = [partial(self._objects, *kind) for kind in KINDS]
-        work += [partial(self._journal, root, self._read_root), partial(self._journal, through, self._read_through)]
+        work += [partial(self._journal, name, read) for name, read in journals.items()]
         tasks = [asyncio.create_task(outlive("page", one), name="page") for one in work]
         try:
             yield
@@ -110,9 +122,30 @@ class Board:
         """What commits did, newest first."""
         return self._commits
 
+    @property
+    def held(self) -> JournalEntry | None:
+        """The commit that is held until somebody confirms it, None for none."""
+        return self._held
+
+    @property
+    def heard(self) -> float:
+        """Seconds since the agent last told what is under way."""
+        return time.monotonic() - self._heard
+
+    @property
+    def inventory_key(self) -> ObjectKey:
+        """What a commit is confirmed on."""
+        return inventory_key(*self.journal)
+
     def troubles(self) -> Iterator[tuple[str, GitsyncError]]:
         """What cannot be seen, or may be out of date, by what it is, and why."""
-        yield from sorted(self.notes.items())
+        more, journal = (
+            f"ConfigMap {name}" for name in (under_way_key(*self.journal).name, f"{self.journal[1]}-journal")
+        )
+        # Who may not read the journal may read no more of it: that is said once.
+        yield from (
+            (what, error) for what, error in sorted(self.notes.items()) if what != more or journal not in self.notes
+        )
         for what, watch in sorted(self._watches.items()):
             if watch.error is not None and what not in self.notes:
                 yield what, watch.error
@@ -147,7 +180,7 @@ class Board:
                 news.clear()
                 try:
                     await asyncio.to_thread(read, latest[0])
-                    self._commits = tuple(await asyncio.to_thread(by_commit, self._root, self._through))
+                    await asyncio.to_thread(self._put_together)
                     self.notes.pop(f"ConfigMap {name}", None)
                 except GitsyncError as error:
                     self.notes[f"ConfigMap {name}"] = error
@@ -197,6 +230,17 @@ class Board:
 
     def _read_through(self, config_map: Manifest | None) -> None:
         self._through = history.decode_all(config_map) if config_map is not None else {}
+
+    def _read_under_way(self, config_map: Manifest | None) -> None:
+        found = history.decode_all(config_map) if config_map is not None else {}
+        oldest = time.time() - _GIVEN_UP
+        self._under_way = {name: tuple(it for it in entries if it.time > oldest) for name, entries in found.items()}
+        self._heard = time.monotonic()
+
+    def _put_together(self) -> None:
+        journals = with_those_under_way({ROOT: self._root, **self._through}, self._under_way)
+        root = journals.pop(ROOT, ())
+        self._commits, self._held = tuple(by_commit(root, journals)), held_commit(root)
 
 
 def _nothing() -> None:

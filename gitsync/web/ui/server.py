@@ -20,6 +20,7 @@ from gitsync.web.ui.connections import Connections
 from gitsync.web.ui.guard import HEADERS, Guard, Readers
 from gitsync.web.ui.looks import Looks
 from gitsync.web.ui.pages.commits import CommitPages
+from gitsync.web.ui.pages.held import HeldPages
 from gitsync.web.ui.pages.objects import Handlers
 from gitsync.web.ui.pages.pending import PendingPages
 from gitsync.web.ui.pages.releases import ReleasePages
@@ -115,7 +116,7 @@ class Page:
     def _application(self) -> web.Application:
         middlewares = [self._connections.middleware, self._guard.middleware, trouble(self.board)]
         application = web.Application(middlewares=middlewares, client_max_size=_MAX_BODY)
-        commits = CommitPages(self.board, self._url, self._questions)
+        commits = CommitPages(self.board, self._url, self._questions, may_act=isinstance(self._guard, Guard))
         pages = Handlers(self.board, self._looks, may_act=isinstance(self._guard, Guard))
         application.add_routes(
             [
@@ -138,9 +139,12 @@ class Page:
             application.add_routes([web.get("/pending", pending.pending), web.get("/pending/plan", pending.plan)])
         if isinstance(self._guard, Guard):
             actions, path = Actions(self.board, self._guard), f"{_OBJECT}/{{action}}"
+            held = HeldPages(self.board, self._guard)
             releases = ReleasePages(self.board, self._guard, self._memory, self._rollbacks)
             application.add_routes(
                 [
+                    web.get("/commits/{commit}/confirm", held.confirm),
+                    web.post("/commits/{commit}/confirm", held.do),
                     web.get(f"{_OBJECT}/revisions", releases.revisions),
                     web.get(f"{_OBJECT}/values", releases.values),
                     web.get(f"{_OBJECT}/rollback", releases.confirm),

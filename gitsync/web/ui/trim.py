@@ -8,11 +8,14 @@ from typing import Any
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import parse_inventory_id
 from gitsync.api.kinds import is_kustomization, is_release
+from gitsync.api.names import VALUES_ORIGIN_ANNOTATION
 
 _LEFT_OUT_OF_SPEC = frozenset({"values", "postRenderers", "patches", "patchesStrategicMerge", "patchesJson6902"})
 _OF_HISTORY = ("chartName", "chartVersion")
 #: Prefixes of annotations and labels that say something here.
 _NOTES = ("gitsync.dev/", "kustomize.toolkit.fluxcd.io/")
+#: But for what a page of a single object reads by itself.
+_NOT_NOTED = frozenset({VALUES_ORIGIN_ANNOTATION})
 _METADATA = frozenset(
     {
         "name",
@@ -50,7 +53,8 @@ def trimmed(manifest: Manifest) -> Manifest:
     kinds. The argument may be changed."""
     metadata, spec, status = (_map(manifest, name) for name in ("metadata", "spec", "status"))
     for name in ("annotations", "labels"):
-        metadata[name] = {key: value for key, value in _map(metadata, name).items() if key.startswith(_NOTES)}
+        found = _map(metadata, name).items()
+        metadata[name] = {key: text for key, text in found if key.startswith(_NOTES) and key not in _NOT_NOTED}
     _keep_only(metadata, _METADATA)
     if _is_known_kind(manifest):
         _keep_only(status, _STATUS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import ObjectKey
+from gitsync.api.identity import ObjectKey, Origin
 from gitsync.live.valuesources import Path
 from gitsync.text import shorten
 
@@ -27,11 +27,13 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value: its path as Helm's ``--set`` names it, and as JSON what it is; "" with ``is_masked``."""
+    """One value: its path as Helm's ``--set`` names it, and as JSON what it is; "" with ``is_masked``. ``origin`` is
+    the line that it is written in, "" where nobody has noted that."""
 
     path: str
     text: str
     is_masked: bool = False
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,28 @@ def references(release: HelmRelease) -> tuple[Reference, ...]:
     return tuple(Reference(key, item.values_key, item.target_path or "", item.optional) for item, key in pairs)
 
 
-def lines(values: dict[str, Any]) -> tuple[tuple[Value, ...], int]:
-    """The first values, and how many more there are."""
+def lines(values: dict[str, Any], origins: Mapping[Path, Origin] | None = None) -> tuple[tuple[Value, ...], int]:
+    """The first values, and how many more there are; ``origins`` says where they are written."""
+    written = {_named(path): str(origin) for path, origin in (origins or {}).items()}
     found = list(_flat(values, "", masked=False))
-    return tuple(found[:MOST]), max(len(found) - MOST, 0)
+    shown = (replace(value, origin=written.get(value.path, "")) for value in found[:MOST])
+    return tuple(shown), max(len(found) - MOST, 0)
 
 
-def shown_value(path: Path, value: Any, *, masked: bool) -> Value:
+def shown_value(path: Path, value: Any, *, masked: bool, origin: Origin | None = None) -> Value:
     """A value at a place; ``masked``: nothing of it is to be seen, nor is of what is called a secret."""
+    found = _shown_value(path, value, masked=masked)
+    return found if origin is None else replace(found, origin=str(origin))
+
+
+def _named(path: Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{_escaped(step)}" for step in path).removeprefix(".")
+
+
+def _shown_value(path: Path, value: Any, *, masked: bool) -> Value:
     names = [step for step in path if isinstance(step, str)]
     hides = masked or any(map(says_secret, names))
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{_escaped(step)}" for step in path).removeprefix(".")
+    text = _named(path)
     if hides and (masked or _says_something(value)):
         return Value(text, "", is_masked=True)
     return Value(text, shorten(json.dumps(value, ensure_ascii=False), _MOST_TEXT))

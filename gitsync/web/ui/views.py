@@ -11,11 +11,13 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.names import HELM_RELEASE, HELM_REPOSITORY, KUSTOMIZATION, SUSPENDED
 from gitsync.graph import Cycle
 from gitsync.live import columns
+from gitsync.live.commits import RecordedCommit
 from gitsync.live.known import Known
 from gitsync.live.objecttree import ObjectNode
 from gitsync.live.standing import Standing
-from gitsync.live.why import Why, why
+from gitsync.live.why import Followed, Why, why
 from gitsync.release.dependencies.states import commit_of
+from gitsync.sync.history import JournalEntry
 
 STATUSES: Final = ("failed", "waiting", "suspended", "ready")
 #: Rows of a page of a list; causes, acts and commits of the overview.
@@ -109,8 +111,9 @@ def causes(known: Known) -> list[Cause]:
     """What holds objects up, what has failed and holds up most first."""
     found: dict[ObjectKey | Cycle[ObjectKey], list[Why]] = {}
     waiting = [key for key, standing in known.standings().items() if standing.status in ("failed", "waiting")]
+    followed: Followed = {}
     for key in sorted(waiting)[:_ASKED]:
-        chain = why(key, known)
+        chain = why(key, known, followed=followed)
         found.setdefault(chain.cycle or chain.cause.key, []).append(chain)
     made = [_cause(chains) for chains in found.values()]
     return sorted(made, key=lambda item: (_urgency(item.why), -len(item.holds), item.why.cause.key))
@@ -170,6 +173,19 @@ def branches(tree: ObjectNode, known: Known) -> list[Branch]:
 
     walk(tree.children, 0)
     return found
+
+
+def users(source: ObjectKey, known: Known) -> list[ObjectKey]:
+    """What takes something from a source, what is not ready first."""
+    found = [key for key in known.keys(bool) if known.source(key) == source]
+    return sorted(found, key=lambda key: (not is_held_up(key, known), key))
+
+
+def through(key: ObjectKey, commits: Iterable[RecordedCommit]) -> list[tuple[RecordedCommit, JournalEntry]]:
+    """The commits that did something through a Kustomization, newest first, and what that was."""
+    if key.kind != KUSTOMIZATION:
+        return []
+    return [(item, item.through[key.namespaced_name]) for item in commits if key.namespaced_name in item.through]
 
 
 def in_words(kind: str, condition: Mapping[str, object]) -> str:

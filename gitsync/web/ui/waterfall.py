@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gitsync.live.commits import RecordedCommit
@@ -21,12 +21,13 @@ _TOLD: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of an object's way, on an axis of 100."""
+    """A part of an object's way, on an axis of 100; ``goes_on``: it is at that now."""
 
     kind: str
     x: float
     width: float
     what: str
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,26 @@ class Waterfall:
         return any(line.bars for lines in self.lines.values() for line in lines)
 
 
-def waterfall(item: RecordedCommit) -> Waterfall:
-    """Of all that a commit did, its Kustomizations included."""
+def waterfall(item: RecordedCommit, since: float = 0.0) -> Waterfall:
+    """Of all that a commit did, its Kustomizations included. What is under way has gone on for as many seconds as it
+    was noted ``since``."""
     entries = {**({"": item.root} if item.root is not None else {}), **item.through}
+    entries = {name: grown(entry, since) for name, entry in entries.items()}
     axis = _Axis(entries.values())
     return Waterfall({name: axis.lines(entry) for name, entry in entries.items()}, axis.length, axis.left_out)
+
+
+def grown(entry: JournalEntry, since: float) -> JournalEntry:
+    """The same so many seconds later, when nothing but time has passed; one that has ended stays as it is."""
+    if entry.result != "running":
+        return entry
+    took = entry.time - entry.began
+    changes = (_longer(change, took + since) if change.is_open(took) else change for change in entry.changes)
+    return replace(entry, changes=tuple(changes), time=entry.time + since, took=entry.took + since)
+
+
+def _longer(change: JournalChange, end: float) -> JournalChange:
+    return replace(change, spans=(*change.spans[:-1], replace(change.spans[-1], end=end)))
 
 
 class _Axis:
@@ -92,6 +108,8 @@ class _Axis:
         if not change.spans or not entry.began:
             return Line(change, None)
         bars = [self._bar(entry, span) for span in change.spans]
+        if entry.result == "running" and change.is_open(entry.time - entry.began):
+            bars[-1] = replace(bars[-1], goes_on=True)
         begin = entry.began + change.spans[0].begin - self._zero
         return Line(change, max(begin, 0.0), bars, _told(change.spans))
 

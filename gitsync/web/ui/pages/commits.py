@@ -12,6 +12,7 @@ from gitsync.api.kinds import is_own_kind
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.live.commits import RecordedCommit
 from gitsync.live.forge import commit_page
+from gitsync.live.requests import confirmation_command
 from gitsync.release.dependencies.states import commit_of
 from gitsync.web.ui import views
 from gitsync.web.ui.answers import answer, for_this_page_only
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 _COMMITS: Final = 50
 #: Digits of a commit's id by which it can be asked for.
 _DIGITS: Final = 7
+#: Seconds without word of an agent that is at work after which the page says so.
+_SILENT: Final = 60.0
 
 
 class CommitPages:
     """Answers GET. ``repository`` is the URL of the one that is synced, "" where that is not known; ``questions`` are
-    asked what a commit changes, where it can be read."""
+    asked what a commit changes, where it can be read. ``may_act``: whether a commit that is held can be confirmed."""
 
-    def __init__(self, board: Board, repository: str, questions: Questions | None) -> None:
+    def __init__(self, board: Board, repository: str, questions: Questions | None, *, may_act: bool) -> None:
+        self._may_act = may_act
         self._board = board
         self._repository = repository
         self._questions = questions
@@ -50,13 +54,18 @@ class CommitPages:
         item = self._recorded(wanted)
         if item is None:
             return self._unrecorded(wanted, keys)
-        commit = item.first.commit
+        commit, since = item.first.commit, self._board.heard if item.is_running else 0.0
         brought = [key for key in keys if _commit_id(known.find(key)) == commit]
         return answer(
             "commit.html",
             self._board,
             item=item,
-            waterfall=waterfall(item),
+            waterfall=waterfall(item, since),
+            since=since,
+            is_silent=since > _SILENT,
+            is_held=item.first is self._board.held,
+            may_confirm=self._may_act,
+            command=confirmation_command(self._board.inventory_key, commit),
             keys={str(key): key for key in keys},
             forge=commit_page(self._url_of(item), commit),
             before=self._before(item),
@@ -100,9 +109,11 @@ class CommitPages:
     def _before(self, item: RecordedCommit) -> RecordedCommit | None:
         """The commit that the sync of the settings had carried out before this one; None when none is recorded, or this
         one is of another repository."""
-        commits: Sequence[RecordedCommit] = [it for it in self._board.commits if it.root is not None]
-        older = commits[commits.index(item) + 1 :] if item in commits else []
-        return older[0] if older else None
+        if item.root is None:
+            return None
+        commits = self._board.commits
+        older = commits[commits.index(item) + 1 :] if item in commits else ()
+        return next((it for it in older if it.is_done), None)
 
     def _url_of(self, item: RecordedCommit) -> str:
         """Where the repository of a commit is; "" where nothing says so."""

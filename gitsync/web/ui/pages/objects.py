@@ -14,6 +14,7 @@ from gitsync.errors import FieldErrors
 from gitsync.live.upcoming import upcoming
 from gitsync.live.why import origin_of, why
 from gitsync.release.dependencies.states import commit_of
+from gitsync.release.values.lines import lines_of
 from gitsync.text import whole_number
 from gitsync.web.ui import board as kinds
 from gitsync.web.ui import drawing, layout, render, values, views
@@ -21,6 +22,7 @@ from gitsync.web.ui.actions import action_named, actions_for
 from gitsync.web.ui.answers import answer
 
 if TYPE_CHECKING:
+    from gitsync.live.known import Known
     from gitsync.web.ui.board import Board
     from gitsync.web.ui.looks import Look, Looks
 
@@ -41,6 +43,8 @@ class Handlers:
         self._drawing = asyncio.Lock()
         #: The graph as it was drawn last, and of which version of the board.
         self._drawn: tuple[int, layout.Drawn] | None = None
+        #: What holds things up, in the same way.
+        self._causes: tuple[int, list[views.Cause]] | None = None
         self._board = board
         self._looks = looks
 
@@ -53,7 +57,7 @@ class Handlers:
             views.tile("Kustomizations", "/kustomizations", is_kustomization, known),
             views.tile("Sources", "/sources", _is_source, known),
         ]
-        found = views.causes(known)
+        found = self._causes_of(known)
         shown = await asyncio.gather(*(self._deeper(cause) for cause in found[:_LOOKED_INTO]))
         acts = views.acting(known)
         return self._page(
@@ -64,6 +68,7 @@ class Handlers:
             acts=views.rows(acts[: views.ACTS], known),
             more_acts=max(len(acts) - views.ACTS, 0),
             commits=self._board.commits[: views.COMMITS],
+            running=[item for item in self._board.commits[: views.COMMITS] if item.is_running],
         )
 
     async def releases(self, request: web.Request) -> web.Response:
@@ -96,6 +101,13 @@ class Handlers:
         shown = {"graph": drawn, "unfolded": len(wanted), "unready": drawing.address(unready[:_UNFOLDED])}
         return self._page("graph.html", **shown, most=_UNFOLDED)
 
+    def _causes_of(self, known: Known) -> list[views.Cause]:
+        """What holds things up; worked out once for all who look at the same."""
+        version = self._board.version
+        if self._causes is None or self._causes[0] != version:
+            self._causes = version, views.causes(known)
+        return self._causes[1]
+
     async def _drawing_of(self, unfolded: drawing.Unfolded) -> layout.Drawn:
         async with self._drawing:  # one after the other: who looks at the same is shown the same
             version = self._board.version
@@ -115,6 +127,7 @@ class Handlers:
         if look.manifest is None and not look.troubles:
             raise web.HTTPNotFound(text=f"{key} is not in the cluster.")
         known = self._board.known
+        users = views.users(key, known) if _is_source(key) else []
         chain, follows, standing = None, "", known.standing(key)
         if standing is not None:
             chain = why(key, known)
@@ -134,6 +147,9 @@ class Handlers:
             source=(source := known.source(key)),
             has_source=source is not None and known.find(source) is not None,
             above=known.above(key),
+            users=views.rows(users[: views.PAGE], known),
+            more_users=max(len(users) - views.PAGE, 0),
+            through=views.through(key, self._board.commits)[: views.COMMITS],
             actions=actions_for(key, look.manifest) if self._may_act else (),
             done=action_named(request.query.get("done", "")),
             has_records=self._may_act and is_release(key) and look.manifest is not None,
@@ -197,7 +213,7 @@ def _of_manifest(key: ObjectKey, look: Look) -> dict[str, Any]:
             release = HelmRelease.parse(manifest)
         except FieldErrors:
             return shown
-        shown["values"], shown["more_values"] = values.lines(release.spec.values or {})
+        shown["values"], shown["more_values"] = values.lines(release.spec.values or {}, lines_of(manifest))
         shown["references"] = values.references(release)
     return shown
 

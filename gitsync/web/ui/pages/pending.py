@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Branches of a page.
 _BRANCHES: Final = 100
+#: Commits among which the one is that is under way.
+_NEWEST: Final = 8
 #: What somebody may look for, or call a branch, in characters.
 _MOST_TEXT: Final = 250
 
@@ -55,6 +57,8 @@ class PendingPages:
             heads=heads,
             synced=synced,
             is_synced=heads.commit == at,
+            is_held=self._board.held is not None and self._board.held.commit == heads.commit,
+            is_running=any(it.is_running and it.first.commit == heads.commit for it in self._board.commits[:_NEWEST]),
             branches=branches[:_BRANCHES],
             more=max(len(branches) - _BRANCHES, 0),
             q=text,
@@ -77,7 +81,7 @@ class PendingPages:
 
     def _synced(self) -> RecordedCommit | None:
         """The commit that the sync of the settings has carried out last."""
-        return next((item for item in self._board.commits if item.root is not None), None)
+        return next((item for item in self._board.commits if item.is_done), None)
 
 
 def _moment(text: str) -> float:

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, Origin
 from gitsync.api.kinds import is_release
 from gitsync.errors import ClusterUnavailable, FieldErrors, FieldNotSupported, Forbidden, GitsyncError
 from gitsync.live.requests import git_names, origin_of
 from gitsync.live.revisions import revision_changes, values_at
-from gitsync.live.valuesources import CHART, SourcedValue, secret_paths, sourced
+from gitsync.live.valuesources import CHART, INLINE, Path, SourcedValue, secret_paths, sourced
 from gitsync.release.desired import ref_of
 from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.compose import secrets_in, text_in
+from gitsync.release.values.lines import lines_of
 from gitsync.text import leaves, whole_number
 from gitsync.web.ui import render
 from gitsync.web.ui.actions import Action
@@ -102,7 +103,8 @@ class ReleasePages:
         texts = await self._texts(release)
         defaults, chart = await self._defaults(release)
         found = await asyncio.to_thread(sourced, release, texts.all, defaults)
-        rows = [_Row(shown_value(it.path, it.value, masked=it.source.is_secret), it) for it in found[:MOST]]
+        written = lines_of(manifest)
+        rows = [_Row(_shown(it, written), it) for it in found[:MOST]]
         return answer(
             "values.html",
             self._board,
@@ -210,6 +212,11 @@ class ReleasePages:
         except GitsyncError:
             return {}, ""
         return record.chart.get("values") or {}, f"{record.chart_name}-{record.chart_version}"
+
+
+def _shown(found: SourcedValue, written: Mapping[Path, Origin]) -> Value:
+    origin = written.get(found.path) if found.source == INLINE else None
+    return shown_value(found.path, found.value, masked=found.source.is_secret, origin=origin)
 
 
 def _difference(release: HelmRelease, texts: Sequence[str | None], old: Record, new: Record) -> Changes:

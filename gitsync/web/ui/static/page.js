@@ -23,6 +23,7 @@ function adopt(fresh) {
   }
   merge(old, fresh);
   old.dataset.version = fresh.dataset.version;
+  old.dataset.refresh = fresh.dataset.refresh ?? "";
   if (focus && !old.contains(document.activeElement) && document.activeElement === document.body) {
     const found = [...old.querySelectorAll("a, input, summary")].find((item) => item.getAttribute("href") === focus || item.id === focus);
     found?.focus({ preventScroll: true });
@@ -140,8 +141,13 @@ document.addEventListener("keydown", (event) => {
 
 document.getElementById("help").addEventListener("click", () => document.getElementById("keys").showModal());
 setInterval(ages, 1000);
-// What is not watched (pods, Events) is looked at again while somebody sees it.
-const pause = Number(main()?.dataset.refresh);
-if (pause) setInterval(() => document.hidden || refresh(), pause * 1000);
+// What is not watched (pods, Events, time that goes by) is looked at again while somebody sees it.
+let waited = 0;
+setInterval(() => {
+  const pause = Number(main()?.dataset.refresh);
+  if (!pause || document.hidden || ++waited < pause) return;
+  waited = 0;
+  refresh();
+}, 1000);
 document.addEventListener("visibilitychange", follow);
 follow();

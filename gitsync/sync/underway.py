@@ -1,0 +1,120 @@
+"""What syncs are at, kept in the cluster for whoever looks on while they last: the journal has them at their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Final, Protocol
+
+import structlog
+
+from gitsync.defects import outlive
+from gitsync.errors import GitsyncError
+from gitsync.sync.history import JournalChange, JournalEntry, newest
+from gitsync.sync.report import Report
+from gitsync.sync.spec import SyncSpec
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that a sync has lasted when it is first told of, and between two writes. Most are over before that, and cost
+#: nothing.
+FIRST: Final = 1.0
+EVERY: Final = 2.0
+#: Seconds after which it is written that nothing has changed: a reader knows by it that somebody is still at work.
+HEARTBEAT: Final = 20.0
+#: Entries, changes and spans that are kept of all syncs together, as in the journal of Kustomizations.
+MAX_WEIGHT: Final = 2_000
+#: What the sync of the settings is called; others by namespace and name.
+ROOT: Final = ""
+
+
+class UnderWayStore(Protocol):
+    """Where it is kept."""
+
+    async def save_under_way(self, found: Mapping[str, tuple[JournalEntry, ...]]) -> None:
+        """Write it, unless it is as it was."""
+        ...
+
+    async def forget_under_way(self) -> None:
+        """Nothing is, whatever an agent before this one has left there."""
+        ...
+
+
+class UnderWay:
+    """Knows the reports of syncs while these last, and has them written while ``writing``."""
+
+    def __init__(self, store: UnderWayStore | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._reports: dict[str, tuple[Report, float]] = {}
+        self._begun = asyncio.Event()
+        self._told: object = None
+        self._due = 0.0
+
+    @contextmanager
+    def following(self, spec: SyncSpec, report: Report) -> Iterator[None]:
+        """While a sync is under way, whose report this is."""
+        name = ROOT if spec.is_root else spec.owner.full_name
+        self._reports[name] = report, self._clock()
+        self._begun.set()
+        try:
+            yield
+        finally:
+            if self._reports.get(name, (None,))[0] is report:
+                del self._reports[name]
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Have it written, until the end, where nothing is under way any more."""
+        if self._store is None:
+            yield
+            return
+        task = asyncio.create_task(outlive("what is under way", self._keep_written), name="under way")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self._reports.clear()
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what there is to tell, if that is another than was told, or was told long ago."""
+        assert self._store is not None
+        now = self._clock()
+        entries = {name: (report.so_far(),) for name, (report, since) in self._reports.items() if now - since >= FIRST}
+        tells = {name: _gist(found) for name, found in entries.items()}
+        if tells == (self._told or {}) and (not tells or now < self._due):
+            return
+        try:
+            await self._store.save_under_way(newest(entries, MAX_WEIGHT))
+        except GitsyncError as error:
+            log.debug("what is under way could not be written", error=error.message)
+            return
+        self._told, self._due = tells, now + HEARTBEAT
+
+    async def _keep_written(self) -> None:
+        assert self._store is not None
+        with suppress(GitsyncError):
+            await self._store.forget_under_way()
+        while True:
+            await self._begun.wait()
+            await asyncio.sleep(FIRST)
+            await self.write()
+            while self._reports or self._told:
+                await asyncio.sleep(EVERY)
+                await self.write()
+            self._begun.clear()
+
+
+def _gist(entries: Sequence[JournalEntry]) -> object:
+    """What of it is news; that time goes by is none."""
+    return [(entry.commit, [_told(change, entry.took) for change in entry.changes]) for entry in entries]
+
+
+def _told(change: JournalChange, took: float) -> object:
+    way = [(span.kind, span.what, span.begin) for span in change.spans]
+    return change.verb, change.object, way, change.is_open(took)
