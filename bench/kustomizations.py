@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.agent import Agent
 from bench.api import Api, Manifest
 from bench.cases import FOLDER, NAMESPACE, Case, layered
 from bench.counters import since
+from bench.errors import BenchError
 from bench.measure import AFTERMATH, CALM, PATIENCE, agent_at_rest, all_ready, source, warm_up
 from bench.planes import control_plane
 from bench.source import SourceRepository
 from gitsync import kubeyaml
 from gitsync.api.conditions import is_ready
+from gitsync.kustomize import ENVIRONMENT, find_kubectl
 
 LAYERS = layered("kustomizations-100", "100 Kustomizations of 10 in 5 layers", 5, 20)
 #: ConfigMaps of each.
@@ -25,6 +30,8 @@ IDLE = 10.0
 PATH = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/kustomizations"
 #: Where the directories are, beside what the agent is pointed at.
 _OVERLAYS = "overlays"
+#: Where the floor's objects go a second time, without having been built.
+_OTHER = "bench-applies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +46,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Kustomizing:
-    """``floor`` is how long the same objects take in the same layers with nothing else done, in seconds; ``planned``
-    the time from the start of `git commit`, which changes one file, until it is known what that changes, in seconds;
-    ``idle`` the requests in IDLE seconds without news, those of the control plane among them; ``memory`` the agent's
-    peak RSS in bytes."""
+    """``floor`` is how long the cheapest tool would take that has no kustomize of its own, in seconds: each directory
+    built by `kubectl kustomize`, its objects applied as soon as they are there, one layer after the other, and nothing
+    else done; ``applies`` is how long the same objects take that need not be built; ``planned`` the time from the start
+    of `git commit`, which changes one file, until it is known what that changes, in seconds; ``idle`` the requests in
+    IDLE seconds without news, those of the control plane among them; ``memory`` the agent's peak RSS in bytes."""
 
     count: int
     floor: float
+    applies: float
     first: Step
     all_changed: Step
     one_file: Step
@@ -60,7 +69,7 @@ class Kustomizing:
 
 async def measure_kustomizing(case: Case = LAYERS) -> Kustomizing:
     """Raises: BenchError."""
-    floor = await _measure_floor(case)
+    applies, floor = await _measure_floor(case)
     with control_plane() as plane:
         async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
@@ -74,7 +83,7 @@ async def measure_kustomizing(case: Case = LAYERS) -> Kustomizing:
                 await asyncio.sleep(IDLE)
                 idle = since(before, await api.metrics()).total()
                 memory = agent.peak_memory()
-                return Kustomizing(len(case.releases), floor, first, changed, single, planned, idle, memory)
+                return Kustomizing(len(case.releases), floor, applies, first, changed, single, planned, idle, memory)
 
 
 def files(case: Case, value: str, changed: Mapping[str, str] | None = None, *, interval: str = "10m") -> dict[str, str]:
@@ -173,19 +182,65 @@ data:
 """
 
 
-async def _measure_floor(case: Case) -> float:
-    with control_plane() as plane:
-        plane.make_namespace(NAMESPACE)
+async def _measure_floor(case: Case) -> tuple[float, float]:
+    """Seconds for the objects alone, and for the whole floor (see Kustomizing)."""
+    with control_plane() as plane, tempfile.TemporaryDirectory(prefix="gitsync-bench-") as directory:
+        root = Path(directory)
+        await asyncio.to_thread(_write, root, files(case, "one"))
         async with Api(plane.cluster) as api:
             await warm_up(plane, api)
-            return await _floor(api, case)
+            plane.make_namespace(NAMESPACE)
+            whole = await _floor(api, case, _Built(root))
+        async with Api(plane.cluster) as api:
+            plane.make_namespace(_OTHER)
+            return await _floor(api, case, _written), whole
 
 
-async def _floor(api: Api, case: Case) -> float:
+#: Gives the objects of a Kustomization.
+_Objects = Callable[[str], Awaitable[list[Manifest]]]
+
+
+async def _floor(api: Api, case: Case, objects: _Objects) -> float:
+    async def bring(name: str) -> None:
+        async with asyncio.TaskGroup() as group:
+            for manifest in await objects(name):
+                group.create_task(api.apply(manifest))
+
     started = time.perf_counter()
     for layer in case.layers:
         async with asyncio.TaskGroup() as group:
             for name in layer:
-                for number in range(OBJECTS):
-                    group.create_task(api.apply(kubeyaml.load(_config_map(name, number, "one"))))
+                group.create_task(bring(name))
     return time.perf_counter() - started
+
+
+async def _written(name: str) -> list[Manifest]:
+    found = [kubeyaml.load(_config_map(name, number, "one")) for number in range(OBJECTS)]
+    return [{**item, "metadata": {**item["metadata"], "namespace": _OTHER}} for item in found]
+
+
+class _Built:
+    """What kustomize makes of the directories below ``root``: a program for each, a processor for each at most."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._kubectl = find_kubectl()
+        self._places = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def __call__(self, name: str) -> list[Manifest]:
+        command = (self._kubectl, "kustomize", str(self._root / _OVERLAYS / name))
+        async with self._places:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=dict(ENVIRONMENT), stdout=asyncio.subprocess.PIPE
+            )
+            output, _ = await process.communicate()
+        if process.returncode:
+            raise BenchError(f"kustomize failed for {name}")
+        return [kubeyaml.load(text) for text in output.decode().split("\n---\n")]
+
+
+def _write(root: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)

@@ -537,6 +537,10 @@ class SourceNotReady(BlockedError):
     """A HelmRepository that does not exist, is suspended or has never been read."""
 
 
+class NoSuchSource(SourceNotReady):
+    """A source that does not exist."""
+
+
 class ObjectTaken(BlockedError):
     """An object of a release that a sync or another release has, and goes on wanting. ``key`` is the object, ``owner``
     the HelmRelease that has it, None when a sync does. ``passing``: the owner is about to be changed itself.

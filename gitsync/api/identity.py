@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, NamedTuple
 
 #: A Kubernetes object as JSON: what the API server takes and gives, never a generated model.
@@ -27,9 +28,8 @@ class ObjectKey(NamedTuple):
         Raises: KeyError when one of them is missing.
         """
         metadata = manifest["metadata"]
-        return cls(
-            group_of(manifest["apiVersion"]), manifest["kind"], metadata.get("namespace") or "", metadata["name"]
-        )
+        group, kind = group_of(manifest["apiVersion"]), manifest["kind"]
+        return cls(shared(group), shared(kind), shared(metadata.get("namespace") or ""), metadata["name"])
 
     @property
     def namespaced_name(self) -> str:
@@ -43,6 +43,12 @@ class ObjectKey(NamedTuple):
     def within(self, namespace: str) -> ObjectKey:
         """The same object with its namespace filled in, when it has none."""
         return self if self.namespace else self._replace(namespace=namespace)
+
+
+def shared(text: str) -> str:
+    """The same text, once for all who have it: keys are kept of every object, in many places, and few kinds and
+    namespaces are in all of them."""
+    return intern(text) if type(text) is str else text
 
 
 def group_of(api_version: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, shared
 
 
 def inventory_id(key: ObjectKey) -> str:
@@ -15,7 +15,9 @@ def parse_inventory_id(text: str) -> ObjectKey | None:
     namespace, _, rest = text.partition("_")
     name, _, tail = rest.rpartition("_")
     name, _, group = name.rpartition("_")
-    return ObjectKey(group, tail, namespace, name.replace("__", ":")) if name and tail else None
+    if not (name and tail):
+        return None
+    return ObjectKey(shared(group), shared(tail), shared(namespace), name.replace("__", ":"))
 
 
 def inventory_keys(manifest: Manifest) -> list[ObjectKey]:

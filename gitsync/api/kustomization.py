@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -147,10 +146,15 @@ class Kustomization(Resource):
     kind: Literal["Kustomization"]
     spec: KustomizationSpec
 
-    @cached_property
+    @property
     def status(self) -> KustomizationStatus:
-        """The status, typed; everything unset when there is none."""
+        """The status, typed anew each time: with its inventory it is larger than all the rest, and one is kept of every
+        Kustomization. Everything is unset when there is none."""
         return KustomizationStatus.read(self.manifest.get("status"))
+
+    def reported(self, field: str) -> object:
+        """A single field of the status, by its name in JSON; None when it has none."""
+        return (self.manifest.get("status") or {}).get(field)
 
     @property
     def source(self) -> ObjectKey:

@@ -62,6 +62,9 @@ FLUX_FIELD_MANAGER: Final = "helm-controller"
 #: The type of the Secrets that Helm keeps its records in.
 HELM_RECORD_TYPE: Final = "helm.sh/release.v1"
 
+#: Name by which a release may mean the synced repository without a GitRepository object: Flux's bootstrap uses it.
+WELL_KNOWN: Final = "flux-system"
+
 # What a commit leaves on the objects that it brought.
 COMMIT_ANNOTATION: Final = "gitsync.dev/commit"
 COMMIT_AUTHOR_ANNOTATION: Final = "gitsync.dev/commit-author"

@@ -29,30 +29,46 @@ class LiveReader:
         self._slots = asyncio.Semaphore(CONCURRENT_READS)
 
     async def read(
-        self, keys: Iterable[ObjectKey], new: Collection[ObjectKey] = (), labels: str = SYNC_LABEL
+        self,
+        keys: Iterable[ObjectKey],
+        new: Collection[ObjectKey] = (),
+        labels: str = SYNC_LABEL,
+        *,
+        guess: bool = False,
     ) -> dict[ObjectKey, Manifest | None]:
         """Each of these objects; None when it is not there, nothing serves its kind yet, or we may not read it (then
         applying it fails, and says so about this one object). ``labels`` select what the sync has applied.
 
         Those in ``new`` have never been applied by this sync: where they are many, and a list of all that any sync has
-        applied does not name them, they are taken as not there, rather than asked for one by one. Applying finds out.
+        applied does not name them, they are taken as not there, rather than asked for one by one; with ``guess`` they
+        are, however many, and nobody asks. Applying finds out.
         """
         scopes: dict[tuple[str, str, str], list[ObjectKey]] = {}
         for key in keys:
             scopes.setdefault(self._cluster.scope_of(key), []).append(key)
         found: dict[ObjectKey, Manifest | None] = {}
         for part in await asyncio.gather(
-            *(self._scope(scope, wanted, new, labels) for scope, wanted in scopes.items())
+            *(self._scope(scope, wanted, new, labels, guess=guess) for scope, wanted in scopes.items())
         ):
             found |= part
         return found
 
     async def _scope(
-        self, scope: tuple[str, str, str], keys: list[ObjectKey], new: Collection[ObjectKey], labels: str
+        self,
+        scope: tuple[str, str, str],
+        keys: list[ObjectKey],
+        new: Collection[ObjectKey],
+        labels: str,
+        *,
+        guess: bool,
     ) -> dict[ObjectKey, Manifest | None]:
         group, kind, namespace = scope
         if (watch := self._watched.get((group, kind))) is not None:
             return {key: watch.get(key) for key in keys}
+        if guess and (guessed := [key for key in keys if key in new]):
+            asked = [key for key in keys if key not in new]
+            rest = await self._scope(scope, asked, (), labels, guess=False) if asked else {}
+            return {**dict.fromkeys(guessed), **rest}
         found: dict[ObjectKey, Manifest | None] = {}
         wanted = set(keys)
         unknown = wanted.intersection(new)

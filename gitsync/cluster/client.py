@@ -95,6 +95,7 @@ class Client:
         force: bool = True,
         dry_run: bool = False,
         new: bool = False,
+        repeatable: bool = False,
         subresource: str = "",
         warn: Warn | None = None,
         on_create: Callable[[], None] | None = None,
@@ -107,7 +108,8 @@ class Client:
         A field that the kind does not have is Invalid, always: fieldValidation has no say in server-side apply.
         Two writers at the same moment are sorted out here, by sending it again. With ``new`` the object is only
         created: when there is one, nothing is changed. Raises: AlreadyExists then, and perhaps when others write at
-        the same moment.
+        the same moment. That is sent again as well only where it is ``repeatable``: then the one that exists may be
+        what this has made.
         """
         key, version = _key_and_version(manifest, "apply")
         if new:
@@ -125,7 +127,7 @@ class Client:
             query=query,
             body=encode(manifest, subject),
             content_type=APPLY_PATCH,
-            repeatable=not fixed,
+            repeatable=not fixed or (new and repeatable),
             races=not fixed,
         )
         try:

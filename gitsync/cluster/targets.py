@@ -19,6 +19,10 @@ from gitsync.cluster.remote import Remote
 from gitsync.cluster.secretconfig import KubeconfigAllowance
 from gitsync.errors import Forbidden, ServiceAccountMissing
 
+#: Of Flux's controllers themselves, with all rights; Flux's guide on tenants has platforms' Kustomizations name them.
+_FLUX_ACCOUNTS = ("kustomize-controller", "helm-controller")
+_OF_FLUX = ": it is of Flux's own controller, which gitsync does not bring"
+
 
 @dataclass(eq=False)
 class Target:
@@ -126,7 +130,8 @@ class Targets:
         if found is None:
             raise ServiceAccountMissing(
                 f"ServiceAccount {namespace}/{name} does not exist",
-                hint="create it, with a RoleBinding that gives it what it is to do",
+                hint="create it, with a RoleBinding that gives it what it is to do"
+                + (_OF_FLUX if name in _FLUX_ACCOUNTS else ""),
             )
 
     async def close(self) -> None:

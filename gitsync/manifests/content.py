@@ -34,6 +34,10 @@ class Source:
         self.line = line
         self._positions: Positions | None = None
 
+    def at(self, path: str) -> Source:
+        """The same of a file that has this path elsewhere."""
+        return Source(path, self.text, self.line)
+
     def origin(self, path: Sequence[str | int]) -> Origin:
         """The place of a field of the document."""
         if self._positions is None:

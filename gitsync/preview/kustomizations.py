@@ -10,24 +10,23 @@ from functools import partial
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY
+from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY, WELL_KNOWN
 from gitsync.build import Builder, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
+from gitsync.preview.composed import paths_in, placed
+from gitsync.preview.said_once import NOT_CHECKED, SaidOnce, Why, not_here
 from gitsync.release.comingsync import cluster_of
 from gitsync.sources.commit import makers_in
 from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
-from gitsync.sources.resolve.artifacts import WELL_KNOWN
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.building import as_applied_to, build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING
 from gitsync.text import counted
 from gitsync.tree import Tree
-
-_NOT_CHECKED = "what is in it is not checked"
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class WholeCommit:
     _clusters: dict[ObjectKey, str] = field(default_factory=dict)
     _done: set[ObjectKey] = field(default_factory=set)
     _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
+    _said: SaidOnce = field(default_factory=SaidOnce)
 
     async def directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
         """What the directory itself wants; ``has_keys``: the agent decrypts, whether a Kustomization asks or not.
@@ -80,7 +80,7 @@ class WholeCommit:
             found = await asyncio.gather(*(self._built(item, desired) for item in ready))
             for item, built in zip(ready, found, strict=True):
                 desired = self._with(desired, item, built)
-        return desired
+        return replace(desired, warnings=(*desired.warnings, *self._said.warnings()))
 
     def _is_new(self, item: DesiredObject) -> bool:
         if item.key in self._done or not _is_kustomization(item):
@@ -111,10 +111,10 @@ class WholeCommit:
         is_own = await _is_own(kustomization, desired)
         if kustomization.path == self.path and is_own:
             return None
-        why = "" if is_own else f"{kustomization.source} is not this repository: {_NOT_CHECKED}"
-        if why or desired.tree is None:
-            self.unbuilt[item.key] = why
-            return replace(nothing, warnings=(_warning(item, why),))
+        if not is_own or desired.tree is None:
+            self.unbuilt[item.key] = not_here(kustomization.source)
+            self._said.reads_elsewhere(item, kustomization.source)
+            return nothing
         return await self._built_of(item, desired, desired.commit, desired.tree)
 
     async def _built_of_artifact(self, item: DesiredObject, desired: Desired) -> Desired:
@@ -125,17 +125,21 @@ class WholeCommit:
             found = await self._artifact(source, desired)
         except SourceNotReady as error:
             self.unbuilt[item.key] = f"{source}: {error.message}"
-            return replace(nothing, warnings=(_warning(item, f"{source}: {error.message}: {_NOT_CHECKED}"),))
+            return replace(nothing, warnings=(_warning(item, f"{source}: {error.message}: {NOT_CHECKED}"),))
         except GitsyncError as error:
             self.unbuilt[item.key] = f"{source}: {error.message}"
             origin = item.field_origin(("spec", "sourceRef"))
             wrong = ManifestError(f"{source}: {error.message}", origin=origin, key=item.key, hint=error.hint)
             return replace(nothing, errors=(wrong,))
         if found is None:
-            why = f"{source} is made by no ArtifactGenerator of this repository: {_NOT_CHECKED}"
+            why = f"{source} is made by no ArtifactGenerator of this repository: {NOT_CHECKED}"
             self.unbuilt[item.key] = why
             return replace(nothing, warnings=(_warning(item, why),))
-        return await self._built_of(item, desired, found.commit, found.tree)
+        built = await self._built_of(item, desired, found.commit, found.tree)
+        if desired.tree is None:
+            return built
+        here, there = await desired.tree.entries(), await found.tree.entries()
+        return placed(built, await asyncio.to_thread(paths_in, here, there))
 
     async def _artifact(self, source: ObjectKey, desired: Desired) -> TreeArtifact | None:
         """An ExternalArtifact; None for one that no ArtifactGenerator of the commit makes. Raises: as ``_made``."""
@@ -175,9 +179,9 @@ class WholeCommit:
             self.unbuilt[item.key] = f"{built.errors[0].origin}: {built.errors[0].message}"
         if not unknown or built.is_unbuilt:
             return replace(built, errors=tuple(named(item, error) for error in built.errors))
-        lacking = _warning(item, _why_unknown(unknown[0], desired))
+        self._said.lacks_variables(item, unknown[0], _why_unknown(unknown[0], desired))
         doubtful = (ManifestWarning(error.origin, error.key, error.message, error.hint) for error in built.errors)
-        return replace(built, errors=(), warnings=(*built.warnings, lacking, *doubtful))
+        return replace(built, errors=(), warnings=(*built.warnings, *doubtful))
 
     def _with(self, desired: Desired, item: DesiredObject, built: Desired | None) -> Desired:
         if built is None:
@@ -258,12 +262,11 @@ def _is_kustomization(item: DesiredObject) -> bool:
     return isinstance(item.model, Kustomization)
 
 
-def _why_unknown(key: ObjectKey, desired: Desired) -> str:
+def _why_unknown(key: ObjectKey, desired: Desired) -> Why:
     """Why the variables in an object are not known."""
     if (found := desired.objects.get(key)) is None:
-        return f"{key} is not in the repository: its variables are not known"
-    how = "are encrypted with SOPS" if found.sops else "may be secret"
-    return f"the variables of {key} {how}, and are not known here"
+        return "missing"
+    return "encrypted" if found.sops else "secret"
 
 
 def _not_opened(sealed: int, where: str) -> str:

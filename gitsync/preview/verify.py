@@ -73,7 +73,7 @@ class Result:
         """What is wrong with it, and where it is written."""
         kind = f"{self.key.kind} " if is_kustomization(self.key) else ""
         place = f" ({self.origin})" if self.origin else ""
-        return f"{kind}{self.key.namespaced_name}{place}: {self.message}"
+        return f"{kind}{self.key.namespaced_name}{place}: {self.message.removesuffix(place)}"
 
 
 @dataclass(frozen=True, slots=True)

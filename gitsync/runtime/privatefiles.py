@@ -36,16 +36,35 @@ async def private_directory(
 
     Raises: OSError; NoMemoryDirectory.
     """
-    place = await asyncio.to_thread(_swept, prefix) if in_memory else None
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-    held = os.open(directory, os.O_RDONLY)
+    made = _Directory()
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)  # for as long as somebody needs it, so that _swept lets it be
-        await _finished(_write, directory, files)
-        yield directory
+        await _finished(made.make, prefix, files, in_memory=in_memory)
+        yield made.path
     finally:
-        os.close(held)
-        await _finished(shutil.rmtree, directory, ignore_errors=True)
+        await _finished(made.remove)
+
+
+class _Directory:
+    """One of these, made and removed by threads."""
+
+    def __init__(self) -> None:
+        self.path = Path()
+        self._held = -1
+
+    def make(self, prefix: str, files: Mapping[str, str | bytes], *, in_memory: bool) -> None:
+        """With these files. Raises: OSError; NoMemoryDirectory."""
+        place = _swept(prefix) if in_memory else None
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+        self._held = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._held, fcntl.LOCK_EX)  # for as long as somebody needs it, so that _swept lets it be
+        _write(self.path, files)
+
+    def remove(self) -> None:
+        """Whatever of it has been made."""
+        if self._held >= 0:
+            os.close(self._held)
+        if self.path != Path():
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _swept(prefix: str) -> Path:

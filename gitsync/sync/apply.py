@@ -117,9 +117,10 @@ class Syncer:
             self._inventory = await self.store.inventory()
         return self._inventory
 
-    async def plan(self, desired: Desired, *, full: bool) -> SyncPlan:
+    async def plan(self, desired: Desired, *, full: bool, guess: bool = False) -> SyncPlan:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
-        content is not the one last applied. Writes nothing."""
+        content is not the one last applied. ``guess``: an object that nobody has had is taken as not there, without
+        asking for it; applying it finds out. Writes nothing."""
         desired = await with_default_namespace(desired, self.cluster, self.spec.default_namespace)
         self._stand_for(self.store.kustomization_of(desired))
         inventory = await self.inventory()
@@ -133,7 +134,7 @@ class Syncer:
         # What somebody else has is there, though no list of what syncs have applied names it.
         new = {key for key in asked if inventory.get(key) is None and not self.wanted.claimants(key)}
         new -= {item.key for item in objects if is_left_once_there(item.manifest)}
-        live = await self.live.read(asked, new=new, labels=self.owner.labels)
+        live = await self.live.read(asked, new=new, labels=self.owner.labels, guess=guess)
         prune = to_prune(inventory, desired.objects.keys())
         news = [entry for entry in prune if not entry.dropped]
         # What a release has by now is not missing in Git, wherever its file is.
@@ -196,6 +197,13 @@ class Syncer:
             return step
         return replace(step, holder=holders[0])
 
+    async def _judged(self, plan: SyncPlan, before: Inventory, item: DesiredObject) -> Step:
+        """What is to be done about an object that is there, though the plan knows of none."""
+        live = await self.live.read([item.key])
+        other = self.owner.other(found) if (found := live[item.key]) is not None else ""
+        to_be = await self._others_to_be({other} - {""})
+        return self._step(item, before, live, set(self._leaving(plan.prune)), to_be)
+
     def _unread(self, live: Manifest | None) -> str:
         """Why another sync, which has an object, may go on wanting it: its commit cannot be read in whole."""
         other = self.owner.other(live) if live is not None else ""
@@ -241,7 +249,7 @@ class Syncer:
 
         Raises: RetryableError when the cluster is away; InventoryError.
         """
-        plan = await self.plan(desired, full=full)
+        plan = await self.plan(desired, full=full, guess=True)
         desired = plan.desired
         if self._tried != desired.commit.id:
             self._tried, self._reminders = desired.commit.id, Reminders()
@@ -334,7 +342,7 @@ class Syncer:
             return plan
         self.claim(plan)
         self._take_up(plan)
-        return (await self.plan(desired, full=full)).acting_on(desired.commit)
+        return (await self.plan(desired, full=full, guess=True)).acting_on(desired.commit)
 
     async def _carry_out(
         self,
@@ -366,6 +374,7 @@ class Syncer:
             report,
             self.slots,
             self.spec,
+            partial(self._judged, plan, before),
             self.hopeless,
         )
         with self.under_way.following(self.spec, report):

@@ -14,11 +14,12 @@ from structlog.typing import FilteringBoundLogger
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.apply.claimant import Claimant
 from gitsync.backoff import Reminders
-from gitsync.errors import GitsyncError
+from gitsync.errors import GitsyncError, KindUnknown
 from gitsync.logs import commit_context, redact
 from gitsync.metering import METER
 from gitsync.sync.history import DONE, MAX_CHANGES, JournalChange, JournalEntry, Result
 from gitsync.sync.timeline import Timeline
+from gitsync.text import listed
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,8 @@ COUNTED = ("created", "changed", "deleted", "unchanged", "failed", "waiting")
 ROOT = "root"
 #: Said only when there are some.
 _SOMETIMES = ("suspended",)
+#: So many objects that fail for one reason have a line of their own each, and so many the line about the others names.
+_EACH, _NAMED = 2, 5
 
 
 class Repeated:
@@ -69,6 +72,8 @@ class Report:
         self.left: list[str] = []
         #: Something failed that this sync itself should try again (a release tries by itself).
         self.retry = False
+        #: What has failed, by the reason.
+        self._failed: dict[str, list[ObjectKey]] = {}
         self._sync = context.get("sync", ROOT)
         self._started = time.monotonic()
         self._began = time.time()
@@ -90,7 +95,10 @@ class Report:
         self.retry = True
         self.problems.append(error)
         self._note("failed", key, origin, error.message)
-        self.repeated("error", "object failed", object=key, error=error, **_given(origin=origin))
+        others = self._failed.setdefault(_reason(key, error), [])
+        others.append(key)
+        if len(others) <= _EACH:
+            self.repeated("error", "object failed", object=key, error=error, **_given(origin=origin))
 
     def not_ready(self, error: GitsyncError) -> None:
         """What was applied has not become ready."""
@@ -128,6 +136,10 @@ class Report:
 
     def finish(self, result: Result, why: str = "") -> JournalEntry:
         """The last line, and the journal's entry."""
+        for first, *others in self._failed.values():
+            if more := others[_EACH - 1 :]:
+                said = {"number": len(more), "objects": listed(more, _NAMED), "as": str(first)}
+                self.repeated("error", "more objects failed", **said)
         event = {
             "succeeded": "sync finished",
             "failed": "sync finished with failures",
@@ -187,6 +199,13 @@ class Report:
 
     def _counts(self) -> dict[str, int]:
         return {name: self.counts[name] for name in (*COUNTED, *(name for name in _SOMETIMES if self.counts[name]))}
+
+
+def _reason(key: ObjectKey, error: GitsyncError) -> str:
+    """Why an object has failed, the same for all that fail for it: the object's own name is none."""
+    if isinstance(error, KindUnknown):
+        return type(error).__name__
+    return f"{type(error).__name__} {error.message.replace(str(key), '').replace(key.name, '')}"
 
 
 def _given(**fields: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +20,7 @@ from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_statusless
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
-from gitsync.apply.applier import Applied, Applier
+from gitsync.apply.applier import Applied, Applier, storable
 from gitsync.apply.crds import CRD_TIMEOUT
 from gitsync.apply.delete import wait_deleted
 from gitsync.apply.fieldmanagers import OWNERS
@@ -29,7 +29,9 @@ from gitsync.apply.served import JUST_BROUGHT, await_kind
 from gitsync.apply.wait import WaitFor, wait_ready
 from gitsync.diff.ignore import tolerating
 from gitsync.errors import (
+    AlreadyExists,
     ApiError,
+    Invalid,
     KindUnknown,
     MissingRight,
     NotFound,
@@ -48,7 +50,8 @@ from gitsync.release.values.lines import lines_written
 from gitsync.release.wanted import SyncClaims, told
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
-from gitsync.runtime.progress import listener, reporting
+from gitsync.runtime.progress import Report as Listener
+from gitsync.runtime.progress import listener, reporting, telling
 from gitsync.runtime.together import until_one_ends, until_one_fails
 from gitsync.sync.default_namespace import with_namespace
 from gitsync.sync.holders import Holders
@@ -62,6 +65,7 @@ from gitsync.sync.prune import Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
+from gitsync.text import listed
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
@@ -72,6 +76,8 @@ T = TypeVar("T")
 GONE_TIMEOUT = 60.0
 #: Seconds for the controller of a custom resource to begin with what it makes of that: a Secret of an ExternalSecret.
 MADE_OF_IT = 10.0
+#: Objects that are named of those that wait.
+_TOLD = 2
 #: What an object waits for that left Git.
 _TO_GO = "for what may take its place, and for what needs it to go"
 #: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
@@ -83,7 +89,8 @@ class Rollout:
     """One sync's plan, carried out once. ``run`` returns when everything is settled and deleted, or has failed; what
     came of it is in the report, in ``applied`` (the API server's answers), in ``forgotten`` (entries of the inventory
     that need not be remembered) and in ``placed`` (by their keys in the plan, objects whose kind has come meanwhile, in
-    the namespace that they turned out to need)."""
+    the namespace that they turned out to need). ``judge`` looks at an object that is there, though the plan knows of
+    none, and says what is to be done about it."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -95,6 +102,7 @@ class Rollout:
     report: Report
     slots: FairSlots
     spec: SyncSpec
+    judge: Callable[[DesiredObject], Awaitable[Step]]
     hopeless: Hopeless | None = None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
@@ -123,6 +131,9 @@ class Rollout:
         #: What is being applied at this moment, and waits for no release, or is to become ready.
         self._busy: set[ObjectKey] = set()
         self._once = Once()
+        #: What objects wait for that cannot be applied yet, and who wants to hear of it.
+        self._waits: dict[ObjectKey, str] = {}
+        self._outside: Listener | None = None
         #: When the controllers of the custom resources that were applied are to have begun with what they make of them.
         self._made_at = 0.0
 
@@ -131,10 +142,12 @@ class Rollout:
         and other RetryableErrors, with the rest given up."""
         releases = [step.key for step in self._steps if self.spec.is_release(step.key)]
 
-        outside = listener()
+        # Connections that are opened meanwhile remember whom to tell, for as long as they are open: no more than that.
+        outside, tell = listener(), self.report.repeated
+        self._outside = outside
 
         async def log_reason(reason: str) -> None:
-            self.report.repeated("info", "waiting", **{"for": reason})
+            tell("info", "waiting", **{"for": reason})
             if outside is not None:
                 await outside(reason)
 
@@ -228,13 +241,13 @@ class Rollout:
             self.report.timeline.turn(step.key, Turn("wait", f"for {definition}, which defines its kind"))
             await self._served[definition].wait()
         self.report.timeline.turn(step.key, APPLY)
+        todo: Step | None = step
         try:
-            while True:
+            while todo is not None:
                 seen = self._releases.changes
                 try:
-                    await self._until_let_go(step)
-                    await self._apply(step)
-                    return
+                    await self._until_let_go(todo)
+                    todo = await self._apply(todo, looked=todo is not step)
                 except _MAY_COME as error:
                     if not await self._waiting(step, error.message, self._releases.changed_since(seen)):
                         raise
@@ -266,23 +279,36 @@ class Rollout:
     async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
         """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""
         self._tried[step.key].set()
-        if not self._releases.all_settled and self._once.is_news(step.key):
+        if not self._releases.all_settled and self._once.is_news(why):
             origin = str(step.desired.origin)
             self.report.repeated("info", "object has to wait", object=str(step.key), why=why, origin=origin)
         self._is_over(step)
         self.report.timeline.turn(step.key, Turn("wait", why))
+        self._waits[step.key] = why
         try:
-            return await change
+            with reporting(self._tell):
+                async with telling(self._why_waiting):
+                    return await change
         finally:
+            self._waits.pop(step.key, None)
             self._busy.add(step.key)
             self.report.timeline.turn(step.key, APPLY)
+
+    def _why_waiting(self) -> str:
+        """What the first objects wait for that cannot be applied yet: the same for all who tell it."""
+        return listed((f"{key}: {why}" for key, why in self._waits.items()), _TOLD)
+
+    async def _tell(self, reason: str) -> bool | None:
+        """Tell it to whoever asked for all of this, without a line: each object has one."""
+        return await self._outside(reason) if self._outside is not None else None
 
     def _is_over(self, step: Step) -> None:
         """Nothing is done about a step, for now or for good: who waits for what it brings may have to wait no more."""
         self._busy.discard(step.key)
         self._releases.look_again()
 
-    async def _apply(self, step: Step) -> None:
+    async def _apply(self, step: Step, *, looked: bool) -> Step | None:
+        """Apply one object. Returns what is to be done instead when it is there already, and nobody has ``looked``."""
         values_origin = await asyncio.to_thread(lines_written, step.desired) if is_release(step.key) else ""
         desired, live = self._desired(step), step.live
         wanted, origin = desired.manifest, desired.origin
@@ -294,7 +320,9 @@ class Rollout:
             marks = edge_origins(desired), self.spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(desired.key, self.report.commit.id)
-            applied = await self._sent(manifest, live)
+            applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))
+        if applied is None:
+            return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
             self._tried[step.key].set()
@@ -305,6 +333,32 @@ class Rollout:
         if step.key in self._served:
             self._tried[step.key].set()
             await self._until_served(step.key, applied.object)
+        return None
+
+    async def _made(self, manifest: Manifest) -> Applied | None:
+        """Create an object; None when it is there."""
+        try:
+            answer = await self.cluster.apply(storable(manifest), manager=FIELD_MANAGER, new=True, repeatable=True)
+        except AlreadyExists:
+            return None
+        except Invalid:  # perhaps only together with what is there
+            if await self.cluster.find(ObjectKey.of(manifest)) is None:
+                raise
+            return None
+        return Applied(answer, created=True)
+
+    async def _instead_of(self, step: Step) -> Step | None:
+        """What is to be done about an object that is there already; None when that is nothing.
+
+        Raises: OwnedByAnother."""
+        found = await self.judge(self._desired(step))
+        if found.refused:
+            raise OwnedByAnother(found.why)
+        if not found.applies:
+            self.report.unchanged(1)
+            self.report.timeline.turn(step.key, None)
+            return None
+        return replace(found, desired=step.desired)
 
     async def _sent(self, manifest: Manifest, live: Manifest | None) -> Applied:
         answer = Applied(manifest)

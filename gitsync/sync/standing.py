@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gitsync.api.identity import CommitInfo
@@ -15,7 +16,7 @@ from gitsync.api.names import (
     RECONCILIATION_SUCCEEDED,
     VERIFICATION_ERROR,
 )
-from gitsync.errors import GitsyncError, NotVerified, RetryableError
+from gitsync.errors import GitsyncError, KindUnknown, NotVerified, RetryableError
 from gitsync.manifests import Desired
 from gitsync.sync.apply import SyncResult
 from gitsync.text import listed
@@ -76,10 +77,22 @@ def problem_of(result: SyncResult) -> tuple[str, str] | None:
     if result.result == "held":
         return COMMIT_HELD, f"the commit is held until it is confirmed: {result.why}"
     if result.problems:
-        return RECONCILIATION_FAILED, listed((error.message for error in result.problems), _SHOWN)
+        return RECONCILIATION_FAILED, _told(result.problems)
     if result.unready:
-        return HEALTH_CHECK_FAILED, listed((error.message for error in result.unready), _SHOWN)
+        return HEALTH_CHECK_FAILED, _told(result.unready)
     return HEALTH_CHECK_FAILED, "not all of its objects have become ready"
+
+
+def _told(problems: Sequence[GitsyncError]) -> str:
+    """What is wrong with some objects: of kinds that are not served their names, and what many have in common once."""
+    absent = [error for error in problems if isinstance(error, KindUnknown) and error.kind]
+    texts = [error.message for error in problems if error not in absent]
+    if len(absent) > 1:
+        kinds = listed(dict.fromkeys(f"{error.kind}.{error.group}" for error in absent), _SHOWN)
+        texts.insert(0, f"the API server does not serve the kinds of {len(absent)} objects: {kinds}")
+    else:
+        texts = [error.message for error in problems]
+    return listed(dict.fromkeys(texts), _SHOWN)
 
 
 def _of_files(desired: Desired) -> tuple[str, str] | None:

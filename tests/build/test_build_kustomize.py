@@ -90,6 +90,8 @@ async def test_it_gets_an_empty_environment_and_a_private_directory_with_nothing
     expected = {
         "GOMAXPROCS=1",
         "GOMEMLIMIT=128MiB",
+        "GOGC=200",
+        "LC_ALL=fr_FR.UTF-8",
         "KUBERC=off",
         "HTTP_PROXY=http://0.0.0.0:1",
         "HTTPS_PROXY=http://0.0.0.0:1",

@@ -228,6 +228,29 @@ def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
     assert "3 Kustomizations, 1 release: 0 errors, 1 warning" in err
 
 
+def test_what_many_kustomizations_lack_for_one_reason_is_said_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Secret that something hands out to every namespace, and a source that is another repository."""
+    build = {"substituteFrom": [{"kind": "Secret", "name": "cluster-secrets"}]}
+    of_flux: dict[str, Any] = {"sourceRef": {"kind": "GitRepository", "name": "flux"}}
+    texts = [
+        kustomization("a", path="./apps", postBuild=build),
+        in_namespace("other", "b", "./apps", postBuild=build),
+        kustomization("c", path="./install", **of_flux),
+        kustomization("d", path="./install", **of_flux),
+        json.dumps(FOREIGN),
+    ]
+    write(here, {"clusters/all.yaml": "\n---\n".join(texts), "apps/web.yaml": release("web", kind="GitRepository")})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    said = [line.partition(": warning: ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(said) == [
+        "GitRepository/default/flux is not this repository: what is in it is not checked (2 Kustomizations read it)",
+        "Secret/default/cluster-secrets and 1 other of that name are not in the repository: their variables are not "
+        "known (2 Kustomizations take them)",
+    ]
+
+
 @pytest.mark.parametrize("path", ["../apps", "./x/../apps/", "/apps/../../apps"])
 def test_a_path_does_not_lead_out_of_the_repository(here: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
     """kustomize-controller takes such a path from the root."""

@@ -197,6 +197,14 @@ def test_a_kind_that_nothing_in_the_repository_defines_is_named_once(
     )
     assert validated(capsys) == (0, [line], "2 files, 3 objects, 0 releases: 0 errors, 1 warning")
 
+    (fleet / "widgets.yaml").write_text(gadget.format("three").replace("Gadget", "Widget"))
+    line = (
+        "fleet/gadgets.yaml:1:1: warning: Gadget, Widget of example.com are defined neither by Kubernetes nor in the "
+        "repository: Gadget/one and 2 other objects wait until they are"
+    )
+    assert validated(capsys) == (0, [line], "3 files, 4 objects, 0 releases: 0 errors, 1 warning")
+    (fleet / "widgets.yaml").unlink()
+
     (fleet / "crd.yaml").write_text(
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gadgets.example.com}\n"
         "spec: {group: example.com, names: {kind: Gadget, plural: gadgets}}\n"

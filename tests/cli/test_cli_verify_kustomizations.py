@@ -49,6 +49,28 @@ def test_a_repository_of_flux_becomes_ready_in_its_order(verify: Gitsync, tmp_pa
     assert len(ElementTree.parse(report).getroot().findall("testcase")) == 5
 
 
+def test_what_only_the_operator_of_flux_makes_is_said_to_be_so_and_not_waited_for(
+    verify: Gitsync, fleet: Fleet
+) -> None:
+    """Where a FluxInstance sets a cluster up nobody writes these; the sync of the settings stands for none of them."""
+    oci = {"sourceRef": {"kind": "OCIRepository", "name": "flux-system"}}
+    files: dict[str, str | None] = {
+        "clusters/prod/late.yaml": kustomization("late", "./infra", dependsOn=[{"name": "flux-system"}]),
+        "clusters/prod/else.yaml": kustomization("else", "./infra", **oci),
+        "clusters/prod/flux-system/kustomization.yaml": "resources: [gotk-components.yaml]\n",
+        "clusters/prod/flux-system/gotk-sync.yaml": None,
+    }
+    fleet.commit(files, "an operator brings the rest")
+    said = verify("--timeout", "10m")
+    assert said.code == 1
+    hint = "Flux's operator makes it of a FluxInstance, and gitsync does not: add it to the repository, or correct"
+    assert (
+        "Kustomization flux-system/late (clusters/prod/late.yaml:1:1): dependency 'flux-system/flux-system' does not "
+        f"exist; {hint} dependsOn\n"
+    ) in said.out
+    assert f"OCIRepository 'flux-system/flux-system' does not exist; {hint} what refers to it\n" in said.out
+
+
 def test_what_fails_in_a_kustomization_is_named_with_file_and_line(verify: Gitsync, fleet: Fleet) -> None:
     fleet.edit("infra/zone.yaml", "zone ${zone:=none}", "zone ${nowhere}", "no such variable")
     said = verify("--timeout", "10m")

@@ -156,3 +156,8 @@ def test_messages_quote_nothing_but_keys(text: str) -> None:
     with pytest.raises(YamlError) as caught:
         load(text, unique_keys=True)
     assert "hunter2" not in str(caught.value) + caught.value.hint
+
+
+def test_names_of_fields_are_kept_once_for_all_documents() -> None:
+    one, two = (next(iter(read(f"application.properties: {number}\n").value)) for number in (1, 2))
+    assert one is two

@@ -50,14 +50,16 @@ class FaultyCluster(Cluster):
     """A cluster that notes what is written to it, and fails where it is told to: at the write of that number."""
 
     writes: list[str]
+    reads: list[str]
     faults: dict[int, Fault]
 
     def expect(self, faults: Mapping[int, Fault] | None = None) -> None:
         """Count from 0 again."""
-        self.writes, self.faults = [], dict(faults or {})
+        self.writes, self.reads, self.faults = [], [], dict(faults or {})
 
     async def _send(self, request: Request) -> Answer:
         if request.method == "GET":
+            self.reads.append(request.subject.key.name if request.subject.key is not None else request.subject.name)
             return await super()._send(request)
         fault = self.faults.pop(len(self.writes), None)
         key = request.subject.key

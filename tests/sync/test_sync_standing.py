@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.errors import ApiError, ClusterUnavailable, GitUnavailable, ManifestError, NotVerified, ObjectFailed
+from gitsync.errors import (
+    ApiError,
+    ClusterUnavailable,
+    GitUnavailable,
+    KindUnknown,
+    ManifestError,
+    NotVerified,
+    ObjectFailed,
+)
 from gitsync.manifests import Desired
 from gitsync.runtime.event import Event
 from gitsync.sync.apply import SyncResult
@@ -30,6 +38,14 @@ def test_a_commit_that_is_applied_says_so_and_whether_it_changes_anything() -> N
     assert not changed.is_failure
     assert (changed.quiet, same.quiet) == (False, True)
     assert (changed.commit, changed.revision) == (COMMIT, REVISION)
+
+
+def test_what_many_objects_fail_for_is_said_once() -> None:
+    kinds = [KindUnknown(f"the API server serves no kind {kind}", group="e.io", kind=kind) for kind in ("A", "A", "B")]
+    same = [ApiError("no room", status=507, reason="NoRoom", verb="apply") for _ in range(2)]
+    found = ended(SyncResult("failed", problems=(*kinds, *same)))
+    assert found.message == "the API server does not serve the kinds of 3 objects: A.e.io, B.e.io, no room"
+    assert ended(SyncResult("failed", problems=(kinds[0],))).message == "the API server serves no kind A"
 
 
 def test_releases_that_fail_say_so_themselves() -> None:

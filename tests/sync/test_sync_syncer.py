@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
-from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError
+from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, NotFound, OwnedByAnother
+from gitsync.sync.report import Report
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
 
@@ -67,6 +69,52 @@ async def test_a_sync_remembers_before_it_applies_and_forgets_after_it_has_delet
 
     await place.sync(SECOND, AFTER, full=True)
     assert place.written == [], "nothing is written when nothing is done"
+
+
+async def test_nobody_asks_for_an_object_that_nobody_has_had(place: Place) -> None:
+    await place.sync(FIRST, {"one": "one", "two": "two"})
+    assert not {"fleet-one", "fleet-two"}.intersection(place.cluster.reads)
+    assert await place.did() == {"created one", "created two"}
+
+
+async def test_an_object_that_is_there_against_expectation_is_adopted_or_left_to_whom_it_belongs(
+    new_places: NewPlaces,
+) -> None:
+    async with new_places(["fleet", "fleet-their"]) as (place, other):
+        mine = {"metadata": {"namespace": place.namespace, "name": "fleet-mine"}, "data": {"by": "hand"}}
+        await place.cluster.create({"apiVersion": "v1", "kind": "ConfigMap", **mine}, manager="somebody")
+        await other.sync(FIRST, {"own": "theirs"})
+
+        wanted = {"mine": "ours", "their-own": "ours", "new": "ours"}
+        result = await place.sync(FIRST, wanted)
+        assert await place.did() == {"created new", "changed mine", "failed their-own"}
+        (problem,) = result.problems
+        assert isinstance(problem, OwnedByAnother)
+        assert "belongs to sync" in problem.message
+        assert await place.texts(*wanted) == {**wanted, "their-own": "theirs"}
+
+        again = await place.sync(FIRST, wanted, full=True)
+        assert [str(it) for it in again.problems] == [str(problem)], "asked beforehand it is the same"
+        assert (await place.texts("their-own"))["their-own"] == "theirs"
+
+
+def test_what_many_objects_fail_for_has_a_line_for_two_of_them_and_one_for_the_rest() -> None:
+    keys = [ObjectKey("", "ConfigMap", "ns", f"item-{number}") for number in range(9)]
+    with capture_logs() as lines:
+        report = Report(CommitInfo(FIRST), {})
+        for key in keys[:8]:
+            report.failed(key, NotFound(f'cannot apply {key}: namespaces "ns" not found', status=404, verb="apply"))
+        report.failed(keys[8], REFUSED)
+        report.finish("failed")
+    said = [(line["event"], str(line.get("object", line.get("objects", "")))) for line in lines]
+    assert said == [
+        ("object failed", str(keys[0])),
+        ("object failed", str(keys[1])),
+        ("object failed", str(keys[8])),
+        ("more objects failed", f"{', '.join(map(str, keys[2:7]))} and 1 more"),
+        ("sync finished with failures", ""),
+    ]
+    assert len(report.problems) == report.counts["failed"] == 9
 
 
 async def test_what_fails_again_and_again_is_said_once_and_what_is_new_at_once(place: Place) -> None:

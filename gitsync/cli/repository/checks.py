@@ -28,7 +28,7 @@ from gitsync.sources.resolve.commitsources import needs_secrets
 from gitsync.sources.resolve.ociartifact import plain_artifact_spec
 from gitsync.sources.resolve.repositories import plain_spec
 from gitsync.sync.plan import brings
-from gitsync.text import counted
+from gitsync.text import counted, listed
 
 if TYPE_CHECKING:
     from gitsync.api import FieldPath, Manifest, ObjectKey, Origin
@@ -114,18 +114,24 @@ def manifest_problems(desired: Desired) -> Iterator[ManifestProblem]:
 
 
 def kind_problems(desired: Desired) -> Iterator[ManifestProblem]:
-    """Kinds that neither Kubernetes nor the repository defines, each where it is first used: a sync applies objects of
-    such a kind once a release, or somebody else, has brought it."""
-    found: dict[tuple[str, str], list[ObjectKey]] = {}
+    """Kinds that neither Kubernetes nor the repository defines, those of a group together, where it is first used: a
+    sync applies objects of such a kind once a release, or somebody else, has brought it."""
+    found: dict[str, list[ObjectKey]] = {}
     for key in desired.objects:
         own = is_own_kind(key) or is_statusless(key)
         if not (own or is_builtin(key.group) or brings(desired, key, "kind")):
-            found.setdefault((key.kind, key.group), []).append(key)
-    for (kind, group), keys in found.items():
+            found.setdefault(key.group, []).append(key)
+    for group, keys in found.items():
         first, *others = keys
-        waiting = f"{first} and {counted(len(others), 'other')} of it wait" if others else f"{first} waits"
-        message = f"{kind}.{group} is defined neither by Kubernetes nor in the repository: {waiting} until it is"
-        hint = "a release that brings its CustomResourceDefinition will do"
+        kinds = list(dict.fromkeys(key.kind for key in keys))
+        if len(kinds) == 1:
+            waiting = f"{first} and {counted(len(others), 'other')} of it wait" if others else f"{first} waits"
+            said, it_is, its = f"{kinds[0]}.{group} is", "it is", "its CustomResourceDefinition"
+        else:
+            waiting = f"{first} and {counted(len(others), 'other object')} wait"
+            said, it_is, its = f"{listed(kinds)} of {group} are", "they are", "their CustomResourceDefinitions"
+        message = f"{said} defined neither by Kubernetes nor in the repository: {waiting} until {it_is}"
+        hint = f"a release that brings {its} will do"
         yield ManifestProblem(desired.objects[first].origin, message, hint, "warning", object=str(first))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.api.names import COMMIT_ANNOTATION, GIT_REPOSITORY, SOURCE_GROUP, sync_of
+from gitsync.api.names import COMMIT_ANNOTATION, GIT_REPOSITORY, SOURCE_GROUP, WELL_KNOWN, sync_of
 from gitsync.api.sources import GitReference as DeclaredReference
 from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, GitRefused, GitsyncError
@@ -23,8 +23,6 @@ from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.unsupported import refused
 from gitsync.tree import Tree
 
-#: Name by which a release may mean the synced repository without a GitRepository object: Flux's bootstrap uses it.
-WELL_KNOWN = "flux-system"
 #: The GitRepository by which a repository of ``flux bootstrap`` names itself, under whatever address.
 BOOTSTRAP = ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, WELL_KNOWN, WELL_KNOWN)
 #: The branch of a GitRepository that names none.

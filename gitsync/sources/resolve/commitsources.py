@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_CHART, OCI_REPOSITORY
+from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_CHART, OCI_REPOSITORY, WELL_KNOWN
 from gitsync.api.sources import ChartHolder, HelmChart, OCIRepositorySpec
-from gitsync.errors import GitsyncError, SourceNotReady
+from gitsync.errors import GitsyncError, NoSuchSource, SourceNotReady
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -19,6 +19,7 @@ P = TypeVar("P")
 
 #: What a release names by ``chartRef``.
 _BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
+_OF_FLUX = "Flux's operator makes it of a FluxInstance, and gitsync does not: "
 
 
 class CommitSources(Generic[S]):
@@ -104,15 +105,21 @@ def needs_secrets(source: ChartHolder) -> bool:
 def missing(key: ObjectKey, served: str) -> SourceNotReady:
     """What to raise for a source that is not there, seen from ``served``: a namespace, or "" for all."""
     if served in ("", key.namespace):
-        reference = "chartRef" if key.kind in _BY_CHART_REF else "sourceRef"
-        return SourceNotReady(
+        reference = "what refers to it" if key.kind in _BY_CHART_REF else "sourceRef"
+        return NoSuchSource(
             f"{key.kind} '{key.namespaced_name}' does not exist",
-            hint=f"add it to the repository, or correct {reference}",
+            hint=f"{made_by_flux(key)}add it to the repository, or correct {reference}",
         )
     return SourceNotReady(
         f"{key.kind} '{key.namespaced_name}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
         hint=f"put {'an' if key.kind == OCI_REPOSITORY else 'a'} {key.kind} into the namespace of its releases",
     )
+
+
+def made_by_flux(key: ObjectKey) -> str:
+    """What is said of a source or Kustomization that is not there, and has the name of those that nobody writes who has
+    a FluxInstance; "" of others."""
+    return _OF_FLUX if key.name == WELL_KNOWN else ""
 
 
 def not_ready(key: ObjectKey, why: str, hint: str = "") -> SourceNotReady:

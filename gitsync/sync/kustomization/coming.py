@@ -113,7 +113,7 @@ class ComingSyncs:
         wanted = self._trees.revision_of(kustomization.source)
         if self._present.has_news(kustomization.key) or not is_ready(kustomization.manifest):
             return True
-        return kustomization.status.last_applied_revision != wanted
+        return kustomization.reported("lastAppliedRevision") != wanted
 
     def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, Inner]:
         """Those that are not there yet, or not as the commit has them that is carried out: as that has them."""

@@ -139,6 +139,12 @@ class StatusWriter:
             said: list[Said] = [(READY, TRUE, str(ready.get("reason", "")), str(ready.get("message", "")))]
             await self._write(kustomization, said, (RECONCILING,))
 
+    def seen(self, key: ObjectKey, manifest: Manifest) -> None:
+        """The watch has said how one is now: what it has caught up with is not kept twice."""
+        answer = self._answers.get(key)
+        if answer is not None and _version(answer) <= _version(manifest):
+            del self._answers[key]
+
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""
         self._answers.pop(key, None)
@@ -175,7 +181,10 @@ class StatusWriter:
         self._tell(manifest, old, new, delay, artifact)
         try:
             body = {"status": changed}
-            self._answers[key] = await self._cluster.patch(key, body, manager=FIELD_MANAGER, subresource="status")
+            answer = await self._cluster.patch(key, body, manager=FIELD_MANAGER, subresource="status")
+            seen = self._find(key)
+            if seen is not None and _version(answer) > _version(seen):
+                self._answers[key] = answer
         except NotFound:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:

@@ -118,7 +118,14 @@ class Kustomizations:
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
         self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self._present())
         surroundings = Surroundings(
-            self._find, self.held, root.is_root, root.commit, root.standing, rules, self._coming.is_leaving
+            self._find,
+            self.held,
+            root.is_root,
+            root.commit,
+            root.standing,
+            rules,
+            self._coming.is_leaving,
+            self._typed,
         )
         self._reconciler = KustomizationReconciler(
             surroundings,
@@ -319,6 +326,7 @@ class Kustomizations:
     def _on_event(self, event: WatchEvent) -> None:
         self._news.set()
         if event.type != "DELETED":
+            self._status.seen(event.key, event.manifest)
             self._look(event.key, event.manifest)
             return
         self._wanted.index.set_remover(event.key, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitsync.api.conditions import is_ready
@@ -12,6 +12,7 @@ from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady
 from gitsync.graph import Held
 from gitsync.release.dependencies.states import is_current
+from gitsync.sources.resolve.commitsources import made_by_flux
 
 #: An object that may be waited for; None when it does not exist.
 Find = Callable[[ObjectKey], Manifest | None]
@@ -73,13 +74,14 @@ def why_not_ready(
     return f": it has yet to apply {wanted}" + (", and is suspended" if suspended else "")
 
 
-def _error(missing: Iterable[ObjectKey], unready: Mapping[ObjectKey, str]) -> BlockedError:
+def _error(missing: Sequence[ObjectKey], unready: Mapping[ObjectKey, str]) -> BlockedError:
     texts = [f"dependency '{_named(key)}' does not exist" for key in missing]
     texts += [f"dependency '{_named(key)}' is not ready{more}" for key, more in unready.items()]
     message = "; ".join(texts)
     if not missing:
         return DependencyNotReady(message)
-    return DependencyMissing(message, hint="add it to the repository, or correct dependsOn")
+    made = "".join(dict.fromkeys(map(made_by_flux, missing)))
+    return DependencyMissing(message, hint=f"{made}add it to the repository, or correct dependsOn")
 
 
 def _named(key: ObjectKey) -> str:

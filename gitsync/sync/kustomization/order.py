@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.api.kustomization import Kustomization, source_of
-from gitsync.api.status import KustomizationStatus
 from gitsync.sync.kustomization.dependencies import Find, why_not_ready
 from gitsync.sync.kustomization.statusstore import brought_by
 from gitsync.sync.outcome import Outcome
@@ -42,7 +41,7 @@ class KustomizationOrder:
         if manifest is None or (manifest.get("spec") or {}).get("suspend"):
             return ""
         wanted = self.revision_of(source_of(manifest))
-        return wanted if KustomizationStatus.read(manifest.get("status")).last_attempted_revision != wanted else ""
+        return wanted if (manifest.get("status") or {}).get("lastAttemptedRevision", "") != wanted else ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
         """See Others."""

@@ -53,11 +53,11 @@ class KustomizationOutcomes:
         message, reason = str(ready.get("message", "has not been looked at yet")), ready.get("reason")
         if found.spec.suspend:
             return Outcome("suspended", message)
-        if found.status.observed_generation != found.metadata.generation:
+        if found.reported("observedGeneration") != found.metadata.generation:
             return Outcome("moving", message)
         if ready.get("status") == TRUE:
             wanted = self._facts.revision_of(found.source)
-            is_current = not wanted or found.status.last_applied_revision == wanted
+            is_current = not wanted or found.reported("lastAppliedRevision") == wanted
             return Outcome("ready" if is_current else "moving", message)
         if ready.get("status") != FALSE:
             return Outcome("moving", message)

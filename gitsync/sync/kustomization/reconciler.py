@@ -21,6 +21,7 @@ from gitsync.api.names import (
     HEALTH_CHECK_FAILED,
     INVALID,
     NOT_SUPPORTED,
+    ORIGIN_ANNOTATION,
     RECONCILIATION_FAILED,
 )
 from gitsync.backoff import Backoff
@@ -37,6 +38,7 @@ from gitsync.errors import (
     GitsyncError,
     KubeConfigMissing,
     KubeConfigRefused,
+    NoSuchSource,
     NotReadyInTime,
     ObjectFailed,
     RetryableError,
@@ -89,7 +91,8 @@ class Surroundings:
     """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
     done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands.
-    ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed.
+    ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed. ``typed`` is
+    what an object has been read as already, None when it has not been, or cannot be.
     """
 
     find: Callable[[ObjectKey], Manifest | None]
@@ -99,6 +102,7 @@ class Surroundings:
     root_standing: Callable[[], Standing | None] = lambda: None
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
+    typed: Callable[[ObjectKey, Manifest], Kustomization | None] = lambda _, __: None
 
 
 class Graces:
@@ -152,6 +156,8 @@ class KustomizationReconciler:
         #: For whom each waited when that was last looked at to be told, and until when, by the monotonic clock, it is
         #: no news that it waits for fewer.
         self._waits: dict[ObjectKey, tuple[frozenset[ObjectKey], float]] = {}
+        #: For whom each was last said to wait in the log, where fewer are no news.
+        self._told: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Of those that a commit is about to change, and of those whose directory it has removed: how long that waits.
         self._changing, self._removed = Graces(), Graces()
         #: What each waits for, as far as it waits for others.
@@ -167,7 +173,7 @@ class KustomizationReconciler:
                 await self._forget(key)
                 return None
             try:
-                kustomization = Kustomization.parse(manifest)
+                kustomization = self._around.typed(key, manifest) or Kustomization.parse(manifest)
             except FieldErrors as error:
                 said = {"kustomization": key.namespaced_name, "error": error}
                 self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
@@ -193,6 +199,10 @@ class KustomizationReconciler:
         except Superseded:
             return None  # who interrupted has woken it, too
         except GitsyncError as error:
+            if isinstance(error, DependencyMissing | NoSuchSource) and (
+                origin := kustomization.metadata.annotations.get(ORIGIN_ANNOTATION)
+            ):
+                error.hint = f"{error.hint} ({origin})"  # who waits for nobody is to be looked at in Git
             return await self._failed(kustomization, error)
 
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
@@ -209,6 +219,7 @@ class KustomizationReconciler:
         if (block := self._blocked(kustomization, answers)) is not None:
             self.waiting[key] = block.on
             raise block.error
+        self._told.pop(key, None)
         if self._once.over(key, "dependencies"):
             log.info("all dependencies are ready, proceeding with kustomization", kustomization=key.namespaced_name)
         artifact = await interrupt.guard(self._trees.tree_of(kustomization.source))
@@ -324,7 +335,10 @@ class KustomizationReconciler:
         level = "error" if stalls else level
         said = {"kustomization": key.namespaced_name, "why": error.message, "hint": error.hint}
         topic = "dependencies" if isinstance(error, DependencyNotReady | DependencyMissing) else "state"
-        self._once(key, log, event, topic=topic, level=level, **said)
+        on = self.waiting.get(key, frozenset())
+        if not (isinstance(error, DependencyNotReady) and on and on <= self._told.get(key, frozenset())):
+            self._told[key] = on
+            self._once(key, log, event, topic=topic, level=level, **said)
         await self._status.failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits)
         return self._retry(kustomization) if not (waits or stalls) else None
 
@@ -411,6 +425,7 @@ class KustomizationReconciler:
     async def _forget(self, key: ObjectKey) -> None:
         await self._syncers.forget(key)
         self.waiting.pop(key, None)
+        self._told.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
         self._changing.forget(key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.api.inventory import inventory_id, parse_inventory_id
+from gitsync.api.inventory import inventory_id, inventory_keys, parse_inventory_id
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.names import (
     FIELD_MANAGER,
@@ -50,9 +51,10 @@ class StatusStore:
         self.inventory_key = key
         self._cluster = cluster
         self._find = find
-        self._written: tuple[ResourceRef, ...] | None = None
-        #: What was last applied, where that is known.
-        self._applied: Desired | None = None
+        #: The digest of the entries that were last written.
+        self._written = ""
+        #: Those of what was last applied, by object, where that is known.
+        self._applied: Mapping[ObjectKey, str] | None = None
         self._journal = journal
 
     def kustomization_of(self, desired: Desired) -> ObjectKey:
@@ -64,15 +66,15 @@ class StatusStore:
         inventory = inventory_of(self._find(self.inventory_key))
         if self._applied is None:
             return inventory
-        wanted = self._applied.objects
-        known = [replace(entry, digest=wanted[entry.key].digest) for entry in inventory if entry.key in wanted]
+        wanted = self._applied
+        known = [replace(entry, digest=wanted[entry.key]) for entry in inventory if entry.key in wanted]
         return inventory.with_entries(known)
 
     def trust(self, desired: Desired) -> None:
         """These are what was last applied, if the status says so: then nothing of it has to be applied anew after a
         restart, as long as the cluster has it."""
         if _status(self._find(self.inventory_key)).last_applied_digest == desired.digest:
-            self._applied = desired
+            self._applied = {key: item.digest for key, item in desired.objects.items()}
 
     async def confirmed(self, commit: str) -> bool:
         """Nobody has to confirm anything: a Kustomization says itself whether it prunes."""
@@ -89,16 +91,16 @@ class StatusStore:
     async def save_inventory(self, inventory: Inventory) -> None:
         """Write the inventory, unless it is as it was."""
         entries = tuple(sorted(map(_reference, inventory), key=lambda item: item.id))
-        if self._written is None:
-            self._written = _entries(self._find(self.inventory_key))
-        if entries == self._written:
+        digest = _digest(entries)
+        if digest == (self._written or _digest(_entries(self._find(self.inventory_key)))):
+            self._written = digest
             return
         body = {"status": {"inventory": {"entries": [item.model_dump(by_alias=True) for item in entries]}}}
         try:
             await self._cluster.patch(self.inventory_key, body, manager=FIELD_MANAGER, subresource="status")
         except NotFound:
             return  # deleted, and let go by somebody
-        self._written = entries
+        self._written = digest
 
     async def journal(self) -> tuple[JournalEntry, ...]:
         """What commits did; nothing where none is kept."""
@@ -128,7 +130,7 @@ def brought_by(manifest: Manifest | None) -> list[ObjectKey]:
     """The HelmReleases and Kustomizations of the agent's own cluster that a Kustomization has applied."""
     if manifest is None or _cluster_of(manifest):
         return []
-    return [key for key in inventory_of(manifest).wanted if is_release(key) or is_kustomization(key)]
+    return [key for key in inventory_keys(manifest) if is_release(key) or is_kustomization(key)]
 
 
 def _cluster_of(manifest: Manifest) -> str:
@@ -162,6 +164,10 @@ def _entries(manifest: Manifest | None) -> tuple[ResourceRef, ...]:
 
 def _status(manifest: Manifest | None) -> KustomizationStatus:
     return KustomizationStatus.read((manifest or {}).get("status"))
+
+
+def _digest(entries: Iterable[ResourceRef]) -> str:
+    return hashlib.sha256("".join(f"{item.id} {item.v}\n" for item in entries).encode()).hexdigest()
 
 
 def _reference(entry: Entry) -> ResourceRef:
