@@ -43,6 +43,8 @@ TEMPLATES = {
         "  annotations: {helm.sh/resource-policy: keep}\n"
     ),
 }
+#: Those with objects that are named so: a tree names the objects that there are.
+NAMED = {"waits", "drops"}
 PASSWORDS = ["correct-horse/battery+staple?", 'pa"ss\\wörd{%s}', "0123456", "[never-closed"]
 NAME = "hunter2-is-a-name"
 #: Of a chart repository.
@@ -105,8 +107,10 @@ def test_no_text_tells_a_secret_of_a_release(
         "annotations": [item["metadata"].get("annotations") for item in releases],
         "gitsync log": agent.command("log"),
         "gitsync plan": agent.ended("plan", *planned),
-        "gitsync tree": [agent.command("tree", mode, "-n", namespace) for mode in TEMPLATES if mode != "drops"],
-        "gitsync history": [agent.command("history", mode, "-n", namespace) for mode in ("waits", "refused")],
+        "gitsync tree": [agent.ended("tree", "helmrelease", mode, "-n", namespace) for mode in set(TEMPLATES) - NAMED],
+        "gitsync history": [
+            agent.command("history", "helmrelease", mode, "-n", namespace) for mode in ("waits", "refused")
+        ],
         "gitsync export": agent.command("export", "helmrelease", "--all", "-n", namespace),
         "helm history": [helm_cli("history", mode, "-n", namespace) for mode in ("waits", "refused")],
     }
