@@ -186,8 +186,10 @@ class SyncStore:
         await self._save(under_way_key(self._namespace, self._name), packed)
 
     async def forget_under_way(self) -> None:
-        """What an agent before this one was at is over."""
-        if await self._cluster.find(under_way_key(self._namespace, self._name)) is not None:
+        """What an agent before this one was at is over; mostly it has said so itself."""
+        live = await self._cluster.find(under_way_key(self._namespace, self._name))
+        nothing = await asyncio.to_thread(journals.encode_all, {})
+        if live is not None and any(live.get(name) != value for name, value in nothing.items()):
             await self.save_under_way({})
 
     async def _ensure_namespace(self) -> None:
