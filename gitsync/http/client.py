@@ -25,6 +25,7 @@ _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_CONTEXTS = 32
 _CHUNK = 256 * 1024
+_PROXY_HINT = "check proxySecretRef, or the proxy in the agent's environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,10 @@ class HttpClient:
             raise _unavailable(url, f"did not answer within {timeout:g} s", hint) from None
         except aiohttp.ClientSSLError as error:
             raise _unavailable(url, f"TLS failed: {_reason(error)}", hints.tls) from None
+        except aiohttp.ClientHttpProxyError as error:  # of a tunnel; else it answers in the server's place
+            raise _unavailable(url, f"its proxy refuses ({error.status})", _PROXY_HINT) from None
+        except aiohttp.ClientProxyConnectionError as error:
+            raise _unavailable(url, f"its proxy cannot be reached: {_reason(error)}", _PROXY_HINT) from None
         except (aiohttp.ClientError, OSError, UnicodeError, ValueError) as error:
             raise _unavailable(url, _reason(error)) from None
 
@@ -229,7 +234,9 @@ def refusal(response: aiohttp.ClientResponse, url: URL, hints: Hints, why: str =
     said = f"{status}, {why}" if why else str(status)
     if status == 404:
         return SourceMissing(f"{where}: not found ({said})", url=where, status=status, hint=hints.missing)
-    if status in (401, 403, 407):
+    if status == 407:
+        return SourceError(f"{where}: its proxy refuses ({said})", url=where, status=status, hint=_PROXY_HINT)
+    if status in (401, 403):
         return SourceError(f"{where}: access refused ({said})", url=where, status=status, hint=hints.refused)
     if status == 429 or status >= 500:
         after = response.headers.get("Retry-After", "")

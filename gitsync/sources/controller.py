@@ -195,6 +195,7 @@ class Sources:
         self._packaging = SourceController(HELM_CHART, charts, self._charts.reconcile, schedule, self._secrets)
         made = self._generators.reconcile
         self._making = SourceController(ARTIFACT_GENERATOR, generators, made, schedule, self._secrets)
+        self._generators.wake = self._making.wake
         artifacts.served = cluster.namespace
         artifacts.subscribe(self._on_artifact_change)
 

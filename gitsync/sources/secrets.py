@@ -38,6 +38,8 @@ _DOCKER_KEYS = {".dockerconfigjson": False, ".dockercfg": True}
 _NO_SECRETS = frozenset(
     {"username", "address", "ca.crt", "caFile", "tls.crt", "certFile", "known_hosts", "identity.pub"}
 )
+#: How a certificate begins.
+_PEM = "-----BEGIN"
 #: With SOCKS for git alone, which speaks through curl.
 _GIT_PROXIES = ("http", "https", "socks5")
 
@@ -162,9 +164,30 @@ async def connection(cluster: Cluster, namespace: str, certs: str, proxy: str, u
 
     Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
     """
-    tls = await read_secret(cluster, namespace, certs, url) if certs else {}
+    tls = certificates(await read_secret(cluster, namespace, certs, url), f"{namespace}/{certs}") if certs else ()
     address = proxy_url(await read_secret(cluster, namespace, proxy, url), namespace, proxy) if proxy else ""
-    return Connection(tls.get("ca.crt", ""), tls.get("tls.crt", ""), tls.get("tls.key", ""), address)
+    return replace(Connection(*tls), proxy=address)
+
+
+def certificates(secret: dict[str, str], name: str) -> tuple[str, str, str]:
+    """``ca.crt``, ``tls.crt`` and ``tls.key`` of the Secret ``name``, "" for what it does not hold; as Flux has it, it
+    has to hold one or the other.
+
+    Raises: SourceError, which names no content.
+    """
+    ca, cert, key = (secret.get(field, "") for field in ("ca.crt", "tls.crt", "tls.key"))
+    wrong = ""
+    if not (ca or cert or key):
+        wrong = "holds no certificates"
+    elif bool(cert) != bool(key):
+        wrong = "has one of tls.crt and tls.key without the other"
+    for field, text in (("ca.crt", ca), ("tls.crt", cert)):
+        if text and _PEM not in text:
+            wrong = wrong or f"has no certificate in PEM in {field}"
+    if wrong:
+        hint = "certSecretRef needs PEM texts: tls.crt with tls.key, and/or ca.crt"
+        raise SourceError(f"Secret '{name}' {wrong}", hint=hint)
+    return ca, cert, key
 
 
 async def bucket_keys(cluster: Cluster, namespace: str, name: str, url: str) -> Keys:

@@ -16,14 +16,14 @@ from tests.e2e.test_e2e_plan import Commits
 from tests.until import ask_until
 
 
-def generator(namespace: str, *artifacts: dict[str, Any], **spec: Any) -> str:
+def generator(namespace: str, *artifacts: dict[str, Any], name: str = "parts", **spec: Any) -> str:
     """One of the synced repository."""
     sources = [{"alias": "repo", "kind": "GitRepository", "name": "flux-system"}]
     return json.dumps(
         {
             "apiVersion": "source.extensions.fluxcd.io/v1beta1",
             "kind": "ArtifactGenerator",
-            "metadata": {"name": "parts", "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace},
             "spec": {"sources": sources, "artifacts": list(artifacts), **spec},
         }
     )
@@ -114,6 +114,46 @@ def test_a_commit_in_one_part_applies_the_kustomization_of_that_part_only(
     ask_until(lambda: set(external(kubectl, namespace)), lambda it: it == {"infra"}, "apps to go")
     cluster.wait("apps", "condition=Ready=false")
     assert cluster.maps()["two"] == "new"
+    agent.stop()
+
+
+def test_of_two_generators_of_the_same_artifact_one_makes_it_and_the_other_says_so(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    def ready(name: str) -> tuple[str, str]:
+        found = json.loads(kubectl("get", "artifactgenerator", name, "-n", namespace, "-o", "json"))
+        said = [it for it in found.get("status", {}).get("conditions", ()) if it["type"] == "Ready"]
+        return (said[0]["status"], said[0]["message"]) if said else ("", "")
+
+    def owner() -> str:
+        found = external(kubectl, namespace).get("apps")
+        return found["metadata"]["ownerReferences"][0]["name"] if found else ""
+
+    files = {
+        "clusters/first.yaml": generator(namespace, part("apps"), name="first"),
+        "clusters/second.yaml": generator(namespace, part("apps"), part("infra"), name="second"),
+        "apps/one.yaml": config_map(namespace, "one"),
+        "infra/two.yaml": config_map(namespace, "two"),
+    }
+    fleet.commit(files, "both make apps")
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("sync finished")
+    other = f"generated 1 artifact(s); apps is made by ArtifactGenerator '{namespace}/first'"
+    ask_until(lambda: ready("second")[1], lambda it: it.endswith(other), "who makes it")
+    assert ready("first") == ("True", "reconciliation succeeded, generated 1 artifact(s)")
+    agent.command("reconcile", "artifactgenerator", "second", "-n", namespace)
+    assert owner() == "first"
+
+    fleet.commit({"clusters/second.yaml": None}, "one is left")
+    agent.wait_for("object deleted", object=f"ArtifactGenerator/{namespace}/second")
+    assert owner() == "first"
+
+    count = agent.count
+    fleet.commit({"clusters/second.yaml": files["clusters/second.yaml"]}, "both again")
+    agent.wait_for("object created", after=count, object=f"ArtifactGenerator/{namespace}/second")
+    ask_until(lambda: ready("second")[1], lambda it: it.endswith(other), "who makes it")
+    fleet.commit({"clusters/first.yaml": None}, "the other one is left")
+    ask_until(owner, lambda it: it == "second", "the other one to make it")
     agent.stop()
 
 

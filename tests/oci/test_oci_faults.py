@@ -318,6 +318,28 @@ async def test_a_proxy_is_asked_with_its_own_credentials(client: Registry) -> No
     assert proxy.requests[0].headers["Host"] == "registry.example"
 
 
+@pytest.mark.parametrize("insecure", [True, False])
+async def test_a_proxy_that_refuses_or_is_away_is_named(client: Registry, insecure: bool) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    proxy = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    connection = Connection(proxy=f"http://me:{SECRET}@127.0.0.1:{port}")
+    through = Repository("registry.example", "app", insecure=insecure, connection=connection)
+    with pytest.raises(GitsyncError, match=r"its proxy refuses \(407\)") as caught:
+        await client.tags(through)
+    assert "proxySecretRef" in caught.value.hint
+    proxy.close()
+    await proxy.wait_closed()
+    with pytest.raises(GitsyncError, match=r"its proxy cannot be reached: ") as caught:
+        await client.tags(through)
+    assert SECRET not in str(caught.value)
+
+
 def test_annotations_that_would_fill_a_status_are_left_out() -> None:
     layer = {"mediaType": LAYER.media_type, "digest": LAYER.digest, "size": LAYER.size}
     annotations = {"first": "1", "huge": "x" * 1_000_000, "number": 1, "last": "2"} | {str(n): "y" for n in range(9999)}

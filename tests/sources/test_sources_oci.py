@@ -28,7 +28,7 @@ from gitsync.sources.oci import ArtifactSpec, OciArtifact
 from gitsync.sources.oci.artifacts import highest_tag
 from gitsync.sources.oci.verification import CosignVerification
 from gitsync.sources.resolve.artifacts import Artifacts
-from gitsync.sources.secrets import docker_config, proxy_url
+from gitsync.sources.secrets import certificates, docker_config, proxy_url
 from gitsync.sources.store import Store
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
@@ -281,9 +281,12 @@ def test_the_highest_tag_in_a_range_is_a_version_of_three_numbers(semver: str, s
         ("*", "(?=a)", SourceError, "ref.semverFilter is no regular expression"),
     ],
 )
-def test_a_range_without_a_tag_is_said(semver: str, semver_filter: str, kind: type[SourceError], words: str) -> None:
+def test_a_range_without_a_tag_is_said(
+    semver: str, semver_filter: str, kind: type[SourceError], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(kind, match=words):
         highest_tag(TAGS, ArtifactSpec(SPEC.repository, semver=semver, semver_filter=semver_filter))
+    assert capfd.readouterr().err == ""  # no line of a library between those of the log
 
 
 def test_what_is_known_of_an_artifact_is_known_for_one_login_alone() -> None:
@@ -319,6 +322,22 @@ def test_a_proxys_secret_is_a_url_with_its_login() -> None:
         with pytest.raises(SourceError, match="Secret 'default/proxy' names no proxy") as caught:
             proxy_url(bad, "default", "proxy")
         assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        ({}, "holds no certificates"),
+        ({"caFile": "-----BEGIN CERTIFICATE-----"}, "holds no certificates"),
+        ({"tls.crt": "-----BEGIN CERTIFICATE-----"}, "has one of tls.crt and tls.key without the other"),
+        ({"tls.key": "s3cret"}, "has one of tls.crt and tls.key without the other"),
+        ({"ca.crt": "s3cret"}, "has no certificate in PEM in ca.crt"),
+    ],
+)
+def test_a_secret_without_certificates_is_named_and_never_passed_over(secret: dict[str, str], words: str) -> None:
+    with pytest.raises(SourceError, match=f"Secret 'default/certs' {words}") as caught:
+        certificates(secret, "default/certs")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_secret_that_is_no_docker_configuration_is_named_without_its_content() -> None:

@@ -58,6 +58,8 @@ _SOURCE_FETCH_FAILED = "SourceFetchFailed"
 #: On an ExternalArtifact, the UID of the generator that has made it.
 GENERATOR_LABEL = "source.extensions.fluxcd.io/generator"
 _ORIGIN = "org.opencontainers.image.revision"
+#: How many artifacts that others make a condition names.
+_SHOWN = 5
 #: What a source has that is yet to be made anew: no revision that anything has applied.
 PENDING = "what its sources have now"
 
@@ -105,6 +107,8 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         self._revision_of = revision_of
         self._is_coming = is_coming
         self._is_shared = is_shared
+        #: Has a generator looked at again.
+        self.wake: Callable[[ObjectKey], None] = lambda key: None
         self._states: dict[ObjectKey, _State] = {}
 
     def using(self, concerns: Callable[[ObjectKey], bool]) -> Iterator[ObjectKey]:
@@ -233,10 +237,33 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             self._tell(source, state)
             raise
         self._tell(source, state)
-        await self._publish(source, made)
-        message = f"reconciliation succeeded, generated {len(made.artifacts)} artifact(s)"
-        line = {"artifacts": counted(len(made.artifacts), "artifact")}
-        return Outcome(message, line=line, fields={"inventory": _inventory(source, made.artifacts)})
+        others = self._made_by_others(source, made)
+        own = {name: it for name, it in made.artifacts.items() if name not in others}
+        await self._publish(source, made, own)
+        message = f"reconciliation succeeded, generated {len(own)} artifact(s)"
+        for name, other in list(others.items())[:_SHOWN]:
+            message += f"; {name} is made by {ARTIFACT_GENERATOR} '{other.namespaced_name}'"
+        line = {"artifacts": counted(len(own), "artifact")}
+        return Outcome(message, line=line, fields={"inventory": _inventory(source, own)})
+
+    def _made_by_others(self, generator: ArtifactGenerator, made: Generated) -> dict[str, ObjectKey]:
+        """The artifacts of a generator that are another one's, which comes before it, and whose."""
+        others: dict[str, ObjectKey] = {}
+        for name in made.artifacts:
+            for maker in self._makers(generator.artifact_key(name)):
+                if maker.key == generator.key:
+                    break
+                state = self._states.get(maker.key)
+                if maker.spec.path_pattern is None or (state and state.made and name in state.made.artifacts):
+                    others[name] = maker.key
+                    break
+        return others
+
+    def _hand_on(self, generator: ObjectKey, names: Iterable[str]) -> None:
+        """Artifacts that a generator makes no more may be those of others."""
+        artifacts = [ObjectKey(SOURCE_GROUP, EXTERNAL_ARTIFACT, generator.namespace, name) for name in names]
+        for key in {maker.key for artifact in artifacts for maker in self._makers(artifact)} - {generator}:
+            self.wake(key)
 
     def _tell(self, generator: ArtifactGenerator, state: _State) -> None:
         """Who uses an artifact hears of it when it is another one, or when there is another reason for there being
@@ -254,19 +281,22 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             else:
                 self._on_settled(key)
 
-    async def _publish(self, generator: ArtifactGenerator, made: Generated) -> None:
-        """Create the ExternalArtifacts, and delete those that it makes no more. Raises: ApiError, ClusterUnavailable.
+    async def _publish(self, generator: ArtifactGenerator, made: Generated, own: Mapping[str, TreeArtifact]) -> None:
+        """Create the ExternalArtifacts that are its ``own``, and delete those that it makes no more.
 
-        A cluster without the kind goes without.
+        Raises: ApiError, ClusterUnavailable. A cluster without the kind goes without.
         """
+        namespace = generator.metadata.namespace
+        left = [it.name for it in generator.status.inventory if it.namespace == namespace]
+        left = [name for name in left if name not in made.artifacts]
         try:
-            for name, artifact in made.artifacts.items():
+            for name, artifact in own.items():
                 await self._show(generator, artifact, _external(generator, name, made.labels[name]))
-            for left in generator.status.inventory:
-                if left.name not in made.artifacts and left.namespace == generator.metadata.namespace:
-                    await self._remove(generator, left.name)
+            for name in left:
+                await self._remove(generator, name)
         except KindUnknown:
             return
+        self._hand_on(generator.key, left)
 
     async def _show(self, generator: ArtifactGenerator, artifact: TreeArtifact, wanted: Manifest) -> None:
         key = generator.artifact_key(wanted["metadata"]["name"])
@@ -304,8 +334,10 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
 
     def _gone(self, key: ObjectKey) -> None:
         state = self._states.pop(key, None)
-        for name in state.told if state is not None else ():
+        told = list(state.told) if state is not None else []
+        for name in told:
             self._on_change(ObjectKey(SOURCE_GROUP, EXTERNAL_ARTIFACT, key.namespace, name))
+        self._hand_on(key, told)
 
     async def _ready(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
         old = ArtifactGeneratorStatus.read(manifest.get("status"))

@@ -206,7 +206,9 @@ def _filtered(tags: Iterable[str], spec: ArtifactSpec) -> list[str]:
     try:
         if len(spec.semver_filter) > _LONGEST_FILTER:
             raise re2.error("it is too long")
-        pattern = re2.compile(spec.semver_filter)  # in linear time, and by Go's grammar
+        options = re2.Options()
+        options.log_errors = False  # it would write lines of its own
+        pattern = re2.compile(spec.semver_filter, options)  # in linear time, and by Go's grammar
     except re2.error:
         raise SourceError(
             f"{spec.repository}: ref.semverFilter is no regular expression", hint="correct ref.semverFilter"
