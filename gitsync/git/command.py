@@ -146,11 +146,7 @@ class _Run:
         try:
             return self._run()
         except TooGreedy as error:
-            raise GitUnavailable(
-                f"git needed {error.size >> 20} MiB and more, and there is no memory for all that is fetched at the "
-                "moment",
-                hint="name fewer or smaller repositories, or keep manifests in one of their own; it is tried again",
-            ) from None
+            raise _no_memory(f"git needed {error.size >> 20} MiB and more, and there") from None
         except OSError as error:  # no memory for a process, no room for a file
             raise GitUnavailable(f"git cannot be run: {error.strerror or error}") from error
 
@@ -162,12 +158,21 @@ class _Run:
                 given = stack.enter_context(tempfile.TemporaryFile())
                 given.write(self._command.stdin)
                 given.seek(0)
-            process = _start(self._command, given.fileno() if given else None)
             stack.callback(self._leave)
+            self._wait_for_memory()
+            process = _start(self._command, given.fileno() if given else None)
             stack.callback(_end, process)
             if self._part is not None:
                 self._part.begin(process.pid)
             return self._follow(process)
+
+    def _wait_for_memory(self) -> None:
+        """Raises: GitUnavailable when there is none in time."""
+        deadline = time.monotonic() + self._command.timeout
+        while self._part is not None and not self._part.admit(_TICK):
+            self._check_stopping()
+            if time.monotonic() > deadline:
+                raise _no_memory("there")
 
     def _leave(self) -> None:
         if self._part is not None:
@@ -200,9 +205,12 @@ class _Run:
                 process.wait(_TICK)
         return Answer(process.returncode, output, complaint.decode("utf-8", "replace"))
 
-    def _look_after(self, pid: int, deadline: float) -> None:
+    def _check_stopping(self) -> None:
         if self._stopping:
             raise GitUnavailable("git was stopped: gitsync is closing")
+
+    def _look_after(self, pid: int, deadline: float) -> None:
+        self._check_stopping()
         if time.monotonic() > deadline:
             raise TooSlow
         if self._command.guard:
@@ -210,6 +218,13 @@ class _Run:
         if self._part is not None and time.monotonic() >= self._next_look:
             self._part.look(pid)
             self._next_look = time.monotonic() + _TICK
+
+
+def _no_memory(why: str) -> GitUnavailable:
+    return GitUnavailable(
+        f"{why} is no memory for all that is fetched at the moment",
+        hint="name fewer or smaller repositories, or keep manifests in one of their own; it is tried again",
+    )
 
 
 def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:

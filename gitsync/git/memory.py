@@ -16,6 +16,8 @@ from typing import Final
 #: however much the others take.
 TOGETHER: Final = 96 << 20
 ALWAYS: Final = 16 << 20
+#: What one that asks a server by https takes, more or less: how many are started at once goes by that.
+USUAL: Final = 12 << 20
 
 _NICE: Final = 10
 
@@ -46,12 +48,31 @@ class GitMemory:
     def __init__(self, together: int = TOGETHER, always: int = ALWAYS) -> None:
         self._together = together
         self._always = always
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._taken: dict[Part, int] = {}
 
     def part(self) -> Part:
         """For one git, of whoever runs it here."""
         return Part(self, _owner.get())
+
+    def admit(self, part: Part, seconds: float) -> bool:
+        """Whether there is room for another one, waiting so long for it; it is to leave, then. Nobody waits while the
+        namespace has nothing at work, nor for those of a namespace that has more: these have to go."""
+        with self._lock:
+            is_free = self._lock.wait_for(lambda: not self._is_full(part.owner), seconds)
+            if is_free:
+                self._taken[part] = 0
+            return is_free
+
+    def _is_full(self, owner: str) -> bool:
+        """With the lock."""
+        owners: Counter[str] = Counter()
+        for part, size in self._taken.items():
+            owners[part.owner] += max(size, USUAL)
+        mine = owners.pop(owner, 0)
+        wanted, most = mine + USUAL, max(owners.values(), default=0)
+        is_over = wanted + owners.total() > self._together
+        return is_over and mine > 0 and wanted > self._always and wanted >= most
 
     def note(self, part: Part, size: int) -> None:
         """One has so many bytes now. Raises: TooGreedy when there is no room for all, and it has to go."""
@@ -80,6 +101,7 @@ class GitMemory:
         """One has ended."""
         with self._lock:
             self._taken.pop(part, None)
+            self._lock.notify_all()
 
 
 class Part:
@@ -88,6 +110,10 @@ class Part:
     def __init__(self, memory: GitMemory, owner: str) -> None:
         self.owner = owner
         self._memory = memory
+
+    def admit(self, seconds: float) -> bool:
+        """See GitMemory."""
+        return self._memory.admit(self, seconds)
 
     def begin(self, pid: int) -> None:
         """It has been started. It leaves the processors to whoever looks after it, when there are many."""

@@ -11,6 +11,9 @@ from gitsync.health.fields import maps, text
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
 
+#: What is to be said of one.
+MERE_CONFIGURATION = "says how a registry is reached: there is nothing to read"
+
 
 def is_mere_configuration(manifest: Manifest) -> bool:
     """Whether it is a HelmRepository of type oci to which nobody has written conditions, nor ever may: Flux only reads

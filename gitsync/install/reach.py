@@ -111,4 +111,7 @@ class _Trying:
             bucket = await bucket_spec(self._cluster, source, plain_bucket_spec(source))
             return f"{bucket.place} has {counted(await self.fetched.buckets.look(bucket), 'object')}"
         git = await git_spec(self._cluster, source, plain_git_spec(source), self.fetched.logins)
-        return f"{git.place.url} has {await self.fetched.git.look(git)}"
+        found = await self.fetched.git.look(git)
+        if source.spec.ref is not None and source.spec.ref.commit:  # no server is asked whether it has a commit
+            return f"{git.place.url}; whether it has {found} was not tried"
+        return f"{git.place.url} has {found}"

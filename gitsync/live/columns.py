@@ -15,6 +15,7 @@ from gitsync.api.names import (
     DRIFTED,
     TRUE,
 )
+from gitsync.health.helmrepository import MERE_CONFIGURATION, is_mere_configuration
 
 HEADERS = ("NAME", "REVISION", "SUSPENDED", "READY", "MESSAGE")
 
@@ -42,6 +43,8 @@ def _readiness(manifest: Manifest) -> tuple[str, str]:
     condition = ready_of(manifest)
     if not condition and is_notification(ObjectKey.of(manifest)):
         return "-", ""  # it has no status
+    if is_mere_configuration(manifest):
+        return TRUE, MERE_CONFIGURATION  # as with ``flux get``
     if not condition:
         return "Unknown", "waiting to be reconciled"
     drift = condition_of(manifest, DRIFTED)

@@ -11,7 +11,7 @@ from gitsync.api.conditions import condition_of, ready_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.health import assess
-from gitsync.health.helmrepository import is_mere_configuration
+from gitsync.health.helmrepository import MERE_CONFIGURATION, is_mere_configuration
 from gitsync.release.dependencies.states import is_current
 
 Status = Literal["ready", "waiting", "failed", "suspended"]
@@ -57,7 +57,7 @@ def standing(manifest: Manifest) -> Standing:
     if (manifest.get("spec") or {}).get("suspend") is True:
         return Standing("suspended", names.SUSPENDED, message, since)
     if is_mere_configuration(manifest) and health.status == "ready":
-        return Standing("ready", "", "says how a registry is reached: there is nothing to read")
+        return Standing("ready", "", MERE_CONFIGURATION)
     if not ready:
         return Standing(
             "waiting", "", "waiting to be reconciled", str(manifest["metadata"].get("creationTimestamp", ""))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gitsync.cli.cluster.query import Query
 from gitsync.cli.common.kinds import RELEASE, REPOSITORY
 from gitsync.cli.common.output import as_json, as_yaml, one_line
 from gitsync.live.columns import human_duration
@@ -46,6 +47,19 @@ def test_a_repository_shows_the_beginning_of_its_index_digest() -> None:
     manifest = {**kind, "metadata": {"name": "bitnami", "namespace": "default"}, "spec": spec, "status": status}
     assert REPOSITORY.columns.row(manifest, wide=False)[1] == "sha256:01234567"
     assert "https://***@charts.example" in REPOSITORY.columns.row(manifest, wide=True)
+
+
+def test_a_repository_of_a_registry_waits_for_nobody() -> None:
+    manifest = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "HelmRepository",
+        "metadata": {"name": "podinfo", "namespace": "default"},
+        "spec": {"type": "oci", "url": "oci://registry.example/charts"},
+    }
+    row = REPOSITORY.columns.row(manifest, wide=False)
+    assert row[2:] == ["False", "True", "says how a registry is reached: there is nothing to read"]
+    statuses = {it: Query((), "", "table", watch=False, condition=("ready", it)) for it in ("true", "false", "unknown")}
+    assert [it for it, query in statuses.items() if query.wants(manifest)] == ["true"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -39,6 +40,24 @@ def test_a_little_is_there_for_each_whatever_the_others_take() -> None:
         memory.note(other, 9 * MIB)
     with pytest.raises(TooGreedy):
         memory.note(others[0], 11 * MIB)
+
+
+def test_another_one_of_a_namespace_waits_until_there_is_room() -> None:
+    memory = GitMemory(together=30 * MIB, always=10 * MIB)
+    first, second, third, other = (part(memory, owner) for owner in ("one", "one", "one", "other"))
+    assert first.admit(0)
+    assert second.admit(0)
+    assert not third.admit(0)
+    assert other.admit(0), "a namespace that has less waits for nobody"
+    assert not part(memory, "other").admit(0)
+    memory.leave(other)
+    done = threading.Timer(0.1, memory.leave, (first,))
+    done.start()
+    assert third.admit(10)
+    done.join()
+    memory.note(second, 25 * MIB)
+    memory.leave(third)
+    assert not first.admit(0), "what one really takes counts, when it is more"
 
 
 def test_what_a_git_has_started_counts_as_its_own() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from gitsync.api.conditions import get_condition
 from gitsync.api.identity import Manifest
+from gitsync.health.helmrepository import is_mere_configuration
 
 Format = Literal["table", "wide", "json", "yaml"]
 
@@ -29,6 +30,8 @@ class Query:
         if self.names and manifest["metadata"]["name"] not in self.names:
             return False
         kind, wanted = self.condition
+        if kind == "ready" and is_mere_configuration(manifest):
+            return wanted == "true"
         conditions = (manifest.get("status") or {}).get("conditions") or []
         found = get_condition([{**item, "type": str(item.get("type")).lower()} for item in conditions], kind)
         return not kind or str((found or {"status": "Unknown"}).get("status")).lower() == wanted

@@ -13,7 +13,7 @@ from gitsync.api.names import RECEIVER, TRUE
 from gitsync.cli.common.kinds import kind_of
 from gitsync.cli.common.output import one_line, print_error, say, write
 from gitsync.errors import NotReadyInTime, ReleaseError
-from gitsync.health.helmrepository import is_mere_configuration
+from gitsync.health.helmrepository import MERE_CONFIGURATION, is_mere_configuration
 from gitsync.runtime.until import until
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def report(manifest: Manifest) -> bool:
     if _is_static(key):
         return True
     if is_mere_configuration(manifest):
-        write(f"{key} says how a registry is reached: there is nothing to read\n")
+        write(f"{key} {MERE_CONFIGURATION}\n")
         return True
     if is_ready(manifest):
         write(one_line(f"{key} is ready: {message}") + "\n")
