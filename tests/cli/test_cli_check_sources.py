@@ -128,7 +128,7 @@ async def test_what_can_be_reached_says_what_it_has_and_nothing_is_fetched(
     app = registry.url(f"{world.namespace}/app")
     assert said == {
         "Bucket/apps": f"https://{s3.host}/{world.namespace} has 1 object",
-        "GitRepository/commit": f"{git.url}/fleet has sha1:{head}",
+        "GitRepository/commit": f"{git.url}/fleet; whether it has sha1:{head} was not tried",
         "GitRepository/http": f"{git.url}/fleet has main@sha1:{head}",
         "GitRepository/resting": "suspended, not tried",
         "GitRepository/ssh": f"{ssh.url(origin.path)} has main@sha1:{head}",
