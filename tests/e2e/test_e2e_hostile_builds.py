@@ -36,6 +36,10 @@ class Tenant(Cluster):
         super().__init__(kubectl, namespace)
         self._ask = kubectl
 
+    def count(self) -> int:
+        """How many ConfigMaps there are, without reading what is in them."""
+        return len(self._ask("get", "configmaps", "-n", self.namespace, "--no-headers").splitlines())
+
     def messages(self) -> dict[str, str]:
         """What each says of itself, by name; those that are not ready only."""
         kind = "kustomizations.kustomize.toolkit.fluxcd.io"
