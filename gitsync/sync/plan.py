@@ -26,6 +26,7 @@ K = TypeVar("K", bound=Hashable)
 
 #: A commit that deletes more than half of more than so many objects has to be confirmed.
 MASS_PRUNE_FROM = 10
+_WHAT_THEN = "and what nobody else is to have would be deleted"
 
 Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "out_of_scope"]
 
@@ -209,11 +210,12 @@ def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entr
 
 
 def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
-    """Why a commit has to be confirmed before it is acted on; "" when it need not be."""
+    """Why a commit has to be confirmed before it is acted on; "" when it need not be. What moves elsewhere counts: who
+    is to have it is known when the commit is taken up."""
     if len(prune) == len(inventory) > 1:
-        return f"it would delete everything: all {len(prune)} objects"
+        return f"it drops everything, all {len(prune)} objects, {_WHAT_THEN}"
     if len(inventory) > MASS_PRUNE_FROM and len(prune) * 2 > len(inventory):
-        return f"it would delete {len(prune)} of {len(inventory)} objects"
+        return f"it drops {len(prune)} of {len(inventory)} objects, {_WHAT_THEN}"
     return ""
 
 
