@@ -178,7 +178,7 @@ class ObjectClaims:
     def _is_had(self, item: Claimant, *, but: Claimant, asked: frozenset[Claimant] = frozenset()) -> bool:
         """Whether somebody else has its object, or is about to, and is not about to be removed himself."""
         asked |= {item}
-        owners = {claimant for claimant, why in self._claimants.get(("", object_of(item)), ()) if why in _HAS}
+        owners = {claimant for claimant, why in self._claimants.get(("", item.object), ()) if why in _HAS}
         return any(not self._leaves(owner, asked) for owner in owners - asked - {but})
 
     def claimants(
@@ -267,11 +267,6 @@ class ObjectClaims:
         claims.discard(claim)
         if not claims:
             del self._claimants[place]
-
-
-def object_of(claimant: Claimant) -> ObjectKey:
-    """The HelmRelease or Kustomization that a claimant is."""
-    return claimant.release or kustomization_of(claimant.name)
 
 
 def kustomization_of(sync: str) -> ObjectKey:
