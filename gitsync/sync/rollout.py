@@ -320,7 +320,7 @@ class Rollout:
             marks = edge_origins(desired), self.spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(desired.key, self.report.commit.id)
-            applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))
+            applied = await self._put(manifest, live, is_new=live is None and not looked)
         if applied is None:
             return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
@@ -334,6 +334,17 @@ class Rollout:
             self._tried[step.key].set()
             await self._until_served(step.key, applied.object)
         return None
+
+    async def _put(self, manifest: Manifest, live: Manifest | None, *, is_new: bool) -> Applied | None:
+        """Create or change an object; None when one is there that was taken for new. One that is on its way out is as
+        it is when it refuses that: no finalizer, for one, can be put on it."""
+        try:
+            return await (self._made(manifest) if is_new else self._sent(manifest, live))
+        except ApiError:
+            found = await self.cluster.find(ObjectKey.of(manifest))
+            if found is None or "deletionTimestamp" not in found["metadata"]:
+                raise
+            return Applied(found)
 
     async def _made(self, manifest: Manifest) -> Applied | None:
         """Create an object; None when it is there."""
