@@ -49,6 +49,8 @@ class ObjectClaims:
         #: Called with each object that somebody no longer wants or has, or has from now on while another kept it for
         #: him, and the cluster that it is in.
         self.on_release: list[Callable[[ObjectKey, str], None]] = []
+        #: Called with each sync whose objects have gone with their Namespace, which is there again.
+        self.on_emptied: list[Callable[[Claimant], None]] = []
         self._claims: dict[tuple[Claimant, Why], tuple[str, frozenset[ObjectKey]]] = {}
         self._claimants: defaultdict[tuple[str, ObjectKey], set[tuple[Claimant, Why]]] = defaultdict(set)
         #: By sync whose commit cannot be read in whole: the commit, and why nobody can tell all that it wants.
@@ -246,6 +248,13 @@ class ObjectClaims:
         for key in list(keys):
             for listener in list(self.on_release):
                 listener(key, cluster)
+
+    def emptied(self, namespace: str, *, by: Claimant, cluster: str) -> None:
+        """``by`` has made a Namespace anew that somebody had deleted: what others had in it has gone with it."""
+        inside = self.inside(lambda key: key.namespace == namespace, cluster=cluster, but=by)
+        for claimant in {item.by_name for item in inside} - {by}:
+            for listener in list(self.on_emptied):
+                listener(claimant)
 
     def tell_of(self, claimant: Claimant) -> None:
         """``claimant`` is about to leave all that it has."""

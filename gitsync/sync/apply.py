@@ -64,7 +64,8 @@ INTERRUPT_GRACE = 0.3
 class SyncResult:
     """How a sync ended. ``retry``: something failed that may go well without a new commit. ``problems`` are what could
     not be applied or deleted, ``unready`` what has not become ready, ``left`` what was to be deleted and stays
-    for now. ``changed``: something in the cluster is another; ``why`` is what a commit is held for."""
+    for now. ``changed``: something in the cluster is another; ``why`` is what a commit is held for. ``emptied``: it has
+    made a Namespace anew, and what was in the one that somebody had deleted has gone with that."""
 
     result: Result
     retry: bool = False
@@ -74,6 +75,7 @@ class SyncResult:
     left: tuple[str, ...] = ()
     changed: bool = False
     why: str = ""
+    emptied: bool = False
 
 
 @dataclass
@@ -400,6 +402,7 @@ class Syncer:
             unready=tuple(report.unready),
             left=tuple(report.left),
             changed=bool(report.changes),
+            emptied=rollout.emptied,
         )
 
     def _take_up(self, plan: SyncPlan) -> None:

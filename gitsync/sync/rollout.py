@@ -107,6 +107,7 @@ class Rollout:
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
+    emptied: bool = False
     _left: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -329,6 +330,9 @@ class Rollout:
             await wait_deleted(self.cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
                 applied = await self._applier.send(manifest, None)
+        if applied.created and step.was_there and (desired.key.group, desired.key.kind) == ("", "Namespace"):
+            self.emptied = True
+            self.wanted.emptied(desired.key.name)
         self._note(step, applied)
         if step.key in self._served:
             self._tried[step.key].set()
