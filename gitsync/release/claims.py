@@ -249,12 +249,14 @@ class ObjectClaims:
             for listener in list(self.on_release):
                 listener(key, cluster)
 
-    def emptied(self, namespace: str, *, by: Claimant, cluster: str) -> None:
-        """``by`` has made a Namespace anew that somebody had deleted: what others had in it has gone with it."""
+    def emptied(self, namespace: str, *, by: Claimant, cluster: str) -> list[Claimant]:
+        """``by`` has made a Namespace anew that somebody had deleted: what others had in it has gone with it. These."""
         inside = self.inside(lambda key: key.namespace == namespace, cluster=cluster, but=by)
-        for claimant in {item.by_name for item in inside} - {by}:
+        others = sorted({item.by_name for item in inside} - {by})
+        for claimant in others:
             for listener in list(self.on_emptied):
                 listener(claimant)
+        return others
 
     def tell_of(self, claimant: Claimant) -> None:
         """``claimant`` is about to leave all that it has."""

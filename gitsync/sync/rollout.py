@@ -331,13 +331,23 @@ class Rollout:
             async with self.slots.held(self.owner):
                 applied = await self._applier.send(manifest, None)
         if applied.created and step.was_there and (desired.key.group, desired.key.kind) == ("", "Namespace"):
-            self.emptied = True
-            self.wanted.emptied(desired.key.name)
+            self._emptied(desired.key.name)
         self._note(step, applied)
         if step.key in self._served:
             self._tried[step.key].set()
             await self._until_served(step.key, applied.object)
         return None
+
+    def _emptied(self, namespace: str) -> None:
+        """Syncs apply again what has gone with a Namespace; a release is deployed, and stays as it is."""
+        self.emptied = True
+        for release in filter(None, (other.release for other in self.wanted.emptied(namespace))):
+            if release.namespace != namespace:  # else it was in there itself
+                where = {"release": release.namespaced_name, "namespace": namespace}
+                hint = f"gitsync reconcile helmrelease {release.name} -n {release.namespace} --force"
+                self.report.repeated(
+                    "warning", "objects of a release have gone with their namespace", hint=hint, **where
+                )
 
     async def _put(self, manifest: Manifest, live: Manifest | None, *, is_new: bool) -> Applied | None:
         """Create or change an object; None when one is there that was taken for new. One that is on its way out is as

@@ -13,6 +13,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import finished
+from tests.e2e.test_e2e_handover_inside import CHART, release
 from tests.e2e.test_e2e_kustomization import kustomization
 from tests.until import ask_until
 
@@ -60,9 +61,29 @@ def test_what_was_in_it_comes_again_whoever_has_it(
             "k/other.yaml": config_map(gone, "other", "after"),
         }
     commit = fleet.commit(after, "after")
-    agent.wait_for("waiting", **{"for": f"Namespace/{gone}: is being deleted"}, commit=commit[:7])
+    waiting = {"for": f"Namespace/{gone}: is being deleted", "commit": commit[:7]}
+    agent.until(lambda line: line.says("waiting", **waiting), "it waits for the namespace")
     for name in names:
         kubectl("patch", "configmap", name, "-n", gone, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     ask_until(lambda: uid_of(kubectl, gone), lambda uid: uid not in ("", former), "it is there again")
     for name in names:
         kubectl("wait", "--for=create", f"configmap/{name}", "-n", gone, "--timeout=30s")
+
+
+def test_a_release_that_has_lost_something_is_named(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, gone: str
+) -> None:
+    before = {
+        **CHART,
+        "clusters/ns.yaml": a_namespace(gone, "before"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "clusters/a.yaml": release(namespace, "a", config_map(gone, "of-a")),
+    }
+    agent = new_agent(fleet, "--path=clusters")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("delete", "namespace", gone)
+    fleet.commit({"clusters/ns.yaml": a_namespace(gone, "after")}, "after")
+    gone_with_it = "objects of a release have gone with their namespace"
+    line = agent.wait_for(gone_with_it, release=f"{namespace}/a", namespace=gone)
+    agent.command(*line.fields["hint"].split()[1:])
+    kubectl("wait", "--for=create", "configmap/of-a", "-n", gone, "--timeout=60s")
