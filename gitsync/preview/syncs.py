@@ -201,7 +201,8 @@ class Syncs:
 
     def pruner(self, part: Part, wanted: SyncClaims) -> Pruner:
         """What decides about the entries of a sync; ``wanted`` says who else wants an object."""
-        return Pruner(part.syncer.cluster, part.syncer.spec, self.wanted.index, wanted)
+        unserved = part.plan.unserved
+        return Pruner(part.syncer.cluster, part.syncer.spec, self.wanted.index, wanted, unserved=unserved)
 
     def why_no_releases(self, whole: Desired) -> str:
         """Why there is no HelmRelease in all that the commit wants, although there are Kustomizations."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster.targets import Target, Targets
-from gitsync.errors import KubeConfigMissing
 from gitsync.release.access import AccessRules
 from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
@@ -118,13 +117,7 @@ class TargetClusters:
         Raises: KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
         records there cannot be watched, or no token is to be had for that cluster.
         """
-        try:
-            remote = await self._remote(release)
-        except KubeConfigMissing:
-            # What it leads to may still be reached through the connection that was made before.
-            if release.metadata.deletion_timestamp and (target := self.at(release.key)) is not self.own:
-                return target
-            raise
+        remote = await self._remote(release)
         found = await self._targets.acquire(release.key, remote, self.rules.service_account(release))
         target = self._of(found)
         if found is not self._targets.own or target.cluster.namespace:

@@ -371,7 +371,7 @@ class Syncer:
             self.owner,
             self.wanted,
             self.repository,
-            Pruner(self.cluster, self.spec, self.index, self.wanted, before.commit),
+            Pruner(self.cluster, self.spec, self.index, self.wanted, before.commit, plan.unserved),
             plan,
             report,
             self.slots,

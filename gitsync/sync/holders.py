@@ -30,7 +30,8 @@ class Holders:
     def error(self, hold: Hold) -> OwnedByAnother | None:
         """Why an object cannot be applied, when waiting does not help: the commit itself says that the release is to
         have it, or nobody can tell and nothing moves any more. None while the release may let go."""
-        if not self.releases.all_settled and not Outcomes(self.index).stands(hold):
+        is_coming = hold.owner is not None and self.index.is_coming(hold.owner)  # by another sync, it may be
+        if (is_coming or not self.releases.all_settled) and not Outcomes(self.index).stands(hold):
             return None
         if self.wanted.has_news(hold.owner):
             return None

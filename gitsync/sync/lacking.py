@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FALSE, KIND_NOT_SERVED, OWNED_BY_ANOTHER, REST_CLIENT_ERROR, VALUES_ERROR
+from gitsync.api.names import (
+    EXTERNAL_ARTIFACT,
+    FALSE,
+    KIND_NOT_SERVED,
+    OWNED_BY_ANOTHER,
+    REST_CLIENT_ERROR,
+    SOURCE_NOT_READY,
+    VALUES_ERROR,
+)
 from gitsync.apply.served import JUST_BROUGHT, await_kind
 from gitsync.errors import ApiError, FieldErrors, GitsyncError, KindUnknown
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -111,6 +119,18 @@ class Lacking:
             if not reference.optional and text_in(key, found, reference.values_key) is None:
                 return f"{key.kind} '{key.namespaced_name}' key '{reference.values_key}' does not exist"
         return ""
+
+
+class LackingSources(Lacking):
+    """Also those whose source is not there: where nobody asks for the time that may pass until somebody brings it."""
+
+    reasons = (*Lacking.reasons, SOURCE_NOT_READY)
+
+    async def why(self, release: HelmRelease) -> str:
+        """See Lacking. What a generator makes may be on its way; the synced repository needs no object."""
+        if ready_of(release.manifest).get("reason") != SOURCE_NOT_READY or release.source.kind == EXTERNAL_ARTIFACT:
+            return await super().why(release)
+        return await self.first_missing([release.source])
 
 
 def _held_by(index: ReleaseIndex, key: ObjectKey) -> frozenset[ObjectKey]:

@@ -99,6 +99,12 @@ class SyncPlan:
         return [*(step.key for step in self.steps if not step.refused), *(entry.key for entry in unknown)]
 
     @property
+    def unserved(self) -> list[ObjectKey]:
+        """The HelmReleases and Kustomizations that the agent does not serve."""
+        out = [step for step in self.steps if step.verdict == "out_of_scope"]
+        return sorted(step.key for step in out if is_release(step.key) or is_kustomization(step.key))
+
+    @property
     def unpruned(self) -> list[ObjectKey]:
         """What has left Git, and stays since the sync does not prune: whoever wants it may have it."""
         return [] if self.desired.bad_paths else [entry.key for entry in self.stays]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -84,7 +84,8 @@ def is_system_namespace(key: ObjectKey) -> bool:
 
 class Pruner:
     """Deletes entries of a sync's inventory from the cluster. ``wanted`` says who else wants an object; ``last`` is
-    the commit that the sync was last at the end of: what stays for somebody else's sake is told once a commit."""
+    the commit that the sync was last at the end of: what stays for somebody else's sake is told once a commit.
+    ``unserved`` are the HelmReleases and Kustomizations of the commit that the agent does not serve."""
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class Pruner:
         index: ReleaseIndex,
         wanted: SyncClaims,
         last: str = "",
+        unserved: Sequence[ObjectKey] = (),
     ) -> None:
         self._cluster = cluster
         self._index = index
@@ -100,6 +102,7 @@ class Pruner:
         self._owner = spec.owner
         self._wanted = wanted
         self._last = last
+        self._unserved = unserved
         self._owned = OwnedClaims(cluster)
         #: By what is left, what this sync keeps that would go with it.
         self._left_for: dict[ObjectKey, ObjectKey] = {}
@@ -157,6 +160,8 @@ class Pruner:
         await self._wanted.first_commit()
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why, left=self._is_being_emptied(entry.key.name))
+        if owner := self._unserved_owner(entry.key):
+            return Pruned("kept", f"{owner} may want it, which is not served (watch_namespace)", left=True)
         if self._spec.may_return and await self._wanted.own_again(entry.key):
             return Pruned("kept", "a newer commit brings it again")
         is_release = self._spec.is_release(entry.key)
@@ -251,6 +256,13 @@ class Pruner:
             again = await self._foreign_in(key.name)
             foreign = [item for item in foreign if item in again]
         return f"it still holds what is not from this repository: {listed(foreign)}" if foreign else ""
+
+    def _unserved_owner(self, key: ObjectKey) -> ObjectKey | None:
+        """Who may be to have an object outside of the namespace that is served, and will not say so; mostly one that
+        lives beside it."""
+        if not self._unserved or key.namespace == self._cluster.namespace:
+            return None
+        return next((it for it in self._unserved if it.namespace == key.namespace), self._unserved[0])
 
     async def _foreign_in(self, namespace: str) -> list[ObjectKey]:
         found: list[ObjectKey] = []

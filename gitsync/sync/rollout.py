@@ -56,7 +56,7 @@ from gitsync.runtime.together import until_one_ends, until_one_fails
 from gitsync.sync.default_namespace import with_namespace
 from gitsync.sync.holders import Holders
 from gitsync.sync.inventory import Entry
-from gitsync.sync.lacking import Lacking
+from gitsync.sync.lacking import LackingSources
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import Step, SyncPlan, needs_kept, prune_prerequisites
@@ -128,7 +128,7 @@ class Rollout:
         #: Releases that waited for another one when all had settled.
         self._waited: list[ObjectKey] = []
         self._holders = Holders(self.index, self.wanted, self._releases)
-        self._lacking = Lacking(self.cluster)
+        self._lacking = LackingSources(self.cluster)
         #: What is being applied at this moment, and waits for no release, or is to become ready.
         self._busy: set[ObjectKey] = set()
         self._once = Once()
@@ -466,7 +466,9 @@ class Rollout:
         self._settled[namespace].set()
 
     def _is_waited_for(self, key: ObjectKey) -> bool:
-        """Of what is no release: not what nobody gives a status."""
+        """Of what is no release: not what nobody gives a status, nor what nobody looks at while it is suspended."""
+        if is_own_kind(key) and (self.applied[key].get("spec") or {}).get("suspend") is True:
+            return False
         if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
             return False
         return bool(self.spec.cluster) or not (is_statusless(key) or (self.hopeless is not None and is_own_kind(key)))

@@ -76,3 +76,28 @@ def test_it_stays_and_the_release_comes_when_the_old_one_is_gone(
     ask_until(lambda: uid_and_owner(kubectl, namespace), lambda found: found == (uid, "own"), "it is the release's")
     kubectl("wait", "--for=condition=Ready", "helmrelease/own", "-n", namespace, "--timeout=60s")
     assert '"level":"error"' not in agent.log
+
+
+def test_what_a_kustomization_gets_of_a_release_that_the_commit_has_yet_to_change_is_waited_for(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """It hears of the commit at once, while the release is applied after all that is plain."""
+    moves = config_map(namespace, "moves")
+
+    def plain(text: str) -> dict[str, str | None]:
+        return {f"clusters/{number}.yaml": config_map(namespace, f"m{number}", text) for number in range(150)}
+
+    before = {
+        **plain("before"),
+        **chart("own", ("stays", config_map(namespace, "stays")), ("moves", moves)),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/own.yaml": of_chart(namespace, "own"),
+        "k/a.yaml": config_map(namespace, "others"),
+    }
+    agent = new_agent(fleet, "--path=clusters")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=condition=Ready", "helmrelease/own", "-n", namespace, "--timeout=60s")
+    uid, _ = uid_and_owner(kubectl, namespace)
+    fleet.commit({**plain("after"), "charts/own/templates/moves.yaml": None, "k/b.yaml": moves}, "to the other")
+    ask_until(lambda: uid_and_owner(kubectl, namespace), lambda found: found == (uid, "k"), "it is the other's")
+    assert '"level":"error"' not in agent.log

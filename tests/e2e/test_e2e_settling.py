@@ -10,6 +10,7 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, both, box, finished
 
 #: In the chart, a Deployment that never becomes ready.
@@ -368,3 +369,36 @@ def test_a_release_that_is_being_rolled_back_has_not_settled_and_who_waits_for_i
     assert bool(agent.said("object deleted", object=f"HelmRelease/{namespace}/c")) == leaves
     unready = {line.fields["release"] for line in agent.said("not ready")}
     assert unready <= {f"{namespace}/a", f"{namespace}/b"}
+
+
+def source(kind: str, namespace: str, **spec: object) -> str:
+    fields = {"interval": "1h", "url": "https://nowhere.example/none", **spec}
+    metadata = {"name": "source", "namespace": namespace}
+    group = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind}
+    return json.dumps({**group, "metadata": metadata, "spec": fields})
+
+
+def test_nothing_waits_for_a_release_whose_source_is_nowhere(agent: AgentProcess, fleet: Fleet, namespace: str) -> None:
+    both_maps = {"fleet/a.yaml": config_map(namespace, "a"), "fleet/b.yaml": config_map(namespace, "b")}
+    finished(agent.start(), fleet.commit({**CHART, **both_maps}, "before"))
+    metadata = {"name": "none", "namespace": namespace}
+    spec = {"interval": "1h", "chartRef": {"kind": "OCIRepository", "name": "nowhere"}}
+    kind = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease"}
+    release = json.dumps({**kind, "metadata": metadata, "spec": spec})
+    commit = fleet.commit({"fleet/a.yaml": None, "fleet/r.yaml": release}, "after")
+    finished(agent, commit)
+    (ended,) = agent.said("sync finished", commit=commit[:7])
+    assert (ended.fields["waiting"], ended.fields["created"]) == (1, 1)
+    (kept,) = agent.said("object kept", commit=commit[:7])
+    assert kept.fields["why"].startswith(f"HelmRelease/{namespace}/none may want it"), "which nobody can tell"
+
+
+@pytest.mark.parametrize("kind", ["GitRepository", "HelmRepository"])
+def test_nothing_waits_for_a_source_that_is_suspended(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str, kind: str
+) -> None:
+    before = {"fleet/a.yaml": config_map(namespace, "a"), "fleet/b.yaml": config_map(namespace, "b")}
+    finished(agent.start(), fleet.commit(before, "before"))
+    suspended = source(kind, namespace, suspend=True)
+    finished(agent, fleet.commit({"fleet/a.yaml": None, "fleet/s.yaml": suspended}, "after"))
+    kubectl("wait", "--for=delete", "configmap/a", "-n", namespace, "--timeout=5s")

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -159,6 +160,25 @@ async def test_another_kubeconfig_is_another_target_cluster(
     assert await clusters.of(two) is other
     with pytest.raises(ClusterUnavailable, match="closed"):
         await target.cluster.find(ObjectKey("", "Secret", namespace, "remote"))
+
+
+async def test_a_kubeconfig_that_was_taken_away_is_not_used_to_uninstall_either(
+    cluster: Cluster, control_plane: Plane, clusters: TargetClusters, namespace: str
+) -> None:
+    await cluster.apply(secret(control_plane, namespace), manager="test")
+    one = release(namespace, "one", **REMOTE)
+    await watched(clusters, one)
+    assert await clusters.of(one) is not clusters.own
+    await cluster.delete(ObjectKey("", "Secret", namespace, "remote"))
+    going = HelmRelease.parse(one.manifest | {"metadata": {**one.manifest["metadata"], "deletionTimestamp": "now"}})
+
+    async def refused() -> bool:
+        with suppress(KubeConfigMissing):
+            await clusters.of(going)
+            return False
+        return True
+
+    await until(refused)
 
 
 async def test_a_kubeconfig_that_is_refused_is_refused_until_it_is_another(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,6 +108,27 @@ async def test_another_variable_and_what_was_missing_are_heard_of(cluster: Clust
         await variables(cluster, namespace, "values", {"name": name})
         assert not (await wanted(name)).claimant.doubt
     await inputs.close()
+
+
+async def test_one_that_has_yet_to_say_what_it_wants_is_on_its_way_whatever_its_status_says(
+    cluster: Cluster, namespace: str
+) -> None:
+    """It may have an object for somebody else, to whom it was about to hand it over when the agent was killed."""
+    await variables(cluster, namespace, "values", {"name": "wanted"})
+    item = kustomization(namespace, "values")
+    conditions = [{"type": "Ready", "status": "True"}]
+    status = {"lastAppliedRevision": Trees().revision_of(item.source), "conditions": conditions}
+    cases: tuple[tuple[dict[str, Any], set[ObjectKey], int], ...] = (
+        ({}, set(), 1),
+        ({}, {item.key}, 0),
+        ({"suspend": True}, set(), 0),
+    )
+    for spec, said, count in cases:
+        known = Kustomization.parse({**item.manifest, "spec": {**item.manifest["spec"], **spec}, "status": status})
+        inputs = Inputs(cluster, lambda *_: None)
+        present = Present(partial(dict, [(item.key, known)]), lambda _: False, has_said=said.__contains__)
+        assert len(await ComingSyncs(cluster, Trees(), Builder(Kustomizer()), inputs, present)()) == count
+        await inputs.close()
 
 
 async def test_who_is_asked_about_at_once_as_it_is_and_as_it_will_be_is_told_of_each(

@@ -55,7 +55,9 @@ class Present:
     """The Kustomizations that are there, and what is to become of them. ``all`` gives them, ``is_root`` says for which
     the sync of the settings stands, ``is_removed`` which are about to be removed, ``goes_with_chart`` which are in the
     chart of a release that is; ``brought`` is what the commits have that are carried out, ``commit_behind`` says which
-    commit last changed one, ``has_news`` whether one refers to something that was changed since it was applied."""
+    commit last changed one, ``has_news`` whether one refers to something that was changed since it was applied, and
+    ``has_said`` whether one has said what it wants since the agent was started: its status says what it has, and that
+    may be kept for somebody else."""
 
     all: Callable[[], Mapping[ObjectKey, Kustomization]]
     is_root: Callable[[Kustomization], bool]
@@ -64,6 +66,7 @@ class Present:
     brought: Callable[[], Iterable[Brought]] = tuple
     commit_behind: Callable[[Manifest], CommitInfo | None] = commit_of
     has_news: Callable[[ObjectKey], bool] = lambda _: False
+    has_said: Callable[[ObjectKey], bool] = lambda _: True
 
 
 class ComingSyncs:
@@ -110,6 +113,8 @@ class ComingSyncs:
     def _is_coming(self, kustomization: Kustomization) -> bool:
         if kustomization.metadata.deletion_timestamp or self._present.is_root(kustomization):
             return False
+        if not kustomization.spec.suspend and not self._present.has_said(kustomization.key):
+            return True
         wanted = self._trees.revision_of(kustomization.source)
         if self._present.has_news(kustomization.key) or not is_ready(kustomization.manifest):
             return True

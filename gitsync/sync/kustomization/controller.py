@@ -148,6 +148,7 @@ class Kustomizations:
             self._wanted.claims.brought,
             self._wanted.index.commit_behind,
             lambda key: key in self._reconciler.full,
+            lambda key: claimant_of(key) in self._wanted.claims.commits,
         )
 
     @asynccontextmanager
