@@ -354,11 +354,12 @@ class Rollout:
         it is when it refuses that: no finalizer, for one, can be put on it."""
         try:
             return await (self._made(manifest) if is_new else self._sent(manifest, live))
-        except ApiError:
-            found = await self.cluster.find(ObjectKey.of(manifest))
-            if found is None or "deletionTimestamp" not in found["metadata"]:
-                raise
-            return Applied(found)
+        except ApiError as error:
+            with suppress(ApiError):
+                found = await self.cluster.find(ObjectKey.of(manifest))
+                if found is not None and "deletionTimestamp" in found["metadata"]:
+                    return Applied(found)
+            raise error
 
     async def _made(self, manifest: Manifest) -> Applied | None:
         """Create an object; None when it is there."""
