@@ -80,8 +80,8 @@ class UninstallPreview:
 @dataclass
 class ReleasePreviewer:
     """Looks at the releases of a commit. ``index`` has all HelmReleases as they are after it, ``present`` as they are
-    now, and ``claims`` what they have so far; ``locate`` finds a chart as the commit has it. ``wanted`` answers as the agent would, once it has
-    applied the commit's HelmReleases.
+    now, and ``claims`` what they have so far; ``locate`` finds a chart as the commit has it. ``wanted`` answers as the
+    agent would, once it has applied the commit's HelmReleases.
     """
 
     desired: Desired
