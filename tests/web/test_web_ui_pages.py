@@ -168,6 +168,18 @@ async def test_hostile_text_stays_text(visitor: Visitor, world: World) -> None:
         assert "&lt;script&gt;alert" in await until_shown(visitor, path, "alert(1)"), path
 
 
+async def test_names_that_would_steer_a_terminal_are_written_as_escapes(visitor: Visitor, world: World) -> None:
+    """Roles may be called nearly anything."""
+    name = f"{world.namespace}\x1b[31m\u202e<b>"
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": []}
+    await world.cluster.apply(role | {"metadata": {"name": name, "namespace": world.namespace}}, manager="test")
+    path = f"/object/rbac.authorization.k8s.io/Role/{world.namespace}/{quote(name, safe='')}"
+    text = await shown(visitor, path)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\\u001b[31m\\u202e&lt;b&gt;" in text
+
+
 @pytest.mark.parametrize(
     ("url", "link"),
     [
