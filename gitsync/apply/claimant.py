@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from gitsync.api.identity import ObjectKey
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP
 
 
 class Claimant(NamedTuple):
@@ -51,6 +51,12 @@ class Claimant(NamedTuple):
         """The HelmRelease, None for a sync."""
         namespace, _, name = self.name.partition("/")
         return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name) if self.kind == "HelmRelease" else None
+
+    @property
+    def object(self) -> ObjectKey:
+        """The HelmRelease, or the Kustomization that a sync is."""
+        namespace, _, name = self.name.partition("/")
+        return self.release or ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
 
     @property
     def by_name(self) -> Claimant:

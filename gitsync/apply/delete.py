@@ -40,7 +40,7 @@ IsOurs = Callable[[Manifest], bool]
 WhyKept = Callable[[Manifest], str]
 #: Seconds for a HelmRelease to be uninstalled that wants something inside of what is deleted with it.
 FIRST_TIMEOUT = 300.0
-#: Seconds for a HelmRelease that is being removed to have deleted what it has inside of what is deleted.
+#: Seconds for a HelmRelease or Kustomization that is being removed to have deleted what it has inside of that.
 HOLDER_TIME = 15.0
 #: Seconds between two looks at who is about to be removed.
 LOOK_AGAIN = 0.5
@@ -170,7 +170,7 @@ async def _until_left(
     inside = {key: set(claimant.leaves) for key, claimant in wanted.items() if claimant.leaves}
     if not inside:
         return set()
-    holders = {key: {wanted[key].release} for key in inside}
+    holders = {key: {wanted[key].object} for key in inside}
     waiting, free, deadline = set(inside), set[ObjectKey](), time.monotonic() + leave_time
     why = listed(f"{key}: {wanted[key].why_kept}" for key in inside)
     async with telling(lambda: why):
@@ -181,9 +181,9 @@ async def _until_left(
             waiting = {key for key, claimant in still.items() if claimant.leaves}
             for key in waiting:
                 inside[key].update(still[key].leaves)
-                holders[key].add(still[key].release)
+                holders[key].add(still[key].object)
         # Who is being removed wants nothing any more, and may have yet to delete what is inside.
-        leaving = {holder for key in free for holder in holders[key] if holder is not None}
+        leaving = set[ObjectKey]().union(*(holders[key] for key in free))
         with suppress(NotReadyInTime, ApiError):
             await wait_deleted(cluster, leaving, min(max(deadline - time.monotonic(), 0.0), HOLDER_TIME))
     present = await find_all(cluster, set[ObjectKey]().union(*(inside[key] for key in free)))

@@ -136,7 +136,6 @@ class _Run:
     def __init__(self, command: Command, part: Part | None) -> None:
         self._command = command
         self._part = part
-        self._next_look = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -167,7 +166,10 @@ class _Run:
             stack.callback(_end, process)
             if self._part is not None:
                 self._part.begin(process.pid)
-            return self._follow(process)
+            answer = self._follow(process)
+            if self._part is not None:
+                self._part.check()
+            return answer
 
     def _leave(self) -> None:
         if self._part is not None:
@@ -184,7 +186,7 @@ class _Run:
             )
             streams.register(process.stderr, selectors.EVENT_READ, (complaint, _LONGEST_COMPLAINT, False))
             while streams.get_map():
-                self._look_after(process.pid, deadline)
+                self._look_after(deadline)
                 for key, _ in streams.select(_TICK):
                     data = os.read(key.fd, MIB)
                     if not data:
@@ -195,21 +197,20 @@ class _Run:
                         raise TooMuch
                     kept += data[: limit - len(kept)]
         while process.poll() is None:  # it has closed its streams: that it ends is a matter of moments
-            self._look_after(process.pid, deadline)
+            self._look_after(deadline)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_TICK)
         return Answer(process.returncode, output, complaint.decode("utf-8", "replace"))
 
-    def _look_after(self, pid: int, deadline: float) -> None:
+    def _look_after(self, deadline: float) -> None:
         if self._stopping:
             raise GitUnavailable("git was stopped: gitsync is closing")
         if time.monotonic() > deadline:
             raise TooSlow
         if self._command.guard:
             self._command.guard()
-        if self._part is not None and time.monotonic() >= self._next_look:
-            self._part.look(pid)
-            self._next_look = time.monotonic() + _TICK
+        if self._part is not None:
+            self._part.check()
 
 
 def _start(command: Command, stdin: int | None) -> subprocess.Popen[bytes]:

@@ -3,21 +3,26 @@ dozens at work at once, on packs of a few kilobytes that unfold."""
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
-#: What all of them may have at a moment, in bytes, looked at several times a second; and what one namespace may have
-#: however much the others take.
+#: What all of them may have at a moment, in bytes; and what one namespace may have however much the others take.
 TOGETHER: Final = 96 << 20
 ALWAYS: Final = 16 << 20
 
 _NICE: Final = 10
+#: Seconds from one look at them to the next: while one grows, and else.
+_GROWING: Final = 0.02
+_STILL: Final = 0.1
 
 _owner: ContextVar[str] = ContextVar("git_owner", default="")
 
@@ -41,45 +46,59 @@ class TooGreedy(Exception):
 
 
 class GitMemory:
-    """What those gits have that take part, as they were measured last. Safe to use from several threads."""
+    """What those gits have that take part, as they were measured last. Safe to use from several threads.
+
+    One thread looks after all of them while there are any: fifty times a second while one of them grows, for in a tenth
+    of a second dozens of small packs unfold to half a gigabyte.
+    """
 
     def __init__(self, together: int = TOGETHER, always: int = ALWAYS) -> None:
         self._together = together
         self._always = always
         self._lock = threading.Lock()
-        self._taken: dict[Part, int] = {}
+        self._sizes: dict[Part, int] = {}
+        self._is_watched = False
 
     def part(self) -> Part:
         """For one git, of whoever runs it here."""
         return Part(self, _owner.get())
 
-    def note(self, part: Part, size: int) -> None:
-        """One has so many bytes now. Raises: TooGreedy when there is no room for all, and it has to go."""
+    def join(self, part: Part) -> None:
+        """One has begun. Raises: OSError when there is no thread to be had."""
         with self._lock:
-            self._taken[part] = size
-            if sum(self._taken.values()) > self._together and part in self._victims():
-                raise TooGreedy(size)
-
-    def _victims(self) -> set[Part]:
-        """Who has to go for the others to have room: the largest ones of whoever has most. With the lock."""
-        left = dict(self._taken)
-        owners: Counter[str] = Counter()
-        for part, size in left.items():
-            owners[part.owner] += size
-        gone: set[Part] = set()
-        while owners.total() > self._together:
-            owner = max(owners, key=owners.__getitem__)
-            if owners[owner] <= self._always:
-                break
-            part = max((part for part in left if part.owner == owner), key=left.__getitem__)
-            owners[owner] -= left.pop(part)
-            gone.add(part)
-        return gone
+            self._sizes[part] = 0
+            if not self._is_watched:
+                try:
+                    threading.Thread(target=self._watch, name="gitsync-git-memory", daemon=True).start()
+                except RuntimeError as error:
+                    raise OSError(errno.EAGAIN, str(error)) from error
+                self._is_watched = True
 
     def leave(self, part: Part) -> None:
         """One has ended."""
         with self._lock:
-            self._taken.pop(part, None)
+            self._sizes.pop(part, None)
+
+    def _watch(self) -> None:
+        while True:
+            with self._lock:
+                if not self._sizes:
+                    self._is_watched = False
+                    return
+                parts = list(self._sizes)
+            time.sleep(_GROWING if self._look(parts) else _STILL)
+
+    def _look(self, parts: Collection[Part]) -> bool:
+        """Measure these, and end those for which there is no room. Whether one has grown."""
+        measured = {part: part.measured() for part in parts}
+        with self._lock:
+            grown = False
+            for part in measured.keys() & self._sizes.keys():
+                grown |= measured[part] > self._sizes[part]
+                self._sizes[part] = measured[part]
+            for part in too_large(self._sizes, self._together, self._always):
+                part.stop(self._sizes[part])
+        return grown
 
 
 class Part:
@@ -88,19 +107,54 @@ class Part:
     def __init__(self, memory: GitMemory, owner: str) -> None:
         self.owner = owner
         self._memory = memory
+        self._pid = 0
+        self._stopped_at: int | None = None
 
     def begin(self, pid: int) -> None:
-        """It has been started. It leaves the processors to whoever looks after it, when there are many."""
+        """It has been started, as the leader of a process group. It leaves the processors to whoever looks after it,
+        when there are many. Raises: OSError when nobody can look after it."""
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+        self._pid = pid
+        self._memory.join(self)
 
-    def look(self, pid: int) -> None:
-        """Measure it. Raises: TooGreedy."""
-        self._memory.note(self, sum(map(_anonymous, _family(pid))))
+    def check(self) -> None:
+        """Raises: TooGreedy when it was ended for want of room."""
+        if self._stopped_at is not None:
+            raise TooGreedy(self._stopped_at)
+
+    def measured(self) -> int:
+        """What it has at the moment, in bytes."""
+        return sum(map(_anonymous, _family(self._pid)))
+
+    def stop(self, size: int) -> None:
+        """End it at once. Whoever runs it learns that from ``check``."""
+        if self._stopped_at is None:
+            self._stopped_at = size
+            # It may have ended, and been waited for, within this moment: numbers are not given again so soon.
+            with suppress(OSError):
+                os.killpg(self._pid, signal.SIGKILL)
 
     def end(self) -> None:
         """It has ended."""
         self._memory.leave(self)
+
+
+def too_large(sizes: Mapping[Part, int], together: int, always: int) -> set[Part]:
+    """Who has to go for the others to have room: the largest ones of whoever has most."""
+    left = dict(sizes)
+    owners: Counter[str] = Counter()
+    for part, size in left.items():
+        owners[part.owner] += size
+    gone: set[Part] = set()
+    while owners.total() > together:
+        owner = max(owners, key=owners.__getitem__)
+        if owners[owner] <= always:
+            break
+        part = max((part for part in left if part.owner == owner), key=left.__getitem__)
+        owners[owner] -= left.pop(part)
+        gone.add(part)
+    return gone
 
 
 def _family(pid: int) -> list[int]:

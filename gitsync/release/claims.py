@@ -49,6 +49,8 @@ class ObjectClaims:
         #: Called with each object that somebody no longer wants or has, or has from now on while another kept it for
         #: him, and the cluster that it is in.
         self.on_release: list[Callable[[ObjectKey, str], None]] = []
+        #: Called with each sync whose objects have gone with their Namespace, which is there again.
+        self.on_emptied: list[Callable[[Claimant], None]] = []
         self._claims: dict[tuple[Claimant, Why], tuple[str, frozenset[ObjectKey]]] = {}
         self._claimants: defaultdict[tuple[str, ObjectKey], set[tuple[Claimant, Why]]] = defaultdict(set)
         #: By sync whose commit cannot be read in whole: the commit, and why nobody can tell all that it wants.
@@ -178,7 +180,7 @@ class ObjectClaims:
     def _is_had(self, item: Claimant, *, but: Claimant, asked: frozenset[Claimant] = frozenset()) -> bool:
         """Whether somebody else has its object, or is about to, and is not about to be removed himself."""
         asked |= {item}
-        owners = {claimant for claimant, why in self._claimants.get(("", object_of(item)), ()) if why in _HAS}
+        owners = {claimant for claimant, why in self._claimants.get(("", item.object), ()) if why in _HAS}
         return any(not self._leaves(owner, asked) for owner in owners - asked - {but})
 
     def claimants(
@@ -247,6 +249,15 @@ class ObjectClaims:
             for listener in list(self.on_release):
                 listener(key, cluster)
 
+    def emptied(self, namespace: str, *, by: Claimant, cluster: str) -> list[Claimant]:
+        """``by`` has made a Namespace anew that somebody had deleted: what others had in it has gone with it. These."""
+        inside = self.inside(lambda key: key.namespace == namespace, cluster=cluster, but=by)
+        others = sorted({item.by_name for item in inside} - {by})
+        for claimant in others:
+            for listener in list(self.on_emptied):
+                listener(claimant)
+        return others
+
     def tell_of(self, claimant: Claimant) -> None:
         """``claimant`` is about to leave all that it has."""
         for cluster, keys in self.held_by(claimant).items():
@@ -267,11 +278,6 @@ class ObjectClaims:
         claims.discard(claim)
         if not claims:
             del self._claimants[place]
-
-
-def object_of(claimant: Claimant) -> ObjectKey:
-    """The HelmRelease or Kustomization that a claimant is."""
-    return claimant.release or kustomization_of(claimant.name)
 
 
 def kustomization_of(sync: str) -> ObjectKey:

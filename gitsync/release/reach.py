@@ -6,13 +6,14 @@ keeps nobody from it: else he could hold up, from within his namespace, what oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import RBAC_GROUP
 from gitsync.errors import GitsyncError
 from gitsync.release.access import AccessRules
 
@@ -64,3 +65,39 @@ class AccountReach:
             return await self.cluster.impersonating(item.metadata.namespace, account).may("patch", key)
         except GitsyncError:
             return True
+
+
+class Bringer(NamedTuple):
+    """Who is on his way to objects; ``doubted``: nobody can tell to which."""
+
+    item: Worked
+    keys: Collection[ObjectKey]
+    doubted: bool
+
+
+@dataclass
+class RightsToCome:
+    """Whether rights to objects may come with what is on its way: somebody will have some, or nobody can tell whether
+    he will, and he may write them himself. What was found of a namespace holds for as long as this is kept."""
+
+    reach: Reach
+    bringers: Sequence[Bringer]
+    _known: dict[str, bool] = field(default_factory=dict)
+
+    async def to(self, key: ObjectKey) -> bool:
+        """Whether some to this object may come."""
+        if (known := self._known.get(key.namespace)) is not None:
+            return known
+        for bringer in self.bringers:
+            if await self._brings(bringer, key.namespace):
+                self._known[key.namespace] = True
+                return True
+        self._known[key.namespace] = False
+        return False
+
+    async def _brings(self, bringer: Bringer, namespace: str) -> bool:
+        rights = [key for key in bringer.keys if key.group == RBAC_GROUP and key.namespace in ("", namespace)]
+        if bringer.doubted:
+            kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+            rights.append(ObjectKey(RBAC_GROUP, kind, namespace, bringer.item.metadata.name))
+        return any([await self.reach.covers(bringer.item, key) for key in rights])

@@ -25,7 +25,7 @@ from gitsync.release.claims import ObjectClaims
 from gitsync.release.comingsync import ComingSync, Commits, Inner, Syncs, cluster_of, known, no_syncs
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.reach import Anywhere, Reach, Worked
+from gitsync.release.reach import Anywhere, Bringer, Reach, RightsToCome, Worked
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.valueschanges import ValuesChanges
 from gitsync.runtime.together import in_time
@@ -107,12 +107,13 @@ class ToCome:
         """Who will have some of these objects."""
         found: dict[ObjectKey, Claimant] = {}
         syncs, releases = await self._coming(question)
+        rights = self._rights(syncs, releases)
         for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
             if sync.claimant.doubt and await self._concerns(question, sync.commits, sync.kustomization):
                 left = [key for key in keys if key not in found and key != sync.kustomization.key]
                 wanted = dict.fromkeys(left, sync.claimant) | wanted
-            found |= await self._reached(sync.kustomization, sync.commits, wanted, question)
+            found |= await self._reached(sync.kustomization, sync.commits, wanted, question, rights)
         for coming in releases:
             own = coming.release.key
             left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
@@ -122,8 +123,18 @@ class ToCome:
                 wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
             else:
                 continue
-            found |= await self._reached(coming.release, coming.commits, wanted, question)
+            found |= await self._reached(coming.release, coming.commits, wanted, question, rights)
         return found
+
+    def _rights(self, syncs: Iterable[ComingSync], releases: Iterable[_Coming]) -> RightsToCome:
+        bringers = [Bringer(it.kustomization, it.keys, bool(it.claimant.doubt)) for it in syncs]
+        bringers += [
+            Bringer(it.release, it.wanted.owned, doubted=False)
+            if isinstance(it.wanted, RevisionObjects)
+            else Bringer(it.release, (), doubted=True)
+            for it in releases
+        ]
+        return RightsToCome(self.reach, bringers)
 
     async def _concerns(self, question: Question, commits: Commits, item: Worked) -> bool:
         """Whether who cannot be built or rendered may want anything: one of these commits changed him, or what he is
@@ -147,11 +158,16 @@ class ToCome:
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""
         found: dict[ObjectKey, Claimant] = {}
-        for sync, (commit, why) in list(self.claims.unread.items()):
-            if question.concerns(frozenset({commit})) and sync != question.asker and not question.cluster:
-                for key in keys:
-                    if key not in found and await self.is_reached(sync, key, question):
-                        found[key] = sync._replace(doubt=why)
+        unread = [
+            sync._replace(doubt=why)
+            for sync, (commit, why) in self.claims.unread.items()
+            if question.concerns(frozenset({commit})) and sync != question.asker and not question.cluster
+        ]
+        rights = self._rights(*await self._coming(question)) if unread and keys else None
+        for sync in unread:
+            for key in keys:
+                if key not in found and await self.is_reached(sync, key, question, rights):
+                    found[key] = sync
         return found
 
     async def inside(self, key: ObjectKey, question: Question) -> Claimant | None:
@@ -223,8 +239,10 @@ class ToCome:
         manifest = self.index.manifest(release)
         return self.index.is_leaving(release) or (manifest is not None and "deletionTimestamp" in manifest["metadata"])
 
-    async def is_reached(self, claimant: Claimant, key: ObjectKey, question: Question) -> bool:
-        """Whether who wants an object could have it, as far as that is known."""
+    async def is_reached(
+        self, claimant: Claimant, key: ObjectKey, question: Question, rights: RightsToCome | None = None
+    ) -> bool:
+        """Whether who wants an object could have it, as far as that is known; ``rights`` says which may come."""
         item: Worked | None = None
         if claimant.kind == "sync":
             item, commits = self.reach.kustomization(claimant.name), known(self.claims.commits.get(claimant.by_name))
@@ -232,24 +250,30 @@ class ToCome:
             with suppress(FieldErrors):
                 item = self.index.get(release_of(claimant))
             commits = self._commits_of(item) if item is not None else Commits()
-        return item is None or bool(await self._reached(item, commits, {key: claimant}, question))
+        return item is None or bool(await self._reached(item, commits, {key: claimant}, question, rights))
 
     async def _reached(
-        self, item: Worked, commits: Commits, wanted: dict[ObjectKey, Claimant], question: Question
+        self,
+        item: Worked,
+        commits: Commits,
+        wanted: dict[ObjectKey, Claimant],
+        question: Question,
+        rights: RightsToCome | None = None,
     ) -> dict[ObjectKey, Claimant]:
         """Those of these objects that a release or Kustomization may write. Its rights may come with the very commit
-        that gives it an object, or later, when it has taken up other commits; what is in another cluster is by its
-        kubeConfig."""
+        that gives it an object, or later, when it has taken up other commits; those of one of which nobody can tell
+        what it wants only with somebody (``rights``), else whoever builds nothing from the repository of all would hold
+        everybody's objects. What is in another cluster is by its kubeConfig."""
         if question.cluster:
             return wanted
-        if question.is_of(commits):
-            self._given.update({(key, claimant.by_name): commits for key, claimant in wanted.items()})
-            return wanted
-        return {
-            key: claimant
-            for key, claimant in wanted.items()
-            if question.is_of(self._given.get((key, claimant.by_name), Commits())) or await self.reach.covers(item, key)
-        }
+        found: dict[ObjectKey, Claimant] = {}
+        for key, claimant in wanted.items():
+            given = key, claimant.by_name
+            if question.is_of(commits) and (not claimant.doubt or rights is None or await rights.to(key)):
+                self._given[given] = commits
+            if question.is_of(self._given.get(given, Commits())) or await self.reach.covers(item, key):
+                found[key] = claimant
+        return found
 
     async def _coming(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
         """The syncs and releases with objects in a cluster that are on their way, each without the asker."""

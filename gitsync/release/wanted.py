@@ -429,6 +429,10 @@ class SyncClaims:
             return False
         return item is not None and self._wanted.to_come.values.has_news(item)
 
+    def emptied(self, namespace: str) -> list[Claimant]:
+        """The sync has made a Namespace anew, and others, these, have lost what they had in it."""
+        return self.claims.emptied(namespace, by=self._sync, cluster=self.cluster)
+
     def about_to_write(self, key: ObjectKey, commit: str) -> None:
         """The sync is about to write an object, which others may have values or variables from."""
         if not self.cluster:

@@ -15,7 +15,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kinds import is_own_kind
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
+from gitsync.api.names import COMMIT_ANNOTATION, KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import find_all
 from gitsync.apply.live import LiveReader
@@ -64,7 +64,8 @@ INTERRUPT_GRACE = 0.3
 class SyncResult:
     """How a sync ended. ``retry``: something failed that may go well without a new commit. ``problems`` are what could
     not be applied or deleted, ``unready`` what has not become ready, ``left`` what was to be deleted and stays
-    for now. ``changed``: something in the cluster is another; ``why`` is what a commit is held for."""
+    for now. ``changed``: something in the cluster is another; ``why`` is what a commit is held for. ``emptied``: it has
+    made a Namespace anew, and what was in the one that somebody had deleted has gone with that."""
 
     result: Result
     retry: bool = False
@@ -74,6 +75,7 @@ class SyncResult:
     left: tuple[str, ...] = ()
     changed: bool = False
     why: str = ""
+    emptied: bool = False
 
 
 @dataclass
@@ -400,6 +402,7 @@ class Syncer:
             unready=tuple(report.unready),
             left=tuple(report.left),
             changed=bool(report.changes),
+            emptied=rollout.emptied,
         )
 
     def _take_up(self, plan: SyncPlan) -> None:
@@ -479,8 +482,15 @@ def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:
     they should be, also where nothing is to be done."""
     for step in plan.steps:
         model = step.desired.model
-        if not step.refused and (isinstance(model, Kustomization) or (isinstance(model, HelmRelease) and step.applies)):
+        if step.refused:
+            continue
+        if isinstance(model, Kustomization):
             yield model
+        elif isinstance(model, HelmRelease) and step.applies:
+            # By its commit, whose chart it is to have, though the release may be there still as it was before.
+            notes = {**model.metadata.annotations, COMMIT_ANNOTATION: plan.desired.commit.id}
+            metadata = model.metadata.model_copy(update={"annotations": notes})
+            yield model.model_copy(update={"metadata": metadata})
 
 
 def _is_left_alone(step: Step) -> bool:

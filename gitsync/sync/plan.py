@@ -26,6 +26,9 @@ K = TypeVar("K", bound=Hashable)
 
 #: A commit that deletes more than half of more than so many objects has to be confirmed.
 MASS_PRUNE_FROM = 10
+#: Why an object is new that was there before.
+VANISHED = "vanished from the cluster"
+_WHAT_THEN = "and what nobody else is to have would be deleted"
 
 Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "out_of_scope"]
 
@@ -51,6 +54,11 @@ class Step:
     def applies(self) -> bool:
         """Whether it has to be applied."""
         return self.verdict in ("new", "changed", "drifted")
+
+    @property
+    def was_there(self) -> bool:
+        """Whether it is, or had been applied before."""
+        return self.live is not None or self.why == VANISHED
 
     @property
     def refused(self) -> bool:
@@ -109,7 +117,7 @@ def verdict_of(
         return Step(desired, "unchanged", why, live)
     if live is None:
         vanished = entry is not None and entry.digest
-        return Step(desired, "new", "vanished from the cluster" if vanished else "new in Git")
+        return Step(desired, "new", VANISHED if vanished else "new in Git")
     if (other := owner.other(live)) and not let_go(other):
         why = f"belongs to sync {other!r}: remove it from one of the two"
         return Step(desired, "foreign", why, live)
@@ -209,11 +217,12 @@ def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entr
 
 
 def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
-    """Why a commit has to be confirmed before it is acted on; "" when it need not be."""
+    """Why a commit has to be confirmed before it is acted on; "" when it need not be. What moves elsewhere counts: who
+    is to have it is known when the commit is taken up."""
     if len(prune) == len(inventory) > 1:
-        return f"it would delete everything: all {len(prune)} objects"
+        return f"it drops everything, all {len(prune)} objects, {_WHAT_THEN}"
     if len(inventory) > MASS_PRUNE_FROM and len(prune) * 2 > len(inventory):
-        return f"it would delete {len(prune)} of {len(inventory)} objects"
+        return f"it drops {len(prune)} of {len(inventory)} objects, {_WHAT_THEN}"
     return ""
 
 

@@ -16,7 +16,6 @@ from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
 from gitsync.apply.ownership import prune_disabled, taken_by_helm
 from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
-from gitsync.release.claims import object_of
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import SyncClaims
 from gitsync.sync.inventory import Entry
@@ -171,7 +170,7 @@ class Pruner:
         if other is not None:
             if why := other.why_kept:
                 return Pruned("kept", why, left=other.inside is not None)
-            if self._spec.may_return and await self._wanted.own_again(object_of(other)):
+            if self._spec.may_return and await self._wanted.own_again(other.object):
                 return Pruned("kept", f"a newer commit brings it again, and {other}, which is to have it")
             return Pruned("handed over", to=other, left=True)
         if (other := deletion.taken.get(entry.key)) is not None:

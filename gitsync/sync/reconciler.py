@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.apply.claimant import Claimant
 from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
 from gitsync.errors import ApiError, GitsyncError, GitUnavailable, NotVerified, RetryableError
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two comparisons of everything in Git with the cluster.
 FULL_INTERVAL = 600.0
+#: Seconds until everything is compared that may have gone with its Namespace.
+SOON = 0.1
 #: Seconds between two looks whether a commit that is held has been confirmed.
 CONFIRMED_WITHIN = 3.0
 
@@ -59,6 +62,7 @@ class SyncReconciler:
         self._outage = Outage()
         self._queue: WorkQueue[str] = WorkQueue(self._sync, "sync")
         syncer.wanted.claims.on_release.append(self._on_claim_dropped)
+        syncer.wanted.claims.on_emptied.append(self._on_emptied)
         self._news = asyncio.Event()
         self.result: SyncResult | None = None
         self.error: GitsyncError | None = None
@@ -79,6 +83,11 @@ class SyncReconciler:
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
         """Somebody wants an object no more, which this sync may wait for, or he may have written to since it did."""
         if self._syncer.owner.claimant in self._syncer.wanted.claims.to_have(key, cluster):
+            self.compare_all()
+
+    def _on_emptied(self, sync: Claimant) -> None:
+        """What this sync had in a Namespace has gone with it, which is there again."""
+        if sync == self._syncer.owner.claimant:
             self.compare_all()
 
     async def run(self, schedule: Schedule) -> None:
@@ -172,17 +181,20 @@ class SyncReconciler:
         commit = self._wanted
         if commit is None:
             return None  # nothing has been polled yet
+        full, self._full = self._full, False  # it may be asked for again meanwhile
         try:
             desired = await self._source.read(commit)
             keep_secret(desired.opened_values)
             tree = Artifact.of(desired).tree
             files = await changed_files(self._synced, tree)
             await self._begin(commit)
-            self.result = await self._syncer.sync(desired, full=self._full, files=files, interrupt=interrupt)
+            self.result = await self._syncer.sync(desired, full=full, files=files, interrupt=interrupt)
         except RetryableError as error:
+            self._full |= full
             self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
             return self._later(commit, error)
         except GitsyncError as error:
+            self._full |= full
             self._log.error("sync failed", error=error, **commit_context(commit))
             self.error = error
             self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
@@ -201,7 +213,9 @@ class SyncReconciler:
             self._full = True  # part of it was applied: what the next commit takes back is not in the last synced tree
         else:
             self._synced = tree
-            self._full = False
+        if self.result.emptied:
+            self._full = True
+            return SOON
         if self.result.retry or self.result.result == "held":
             self._full = True
             return max(10.0, self._backoff.next(name))

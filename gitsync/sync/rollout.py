@@ -107,6 +107,7 @@ class Rollout:
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     forgotten: list[ObjectKey] = field(default_factory=list)
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
+    emptied: bool = False
     _left: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -320,7 +321,7 @@ class Rollout:
             marks = edge_origins(desired), self.spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(desired.key, self.report.commit.id)
-            applied = await (self._made(manifest) if live is None and not looked else self._sent(manifest, live))
+            applied = await self._put(manifest, live, is_new=live is None and not looked)
         if applied is None:
             return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
@@ -329,11 +330,35 @@ class Rollout:
             await wait_deleted(self.cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
                 applied = await self._applier.send(manifest, None)
+        if applied.created and step.was_there and (desired.key.group, desired.key.kind) == ("", "Namespace"):
+            self._emptied(desired.key.name)
         self._note(step, applied)
         if step.key in self._served:
             self._tried[step.key].set()
             await self._until_served(step.key, applied.object)
         return None
+
+    def _emptied(self, namespace: str) -> None:
+        """Syncs apply again what has gone with a Namespace; a release is deployed, and stays as it is."""
+        self.emptied = True
+        for release in filter(None, (other.release for other in self.wanted.emptied(namespace))):
+            if release.namespace != namespace:  # else it was in there itself
+                where = {"release": release.namespaced_name, "namespace": namespace}
+                hint = f"gitsync reconcile helmrelease {release.name} -n {release.namespace} --force"
+                self.report.repeated(
+                    "warning", "objects of a release have gone with their namespace", hint=hint, **where
+                )
+
+    async def _put(self, manifest: Manifest, live: Manifest | None, *, is_new: bool) -> Applied | None:
+        """Create or change an object; None when one is there that was taken for new. One that is on its way out is as
+        it is when it refuses that: no finalizer, for one, can be put on it."""
+        try:
+            return await (self._made(manifest) if is_new else self._sent(manifest, live))
+        except ApiError:
+            found = await self.cluster.find(ObjectKey.of(manifest))
+            if found is None or "deletionTimestamp" not in found["metadata"]:
+                raise
+            return Applied(found)
 
     async def _made(self, manifest: Manifest) -> Applied | None:
         """Create an object; None when it is there."""

@@ -44,11 +44,13 @@ class Memory:
     limit: int
     peak: int = 0
     ended: bool = False
+    #: Who had how much when that was most, in words.
+    largest: str = ""
 
     def check(self) -> None:
         """The limit was kept without anybody's being ended for it."""
-        print(f"at most {self.peak >> 20} of {self.limit >> 20} MiB")
-        assert not self.ended, f"ended at {self.peak >> 20} MiB"
+        print(f"at most {self.peak >> 20} of {self.limit >> 20} MiB: {self.largest}")
+        assert not self.ended, f"ended at {self.peak >> 20} MiB: {self.largest}"
         assert 0 < self.peak < self.limit
 
 
@@ -64,8 +66,12 @@ def limited(pid: int) -> Iterator[Memory]:
 
     def look() -> None:
         while not over.wait(_LOOK):
-            memory.peak = max(memory.peak, _together(pid), _peak(pid))
+            sizes = _sizes(pid)
+            if (most := max(sum(size for _, size in sizes), _peak(pid))) > memory.peak:
+                ranked = sorted(sizes, key=lambda item: -item[1])
+                memory.peak, memory.largest = most, ", ".join(f"{name} {size >> 20}" for name, size in ranked)
             if group is None and memory.peak > memory.limit and not memory.ended:
+                print(f"ended at {memory.peak >> 20} MiB: {memory.largest}")
                 memory.ended = True
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -81,18 +87,17 @@ def limited(pid: int) -> Iterator[Memory]:
             memory.ended = "oom_kill 0" not in (group / "memory.events").read_text()
 
 
-def _together(pid: int) -> int:
-    """Proportional set sizes, as the kernel sums them up."""
-    total = 0
+def _sizes(pid: int) -> list[tuple[str, int]]:
+    """A process and all below it: their names and proportional set sizes, as the kernel sums them up."""
+    found: list[tuple[str, int]] = []
     with suppress(psutil.Error):
         agent = psutil.Process(pid)
         for process in [agent, *agent.children(recursive=True)]:
-            with suppress(OSError):
+            with suppress(OSError, psutil.Error):
                 rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-                total += next(
-                    (int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss:")), 0
-                )
-    return total
+                sizes = [int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss:")]
+                found.append((process.name(), sum(sizes)))
+    return found
 
 
 def _forget_peak(pid: int) -> None:

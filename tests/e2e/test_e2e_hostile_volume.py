@@ -65,7 +65,7 @@ def test_what_waits_to_be_built_takes_no_memory(
         )
         agent.wait_for("object created", object=f"Kustomization/{namespace}/honest")
         honest.is_ready("honest", two)
-        ask_until(lambda: len(bad.maps()), lambda count: count >= 3 * MAPS, "some are applied", timeout=200)
+        ask_until(bad.count, lambda count: count >= 3 * MAPS, "some are applied", timeout=200)
 
     memory.check()
     assert agent.stop(GRACE) == 0

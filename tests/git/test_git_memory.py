@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from gitsync.git.memory import GitMemory, Part, TooGreedy, on_behalf_of
+from gitsync.git.memory import GitMemory, Part, TooGreedy, on_behalf_of, too_large
 
 MIB = 1 << 20
 
@@ -17,28 +19,21 @@ def part(memory: GitMemory, owner: str) -> Part:
 
 
 def test_the_largest_ones_of_whoever_has_most_have_to_go_and_nobody_else() -> None:
-    memory = GitMemory(together=100 * MIB, always=10 * MIB)
+    memory = GitMemory()
     large, middle, small = (part(memory, "greedy") for _ in range(3))
-    other = part(memory, "other")
-    for one, size in ((small, 20), (other, 30), (middle, 25)):
-        memory.note(one, size * MIB)
-    with pytest.raises(TooGreedy):
-        memory.note(large, 60 * MIB)
-    memory.note(middle, 25 * MIB)  # with that one gone there is room again
-    memory.note(other, 30 * MIB)
-    memory.leave(large)
-    memory.note(middle, 49 * MIB)
-    with pytest.raises(TooGreedy):
-        memory.note(middle, 51 * MIB)
+    sizes = {small: 20 * MIB, part(memory, "other"): 30 * MIB, middle: 25 * MIB}
+    assert too_large(sizes, 100 * MIB, 10 * MIB) == set()
+    assert too_large(sizes | {large: 60 * MIB}, 100 * MIB, 10 * MIB) == {large}
+    assert too_large(sizes | {middle: 51 * MIB}, 100 * MIB, 10 * MIB) == {middle}
+    assert too_large(sizes | {large: 90 * MIB, middle: 80 * MIB}, 100 * MIB, 10 * MIB) == {large, middle}
 
 
 def test_a_little_is_there_for_each_whatever_the_others_take() -> None:
-    memory = GitMemory(together=50 * MIB, always=10 * MIB)
-    others = [part(memory, f"other-{number}") for number in range(6)]
-    for other in others:
-        memory.note(other, 9 * MIB)
-    with pytest.raises(TooGreedy):
-        memory.note(others[0], 11 * MIB)
+    memory = GitMemory()
+    sizes = {part(memory, f"other-{number}"): 9 * MIB for number in range(6)}
+    assert too_large(sizes, 50 * MIB, 10 * MIB) == set()
+    more = next(iter(sizes))
+    assert too_large(sizes | {more: 11 * MIB}, 50 * MIB, 10 * MIB) == {more}
 
 
 def test_what_a_git_has_started_counts_as_its_own() -> None:
@@ -46,17 +41,20 @@ def test_what_a_git_has_started_counts_as_its_own() -> None:
     inner = f"import sys; kept = bytearray({60 * MIB}); print('there', flush=True); sys.stdin.read()"
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
     memory = GitMemory(together=50 * MIB, always=0)
-    with subprocess.Popen([sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    command = [sys.executable, "-c", outer]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as process:
         one = part(memory, "one")
         one.begin(process.pid)
-        assert process.stdout.readline() == b"there\n"
-        with pytest.raises(TooGreedy) as caught:
-            one.look(process.pid)
-        assert 60 * MIB < caught.value.size < 120 * MIB
+        one.check()
         assert os.getpriority(os.PRIO_PROCESS, process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
-        process.stdin.close()
-        process.wait(10)
+        assert process.wait(20) == -signal.SIGKILL
+    with pytest.raises(TooGreedy) as caught:
+        one.check()
+    assert 50 * MIB < caught.value.size < 120 * MIB
     one.end()
-    assert not memory._taken
+    assert not memory._sizes
+    ended = time.monotonic() + 5
+    while memory._is_watched:
+        assert time.monotonic() < ended, "nobody looks on"
+        time.sleep(0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import pytest
@@ -72,13 +72,12 @@ class World:
         self.wanted.claims.set(self.claimant, "commit", keys)
         self.wanted.claims.set_commit(self.claimant, commit, "")
 
-    def comes(self, *keys: ObjectKey, commit: str = "c2", doubt: str = "") -> None:
-        """It has yet to take one up."""
+    def comes(self, *keys: ObjectKey, commit: str = "c2", doubt: str = "", beside: Iterable[ComingSync] = ()) -> None:
+        """It has yet to take one up, and others (``beside``) have, too."""
+        own = ComingSync(self.item, self.claimant._replace(doubt=doubt), frozenset({commit}), frozenset(keys), ())
 
         async def coming(_: Collection[Inner]) -> list[ComingSync]:
-            return [
-                ComingSync(self.item, self.claimant._replace(doubt=doubt), frozenset({commit}), frozenset(keys), ())
-            ]
+            return [own, *beside]
 
         self.wanted.to_come.syncs = coming
 
@@ -142,6 +141,68 @@ async def test_what_the_commit_itself_gives_him_stays_though_his_rights_are_yet_
     tenant.comes(tenant.other, commit="c2")  # he is at another one by now, and still without the rights
     assert await tenant.others(tenant.other) == {tenant.other}
     assert await tenant.others(tenant.other, commits=frozenset({"c3"})) == set(), "what another commit drops is not his"
+
+
+def beside(namespace: str, *keys: ObjectKey, account: str = "", doubt: str = "") -> ComingSync:
+    """One that takes up a commit beside the tenant."""
+    item = kustomization(namespace, account)
+    return ComingSync(
+        item, Claimant("sync", f"{namespace}/beside", doubt=doubt), frozenset({"c1"}), frozenset(keys), ()
+    )
+
+
+async def test_who_cannot_be_built_at_the_commit_of_all_holds_nothing_that_he_may_not_write(tenant: World) -> None:
+    """Everybody's directories are in one repository: each commit is one of the tenant's source, too."""
+    both = (tenant.own, tenant.other)
+    tenant.comes(commit="c1", doubt="it cannot be built")
+    assert await tenant.others(*both) == {tenant.own}
+    tenant.comes()
+    tenant.claims(commit="c1")
+    tenant.wanted.claims.set_commit(tenant.claimant, "c1", "a file cannot be read")
+    assert await tenant.others(*both) == {tenant.own}
+
+
+async def may_write_rights(cluster: Cluster, account: str, *, of: str, to: str) -> None:
+    """An account ``of`` a namespace may write RoleBindings in another one."""
+    metadata = {"name": account, "namespace": to}
+    rules = [{"apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["patch"]}]
+    role = {"apiGroup": RBAC, "kind": "Role", "name": account}
+    subjects = [{"kind": "ServiceAccount", "name": account, "namespace": of}]
+    for manifest in (
+        {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": role,
+            "subjects": subjects,
+        },
+    ):
+        await cluster.apply(manifest, manager="test")
+
+
+async def test_but_when_somebody_may_bring_him_the_right_to(tenant: World, cluster: Cluster) -> None:
+    mine = tenant.own.namespace
+    await may_write_rights(cluster, f"{mine}-admin", of=mine, to="default")
+    binding = ObjectKey(RBAC, "RoleBinding", tenant.other.namespace, "for-the-tenant")
+    elsewhere = ObjectKey(RBAC, "RoleBinding", "kube-system", "for-the-tenant")
+    admin = beside(mine, account=f"{mine}-admin", doubt="it cannot be built")
+    held = {"a right": beside("default", binding), "what nobody can tell, who may make some": admin}
+
+    async def is_bound() -> bool:
+        return await AccountReach(cluster, PLAIN, lambda _: None).covers(admin.kustomization, binding)
+
+    await until(is_bound)
+    free = {
+        "one elsewhere": beside("default", elsewhere),
+        "one that he may not make himself": beside(mine, binding, account="team"),
+        "what nobody can tell, who may not": beside(mine, account="team", doubt="it cannot be built"),
+        "something else": beside("default", tenant.other._replace(name="another")),
+    }
+    for what, other in (held | free).items():
+        tenant.comes(commit="c1", doubt="it cannot be built", beside=[other])
+        tenant.wanted.to_come._given.clear()
+        assert await tenant.others(tenant.other) == ({tenant.other} if what in held else set()), what
 
 
 async def test_a_namespace_goes_that_he_names_an_object_in(tenant: World) -> None:

@@ -15,7 +15,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import owned
 from gitsync.errors import GitsyncError, ObjectTaken
 from gitsync.release import tocome
-from gitsync.release.claims import ObjectClaims, object_of
+from gitsync.release.claims import ObjectClaims
 from gitsync.release.comingsync import ComingSync, Inner, no_syncs
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.revisionobjects import RevisionObjects
@@ -184,14 +184,14 @@ def test_of_an_object_that_somebody_leaves_it_is_told_when_he_has_it_in_no_way_a
 def test_who_is_about_to_be_removed_keeps_nobody_else_from_that() -> None:
     claims, root = ObjectClaims(), Claimant("sync", "gitsync-system/fleet")
     release, sync, other = Claimant("HelmRelease", "x/g"), Claimant("sync", "x/d"), Claimant("sync", "x/e")
-    claims.set(sync, "commit", [object_of(release)])
-    claims.set(release, "deployed", [object_of(sync)])
+    claims.set(sync, "commit", [release.object])
+    claims.set(release, "deployed", [sync.object])
     claims.set_leaving(root, [release])
     assert not claims.is_leaving(release), "it is a Kustomization's, which stays"
     claims.set_leaving_syncs(root, [sync])
     assert claims.is_leaving(release), "each has the other, and both are to go"
     assert claims.leaving_syncs == {sync}
-    claims.set(other, "commit", [object_of(sync)])
+    claims.set(other, "commit", [sync.object])
     assert claims.leaving_syncs == frozenset()
     assert not claims.is_leaving(release)
 

@@ -158,6 +158,7 @@ async def test_keys(browser: Browser, visitor: Visitor, world: World) -> None:
         await page.keyboard.press("k")
         await page.keyboard.press("Enter")
         await expect(page.locator("h1")).to_contain_text("backend")
+        await page.wait_for_load_state()  # keys are heard once its scripts run
         await page.keyboard.press("?")
         await expect(page.locator("#keys")).to_be_visible()
         await page.keyboard.press("Escape")
@@ -167,6 +168,7 @@ async def test_keys(browser: Browser, visitor: Visitor, world: World) -> None:
         await page.keyboard.type("redis")
         await page.keyboard.press("Enter")
         await expect(page.locator("h1")).to_contain_text("redis")
+        await page.wait_for_load_state()
         await page.keyboard.press("g")
         await page.keyboard.press("o")
         await expect(page).to_have_url(f"{visitor.base}/")

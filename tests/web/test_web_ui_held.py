@@ -16,7 +16,7 @@ from tests.web.conftest import COMMIT, Visiting, Visitor, World, visiting
 from tests.web.test_web_ui_pages import plain, shown, token_in, until_shown
 
 PATH = f"/commits/{COMMIT}"
-WHY = "it would delete 12 of 14 objects"
+WHY = "it drops 12 of 14 objects, and what nobody else is to have would be deleted"
 GOES = JournalChange("waiting", "ConfigMap/apps/settings", "fleet/settings.yaml:1:1", "would be deleted")
 
 
@@ -48,7 +48,7 @@ async def test_a_commit_that_is_held_is_said_on_every_page_and_confirmed_after_a
     assert f'href="{PATH}"' in text
     assert "<b>up</b>" not in text
     words = plain(await shown(visitor, PATH))
-    assert "It would delete 1 object ConfigMap/apps/settings fleet/settings.yaml:1" in words
+    assert "It drops 1 object ConfigMap/apps/settings fleet/settings.yaml:1" in words
     assert f"annotate --overwrite configmap gitsync-inventory gitsync.dev/allow-mass-prune={COMMIT[:7]}" in words
     asked = await shown(visitor, f"{PATH}/confirm")
     assert "ConfigMap/apps/settings" in plain(asked)

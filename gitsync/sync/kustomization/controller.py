@@ -14,6 +14,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, REQUESTED_AT_ANNOTATION
+from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
@@ -180,6 +181,7 @@ class Kustomizations:
             self._watch.subscribe(self._on_event)
             unsubscribe = self._wanted.index.subscribe(self._on_release)
             self._wanted.claims.on_release.append(self._on_claim_dropped)
+            self._wanted.claims.on_emptied.append(self._on_emptied)
             self._wanted.index.on_other_change.append(self._on_change)
             for key, manifest in self._watch.items():
                 self._look(key, manifest)
@@ -188,6 +190,7 @@ class Kustomizations:
             finally:
                 unsubscribe()
                 self._wanted.claims.on_release.remove(self._on_claim_dropped)
+                self._wanted.claims.on_emptied.remove(self._on_emptied)
                 self._wanted.index.on_other_change.remove(self._on_change)
                 if self._gathering is not None:
                     self._gathering.cancel()
@@ -314,6 +317,10 @@ class Kustomizations:
         for claimant in self._wanted.claims.to_have(key, cluster):
             self._reconciler.look_soon(kustomization_of(claimant.name))
             self._on_interval(kustomization_of(claimant.name))
+
+    def _on_emptied(self, sync: Claimant) -> None:
+        """What a Kustomization had in a Namespace has gone with that."""
+        self._on_interval(sync.object)
 
     def _on_change(self, key: ObjectKey) -> None:
         """What a commit was about to change of one is done, as far as it could be."""

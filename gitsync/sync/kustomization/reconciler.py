@@ -60,7 +60,7 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.dependencies.states import commit_of
 from gitsync.runtime.progress import SILENCE, reporting
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
-from gitsync.sync.apply import Syncer
+from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.conditions import StatusWriter
@@ -269,12 +269,14 @@ class KustomizationReconciler:
         cluster = await self._syncers.cluster_of(kustomization, remote)
         desired = await with_default_namespace(as_applied_to(kustomization, desired), cluster, DEFAULT_NAMESPACE)
         syncer = await self._syncer(kustomization, artifact.url, desired, remote)
-        full = key in self.full
         self._status.began(kustomization, artifact)
-        result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
+        result = await self._synced(syncer, key, desired, interrupt)
         if result.result == "superseded":
             self.full.add(key)
             return None
+        if result.emptied:
+            self.full.add(key)
+            return MOMENT
         problem = problem_of(result)
         if problem is None and not spec.wait and spec.health_checks:
             problem = await self._unhealthy(kustomization, syncer, interrupt)
@@ -283,7 +285,6 @@ class KustomizationReconciler:
             reason, message = problem
             await self._status.failed(kustomization, reason, message, artifact=artifact)
             return self._retry(kustomization)
-        self.full.discard(key)
         self._once.forget(key)
         self._waits.pop(key, None)
         checked = spec.wait or bool(spec.health_checks)
@@ -293,6 +294,16 @@ class KustomizationReconciler:
             return self._retry(kustomization)
         self._backoff.reset(key)
         return None
+
+    async def _synced(self, syncer: Syncer, key: ObjectKey, desired: Desired, interrupt: Interrupt) -> SyncResult:
+        full = key in self.full
+        self.full.discard(key)  # it may be asked for again meanwhile
+        try:
+            return await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
+        except GitsyncError:
+            if full:
+                self.full.add(key)
+            raise
 
     async def _unhealthy(
         self, kustomization: Kustomization, syncer: Syncer, interrupt: Interrupt
