@@ -537,6 +537,10 @@ class SourceNotReady(BlockedError):
     """A HelmRepository that does not exist, is suspended or has never been read."""
 
 
+class SourceNotReadYet(SourceNotReady):
+    """The synced repository, of which no commit has been carried out since the agent's start."""
+
+
 class NoSuchSource(SourceNotReady):
     """A source that does not exist."""
 

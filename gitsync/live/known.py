@@ -79,6 +79,10 @@ class Known:
         above = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, str(namespace), str(name))
         return above if namespace and name and above != key else None
 
+    def release_of(self, namespace: str, name: str) -> ObjectKey | None:
+        """The HelmRelease that a release of Helm's is of; None when none is."""
+        return next((key for key in self.keys(is_release) if self._of(key).helm == (namespace, name)), None)
+
     def brought_by(self, key: ObjectKey) -> Sequence[ObjectKey]:
         """What a Kustomization has applied of our own kinds, sorted."""
         if self._brought is None:
@@ -101,12 +105,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Ties:
-    """What leads from an object to others: what it ``needs``, where it has its ``source``, and the HelmReleases
-    ``inside`` that it waits for. The object as it was read would take five times as much memory."""
+    """What leads from an object to others: what it ``needs``, where it has its ``source``, the HelmReleases ``inside``
+    that it waits for, and by which namespace and name Helm has the release. The object as it was read would take five
+    times as much memory."""
 
     needs: Sequence[Edge[ObjectKey]] = ()
     source: ObjectKey | None = None
     inside: Sequence[ObjectKey] = ()
+    helm: tuple[str, str] = ("", "")
 
 
 _NONE: Final = _Ties()
@@ -116,7 +122,8 @@ def _ties(key: ObjectKey, manifest: Manifest) -> _Ties:
     with suppress(FieldErrors):
         if is_release(key):
             release = HelmRelease.parse(manifest)
-            return _Ties(tuple(edges_of(release)), release.source)
+            name = release.release_namespace, release.release_name
+            return _Ties(tuple(edges_of(release)), release.source, helm=name)
         if is_kustomization(key):
             item = Kustomization.parse(manifest)
             needs = tuple(Edge(key, reference.key) for reference in item.dependencies())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gitsync.api import names
@@ -23,7 +23,7 @@ MAX_LINKS = 50
 #: So many commits of a cycle are named.
 _COMMITS: Final = 5
 _CONSISTS: Final = "consists of"
-_MADE: Final = "has made"
+_MADE: Final[Relation] = "has made"
 #: Reasons that say nothing of what it is that is waited for.
 _VAGUE = frozenset({"", "GenerationNotObserved", names.PROGRESSING, names.PROGRESSING_WITH_RETRY})
 #: Reasons that are given for how what an object depends on is, its source, and what it has applied.
@@ -87,6 +87,25 @@ def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None, followed: 
     chain = Why(tuple(links))
     by = next((link.commit for link in reversed(links) if link.commit is not None), None)
     return Why(chain.links, None, remedy(chain.cause, chain.origin, _own(links)), (by,) if by is not None else ())
+
+
+def why_part(tree: ObjectNode, owner: ObjectKey | None, known: Known) -> Why | None:
+    """The same of an object of another kind, as a workload or a pod: down from there. ``owner`` is what of our own
+    kinds it is of, None where that is not known. None when it is ready, or nothing is said of it."""
+    if tree.status in ("ready", ""):
+        return None
+    own = _link(owner, known) if owner is not None else None
+    first = Link(tree.key, tree.status, tree.reason, tree.message, tree.since)
+    if own is not None:
+        first = replace(first, commit=own.commit, origin=own.origin)
+    chain = Why((first, *_made(tree)))
+    commits = (first.commit,) if first.commit is not None else ()
+    return Why(chain.links, None, remedy(chain.cause, chain.origin, own or first), commits)
+
+
+def _made(tree: ObjectNode) -> Iterator[Link]:
+    for link in _down(tree):
+        yield replace(link, relation=_MADE)
 
 
 def _commits(cycle: Cycle[ObjectKey], known: Known) -> tuple[CommitInfo, ...]:

@@ -171,6 +171,8 @@ def _take_about(fields: dict[str, Any]) -> str:
         value = fields.get(name)
         if isinstance(value, str) and value and not _is_address(name, value):
             del fields[name]
+            if name == "repository" and (of := fields.pop("kind", "")):
+                kind = f"{of}/"
             return printable(kind + value)
     value = fields.pop(_SYNC, "")
     return printable(f"Kustomization/{value}") if value else ""

@@ -56,7 +56,9 @@ async def target_of(cluster: Cluster, logins: Logins, provider: Provider) -> Tar
     proxy = spec.proxy_secret_ref.name if spec.proxy_secret_ref else ""
     reached = await connection(cluster, namespace, certs, proxy, about)
     address = secret.get("address", "").strip() or spec.address
-    keep_secret(_secrets_in(address, *((spec.channel,) if spec.type == PAGERDUTY else ())))
+    parts = _secrets_in(address, *((spec.channel,) if spec.type == PAGERDUTY else ()))
+    # What the object itself is called is none: a Provider is called after its repository often enough.
+    keep_secret(parts - {provider.metadata.name, namespace})
     target = Target(
         key=provider.key,
         type=spec.type,

@@ -29,7 +29,7 @@ from gitsync.release.comingsync import cluster_of
 from gitsync.release.desired import desired_release, ref_of
 from gitsync.release.render import Renderer
 from gitsync.release.revision import context_of
-from gitsync.release.values.compose import compose, texts_of
+from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left
@@ -54,14 +54,15 @@ class Place(NamedTuple):
 class Contents:
     """All objects of a commit, HelmReleases and what they render among them. ``hooks`` are those that come and go with
     actions, and with which. ``unrendered`` are the releases for which rendering failed, and why; ``clusters`` says
-    where each release is. ``brought_by`` are the Kustomizations that objects in Git
-    come by, as far as they do, ``kustomizations`` where each of them stands, and ``unbuilt`` those of which it is not
-    known what they hold."""
+    where each release is, ``secrets`` what of its values is out of Secrets. ``brought_by`` are the Kustomizations that
+    objects in Git come by, as far as they do, ``kustomizations`` where each of them stands, and ``unbuilt`` those of
+    which it is not known what they hold."""
 
     objects: dict[Place, Manifest] = field(default_factory=dict)
     origins: dict[Place, str] = field(default_factory=dict)
     hooks: dict[Place, tuple[str, ...]] = field(default_factory=dict)
     clusters: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
     unrendered: dict[str, str] = field(default_factory=dict)
     brought_by: dict[Place, ObjectKey] = field(default_factory=dict)
     kustomizations: dict[ObjectKey, Place] = field(default_factory=dict)
@@ -84,6 +85,12 @@ class Contents:
             yield above
             at = self.kustomizations.get(above)
             above = self.brought_by.get(at) if at is not None else None
+
+    def secrets_of(self, item: ObjectPreview) -> frozenset[str]:
+        """What may be in an object that comes out of Secrets: by the values of its release, and of the one that gets
+        it."""
+        names = (item.release, item.to.removeprefix("HelmRelease/"))
+        return frozenset[str]().union(*(self.secrets.get(name, ()) for name in names))
 
     def kustomization(self, place: Place) -> str:
         """The name of the Kustomization that an object comes by; "" when it comes by the directory itself."""
@@ -138,8 +145,9 @@ class CommitRenderer:
             found.hooks[_put(found, name, _placed(hook.object, namespace, scope))] = hook.events
 
     async def _rendered(self, release: HelmRelease, found: Contents) -> Rendered:
-        values = await asyncio.to_thread(_values, release, found)
-        target = desired_release(release, await self.locate(release), values)
+        values, secrets = await asyncio.to_thread(_values, release, found)
+        found.secrets[release.key.namespaced_name] = secrets
+        target = desired_release(release, await self.locate(release), values, secrets)
         ref = ref_of(release)
         return await self.renderer.render(target, context_of(ref, 1, "install"), None)
 
@@ -168,13 +176,14 @@ def _with_definitions(scope: Scope, desired: Desired) -> Scope:
     return known
 
 
-def _values(release: HelmRelease, found: Contents) -> dict[str, Any]:
-    """The values as far as the commit knows them: a reference that it does not hold counts for nothing."""
+def _values(release: HelmRelease, found: Contents) -> tuple[dict[str, Any], frozenset[str]]:
+    """The values as far as the commit knows them, and what of them is out of Secrets: a reference that it does not hold
+    counts for nothing."""
 
     texts = texts_of(release, lambda key: found.objects.get(Place("", key)))
     optional = tuple(reference.model_copy(update={"optional": True}) for reference in release.spec.values_from)
     spec = release.spec.model_copy(update={"values_from": optional})
-    return compose(release.model_copy(update={"spec": spec}), texts)
+    return compose(release.model_copy(update={"spec": spec}), texts), secrets_in(release, texts)
 
 
 def difference(old: Contents, new: Contents, desired: Desired, sync: Claimant) -> Preview:
@@ -203,7 +212,8 @@ def difference(old: Contents, new: Contents, desired: Desired, sync: Claimant) -
         else:
             unchanged += 1
     objects.sort(key=lambda item: (item.kustomization, item.release, item.key))
-    return Preview(desired.commit, tuple(objects), tuple(problems), unchanged=unchanged)
+    shown = tuple(item.without(old.secrets_of(item) | new.secrets_of(item)) for item in objects)
+    return Preview(desired.commit, shown, tuple(problems), unchanged=unchanged)
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,7 @@ class Previewer:
             self.expressions,
             self._objects,
             self.wanted.claims,
+            self._index,
         )
         previewer.wanted.to_come.syncs = self.syncs.coming
         previewer.wanted.to_come.reach = self.wanted.to_come.reach

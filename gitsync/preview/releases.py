@@ -79,9 +79,9 @@ class UninstallPreview:
 
 @dataclass
 class ReleasePreviewer:
-    """Looks at the releases of a commit. ``index`` has all HelmReleases as they are after it, and ``claims`` what they
-    have so far; ``locate`` finds a chart as the commit has it. ``wanted`` answers as the agent would, once it has
-    applied the commit's HelmReleases.
+    """Looks at the releases of a commit. ``index`` has all HelmReleases as they are after it, ``present`` as they are
+    now, and ``claims`` what they have so far; ``locate`` finds a chart as the commit has it. ``wanted`` answers as the
+    agent would, once it has applied the commit's HelmReleases.
     """
 
     desired: Desired
@@ -92,6 +92,7 @@ class ReleasePreviewer:
     expressions: Expressions
     objects: ObjectPreviews
     claims: ObjectClaims
+    present: ReleaseIndex
 
     def __post_init__(self) -> None:
         self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._find, lambda _: None)
@@ -115,7 +116,10 @@ class ReleasePreviewer:
             if finder.desired is None or finder.target is None:  # it is suspended
                 return ReleasePreview()
             look = _Look(self, release, name, finder.target, finder.desired)
-            return (await look.outcome(facts, foresight, previous)).without(finder.desired.secrets)
+            outcome = await look.outcome(facts, foresight, previous)
+            if not outcome.objects:
+                return outcome
+            return outcome.without(finder.desired.secrets | await self._present_secrets(release))
         except GitsyncError as found:
             return ReleasePreview(problems=(self.problem(release.key, found),))
 
@@ -204,6 +208,18 @@ class ReleasePreviewer:
             found[key] = in_git.manifest if in_git else await self.clusters.own.cluster.find(key)
         texts = await asyncio.to_thread(texts_of, release, found.get)
         return await asyncio.to_thread(compose, release, texts), await asyncio.to_thread(secrets_in, release, texts)
+
+    async def _present_secrets(self, release: HelmRelease) -> frozenset[str]:
+        """What of the values is out of Secrets as they are in the cluster, by what the release refers to now, and from
+        the commit on: a difference shows what is replaced, too. Raises: ApiError for a Secret that may not be read."""
+        found: dict[ObjectKey, Manifest | None] = {}
+        secrets: frozenset[str] = frozenset()
+        for form in filter(None, (self.present.get(release.key), release)):
+            for key in form.value_sources():
+                if key.kind == "Secret" and key not in found:
+                    found[key] = await self.clusters.own.cluster.find(key)
+            secrets |= await asyncio.to_thread(secrets_in, form, texts_of(form, found.get))
+        return secrets
 
     def _field_problems(self, release: HelmRelease, found: FieldErrors) -> list[Problem]:
         item = self.desired.objects[release.key]

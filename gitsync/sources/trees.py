@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, HELM_CHART, OCI_REPOSITORY
-from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady
+from gitsync.errors import ArtifactPending, GitsyncError, SourceNotReady, SourceNotReadYet
 from gitsync.sources.charts.commitcharts import CommitHelmCharts
 from gitsync.sources.generator.circles import check_circle, is_circular
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, generated
@@ -205,5 +205,5 @@ def _not_supported(source: ObjectKey, kinds: Iterable[str]) -> SourceNotReady:
 
 def _carried_out(source: ObjectKey, repository: SyncedRepository) -> TreeArtifact:
     if (artifact := repository.current) is None:
-        raise SourceNotReady(f"GitRepository '{source.namespaced_name}': no commit has been carried out yet")
+        raise SourceNotReadYet(f"GitRepository '{source.namespaced_name}': no commit has been carried out yet")
     return TreeArtifact(repository.revision(artifact.commit.id), artifact.commit, repository.head.url, artifact.tree)

@@ -88,3 +88,35 @@ async def test_a_plan_shows_what_references_make_of_a_release(
     assert "url: https://app:***@db" in text
     assert "login: ***" in text
     assert "hunter2" not in text
+
+
+async def test_neither_the_present_value_of_a_secret_is_shown_nor_the_one_that_takes_its_place(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    place = f"/api/v1/namespaces/{namespace}"
+    careless = {"metadata": {"name": "careless"}, "data": {"url": "https://app:present-one@db", "plain": "seen"}}
+    control_plane.request("POST", f"{place}/configmaps", careless)
+    login = {"metadata": {"name": "login"}, "stringData": {"password": "present-one"}}
+    control_plane.request("POST", f"{place}/secrets", login)
+    coming = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: login, namespace: {namespace}}}\n"
+    origin = Repository.make(tmp_path / "origin")
+    origin.commit(
+        CHART
+        | {
+            "fleet/app.yaml": RELEASE.format(namespace=namespace),
+            "fleet/base.yaml": BASE.format(namespace=namespace),
+            "fleet/login.yaml": coming + "stringData: {password: coming-one}\n",
+        }
+    )
+    settings = Settings(
+        repo=str(origin.path), path="fleet", kubeconfig=control_plane.kubeconfig, state_dir=tmp_path / "state"
+    )
+    found = await preview(settings)
+    assert not found.problems
+    changed = next(item for item in found.objects if item.key.name == "careless")
+    text = "\n".join(f"{line.kind}{line.text}" for line in changed.diff)
+    assert "-  url: https://app:***@db" in text
+    assert "+  url: https://app:***@db" in text
+    everything = "\n".join(line.text for item in found.objects for line in item.diff)
+    assert "present-one" not in everything
+    assert "coming-one" not in everything

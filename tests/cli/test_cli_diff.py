@@ -132,3 +132,35 @@ def test_a_branch_of_a_repository_elsewhere_can_be_named(diff: Diff, fleet: Flee
     said = diff(first, "HEAD", "--repo", fleet.path.as_uri())
     assert said.code == 2, said.err
     assert "~ change ConfigMap/apps/plain" in said.out
+
+
+def test_what_comes_out_of_a_secret_is_masked_on_both_sides_and_where_rendering_fails(diff: Diff, fleet: Fleet) -> None:
+    chart = {
+        "chart/Chart.yaml": "apiVersion: v2\nname: careless\nversion: 1.0.0\n",
+        "chart/templates/shown.yaml": (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\n"
+            "data: {line: 'app {{ .Values.login }} db', size: '{{ .Values.size }}'}\n"
+        ),
+    }
+    careless = release("apps", "careless", values={"size": "small"})
+    careless = careless.replace("chart: app\n", "chart: ./chart\n").replace("      version: 1.0.0\n", "")
+    careless = re.sub("sourceRef: .*", "sourceRef: {kind: GitRepository, name: flux-system}", careless)
+    careless += "  valuesFrom: [{kind: Secret, name: login, valuesKey: password, targetPath: login}]\n"
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login, namespace: apps}\nstringData: {password: %s}\n"
+    fleet.commit({**chart, "careless.yaml": careless, "secret.yaml": secret % "first-of-two"}, "careless")
+    fleet.commit(
+        {"careless.yaml": careless.replace("small", "large"), "secret.yaml": secret % "second-of-two"}, "rotated"
+    )
+    said = diff("HEAD~1")
+    assert said.code == 2, said.err
+    assert re.search(r"^-  size: small", said.out, re.MULTILINE)
+    assert re.search(r"^-  line: app \*\*\* db", said.out, re.MULTILINE)
+    assert re.search(r"^\+  line: app \*\*\* db", said.out, re.MULTILINE)
+    assert "-of-two" not in said.out
+
+    fails = '{{ fail (printf "no %s here" .Values.login) }}\n'
+    fleet.commit({"chart/templates/fails.yaml": fails}, "fails")
+    said = diff("HEAD~1")
+    assert said.code == 1
+    assert "no *** here" in said.err
+    assert "-of-two" not in said.out + said.err

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitsync.api.conditions import condition_of
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
@@ -366,6 +371,38 @@ def test_after_a_restart_what_is_as_it_should_be_is_left_alone_and_what_left_git
     assert versions().keys() - {"kube-root-ca.crt"} == {"one", "three"}
     assert versions()["one"] == before["one"]
     assert not agent.said("object changed", after=count)
+
+
+def test_a_restart_writes_nothing_to_what_is_as_it_should_be_however_long_the_first_look_at_git_takes(
+    agent: AgentProcess,
+    fleet: Fleet,
+    cluster: Cluster,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = {"clusters/a.yaml": kustomization(namespace, "a", "./a"), "a/one.yaml": config_map(namespace, "one")}
+    first = fleet.commit(files, "first")
+    agent.start().wait_for("sync finished", commit=first[:7])
+    cluster.wait("a")
+    before = cluster.status("a")
+    agent.stop()
+
+    slow = tmp_path / "slow" / "git"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {shutil.which("git")} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    time.sleep(1.1)  # conditions have whole seconds
+    count = agent.count
+    began = time.monotonic()
+    agent.start().wait_for("gitsync started", after=count)
+    second = fleet.commit({"README": "two"}, "second")
+    cluster.wait("a", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")
+    assert time.monotonic() - began > 2.0
+    ready = [condition_of({"status": status}, "Ready") for status in (before, cluster.status("a"))]
+    assert ready[0]["lastTransitionTime"] == ready[1]["lastTransitionTime"]
+    assert not agent.said("kustomization has to wait", after=count)
 
 
 def test_one_that_waits_for_many_names_those_that_are_left_and_goes_on_after_the_last(

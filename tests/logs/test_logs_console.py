@@ -137,6 +137,7 @@ def test_what_a_line_is_about_stands_in_one_column_whatever_the_field_is_called(
         "HelmRelease/default/redis": {"release": REDIS, "object": None},
         "Kustomization/default/apps": {"kustomization": KUSTOMIZATION, "repository": "https://git.example/fleet.git"},
         "apps/redis.yaml:3:1": {"file": "apps/redis.yaml:3:1"},
+        "HelmRepository/default/redis": {"repository": "default/redis", "kind": "HelmRepository"},
         "": {"repository": "git@git.example:fleet.git"},
     }
     for object_, fields in about.items():

@@ -13,14 +13,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.notification import Provider
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import Forbidden, NotFound
 from gitsync.http import HttpClient
 from gitsync.logins import Logins
+from gitsync.logs import keeping_secrets, redact
 from gitsync.metering import METER
 from gitsync.notify import Notifier
 from gitsync.notify.courier import Courier, Means
 from gitsync.notify.outbox import Gathering
+from gitsync.notify.providers import target_of
 from gitsync.notify.sender import Patience
 from gitsync.runtime.event import Event
 from tests.charts.certificates import Authority
@@ -101,6 +104,22 @@ async def test_what_is_not_taken_for_now_is_tried_again_and_said_once() -> None:
     assert [line["event"] for line in lines] == ["notifications cannot be sent", "notifications are sent again"]
     assert "***" in lines[0]["why"]
     assert not [line for line in lines if "secret-word" in str(line) or "path-that-is-secret" in str(line)]
+
+
+async def test_what_a_provider_is_called_is_said_also_where_its_address_has_the_same_word() -> None:
+    fields = {"type": "github", "address": "https://forge.example/acme-team/fleet-repository/Qwerty-123"}
+    metadata = {"name": "fleet-repository", "namespace": "acme-team"}
+    provider = Provider.parse(
+        {"apiVersion": f"{GROUP}/v1beta3", "kind": "Provider", "metadata": metadata, "spec": fields}
+    )
+    http = HttpClient()
+    try:
+        with keeping_secrets():
+            await target_of(Secrets({}), Logins(http), provider)  # type: ignore[arg-type]
+            said = redact("provider=acme-team/fleet-repository of Qwerty-123")
+    finally:
+        await http.close()
+    assert said == "provider=acme-team/fleet-repository of ***"
 
 
 async def test_an_answer_that_quotes_a_part_of_the_address_tells_none_of_it() -> None:

@@ -92,6 +92,28 @@ async def test_the_chain_from_a_waiting_release_to_the_pod_with_who_did_it_and_w
     assert "1 failed" in overview
 
 
+async def test_a_workload_and_its_pod_say_why_they_wait_and_what_they_are_of(visitor: Visitor, world: World) -> None:
+    redis = await world.release("redis")
+    inventory = {"entries": [{"id": f"{world.namespace}_redis-master_apps_StatefulSet", "v": "v1"}]}
+    workload = stateful_set(world.namespace, "redis:nonexistent")
+    notes = {"meta.helm.sh/release-name": "redis", "meta.helm.sh/release-namespace": world.namespace}
+    workload["metadata"] |= {"annotations": notes}  # type: ignore[operator]
+    await world.cluster.apply(workload, manager="test")
+    await world.say(redis, "False", "UpgradeFailed", "not ready within 5s", inventory=inventory)
+    place = f"{world.namespace}/redis-master"
+    text = plain(await until_shown(visitor, f"/object/apps/StatefulSet/{place}", "pulling image"))
+    assert f"of HelmRelease {world.namespace}/ redis" in text
+    why = text[text.index("Why it is not ready") :]
+    assert f"has made Pod {world.namespace}/ redis-master-0 waiting ImagePullBackOff" in why
+    assert f"Brought by {COMMIT[:7]} Ann : redis: begin" in why
+    assert "correct the image's name or tag in fleet/redis.yaml:1" in why
+    text = plain(await shown(visitor, f"/object/core/Pod/{place}-0"))
+    assert f"of StatefulSet {world.namespace}/ redis-master" in text
+    assert "Why it is not ready" in text
+    assert 'pulling image "redis:nonexistent"' in text
+    assert "correct the image's name or tag in fleet/redis.yaml:1" in text
+
+
 async def test_the_graph_goes_down_to_pods_where_that_is_asked_for(visitor: Visitor, world: World) -> None:
     redis = await world.release("redis")
     ids = ("redis-master_apps_StatefulSet", "settings__ConfigMap")
@@ -144,6 +166,18 @@ async def test_hostile_text_stays_text(visitor: Visitor, world: World) -> None:
         assert "\x1b" not in text, path
     for path in ("/", "/releases", f"{RELEASE}/{world.namespace}/redis"):
         assert "&lt;script&gt;alert" in await until_shown(visitor, path, "alert(1)"), path
+
+
+async def test_names_that_would_steer_a_terminal_are_written_as_escapes(visitor: Visitor, world: World) -> None:
+    """Roles may be called nearly anything."""
+    name = f"{world.namespace}\x1b[31m\u202e<b>"
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": []}
+    await world.cluster.apply(role | {"metadata": {"name": name, "namespace": world.namespace}}, manager="test")
+    path = f"/object/rbac.authorization.k8s.io/Role/{world.namespace}/{quote(name, safe='')}"
+    text = await shown(visitor, path)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\\u001b[31m\\u202e&lt;b&gt;" in text
 
 
 @pytest.mark.parametrize(
@@ -215,7 +249,8 @@ async def test_lists_are_filtered_and_paged(visitor: Visitor, world: World) -> N
     second = plain(await shown(visitor, "/releases?page=2"))
     assert "app-104" in second
     assert "broken" not in second
-    assert "1 object " in plain(await shown(visitor, "/releases?q=APP-042"))
+    assert "1 object · 1 waiting" in plain(await shown(visitor, "/releases?q=APP-042"))
+    assert "0 objects · 1 waiting" in plain(await shown(visitor, "/releases?q=APP-042&status=failed"))
     assert "app-001" not in plain(await shown(visitor, "/releases?status=failed"))
     assert plain(await shown(visitor, "/releases?page=99999999999999999999")).count("app-") > 0
 
@@ -274,6 +309,30 @@ async def test_actions_are_asked_for_twice_and_done(visitor: Visitor, world: Wor
     assert (await visitor.get(f"/object/core/Secret/{world.namespace}/x/suspend"))[0] == 404
 
 
+async def test_a_release_whose_retries_are_exhausted_is_tried_again_from_the_page(
+    visitor: Visitor, world: World
+) -> None:
+    redis = await world.release("redis")
+    stalled = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": "RetriesExceeded",
+        "message": "no",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    await world.say(redis, "False", "UpgradeFailed", "no")
+    body = {"status": {"conditions": [stalled]}}
+    await world.cluster.patch(ObjectKey.of(redis), body, manager="test", subresource="status")
+    path = f"{RELEASE}/{world.namespace}/redis"
+    text = plain(await until_shown(visitor, path, "Try again"))
+    assert "Reconcile" not in text
+    asked = await shown(visitor, f"{path}/reset")
+    assert (await visitor.post(f"{path}/reset", {"token": token_in(asked)}))[0] == 303
+    found = await world.cluster.get(ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", world.namespace, "redis"))
+    notes = found["metadata"]["annotations"]
+    assert notes["reconcile.fluxcd.io/resetAt"] == notes["reconcile.fluxcd.io/requestedAt"]
+
+
 async def test_a_user_without_rights_sees_and_does_nothing_more(cluster: Cluster, world: World, namespace: str) -> None:
     await world.release("redis")
     reader = cluster.impersonating(namespace, "default")
@@ -297,6 +356,11 @@ async def test_a_user_without_rights_sees_and_does_nothing_more(cluster: Cluster
         text = plain(await until_shown(visitor, "/", "0 of 1 ready"))
         assert "Kustomization :" in text
         assert "gitsync-under-way" not in text
+        assert "10 kinds of objects cannot be seen" in text
+        assert "Kustomizations 0 Kustomization cannot be seen" in text
+        assert "The journal of commits cannot be seen." in text
+        for claim in ("none in the cluster", "No commit is recorded", "Everything that is not suspended"):
+            assert claim not in text
         assert "has to let ServiceAccount" in text
         path = f"{RELEASE}/{namespace}/redis"
         assert "HelmRelease" in plain(await shown(visitor, path))

@@ -86,3 +86,16 @@ def test_what_is_under_way_goes_on_and_what_is_over_does_not() -> None:
     assert (ways["z"].x, ways["z"].width, ways["z"].goes_on) == (0.0, 10.0, False)
     ended = waterfall(RecordedCommit(replace(running, result="succeeded")), since=5.0)
     assert ended.length == 5.0
+
+
+def test_the_way_of_what_did_not_become_ready_ends_in_failure() -> None:
+    redis = change(
+        "redis", Span("apply", "", 0.0, 0.2), Span("settle", "upgrade", 0.2, 1.0), Span("settle", "", 1.0, 5.0)
+    )
+    failed = JournalChange("failed", "redis", why="upgrade retries exhausted")
+    others = change("other", Span("settle", "", 0.2, 5.0))
+    found = waterfall(RecordedCommit(entry(1000.0, redis, others, failed)))
+    kinds = {line.change.object: [bar.kind for bar in line.bars] for line in found.lines[""] if line.bars}
+    assert kinds == {"redis": ["apply", "failed", "failed"], "other": ["settle"]}
+    assert found.has_failed
+    assert not waterfall(RecordedCommit(entry(1000.0, redis))).has_failed

@@ -342,7 +342,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     async def _ready(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
         old = ArtifactGeneratorStatus.read(manifest.get("status"))
         if outcome.fields["inventory"] != old.inventory:
-            log.info(self.words.found, repository=key, **outcome.line)
+            log.info(self.words.found, repository=key, kind=key.kind, **outcome.line)
             self._events.record(manifest, Event("Normal", "NewArtifact", outcome.message))
         await self._say(key, manifest, [(READY, TRUE, SUCCEEDED, outcome.message)], **outcome.fields)
 

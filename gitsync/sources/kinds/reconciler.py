@@ -108,7 +108,7 @@ class SourceReconciler(ABC, Generic[R]):
             return None
 
         async def say(reason: str) -> None:
-            log.info("waiting", repository=key, **{"for": reason})
+            log.info("waiting", repository=key, kind=key.kind, **{"for": reason})
 
         try:
             with reporting(say):
@@ -124,7 +124,7 @@ class SourceReconciler(ABC, Generic[R]):
         if outcome is None:
             return None
         if self._once.over(key):
-            log.info(self.words.back, repository=key)
+            log.info(self.words.back, repository=key, kind=key.kind)
         await self._ready(key, manifest, outcome)
         if outcome.changed:
             self._on_change(key)
@@ -155,7 +155,7 @@ class SourceReconciler(ABC, Generic[R]):
         try:
             await remove_finalizer(self._cluster, key, manifest)
         except GitsyncError as error:
-            log.debug("finalizer of a source could not be removed", repository=key, error=error.message)
+            log.debug("finalizer of a source could not be removed", repository=key, kind=key.kind, error=error.message)
             return self._backoff.next(key)
         return None
 
@@ -182,7 +182,7 @@ class SourceReconciler(ABC, Generic[R]):
 
     def _announce(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
         """It has another artifact than before."""
-        log.info(self.words.found, repository=key, **outcome.line)
+        log.info(self.words.found, repository=key, kind=key.kind, **outcome.line)
         if outcome.event:
             revision = outcome.artifact.revision if outcome.artifact is not None else ""
             event = Event("Normal", _NEW_ARTIFACT, outcome.message, commit=outcome.commit, revision=revision)
@@ -205,7 +205,9 @@ class SourceReconciler(ABC, Generic[R]):
 
     def _complain(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         effect = "installed releases stay as they are"
-        if self._once(key, log, self.words.failed, level="warning", repository=key, error=error, effect=effect):
+        if self._once(
+            key, log, self.words.failed, level="warning", repository=key, kind=key.kind, error=error, effect=effect
+        ):
             self._events.record(manifest, Event("Warning", reason, error.message))
 
     async def _say(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gitsync.api.conditions import condition_of
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
@@ -18,11 +19,14 @@ from gitsync.api.names import (
     DEPENDENCY_CYCLE,
     DEPENDENCY_MISSING,
     DEPENDENCY_NOT_READY,
+    FALSE,
     HEALTH_CHECK_FAILED,
     INVALID,
     NOT_SUPPORTED,
     ORIGIN_ANNOTATION,
+    READY,
     RECONCILIATION_FAILED,
+    TRUE,
 )
 from gitsync.backoff import Backoff
 from gitsync.build import Builder
@@ -45,6 +49,7 @@ from gitsync.errors import (
     ServiceAccountMissing,
     SopsUnavailable,
     SourceNotReady,
+    SourceNotReadYet,
     Superseded,
     ValuesMissing,
 )
@@ -80,6 +85,9 @@ BETWEEN_WORDS = 5.0
 #: Seconds until a directory that has gone is worth a word: mostly the Kustomization goes a moment later. And those
 #: between two looks, at first, at whether others have taken what is to be theirs.
 MOMENT = 1.0
+#: Seconds from an agent's start in which what a Kustomization says of itself stands, until a commit of the synced
+#: repository is carried out: mostly nothing has changed meanwhile.
+START = 60.0
 #: Seconds for a release to have the chart of the commit, in which a Kustomization may be no more.
 CHART_TIME = 10.0
 #: Seconds between two tries of what failed, at first; they grow up to the Kustomization's retryInterval.
@@ -160,6 +168,8 @@ class KustomizationReconciler:
         self._told: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Of those that a commit is about to change, and of those whose directory it has removed: how long that waits.
         self._changing, self._removed = Graces(), Graces()
+        #: Of those that say something of themselves from before a start.
+        self._starting = Graces()
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
@@ -340,6 +350,8 @@ class KustomizationReconciler:
         key = kustomization.key
         waits = isinstance(error, BlockedError)
         stalls = isinstance(error, FieldNotSupported | FieldErrors | DependencyCycle | CrossNamespaceRefused)
+        if isinstance(error, SourceNotReadYet) and (left := self._stands(kustomization)) > 0:
+            return left
         if waits and not stalls and (left := self._silence(key)) > 0:
             return left
         event, level = ("kustomization has to wait", "info") if waits else ("kustomization failed", "warning")
@@ -352,6 +364,15 @@ class KustomizationReconciler:
             self._once(key, log, event, topic=topic, level=level, **said)
         await self._status.failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits)
         return self._retry(kustomization) if not (waits or stalls) else None
+
+    def _stands(self, kustomization: Kustomization) -> float:
+        """Seconds in which what it said of itself before a start stands; none when that is nothing, or it is known that
+        the synced repository cannot be read."""
+        said = condition_of(kustomization.manifest, READY).get("status")
+        standing = self._around.root_standing()
+        if said not in (TRUE, FALSE) or (standing is not None and standing.is_failure):
+            return 0.0
+        return self._starting.left(kustomization.key, "the start", START)
 
     def _silence(self, key: ObjectKey) -> float:
         """Seconds until it is worth a word that one waits: mostly that is over when others have the same commit. Of
@@ -439,8 +460,8 @@ class KustomizationReconciler:
         self._told.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
-        self._changing.forget(key)
-        self._removed.forget(key)
+        for graces in (self._changing, self._removed, self._starting):
+            graces.forget(key)
         self._backoff.reset(key)
         self._looks.reset(key)
         self._once.forget(key)

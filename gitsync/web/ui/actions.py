@@ -1,5 +1,5 @@
-"""What may be done from the page, each asked for twice: reconcile, suspend, resume. It is the user who does it, with
-his own rights."""
+"""What may be done from the page, each asked for twice: reconcile, try again, suspend, resume. It is the user who does
+it, with his own rights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
+from gitsync.api.conditions import condition_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import SERVED_SOURCES, is_generator, is_kustomization, is_release, is_suspended
-from gitsync.api.names import SOURCE_GROUP
+from gitsync.api.names import SOURCE_GROUP, STALLED, TRUE
 from gitsync.errors import GitsyncError
 from gitsync.live.requests import git_names, origin_of, resume, suspend
 from gitsync.live.requests import request as ask
@@ -39,7 +40,8 @@ class Action:
 RECONCILE: Final = Action("reconcile", "Reconcile", "The agent looks at it now, instead of at its next interval.")
 SUSPEND: Final = Action("suspend", "Suspend", "The agent leaves it alone until it is resumed, whatever commits say.")
 RESUME: Final = Action("resume", "Resume", "The agent takes care of it again, and at once.")
-_ALL: Final = {action.word: action for action in (RECONCILE, SUSPEND, RESUME)}
+RESET: Final = Action("reset", "Try again", "The agent forgets the failures so far, and tries again at once.")
+_ALL: Final = {action.word: action for action in (RECONCILE, RESET, SUSPEND, RESUME)}
 
 
 def actions_for(key: ObjectKey, manifest: Manifest | None) -> Sequence[Action]:
@@ -50,7 +52,10 @@ def actions_for(key: ObjectKey, manifest: Manifest | None) -> Sequence[Action]:
         return (RECONCILE,)
     if not (is_release(key) or is_kustomization(key) or (key.group == SOURCE_GROUP and key.kind in SERVED_SOURCES)):
         return ()
-    return (RESUME,) if is_suspended(manifest) else (RECONCILE, SUSPEND)
+    if is_suspended(manifest):
+        return (RESUME,)
+    is_stalled = is_release(key) and condition_of(manifest, STALLED).get("status") == TRUE
+    return (RESET if is_stalled else RECONCILE, SUSPEND)
 
 
 def action_named(word: str) -> Action | None:
@@ -100,7 +105,7 @@ class Actions:
         elif action is RESUME:
             await resume(self._board.cluster, key)
         else:
-            await ask(self._board.cluster, key)
+            await ask(self._board.cluster, key, reset=action is RESET)
 
     async def _asked(self, request: web.Request) -> tuple[ObjectKey, Action, Manifest]:
         """What is asked for, of an object that is there and can be asked for that. Raises: HTTPNotFound, ApiError."""
@@ -115,7 +120,7 @@ class Actions:
 def _of_git(action: Action, manifest: Manifest) -> str:
     """What Git will make of it, as commands say it; "" for nothing."""
     origin = origin_of(manifest)
-    if action is RECONCILE or not origin:
+    if action in (RECONCILE, RESET) or not origin:
         return ""
     if git_names(manifest, "spec", "suspend"):
         return f"Git says something about spec.suspend and will put that back: change {origin} instead."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -121,6 +121,15 @@ class Board:
     def commits(self) -> tuple[RecordedCommit, ...]:
         """What commits did, newest first."""
         return self._commits
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether the journal of the sync can be seen."""
+        return f"ConfigMap {self.journal[1]}-journal" not in self.notes
+
+    def unseen(self, kinds: Iterable[tuple[str, str]]) -> list[str]:
+        """Those of ``kinds`` that cannot be seen."""
+        return [kind for _, kind in kinds if kind in self.notes]
 
     @property
     def held(self) -> JournalEntry | None:

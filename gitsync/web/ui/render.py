@@ -57,7 +57,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(ago=_ago, moment=_moment, seen=_seen, say=_say, path=path_of, link=link_of)
+    environment.filters.update(
+        ago=_ago, moment=_moment, seen=_seen, say=_say, path=path_of, link=link_of, plain=printable
+    )
     environment.filters.update(counted=counted, query=urlencode, line=without_column, code=_code, seconds=_seconds)
     return environment
 

@@ -36,11 +36,12 @@ Kinds = Callable[[ObjectKey], bool]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """How many objects of some kinds stand how."""
+    """How many objects of some kinds stand how; ``unseen`` are those of these kinds that cannot be seen."""
 
     title: str
     path: str
     counts: Mapping[str, int]
+    unseen: Sequence[str] = ()
 
     @property
     def total(self) -> int:
@@ -80,9 +81,9 @@ class Cause:
         return self.holds[:HELD]
 
 
-def tile(title: str, path: str, kinds: Kinds, known: Known) -> Tile:
+def tile(title: str, path: str, kinds: Kinds, known: Known, unseen: Sequence[str] = ()) -> Tile:
     """The counts of some kinds."""
-    return Tile(title, path, Counter(found.status for key, found in known.standings().items() if kinds(key)))
+    return Tile(title, path, Counter(found.status for key, found in known.standings().items() if kinds(key)), unseen)
 
 
 def rows(keys: Iterable[ObjectKey], known: Known) -> list[Row]:

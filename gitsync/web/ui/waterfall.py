@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +14,8 @@ _PAUSE: Final = 30.0
 _FOLD: Final = 0.03
 #: The least width of a bar, of 100.
 _LEAST: Final = 0.6
+#: What a bar is called whose object did not become ready by its end.
+FAILED: Final = "failed"
 #: Seconds from which on a wait is told in words, and how many of them.
 _WORTH_TELLING: Final = 0.05
 _TOLD: Final = 3
@@ -63,6 +65,11 @@ class Waterfall:
         """Whether there is anything to draw."""
         return any(line.bars for lines in self.lines.values() for line in lines)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether something did not become ready that was waited for."""
+        return any(bar.kind == FAILED for lines in self.lines.values() for line in lines for bar in line.bars)
+
 
 def waterfall(item: RecordedCommit, since: float = 0.0) -> Waterfall:
     """Of all that a commit did, its Kustomizations included. What is under way has gone on for as many seconds as it
@@ -101,15 +108,18 @@ class _Axis:
 
     def lines(self, entry: JournalEntry) -> list[Line]:
         """The changes of an entry, those first that had their turn first."""
-        found = [self._line(entry, change) for change in entry.changes]
+        failed = {change.object for change in entry.changes if change.verb == "failed"}
+        found = [self._line(entry, change, failed) for change in entry.changes]
         return sorted(found, key=lambda line: (line.begin is None, line.begin))
 
-    def _line(self, entry: JournalEntry, change: JournalChange) -> Line:
+    def _line(self, entry: JournalEntry, change: JournalChange, failed: Collection[str]) -> Line:
         if not change.spans or not entry.began:
             return Line(change, None)
         bars = [self._bar(entry, span) for span in change.spans]
         if entry.result == "running" and change.is_open(entry.time - entry.began):
             bars[-1] = replace(bars[-1], goes_on=True)
+        elif change.object in failed and bars[-1].kind == "settle":
+            bars = [replace(bar, kind=FAILED) if bar.kind == "settle" else bar for bar in bars]
         begin = entry.began + change.spans[0].begin - self._zero
         return Line(change, max(begin, 0.0), bars, _told(change.spans))
 

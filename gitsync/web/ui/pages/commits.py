@@ -44,7 +44,9 @@ class CommitPages:
     async def commits(self, request: web.Request) -> web.Response:
         """What commits did, newest first."""
         await self._board.loaded()
-        return answer("commits.html", self._board, commits=self._board.commits[:_COMMITS])
+        return answer(
+            "commits.html", self._board, commits=self._board.commits[:_COMMITS], has_journal=self._board.has_journal
+        )
 
     async def commit(self, request: web.Request) -> web.Response:
         """What one commit did, in which order, what each object waited for, and what it brought, as that is now."""

@@ -11,8 +11,9 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_own_kind, is_release, is_suspended
 from gitsync.errors import FieldErrors
+from gitsync.live.owner import owner_of
 from gitsync.live.upcoming import upcoming
-from gitsync.live.why import origin_of, why
+from gitsync.live.why import origin_of, why, why_part
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.values.lines import lines_of
 from gitsync.text import whole_number
@@ -31,6 +32,8 @@ _GLANCE: Final = 0.4
 #: Seconds that a graph waits for looks at what is unfolded in it, and how many may be.
 _LOOK: Final = 5.0
 _UNFOLDED: Final = 12
+#: From a pod up to its release: a Job or ReplicaSet, a CronJob or Deployment.
+_STEPS: Final = 4
 #: So many causes are looked into down to their pods.
 _LOOKED_INTO: Final = 4
 
@@ -53,9 +56,11 @@ class Handlers:
         await self._board.loaded()
         known = self._board.known
         tiles = [
-            views.tile("Releases", "/releases", is_release, known),
-            views.tile("Kustomizations", "/kustomizations", is_kustomization, known),
-            views.tile("Sources", "/sources", _is_source, known),
+            views.tile("Releases", "/releases", is_release, known, self._board.unseen(kinds.RELEASES)),
+            views.tile(
+                "Kustomizations", "/kustomizations", is_kustomization, known, self._board.unseen(kinds.KUSTOMIZATIONS)
+            ),
+            views.tile("Sources", "/sources", _is_source, known, self._board.unseen(kinds.SOURCES)),
         ]
         found = self._causes_of(known)
         shown = await asyncio.gather(*(self._deeper(cause) for cause in found[:_LOOKED_INTO]))
@@ -69,6 +74,7 @@ class Handlers:
             more_acts=max(len(acts) - views.ACTS, 0),
             commits=self._board.commits[: views.COMMITS],
             running=[item for item in self._board.commits[: views.COMMITS] if item.is_running],
+            has_journal=self._board.has_journal,
         )
 
     async def releases(self, request: web.Request) -> web.Response:
@@ -135,6 +141,9 @@ class Handlers:
             cause = chain.cause.key
             tree = look.tree if cause == key else await self._looks.tree_of(cause, _GLANCE)
             chain = why(key, known, tree)
+        owner = owner_of(look.manifest, known) if standing is None and look.manifest is not None else None
+        if standing is None and look.tree is not None:
+            chain = why_part(look.tree, await self._own(owner), known)
         return self._page(
             "object.html",
             key=key,
@@ -147,6 +156,7 @@ class Handlers:
             source=(source := known.source(key)),
             has_source=source is not None and known.find(source) is not None,
             above=known.above(key),
+            owner=owner,
             users=views.rows(users[: views.PAGE], known),
             more_users=max(len(users) - views.PAGE, 0),
             through=views.through(key, self._board.commits)[: views.COMMITS],
@@ -156,12 +166,22 @@ class Handlers:
             **_of_manifest(key, look),
         )
 
+    async def _own(self, owner: ObjectKey | None) -> ObjectKey | None:
+        """What of our own kinds an object with this owner is of; None where that cannot be seen."""
+        for _ in range(_STEPS):
+            if owner is None or is_own_kind(owner):
+                return owner
+            manifest = (await self._looks.at(owner)).manifest
+            owner = owner_of(manifest, self._board.known) if manifest is not None else None
+        return None
+
     async def _list(self, request: web.Request, title: str, wanted: views.Kinds) -> web.Response:
         await self._board.loaded()
         text, status = request.query.get("q", "")[:200], request.query.get("status", "")
         status = status if status in views.STATUSES else ""
         known = self._board.known
-        found = views.matching(known, wanted, text, status)
+        anyhow = views.matching(known, wanted, text, "")
+        found = views.matching(known, wanted, text, status) if status else anyhow
         pages = max(-(-len(found) // views.PAGE), 1)
         number = min(max(whole_number(request.query.get("page", "1")) or 1, 1), pages)
         shown = found[(number - 1) * views.PAGE : number * views.PAGE]
@@ -169,7 +189,7 @@ class Handlers:
             "list.html",
             title=title,
             path=request.path,
-            tile=views.tile(title, request.path, wanted, known),
+            tile=views.tile(title, request.path, frozenset(anyhow).__contains__, known),
             rows=views.rows(shown, known),
             count=len(found),
             q=text,
