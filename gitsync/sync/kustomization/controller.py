@@ -147,7 +147,7 @@ class Kustomizations:
             self._goes_with_chart,
             self._wanted.claims.brought,
             self._wanted.index.commit_behind,
-            lambda key: key in self._reconciler.full,
+            lambda key: self._reconciler.has_news(key),
             lambda key: claimant_of(key) in self._wanted.claims.commits,
         )
 

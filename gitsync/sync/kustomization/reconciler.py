@@ -174,6 +174,7 @@ class KustomizationReconciler:
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
         self.full: set[ObjectKey] = set()
+        self._comparing: set[ObjectKey] = set()
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one when that is due by itself."""
@@ -298,12 +299,20 @@ class KustomizationReconciler:
     async def _synced(self, syncer: Syncer, key: ObjectKey, desired: Desired, interrupt: Interrupt) -> SyncResult:
         full = key in self.full
         self.full.discard(key)  # it may be asked for again meanwhile
+        if full:
+            self._comparing.add(key)
         try:
             return await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
         except GitsyncError:
             if full:
                 self.full.add(key)
             raise
+        finally:
+            self._comparing.discard(key)
+
+    def has_news(self, key: ObjectKey) -> bool:
+        """Whether one is to be compared with the cluster, or is being so: it may want something new."""
+        return key in self.full or key in self._comparing
 
     async def _unhealthy(
         self, kustomization: Kustomization, syncer: Syncer, interrupt: Interrupt
