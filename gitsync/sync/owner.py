@@ -77,9 +77,10 @@ class Owner:
         return bool(self.namespace) and _annotations(live).get(OWNER_ANNOTATION) == old
 
     def has(self, live: Manifest) -> bool:
-        """Whether a live object is this sync's: by its mark, by Flux's labels, where no sync has marked it yet, or by
-        the note of a release that left it to the sync."""
-        if self.owns(live) or is_left_to(live, self.claimant.written):
+        """Whether a live object is this sync's: by its mark, by that of the Kustomization that stands for it and was a
+        sync of its own when it was written, by Flux's labels, where no sync has marked it yet, or by the note of a
+        release that left it to the sync."""
+        if self.owns(live) or is_left_to(live, self.claimant.written) or self._as_kustomization.owns(live):
             return True
         is_marked = OWNER_ANNOTATION in _annotations(live) or SYNC_LABEL in _labels(live)
         return bool(self.flux_labels) and not is_marked and self.is_labelled(live)
@@ -99,7 +100,14 @@ class Owner:
         labels = _labels(live)
         other = Owner(labels.get(SYNC_LABEL, ""), labels.get(SYNC_NAMESPACE_LABEL, ""), "")
         is_us = other.name == self.name and other.namespace in (self.namespace, "")
+        is_us |= other.full_name == self._as_kustomization.full_name
         return other.full_name if other.name and not is_us and other.owns(live) else ""
+
+    @property
+    def _as_kustomization(self) -> Owner:
+        """The sync that the Kustomization is which stands for this one, as long as it does not; without one this."""
+        key = self.kustomization
+        return self if key is None else Owner(key.name, key.namespace, "")
 
 
 def stamped(

@@ -124,6 +124,18 @@ def test_what_flux_has_applied_for_a_kustomization_is_its_syncs_until_a_sync_has
     assert (step.verdict, step.why) == ("changed", "adopted: was in the cluster already")
 
 
+def test_what_a_kustomization_had_as_a_sync_of_its_own_is_the_syncs_that_it_stands_for_now() -> None:
+    """The Kustomization of the root named another directory for a while."""
+    root, apps = replace(OWNER, kustomization=APPS), Owner(APPS.name, APPS.namespace, "", kustomization=APPS)
+    had = stamped(CONFIG.manifest, apps, COMMIT, CONFIG.origin)
+    assert root.has(had)
+    assert not root.other(had)
+    step = verdict_of(CONFIG, None, had, root)
+    assert (step.verdict, step.why) == ("changed", "adopted: was in the cluster already")
+    assert OWNER.other(had) == "flux-system/apps", "it stands for nobody"
+    assert not OWNER.has(had)
+
+
 def test_flux_finds_its_labels_on_what_a_kustomization_has_applied() -> None:
     apps = replace(OWNER, kustomization=APPS)
     found = stamped(CONFIG.manifest, apps, COMMIT, CONFIG.origin)
