@@ -10,6 +10,7 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.moving import finished
 
 PART_OF = "labels: {app.kubernetes.io/part-of: flux}"
 #: What runs Flux, in short.
@@ -114,6 +115,32 @@ def repository(namespace: str) -> dict[str, str | None]:
 @pytest.fixture
 def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=clusters/prod", "--once")
+
+
+def in_namespace(namespace: str, name: str) -> str:
+    manifest = json.loads(config_map(name))
+    return json.dumps({**manifest, "metadata": {"name": name, "namespace": namespace}})
+
+
+def test_what_the_root_s_kustomization_had_elsewhere_goes_when_it_stands_for_the_root_again(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    made = "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n"
+    own = {"clusters/prod/own.yaml": in_namespace(namespace, "own"), "clusters/prod/namespace.yaml": made}
+    here = {"clusters/prod/sync.yaml": SYNC}
+    agent = new_agent(fleet, "--path=clusters/prod")
+    finished(agent.start(), fleet.commit({**own, **here}, "before"))
+    other = {f"other/{name}.yaml": in_namespace(namespace, name) for name in ("goes", "moves")}
+    fleet.commit({**other, "clusters/prod/sync.yaml": SYNC.replace("./clusters/prod", "./other")}, "elsewhere")
+    for name in ("goes", "moves"):
+        kubectl("wait", "--for=create", f"configmap/{name}", "-n", namespace, "--timeout=60s")
+    uid = kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+    moved = {"clusters/prod/moves.yaml": in_namespace(namespace, "moves"), **dict.fromkeys(other)}
+    finished(agent, fleet.commit({**here, **moved}, "here again"))
+    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=30s")
+    assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == uid
+    assert '"level":"error"' not in agent.log
+    agent.stop()
 
 
 def data(kubectl: Cli, namespace: str, name: str) -> dict[str, str]:

@@ -46,7 +46,8 @@ class RootStore(SyncStore):
         """The one that is desired; one of the cluster, where Git has none (any more)."""
         brought = ((key, item.model) for key, item in desired.objects.items())
         found = self._among(((key, model) for key, model in brought if isinstance(model, Kustomization)), desired)
-        self._kustomization = found or self._among(self.all().items(), desired)
+        there = ((key, item) for key, item in self.all().items() if key not in desired.objects)
+        self._kustomization = found or self._among(there, desired)
         return self._kustomization
 
     def _among(self, found: Iterable[tuple[ObjectKey, Kustomization]], desired: Desired) -> ObjectKey | None:
