@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster.targets import Target, Targets
+from gitsync.errors import GitsyncError, KubeConfigMissing
 from gitsync.release.access import AccessRules
 from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
@@ -117,7 +118,14 @@ class TargetClusters:
         Raises: KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
         records there cannot be watched, or no token is to be had for that cluster.
         """
-        remote = await self._remote(release)
+        try:
+            remote = await self._remote(release)
+        except KubeConfigMissing:
+            # What goes with its namespace is uninstalled by the connection that was made before.
+            target = self.at(release.key)
+            if target is self.own or not (release.metadata.deletion_timestamp and await self._goes_whole(release)):
+                raise
+            return target
         found = await self._targets.acquire(release.key, remote, self.rules.service_account(release))
         target = self._of(found)
         if found is not self._targets.own or target.cluster.namespace:
@@ -143,6 +151,13 @@ class TargetClusters:
 
     async def __aexit__(self, *_: object) -> None:
         await self._targets.close()
+
+    async def _goes_whole(self, release: HelmRelease) -> bool:
+        """Whether all of its namespace is being deleted. A kubeconfig that was taken away alone is used no more."""
+        with suppress(GitsyncError):
+            namespace = await self.own.cluster.find(ObjectKey("", "Namespace", "", release.metadata.namespace))
+            return namespace is not None and "deletionTimestamp" in namespace["metadata"]
+        return False
 
     async def _remote(self, release: HelmRelease) -> Remote | None:
         return None if release.spec.kube_config is None else await self._references.remote(release)

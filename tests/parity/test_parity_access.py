@@ -283,26 +283,30 @@ def test_a_release_lives_in_the_cluster_of_its_kubeconfig(world: World, remote: 
     assert live.revisions(remote, world.ours, "demo") == []
 
 
-def test_a_kubeconfig_that_goes_with_its_namespace_does_not_keep_the_release(world: World, remote: Cluster) -> None:
+def test_a_kubeconfig_that_is_taken_away_does_not_keep_the_release_and_is_used_no_more(
+    world: World, remote: Cluster
+) -> None:
     create(remote, f"{CORE}/namespaces", world.ours)
     kubeconfigs = Kubeconfigs(world, remote)
     kubeconfigs.good()
     world.deploy("raw", {"objects": [config_map("inside")]}, kubeConfig={"secretRef": {"name": "remote"}})
     world.ready()
     kubeconfigs.gone()
+    settled(world, "RESTClientError", "does not exist")
     world.remove()()
-    assert not exists(remote, f"{CORE}/namespaces/{world.ours}/configmaps/inside"), "the way there was known still"
+    assert exists(remote, f"{CORE}/namespaces/{world.ours}/configmaps/inside"), "though the way there was known still"
+    assert logged(world, "release is let go without being uninstalled")
 
     world.deploy("raw", {"objects": []}, kubeConfig={"secretRef": {"name": "remote"}})
     settled(world, "RESTClientError", "does not exist")
     world.remove()()
-    assert logged(world, "release is let go without being uninstalled")
+    assert len(logged(world, "release is let go without being uninstalled", count=2)) == 2
 
     kubeconfigs.with_user(**{"auth-provider": {"name": "oidc"}})
     world.deploy("raw", {"objects": []}, kubeConfig={"secretRef": {"name": "remote"}})
     settled(world, "RESTClientError", "user.auth-provider is refused")
     world.remove()()
-    assert len(logged(world, "release is let go without being uninstalled", count=2)) == 2
+    assert len(logged(world, "release is let go without being uninstalled", count=3)) == 3
 
 
 def test_a_namespace_goes_with_releases_account_and_kubeconfig(world: World, remote: Cluster, kubectl: Cli) -> None:
