@@ -42,6 +42,8 @@ FIRST_COMMIT_TIMEOUT = 120.0
 _FIRST_COMMIT = "the first commit since the start to be read"
 #: Seconds that a deletion waits for a sync to have applied the HelmReleases of its commit.
 COMMIT_TIMEOUT = 60.0
+#: How often it is looked anew at who is on his way when somebody is no longer, or now, about to be removed.
+_LOOKS = 5
 #: Why nobody can tell yet what a release wants that a commit changes.
 _TO_BE_CHANGED = "which the commit has yet to change"
 _GOES_ON = "whether that goes on wanting it"
@@ -442,9 +444,14 @@ class SyncClaims:
         """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
         removed, nothing, be it with a release in whose chart they are, unless somebody else is to have them."""
         to_come, nothing = self._wanted.to_come, frozenset[ObjectKey]()
-        coming = await to_come.syncs(())
+        for _ in range(_LOOKS):
+            leaving = set(to_come.leaving_with_charts())
+            coming = await to_come.syncs(())
+            # One that was to be removed, and stays for now, would be neither among these nor among those.
+            if leaving == set(to_come.leaving_with_charts()):
+                break
         in_doubt = {sync.claimant.by_name for sync in coming if sync.claimant.doubt}
-        found = dict.fromkeys((sync for sync in to_come.leaving_with_charts() if sync not in in_doubt), nothing)
+        found = dict.fromkeys(leaving - in_doubt, nothing)
         for sync in coming:
             if not sync.claimant.doubt:
                 found[sync.claimant] = sync.keys if sync.cluster == self.cluster else nothing

@@ -21,6 +21,7 @@ from gitsync.release.reach import AccountReach
 from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.wanted import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
+from tests.release.reconciling import finds_nothing, renders_nothing
 from tests.until import until
 
 ASKER = Claimant("sync", "gitsync-system/fleet")
@@ -235,3 +236,20 @@ async def test_the_same_of_a_tenant_s_release(tenant: World) -> None:
     assert await tenant.others(*both) == {tenant.own}
     tenant.wanted.claims.set(Claimant.of_release(ObjectKey.of(manifest)), "underway", both)
     assert await tenant.others(*both) == {tenant.own}
+
+
+async def test_who_was_to_be_removed_and_stays_for_now_is_asked_what_he_wants() -> None:
+    """He is let off while others are being built, and so was not among those who are on their way."""
+    item = kustomization("apps", account="")
+    claimant, key = Claimant("sync", "apps/app"), ObjectKey("", "ConfigMap", "apps", "one")
+    wanted = WantedObjects(ReleaseIndex(), ObjectClaims(), renders_nothing, finds_nothing, lambda _: None)
+    leaving = [claimant]
+
+    async def coming(_: Collection[Inner]) -> list[ComingSync]:
+        if claimant in leaving:
+            leaving.clear()
+            return []
+        return [ComingSync(item, claimant, frozenset({"c1"}), frozenset({key}), ())]
+
+    wanted.to_come.syncs, wanted.to_come.leaving_with_charts = coming, lambda: leaving
+    assert await wanted.for_sync(ASKER).to_be() == {claimant: {key}}
