@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two comparisons of everything in Git with the cluster.
 FULL_INTERVAL = 600.0
+#: Seconds for somebody to have deleted what he wants no more.
+DELETED_WITHIN = 2.0
 #: Seconds until everything is compared that may have gone with its Namespace.
 SOON = 0.1
 #: Seconds between two looks whether a commit that is held has been confirmed.
@@ -81,9 +83,14 @@ class SyncReconciler:
         self.commit = ""
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        """Somebody wants an object no more, which this sync may wait for, or he may have written to since it did."""
-        if self._syncer.owner.claimant in self._syncer.wanted.claims.to_have(key, cluster):
+        """Somebody wants an object no more, which this sync may wait for, or he may have written to since it did; or
+        the sync keeps its Namespace for now, which goes when that is deleted."""
+        me, claims = self._syncer.owner.claimant, self._syncer.wanted.claims
+        if me in claims.to_have(key, cluster):
             self.compare_all()
+        elif ObjectKey("", "Namespace", "", key.namespace) in claims.keys(me, "kept"):
+            self._full = True
+            self._queue.wake_within(self._name, DELETED_WITHIN)
 
     def _on_emptied(self, sync: Claimant) -> None:
         """What this sync had in a Namespace has gone with it, which is there again."""

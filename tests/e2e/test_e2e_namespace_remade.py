@@ -87,3 +87,23 @@ def test_a_release_that_has_lost_something_is_named(
     line = agent.wait_for(gone_with_it, release=f"{namespace}/a", namespace=gone)
     agent.command(*line.fields["hint"].split()[1:])
     kubectl("wait", "--for=create", "configmap/of-a", "-n", gone, "--timeout=60s")
+
+
+def test_one_that_was_kept_for_what_is_in_it_goes_when_that_does(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, gone: str
+) -> None:
+    before = {
+        "clusters/ns.yaml": a_namespace(gone, "text"),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        "k/stays.yaml": config_map(namespace, "stays"),
+        "k/inside.yaml": config_map(gone, "inside"),
+    }
+    agent = new_agent(fleet, "--path=clusters")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=condition=Ready", "kustomization/k", "-n", namespace, "--timeout=60s")
+    kept = fleet.commit({"clusters/ns.yaml": None}, "the namespace")
+    finished(agent, kept)
+    assert agent.said("object kept", object=f"Namespace/{gone}", commit=kept[:7])
+    fleet.commit({"k/inside.yaml": None}, "and what is in it")
+    kubectl("wait", "--for=delete", f"namespace/{gone}", "--timeout=40s")
