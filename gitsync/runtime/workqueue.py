@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from gitsync.defects import tell_defect
@@ -31,6 +32,8 @@ class WorkQueue(Generic[K]):
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._stopped = False
         self._meter = METER.queue(name)
+        #: A pass is nobody's who has woken the key: what it reports is not for him.
+        self._context = copy_context()
 
     @property
     def is_busy(self) -> bool:
@@ -85,7 +88,8 @@ class WorkQueue(Generic[K]):
 
     def _start(self, key: K) -> None:
         interrupt = Interrupt()
-        task = asyncio.get_running_loop().create_task(self._pass(key, interrupt), name=f"{self._name} {key}")
+        loop, name = asyncio.get_running_loop(), f"{self._name} {key}"
+        task = loop.create_task(self._pass(key, interrupt), name=name, context=self._context.copy())
         self._running[key] = (task, interrupt)
 
     async def _pass(self, key: K, interrupt: Interrupt) -> None:

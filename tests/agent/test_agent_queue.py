@@ -13,6 +13,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from gitsync.runtime.interrupt import Interrupt
+from gitsync.runtime.progress import report, reporting
 from gitsync.runtime.workqueue import WorkQueue
 from tests.clock import jumping_clock
 from tests.until import until
@@ -157,3 +158,25 @@ async def test_a_later_wake_is_dropped_when_the_key_is_woken_before(woken: bool)
         queue.wake("a")
     await asyncio.sleep(0.12)
     assert len(work.begun) == 1
+
+
+async def test_what_a_pass_reports_is_not_for_whoever_has_woken_it() -> None:
+    """A sync lets go of an object and wakes another one by that: what this one waits for is not in its status."""
+    told: list[str] = []
+    done = asyncio.Event()
+
+    async def listen(reason: str) -> None:
+        told.append(reason)
+
+    async def work(key: str, interrupt: Interrupt) -> None:
+        await report("something of its own")
+        done.set()
+
+    queue: WorkQueue[str] = WorkQueue(work, "test")
+    for wake in (queue.wake, lambda key: queue.wake_within(key, 0.01)):
+        done.clear()
+        with reporting(listen):
+            wake("a")
+        await asyncio.wait_for(done.wait(), 5)
+    assert told == []
+    await queue.stop(1.0)
