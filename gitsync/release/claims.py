@@ -16,7 +16,6 @@ from cachetools import LRUCache
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 
 #: Why a release wants an object: for the revision that is deployed, the one that is on its way, or the hooks that run
@@ -282,5 +281,4 @@ class ObjectClaims:
 
 def kustomization_of(sync: str) -> ObjectKey:
     """The Kustomization that a sync would be, by its ``namespace/name``."""
-    namespace, _, name = sync.partition("/")
-    return ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
+    return Claimant("sync", sync).object

@@ -189,6 +189,7 @@ class SyncReconciler:
         if commit is None:
             return None  # nothing has been polled yet
         full, self._full = self._full, False  # it may be asked for again meanwhile
+        is_owed = full
         try:
             desired = await self._source.read(commit)
             keep_secret(desired.opened_values)
@@ -196,17 +197,17 @@ class SyncReconciler:
             files = await changed_files(self._synced, tree)
             await self._begin(commit)
             self.result = await self._syncer.sync(desired, full=full, files=files, interrupt=interrupt)
+            is_owed = False
         except RetryableError as error:
-            self._full |= full
             self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
             return self._later(commit, error)
         except GitsyncError as error:
-            self._full |= full
             self._log.error("sync failed", error=error, **commit_context(commit))
             self.error = error
             self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
             return self._backoff.next(name)
         finally:
+            self._full |= is_owed
             self.first_done.set()
         self._outage.over()
         if self.result.result in ("succeeded", "failed"):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
-from tests.e2e.harness import Fleet
+from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import finished
 from tests.e2e.test_e2e_handover_inside import CHART, release
@@ -33,21 +33,29 @@ def uid_of(kubectl: Cli, name: str) -> str:
     return kubectl("get", "namespace", name, "-o", "jsonpath={.metadata.uid}", "--ignore-not-found").strip()
 
 
+def begun(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, gone: str, more: dict[str, str]
+) -> AgentProcess:
+    """An agent that has the Namespace, a Kustomization of ``k/``, and these files in place."""
+    before: dict[str, str | None] = {
+        "clusters/ns.yaml": a_namespace(gone, "before"),
+        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
+        "clusters/own.yaml": config_map(namespace, "own"),
+        **more,
+    }
+    agent = new_agent(fleet, "--path=clusters")
+    finished(agent.start(), fleet.commit(before, "before"))
+    kubectl("wait", "--for=condition=Ready", "kustomization/k", "-n", namespace, "--timeout=60s")
+    return agent
+
+
 @pytest.mark.parametrize("change", ["all", "only the namespace"])
 def test_what_was_in_it_comes_again_whoever_has_it(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, gone: str, change: str
 ) -> None:
     names = ("root", "other")
-    before = {
-        "clusters/ns.yaml": a_namespace(gone, "before"),
-        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
-        "clusters/root.yaml": config_map(gone, "root"),
-        "clusters/own.yaml": config_map(namespace, "own"),
-        "k/other.yaml": config_map(gone, "other"),
-    }
-    agent = new_agent(fleet, "--path=clusters")
-    finished(agent.start(), fleet.commit(before, "before"))
-    kubectl("wait", "--for=condition=Ready", "kustomization/k", "-n", namespace, "--timeout=60s")
+    inside = {"clusters/root.yaml": config_map(gone, "root"), "k/other.yaml": config_map(gone, "other")}
+    agent = begun(new_agent, fleet, kubectl, namespace, gone, inside)
     former = uid_of(kubectl, gone)
     hangs = '{"metadata":{"finalizers":["test.dev/hangs"]}}'
     for name in names:
@@ -92,16 +100,8 @@ def test_a_release_that_has_lost_something_is_named(
 def test_one_that_was_kept_for_what_is_in_it_goes_when_that_does(
     new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, gone: str
 ) -> None:
-    before = {
-        "clusters/ns.yaml": a_namespace(gone, "text"),
-        "clusters/k.yaml": kustomization(namespace, "k", "./k"),
-        "clusters/own.yaml": config_map(namespace, "own"),
-        "k/stays.yaml": config_map(namespace, "stays"),
-        "k/inside.yaml": config_map(gone, "inside"),
-    }
-    agent = new_agent(fleet, "--path=clusters")
-    finished(agent.start(), fleet.commit(before, "before"))
-    kubectl("wait", "--for=condition=Ready", "kustomization/k", "-n", namespace, "--timeout=60s")
+    inside = {"k/stays.yaml": config_map(namespace, "stays"), "k/inside.yaml": config_map(gone, "inside")}
+    agent = begun(new_agent, fleet, kubectl, namespace, gone, inside)
     kept = fleet.commit({"clusters/ns.yaml": None}, "the namespace")
     finished(agent, kept)
     assert agent.said("object kept", object=f"Namespace/{gone}", commit=kept[:7])

@@ -297,18 +297,18 @@ class KustomizationReconciler:
         return None
 
     async def _synced(self, syncer: Syncer, key: ObjectKey, desired: Desired, interrupt: Interrupt) -> SyncResult:
-        full = key in self.full
+        full = is_owed = key in self.full
         self.full.discard(key)  # it may be asked for again meanwhile
         if full:
             self._comparing.add(key)
         try:
-            return await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
-        except GitsyncError:
-            if full:
-                self.full.add(key)
-            raise
+            result = await syncer.sync(desired, full=full, files=desired.files, interrupt=interrupt)
+            is_owed = False
+            return result
         finally:
             self._comparing.discard(key)
+            if is_owed:
+                self.full.add(key)
 
     def has_news(self, key: ObjectKey) -> bool:
         """Whether one is to be compared with the cluster, or is being so: it may want something new."""
