@@ -57,7 +57,13 @@ _OTHER_HOST = frozenset({62, 64})
 #: What a server says (an alert of TLS) about the certificate of a client. The first one is about nothing else.
 _WANTED = "CERTIFICATE_REQUIRED"
 _REFUSED = (
-    *("BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "CERTIFICATE_UNKNOWN", "UNSUPPORTED_CERTIFICATE"),
+    *(
+        "BAD_CERTIFICATE",
+        "CERTIFICATE_EXPIRED",
+        "CERTIFICATE_REVOKED",
+        "CERTIFICATE_UNKNOWN",
+        "UNSUPPORTED_CERTIFICATE",
+    ),
     *("UNKNOWN_CA", "DECRYPT_ERROR", "ACCESS_DENIED"),
 )
 
@@ -134,8 +140,8 @@ def _context(source: GitSource) -> ssl.SSLContext:
 
 def _by_proxy(host: str) -> bool:
     """Whether the environment has a proxy for this host, as curl reads it."""
-    proxies = urllib.request.getproxies_environment()
-    return bool({"https", "all"} & proxies.keys()) and not urllib.request.proxy_bypass_environment(host, proxies)
+    given = {"https", "all"} & urllib.request.getproxies_environment().keys()
+    return bool(given) and not urllib.request.proxy_bypass(host)
 
 
 def traced(file: Path) -> dict[str, str]:

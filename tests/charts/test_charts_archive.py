@@ -85,7 +85,7 @@ def test_what_helm_takes_for_an_empty_file_without_a_word_is_refused_by_name(
 ) -> None:
     data = tar_of(CHART, REAL, member(ODD, b"", kind, target))
     (tmp_path / "c.tgz").write_bytes(data)
-    assert helm("template", "demo", tmp_path / "c.tgz").count("kind:") == 1, "helm has the one, and no word of the other"
+    assert helm("template", "demo", tmp_path / "c.tgz").count("kind:") == 1, "helm has one, without a word"
 
     with pytest.raises(ChartError) as caught:
         archive.read(data)

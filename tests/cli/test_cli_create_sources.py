@@ -1,4 +1,4 @@
-"""The flags of ``gitsync create source`` that ``flux create source`` has, too: what they become, and what cannot be right."""
+"""The flags of ``gitsync create source`` that Flux has, too: what they become, and what cannot be right."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ def exported(gitsync: Gitsync, *words: str) -> dict[str, Any]:
         (
             (*OCI, "--layer-selector-operation", "extract", "--ignore-paths", "/*,!/deploy"),
             {"ignore": "/*\n!/deploy"},
+        ),
+        (
+            (*OCI, "--layer-selector", "application/x.tar+gzip:extract"),
+            {"layerSelector": {"mediaType": "application/x.tar+gzip", "operation": "extract"}},
         ),
         (
             (*OCI, "--verify-provider", "cosign", "--verify-secret-ref", "keys"),
@@ -138,6 +142,7 @@ def test_files_become_a_secret_and_are_in_no_output(
         ((*HELM, "--ca-file", "{}/ca.crt", "--secret-ref", "app"), "either a Secret, or what one is to hold"),
         ((*HELM, "--oci-provider", "aws"), "is for oci://"),
         ((*OCI, "--ignore-paths", "*.md"), "has no effect on a layer that is copied"),
+        ((*OCI, "--layer-selector", "application/x.tar+gzip"), "is not TYPE:OPERATION"),
         ((*OCI, "--verify-secret-ref", "keys"), "is needed, too"),
         ((*OCI, "--verify-provider", "notation"), "'notation' is not one of"),
         ((*OCI, "--verify-provider", "cosign", *KEYLESS[:2]), "--verify-issuer and --verify-subject go together"),

@@ -198,7 +198,8 @@ def world(background: Background, tmp_path: Path) -> Iterator[World]:
     servers = [serving(hostile.handle, tls) for tls in (None, expired, foreign)] + [serving(hostile.beside)]
     hosts = [_entered(background, server).url for server in servers]
     hostile.other = hosts.pop()
-    yield World(hostile, *(url.partition("://")[2] for url in hosts), known.pem)
+    host, of_expired, of_foreign = (url.partition("://")[2] for url in hosts)
+    yield World(hostile, host, of_expired, of_foreign, known.pem)
     for server in servers:
         background.run(server.__aexit__(None, None, None))
 
@@ -256,10 +257,10 @@ SOURCES = {
     "expired-index": "certificate has expired",
     "expired-git": "its certificate has expired",
     "expired-bucket": "certificate has expired",
-    "foreign-oci": "unable to get local issuer certificate",
-    "foreign-index": "unable to get local issuer certificate",
+    "foreign-oci": "certificate signature failure",
+    "foreign-index": "certificate signature failure",
     "foreign-git": "its certificate is by an authority that is not known here",
-    "foreign-bucket": "unable to get local issuer certificate",
+    "foreign-bucket": "certificate signature failure",
 }
 #: What those say that use artifacts which hold what they must not.
 RELEASES = {
@@ -292,15 +293,14 @@ def behind_tls(namespace: str, how: str, host: str) -> dict[str, str]:
         "git": ("GitRepository", {"url": f"https://{host}/git", "secretRef": {"name": "git"}}),
         "bucket": ("Bucket", bucket),
     }
-    return {
-        f"{how}-{name}": source(namespace, kind, f"{how}-{name}", **spec) for name, (kind, spec) in specs.items()
-    }
+    return {f"{how}-{name}": source(namespace, kind, f"{how}-{name}", **spec) for name, (kind, spec) in specs.items()}
 
 
 def manifests(namespace: str, world: World) -> dict[str, str]:
     """All of them by the names of files."""
     host = world.host
-    found = {name: artifact(namespace, host, name) for name in (*LAYERS, "loop", "slow", "no-http", "html", "odd", "expiring")}
+    names = (*LAYERS, "loop", "slow", "no-http", "html", "odd", "expiring")
+    found = {name: artifact(namespace, host, name) for name in names}
     found |= behind_tls(namespace, "expired", world.expired) | behind_tls(namespace, "foreign", world.foreign)
     found["pages"] = artifact(namespace, host, "pages", ref={"semver": "1.x"})
     for name in ("html", "loop"):

@@ -53,7 +53,7 @@ async def helm_repository(
 ) -> int:
     """Create or change a HelmRepository, and wait until its index is read.
 
-    With --username and --password, or --ca-file, --cert-file and --key-file, a Secret of its name holds these; it is not
+    With --username and --password, or --ca-file, --cert-file and --key-file, a Secret of its name holds these; it is no
     part of what --export prints.
 
     Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m
@@ -92,6 +92,7 @@ async def oci_repository(
     digest: flags.Digest = "",
     layer_selector_media_type: flags.MediaType = flags.CHART_LAYER,
     layer_selector_operation: flags.Operation = "copy",
+    layer_selector: flags.Selector = "",
     interval: Interval = "1m",
     namespace: Namespace = "default",
     secret_ref: flags.DockerSecretRef = "",
@@ -116,17 +117,19 @@ async def oci_repository(
 
     Example: gitsync create source oci podinfo --url oci://registry.example/charts/podinfo --tag-semver 6.x
     """
-    if ignore_paths and layer_selector_operation == "copy":
+    selector = {"mediaType": layer_selector_media_type, "operation": layer_selector_operation}
+    if layer_selector:
+        selector = _selector(layer_selector)
+    if ignore_paths and selector["operation"] == "copy":
         hint = "has no effect on a layer that is copied: see --layer-selector-operation"
         raise typer.BadParameter(hint, param_hint="--ignore-paths")
     root = verify_trusted_root_secret_ref
-    selector = {"mediaType": layer_selector_media_type, "operation": layer_selector_operation}
     spec = {
         "interval": interval,
         "url": url,
         "provider": _other_than_generic(provider),
         "ref": stated({"tag": tag, "semver": tag_semver, "semverFilter": tag_semver_filter, "digest": digest}),
-        "layerSelector": selector if layer_selector_media_type else {},
+        "layerSelector": selector if selector["mediaType"] else {},
         "secretRef": reference(secret_ref),
         "serviceAccountName": service_account,
         "certSecretRef": reference(cert_secret_ref),
@@ -298,6 +301,14 @@ def _manifest(kind: Kind, namespace: str, name: str, spec: dict[str, Any], label
     if found:
         manifest["metadata"]["labels"] = {key: value for key, _, value in found}
     return manifest
+
+
+def _selector(text: str) -> dict[str, str]:
+    """``TYPE:OPERATION``. Raises: typer.BadParameter."""
+    media_type, _, operation = text.rpartition(":")
+    if not media_type or operation not in ("extract", "copy"):
+        raise typer.BadParameter(f"{text!r} is not TYPE:OPERATION, extract or copy", param_hint="--layer-selector")
+    return {"mediaType": media_type, "operation": operation}
 
 
 def _either(named: object, made: object, option: str) -> None:

@@ -40,6 +40,7 @@ MediaType = Annotated[
 Operation = Annotated[
     Literal["extract", "copy"], typer.Option("--layer-selector-operation", help="What is done with the layer.")
 ]
+Selector = Annotated[str, typer.Option("--layer-selector", metavar="TYPE:OPERATION", help="Both of these in one.")]
 DockerSecretRef = Annotated[
     str, typer.Option("--secret-ref", metavar="NAME", help="A Secret of type kubernetes.io/dockerconfigjson.")
 ]
@@ -123,9 +124,7 @@ KnownHostsFile = Annotated[
     Path | None,
     typer.Option("--known-hosts-file", metavar="FILE", help="The host keys of the ssh server.", **_FILE),
 ]
-GitProvider = Annotated[
-    Literal["generic", "azure", "github"], typer.Option("--provider", help="Whose login to use.")
-]
+GitProvider = Annotated[Literal["generic", "azure", "github"], typer.Option("--provider", help="Whose login to use.")]
 CloudProvider = Annotated[
     Literal["generic", "aws", "azure", "gcp"], typer.Option("--provider", help="Whose login to use.")
 ]
@@ -142,9 +141,7 @@ VerifySecretRef = Annotated[
 VerifyIssuer = Annotated[
     str, typer.Option("--verify-issuer", metavar="REGEX", help="In place of keys: who knows the one who has signed.")
 ]
-VerifySubject = Annotated[
-    str, typer.Option("--verify-subject", metavar="REGEX", help="And by which name.")
-]
+VerifySubject = Annotated[str, typer.Option("--verify-subject", metavar="REGEX", help="And by which name.")]
 VerifyTrustedRoot = Annotated[
     str,
     typer.Option("--verify-trusted-root-secret-ref", metavar="NAME", help="A Secret with trusted_root.json for that."),
