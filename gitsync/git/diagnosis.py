@@ -56,15 +56,8 @@ _FAULTS = {9: _EARLY, 10: _EXPIRED, **dict.fromkeys((7, 18, 19, 20, 21), _FOREIG
 _OTHER_HOST = frozenset({62, 64})
 #: What a server says (an alert of TLS) about the certificate of a client. The first one is about nothing else.
 _WANTED = "CERTIFICATE_REQUIRED"
-_REFUSED = (
-    *(
-        "BAD_CERTIFICATE",
-        "CERTIFICATE_EXPIRED",
-        "CERTIFICATE_REVOKED",
-        "CERTIFICATE_UNKNOWN",
-        "UNSUPPORTED_CERTIFICATE",
-    ),
-    *("UNKNOWN_CA", "DECRYPT_ERROR", "ACCESS_DENIED"),
+_REFUSED = re.compile(
+    "(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN)|UNKNOWN_CA|DECRYPT_ERROR|ACCESS_DENIED"
 )
 
 
@@ -123,7 +116,7 @@ def _client_fault(error: ssl.SSLError, given: bool) -> Fault | None:
     said = str(error.reason or "").upper()
     if _WANTED in said:
         return _OUR_CERTIFICATE if given else _NO_CERTIFICATE
-    if given and any(word in said for word in _REFUSED):
+    if given and _REFUSED.search(said):
         return _OUR_CERTIFICATE
     return _REFUSES if "HANDSHAKE_FAILURE" in said and not given else None
 

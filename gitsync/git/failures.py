@@ -99,7 +99,10 @@ def remote_failure(source: GitSource, complaint: str) -> GitsyncError | Unadvert
     for rule in _RULES:
         for line, text in plain:
             if rule.pattern.search(text):
-                return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=rule.hint)
+                hint = rule.hint
+                if rule.kind is GitAuthRefused and source.access.passphrase:  # ssh has no word of a wrong one
+                    hint += "; the passphrase (password) may be another than that of the key"
+                return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=hint)
     return Damaged(clean(lines[-1], source) if lines else "git failed without a word")
 
 

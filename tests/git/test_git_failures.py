@@ -63,6 +63,17 @@ def test_the_remotes_fault(stderr: str, kind: type[GitsyncError], message: str) 
     assert message in failure.message
 
 
+def test_where_a_key_has_a_passphrase_it_may_be_that() -> None:
+    refused = f"git@h: Permission denied (publickey).\r\n{SSH}"
+    locked = GitSource("ssh://git@h/x", credentials=GitCredentials(passphrase="s3cret"))
+    failure = remote_failure(locked, refused)
+    assert isinstance(failure, GitAuthRefused)
+    assert "the passphrase (password) may be another" in failure.hint
+    plain = remote_failure(GitSource("ssh://git@h/x"), refused)
+    assert isinstance(plain, GitAuthRefused)
+    assert "passphrase" not in plain.hint
+
+
 @pytest.mark.parametrize(
     "stderr",
     [

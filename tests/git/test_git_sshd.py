@@ -129,8 +129,9 @@ async def test_a_repository_is_read_and_keys_and_host_keys_are_looked_at(sshd: S
     assert await head("locked", sshd.known_hosts(), "pass phrase") == commit
     with pytest.raises(GitAuthRefused, match="refuses our credentials"):
         await head("strange", sshd.known_hosts())
-    with pytest.raises(GitAuthRefused):
+    with pytest.raises(GitAuthRefused) as caught:
         await head("locked", sshd.known_hosts(), "another phrase")
+    assert "passphrase" in f"{caught.value.message} {caught.value.hint}"
     with pytest.raises(GitUnavailable, match=r"the ssh host key of .* is not in known_hosts, or has changed"):
         await head("mine", sshd.known_hosts("other-host"))
     await sshd.start("other-host")
