@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gitsync.errors import ArtifactError
-from gitsync.text import shorten
+from gitsync.text import listed, shorten
 
 #: Of all files together, in bytes, and how many entries there may be: files, directories and whatever else.
 MAX_UNPACKED: Final = 48 << 20
@@ -25,6 +25,7 @@ MAX_FILES: Final = 20_000
 #: What is no file's content: the headers of that many entries, each with one more for what does not fit into it.
 HEADERS: Final = MAX_FILES * 2 * tarfile.BLOCKSIZE
 _LONGEST_SHOWN: Final = 200
+_MOST_SHOWN: Final = 3
 _CHUNK: Final = 1 << 16
 #: What reading an archive that is none, or is damaged, raises; also of headers that lead to headers without end.
 UNREADABLE: Final = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
@@ -50,9 +51,13 @@ class Unzipped(io.RawIOBase):
         return chunk
 
 
-def untar(where: Any, blobs: list[bytes]) -> tuple[list[list[Any]], list[bytes]]:
-    """The files of a layer: for each its path, its size in bytes and its sha256 (hex), and one text with the contents
-    of all of them in this order. ``where`` is what messages call it. Symbolic links are passed over.
+#: Files, each with its path, its size in bytes and its sha256 (hex), and the names of links that were passed over.
+Listing = tuple[list[list[Any]], str]
+
+
+def untar(where: Any, blobs: list[bytes]) -> tuple[Listing, list[bytes]]:
+    """The files of a layer, and one text with the contents of all of them in this order. ``where`` is what messages
+    call it. Symbolic links are passed over.
 
     Raises: ArtifactError for what is no archive, leads elsewhere, or is larger than the bounds.
     """
@@ -61,7 +66,7 @@ def untar(where: Any, blobs: list[bytes]) -> tuple[list[list[Any]], list[bytes]]
     return _unpacked(str(where), blobs[0], what, hint, skips_links=True)
 
 
-def extract(where: Any, blobs: list[bytes]) -> tuple[list[list[Any]], list[bytes]]:
+def extract(where: Any, blobs: list[bytes]) -> tuple[Listing, list[bytes]]:
     """The same of a file in an artifact, which may hold no symbolic links (Flux's strategy Extract).
 
     Raises: ArtifactError, as above.
@@ -70,13 +75,12 @@ def extract(where: Any, blobs: list[bytes]) -> tuple[list[list[Any]], list[bytes
     return _unpacked(str(where), blobs[0], "it is no archive of files (.tar.gz)", hint, skips_links=False)
 
 
-def _unpacked(
-    where: str, blob: bytes, what: str, hint: str, *, skips_links: bool
-) -> tuple[list[list[Any]], list[bytes]]:
+def _unpacked(where: str, blob: bytes, what: str, hint: str, *, skips_links: bool) -> tuple[Listing, list[bytes]]:
+    passed: list[str] | None = [] if skips_links else None
     try:
         stream = Unzipped(blob, MAX_UNPACKED + HEADERS, _too_large(where))
         with tarfile.open(fileobj=stream, mode="r|") as tar:
-            files = dict(_members(tar, where, skips_links))
+            files = dict(_members(tar, where, passed))
         while stream.read(_CHUNK):  # what comes after the last file has its bounds, too, and its checksum
             pass
     except UNREADABLE as error:
@@ -85,10 +89,11 @@ def _unpacked(
             hint=hint,
         ) from error
     listing = [[path, len(data), hashlib.sha256(data).hexdigest()] for path, data in sorted(files.items())]
-    return listing, [b"".join(files[path] for path in sorted(files))]
+    return (listing, listed(passed or (), _MOST_SHOWN)), [b"".join(files[path] for path in sorted(files))]
 
 
-def _members(tar: tarfile.TarFile, where: str, skips_links: bool) -> Iterator[tuple[str, bytes]]:
+def _members(tar: tarfile.TarFile, where: str, passed: list[str] | None) -> Iterator[tuple[str, bytes]]:
+    """``passed`` takes the names of symbolic links; without it there may be none."""
     total = 0
     for count, member in enumerate(tar):
         if count >= MAX_FILES:
@@ -96,7 +101,10 @@ def _members(tar: tarfile.TarFile, where: str, skips_links: bool) -> Iterator[tu
                 f"{where}: the artifact has more than {MAX_FILES:,} files and directories", hint="leave some out"
             )
         path = _path(member.name, where)
-        if member.isdir() or (skips_links and member.issym()):
+        if member.isdir():
+            continue
+        if passed is not None and member.issym():
+            passed.append(_shown(path))
             continue
         if not member.isreg() or member.issparse():
             raise ArtifactError(f"{where}: the artifact has {kind_of(member)} at {_shown(path)}")

@@ -74,6 +74,7 @@ LAYERS = {
     "chart-pipe": chart_with(("app/templates/x.yaml", tarfile.FIFOTYPE, b"")),
     "rooted": chart_with(("/templates/x.yaml", tarfile.REGTYPE, b"x")),
     "crowd": gzip.compress(tarfile.TarInfo("x").tobuf() * 200_000, 1),
+    "symbolic": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("b.yaml", tarfile.SYMTYPE, b""), link="a.yaml"),
     "device": archive(("null", tarfile.CHRTYPE, b"")),
     "hard": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("../b.yaml", tarfile.LNKTYPE, b""), link="/etc/passwd"),
 }
@@ -325,7 +326,7 @@ def manifests(namespace: str, world: World) -> dict[str, str]:
     reference = {"kind": "HelmRepository", "name": "lying-index"}
     by_index["spec"]["chart"] = {"spec": {"chart": "app", "version": "1.0.0", "sourceRef": reference}}
     found["lying-release"] = json.dumps(by_index)
-    for name in KUSTOMIZATIONS:
+    for name in (*KUSTOMIZATIONS, "symbolic"):
         found[f"{name}-kustomization"] = built_from(namespace, name)
     return {f"{name}.yaml": text for name, text in found.items()}
 
@@ -374,6 +375,7 @@ def test_each_says_what_is_wrong_where_and_what_runs_keeps_running(
     for name, words in wanted.items():
         assert _has_line(agent, count, f"{namespace}/{name}", words), f"no log line names {name} and {words!r}"
 
+    agent.wait_for("symbolic links of an artifact are passed over", artifact=f"oci://{world.host}/symbolic")
     # Where a server leads to another one, that is shown no login, and what it has is used.
     assert conditions["OCIRepository", "elsewhere"]["status"] == "True"
     assert world.hostile.credentials == []

@@ -43,7 +43,7 @@ def header_of_headers(times: int) -> bytes:
 
 
 def unpacked(data: bytes) -> dict[str, bytes]:
-    listing, (contents,) = room.untar("oci://it", [data])
+    (listing, _), (contents,) = room.untar("oci://it", [data])
     found, begin = {}, 0
     for path, size, digest in listing:
         found[path] = contents[begin : begin + size]
@@ -66,6 +66,7 @@ def test_symbolic_links_and_directories_are_passed_over_and_the_last_of_a_name_c
         member("a", b"new"),
     )
     assert unpacked(data) == {"a": b"new"}
+    assert room.untar("oci://it", [data])[0][1] == "'dir/link'", "they are named"
 
 
 @pytest.mark.parametrize(
