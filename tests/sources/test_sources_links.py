@@ -125,8 +125,9 @@ async def test_a_link_in_an_archive_among_the_dependencies_is_an_error_that_name
         head.size = len(text)
         tar.addfile(head, io.BytesIO(text))
         tar.addfile(link)
-    files = {"app/Chart.yaml": chart("app", more=declared), "app/charts/inner-1.0.0.tgz": packed.getvalue()}
-    await world.commit(files)
+    archive = packed.getvalue()
+    files: dict[str, str | bytes | None] = {"app/Chart.yaml": chart("app", more=declared)}
+    await world.commit({**files, "app/charts/inner-1.0.0.tgz": archive})
     words = "charts/inner-1.0.0.tgz: chart archive has a symbolic link at 'inner/templates/cm.yaml'"
     with pytest.raises(ChartError, match=words):
         await world.render("app")
