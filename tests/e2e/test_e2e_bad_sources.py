@@ -4,6 +4,7 @@ cause, what runs keeps running, and no credential is told."""
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import hashlib
 import io
@@ -55,20 +56,22 @@ def chart_with(*members: tuple[str, bytes, bytes], link: str = "") -> bytes:
     return archive(chart, *members, link=link)
 
 
-ZEROS = bytes(4 << 20)
-#: Layers that are what their digests say, and hold what they must not.
-LAYERS = {
-    "good": CHART,
-    "elsewhere": CHART,
-    "wrong-digest": CHART,
-    "truncated": CHART[:-20],
-    "above": chart_with(("app/../../x", tarfile.REGTYPE, b"x")),
-    "absolute": chart_with(("app//etc/x", tarfile.REGTYPE, b"x")),
-    "bomb": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, ZEROS) for number in range(30))),
-    "many": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, b"") for number in range(200_000))),
-    "device": archive(("null", tarfile.CHRTYPE, b"")),
-    "hard": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("../b.yaml", tarfile.LNKTYPE, b""), link="/etc/passwd"),
-}
+@functools.cache
+def layers() -> dict[str, bytes]:
+    """Layers that are what their digests say, and hold what they must not: not made for whoever only imports this."""
+    zeros = bytes(4 << 20)
+    return {
+        "good": CHART,
+        "elsewhere": CHART,
+        "wrong-digest": CHART,
+        "truncated": CHART[:-20],
+        "above": chart_with(("app/../../x", tarfile.REGTYPE, b"x")),
+        "absolute": chart_with(("app//etc/x", tarfile.REGTYPE, b"x")),
+        "bomb": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, zeros) for number in range(30))),
+        "many": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, b"") for number in range(20_001))),
+        "device": archive(("null", tarfile.CHRTYPE, b"")),
+        "hard": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("../b.yaml", tarfile.LNKTYPE, b""), link="/etc/passwd"),
+    }
 
 
 @dataclass
@@ -81,7 +84,7 @@ class Hostile:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.path.removeprefix("/v2/").strip("/").partition("/")[0]
-        if name in LAYERS:
+        if name in layers():
             return self._registry(name, request)
         how = getattr(self, f"_{name.replace('-', '_')}", None)
         found: web.StreamResponse = await how(request) if how is not None else web.Response(status=404)
@@ -89,12 +92,12 @@ class Hostile:
 
     async def beside(self, request: web.Request) -> web.StreamResponse:
         self.credentials += request.headers.getall("Authorization", [])
-        return web.Response(body=LAYERS["elsewhere"])
+        return web.Response(body=layers()["elsewhere"])
 
     def _registry(self, name: str, request: web.Request) -> web.StreamResponse:
         if "Authorization" not in request.headers:
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="it"'})
-        layer = LAYERS[name]
+        layer = layers()[name]
         digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
         if "/manifests/" in request.path:
             described = {"mediaType": LAYER, "digest": digest, "size": len(layer)}
@@ -163,6 +166,7 @@ class World:
 
 @pytest.fixture
 def world(background: Background) -> Iterator[World]:
+    layers()
     hostile = Hostile()
     servers = [serving(hostile.handle), serving(hostile.beside)]
     first, second = (_entered(background, server) for server in servers)
@@ -235,7 +239,7 @@ KUSTOMIZATIONS = {"device": "something else than a file", "hard": "leads out of 
 
 def manifests(namespace: str, host: str) -> dict[str, str]:
     """All of them by the names of files."""
-    found = {name: artifact(namespace, host, name) for name in (*LAYERS, "loop", "slow", "no-http", "html", "odd")}
+    found = {name: artifact(namespace, host, name) for name in (*layers(), "loop", "slow", "no-http", "html", "odd")}
     found["pages"] = artifact(namespace, host, "pages", ref={"semver": "1.x"})
     for name in ("html", "loop"):
         url = f"http://{host}/{name}"
