@@ -508,7 +508,7 @@ async def test_a_commit_that_is_too_large_to_fetch_is_refused(
 ) -> None:
     monkeypatch.setattr("gitsync.git.barerepository.MAX_FETCH", 1 << 20)
     monkeypatch.setattr("gitsync.git.command._TICK", 0.001)
-    commit_id = origin.commit({"noise": os.urandom(6 << 20)})
+    commit_id = origin.commit({"noise": os.urandom(24 << 20)})  # so long that it is looked at, however busy the machine
     with pytest.raises(GitRefused, match="larger than 1 MiB"):
         await mirror.fetch(commit_id)
     origin.commit({"noise": None})
