@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from gitsync.errors import SettingsError
-from gitsync.web import Probes
 from gitsync.web import probes as probes_module
+from gitsync.web.probes import Probes
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from structlog.testing import capture_logs
 
 from gitsync.errors import RetryableError, SettingsError
 from gitsync.metering import METER
-from gitsync.web.receivers import Webhooks, listening
 from gitsync.web.receivers.body import MAX_JSON
 from gitsync.web.receivers.delivery import MAX_BODY, WRONG_TOKEN, Delivery, Proved, Refusal
 from gitsync.web.receivers.door import BODY_TIME, LARGE_AT_ONCE
-from gitsync.web.receivers.gatekeeper import Gatekeeper
+from gitsync.web.receivers.gatekeeper import Gatekeeper, listening
+from gitsync.web.receivers.handlers import Webhooks
 from gitsync.web.receivers.routes import Route, path_of
 from gitsync.web.receivers.server import MOST_CONNECTIONS
 from tests.controlplane.processes import free_ports
