@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 #: Seconds between two looks: often at first; whoever waits longer leaves the machine to what he waits for.
 _FIRST, _LAST, _GROWTH = 0.01, 0.1, 1.2
+#: Seconds after a question that took as long.
+_LONGEST = 1.0
 
 
 async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]], timeout: float = 60.0) -> None:  # noqa: ASYNC109
@@ -27,10 +29,14 @@ async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]
 def ask_until(ask: Callable[[], T], done: Callable[[T], object], what: str, timeout: float = 60.0) -> T:
     """The first answer of which ``done`` is true; ``what`` says what is waited for. Raises: AssertionError."""
     deadline, pauses = time.monotonic() + timeout, _pauses()
-    while not done(answer := ask()):
-        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}: {answer}"
-        time.sleep(next(pauses))
-    return answer
+    while True:
+        began = time.monotonic()
+        if done(answer := ask()):
+            return answer
+        now = time.monotonic()
+        assert now < deadline, f"not within {timeout:g} s: {what}: {answer}"
+        # A program that is asked, such as kubectl, takes the processor from what is waited for: half the time at most.
+        time.sleep(max(next(pauses), min(now - began, _LONGEST)))
 
 
 def _pauses() -> Iterator[float]:

@@ -54,8 +54,10 @@ from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.underway import UnderWay
-from gitsync.web import Metrics, Probes
-from gitsync.web.receivers import Webhooks, listening
+from gitsync.web.metrics import Metrics
+from gitsync.web.probes import Probes
+from gitsync.web.receivers.gatekeeper import listening
+from gitsync.web.receivers.handlers import Webhooks
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gitsync.runtime.schedule import Schedule
     from gitsync.settings import Settings
     from gitsync.sources.resolve.artifacts import SyncedRepository
-    from gitsync.web.receivers import Webhooks
+    from gitsync.web.receivers.handlers import Webhooks
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,11 +9,17 @@ from typing import Any
 
 import pytest
 
-from gitsync.api.crds import crds, rendered
+from gitsync.api.crds import crds, kinds, rendered
 from tests.yamls import documents
 
 FILES = Path(__file__).parents[2] / "config" / "crds"
-KINDS = {crd["spec"]["names"]["kind"]: crd for crd in crds()}
+KINDS = [kind for _, kind in kinds()]
+
+
+@functools.cache
+def definitions() -> dict[str, dict[str, Any]]:
+    """The CustomResourceDefinitions by kind."""
+    return {crd["spec"]["names"]["kind"]: crd for crd in crds()}
 
 
 def schemas(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -27,7 +34,7 @@ def schemas(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = KINDS[kind]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    found: dict[str, Any] = definitions()[kind]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return found
 
 
@@ -71,7 +78,7 @@ def test_the_module_writes_the_files(tmp_path: Path) -> None:
     ],
 )
 def test_versions_names_and_columns_are_fluxs(kind: str, versions: str, plural: str, short: str, columns: str) -> None:
-    spec = KINDS[kind]["spec"]
+    spec = definitions()[kind]["spec"]
     names = spec["names"]
     assert [version["name"] for version in spec["versions"]] == versions.split()
     assert [version["storage"] for version in spec["versions"]] == [True] + [False] * (len(spec["versions"]) - 1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gitsync.api import HelmRelease, check, drop_nulls, is_ready
-from gitsync.api.crds import crds
+from gitsync.api.crds import crd_names, crds, kinds
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError, CommandError
 from tests.yamls import documents
@@ -18,7 +18,7 @@ CRDS = Path(__file__).parents[2] / "config" / "crds"
 CORPUS = [
     document for file in sorted((Path(__file__).parent / "corpus").glob("*.yaml")) for document in documents(file)
 ]
-PLURALS = {crd["spec"]["names"]["kind"]: crd["spec"]["names"]["plural"] for crd in crds()}
+PLURALS = {kind: name.partition(".")[0] for (_, kind), name in zip(kinds(), crd_names(), strict=True)}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -370,9 +370,9 @@ def test_reading_a_release_is_quick() -> None:
     raw = manifest(dependsOn=[{"name": "redis"}], values={"a": 1}, install={"remediation": {"retries": 3}})
     HelmRelease.parse(raw)
     runs = []
-    for _ in range(5):  # the best of five, because the machine may be busy with something else
-        begun = time.perf_counter()
+    for _ in range(5):  # the best of five, for what the caches hold is not ours alone
+        begun = time.thread_time()
         for _ in range(100):
             HelmRelease.parse(raw)
-        runs.append((time.perf_counter() - begun) / 100)
+        runs.append((time.thread_time() - begun) / 100)
     assert min(runs) < 0.0002

@@ -177,7 +177,7 @@ def test_an_object_with_what_a_manifest_says(value: Any, manifest: Any, fields: 
 def test_long_lists_take_linear_time() -> None:
     items = [{"name": f"v{number}", "value": "x"} for number in range(20_000)]
     fields = {"f:env": {f'k:{{"name":"v{number}"}}': {"f:value": LEAF} for number in range(20_000)}}
-    began = time.monotonic()
+    began = time.thread_time()
 
     assert without({"env": items}, fields, {"f:env": LEAF})["env"][-1] == {"name": "v19999"}
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5

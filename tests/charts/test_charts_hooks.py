@@ -46,11 +46,11 @@ def test_documents_are_cut_as_helm_cuts_them(content: str, documents: list[str])
 
 
 def test_a_long_run_of_blank_lines_takes_no_time() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
 
     assert list(split("a: 1\n" + "\n" * 1_000_000 + "b: 2\n---\n" + " \n" * 500_000)) != []
 
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize(

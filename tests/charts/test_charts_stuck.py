@@ -14,7 +14,7 @@ from gitsync.charts import Charts, Rendered
 from gitsync.charts.workers import WORKERS
 from gitsync.errors import RenderError
 from gitsync.runtime import bounded, places
-from gitsync.web import Probes
+from gitsync.web.probes import Probes
 from tests.charts.processes import busy, workers
 from tests.charts.test_charts_hostile import CONTEXT, ENDLESS, chart, honest
 from tests.until import until

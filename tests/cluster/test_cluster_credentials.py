@@ -136,20 +136,20 @@ async def test_a_401_that_renewing_does_not_heal_is_raised_after_one_more_try(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "said", "patience"),
     [
-        (("import sys", "sys.exit('no session, log in first: " + "A" * 40 + "')"), "no session, log in first: ..."),
-        (("print('nonsense')",), "did not answer with"),
-        (('print(\'{"kind":"ExecCredential","apiVersion":"' + API_VERSION + '","status":{}}\')',), "neither"),
-        (("import time", "time.sleep(60)"), "gave nothing within"),
+        (("import sys", "sys.exit('no session, log in first: " + "A" * 40 + "')"), "no session, log in first: ...", 60),
+        (("print('nonsense')",), "did not answer with", 60),
+        (('print(\'{"kind":"ExecCredential","apiVersion":"' + API_VERSION + '","status":{}}\')',), "neither", 60),
+        (("import time", "time.sleep(60)"), "gave nothing within", 0.3),
     ],
 )
 async def test_a_plugin_that_fails_is_said_so_instead_of_going_on_as_nobody(
-    tmp_path: Path, plugin: Callable[..., dict[str, Any]], body: tuple[str, ...], said: str
+    tmp_path: Path, plugin: Callable[..., dict[str, Any]], body: tuple[str, ...], said: str, patience: float
 ) -> None:
     kubeconfig = write_kubeconfig(tmp_path, "http://127.0.0.1:1", plugin(*body))
     with pytest.raises(SettingsError, match=said) as caught:
-        await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, plugin=0.3))
+        await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, plugin=patience))
     assert "A" * 40 not in caught.value.message
 
 
@@ -195,7 +195,7 @@ async def test_a_plugin_does_not_outlive_who_waited_for_it(
     started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await connecting
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40  # and not the minute that it sleeps
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
 
@@ -365,7 +365,7 @@ async def test_a_watch_that_meets_a_401_goes_on_with_renewed_credentials(api: Fa
     ):
         heard = asyncio.Event()
         watch.subscribe(lambda event: heard.set())
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             await heard.wait()
         assert watch.get(KEY) is not None
 

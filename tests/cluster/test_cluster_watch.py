@@ -74,7 +74,7 @@ class Listener:
         self._news.set()
 
     async def wait(self, count: int) -> list[tuple[str, str, str]]:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             while len(self.events) < count:
                 self._news.clear()
                 await self._news.wait()

@@ -15,7 +15,7 @@ from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.fixtures import helm_on
-from tests.controlplane.world import has_service_account
+from tests.controlplane.world import done_with, has_service_account
 from tests.e2e.background import Background
 from tests.until import ask_until
 
@@ -90,4 +90,4 @@ def tell(sandbox: ControlPlane, real_control_plane: ControlPlane) -> Iterator[Te
 
     yield told
     for side in sides:
-        side.cluster.request("DELETE", f"/api/v1/namespaces/{side.namespace}")
+        done_with(side.cluster, side.namespace)

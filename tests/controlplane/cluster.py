@@ -26,6 +26,8 @@ class Cluster:
     server: str
     token: str
     ca_file: Path
+    #: Whether nobody will ask for what is left in it.
+    ends_with_tests: bool = False
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request to the API server; the JSON it answers, or {} for an answer that is not JSON.

@@ -1,7 +1,7 @@
 """Fixtures for tests against a real control plane. A pytest plugin: name it in `pytest_plugins`.
 
     control_plane   Cluster: kubeconfig, server, token, ca_file, request(method, path, body); one for the whole session
-    namespace       str: a fresh namespace, deleted afterwards without waiting
+    namespace       str: a fresh namespace, left to itself afterwards (world.done_with)
     kubectl         Cli: kubectl("get", "pods", "-n", namespace), helm_cli likewise; they return standard output and
     helm_cli        raise CommandError
     registry        Registry: a registry with TLS and a password; one for the whole session
@@ -28,7 +28,7 @@ from tests.controlplane.plane import ControlPlane
 from tests.controlplane.registry import Registry
 from tests.controlplane.resident import Resident
 from tests.controlplane.s3 import S3
-from tests.controlplane.world import has_service_account
+from tests.controlplane.world import done_with, has_service_account
 from tests.until import ask_until
 
 
@@ -72,12 +72,12 @@ def control_plane(real_control_plane: Cluster) -> Cluster:
 
 @pytest.fixture
 def namespace(control_plane: Cluster) -> Iterator[str]:
-    """A fresh namespace in which pods are admitted."""
+    """A fresh namespace in which pods are admitted. Others may stay with what was made in them."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     ask_until(partial(has_service_account, control_plane, name), bool, f"namespace {name} has its service account")
     yield name
-    control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+    done_with(control_plane, name)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,8 @@ class ControlPlane:
     def cluster(self) -> Cluster:
         """How to reach it."""
         layout = self._started
-        return Cluster(layout.kubeconfig, layout.server, self._token, layout.certificates.ca)
+        ends = not self._outlive_parent
+        return Cluster(layout.kubeconfig, layout.server, self._token, layout.certificates.ca, ends_with_tests=ends)
 
     @property
     def process_ids(self) -> dict[str, ProcessId]:

@@ -44,7 +44,7 @@ def test_a_child_dies_with_its_killed_parent(tmp_path: Path) -> None:
     ask_until(process.cmdline, lambda line: line == _SLEEP, "the launcher has asked for the signal")
     parent.kill()
     parent.wait()
-    process.wait(timeout=5)
+    process.wait(timeout=60)
     assert child.find() is None
 
 
@@ -119,7 +119,7 @@ def test_a_kept_program_dies_with_a_keeper_that_is_killed(tmp_path: Path) -> Non
     )
     (child,) = keeper.children()
     keeper.kill()
-    child.wait(timeout=5)
+    child.wait(timeout=60)
     process.stop()
 
 

@@ -53,6 +53,30 @@ STORAGE_CLASS: dict[str, Any] = {
     "allowVolumeExpansion": True,
 }
 
+_SOURCES = "/apis/source.toolkit.fluxcd.io/v1"
+#: What an agent of a later test would serve, what goes on with its work, and what has a port or a text that a later
+#: test may ask for: the collection in a namespace, and what selects in it.
+_LEFT_BEHIND = (
+    ("/apis/helm.toolkit.fluxcd.io/v2", "helmreleases", ""),
+    ("/apis/kustomize.toolkit.fluxcd.io/v1", "kustomizations", ""),
+    (_SOURCES, "helmcharts", ""),
+    (_SOURCES, "helmrepositories", ""),
+    (_SOURCES, "ocirepositories", ""),
+    (_SOURCES, "gitrepositories", ""),
+    (_SOURCES, "buckets", ""),
+    (_SOURCES, "externalartifacts", ""),
+    ("/apis/source.extensions.fluxcd.io/v1beta1", "artifactgenerators", ""),
+    ("/apis/notification.toolkit.fluxcd.io/v1beta3", "providers", ""),
+    ("/apis/notification.toolkit.fluxcd.io/v1beta3", "alerts", ""),
+    ("/apis/notification.toolkit.fluxcd.io/v1", "receivers", ""),
+    ("/api/v1", "services", ""),
+    ("/api/v1", "secrets", ""),
+    ("/api/v1", "configmaps", "?fieldSelector=metadata.name!%3Dkube-root-ca.crt"),  # which would be back at once
+    ("/apis/apps/v1", "deployments", "?labelSelector=app.kubernetes.io/part-of%3Dflux"),
+    ("/apis/batch/v1", "cronjobs", ""),
+    ("/apis/autoscaling/v2", "horizontalpodautoscalers", ""),
+)
+
 
 def furnish(cluster: Cluster) -> None:
     """Creates the node and the storage class."""
@@ -67,6 +91,23 @@ def is_furnished(cluster: Cluster) -> bool:
     return {"Ready": "True"}.items() <= {c["type"]: c["status"] for c in conditions}.items() and has_service_account(
         cluster, "default"
     )
+
+
+def done_with(cluster: Cluster, namespace: str) -> None:
+    """A test needs a namespace no longer: it goes, without anybody waiting for that.
+
+    Where the control plane ends with the tests it stays, but for what others would still have to do with: to delete
+    one is some 200 requests of the controller manager, a list of each kind that could be in it.
+    """
+    if not cluster.ends_with_tests:
+        cluster.request("DELETE", f"/api/v1/namespaces/{namespace}")
+        return
+    for place, plural, selector in _LEFT_BEHIND:
+        try:
+            cluster.request("DELETE", f"{place}/namespaces/{namespace}/{plural}{selector}")
+        except ApiError as error:
+            if error.status != 404:  # nobody has told the cluster of this kind
+                raise
 
 
 def has_service_account(cluster: Cluster, namespace: str) -> bool:

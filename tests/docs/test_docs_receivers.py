@@ -17,9 +17,11 @@ from gitsync.api import check
 from gitsync.api.receiver import Receiver, ReceiverSpec, ReceiverType
 from gitsync.cel.expressions import Expressions
 from gitsync.install.bundle import components
-from gitsync.web.receivers import Webhooks, listening, server
+from gitsync.web.receivers import server
 from gitsync.web.receivers.delivery import Delivery, Proved
 from gitsync.web.receivers.gate import MEMORY
+from gitsync.web.receivers.gatekeeper import listening
+from gitsync.web.receivers.handlers import Webhooks
 from gitsync.web.receivers.limits import BURST, PER_SECOND, REMEMBERED_FOR
 from gitsync.web.receivers.routes import Route, path_of
 from tests.controlplane.cluster import Cli

@@ -17,6 +17,20 @@ from tests.e2e.watching import (
 )
 from tests.until import ask_until
 
+_OURS = (
+    KUSTOMIZATIONS,
+    HELM_RELEASES,
+    HELM_CHARTS,
+    HELM_REPOSITORIES,
+    GIT_REPOSITORIES,
+    OCI_REPOSITORIES,
+    "/apis/source.toolkit.fluxcd.io/v1/buckets",
+    "/apis/source.toolkit.fluxcd.io/v1/externalartifacts",
+    "/apis/source.extensions.fluxcd.io/v1beta1/artifactgenerators",
+    "/apis/notification.toolkit.fluxcd.io/v1beta3/providers",
+    "/apis/notification.toolkit.fluxcd.io/v1beta3/alerts",
+    "/apis/notification.toolkit.fluxcd.io/v1/receivers",
+)
 _MANAGED = "?labelSelector=app.kubernetes.io/managed-by%3DHelm"
 _PLAIN = ("/api/v1", ("services", "configmaps", "serviceaccounts", "persistentvolumeclaims"))
 _FLUX_SYSTEM = "/api/v1/namespaces/flux-system"
@@ -25,12 +39,12 @@ _APPS = ("/apis/apps/v1", ("deployments", "statefulsets"))
 
 
 def clear(cluster: Cluster) -> None:
-    """Removes all Kustomizations, HelmReleases and sources with what they made left as it is, from `default` what had
-    been installed there, and the Namespace `flux-system` with its rights, which several tests bring.
+    """Removes all that an agent serves with what it made left as it is, from `default` what had been installed there,
+    and the Namespace `flux-system` with its rights, which several tests bring.
 
     Other namespaces are left to their test's `namespace` fixture.
     """
-    for path in (KUSTOMIZATIONS, HELM_RELEASES, HELM_CHARTS, HELM_REPOSITORIES, GIT_REPOSITORIES, OCI_REPOSITORIES):
+    for path in _OURS:
         for item in _items(cluster, path):
             metadata = item["metadata"]
             place, _, plural = path.rpartition("/")

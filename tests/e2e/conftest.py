@@ -70,9 +70,13 @@ def sync_name() -> str:
 
 
 @pytest.fixture
-def new_agent(control_plane: Cluster, tmp_path: Path, sync_name: str) -> Iterator[NewAgent]:
+def new_agent(
+    request: pytest.FixtureRequest, control_plane: Cluster, tmp_path: Path, sync_name: str
+) -> Iterator[NewAgent]:
     """Makes agents, which have yet to be started: ``new_agent(fleet, *flags)``. One at a time: each serves the whole
     cluster. Whatever is left in the cluster afterwards is removed."""
+    if "namespace" in request.fixturenames:
+        request.getfixturevalue("namespace")  # so that the agents have ended when that is given up
     agents: list[AgentProcess] = []
 
     def make(fleet: Fleet | None, *flags: str) -> AgentProcess:

@@ -4,6 +4,7 @@ cause, what runs keeps running, and no credential is told."""
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import hashlib
 import io
@@ -57,27 +58,29 @@ def chart_with(*members: tuple[str, bytes, bytes], link: str = "") -> bytes:
     return archive(chart, *members, link=link)
 
 
-ZEROS = bytes(4 << 20)
-#: Layers that are what their digests say, and hold what they must not.
-LAYERS = {
-    "good": CHART,
-    "elsewhere": CHART,
-    "wrong-digest": CHART,
-    "truncated": CHART[:-20],
-    "above": chart_with(("app/../../x", tarfile.REGTYPE, b"x")),
-    "absolute": chart_with(("app//etc/x", tarfile.REGTYPE, b"x")),
-    "bomb": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, ZEROS) for number in range(30))),
-    "many": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, b"") for number in range(200_000))),
-    "linked": chart_with(("app/templates/x.yaml", tarfile.SYMTYPE, b""), link="/etc/passwd"),
-    "hard-linked": chart_with(("app/templates/x.yaml", tarfile.LNKTYPE, b""), link="app/Chart.yaml"),
-    "chart-device": chart_with(("app/templates/x.yaml", tarfile.CHRTYPE, b"")),
-    "chart-pipe": chart_with(("app/templates/x.yaml", tarfile.FIFOTYPE, b"")),
-    "rooted": chart_with(("/templates/x.yaml", tarfile.REGTYPE, b"x")),
-    "crowd": gzip.compress(tarfile.TarInfo("x").tobuf() * 200_000, 1),
-    "symbolic": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("b.yaml", tarfile.SYMTYPE, b""), link="a.yaml"),
-    "device": archive(("null", tarfile.CHRTYPE, b"")),
-    "hard": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("../b.yaml", tarfile.LNKTYPE, b""), link="/etc/passwd"),
-}
+@functools.cache
+def layers() -> dict[str, bytes]:
+    """Layers that are what their digests say, and hold what they must not: not made for whoever only imports this."""
+    zeros = bytes(4 << 20)
+    return {
+        "good": CHART,
+        "elsewhere": CHART,
+        "wrong-digest": CHART,
+        "truncated": CHART[:-20],
+        "above": chart_with(("app/../../x", tarfile.REGTYPE, b"x")),
+        "absolute": chart_with(("app//etc/x", tarfile.REGTYPE, b"x")),
+        "bomb": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, zeros) for number in range(30))),
+        "many": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, b"") for number in range(200_000))),
+        "linked": chart_with(("app/templates/x.yaml", tarfile.SYMTYPE, b""), link="/etc/passwd"),
+        "hard-linked": chart_with(("app/templates/x.yaml", tarfile.LNKTYPE, b""), link="app/Chart.yaml"),
+        "chart-device": chart_with(("app/templates/x.yaml", tarfile.CHRTYPE, b"")),
+        "chart-pipe": chart_with(("app/templates/x.yaml", tarfile.FIFOTYPE, b"")),
+        "rooted": chart_with(("/templates/x.yaml", tarfile.REGTYPE, b"x")),
+        "crowd": gzip.compress(tarfile.TarInfo("x").tobuf() * 200_000, 1),
+        "symbolic": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("b.yaml", tarfile.SYMTYPE, b""), link="a.yaml"),
+        "device": archive(("null", tarfile.CHRTYPE, b"")),
+        "hard": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("../b.yaml", tarfile.LNKTYPE, b""), link="/etc/passwd"),
+    }
 
 
 @dataclass
@@ -91,7 +94,7 @@ class Hostile:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.path.removeprefix("/v2/").strip("/").partition("/")[0]
-        if name in LAYERS:
+        if name in layers():
             return self._registry(name, request)
         how = getattr(self, f"_{name.replace('-', '_')}", None)
         found: web.StreamResponse = await how(request) if how is not None else web.Response(status=404)
@@ -99,12 +102,12 @@ class Hostile:
 
     async def beside(self, request: web.Request) -> web.StreamResponse:
         self.credentials += request.headers.getall("Authorization", [])
-        return web.Response(body=LAYERS["elsewhere"])
+        return web.Response(body=layers()["elsewhere"])
 
     def _registry(self, name: str, request: web.Request) -> web.StreamResponse:
         if "Authorization" not in request.headers:
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="it"'})
-        layer = LAYERS[name]
+        layer = layers()[name]
         digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
         if "/manifests/" in request.path:
             described = {"mediaType": LAYER, "digest": digest, "size": len(layer)}
@@ -193,6 +196,7 @@ class World:
 
 @pytest.fixture
 def world(background: Background, tmp_path: Path) -> Iterator[World]:
+    layers()
     hostile, known = Hostile(), Authority()
     expired = known.server_context(tmp_path, expired=True)
     foreign = Authority().server_context(tmp_path)
@@ -300,7 +304,7 @@ def behind_tls(namespace: str, how: str, host: str) -> dict[str, str]:
 def manifests(namespace: str, world: World) -> dict[str, str]:
     """All of them by the names of files."""
     host = world.host
-    names = (*LAYERS, "loop", "slow", "no-http", "html", "odd", "expiring")
+    names = (*layers(), "loop", "slow", "no-http", "html", "odd", "expiring")
     found = {name: artifact(namespace, host, name) for name in names}
     found |= behind_tls(namespace, "expired", world.expired) | behind_tls(namespace, "foreign", world.foreign)
     found["pages"] = artifact(namespace, host, "pages", ref={"semver": "1.x"})

@@ -32,7 +32,7 @@ def commits(new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str) -> 
 
 def goes(commits: Commits, name: str = "moves", kind: str = "configmap") -> None:
     """An object is deleted; when a sync has finished, what it does not delete itself may still be under way."""
-    ask_until(lambda: commits.uid(name, kind), lambda uid: not uid, f"{kind}/{name} is gone", timeout=20)
+    ask_until(lambda: commits.uid(name, kind), lambda uid: not uid, f"{kind}/{name} is gone")
 
 
 def kept(commits: Commits, namespace: str, name: str = "moves") -> str:
@@ -228,7 +228,7 @@ def test_what_an_interrupted_revision_made_goes_when_its_release_is_to_be_anothe
     commits.push({**CHARTS, B: box(namespace, "b"), A: old if change else GONE}, "as it was")
     uid = commits.uid("stays")
     fleet.commit({A: _changed(box(namespace, "a", [stays, new], broken=["never"]), change)}, "another, never ready")
-    ask_until(lambda: commits.uid("new"), bool, "the new one is there", timeout=20)
+    ask_until(lambda: commits.uid("new"), bool, "the new one is there")
     end = {"reverted": old, "removed": GONE, "renamed": _changed(old, "name")}[then]
     if stop == "kill":
         commits.agent.kill()

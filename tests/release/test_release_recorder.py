@@ -128,5 +128,5 @@ async def test_the_end_does_not_wait_for_an_api_server_that_is_away(
     cluster = await Cluster.connect(kubeconfig=control_plane.kubeconfig)
     monkeypatch.setattr(cluster, "create", lambda *_, **__: asyncio.sleep(3600))
     events_of = EventRecorder(cluster, "gitsync/test")
-    async with asyncio.timeout(5), cluster, events_of.running():
+    async with asyncio.timeout(60), cluster, events_of.running():
         events_of.record(about(namespace), FAILED)

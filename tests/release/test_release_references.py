@@ -43,7 +43,7 @@ class Woken:
         self.queue.put_nowait((key, why))
 
     async def wait(self) -> tuple[str, str]:
-        key, why = await asyncio.wait_for(self.queue.get(), 10)
+        key, why = await asyncio.wait_for(self.queue.get(), 60)
         return key.name, why
 
 

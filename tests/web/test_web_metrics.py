@@ -15,8 +15,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.metering import Meter, QueueMeter
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.workqueue import WorkQueue
-from gitsync.web import Metrics
 from gitsync.web import metrics as metrics_module
+from gitsync.web.metrics import Metrics
 from gitsync.web.resources import MOST, labels_of, resource_of
 from tests.until import until
 from tests.web.test_web_probes import asked, port

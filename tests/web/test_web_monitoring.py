@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gitsync.metering import Meter
-from gitsync.web import Metrics
+from gitsync.web.metrics import Metrics
 from tests.controlplane.binaries import PROMTOOL, ensure, kubectl
 from tests.web.test_web_metrics import DOCS, release
 from tests.yamls import documents

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from gitsync.errors import SettingsError
-from gitsync.web import Probes
 from gitsync.web import probes as probes_module
+from gitsync.web.probes import Probes
 
 
 @pytest.fixture
@@ -59,14 +59,14 @@ async def test_life_ends_when_no_thread_is_free_any_more(port: int, monkeypatch:
 async def test_a_loop_that_is_held_up_answers_nothing(port: int) -> None:
     """Whoever asks gives up then, which is a failure, too."""
 
-    def ask() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=0.3) as answer:
+    def ask(patience: float = 60) -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=patience) as answer:
             return bool(answer.status == 200)
 
     async with Probes().serving(port):
         assert await asyncio.to_thread(ask)
         with ThreadPoolExecutor(1) as threads, pytest.raises(TimeoutError):
-            threads.submit(ask).result()  # which the loop waits for
+            threads.submit(ask, 0.3).result()  # which the loop waits for
         assert await asyncio.to_thread(ask), "as soon as it goes on"
 
 

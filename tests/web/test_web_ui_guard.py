@@ -143,7 +143,7 @@ async def test_one_connection_more_than_may_be_takes_the_place_of_one_that_says_
         await stream.content.readuntil(b"\n\n")
         silent = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 for reader, _ in silent[:4]:
                     assert await reader.read() == b"", "the oldest are closed"
             assert (await visitor.get("/"))[0] == 200
@@ -161,7 +161,7 @@ async def test_where_all_connections_are_answered_one_more_is_closed(
     async with visitor.session.get(f"{visitor.base}/changes") as stream:
         await stream.content.readuntil(b"\n\n")
         monkeypatch.setattr(connections, "MOST_CONNECTIONS", 1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             first, second = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
             assert await second[0].read() == b""
         for _, writer in (first, second):

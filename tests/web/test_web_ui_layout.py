@@ -77,8 +77,8 @@ def test_it_is_quick(number: int, seconds: float) -> None:
     arrows = [Arrow(str(item), str(item - 1 - item % 7), "depends") for item in range(10, number) if item % 2]
     took = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.thread_time()  # other processes may have the cores
         drawn = laid_out(boxes, arrows)
-        took.append(time.perf_counter() - begin)
+        took.append(time.thread_time() - begin)
     assert min(took) < seconds
     assert len(drawn.boxes) <= 2 * MOST

@@ -4,10 +4,6 @@ In a process of its own (``gate``, on a ``server``) what was sent (``delivery``,
 is passed on once it is proved who it is from (``senders`` by ``signatures``), within ``limits``; a ``refusal`` costs
 little. In the agent ``gatekeeper`` is told, and ``handlers`` do what is asked for, by the ``routes`` that the Receivers
 of the cluster make (``controller``), and the file with the token of the repository (``roottoken``). ``tokens`` judges
-what has a token (``jwt``) by the keys of its issuer (``issuers``); ``asking`` asks for the objects.
+what has a token (``jwt``) by the keys of its issuer (``issuers``); ``asking`` asks for the objects. Nothing is
+imported here, as in ``gitsync.web``.
 """
-
-from gitsync.web.receivers.gatekeeper import listening
-from gitsync.web.receivers.handlers import Webhooks
-
-__all__ = ["Webhooks", "listening"]
