@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ import urllib3
 
 from tests.controlplane.errors import ApiError, CommandError, ControlPlaneError
 from tests.controlplane.processes import LESS_GARBAGE_COLLECTION
+
+#: How often a server is asked that says that it is too early.
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,15 @@ class Cluster:
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request to the API server; the JSON it answers, or {} for an answer that is not JSON.
 
+        A server that says that it is too early, as for a kind that has just come, is asked again.
         Raises ApiError for an error status and OSError when the server is not there.
         """
-        response = self.answer(
-            method,
-            path,
-            body=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+        sent = None if body is None else json.dumps(body).encode()
+        for _ in range(_TRIES):
+            response = self.answer(method, path, body=sent, headers={"Content-Type": "application/json"})
+            if response.status != 429:
+                break
+            time.sleep(float(response.headers.get("Retry-After", 1)))
         if response.status >= 400:
             raise ApiError(method, path, response.status, response.data.decode(errors="replace"))
         is_json = response.headers.get("Content-Type", "").partition(";")[0] == "application/json"
