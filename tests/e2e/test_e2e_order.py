@@ -30,6 +30,14 @@ def release(namespace: str, name: str, **spec: Any) -> str:
     return json.dumps({**head, "metadata": {"name": name, "namespace": namespace}, "spec": fields})
 
 
+def workload(namespace: str, image: str) -> str:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": image}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    head = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace}}
+    return json.dumps({**head, "spec": spec})
+
+
 def on(kind: str, name: str) -> dict[str, Any]:
     return {"dependsOn": [{"kind": kind, "name": name}]}
 
@@ -227,3 +235,39 @@ def test_what_cannot_be_changed_is_made_anew_where_that_is_asked_for_and_annotat
     assert kubectl("get", "secret", "fixed", "-n", namespace, "-o", "jsonpath={.metadata.uid}") != before
     assert kubectl("get", "secret", "fixed", "-n", namespace, "-o", "jsonpath={.data.a}") == "Mg=="
     assert cluster.maps() == {"once": "first"}
+
+
+def test_what_has_not_become_ready_in_time_is_not_ready_at_the_next_try_either(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """Nothing is to be applied any more then. It counts all the same, also of a release that waits for what is not
+    there, and holds up who depends on the Kustomization, until a commit mends it."""
+    cluster, waits = Cluster(kubectl, namespace), {"wait": True, "timeout": "2s"}
+    files = {
+        **CHART,
+        "clusters/bad.yaml": kustomization(namespace, "bad", "./bad", **waits),
+        "clusters/release.yaml": kustomization(namespace, "release", "./release", **waits),
+        "clusters/next.yaml": kustomization(namespace, "next", "./next", dependsOn=[{"name": "bad"}]),
+        "bad/web.yaml": workload(namespace, "web:nonexistent"),
+        "release/app.yaml": release(namespace, "app", **on("HelmRelease", "nobody")),
+        "next/one.yaml": config_map(namespace, "one"),
+    }
+    fleet.commit(files, "never ready")
+    agent.start()
+    for name, said in (("bad", "Deployment/"), ("release", f"HelmRelease/{namespace}/app: dependency")):
+        cluster.wait(name, "jsonpath={.status.conditions[?(@.type=='Ready')].reason}=HealthCheckFailed")
+        again = f"reconcile.fluxcd.io/requestedAt={name}"
+        kubectl("annotate", KIND, name, "-n", namespace, again)
+        cluster.wait(name, f"jsonpath={{.status.lastHandledReconcileAt}}={name}")
+        conditions = {it["type"]: it for it in cluster.status(name)["conditions"]}
+        assert [conditions[kind]["status"] for kind in ("Ready", "Healthy")] == ["False", "False"]
+        assert conditions["Ready"]["reason"] == conditions["Healthy"]["reason"] == "HealthCheckFailed"
+        assert said in conditions["Ready"]["message"]
+    assert "one" not in cluster.maps()
+
+    fleet.commit({"bad/web.yaml": workload(namespace, "web:1")}, "an image that is there")
+    cluster.wait("bad")
+    cluster.wait("next")
+    healthy = {it["type"]: it for it in cluster.status("bad")["conditions"]}["Healthy"]
+    assert (healthy["status"], healthy["reason"]) == ("True", "Succeeded")
+    assert "one" in cluster.maps()

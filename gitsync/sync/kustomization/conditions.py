@@ -15,6 +15,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     FALSE,
     FIELD_MANAGER,
+    HEALTH_CHECK_FAILED,
     HEALTHY,
     PROGRESSING,
     READY,
@@ -22,6 +23,7 @@ from gitsync.api.names import (
     RECONCILING,
     REQUESTED_AT_ANNOTATION,
     STALLED,
+    SUCCEEDED,
     TRUE,
     UNKNOWN,
 )
@@ -97,7 +99,7 @@ class StatusWriter:
         said: list[Said] = [(READY, TRUE, RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}")]
         gone: tuple[str, ...] = (RECONCILING, STALLED)
         if checked:
-            said.append((HEALTHY, TRUE, RECONCILIATION_SUCCEEDED, "Health check passed"))
+            said.append((HEALTHY, TRUE, SUCCEEDED, "Health check passed"))
         else:
             gone = (*gone, HEALTHY)
         await self._write(
@@ -126,6 +128,8 @@ class StatusWriter:
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
+        if reason == HEALTH_CHECK_FAILED:
+            said.append((HEALTHY, FALSE, reason, message))
         gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
         tried = {"last_attempted_revision": artifact.revision} if artifact is not None else {}
         delay = _PASSING_DELAY if passing else 0.0
