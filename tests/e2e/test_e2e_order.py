@@ -253,7 +253,7 @@ def test_what_has_not_become_ready_in_time_is_not_ready_at_the_next_try_either(
         "next/one.yaml": config_map(namespace, "one"),
     }
     fleet.commit(files, "never ready")
-    agent.start()
+    agent.start().wait_for("sync finished")
     for name, said in (("bad", "Deployment/"), ("release", f"HelmRelease/{namespace}/app: dependency")):
         cluster.wait(name, "jsonpath={.status.conditions[?(@.type=='Ready')].reason}=HealthCheckFailed")
         again = f"reconcile.fluxcd.io/requestedAt={name}"
