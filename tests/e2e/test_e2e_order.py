@@ -271,3 +271,41 @@ def test_what_has_not_become_ready_in_time_is_not_ready_at_the_next_try_either(
     healthy = {it["type"]: it for it in cluster.status("bad")["conditions"]}["Healthy"]
     assert (healthy["status"], healthy["reason"]) == ("True", "Succeeded")
     assert "one" in cluster.maps()
+
+
+def test_a_kustomization_takes_up_a_commit_after_the_release_that_it_depends_on_whoever_has_that(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The release is ready as the commit before wanted it, until the commit comes to it: by the repository's own sync,
+    or by a Kustomization that has it, and that waits for who depends on it, too."""
+    cluster = Cluster(kubectl, namespace)
+    inner = kustomization(namespace, "inner", "./inner", **on("HelmRelease", "held"))
+    files = {
+        **CHART,
+        "clusters/top.yaml": release(namespace, "top"),
+        "clusters/outer.yaml": kustomization(namespace, "outer", "./outer", **on("HelmRelease", "top")),
+        "clusters/holder.yaml": kustomization(namespace, "holder", "./holder", wait=True),
+        "holder/held.yaml": release(namespace, "held"),
+        "holder/inner.yaml": inner,
+        "outer/one.yaml": config_map(namespace, "one"),
+        "inner/two.yaml": config_map(namespace, "two"),
+    }
+    fleet.commit(files, "first")
+    agent.start().wait_for("sync finished")
+    for name in ("inner", "outer", "holder"):
+        agent.wait_for("sync finished", sync=f"{namespace}/{name}")
+        cluster.wait(name)
+    second = fleet.commit(
+        {
+            "clusters/top.yaml": release(namespace, "top", values={"a": "b"}),
+            "holder/held.yaml": release(namespace, "held", values={"a": "b"}),
+            "outer/one.yaml": config_map(namespace, "one", "new"),
+            "inner/two.yaml": config_map(namespace, "two", "new"),
+        },
+        "second",
+    )
+    for name, text in (("top", "one"), ("held", "two")):
+        changed = agent.wait_for("object changed", object=f"ConfigMap/{namespace}/{text}", commit=second[:7])
+        upgraded = agent.wait_for("release upgraded", release=f"{namespace}/{name}", commit=second[:7])
+        assert upgraded.number < changed.number, text
+    cluster.wait("holder", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")

@@ -11,6 +11,7 @@ import structlog
 
 from gitsync.api.conditions import condition_of
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ACCESS_DENIED,
@@ -57,6 +58,7 @@ from gitsync.graph import Held
 from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
 from gitsync.manifests import Desired
 from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.claims import kustomization_of
 from gitsync.release.dependencies.states import commit_of
 from gitsync.runtime.progress import SILENCE, reporting
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
@@ -230,6 +232,8 @@ class KustomizationReconciler:
         if (block := self._blocked(kustomization, answers)) is not None:
             self.waiting[key] = block.on
             raise block.error
+        if (soon := self._to_come(kustomization, answers)) > 0.0:
+            return soon
         self._told.pop(key, None)
         if self._once.over(key, "dependencies"):
             log.info("all dependencies are ready, proceeding with kustomization", kustomization=key.namespaced_name)
@@ -262,6 +266,23 @@ class KustomizationReconciler:
         held = self._around.held().get(kustomization.key)
         return blocked(kustomization, held, self._around.find, self._trees.revision_of, answers)
 
+    def _to_come(self, kustomization: Kustomization, answers: Answers) -> float:
+        """Seconds to wait for the commit to come to a release that this one depends on: it is ready as it was before.
+
+        Raises: DependencyNotReady when the Kustomization that has it has yet to take that up."""
+        wanted = self._syncers.factory.wanted
+        for reference in kustomization.dependencies():
+            if not is_release(reference.key) or reference.key in answers:
+                continue
+            if wanted.index.expects(reference.key):
+                return MOMENT
+            if why := wanted.yet_to_take_up(reference.key):
+                above = kustomization_of(wanted.index.sync_above(reference.key))
+                self.waiting[kustomization.key] = frozenset({reference.key, above})
+                name = f"{reference.key.kind} {reference.key.namespaced_name}"
+                raise DependencyNotReady(f"dependency '{name}' is not ready: {why}")
+        return 0.0
+
     async def _sync(
         self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
     ) -> float | None:
@@ -284,7 +305,7 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message, artifact=artifact)
+            await self._status.failed(kustomization, reason, message, artifact=artifact, digest=desired.digest)
             return self._retry(kustomization)
         self._once.forget(key)
         self._waits.pop(key, None)
