@@ -135,7 +135,8 @@ class Pruner:
         except GitsyncError as error:
             report.failed(entry.key, error, entry.origin)
             return "failed"
-        report.done("deleted", entry.key, entry.origin, "removed from Git")
+        why = "its Kustomization was deleted" if self._spec.is_removed else "removed from Git"
+        report.done("deleted", entry.key, entry.origin, why)
         return "done"
 
     def _holds_the_sync(self, key: ObjectKey) -> bool:

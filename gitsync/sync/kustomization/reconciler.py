@@ -27,6 +27,7 @@ from gitsync.api.names import (
     ORIGIN_ANNOTATION,
     READY,
     RECONCILIATION_FAILED,
+    REQUESTED_AT_ANNOTATION,
     TRUE,
 )
 from gitsync.backoff import Backoff
@@ -100,7 +101,8 @@ FIRST_RETRY = 5.0
 class Surroundings:
     """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
-    done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands.
+    done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands,
+    ``compare_root`` has it compare everything with the cluster, ``is_root_busy`` says whether it is at work.
     ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed. ``typed`` is
     what an object has been read as already, None when it has not been, or cannot be.
     """
@@ -113,6 +115,8 @@ class Surroundings:
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
     typed: Callable[[ObjectKey, Manifest], Kustomization | None] = lambda _, __: None
+    compare_root: Callable[[], None] = lambda: None
+    is_root_busy: Callable[[], bool] = lambda: False
 
 
 class Graces:
@@ -176,6 +180,8 @@ class KustomizationReconciler:
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
         self.full: set[ObjectKey] = set()
+        #: When the sync of the settings was last asked for, as its Kustomization says.
+        self._root_asked = ""
         self._comparing: set[ObjectKey] = set()
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
@@ -221,8 +227,7 @@ class KustomizationReconciler:
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
         if self._around.is_root(kustomization):
-            await self._root(kustomization)
-            return None
+            return await self._root(kustomization)
         refuse_unsupported(kustomization)
         check_access(kustomization, self._around.rules)
         await self.judging.check(kustomization)
@@ -249,18 +254,31 @@ class KustomizationReconciler:
             return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
 
-    async def _root(self, kustomization: Kustomization) -> None:
+    async def _root(self, kustomization: Kustomization) -> float | None:
         """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit. That
         the repository cannot be read its source says."""
         self._waits.pop(kustomization.key, None)
+        if self._is_asked_for(kustomization):
+            return MOMENT
         standing = self._around.root_standing()
         if standing is not None and standing.is_failure and not standing.of_source:
             reason, message, passing = standing.reason, standing.message, standing.passing
             await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing)
-            return
+            return None
         artifact = await self._trees.tree_of(kustomization.source)
         if self._around.root_commit() == artifact.commit.id:
             await self._status.succeeded(kustomization, artifact, "", checked=False)
+        return None
+
+    def _is_asked_for(self, kustomization: Kustomization) -> bool:
+        """Whether somebody asks for it, and the sync has yet to do that: it is asked to, once for each time."""
+        asked = kustomization.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
+        if not asked or kustomization.status.last_handled_reconcile_at == asked:
+            return False
+        if self._root_asked != asked:
+            self._root_asked = asked
+            self._around.compare_root()
+        return self._around.is_root_busy()
 
     def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
         held = self._around.held().get(kustomization.key)
