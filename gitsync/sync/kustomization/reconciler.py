@@ -390,8 +390,7 @@ class KustomizationReconciler:
             )
         more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
         message = f"{first.origin}: {first.message}{more}"
-        reason = ARTIFACT_FAILED if isinstance(first, DirectoryMissing) else BUILD_FAILED  # as with Flux
-        await self._status.failed(kustomization, reason, message, artifact=artifact)
+        await self._status.failed(kustomization, BUILD_FAILED, message, artifact=artifact)
         return self._retry(kustomization)
 
     async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
