@@ -132,6 +132,7 @@ class Kustomizations:
             self._typed,
             root.compare,
             root.is_busy,
+            unbuilt=self._coming.unbuilt,
         )
         self._reconciler = KustomizationReconciler(
             surroundings,
