@@ -174,6 +174,8 @@ def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reco
         lambda: reconciler.commit,
         reconciler.objects,
         lambda: reconciler.standing,
+        reconciler.compare_all,
+        lambda: reconciler.is_syncing,
     )
 
 

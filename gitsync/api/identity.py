@@ -51,6 +51,13 @@ def shared(text: str) -> str:
     return intern(text) if type(text) is str else text
 
 
+def says(manifest: Manifest, name: str, value: str) -> bool:
+    """Whether an annotation or a label of an object has this value, in whatever case: Flux takes either."""
+    metadata = manifest.get("metadata") or {}
+    found = ((metadata.get(field) or {}).get(name, "") for field in ("annotations", "labels"))
+    return any(str(one).lower() == value for one in found)
+
+
 def group_of(api_version: str) -> str:
     """``apps/v1`` -> ``apps``; ``v1`` -> "" (the core group)."""
     return api_version.rpartition("/")[0]

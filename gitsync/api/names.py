@@ -110,9 +110,11 @@ LEFT_TO_ANNOTATION: Final = "gitsync.dev/left-to"
 # release that they are marked with, their ids as in status.inventory).
 LEFTOVERS_ANNOTATION: Final = "gitsync.dev/leftovers"
 
-# An object with one of these, valued PRUNE_DISABLED, stays in the cluster when it leaves Git.
+# An object with one of these, valued PRUNE_DISABLED, stays in the cluster when it leaves Git; by the last, it is not
+# applied either. Those of Flux may be labels, too.
 PRUNE_ANNOTATION: Final = "gitsync.dev/prune"
 KUSTOMIZE_PRUNE_ANNOTATION: Final = "kustomize.toolkit.fluxcd.io/prune"
+KUSTOMIZE_RECONCILE_ANNOTATION: Final = "kustomize.toolkit.fluxcd.io/reconcile"
 PRUNE_DISABLED: Final = "disabled"
 
 #: On an ArtifactGenerator, which has no spec.suspend: valued ``disabled``, in whatever case, it is left alone.

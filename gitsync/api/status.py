@@ -207,4 +207,4 @@ class KustomizationStatus(SourceStatus):
     last_attempted_revision: str = Field("", description="The revision last tried.")
     last_applied_digest: str = Field("", description="Checksum of the objects last applied; gitsync's own field.")
     inventory: ResourceInventory | None = Field(None, description="The objects that are there for it.")
-    history: Items[dict[str, Any]] = Field((), description="What Flux has noted of past builds.")
+    history: Items[dict[str, Any]] = Field((), description="The last five reconciliations, newest first.")

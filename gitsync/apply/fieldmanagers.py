@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from gitsync.api.identity import Manifest
+from gitsync.api.identity import Manifest, says
 from gitsync.api.names import CLI_FIELD_MANAGER, FIELD_MANAGER, FLUX_FIELD_MANAGER, HELM_FIELD_MANAGER
 from gitsync.apply.fieldsv1 import Fields, among, below, difference, overlaid, union, without
 from gitsync.diff.secret import LAST_APPLIED, folded, is_core_secret
@@ -92,7 +92,7 @@ def taken_over(live: Manifest, manifest: Manifest, manager: str, take_over_from:
     """
     if not take_over_from:
         return None
-    tools = not any(_annotations(each).get(_SSA) == "Merge" for each in (live, manifest))
+    tools = not any(says(each, _SSA, "merge") for each in (live, manifest))
     writers = (take_over_from if tools else take_over_from - OTHER_TOOLS) | {Writer(manager, "Update")}
     entries: list[Manifest] = live["metadata"].get("managedFields") or []
     own = _applied_by(manager, live)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gitsync.api.identity import Manifest
+from gitsync.api.identity import Manifest, says
 from gitsync.api.names import (
     FIELD_MANAGER,
     KUSTOMIZE_PRUNE_ANNOTATION,
+    KUSTOMIZE_RECONCILE_ANNOTATION,
     LEFT_TO_ANNOTATION,
     OWNER_ANNOTATION,
     PRUNE_ANNOTATION,
@@ -149,9 +150,16 @@ def kept(manifest: Manifest) -> bool:
 
 
 def prune_disabled(live: Manifest) -> bool:
-    """``gitsync.dev/prune: disabled`` (or Flux's own annotation): the object stays when it leaves Git."""
-    annotations = live["metadata"].get("annotations") or {}
-    return any(
-        str(annotations.get(name, "")).lower() == PRUNE_DISABLED
-        for name in (PRUNE_ANNOTATION, KUSTOMIZE_PRUNE_ANNOTATION)
-    )
+    """Whether an object stays when it leaves Git, by what is written on it."""
+    return bool(why_not_pruned(live))
+
+
+def why_not_pruned(live: Manifest) -> str:
+    """What is written on an object that has it stay when it leaves Git: ``gitsync.dev/prune: disabled``, or one of
+    Flux's own annotations or labels. "" when nothing is."""
+    for name in (PRUNE_ANNOTATION, KUSTOMIZE_PRUNE_ANNOTATION):
+        if says(live, name, PRUNE_DISABLED):
+            return "its prune annotation says disabled"
+    if says(live, KUSTOMIZE_RECONCILE_ANNOTATION, PRUNE_DISABLED):
+        return "its reconcile annotation says disabled"
+    return ""

@@ -15,7 +15,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.namespaces import in_namespace
-from gitsync.apply.ownership import KEPT_BY_POLICY, kept, prune_disabled
+from gitsync.apply.ownership import KEPT_BY_POLICY, kept, why_not_pruned
 from gitsync.charts import Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
@@ -33,7 +33,7 @@ from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left
-from gitsync.sync.prune import PRUNE_IS_DISABLED, SYSTEM_NAMESPACE, is_system_namespace
+from gitsync.sync.prune import SYSTEM_NAMESPACE, is_system_namespace
 
 #: The events of hooks that take objects over when a commit is carried out.
 _ON_THE_WAY = frozenset({*events_of("install"), *events_of("upgrade")})
@@ -262,8 +262,8 @@ class _Leaving:
             return ""
         if not release and is_system_namespace(key):
             return SYSTEM_NAMESPACE
-        if not release and prune_disabled(manifest):
-            return PRUNE_IS_DISABLED
+        if not release and (why := why_not_pruned(manifest)):
+            return why
         if not release and (why := self._stays_with_its_kustomization(place)):
             return why
         if release and kept(manifest):
@@ -278,8 +278,7 @@ class _Leaving:
         manifest = self.old.objects.get(place)
         if manifest is None or place in self.new.objects:
             return ""
-        why = PRUNE_IS_DISABLED if prune_disabled(manifest) else self._stays_with_its_kustomization(place)
-        if why:
+        if why := why_not_pruned(manifest) or self._stays_with_its_kustomization(place):
             return f"HelmRelease/{name} is kept: {why}"
         return "its HelmRelease is suspended" if (manifest.get("spec") or {}).get("suspend") else ""
 

@@ -90,6 +90,10 @@ class WantedObjects:
         """Why a release may be another one in a moment, or be removed; "" when nothing of the kind is on its way."""
         if self.index.is_leaving(release):
             return f"{release} is about to be removed"
+        return self.yet_to_take_up(release)
+
+    def yet_to_take_up(self, release: ObjectKey) -> str:
+        """What the sync that has a release in Git has yet to take up, in words; "" when that is nothing."""
         above = self.index.sync_above(release)
         revision = self.index.others.untried(kustomization_of(above)) if above else ""
         commit = self.claims.commits.get(Claimant("sync", above), "")

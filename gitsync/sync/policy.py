@@ -1,13 +1,14 @@
-"""What an object's own annotations say of how it is applied: those of Flux's kustomize-controller. Pure."""
+"""What an object's own annotations or labels say of how it is applied: those of Flux's kustomize-controller. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from gitsync.api.identity import Manifest
+from gitsync.api.identity import Manifest, says
+from gitsync.api.names import KUSTOMIZE_RECONCILE_ANNOTATION
 
 _PREFIX: Final = "kustomize.toolkit.fluxcd.io"
-_SSA, _FORCE, _RECONCILE = f"{_PREFIX}/ssa", f"{_PREFIX}/force", f"{_PREFIX}/reconcile"
+_SSA, _FORCE = f"{_PREFIX}/ssa", f"{_PREFIX}/force"
 
 
 def left_alone(manifest: Manifest, live: Manifest | None) -> str:
@@ -16,9 +17,9 @@ def left_alone(manifest: Manifest, live: Manifest | None) -> str:
     for found in (manifest, live):
         if found is None:
             continue
-        ssa = _value(found, _SSA)
-        if ssa == "ignore" or _value(found, _RECONCILE) == "disabled":
-            return f"is left alone by {_SSA if ssa == 'ignore' else _RECONCILE}"
+        for name, value in ((_SSA, "ignore"), (KUSTOMIZE_RECONCILE_ANNOTATION, "disabled")):
+            if says(found, name, value):
+                return f"is left alone by {name}"
         if live is not None and is_left_once_there(found):
             return f"is there, and left as it is by {_SSA}: IfNotPresent"
     return ""
@@ -26,14 +27,9 @@ def left_alone(manifest: Manifest, live: Manifest | None) -> str:
 
 def is_left_once_there(manifest: Manifest) -> bool:
     """Whether an object is not applied when it is there, whoever has put it there: ``ssa: IfNotPresent``."""
-    return _value(manifest, _SSA) == "ifnotpresent"
+    return says(manifest, _SSA, "ifnotpresent")
 
 
 def is_forced(manifest: Manifest) -> bool:
     """Whether an object may be deleted and created anew where Kubernetes allows no change of it: ``force: enabled``."""
-    return _value(manifest, _FORCE) == "enabled"
-
-
-def _value(manifest: Manifest, name: str) -> str:
-    metadata = manifest.get("metadata") or {}
-    return str((metadata.get("annotations") or {}).get(name, "")).lower()
+    return says(manifest, _FORCE, "enabled")

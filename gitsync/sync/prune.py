@@ -13,7 +13,7 @@ from gitsync.api.inventory import inventory_keys
 from gitsync.api.names import HELM_CHART
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
-from gitsync.apply.ownership import prune_disabled, taken_by_helm
+from gitsync.apply.ownership import prune_disabled, taken_by_helm, why_not_pruned
 from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -32,7 +32,7 @@ Outcome = Literal["done", "left", "failed"]
 #: Namespaces that every cluster has and that are never deleted, whoever put them into Git.
 SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 #: Why something is kept, in words.
-SYSTEM_NAMESPACE, PRUNE_IS_DISABLED = "it is a system namespace", "its prune annotation says disabled"
+SYSTEM_NAMESPACE = "it is a system namespace"
 #: Seconds that a release's uninstall, or an object, may take to be gone before that is a failure.
 RELEASE_TIMEOUT = 600.0
 OBJECT_TIMEOUT = 60.0
@@ -135,7 +135,8 @@ class Pruner:
         except GitsyncError as error:
             report.failed(entry.key, error, entry.origin)
             return "failed"
-        report.done("deleted", entry.key, entry.origin, "removed from Git")
+        why = "its Kustomization was deleted" if self._spec.is_removed else "removed from Git"
+        report.done("deleted", entry.key, entry.origin, why)
         return "done"
 
     def _holds_the_sync(self, key: ObjectKey) -> bool:
@@ -209,10 +210,8 @@ class Pruner:
                 why = "no longer carries this sync's owner annotation"
             elif release := taken_by_helm(live):
                 why = f"helm has taken it into its release {release}"
-            elif prune_disabled(live):
-                why = PRUNE_IS_DISABLED
             else:
-                why = ""
+                why = why_not_pruned(live)
             return not why
 
         wanted_by, deletion = self._wanted.others(self._dropped(entry)), Deletion()

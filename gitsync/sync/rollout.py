@@ -60,7 +60,7 @@ from gitsync.sync.lacking import LackingSources
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import Step, SyncPlan, is_right, needs_kept, prune_prerequisites
-from gitsync.sync.policy import is_forced
+from gitsync.sync.policy import is_forced, left_alone
 from gitsync.sync.prune import RELEASE_TIMEOUT, Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.spec import SyncSpec
@@ -125,6 +125,10 @@ class Rollout:
         releases = filter(self.spec.is_release, self.plan.desired.helm_releases)
         self._followed = frozenset(key for key in releases if self.spec.waits and self.cluster.serves(key))
         self._releases = ReleasesSettling(self.index, self._followed)
+        #: What is as it should be already, of a Kustomization that waits: whether that is ready counts, too.
+        self._standing = {
+            step.key: step.live for step in self.plan.steps if step.live is not None and self._stands(step)
+        }
         #: Releases that waited for another one when all had settled.
         self._waited: list[ObjectKey] = []
         self._holders = Holders(self.index, self.wanted, self._releases)
@@ -159,12 +163,16 @@ class Rollout:
                 *(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()),
                 self._settle_releases(releases),
                 *(self._settle(namespace, interrupt) for namespace in self._namespaces()),
+                self._settle_standing(interrupt),
                 *(self._prune(entry, needs) for entry, needs in self._entries()),
             )
             if any(self.spec.is_release(entry.key) for entry in self.plan.prune):
                 # One that waited for another to be removed goes on by now, and so does who waited for it.
                 self._releases = ReleasesSettling(self.index, self._waited)
                 await self._settle_releases(releases)
+        self._judge_releases(releases)
+
+    def _judge_releases(self, releases: Iterable[ObjectKey]) -> None:
         outcomes = Outcomes(self.index)
         for key in (key for key in releases if key in self.applied and self.spec.waits):
             outcome = outcomes.of(key)
@@ -172,6 +180,11 @@ class Rollout:
                 self.report.suspended(key)
             elif outcome.phase != "ready":
                 self.report.outcome("failed" if outcome.phase == "failed" else "waiting", key, outcome.message)
+        if not self.spec.is_root and self.spec.waits:  # who waits for the Kustomization waits for these
+            for key in self._followed & (self.applied.keys() | self._standing.keys()):
+                outcome = outcomes.of(key)
+                if outcome.phase not in ("ready", "suspended"):
+                    self.report.unready.append(ObjectFailed(f"{key}: {outcome.message}", key=key))
 
     @contextmanager
     def _timing(self) -> Iterator[None]:
@@ -454,7 +467,7 @@ class Rollout:
         for step in steps:
             await self._over[step.key].wait()
         mine = [self._desired(step).key for step in steps]
-        plain = {key: self.applied[key] for key in mine if key in self.applied and self._is_waited_for(key)}
+        plain = {key: found for key in mine if (found := self.applied.get(key)) and self._is_waited_for(key, found)}
         want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness, on_health=self._judged)
         self._busy |= plain.keys()
         try:
@@ -466,9 +479,23 @@ class Rollout:
         await self._releases.settled(key for key in mine if self.spec.is_release(key))
         self._settled[namespace].set()
 
-    def _is_waited_for(self, key: ObjectKey) -> bool:
+    def _stands(self, step: Step) -> bool:
+        if self.spec.is_root or not self.spec.waits or step.verdict != "unchanged":
+            return False
+        return not left_alone(step.desired.manifest, step.live)
+
+    async def _settle_standing(self, interrupt: Interrupt) -> None:
+        """Wait until what was as it should be before is ready, or has failed: for nothing that is pruned."""
+        plain = {key: live for key, live in self._standing.items() if self._is_waited_for(key, live)}
+        try:
+            want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness)
+            await wait_ready(self.cluster, want, interrupt)
+        except (NotReadyInTime, ObjectFailed, MissingRight) as error:
+            self.report.not_ready(error)
+
+    def _is_waited_for(self, key: ObjectKey, manifest: Manifest) -> bool:
         """Of what is no release: not what nobody gives a status, nor what nobody looks at while it is suspended."""
-        if is_own_kind(key) and (self.applied[key].get("spec") or {}).get("suspend") is True:
+        if is_own_kind(key) and (manifest.get("spec") or {}).get("suspend") is True:
             return False
         if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
             return False

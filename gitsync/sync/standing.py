@@ -72,7 +72,7 @@ def sync_ended(desired: Desired, result: SyncResult, revision: str) -> Standing:
 
 def problem_of(result: SyncResult) -> tuple[str, str] | None:
     """Reason and message of what went wrong with a sync; None when nothing did."""
-    if result.result == "succeeded":
+    if result.result == "succeeded" and not result.unready:
         return None
     if result.result == "held":
         return COMMIT_HELD, f"the commit is held until it is confirmed: {result.why}"

@@ -182,3 +182,29 @@ def test_a_repository_of_flux_works_as_it_is(agent: AgentProcess, fleet: Fleet, 
     unready = {line.fields["kustomization"] for line in agent.said("not ready", after=before)}
     assert unready == {"flux-system/infra", "flux-system/apps"}
     assert data(kubectl, namespace, "zone") == {"text": "zone a"}
+
+
+def test_what_somebody_has_deleted_comes_again_when_the_root_s_kustomization_is_asked_for(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    made = "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n"
+    files = {
+        "clusters/prod/namespace.yaml": made,
+        "clusters/prod/sync.yaml": SYNC,
+        "clusters/prod/apps.yaml": kustomization("apps", "./apps"),
+        "apps/one.yaml": in_namespace(namespace, "one"),
+    }
+    agent = new_agent(fleet, "--path=clusters/prod")
+    finished(agent.start(), fleet.commit(files, "apps"))
+    agent.wait_for("sync finished", sync="flux-system/apps")
+    kind, flux = "kustomizations.kustomize.toolkit.fluxcd.io", ("-n", "flux-system")
+    kubectl("wait", "--for=condition=Ready", f"{kind}/flux-system", *flux, "--timeout=60s")
+    kubectl("delete", kind, "apps", *flux, "--timeout=60s")
+    gone = agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/one")
+    assert gone.fields["why"] == "its Kustomization was deleted"
+    kubectl("annotate", kind, "flux-system", *flux, "reconcile.fluxcd.io/requestedAt=now")
+    handled = "--for=jsonpath={.status.lastHandledReconcileAt}=now"
+    kubectl("wait", handled, f"{kind}/flux-system", *flux, "--timeout=60s")
+    assert kubectl("get", kind, "apps", *flux, "-o", "name") != ""
+    kubectl("wait", "--for=create", "configmap/one", "-n", namespace, "--timeout=60s")
+    agent.stop()

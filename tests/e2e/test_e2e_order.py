@@ -30,6 +30,14 @@ def release(namespace: str, name: str, **spec: Any) -> str:
     return json.dumps({**head, "metadata": {"name": name, "namespace": namespace}, "spec": fields})
 
 
+def workload(namespace: str, image: str) -> str:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": image}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    head = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace}}
+    return json.dumps({**head, "spec": spec})
+
+
 def on(kind: str, name: str) -> dict[str, Any]:
     return {"dependsOn": [{"kind": kind, "name": name}]}
 
@@ -227,3 +235,77 @@ def test_what_cannot_be_changed_is_made_anew_where_that_is_asked_for_and_annotat
     assert kubectl("get", "secret", "fixed", "-n", namespace, "-o", "jsonpath={.metadata.uid}") != before
     assert kubectl("get", "secret", "fixed", "-n", namespace, "-o", "jsonpath={.data.a}") == "Mg=="
     assert cluster.maps() == {"once": "first"}
+
+
+def test_what_has_not_become_ready_in_time_is_not_ready_at_the_next_try_either(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """Nothing is to be applied any more then. It counts all the same, also of a release that waits for what is not
+    there, and holds up who depends on the Kustomization, until a commit mends it."""
+    cluster, waits = Cluster(kubectl, namespace), {"wait": True, "timeout": "2s"}
+    files = {
+        **CHART,
+        "clusters/bad.yaml": kustomization(namespace, "bad", "./bad", **waits),
+        "clusters/release.yaml": kustomization(namespace, "release", "./release", **waits),
+        "clusters/next.yaml": kustomization(namespace, "next", "./next", dependsOn=[{"name": "bad"}]),
+        "bad/web.yaml": workload(namespace, "web:nonexistent"),
+        "release/app.yaml": release(namespace, "app", **on("HelmRelease", "nobody")),
+        "next/one.yaml": config_map(namespace, "one"),
+    }
+    fleet.commit(files, "never ready")
+    agent.start().wait_for("sync finished")
+    for name, said in (("bad", "Deployment/"), ("release", f"HelmRelease/{namespace}/app: dependency")):
+        cluster.wait(name, "jsonpath={.status.conditions[?(@.type=='Ready')].reason}=HealthCheckFailed")
+        again = f"reconcile.fluxcd.io/requestedAt={name}"
+        kubectl("annotate", KIND, name, "-n", namespace, again)
+        cluster.wait(name, f"jsonpath={{.status.lastHandledReconcileAt}}={name}")
+        conditions = {it["type"]: it for it in cluster.status(name)["conditions"]}
+        assert [conditions[kind]["status"] for kind in ("Ready", "Healthy")] == ["False", "False"]
+        assert conditions["Ready"]["reason"] == conditions["Healthy"]["reason"] == "HealthCheckFailed"
+        assert said in conditions["Ready"]["message"]
+    assert "one" not in cluster.maps()
+
+    fleet.commit({"bad/web.yaml": workload(namespace, "web:1")}, "an image that is there")
+    cluster.wait("bad")
+    cluster.wait("next")
+    healthy = {it["type"]: it for it in cluster.status("bad")["conditions"]}["Healthy"]
+    assert (healthy["status"], healthy["reason"]) == ("True", "Succeeded")
+    assert "one" in cluster.maps()
+
+
+def test_a_kustomization_takes_up_a_commit_after_the_release_that_it_depends_on_whoever_has_that(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """The release is ready as the commit before wanted it, until the commit comes to it: by the repository's own sync,
+    or by a Kustomization that has it, and that waits for who depends on it, too."""
+    cluster = Cluster(kubectl, namespace)
+    inner = kustomization(namespace, "inner", "./inner", **on("HelmRelease", "held"))
+    files = {
+        **CHART,
+        "clusters/top.yaml": release(namespace, "top"),
+        "clusters/outer.yaml": kustomization(namespace, "outer", "./outer", **on("HelmRelease", "top")),
+        "clusters/holder.yaml": kustomization(namespace, "holder", "./holder", wait=True),
+        "holder/held.yaml": release(namespace, "held"),
+        "holder/inner.yaml": inner,
+        "outer/one.yaml": config_map(namespace, "one"),
+        "inner/two.yaml": config_map(namespace, "two"),
+    }
+    fleet.commit(files, "first")
+    agent.start().wait_for("sync finished")
+    for name in ("inner", "outer", "holder"):
+        agent.wait_for("sync finished", sync=f"{namespace}/{name}")
+        cluster.wait(name)
+    second = fleet.commit(
+        {
+            "clusters/top.yaml": release(namespace, "top", values={"a": "b"}),
+            "holder/held.yaml": release(namespace, "held", values={"a": "b"}),
+            "outer/one.yaml": config_map(namespace, "one", "new"),
+            "inner/two.yaml": config_map(namespace, "two", "new"),
+        },
+        "second",
+    )
+    for name, text in (("top", "one"), ("held", "two")):
+        changed = agent.wait_for("object changed", object=f"ConfigMap/{namespace}/{text}", commit=second[:7])
+        upgraded = agent.wait_for("release upgraded", release=f"{namespace}/{name}", commit=second[:7])
+        assert upgraded.number < changed.number, text
+    cluster.wait("holder", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{second}")

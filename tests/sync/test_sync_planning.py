@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
-from gitsync.apply.ownership import prune_disabled
+from gitsync.apply.ownership import prune_disabled, why_not_pruned
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import mass_prune, needs_kept, prune_prerequisites, staged, to_prune, verdict_of
+from gitsync.sync.policy import is_forced, is_left_once_there, left_alone
 
 OWNER = Owner("fleet", "gitsync-system", "https://git.example/fleet.git")
 COMMIT = CommitInfo("a" * 40, "Ann", "first")
@@ -182,6 +183,23 @@ def test_a_stamp_does_not_change_the_manifest_and_names_commit_place_and_depende
 def test_an_object_can_ask_not_to_be_pruned(name: str) -> None:
     assert prune_disabled({"metadata": {"name": "a", "annotations": {name: "Disabled"}}})
     assert not prune_disabled({"metadata": {"name": "a", "annotations": {name: "enabled"}}})
+
+
+@pytest.mark.parametrize("field", ["annotations", "labels"])
+def test_what_flux_lets_an_object_say_of_itself_may_be_an_annotation_or_a_label(field: str) -> None:
+    """As Flux documents it, in whatever case; ``reconcile: disabled`` keeps an object from being pruned, too."""
+
+    def saying(name: str, value: str) -> Manifest:
+        return {"metadata": {"name": "a", field: {f"kustomize.toolkit.fluxcd.io/{name}": value}}}
+
+    assert why_not_pruned(saying("prune", "Disabled")) == "its prune annotation says disabled"
+    assert why_not_pruned(saying("reconcile", "disabled")) == "its reconcile annotation says disabled"
+    assert not why_not_pruned(saying("prune", "Enabled"))
+    assert left_alone(saying("ssa", "Ignore"), None)
+    assert left_alone({"metadata": {"name": "a"}}, saying("reconcile", "Disabled"))
+    assert is_left_once_there(saying("ssa", "IfNotPresent"))
+    assert is_forced(saying("force", "Enabled"))
+    assert not left_alone(saying("ssa", "Merge"), None)
 
 
 def key(kind: str, name: str, group: str = "") -> ObjectKey:

@@ -11,5 +11,5 @@
   ``unbuilt`` by which commits one may want something that cannot be built.
 - ``statusstore`` keeps the inventory in the status, ``rootstore`` that of the sync of the settings in the status of
   the one that stands for it, too; ``journal`` keeps what commits did, of all of them together;
-  ``conditions`` says how one stands, ``outcome`` whether it is on its way.
+  ``conditions`` says how one stands, ``past`` how it went before, ``outcome`` whether it is on its way.
 """

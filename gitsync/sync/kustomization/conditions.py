@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     FALSE,
     FIELD_MANAGER,
+    HEALTH_CHECK_FAILED,
     HEALTHY,
     PROGRESSING,
     READY,
@@ -22,6 +24,7 @@ from gitsync.api.names import (
     RECONCILING,
     REQUESTED_AT_ANNOTATION,
     STALLED,
+    SUCCEEDED,
     TRUE,
     UNKNOWN,
 )
@@ -30,6 +33,7 @@ from gitsync.errors import GitsyncError, NotFound
 from gitsync.logs import redact
 from gitsync.runtime.event import Event
 from gitsync.sources.resolve.treeartifact import TreeArtifact
+from gitsync.sync.kustomization.past import Attempt, with_attempt
 from gitsync.text import whole_number
 
 if TYPE_CHECKING:
@@ -69,6 +73,8 @@ class StatusWriter:
         self._find = find
         #: What the API server last answered, which the watch may have yet to say.
         self._answers: dict[ObjectKey, Manifest] = {}
+        #: When what is being applied was begun, by the monotonic clock.
+        self._begun: dict[ObjectKey, float] = {}
         #: Those whose status says something else than is known, since it could not be written.
         self.unwritten: set[ObjectKey] = set()
 
@@ -82,6 +88,7 @@ class StatusWriter:
 
     def began(self, kustomization: Kustomization, artifact: Tried) -> None:
         """An artifact is being applied: those are told who follow how a commit stands."""
+        self._begun[kustomization.key] = time.monotonic()
         manifest = self._newest(kustomization.key)
         if manifest is None or KustomizationStatus.read(manifest.get("status")).last_attempted_revision == (
             artifact.revision
@@ -97,7 +104,7 @@ class StatusWriter:
         said: list[Said] = [(READY, TRUE, RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}")]
         gone: tuple[str, ...] = (RECONCILING, STALLED)
         if checked:
-            said.append((HEALTHY, TRUE, RECONCILIATION_SUCCEEDED, "Health check passed"))
+            said.append((HEALTHY, TRUE, SUCCEEDED, "Health check passed"))
         else:
             gone = (*gone, HEALTHY)
         await self._write(
@@ -105,6 +112,7 @@ class StatusWriter:
             said,
             gone,
             artifact=artifact,
+            attempt=self._attempt(kustomization.key, RECONCILIATION_SUCCEEDED, artifact, digest),
             last_attempted_revision=revision,
             last_applied_revision=revision,
             last_applied_origin_revision=artifact.origin,
@@ -118,18 +126,31 @@ class StatusWriter:
         message: str,
         *,
         artifact: Tried | None = None,
+        digest: str = "",
         stalled: bool = False,
         passing: bool = False,
     ) -> None:
-        """It could not be applied; ``artifact`` is the one that was tried, if any was. ``stalled``: and never can until
-        somebody changes it; ``passing``: it waits for something that mostly comes at once."""
+        """It could not be applied; ``artifact`` is the one that was tried, if any was, with objects of this digest, ""
+        where that is not known. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
+        something that mostly comes at once."""
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
+        if reason == HEALTH_CHECK_FAILED:
+            said.append((HEALTHY, FALSE, reason, message))
         gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
         tried = {"last_attempted_revision": artifact.revision} if artifact is not None else {}
         delay = _PASSING_DELAY if passing else 0.0
-        await self._write(kustomization, said, gone, delay=delay, artifact=artifact, **tried)
+        attempt = self._attempt(kustomization.key, reason, artifact, digest)
+        await self._write(kustomization, said, gone, delay=delay, artifact=artifact, attempt=attempt, **tried)
+
+    def _attempt(self, key: ObjectKey, reason: str, artifact: Tried | None, digest: str) -> Attempt | None:
+        """For the history; None where no objects were to be applied."""
+        if artifact is None or not digest:
+            return None
+        now = time.monotonic()
+        seconds = now - self._begun.pop(key, now)
+        return Attempt(digest, reason, seconds, artifact.revision, artifact.origin)
 
     async def suspended(self, kustomization: Kustomization) -> None:
         """Nothing is done about it. As with Flux, one that was ready stays so, also for those that wait for it, though
@@ -148,6 +169,7 @@ class StatusWriter:
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""
         self._answers.pop(key, None)
+        self._begun.pop(key, None)
         self.unwritten.discard(key)
 
     async def _write(
@@ -158,6 +180,7 @@ class StatusWriter:
         *,
         delay: float = 0.0,
         artifact: Tried | None = None,
+        attempt: Attempt | None = None,
         **more: str,
     ) -> None:
         key, fields = kustomization.key, dict[str, Any](more)
@@ -178,6 +201,9 @@ class StatusWriter:
         self.unwritten.discard(key)
         if not changed:
             return
+        if attempt is not None:  # which is worth no write of its own
+            new = new.model_copy(update={"history": with_attempt(old.history, attempt, now)})
+            changed = new.patch_from(old)
         self._tell(manifest, old, new, delay, artifact)
         try:
             body = {"status": changed}

@@ -58,12 +58,15 @@ GRACE = 1.0
 @dataclass(frozen=True)
 class Root:
     """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has;
-    ``standing`` says how it stands."""
+    ``standing`` says how it stands, ``compare`` has it compare everything with the cluster, and ``is_busy`` says
+    whether it is at work."""
 
     is_root: Callable[[Kustomization], bool]
     commit: Callable[[], str]
     objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
     standing: Callable[[], Standing | None] = lambda: None
+    compare: Callable[[], None] = lambda: None
+    is_busy: Callable[[], bool] = lambda: False
 
 
 def _nobody_waits(key: ObjectKey, why: str) -> None:
@@ -127,6 +130,8 @@ class Kustomizations:
             rules,
             self._coming.is_leaving,
             self._typed,
+            root.compare,
+            root.is_busy,
             unbuilt=self._coming.unbuilt,
         )
         self._reconciler = KustomizationReconciler(

@@ -11,6 +11,7 @@ import structlog
 
 from gitsync.api.conditions import condition_of
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ACCESS_DENIED,
@@ -26,6 +27,7 @@ from gitsync.api.names import (
     ORIGIN_ANNOTATION,
     READY,
     RECONCILIATION_FAILED,
+    REQUESTED_AT_ANNOTATION,
     TRUE,
 )
 from gitsync.backoff import Backoff
@@ -57,6 +59,7 @@ from gitsync.graph import Held
 from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
 from gitsync.manifests import Desired
 from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.claims import kustomization_of
 from gitsync.release.dependencies.states import commit_of
 from gitsync.runtime.progress import SILENCE, reporting
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
@@ -99,7 +102,8 @@ FIRST_RETRY = 5.0
 class Surroundings:
     """What is known beside a Kustomization. ``find`` gives an object that may be waited for, ``held`` who is in or
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
-    done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands.
+    done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands,
+    ``compare_root`` has it compare everything with the cluster, ``is_root_busy`` says whether it is at work.
     ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed. ``typed`` is
     what an object has been read as already, None when it has not been, or cannot be. ``unbuilt`` is told of each build.
     """
@@ -112,6 +116,8 @@ class Surroundings:
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
     typed: Callable[[ObjectKey, Manifest], Kustomization | None] = lambda _, __: None
+    compare_root: Callable[[], None] = lambda: None
+    is_root_busy: Callable[[], bool] = lambda: False
     unbuilt: Unbuilt = field(default_factory=Unbuilt)
 
 
@@ -176,6 +182,8 @@ class KustomizationReconciler:
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
         self.full: set[ObjectKey] = set()
+        #: When the sync of the settings was last asked for, as its Kustomization says.
+        self._root_asked = ""
         self._comparing: set[ObjectKey] = set()
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
@@ -221,8 +229,7 @@ class KustomizationReconciler:
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
         if self._around.is_root(kustomization):
-            await self._root(kustomization)
-            return None
+            return await self._root(kustomization)
         refuse_unsupported(kustomization)
         check_access(kustomization, self._around.rules)
         await self.judging.check(kustomization)
@@ -232,6 +239,8 @@ class KustomizationReconciler:
         if (block := self._blocked(kustomization, answers)) is not None:
             self.waiting[key] = block.on
             raise block.error
+        if (soon := self._to_come(kustomization, answers)) > 0.0:
+            return soon
         self._told.pop(key, None)
         if self._once.over(key, "dependencies"):
             log.info("all dependencies are ready, proceeding with kustomization", kustomization=key.namespaced_name)
@@ -248,22 +257,52 @@ class KustomizationReconciler:
             return await self._not_built(kustomization, artifact, desired)
         return await self._sync(kustomization, artifact, desired, interrupt)
 
-    async def _root(self, kustomization: Kustomization) -> None:
+    async def _root(self, kustomization: Kustomization) -> float | None:
         """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit. That
         the repository cannot be read its source says."""
         self._waits.pop(kustomization.key, None)
+        if self._is_asked_for(kustomization):
+            return MOMENT
         standing = self._around.root_standing()
         if standing is not None and standing.is_failure and not standing.of_source:
             reason, message, passing = standing.reason, standing.message, standing.passing
             await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing)
-            return
+            return None
         artifact = await self._trees.tree_of(kustomization.source)
         if self._around.root_commit() == artifact.commit.id:
             await self._status.succeeded(kustomization, artifact, "", checked=False)
+        return None
+
+    def _is_asked_for(self, kustomization: Kustomization) -> bool:
+        """Whether somebody asks for it, and the sync has yet to do that: it is asked to, once for each time."""
+        asked = kustomization.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
+        if not asked or kustomization.status.last_handled_reconcile_at == asked:
+            return False
+        if self._root_asked != asked:
+            self._root_asked = asked
+            self._around.compare_root()
+        return self._around.is_root_busy()
 
     def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
         held = self._around.held().get(kustomization.key)
         return blocked(kustomization, held, self._around.find, self._trees.revision_of, answers)
+
+    def _to_come(self, kustomization: Kustomization, answers: Answers) -> float:
+        """Seconds to wait for the commit to come to a release that this one depends on: it is ready as it was before.
+
+        Raises: DependencyNotReady when the Kustomization that has it has yet to take that up."""
+        wanted = self._syncers.factory.wanted
+        for reference in kustomization.dependencies():
+            if not is_release(reference.key) or reference.key in answers:
+                continue
+            if wanted.index.expects(reference.key):
+                return MOMENT
+            if why := wanted.yet_to_take_up(reference.key):
+                above = kustomization_of(wanted.index.sync_above(reference.key))
+                self.waiting[kustomization.key] = frozenset({reference.key, above})
+                name = f"{reference.key.kind} {reference.key.namespaced_name}"
+                raise DependencyNotReady(f"dependency '{name}' is not ready: {why}")
+        return 0.0
 
     async def _sync(
         self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
@@ -287,7 +326,7 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message, artifact=artifact)
+            await self._status.failed(kustomization, reason, message, artifact=artifact, digest=desired.digest)
             return self._retry(kustomization)
         self._once.forget(key)
         self._waits.pop(key, None)
