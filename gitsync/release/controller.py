@@ -62,13 +62,14 @@ class Releases:
         holder: str,
         concurrency: int,
         rules: AccessRules = PLAIN,
+        expressions: Expressions | None = None,
     ) -> None:
         self.index = ReleaseIndex(cluster.namespace)
         self._cluster = cluster
         self._sources = sources
         self._schedule = schedule
-        self._expressions = Expressions()
-        self._references = References(cluster, self._on_values_change)
+        self._expressions = expressions.of("") if expressions is not None else Expressions()
+        self._references = References(cluster, self._on_values_change, sources.fetched.charts.workers)
         self._renderer = Renderer(sources.fetched.charts)
         #: What each release wants, and all syncs.
         self.claims = ObjectClaims()

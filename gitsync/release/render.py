@@ -42,10 +42,11 @@ class Renderer:
                 capabilities=_capabilities(await cluster.served()) if cluster else None,
                 access=cluster.helm_access() if cluster else None,
                 validate=desired.validate,
+                owner=desired.owner,
             )
             if desired.post_rendering is None:
                 return rendered
-            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer, context.namespace)
+            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer, desired.owner)
         except GitsyncError as error:
             raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
 

@@ -105,6 +105,10 @@ class ActionOptions:
     claim: Claim = everything_is_free
     leftovers: Leftovers = field(default_factory=Leftovers)
 
+    def owner(self, ref: ReleaseRef) -> str:
+        """On whose behalf it is done: the HelmRelease's namespace, for ``ref`` may name any."""
+        return self.release.namespace if self.release is not None else ref.storage
+
 
 @dataclass(frozen=True, slots=True)
 class Deployed:

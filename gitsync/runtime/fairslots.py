@@ -9,7 +9,12 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
 from gitsync.runtime.progress import telling
+
+#: Owners of whom it is known when it was their turn.
+_REMEMBERED = 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -22,9 +27,9 @@ class _Turn:
 
 
 class FairSlots:
-    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, and of
-    several to the one who asked first: who wants many waits behind himself, not before others. ``what`` they are for,
-    in words: "releases".
+    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, of several
+    to the one who was given one longest ago, or never, and of these to the one who asked first: who wants many waits
+    behind himself, not before others. ``what`` they are for, in words: "releases".
 
     Thousands may wait: what one costs does not grow with them.
     """
@@ -36,6 +41,9 @@ class FairSlots:
         self._held: Counter[Hashable] = Counter()
         self._waiting: dict[Hashable, deque[_Turn]] = {}
         self._numbers = itertools.count()
+        #: By owner, which one he was given last, by the order in which they were given out.
+        self._given: LRUCache[Hashable, int] = LRUCache(_REMEMBERED)
+        self._turns = itertools.count()
 
     @asynccontextmanager
     async def held(self, owner: Hashable) -> AsyncIterator[None]:
@@ -92,12 +100,16 @@ class FairSlots:
     def _give_out(self) -> None:
         while self._held.total() < self._size:
             able = (owner for owner in self._waiting if self._held[owner] < self._each)
-            owner = min(able, key=lambda owner: (self._held[owner], self._waiting[owner][0].number), default=None)
+            owner = min(able, key=self._order, default=None)
             if owner not in self._waiting:
                 return
             self._held[owner] += 1
+            self._given[owner] = next(self._turns)
             self._waiting[owner].popleft().given.set()
             self._call_next(owner)
+
+    def _order(self, owner: Hashable) -> tuple[int, int, int]:
+        return self._held[owner], self._given.get(owner, -1), self._waiting[owner][0].number
 
 
 class Shares:

@@ -30,7 +30,8 @@ _TRIES = 3
 class Work:
     """A question for a child. ``subject`` identifies it: work with the same subject runs into the same limits, which is
     remembered unless it is "".
-    ``owner`` is on whose behalf it is done: owners take turns. ``deadline`` is in seconds, once it is begun."""
+    ``owner`` is on whose behalf it is done: owners take turns, and what is remembered is his alone, for it may also
+    depend on what he has in the cluster. ``deadline`` is in seconds, once it is begun."""
 
     call: str
     content: Any = field(repr=False)
@@ -38,6 +39,11 @@ class Work:
     subject: str = ""
     owner: str = ""
     deadline: float = 60.0
+
+    @property
+    def known_as(self) -> str:
+        """What is remembered of it is remembered by this, "" for nothing."""
+        return f"{self.owner}\0{self.subject}" if self.subject else ""
 
 
 class Pool:
@@ -65,11 +71,11 @@ class Pool:
 
         Raises: LimitExceeded; WorkerLost; what the child's function raises.
         """
-        if (known := self._condemned.get(work.subject)) is not None:
+        if (known := self._condemned.get(work.known_as)) is not None:
             raise LimitExceeded(known[0], limit=known[1])
         number, lost, slow = self._places.number(), 0, False
         while lost < _TRIES:
-            ticket = self._places.ticket(work.owner, work.subject, number, work.deadline, slow=slow)
+            ticket = self._places.ticket(work.owner, work.known_as, number, work.deadline, slow=slow)
             answer = await self._tried(work, ticket, anew=lost > 0)
             if answer is not None:
                 return answer
@@ -77,7 +83,7 @@ class Pool:
                 lost += 1
                 continue
             slow = True
-            self._places.is_slow(work.subject)
+            self._places.is_slow(work.known_as)
         raise WorkerLost("a worker process was ended from outside again and again", hint="is there enough memory?")
 
     async def close(self) -> None:
@@ -131,8 +137,8 @@ class Pool:
         return f"crashes the process that does it, mostly for want of memory ({self._bounds.memory >> 20} MiB)"
 
     def _condemn(self, work: Work, message: str, limit: str) -> LimitExceeded:
-        if work.subject:
-            self._condemned[work.subject] = (message, limit)
+        if work.known_as:
+            self._condemned[work.known_as] = (message, limit)
         return LimitExceeded(message, limit=limit)
 
     async def _child(self, anew: bool) -> Child:

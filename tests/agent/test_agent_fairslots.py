@@ -45,7 +45,16 @@ class Holders:
             await self._leaves[name].wait()
 
 
-async def test_a_free_slot_goes_to_who_has_fewest_then_to_who_came_first() -> None:
+async def test_owners_alternate_where_there_is_one_slot() -> None:
+    slots = FairSlots(1, "things")
+    holders = Holders(slots)
+    await holders.come("a1", "a2", "a3", "b1", "b2", entered=1)
+    for number, one in enumerate(("a1", "b1", "a2", "b2"), 2):
+        await holders.leave(one, entered=number)
+    assert holders.entered == ["a1", "b1", "a2", "b2", "a3"]
+
+
+async def test_a_free_slot_goes_to_who_has_fewest_then_to_who_has_waited_for_a_turn_longest() -> None:
     slots = FairSlots(2, "things")
     holders = Holders(slots)
     await holders.come("a1", "a2", "a3", "a4", "b1", "c1", entered=2)
@@ -53,7 +62,7 @@ async def test_a_free_slot_goes_to_who_has_fewest_then_to_who_came_first() -> No
     await holders.leave("a1", entered=3)
     await holders.leave("a2", entered=4)
     await holders.leave("b1", entered=5)
-    assert holders.entered == ["a1", "a2", "b1", "a3", "c1"]
+    assert holders.entered == ["a1", "a2", "b1", "c1", "a3"]
     await holders.leave("a3", "c1", "a4", entered=6)
     assert slots.is_idle
 

@@ -8,25 +8,45 @@ import sys
 
 import pytest
 
-#: Says "ready", waits to be told to stop, and ends well, but for a thread that never does; or is busy for ever, or
-#: writes to somebody who reads no more.
+#: Says "ready", waits to be told to stop, and ends well, but for
+#: - a thread that never does; or it is busy for ever, or writes to somebody who reads no more,
+#: - a system that starts no thread any more, or a main thread that comes back from nowhere,
+#: - what is left of it when the interpreter has ended.
 PROGRAM = """
-import asyncio, sys, threading
+import asyncio, ctypes, sys, threading
 from gitsync.agent.stopping import told_to_stop
 
-async def main():
+class Left:
+    def __del__(self):
+        while True:
+            pass
+
+def no_more(self):
+    raise RuntimeError("can't start new thread")
+
+async def main(what):
     stop = asyncio.Event()
     with told_to_stop(stop, 1.0):
-        if sys.argv[1] == "thread":
+        if what == "thread":
             threading.Thread(target=threading.Event().wait).start()
+        if what == "no threads":
+            threading.Thread(target=threading.Event().wait).start()
+            threading.Thread.start = no_more
+        if what == "left":
+            sys.modules["left"] = Left()
         print("ready", flush=True)
-        while sys.argv[1] == "loop":
+        while what == "loop":
             pass
-        while sys.argv[1] == "words":
+        while what == "call":
+            ctypes.CDLL(None).pthread_join(ctypes.c_ulong(other.ident), None)
+        while what == "words":
             sys.stderr.write("more words than anybody reads\\n")
         await stop.wait()
 
-asyncio.run(main())
+if sys.argv[1] == "call":
+    other = threading.Thread(target=threading.Event().wait, daemon=True)
+    other.start()
+asyncio.run(main(sys.argv[1]))
 """
 
 
@@ -39,20 +59,29 @@ def told(what: str, number: int) -> tuple[int, str]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        _, error = process.communicate(timeout=60)
+        try:
+            _, error = process.communicate(timeout=30)
+        finally:
+            process.kill()
     return process.returncode, error
 
 
-def test_it_ends_by_itself_when_it_can() -> None:
-    assert told("nothing", signal.SIGTERM) == (0, "")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_by_itself_when_it_can(number: int) -> None:
+    assert told("nothing", number) == (0, "")
 
 
-@pytest.mark.parametrize("what", ["thread", "loop"])
+@pytest.mark.parametrize("what", ["thread", "loop", "no threads", "call"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_is_left_when_something_hangs(what: str, number: int) -> None:
     code, error = told(what, number)
     assert code == 128 + number
     assert "gitsync has not come to its end within 1s of" in error
+
+
+def test_the_kernel_ends_what_hangs_when_the_interpreter_is_ending() -> None:
+    code, _ = told("left", signal.SIGTERM)
+    assert code == -signal.SIGALRM
 
 
 def test_it_is_left_when_nobody_reads_its_log() -> None:

@@ -131,6 +131,21 @@ async def test_what_ran_into_a_limit_is_not_tried_again_at_once(
             pytest.fail("it ended")
 
 
+async def test_what_ran_into_a_limit_for_one_owner_is_tried_for_another(
+    charts: Charts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same chart and values, and something else in the cluster, which ``lookup`` finds: only time tells here."""
+    monkeypatch.setattr("gitsync.charts.workers.RENDER_DEADLINE", 0.001)
+    app = await chart(charts, HONEST)
+    for owner in ("bad", "bad"):
+        with pytest.raises(RenderError, match="was not rendered within"):
+            await charts.render(app, {"a": "b"}, CONTEXT, owner=owner)
+        monkeypatch.setattr("gitsync.charts.workers.RENDER_DEADLINE", 60.0)
+
+    rendered = await charts.render(app, {"a": "b"}, CONTEXT, owner="good")
+    assert rendered.objects[0]["data"] == {"a": "b"}
+
+
 async def test_archives_inside_of_archives_are_measured_together(charts: Charts) -> None:
     bomb = packed(chart_files("inner", files__x_bin="\0" * (5 * MIB)))
     files = chart_files() | {f"charts/inner{number}-1.0.0.tgz": bomb for number in range(40)}
