@@ -140,7 +140,8 @@ class Charts:
 
         ``capabilities`` is what the cluster offers; without them the SDK's defaults hold, as for ``helm template``.
         ``access`` (arguments of helm_python.Config) lets ``lookup`` see the cluster; without it, it finds nothing.
-        ``validate=False`` skips values.schema.json. ``owner`` is on whose behalf (None: the release's namespace). The result is shared: never change it.
+        ``validate=False`` skips values.schema.json. ``owner`` is on whose behalf it is done (None: the release's
+        namespace). The result is shared: never change it.
         Raises: ValuesError, RenderError (also for what takes too much time or memory), ChartError (the chart is not for
         this version of Kubernetes), ClusterUnavailable, WorkerLost.
         """

@@ -1,4 +1,4 @@
-"""Objects of gitsync's own kinds are anybody's, and all of them are in memory: what the large ones come to is bounded."""
+"""Objects of gitsync's own kinds are anybody's, and all are in memory: what the large ones come to is bounded."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Releases:
         self._schedule = schedule
         self._expressions = expressions.of("") if expressions is not None else Expressions()
         self._references = References(cluster, self._on_values_change, sources.fetched.charts.workers)
-        self._renderer = Renderer(sources.fetched.charts)
+        self._renderer = Renderer(sources.fetched.charts, cluster.input)
         #: What each release wants, and all syncs.
         self.claims = ObjectClaims()
         self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._find, self._wake)

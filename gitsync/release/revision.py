@@ -77,6 +77,8 @@ class RevisionContent:
     crds: Sequence[Manifest] = field(default=(), repr=False)
     of_revision: int = 0
     apply_method: str = ""
+    #: The memory that it takes, as long as there is any of it.
+    held: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

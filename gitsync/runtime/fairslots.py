@@ -27,9 +27,9 @@ class _Turn:
 
 
 class FairSlots:
-    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, of several
-    to the one who was given one longest ago, or never, and of these to the one who asked first: who wants many waits
-    behind himself, not before others. ``what`` they are for, in words: "releases".
+    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, of
+    several to the one who was given one longest ago, or never, and of these to the one who asked first: who wants many
+    waits behind himself, not before others. ``what`` they are for, in words: "releases".
 
     Thousands may wait: what one costs does not grow with them.
     """

@@ -81,9 +81,7 @@ def test_every_task_outlives_a_defect_or_is_waited_for() -> None:
     begun = list(found())
     assert len(begun) > 20
     unknown = {where for where, outlived in begun if not outlived} - WAITED_FOR.keys()
-    assert not unknown, (
-        f"these begin tasks that end in their first defect; outlive it, or say here who waits: {unknown}"
-    )
+    assert not unknown, f"tasks that end in their first defect; outlive it, or say here who waits for them: {unknown}"
 
 
 def test_what_is_waited_for_is_still_there() -> None:

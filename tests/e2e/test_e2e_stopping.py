@@ -116,7 +116,11 @@ def ends_in_time(agent: AgentProcess) -> int:
 def frozen(cluster: Cluster) -> Iterator[None]:
     """Inside, the API server takes connections, and says nothing."""
     port = int(cluster.server.rpartition(":")[2])
-    (pid,) = {it.pid for it in psutil.net_connections("tcp") if it.status == "LISTEN" and it.laddr.port == port}
+
+    def is_ours(found: Any) -> bool:
+        return bool(found.status == "LISTEN" and found.laddr.port == port)
+
+    (pid,) = {it.pid for it in psutil.net_connections("tcp") if is_ours(it)}
     assert pid
     os.kill(pid, signal.SIGSTOP)
     try:

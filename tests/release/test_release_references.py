@@ -146,7 +146,7 @@ async def test_what_is_large_is_not_kept_and_wakes_when_it_changes(cluster: Clus
     one = release(namespace, "one", BASE)
     assert await references.values(one) == {"a": 1}
     async with cluster.watch("", "ConfigMap", namespace=namespace, keep=data_only) as watch:
-        assert "data" not in watch.get(ObjectKey("", "ConfigMap", namespace, "base"))
+        assert "data" not in (watch.get(ObjectKey("", "ConfigMap", namespace, "base")) or {"data": ""})
     await apply(cluster, namespace, "base", **{"values.yaml": f"{LARGE}a: 2"})
     assert await woken.wait() == ("one", f"ConfigMap/{namespace}/base was changed")
     assert await references.values(one) == {"a": 2}
@@ -176,7 +176,7 @@ async def test_values_that_come_to_too_much_are_refused(
 ) -> None:
     references = References(cluster, Woken(), workers)
     await apply(cluster, namespace, "base", **{"values.yaml": text})
-    with pytest.raises(ValuesError, match="MiB of memory|values.yaml' holds no YAML mapping|keys and values|64 MiB"):
+    with pytest.raises(ValuesError, match="MiB of memory"):
         await references.values(release(namespace, "one", BASE))
     await references.close()
 
@@ -197,20 +197,25 @@ async def test_values_of_one_namespace_leave_room_for_others(
     references = References(cluster, Woken(), workers)
     await apply(cluster, namespace, "base", **{"values.yaml": "a: [" + ",".join(["{a: 0}"] * 40_000) + "]"})
     held = []
-    with pytest.raises(RetryableError, match=f"the values of namespace {namespace} that are worked with would take"):
+
+    async def hold_them() -> None:
         for number in range(20):
             held.append(await references.values(release(namespace, f"r{number}", BASE)))
+
+    with pytest.raises(RetryableError, match=f"the values of namespace {namespace} that are worked with would take"):
+        await hold_them()
     assert 1 < len(held) < 20
     held.clear()
     assert len((await references.values(release(namespace, "last", BASE)))["a"]) == 40_000
     await references.close()
 
 
+ODD = f"a: {{b: 0644, c: [x, {{y: z}}]}}\nbig: {10**30}\n"
+
+
 async def test_large_values_are_read_as_small_ones_are(cluster: Cluster, namespace: str, workers: Workers) -> None:
     here, elsewhere = References(cluster, Woken()), References(cluster, Woken(), workers)
-    await apply(
-        cluster, namespace, "base", **{"values.yaml": f"{LARGE}a: {{b: 0644, c: [x, {{y: z}}]}}\nbig: {10**30}"}
-    )
+    await apply(cluster, namespace, "base", **{"values.yaml": LARGE + ODD})
     await cluster.apply(
         {
             "apiVersion": "v1",

@@ -18,7 +18,7 @@ from gitsync.release.values.kubeconfig import remote_data, remote_of
 from gitsync.runtime.cache import Cache
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.watch.referred import Referred, ReferredData
-from gitsync.weight import json_weight
+from gitsync.weight import json_weight, object_weight
 
 if TYPE_CHECKING:
     from gitsync.charts.workers import Workers
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 #: What the values of a release may come to in memory, in bytes.
 MOST: Final = 24 << 20
-#: What all come to at a moment that releases are worked on with, those of one namespace, and what there is for each; the
-#: little that most come to does not count.
+#: What all come to at a moment that releases are worked on with, those of one namespace, and what there is for each;
+#: the little that most come to does not count.
 TOGETHER: Final = 64 << 20
 OF_NAMESPACE: Final = 40 << 20
 ALWAYS: Final = 4 << 20
@@ -84,7 +84,7 @@ class References:
         if self._workers is None or is_small(parts):
             values = Values(await asyncio.to_thread(composed, parts, release.spec.values or {}))
             secrets = await asyncio.to_thread(lambda: not_shown(shown_by(release), secrets_of(parts)))
-            weight = await asyncio.to_thread(_weight, values)
+            weight = await asyncio.to_thread(object_weight, values)
             values.held = await self._room(owner, weight)
         else:
             # Whoever waits for memory has nothing yet.
@@ -159,7 +159,3 @@ def _identity(release: HelmRelease, texts: Texts) -> object:
     for text in texts:
         digest.update(b"\0" if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
     return release.spec.values_from, release.spec.values, digest.hexdigest()
-
-
-def _weight(values: dict[str, Any]) -> int:
-    return json_weight(json.dumps(values, ensure_ascii=False).encode("utf-8", "surrogatepass"))

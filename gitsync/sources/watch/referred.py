@@ -135,5 +135,5 @@ class _Followed:
             before, self._contents = self._contents, {key: content_of(manifest) for key, manifest in found.items()}
             return before is None or before[key] != self._contents[key]
         assert self._counts is not None
-        before, self._seen = self._seen, self._counts(found)
-        return bool(before != self._seen)
+        seen, self._seen = self._seen, self._counts(found)
+        return bool(seen != self._seen)
