@@ -10,7 +10,7 @@ import pytest
 
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.limits import limited
+from tests.e2e.limits import ATTACKED, limited
 from tests.e2e.test_e2e_gitcharts import chart_files, in_git
 from tests.e2e.test_e2e_hostile import GRACE
 from tests.e2e.test_e2e_hostile_records import bad
@@ -24,8 +24,9 @@ HEAVY = "a: [" + ",".join(["{a: 0}"] * MAPS) + "]"
 #: Releases that take the same values, and references of one release that each set the last item of a list of lists.
 SAME, PATHS = 60, 100
 LISTS = "[65535]" * 30
-#: ConfigMaps beside the one that is referred to, of a megabyte each.
-BESIDE = 700
+#: ConfigMaps beside the one that is referred to, and HelmReleases, of a megabyte each; and what is less than these come
+#: to, for more of them would be an attack on this machine.
+BESIDE, LARGE, LITTLE = 250, 16, 384 << 20
 
 
 def heavy_values(bad: str) -> dict[str, str]:
@@ -73,7 +74,7 @@ def test_values_that_take_all_memory_are_an_error_of_their_own_releases(
     agent.arguments.append("--path=fleet")
     agent.start().wait_for("release installed", release=f"{namespace}/first")
 
-    with limited(agent.pid) as memory:
+    with limited(agent.pid, LITTLE if attack is one_of_many else ATTACKED) as memory:
         files = attack(bad)
         fleet.commit({f"fleet/bad-{name}.yaml": text for name, text in files.items()}, "values without end")
         *_, last = files
@@ -113,15 +114,15 @@ def test_objects_that_take_all_memory_hurt_nobody_else(
     releases.close()
     place = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{bad}/helmreleases"
 
-    with limited(agent.pid) as memory:
-        for number in range(30):
+    with limited(agent.pid, LITTLE) as memory:
+        for number in range(LARGE):
             control_plane.request("POST", place, helm_release(bad, f"large-{number}", MAPS))
         fleet.commit({f"fleet/{namespace}-2.yaml": in_git(namespace, "second")}, "another honest one")
         kubectl("wait", "--for=create", "helmrelease/second", "-n", namespace, "--timeout=60s")
         kubectl("wait", "--for=condition=Ready", "helmrelease/second", "-n", namespace, "--timeout=100s")
         agent.kill()
         agent.start()
-    with limited(agent.pid) as again:
+    with limited(agent.pid, LITTLE) as again:
         fleet.commit({f"fleet/{namespace}-3.yaml": in_git(namespace, "third")}, "after a restart")
         kubectl("wait", "--for=create", "helmrelease/third", "-n", namespace, "--timeout=60s")
         kubectl("wait", "--for=condition=Ready", "helmrelease/third", "-n", namespace, "--timeout=100s")
@@ -134,7 +135,7 @@ def test_objects_that_take_all_memory_hurt_nobody_else(
 #: What takes minutes, for a list that a HelmRelease has in its values.
 LIST = "self.spec.values.a"
 SLOW = f"{LIST}.map(x, {LIST}.map(y, {LIST}.all(z, z == z))).size() > "
-EXPRESSIONS = 300
+EXPRESSIONS = 100
 
 
 @pytest.mark.timeout(500)
