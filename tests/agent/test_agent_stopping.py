@@ -26,7 +26,7 @@ def no_more(self):
 
 async def main(what):
     stop = asyncio.Event()
-    with told_to_stop(stop, 1.0):
+    with told_to_stop(stop, float(sys.argv[2])):
         if what == "thread":
             threading.Thread(target=threading.Event().wait).start()
         if what == "no threads":
@@ -49,10 +49,10 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-def told(what: str, number: int) -> tuple[int, str]:
-    """Exit code and standard error of the program that was told to stop."""
+def told(what: str, number: int, seconds: int = 1) -> tuple[int, str]:
+    """Exit code and standard error of the program that was told to stop, and is left so many seconds later."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, what, str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
@@ -67,7 +67,7 @@ def told(what: str, number: int) -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_by_itself_when_it_can(number: int) -> None:
-    assert told("nothing", number) == (0, "")
+    assert told("nothing", number, 25) == (0, "")
 
 
 @pytest.mark.parametrize("what", ["thread", "loop", "no threads", "call"])
@@ -84,7 +84,9 @@ def test_the_kernel_ends_what_hangs_when_the_interpreter_is_ending() -> None:
 
 
 def test_it_is_left_when_nobody_reads_its_log() -> None:
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, "words"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "words", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.controlplane.cluster import Cli, Cluster
+from tests.controlplane.cluster import Cluster
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.limits import ATTACKED, limited
 from tests.e2e.test_e2e_gitcharts import chart_files, in_git
@@ -24,9 +24,9 @@ HEAVY = "a: [" + ",".join(["{a: 0}"] * MAPS) + "]"
 #: Releases that take the same values, and references of one release that each set the last item of a list of lists.
 SAME, PATHS = 60, 100
 LISTS = "[65535]" * 30
-#: ConfigMaps beside the one that is referred to, and HelmReleases, of a megabyte each; and what is less than these come
-#: to, for more of them would be an attack on this machine.
-BESIDE, LARGE, LITTLE = 250, 16, 384 << 20
+#: ConfigMaps beside the one that is referred to, of a megabyte each, and less than they come to with the agent: more of
+#: them would be an attack on this machine.
+BESIDE, LITTLE = 250, 384 << 20
 
 
 def heavy_values(bad: str) -> dict[str, str]:
@@ -90,46 +90,6 @@ def test_values_that_take_all_memory_are_an_error_of_their_own_releases(
 def _said(manifest: dict[str, Any] | None) -> bool:
     conditions = ((manifest or {}).get("status") or {}).get("conditions") or []
     return any(item["type"] == "Ready" and item["status"] in ("True", "False") for item in conditions)
-
-
-def helm_release(namespace: str, name: str, levels: int) -> dict[str, Any]:
-    spec = {
-        "interval": "1h",
-        "suspend": True,
-        "chart": {"spec": {"chart": "app", "sourceRef": {"kind": "HelmRepository", "name": "none"}}},
-        "values": {"a": [{"a": 0}] * levels},
-    }
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": metadata, "spec": spec}
-
-
-@pytest.mark.timeout(400)
-def test_objects_that_take_all_memory_hurt_nobody_else(
-    agent: AgentProcess, fleet: Fleet, control_plane: Cluster, releases: Watch, kubectl: Cli, namespace: str, bad: str
-) -> None:
-    """HelmReleases of a megabyte that nobody asks anything of, but that are served like all others."""
-    fleet.commit({**chart_files(), f"fleet/{namespace}.yaml": in_git(namespace, "first")}, "an honest one")
-    agent.arguments.append("--path=fleet")
-    agent.start().wait_for("release installed", release=f"{namespace}/first")
-    releases.close()
-    place = f"/apis/helm.toolkit.fluxcd.io/v2/namespaces/{bad}/helmreleases"
-
-    with limited(agent.pid, LITTLE) as memory:
-        for number in range(LARGE):
-            control_plane.request("POST", place, helm_release(bad, f"large-{number}", MAPS))
-        fleet.commit({f"fleet/{namespace}-2.yaml": in_git(namespace, "second")}, "another honest one")
-        kubectl("wait", "--for=create", "helmrelease/second", "-n", namespace, "--timeout=60s")
-        kubectl("wait", "--for=condition=Ready", "helmrelease/second", "-n", namespace, "--timeout=100s")
-        agent.kill()
-        agent.start()
-    with limited(agent.pid, LITTLE) as again:
-        fleet.commit({f"fleet/{namespace}-3.yaml": in_git(namespace, "third")}, "after a restart")
-        kubectl("wait", "--for=create", "helmrelease/third", "-n", namespace, "--timeout=60s")
-        kubectl("wait", "--for=condition=Ready", "helmrelease/third", "-n", namespace, "--timeout=100s")
-
-    memory.check()
-    again.check()
-    assert agent.stop(GRACE) == 0
 
 
 #: What takes minutes, for a list that a HelmRelease has in its values.
