@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jwt
-
 from gitsync.errors import LoginRefused
 from gitsync.http import HttpClient, Request, parse_url
 from gitsync.logins.account import Account
@@ -121,6 +119,8 @@ class Azure:
 
 def _lifetime(token: str) -> float:
     """For how many seconds a token of ACR is good, which it says itself; an hour where it does not."""
+    import jwt  # whose libraries take 8 MB, for those alone who log in there
+
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         return seconds_until(claims.get("exp"), _ACR)

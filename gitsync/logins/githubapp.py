@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-import jwt
 from yarl import URL
 
 from gitsync.errors import LoginRefused, SourceError
@@ -110,6 +109,8 @@ class GitHubApp:
 
     def _statement(self) -> str:
         """Who asks, signed with the App's key."""
+        import jwt  # whose libraries take 8 MB, for those alone who have such Secrets
+
         now = int(time.time())
         claims = {"iat": now - _AHEAD, "exp": now + _GOOD_FOR, "iss": self.id}
         try:

@@ -30,6 +30,9 @@ class Reach(Protocol):
     def kustomization(self, name: str) -> Kustomization | None:
         """The Kustomization that is a sync, by its ``namespace/name``; None for another sync."""
 
+    def account(self, item: Worked) -> str:
+        """The ServiceAccount of its namespace that ``item`` is worked on as; "" for the agent's own."""
+
     async def covers(self, item: Worked, key: ObjectKey) -> bool:
         """Whether ``item`` may write an object."""
 
@@ -39,6 +42,9 @@ class Anywhere:
 
     def kustomization(self, name: str) -> Kustomization | None:
         return None
+
+    def account(self, item: Worked) -> str:
+        return ""
 
     async def covers(self, item: Worked, key: ObjectKey) -> bool:
         return True
@@ -56,9 +62,13 @@ class AccountReach:
         """See Reach."""
         return self.find(name)
 
+    def account(self, item: Worked) -> str:
+        """See Reach."""
+        return self.rules.service_account(item)
+
     async def covers(self, item: Worked, key: ObjectKey) -> bool:
         """See Reach. Who cannot be told about is taken to reach it: nothing is deleted then."""
-        account = self.rules.service_account(item)
+        account = self.account(item)
         if not account:
             return True
         try:

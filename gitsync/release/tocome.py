@@ -6,7 +6,7 @@ Syncs say themselves what they will want; releases, and those in their charts, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -209,6 +209,16 @@ class ToCome:
             return leaving
         coming, _ = await self._unfolded(Question(_NOBODY, cluster))
         return leaving | (with_charts - {sync.claimant.by_name for sync in coming})
+
+    def going_by_account(self, but: Claimant) -> Iterator[tuple[ObjectKey, ObjectKey]]:
+        """Who is removed or about to be, other than ``but``, each with the ServiceAccount as which that is done."""
+        leaving = {*self.leaving_with_charts()} - {but}
+        known = self.kustomizations()
+        items: list[Worked] = [it for it in known if Claimant("sync", it.key.namespaced_name) in leaving]
+        items += [it for it in self.index.releases() if self._goes_along(it.key)]
+        for item in items:
+            if item.spec.kube_config is None and (account := self.reach.account(item)):
+                yield item.key, ObjectKey("", "ServiceAccount", item.key.namespace, account)
 
     async def rendered(self, release: HelmRelease) -> RevisionObjects:
         """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""

@@ -19,7 +19,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import inventory_keys
 from gitsync.api.kinds import is_kustomization
-from gitsync.api.names import LEFTOVERS_ANNOTATION
+from gitsync.api.names import LEFTOVERS_ANNOTATION, RBAC_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import WantedBy
 from gitsync.apply.ownership import belongs_to
@@ -460,6 +460,13 @@ class SyncClaims:
     async def first_commit(self) -> None:
         """See WantedObjects.first_commit."""
         await self._wanted.first_commit()
+
+    def needed_by_who_goes(self, right: ObjectKey) -> str:
+        """Who else has yet to be removed, as an account that ``right`` is, or may be of; "" when nobody has."""
+        for key, account in self._wanted.to_come.going_by_account(self._sync):
+            if account == right or right.group == RBAC_GROUP:
+                return f"{key} to be gone, which is removed as {account}"
+        return ""
 
     async def own_again(self, key: ObjectKey) -> bool:
         """Whether the sync, which is being removed, is to come back with an object, as far as anybody can tell."""

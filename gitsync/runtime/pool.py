@@ -22,6 +22,9 @@ MOMENT: Final = 0.5
 #: Seconds for which the same work is not tried again after it ran into a limit.
 CONDEMNED: Final = 600.0
 _REMEMBERED = 1024
+#: Seconds that one waits for a process that is at work for others before another one is started: that takes as much of a
+#: processor as many small charts, which would have been done by then.
+SOON: Final = 0.5
 #: How often work is begun whose process was ended by somebody else.
 _TRIES = 3
 
@@ -57,6 +60,8 @@ class Pool:
         self._modules = tuple(modules)
         self._environment = environment
         self._idle: list[Child] = []
+        self._busy = 0
+        self._returned = asyncio.Event()
         self._condemned: TTLCache[str, tuple[str, str]] = TTLCache(_REMEMBERED, CONDEMNED)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -102,6 +107,7 @@ class Pool:
         except BaseException:
             self._places.leave(ticket)
             raise
+        self._busy += 1
         ticket.end, fresh = child.kill, not child.answered
         task = asyncio.ensure_future(child.ask(work.call, work.content, work.blobs))
         try:
@@ -143,6 +149,8 @@ class Pool:
 
     async def _child(self, anew: bool) -> Child:
         """One that is there, the one used last first, or a new one in its place. Raises: WorkerLost."""
+        if not anew:
+            await self._wait_for_others()
         while self._idle:
             child = self._idle.pop()
             if child.is_alive and not anew:
@@ -154,6 +162,14 @@ class Pool:
             raise closed()
         return await self._started()
 
+    async def _wait_for_others(self) -> None:
+        """Until there is a process, where one is at work; not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                while self._busy and not self._idle:
+                    self._returned.clear()
+                    await self._returned.wait()
+
     async def _started(self) -> Child:
         child = Child(self._bounds, self._modules, self._environment)
         try:
@@ -164,6 +180,8 @@ class Pool:
 
     def _over(self, ticket: Ticket, child: Child) -> None:
         """A place is free again; ``child`` is what was asked there, and may be asked again if it has not grown."""
+        self._busy -= 1
+        self._returned.set()
         if child.is_alive and child.memory < self._bounds.memory // 2:
             self._idle.append(child)
         else:

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 
 from gitsync.errors import NotVerified
 from gitsync.signatures.keys import TrustedKeys
-from gitsync.signatures.pgp import pgp_signer
-from gitsync.signatures.ssh import ssh_signer
 
 _PGP, _SSH, _X509 = "-----BEGIN PGP SIGNATURE-----", "-----BEGIN SSH SIGNATURE-----", "-----BEGIN SIGNED MESSAGE-----"
 
@@ -26,10 +24,14 @@ def signer_of(signature: str, payload: bytes, keys: TrustedKeys, now: datetime |
     if text.startswith(_PGP):
         if not keys.pgp:
             raise NotVerified("it has a PGP signature, and there are no PGP keys that are trusted")
+        from gitsync.signatures.pgp import pgp_signer
+
         return pgp_signer(text.encode(), payload, keys.pgp, now or datetime.now(UTC))
     if text.startswith(_SSH):
         if not keys.ssh:
             raise NotVerified("it has an SSH signature, and there are no SSH keys that are trusted")
+        from gitsync.signatures.ssh import ssh_signer
+
         return ssh_signer(text, payload, keys.ssh)
     kind = "an X.509 signature" if text.startswith(_X509) else "a signature of an unknown kind"
     raise NotVerified(f"it has {kind}, which is not supported: PGP and SSH are")

@@ -6,49 +6,21 @@ A transparency log is not asked, as with Flux: the keys alone say whose a signat
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from gitsync.errors import NotVerified
+from gitsync.signatures.keys import CosignKeys
+from gitsync.signatures.publickeys import PublicKey
 from gitsync.signatures.statements import IN_TOTO, SHA256, at, bundle_of, check_statement, read_json
 
-PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
-
-#: What names of keys in a Secret end with; others are not looked at, as with Flux.
-_SUFFIX = ".pub"
-_SMALLEST_RSA = 2048
 _MOST_SIGNATURES = 20
 _NO_MATCH = "none of the keys that are trusted has made it"
-
-
-@dataclass(frozen=True, slots=True)
-class CosignKeys:
-    """Whose signatures count. ``unusable`` says what was passed over, ``id`` is another text for other keys."""
-
-    keys: tuple[PublicKey, ...] = field(default=(), compare=False, repr=False)
-    unusable: tuple[str, ...] = field(default=(), compare=False)
-    id: str = ""
-
-    @classmethod
-    def of_secret(cls, data: Mapping[str, bytes]) -> CosignKeys:
-        """The keys ``*.pub`` of a Secret, in PEM."""
-        keys, unusable, made = [], [], hashlib.sha256()
-        for name, text in sorted(data.items()):
-            if not name.endswith(_SUFFIX):
-                continue
-            made.update(b"\0".join((name.encode(), text, b"")))
-            try:
-                keys.append(_read(text))
-            except (ValueError, UnsupportedAlgorithm):
-                unusable.append(f"{name} is no public key in PEM that can be used")
-        return cls(tuple(keys), tuple(unusable), made.hexdigest())
 
 
 def check_simple_signing(payload: bytes, signature: str, digest: str, keys: CosignKeys) -> None:
@@ -88,16 +60,6 @@ def _check_message(message: Any, digest: str, keys: CosignKeys) -> None:
     made, hashed = _base64(at(message, "signature")), bytes.fromhex(digest.removeprefix(SHA256))
     if not any(_verifies_hash(key, made, hashed) for key in keys.keys):
         raise NotVerified(_NO_MATCH)
-
-
-def _read(text: bytes) -> PublicKey:
-    """Raises: ValueError, UnsupportedAlgorithm."""
-    key = serialization.load_pem_public_key(text)
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _SMALLEST_RSA:
-        raise ValueError("too small")
-    if not isinstance(key, PublicKey):
-        raise ValueError("of another kind")
-    return key
 
 
 def _verifies(key: PublicKey, signature: bytes, message: bytes) -> bool:

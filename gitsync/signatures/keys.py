@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pysequoia import Cert
+if TYPE_CHECKING:
+    from pysequoia import Cert
 
-from gitsync.signatures.pgp import pgp_names, read_certs
-from gitsync.signatures.ssh import SshKey, read_keys
+    from gitsync.signatures.publickeys import PublicKey
+    from gitsync.signatures.ssh import SshKey
 
 #: What the names of SSH keys in a Secret end with; everything else counts as PGP there, as with Flux.
 _SSH = ".sshpub"
+#: The same of cosign's keys; others are not looked at, as with Flux.
+_COSIGN = ".pub"
 _ARMOR = b"-----BEGIN PGP"
 #: The first byte of a PGP packet has this bit.
 _PACKET = 0x80
@@ -37,6 +41,8 @@ class TrustedKeys:
     @property
     def names(self) -> list[str]:
         """Key ids and fingerprints."""
+        from gitsync.signatures.pgp import pgp_names
+
         return [*pgp_names(self.pgp), *(key.fingerprint for key in self.ssh)]
 
     @classmethod
@@ -56,11 +62,40 @@ class TrustedKeys:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class CosignKeys:
+    """Whose signatures of artifacts count. ``unusable`` says what was passed over, ``id`` is another text for other
+    keys."""
+
+    keys: tuple[PublicKey, ...] = field(default=(), compare=False, repr=False)
+    unusable: tuple[str, ...] = field(default=(), compare=False)
+    id: str = ""
+
+    @classmethod
+    def of_secret(cls, data: Mapping[str, bytes]) -> CosignKeys:
+        """The keys ``*.pub`` of a Secret, in PEM."""
+        from gitsync.signatures.publickeys import read_key
+
+        keys, unusable, made = [], [], hashlib.sha256()
+        for name, text in sorted(data.items()):
+            if not name.endswith(_COSIGN):
+                continue
+            made.update(b"\0".join((name.encode(), text, b"")))
+            try:
+                keys.append(read_key(text))
+            except ValueError:
+                unusable.append(f"{name} is no public key in PEM that can be used")
+        return cls(tuple(keys), tuple(unusable), made.hexdigest())
+
+
 def _is_pgp(data: bytes) -> bool:
     return data.lstrip().startswith(_ARMOR) or bool(data[:1] and data[0] & _PACKET)
 
 
 def _read(texts: Mapping[str, tuple[bytes, bool]]) -> TrustedKeys:
+    from gitsync.signatures.pgp import read_certs
+    from gitsync.signatures.ssh import read_keys
+
     pgp: list[Cert] = []
     ssh: list[SshKey] = []
     unusable = []

@@ -278,6 +278,11 @@ def prune_prerequisites(
     return {key: before(key) for key in keys}
 
 
+def is_right(key: ObjectKey) -> bool:
+    """Whether others may be allowed something by an object."""
+    return key.group == RBAC_GROUP or _is_account(key)
+
+
 def _is_account(key: ObjectKey) -> bool:
     return (key.group, key.kind) == ("", "ServiceAccount")
 

@@ -59,9 +59,9 @@ from gitsync.sync.inventory import Entry
 from gitsync.sync.lacking import LackingSources
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, needs_kept, prune_prerequisites
+from gitsync.sync.plan import Step, SyncPlan, is_right, needs_kept, prune_prerequisites
 from gitsync.sync.policy import is_forced
-from gitsync.sync.prune import Pruner
+from gitsync.sync.prune import RELEASE_TIMEOUT, Pruner
 from gitsync.sync.report import Report
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
@@ -484,18 +484,25 @@ class Rollout:
         else:
             await settled
 
+    async def _until_unneeded(self, key: ObjectKey) -> None:
+        """Return when nobody else is being removed by a right that left Git, or takes too long for it."""
+        if self.spec.cluster or not is_right(key):
+            return
+        with suppress(TimeoutError), self.index.news() as news:
+            async with asyncio.timeout(RELEASE_TIMEOUT), telling(lambda: self.wanted.needed_by_who_goes(key)):
+                while why := self.wanted.needed_by_who_goes(key):
+                    self.report.timeline.turn(key, Turn("wait", f"for {why}"))
+                    await news.wait()
+                    news.clear()
+
     async def _inherited(self, key: ObjectKey) -> None:
         """Return when the Helm release of a HelmRelease, or of one of a Kustomization, has an heir that was not brought
         by the commit, but by a release of it: that waits for the heir, and the heir, which takes all as it is, for
         ``key`` to go."""
-        news = asyncio.Event()
-        unsubscribe = self.index.subscribe(lambda *_: news.set())
-        try:
+        with self.index.news() as news:
             while all(heir in self.plan.desired.helm_releases for heir in self._heirs(key)):
                 await news.wait()
                 news.clear()
-        finally:
-            unsubscribe()
 
     def _heirs(self, key: ObjectKey) -> Iterator[ObjectKey]:
         releases = [key] if self.spec.is_release(key) else self.index.of_sync(key.namespaced_name)
@@ -508,6 +515,7 @@ class Rollout:
             for key in needs:
                 await self._gone[key].wait()
             await self._until_replaced(entry.key)
+            await self._until_unneeded(entry.key)
             self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
             left = (key for key in sorted(needs & self._left) if needs_kept(entry.key, key))
             needed_by = next((key for key in left if not self.pruner.is_left_for(key, entry.key)), None)

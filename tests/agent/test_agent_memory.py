@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
+import subprocess
+import sys
 import warnings
 from asyncio.sslproto import SSLProtocol
 
@@ -74,3 +76,9 @@ async def test_a_tls_connection_is_read_in_parts_of_64_kib(monkeypatch: pytest.M
     assert part() > READ_BUFFER, "or there is nothing to be made less"
     read_less_at_once()
     assert part() == READ_BUFFER
+
+
+def test_an_agent_that_verifies_nothing_has_no_library_for_that() -> None:
+    code = "import sys, gitsync.agent; print({'cryptography', 'jwt', 'pysequoia', 'sigstore'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"

@@ -19,6 +19,7 @@ from tests.git.git_world import HttpGit, Repository, http_git
 
 SOURCE = {"kind": "GitRepository", "name": "flux-system"}
 KIND = "kustomization.kustomize.toolkit.fluxcd.io"
+WAITS_FOR = "Kustomization/{0}/app to be gone, which is removed as ServiceAccount/{0}/team"
 
 
 def tenant(namespace: str, account: str = "team") -> str:
@@ -157,3 +158,40 @@ def test_who_only_names_somebody_else_s_object_keeps_it_from_nothing(
     agent.wait_for("object failed", object=f"ConfigMap/{other}/theirs", sync=f"{namespace}/app")
     commit = fleet.commit({"clusters/theirs.yaml": None}, "without it")
     agent.wait_for("object deleted", object=f"ConfigMap/{other}/theirs", commit=commit[:7])
+
+
+def test_rights_of_another_kustomization_go_after_who_is_removed_by_them(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """One commit removes a Kustomization and, in another one, the account that it works as: what it has goes first."""
+    cluster = Cluster(kubectl, namespace)
+    fleet.commit(
+        {
+            "clusters/rights.yaml": kustomization(namespace, "rights", "./rights"),
+            "clusters/app.yaml": kustomization(namespace, "app", "./app", serviceAccountName="team"),
+            "rights/team.yaml": tenant(namespace),
+            "rights/other.yaml": config_map(namespace, "other"),
+            "app/one.yaml": config_map(namespace, "one"),
+            "app/two.yaml": config_map(namespace, "two"),
+        },
+        "an app and its account",
+    )
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("sync finished")
+    cluster.wait("rights")
+    cluster.wait("app")
+    held = json.dumps({"metadata": {"finalizers": ["tests.gitsync.dev/held"]}})
+    kubectl("patch", "configmap", "one", "-n", namespace, "--type=merge", "-p", held)
+    commit = fleet.commit({"clusters/app.yaml": None, "rights/team.yaml": None}, "both go")
+    agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/two", commit=commit[:7])
+    waiting = {"for": WAITS_FOR.format(namespace), "sync": f"{namespace}/rights"}
+    agent.until(lambda line: line.says("waiting", **waiting), "a wait is said")
+    kubectl("get", "serviceaccount/team", "rolebinding/team", "-n", namespace)
+    kubectl("patch", "configmap", "one", "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kubectl("wait", "--for=delete", f"{KIND}/app", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=delete", "serviceaccount/team", "-n", namespace, "--timeout=60s")
+    assert set(cluster.maps()) == {"other"}
+    assert not [line for line in agent.lines if line.fields.get("level") == "error"]
+    order = [line.fields["object"] for line in agent.lines if line.msg == "object deleted"]
+    rights = {f"ServiceAccount/{namespace}/team", f"RoleBinding/{namespace}/team"}
+    assert set(order[-2:]) == rights, order

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gitsync.errors import NotVerified
-from gitsync.signatures import CosignKeys, check_bundle, check_simple_signing
+from gitsync.signatures import CosignKeys
+from gitsync.signatures.cosign import check_bundle, check_simple_signing
 
 DATA = Path(__file__).with_name("data") / "cosign"
 DIGEST = "sha256:" + hashlib.sha256((DATA / "artifact.json").read_bytes()).hexdigest()

@@ -239,6 +239,22 @@ class ReleaseIndex:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @contextmanager
+    def news(self) -> Iterator[asyncio.Event]:
+        """Inside, set by each change of a release, and of a Kustomization."""
+        event = asyncio.Event()
+
+        def changed(*_: object) -> None:
+            event.set()
+
+        unsubscribe = self.subscribe(changed)
+        self.on_other_change.append(changed)
+        try:
+            yield event
+        finally:
+            unsubscribe()
+            self.on_other_change.remove(changed)
+
     def __iter__(self) -> Iterator[ObjectKey]:
         return iter(list(self._manifests))
 

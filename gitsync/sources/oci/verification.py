@@ -11,7 +11,7 @@ from functools import partial
 from gitsync.api.names import VERIFICATION_ERROR
 from gitsync.errors import ArtifactError, NotVerified, SourceMissing
 from gitsync.oci import Descriptor, Registry, Repository
-from gitsync.signatures import CosignKeys, Keyless, check_bundle, check_keyless, check_simple_signing
+from gitsync.signatures import CosignKeys, Keyless, check_keyless
 
 #: Bytes of a signature with what it says, and how many of an artifact are looked at.
 _MAX_SIGNATURE = 1 << 20
@@ -59,6 +59,8 @@ class CosignVerification:
         if self.keyless is not None:
             check_keyless(bundle, digest, self.keyless)
         else:
+            from gitsync.signatures.cosign import check_bundle
+
             check_bundle(bundle, digest, self.keys)
 
     def check_simple(self, payload: bytes, signature: str, digest: str) -> None:
@@ -66,6 +68,8 @@ class CosignVerification:
         if self.keyless is not None:
             hint = "sign with cosign 3, or with --new-bundle-format"
             raise NotVerified("it is no bundle, and without a key only those prove who has signed", hint=hint)
+        from gitsync.signatures.cosign import check_simple_signing
+
         check_simple_signing(payload, signature, digest, self.keys)
 
 

@@ -19,6 +19,7 @@ from gitsync.web.receivers.delivery import (
     Proved,
     Refusal,
 )
+from gitsync.web.receivers.jwt import bearer, head_of
 from gitsync.web.receivers.limits import Wrongs
 from gitsync.web.receivers.refusal import refusal
 from gitsync.web.receivers.senders import SENDERS, detected
@@ -156,8 +157,6 @@ class Doors:
 
 def _doubt_of_token(headers: Mapping[str, str], door: Door) -> Refusal | None:
     """What is wrong with the token of a delivery before anybody has looked whose signature it has."""
-    from gitsync.web.receivers.jwt import bearer, head_of  # a tenth of a second for those that have such webhooks
-
     head = head_of(bearer(headers.get("authorization", "")))
     return None if head is not None and head.issuer in door.issuers else WRONG_TOKEN
 
