@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import signal
 import subprocess
@@ -387,3 +388,19 @@ def test_who_gets_a_worker_next(
     tickets = [Ticket(owner, slow, number) for number, (owner, slow) in enumerate(waiting)]
     found = chosen(tickets, [Ticket(owner, slow, 100) for owner, slow in running], 2)
     assert (found.owner if found else None) == first
+
+
+async def test_a_place_is_taken_also_from_who_has_yet_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose process is being started, which takes long on a busy machine, and who then never ends."""
+    monkeypatch.setattr(places, "SLICE", 0.05)
+    both = places.Places(2)
+    first, second, good = (both.ticket(owner, "", number, 60.0) for number, owner in enumerate(("bad", "bad", "good")))
+    for ticket in (first, second):
+        await both.take(ticket)
+    waiting = asyncio.create_task(both.take(good))
+    await asyncio.sleep(0.3)  # more than a slice: nobody can be ended yet
+    for ticket in (first, second):
+        ticket.end = functools.partial(both.leave, ticket)
+    async with asyncio.timeout(10):
+        await waiting
+    both.leave(good)
