@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from gitsync.api.identity import CommitInfo, Origin
 from gitsync.build.blame import blamed
-from gitsync.build.files import Files
+from gitsync.build.files import Files, joined
 from gitsync.build.follow import Plan, follow, plan_of
 from gitsync.build.heads import Head
 from gitsync.build.inputs import InputMemory, read_all
@@ -98,8 +99,12 @@ class Builder:
         files = Mounts(await self._files_of(tree), tree.read, self._remotes, spec.owner)
         plan = await follow(spec, files, self._known)
         if plan.errors:
-            return _desired(commit, tree, plan, [Built(errors=tuple(plan.errors), is_unbuilt=True)])
-        return await self._built_plan(commit, tree, files.read, plan, spec)
+            desired = _desired(commit, tree, plan, [Built(errors=tuple(plan.errors), is_unbuilt=True)])
+        else:
+            desired = await self._built_plan(commit, tree, files.read, plan, spec)
+        if desired.errors:
+            desired = replace(desired, made_of=await asyncio.to_thread(_made_of, plan, files))
+        return desired
 
     async def _built_plan(
         self, commit: CommitInfo, tree: Tree, read: ReadBlobs, plan: Plan, spec: BuildSpec
@@ -182,6 +187,21 @@ class Builder:
         resources = [entry for path, entry in plan.files.items() if path not in plan.secret]
         found = await self._known.heads(resources, read)
         return {path: item for path, item in found.items() if not isinstance(item, ManifestError)}
+
+
+def _made_of(plan: Plan, files: Mounts) -> str:
+    """Another text when anything is another that a build has read, or that is in its directory or in one that it names:
+    nobody knows what it would have read beyond what it failed at."""
+    named = {plan.directory}
+    for kustomization in plan.kustomizations.values():
+        paths = (joined(kustomization.directory, reference.text) for reference in kustomization.references())
+        named.update(path for path in paths if path is not None)
+    digest = hashlib.sha256(plan.digest().encode())
+    for path in sorted(named):
+        for entry in (files.file(path), *files.below(path)):
+            if entry is not None:
+                digest.update(f"{entry.path}\0{entry.blob_id}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _desired(commit: CommitInfo, tree: Tree, plan: Plan, parts: Sequence[Built]) -> Desired:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import structlog
+
 from gitsync.charts.chart import Chart, Packed, asked
 from gitsync.charts.renderings import Rendering
 from gitsync.errors import ArtifactError, ChartError, LimitExceeded, RenderError, ValuesError
@@ -16,6 +18,8 @@ from gitsync.runtime.bounded import Bounds
 from gitsync.runtime.places import Places
 from gitsync.runtime.pool import Answer, Pool, Work
 from gitsync.spool import Body, Spool
+
+log = structlog.get_logger(__name__)
 
 #: How many there are at most, those that run kustomize included. Each takes one processor, and some 30 MiB that it does
 #: not share.
@@ -148,15 +152,20 @@ class Workers:
         return count, lines
 
     async def untar(self, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes]:
-        """The files of a layer that is no chart (``untar``), and the contents of all of them in this order.
+        """The files of a layer that is no chart (``untar``), and the contents of all of them in this order. Symbolic
+        links are passed over, and a line says so.
 
         Raises: ArtifactError.
         """
-        return await self._unpack("untar", archive, where, owner)
+        listing, contents, links = await self._unpack("untar", archive, where, owner)
+        if links:
+            log.warning("symbolic links of an artifact are passed over", artifact=where, links=links)
+        return listing, contents
 
     async def extract(self, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes]:
         """The same of an archive among an artifact's files. Raises: ArtifactError."""
-        return await self._unpack("extract", archive, where, owner)
+        listing, contents, _ = await self._unpack("extract", archive, where, owner)
+        return listing, contents
 
     async def merge_yaml(self, files: Sequence[tuple[str, bytes]], owner: str) -> bytes:
         """Files of values, each with what messages call it, as one: later ones win. Raises: ArtifactError."""
@@ -168,13 +177,13 @@ class Workers:
             raise ArtifactError(f"{names[-1]}: the files cannot be merged: that {error.message}") from None
         return merged
 
-    async def _unpack(self, call: str, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes]:
+    async def _unpack(self, call: str, archive: Body, where: str, owner: str) -> tuple[list[FileOfArchive], bytes, str]:
         try:
             work = Work(f"{_UNTAR}:{call}", where, [archive], owner=owner, deadline=DEADLINE)
-            listing, (contents,) = await self._pool.ask(work)
+            (listing, links), (contents,) = await self._pool.ask(work)
         except LimitExceeded as error:
             raise ArtifactError(f"{where}: the artifact cannot be unpacked: that {error.message}") from None
-        return [FileOfArchive(*item) for item in listing], contents
+        return [FileOfArchive(*item) for item in listing], contents, links
 
     async def _about(
         self,

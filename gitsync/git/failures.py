@@ -28,6 +28,15 @@ class Damaged(Exception):
     """A local git command failed, or a fetch did and nothing says that it is the remote's fault."""
 
 
+class BrokenOff(GitUnavailable):
+    """A connection that was made and came to nothing: git does not say what is wrong with the server's certificate, or
+    ours."""
+
+
+class NoGitAnswer(GitUnavailable):
+    """An answer that is none of a git server's: git does not say what it is instead."""
+
+
 class Unadvertised(Exception):
     """The server hands out only the tips of its branches and tags, and the commit is none of them."""
 
@@ -67,14 +76,16 @@ _RULES = (
     _rule(r"transport '' not allowed", GitRefused, "{url} leads to a transport that is not allowed: {line}"),
     _rule(r"couldn't find remote ref|not our ref|no such ref|no such remote ref", GitRefMissing,
           "{url} does not have it (any more): {line}", "it may have been rewritten by a force-push"),
-    _rule(r"could not resolve|failed to connect|connection (refused|reset|timed out|closed)|network is unreachable|"
-          r"no route to host|early eof|rpc failed|unexpected disconnect|hung up unexpectedly", GitUnavailable,
-          "cannot reach {url}: {line}"),
-    _rule(r"certificate|\bssl\b|\btls\b|gnutls|openssl", GitUnavailable, "no trusted connection to {url}: {line}",
+    _rule(r"could not resolve|failed to connect|connection (refused|timed out)|network is unreachable|"
+          r"no route to host", GitUnavailable, "cannot reach {url}: {line}"),
+    _rule(r"connection (reset|closed)|early eof|rpc failed|unexpected disconnect|hung up unexpectedly|recv failure|"
+          r"send failure|getpeername\(\) failed", BrokenOff, "cannot reach {url}: {line}"),
+    _rule(r"certificate|\bssl\b|\btls\b|gnutls|openssl", BrokenOff, "no trusted connection to {url}: {line}",
           "give the certificate authority as ca_file (a GitRepository's Secret: ca.crt) if it is a private one; if it "
           "is given, the certificate has expired, or is for another host"),
+    _rule(r"not valid: is this a git", NoGitAnswer, "cannot read {url}: {line}"),
     _rule(r"unable to access|could not read from remote|remote error|bad line length|protocol error|expected flush|"
-          r"invalid server response|not valid: is this a git|dumb http|unable to update url base|bad band",
+          r"invalid server response|dumb http|unable to update url base|bad band",
           GitUnavailable, "cannot read {url}: {line}"),
 )  # fmt: skip
 
@@ -88,8 +99,19 @@ def remote_failure(source: GitSource, complaint: str) -> GitsyncError | Unadvert
     for rule in _RULES:
         for line, text in plain:
             if rule.pattern.search(text):
-                return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=rule.hint)
+                hint = rule.hint
+                if rule.kind is GitAuthRefused and source.access.passphrase:  # ssh has no word of a wrong one
+                    hint += "; the passphrase (password) may be another than that of the key"
+                return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=hint)
     return Damaged(clean(lines[-1], source) if lines else "git failed without a word")
+
+
+def no_git(url: str, media_type: str) -> GitUnavailable:
+    """What to raise for a server that answers with a page."""
+    return GitUnavailable(
+        f"{url} answers with a page ({media_type}) and not as a git repository",
+        hint="correct the URL; where people have to log in, many servers answer so, too: see secretRef",
+    )
 
 
 def local_failure(command: str, path: Path, complaint: str) -> StateUnwritable | Damaged:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,8 +15,9 @@ import structlog
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable, StateUnwritable
 from gitsync.git.barerepository import COMMIT_REFS, BareRepository
 from gitsync.git.command import MIB, Answer, Command, Runner, TooMuch, TooSlow
+from gitsync.git.diagnosis import page_type, tls_fault, traced
 from gitsync.git.environment import remote_environment
-from gitsync.git.failures import Damaged, Unadvertised, remote_failure
+from gitsync.git.failures import BrokenOff, Damaged, NoGitAnswer, Unadvertised, no_git, remote_failure
 from gitsync.git.reference import HEAD, GitReference, resolve
 from gitsync.git.secretfiles import in_files
 from gitsync.git.source import GitCredentials, GitSource
@@ -131,6 +134,8 @@ class Remote:
         except GitUnavailable as error:
             return GitRefMissing(f"{reference} does not exist at {source.url}", hint=error.message)
         names = [name.removeprefix(f"refs/{kind}/") for name in refs if not name.endswith("^{}")]
+        if not refs and (page := await self._page()):
+            return no_git(source.url, page)
         if not names and kind == "heads":
             return GitRefMissing(
                 f"{source.url} is empty: it has no commit yet",
@@ -157,11 +162,46 @@ class Remote:
         self, args: Sequence[str], *, git_dir: Path | None = None, guard: Callable[[], None] | None = None
     ) -> Answer:
         """One conversation; a second one when there is a token and it is not taken the way it was sent."""
+        async with self._opened() as source:
+            try:
+                return await self._talk_as(source, args, git_dir, guard)
+            except BrokenOff as error:
+                raise await self._broken_off(source, error) from None
+            except NoGitAnswer as error:
+                page = await self._page_of(source)
+                raise (no_git(source.url, page) if page else GitUnavailable(error.message, hint=error.hint)) from None
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[GitSource]:
+        """The source with what opens it, in files where git wants that."""
         source = self.source
         if self._renewed:
             source = replace(source, credentials=await asyncio.to_thread(self._renewed))
         with in_files(source.access) as access:
-            return await self._talk_as(replace(source, credentials=access), args, git_dir, guard)
+            yield replace(source, credentials=access)
+
+    async def _broken_off(self, source: GitSource, error: BrokenOff) -> GitUnavailable:
+        """What to raise for a connection that came to nothing."""
+        fault = await tls_fault(source)
+        if fault is None:
+            return GitUnavailable(error.message, hint=error.hint)
+        return GitUnavailable(f"no trusted connection to {source.url}: {fault.text}", hint=fault.hint)
+
+    async def _page(self) -> str:
+        async with self._opened() as source:
+            return await self._page_of(source)
+
+    async def _page_of(self, source: GitSource) -> str:
+        """The media type of what the server answers, where that is a page for people; "" else. By one more question."""
+        if source.endpoint.transport not in ("http", "https"):
+            return ""
+        with tempfile.TemporaryDirectory(prefix="gitsync-git-", ignore_cleanup_errors=True) as directory:
+            trace = Path(directory, "trace")
+            environment = remote_environment(source, None, bearer=self._bearer) | traced(trace)
+            args = ("ls-remote", "--quiet", source.url)
+            with suppress(GitsyncError):
+                await self._run(Command(args, environment, source.timeout, max_output=16 * MIB))
+            return await asyncio.to_thread(page_type, trace)
 
     async def _talk_as(
         self, source: GitSource, args: Sequence[str], git_dir: Path | None, guard: Callable[[], None] | None

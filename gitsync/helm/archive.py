@@ -9,7 +9,6 @@ import io
 import posixpath
 import re
 import tarfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Protocol
 
 from gitsync.errors import ChartError
 from gitsync.text import shorten
+from gitsync.untar import HEADERS, UNREADABLE, Unzipped, kind_of
 
 #: Helm's bounds (pkg/chart/loader/archive): of everything in an archive, and of one file, in bytes.
 MAX_UNPACKED = 100 * 1024 * 1024
@@ -26,6 +26,7 @@ MAX_FILES = 20_000
 
 _BOM = b"\xef\xbb\xbf"
 _DRIVE = re.compile(r"[a-zA-Z]:/")
+_LONGEST_SHOWN = 200
 
 
 class Sink(Protocol):
@@ -48,65 +49,66 @@ def read(data: bytes, chart: str = "", spent: int = 0) -> list[ArchiveFile]:
     """The files of a chart archive in their order; ``chart`` is only for messages. ``spent`` is what of the room
     for all its files is taken already, in bytes.
 
-    Raises: ChartError for what is no archive, leaves its root, or is larger than Helm takes.
+    Raises: ChartError for what is no archive, leaves its root, is larger than Helm takes, or has a link, a device or a
+    pipe in it: Helm has an empty file in the place of such a one, without a word, and so another chart.
     """
     try:
         room = MAX_UNPACKED - spent
-        stream = _Bounded(gzip.GzipFile(fileobj=io.BytesIO(data)), chart, room)
+        stream = Unzipped(data, room + HEADERS, _too_large(chart))
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             files = list(_members(tar, chart, room))
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
+    except UNREADABLE as error:
         raise ChartError(f"chart archive cannot be read: {error}", chart=chart) from error
     if not files:
         raise ChartError("chart archive holds no files", chart=chart)
     return files
 
 
-class _Bounded(io.RawIOBase):
-    """Stops a decompression bomb: at most ``room`` and some headers come out."""
-
-    def __init__(self, stream: gzip.GzipFile, chart: str, room: int) -> None:
-        self._stream = stream
-        self._chart = chart
-        self._left = room + MAX_FILES * 2 * tarfile.BLOCKSIZE
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise ChartError(f"chart archive is larger than {MAX_UNPACKED // 2**20} MiB unpacked", chart=self._chart)
-        return chunk
-
-
 def _members(tar: tarfile.TarFile, chart: str, room: int) -> Iterator[ArchiveFile]:
     total = 0
     for count, member in enumerate(tar):
         if count >= MAX_FILES:
-            raise ChartError(f"chart archive has more than {MAX_FILES} files", chart=chart)
+            raise _too_many(chart)
         if member.isdir():
             continue
         name = _name(member.name, chart)
-        # Helm takes a link as an empty file; whatever it points to is never followed.
         stream = tar.extractfile(member) if member.isreg() else None
-        if member.size > MAX_FILE and stream is not None:
+        if stream is None:
+            raise ChartError(
+                f"chart archive has {kind_of(member)} at {_shown(member.name)}, of which Helm makes an empty file",
+                chart=chart,
+                hint="pack it by `helm package`, which puts what a link leads to in its place",
+            )
+        if member.size > MAX_FILE:
             raise ChartError(f"chart file {name!r} is larger than {MAX_FILE // 2**20} MiB", chart=chart)
-        content = stream.read() if stream is not None else b""
+        content = stream.read()
         total += len(content)
         if total > room:
-            raise ChartError(f"chart archive is larger than {MAX_UNPACKED // 2**20} MiB unpacked", chart=chart)
+            raise _too_large(chart)
         yield ArchiveFile(name, content.removeprefix(_BOM), _rfc3339(member.mtime))
 
 
 def _name(name: str, chart: str) -> str:
-    """The path below the root, after Helm's checks (Windows archives have backslashes)."""
+    """The path below the root, after Helm's checks (Windows archives have backslashes), and of a root that is a
+    directory here: Helm takes `/etc/x` and `../x` for files of the chart, without a word."""
     top, _, below = name.replace("\\", "/").partition("/")
     path = posixpath.normpath(below) if below else "."
-    if top == "Chart.yaml" or path == "." or path.startswith(("..", "/")) or _DRIVE.match(path):
-        raise ChartError(f"chart archive has a file outside the chart's directory: {shorten(name, 200)!r}", chart=chart)
+    leads_out = path == "." or path.startswith(("..", "/")) or _DRIVE.match(path)
+    if top in ("", "..", "Chart.yaml") or leads_out:
+        raise ChartError(f"chart archive has a file outside the chart's directory: {_shown(name)}", chart=chart)
     return path
+
+
+def _shown(name: str) -> str:
+    return repr(shorten(name, _LONGEST_SHOWN))
+
+
+def _too_large(chart: str) -> ChartError:
+    return ChartError(f"chart archive is larger than {MAX_UNPACKED // 2**20} MiB unpacked", chart=chart)
+
+
+def _too_many(chart: str) -> ChartError:
+    return ChartError(f"chart archive has more than {MAX_FILES:,} files and directories", chart=chart)
 
 
 def _rfc3339(seconds: float) -> str:
@@ -171,7 +173,7 @@ class _Sum:
         self.size += sum(len(file.data) for file in files)
         self.files += len(files)
         if self.files > MAX_FILES:
-            raise ChartError(f"chart archive has more than {MAX_FILES} files", chart=chart)
+            raise _too_many(chart)
 
 
 def _unnested(files: Sequence[ArchiveFile], chart: str, depth: int, total: _Sum) -> list[ArchiveFile]:
@@ -186,6 +188,9 @@ def _unnested(files: Sequence[ArchiveFile], chart: str, depth: int, total: _Sum)
         if depth >= 8:
             raise ChartError("chart archives are nested more than 8 deep", chart=chart)
         below = f"{folder}/{name.removesuffix('.tgz')}"
-        inner = _unnested(read(file.data, chart, total.size), chart, depth + 1, total)
+        try:
+            inner = _unnested(read(file.data, chart, total.size), chart, depth + 1, total)
+        except ChartError as error:
+            raise ChartError(f"{file.name}: {error.message}", chart=chart, hint=error.hint) from error
         result += [replace(each, name=f"{below}/{each.name}") for each in inner]
     return result

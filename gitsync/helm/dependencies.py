@@ -87,7 +87,10 @@ def _present(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
             found = _mapping(files, path)
             yield str(found.get("name") or ""), str(found.get("version") or "")
         elif len(parts) == 2 and path.endswith(".tgz"):
-            head = head_of_archive(data, path)
+            try:
+                head = head_of_archive(data, path)
+            except ChartError as error:
+                raise ChartError(f"{path}: {error.message}", chart=path, hint=error.hint) from error
             yield head.name, head.version
 
 

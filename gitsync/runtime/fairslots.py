@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from operator import itemgetter
 
 from cachetools import LRUCache
 
@@ -15,6 +17,8 @@ from gitsync.runtime.progress import telling
 
 #: Owners of whom it is known when it was their turn.
 _REMEMBERED = 1024
+#: How many notes that hold no more are kept beside those that do.
+_SPARE = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -31,7 +35,7 @@ class FairSlots:
     several to the one who was given one longest ago, or never, and of these to the one who asked first: who wants many
     waits behind himself, not before others. ``what`` they are for, in words: "releases".
 
-    Thousands may wait: what one costs does not grow with them.
+    Thousands may wait: what one costs hardly grows with them.
     """
 
     def __init__(self, size: int, what: str, *, each: int | None = None) -> None:
@@ -39,9 +43,13 @@ class FairSlots:
         self._each = size if each is None else each
         self._what = what
         self._held: Counter[Hashable] = Counter()
+        self._taken = 0
         self._waiting: dict[Hashable, deque[_Turn]] = {}
+        #: By how many slots they have, who waits, by when he was given one and the number of his first turn; with what
+        #: holds no more.
+        self._next: defaultdict[int, list[tuple[int, int, Hashable]]] = defaultdict(list)
         self._numbers = itertools.count()
-        #: By owner, which one he was given last, by the order in which they were given out.
+        #: By owner, the last slot that he was given, by the order in which they were.
         self._given: LRUCache[Hashable, int] = LRUCache(_REMEMBERED)
         self._turns = itertools.count()
 
@@ -61,8 +69,10 @@ class FairSlots:
 
     async def _take(self, owner: Hashable) -> None:
         turn = _Turn(next(self._numbers))
-        self._waiting.setdefault(owner, deque()).append(turn)
-        self._waiting[owner][0].first.set()
+        turns = self._waiting.setdefault(owner, deque())
+        turns.append(turn)
+        if turns[0] is turn:
+            self._call_next(owner)
         self._give_out()
         if turn.given.is_set():
             return
@@ -80,36 +90,55 @@ class FairSlots:
 
     def _why(self, owner: Hashable) -> str:
         """What is waited for, in words; "" for what is the owner's own."""
-        others = self._held.total() - self._held[owner]
-        if not others or self._held.total() < self._size:
+        others = self._taken - self._held[owner]
+        if not others or self._taken < self._size:
             return ""
         return f"a slot: all {self._size} for {self._what} are taken, {others} by others"
 
     def _call_next(self, owner: Hashable) -> None:
-        if self._waiting[owner]:
-            self._waiting[owner][0].first.set()
-        else:
-            del self._waiting[owner]
+        """The first turn of an owner, or how many slots he has, is another one by now."""
+        turns = self._waiting.get(owner)
+        if not turns:
+            self._waiting.pop(owner, None)
+            return
+        turns[0].first.set()
+        held = self._held[owner]
+        if held < self._each:
+            waiting = self._next[held]
+            heappush(waiting, (self._given.get(owner, -1), turns[0].number, owner))
+            if len(waiting) > 2 * len(self._waiting) + _SPARE:
+                self._next[held] = sorted({it for it in waiting if self._is_next(*it[1:], held)}, key=itemgetter(0, 1))
 
     def _give_back(self, owner: Hashable) -> None:
+        self._taken -= 1
         self._held[owner] -= 1
+        self._call_next(owner)
         if not self._held[owner]:
             del self._held[owner]
         self._give_out()
 
     def _give_out(self) -> None:
-        while self._held.total() < self._size:
-            able = (owner for owner in self._waiting if self._held[owner] < self._each)
-            owner = min(able, key=self._order, default=None)
-            if owner not in self._waiting:
-                return
+        while self._taken < self._size and (owner := self._chosen()) is not None:
+            self._taken += 1
             self._held[owner] += 1
             self._given[owner] = next(self._turns)
             self._waiting[owner].popleft().given.set()
             self._call_next(owner)
 
-    def _order(self, owner: Hashable) -> tuple[int, int, int]:
-        return self._held[owner], self._given.get(owner, -1), self._waiting[owner][0].number
+    def _chosen(self) -> Hashable | None:
+        """Who has fewest of those who may have one more, and was given one longest ago."""
+        for held in sorted(self._next):
+            waiting = self._next[held]
+            while waiting:
+                _, number, owner = heappop(waiting)
+                if self._is_next(number, owner, held):
+                    return owner
+            del self._next[held]
+        return None
+
+    def _is_next(self, number: int, owner: Hashable, held: int) -> bool:
+        turns = self._waiting.get(owner)
+        return turns is not None and len(turns) > 0 and turns[0].number == number and self._held[owner] == held
 
 
 class Shares:

@@ -12,6 +12,7 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITORY, OCI_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository
+from gitsync.errors import ManifestError
 from gitsync.manifests import Desired
 from gitsync.sources.charts.charttree import ChartTrees
 from gitsync.sources.charts.commitcharts import CommitHelmCharts
@@ -42,6 +43,8 @@ class Brought:
     buckets: dict[ObjectKey, Bucket] = field(default_factory=dict)
     charts: dict[ObjectKey, HelmChart] = field(default_factory=dict)
     generators: dict[ObjectKey, ArtifactGenerator] = field(default_factory=dict)
+    #: What it has and cannot be read, with why: of other kinds, too.
+    unread: dict[ObjectKey, ManifestError] = field(default_factory=dict)
 
     @classmethod
     def of(cls, desired: Desired) -> Brought:
@@ -58,6 +61,7 @@ class Brought:
         self.buckets.update(desired.buckets)
         self.charts.update(desired.helm_charts)
         self.generators.update(desired.artifact_generators)
+        self.unread.update({error.key: error for error in desired.errors if error.key is not None})
 
 
 def makers_in(desired: Desired, artifact: ObjectKey) -> list[ArtifactGenerator]:
@@ -86,13 +90,14 @@ def sources_of_commit(
         watches.get((SOURCE_GROUP, kind))
         for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART)
     )
-    repositories = CommitHelmRepositories(fetched, brought.helm, cluster, helm_watch)
-    oci = CommitOCIRepositories(fetched.artifacts, fetched.logins, brought.oci, cluster, oci_watch)
-    git = CommitGitRepositories(fetched.git, fetched.logins, brought.git, artifacts, cluster, git_watch)
-    buckets = CommitBuckets(fetched.buckets, brought.buckets, cluster, bucket_watch)
+    unread, logins = brought.unread, fetched.logins
+    repositories = CommitHelmRepositories(fetched, brought.helm, cluster, helm_watch, unread)
+    oci = CommitOCIRepositories(fetched.artifacts, logins, brought.oci, cluster, oci_watch, unread)
+    git = CommitGitRepositories(fetched.git, logins, brought.git, artifacts, cluster, git_watch, unread)
+    buckets = CommitBuckets(fetched.buckets, brought.buckets, cluster, bucket_watch, unread)
     locator = ChartLocator(repositories, artifacts, fetched, oci, git, buckets)
     unpacked = ChartTrees(fetched.unpacker, fetched.trees)
-    charts = CommitHelmCharts(locator.located, brought.charts, cluster, chart_watch, unpacked)
+    charts = CommitHelmCharts(locator.located, brought.charts, cluster, chart_watch, unpacked, unread)
 
     def live(key: ObjectKey) -> Manifest | None:
         watch = watches.get(key[:2])

@@ -16,7 +16,7 @@ from gitsync.api.names import (
     sync_of,
 )
 from gitsync.charts import Chart
-from gitsync.errors import ChartError, NotVerified
+from gitsync.errors import ChartError, NoSuchSource, NotVerified
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
 from gitsync.sources.charts.commitcharts import ChartLookup, CommitHelmCharts
 from gitsync.sources.charts.helmchart import TreeCharts
@@ -95,7 +95,10 @@ class ChartLocator:
         sync = sync_of(release.metadata.labels) if release is not None else ""
         if self._artifacts.declared(source) is not None and self._artifacts.find(source, sync) is None:
             return await self.git_repositories.artifact_of(source)
-        return self._artifacts.carried_out(source) if release is None else self._artifacts.artifact_of(release)
+        try:
+            return self._artifacts.carried_out(source) if release is None else self._artifacts.artifact_of(release)
+        except NoSuchSource:
+            return await self.git_repositories.artifact_of(source)  # which knows of those that cannot be read
 
     def needs(self, asking: ObjectKey, source: ObjectKey, repository: ObjectKey, url: str) -> bool:
         """Whether a HelmRepository, which has this URL, is the ``source`` of who asks for a chart, or of what that one

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from collections import Counter
 
 import pytest
 
@@ -145,20 +147,77 @@ async def test_of_many_who_wait_one_says_so_and_of_ones_own_slots_nobody() -> No
     assert slots.is_idle
 
 
-async def test_what_one_who_waits_costs_does_not_grow_with_how_many_do() -> None:
+@pytest.mark.parametrize("owners", [1, 10_000])
+async def test_what_one_who_waits_costs_does_not_grow_with_how_many_do(owners: int) -> None:
     async def seconds(count: int) -> float:
         slots = FairSlots(16, "objects")
 
-        async def use() -> None:
-            async with slots.held("a"):
+        async def use(number: int) -> None:
+            async with slots.held(number % owners):
                 await asyncio.sleep(0)
 
         started = time.process_time()
-        await asyncio.gather(*(use() for _ in range(count)))
+        await asyncio.gather(*map(use, range(count)))
         return time.process_time() - started
 
     few, many = min([await seconds(500) for _ in range(3)]), await seconds(10_000)
     assert many < 20 * few * 4
+
+
+async def test_the_order_is_that_of_looking_at_everybody_each_time() -> None:
+    """Held against the rule itself, with owners who come, go and give up at random."""
+    chance = random.Random(7)
+    slots = FairSlots(3, "things", each=2)
+    held: Counter[str] = Counter()
+    waiting: list[tuple[int, str, asyncio.Task[None]]] = []
+    holding: list[tuple[str, asyncio.Event, asyncio.Task[None]]] = []
+    entered: list[int] = []
+
+    async def hold(number: int, owner: str, leave: asyncio.Event) -> None:
+        async with slots.held(owner):
+            entered.append(number)
+            await leave.wait()
+
+    async def settle() -> None:
+        """Whoever gets a slot by the rule has got it, in this order, and nobody else."""
+        expected = []
+        while sum(held.values()) < 3:
+            able = [item for item in waiting if held[item[1]] < 2]
+            if not able:
+                break
+            number, owner, task = item = min(able, key=lambda item: (held[item[1]], item[0]))
+            waiting.remove(item)
+            held[owner] += 1
+            expected.append(number)
+            holding.append((owner, leaves[number], task))
+        await until(lambda: len(entered) >= len(expected))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert sorted(entered) == sorted(expected)
+        entered.clear()
+
+    leaves: dict[int, asyncio.Event] = {}
+    for number in range(600):
+        what = chance.random()
+        if what < 0.5:
+            owner, leaves[number] = chance.choice("abcd"), asyncio.Event()
+            waiting.append((number, owner, asyncio.ensure_future(hold(number, owner, leaves[number]))))
+            await asyncio.sleep(0)
+        elif what < 0.6 and waiting:
+            *_, task = waiting.pop(chance.randrange(len(waiting)))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        elif holding:
+            owner, leave, task = holding.pop(chance.randrange(len(holding)))
+            leave.set()
+            await task
+            held[owner] -= 1
+        await settle()
+    assert sum(map(len, slots._next.values())) < 2 * len(waiting) + 3 * 16
+    for *_, task in (*waiting, *holding):
+        task.cancel()
+    await asyncio.gather(*(task for *_, task in (*waiting, *holding)), return_exceptions=True)
+    assert slots.is_idle
 
 
 async def test_of_shares_nobody_takes_anybody_elses() -> None:

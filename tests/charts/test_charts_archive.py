@@ -57,16 +57,65 @@ def test_backslashes_of_windows_archives_are_slashes() -> None:
     assert archive.read(tar_of(member("c\\templates\\a.yaml")))[0].name == "templates/a.yaml"
 
 
-def test_a_link_is_an_empty_file_and_is_not_followed() -> None:
-    links = [member("c/a", b"", tarfile.SYMTYPE, "/etc/passwd"), member("c/b", b"", tarfile.LNKTYPE, "c/a")]
+CHART = member("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n")
+REAL = member("c/templates/real.yaml", b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: real}\n")
+ODD = "c/templates/odd.yaml"
+TEXT = b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: odd}\n"
 
-    assert [(file.name, file.data) for file in archive.read(tar_of(*links))] == [("a", b""), ("b", b"")]
+
+@pytest.fixture
+def helm(tmp_path: Path) -> Cli:
+    return Cli(binaries.ensure(binaries.HELM), tmp_path / "no-kubeconfig")
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "words"),
+    [
+        (tarfile.SYMTYPE, "real.yaml", "a symbolic link"),
+        (tarfile.SYMTYPE, "/etc/passwd", "a symbolic link"),
+        (tarfile.LNKTYPE, "c/templates/real.yaml", "a hard link"),
+        (tarfile.CHRTYPE, "", "a device"),
+        (tarfile.BLKTYPE, "", "a device"),
+        (tarfile.FIFOTYPE, "", "a named pipe"),
+    ],
+    ids=["symbolic link", "symbolic link out", "hard link", "character device", "block device", "pipe"],
+)
+def test_what_helm_takes_for_an_empty_file_without_a_word_is_refused_by_name(
+    kind: bytes, target: str, words: str, helm: Cli, tmp_path: Path
+) -> None:
+    data = tar_of(CHART, REAL, member(ODD, b"", kind, target))
+    (tmp_path / "c.tgz").write_bytes(data)
+    assert helm("template", "demo", tmp_path / "c.tgz").count("kind:") == 1, "helm has one, without a word"
+
+    with pytest.raises(ChartError) as caught:
+        archive.read(data)
+    assert caught.value.message == f"chart archive has {words} at '{ODD}', of which Helm makes an empty file"
+    inside = [ArchiveFile("charts/inner-1.tgz", data)]
+    with pytest.raises(ChartError, match=f"charts/inner-1.tgz: chart archive has {words}"):
+        archive.unnested(inside)
+
+
+@pytest.mark.parametrize("name", ["/templates/odd.yaml", "../templates/odd.yaml", "//templates/odd.yaml"])
+def test_what_stands_nowhere_in_the_chart_and_helm_takes_for_a_part_of_it_is_refused(
+    name: str, helm: Cli, tmp_path: Path
+) -> None:
+    data = tar_of(CHART, REAL, member(name, TEXT))
+    (tmp_path / "c.tgz").write_bytes(data)
+    if not name.startswith("//"):
+        assert "name: odd" in helm("template", "demo", tmp_path / "c.tgz"), "helm has it, without a word"
+
+    with pytest.raises(ChartError, match=f"outside the chart's directory: '{name}'"):
+        archive.read(data)
 
 
 @pytest.mark.parametrize("name", ["c/../../etc/passwd", "c//etc/passwd", "c/..", "Chart.yaml", "top", "c/C:/x"])
-def test_names_that_leave_the_chart_are_refused(name: str) -> None:
+def test_names_that_leave_the_chart_are_refused_as_helm_refuses_them(name: str, helm: Cli, tmp_path: Path) -> None:
+    data = tar_of(CHART, member(name))
     with pytest.raises(ChartError, match="outside the chart"):
-        archive.read(tar_of(member(name)))
+        archive.read(data)
+    (tmp_path / "c.tgz").write_bytes(data)
+    with pytest.raises(CommandError):
+        helm("template", "demo", tmp_path / "c.tgz")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +155,26 @@ def test_a_member_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_FILES", 50)
-    with pytest.raises(ChartError, match="more than 50 files"):
+    with pytest.raises(ChartError, match="more than 50 files and directories"):
         archive.read(tar_of(*(member(f"c/{n}", b"") for n in range(51))))
+
+
+def test_a_crowd_of_entries_is_said_to_be_one() -> None:
+    crowd = gzip.compress(member("c/x", b"")[0].tobuf() * 200_000, 1)
+    with pytest.raises(ChartError, match="more than 20,000 files and directories"):
+        archive.read(crowd)
+
+
+def test_headers_that_lead_to_headers_without_end_are_refused() -> None:
+    with pytest.raises(ChartError, match="cannot be read"):
+        archive.read(gzip.compress(header_of_headers(5000)))
+
+
+def header_of_headers(times: int) -> bytes:
+    """Each says that the next one has a long name."""
+    info = tarfile.TarInfo("long")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1
+    return (info.tobuf(tarfile.GNU_FORMAT) + b"x".ljust(tarfile.BLOCKSIZE, b"\0")) * times
 
 
 def test_archives_in_charts_are_unpacked_beside_it() -> None:
@@ -145,14 +212,13 @@ templates/.hidden templates/a.yaml templates/sub/.hidden .helmignore README valu
 
 
 @pytest.mark.parametrize("rules", [IGNORED, "", "!*.md\n", "*/\n", "templates\n"])
-def test_helmignore_leaves_out_what_helm_package_leaves_out(rules: str, tmp_path: Path) -> None:
+def test_helmignore_leaves_out_what_helm_package_leaves_out(rules: str, helm: Cli, tmp_path: Path) -> None:
     files = chart_files() | dict.fromkeys(PATHS.split(), b"a: 1\n") | {".helmignore": rules.encode()}
     folder = tmp_path / "app"
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     ours = {file.name for file in archive.read(archive_from_files(files))}
-    helm = Cli(binaries.ensure(binaries.HELM), tmp_path / "no-kubeconfig")
 
     if "Chart.yaml" in ours:
         helm("package", folder, "--destination", tmp_path)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
+import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +176,31 @@ async def test_an_archive_that_is_not_what_the_index_says_is_refused(repositorie
         with pytest.raises(ChartError, match="is not what its index says") as caught:
             await repositories.fetch(RepositorySpec(server.url), "app", "1.0.0")
 
+    assert (caught.value.chart, caught.value.version) == ("app", "1.0.0")
+
+
+async def test_an_archive_that_misleads_is_refused_with_the_name_of_chart_and_repository(
+    repositories: ChartRepositories,
+) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        link = tarfile.TarInfo("app/Chart.yaml")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    entry = {"apiVersion": "v2", "name": "app", "version": "1.0.0", "urls": ["app.tgz"]}
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("index.yaml"):
+            return web.json_response({"apiVersion": "v1", "entries": {"app": [entry]}})
+        return web.Response(body=data.getvalue())
+
+    async with serving(handle) as server:
+        with pytest.raises(ChartError) as caught:
+            await repositories.fetch(RepositorySpec(server.url), "app", "1.0.0")
+    assert caught.value.message == (
+        f"chart app 1.0.0 of {server.url} cannot be installed: chart archive has a symbolic link at 'app/Chart.yaml', "
+        "of which Helm makes an empty file"
+    )
     assert (caught.value.chart, caught.value.version) == ("app", "1.0.0")
 
 

@@ -16,6 +16,7 @@ from gitsync.sources.helm import RepositorySpec, redacted
 from gitsync.sources.helm.http import ChartDownloads, Known, Response
 from tests.charts.certificates import Authority
 from tests.charts.servers import Server, answer, redirect, serving
+from tests.logins.internet import connected
 
 SECRET = "s3cret-word"
 GIVEN = "Basic " + base64.b64encode(f"reader:{SECRET}".encode()).decode()
@@ -255,6 +256,20 @@ async def test_certificates_that_cannot_be_read_are_refused_without_showing_them
         await http.get(RepositorySpec("https://localhost:1", ca=SECRET), "https://localhost:1", limit=10)
 
     assert SECRET not in str(caught.value)
+
+
+async def test_a_repository_is_asked_through_the_proxy_of_the_environment(
+    http: ChartDownloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(["charts.example"], tmp_path, monkeypatch) as internet:
+        internet.services["charts.example"] = answer(b"x")
+        spec = RepositorySpec("https://charts.example", "reader", SECRET)
+        assert got(await http.get(spec, "https://charts.example/index.yaml", limit=10)) == b"x"
+        assert internet.authorizations == {"GET https://charts.example/index.yaml": [GIVEN]}
+        monkeypatch.setenv("NO_PROXY", "charts.example")
+        with pytest.raises(ChartRepositoryUnavailable):
+            await http.get(spec, "https://charts.example/index.yaml", limit=10)
+    assert internet.times("index.yaml") == 1
 
 
 async def test_cookies_of_a_repository_are_not_kept(http: ChartDownloads) -> None:

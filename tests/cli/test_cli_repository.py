@@ -250,6 +250,18 @@ def test_problems_are_printed_as_compilers_print_them(
     assert err.endswith("5 releases: 6 errors, 0 warnings\n")
 
 
+def test_a_source_with_a_field_that_cannot_be_read_is_one_problem_and_not_missing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = REPOSITORY.format(url="https://charts.example") + "  intervall: 1h\n"
+    of_chart = helm_chart("of-it")
+    write(place, {"bitnami.yaml": repository, "redis.yaml": release("redis"), "chart.yaml": of_chart})
+    assert main(["validate"]) == 1
+    assert [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "bitnami.yaml:8:3: error: spec.intervall: unknown field; did you mean interval?",
+    ]
+
+
 def test_expressions_that_do_not_compile_are_problems_of_their_line(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,12 +11,14 @@ import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from gitsync.charts.source import archive_from_files
+from tests.charts.certificates import Authority
 from tests.charts.servers import Server, serving
 from tests.controlplane.cluster import Cli
 from tests.e2e import helm
@@ -66,6 +68,13 @@ LAYERS = {
     "absolute": chart_with(("app//etc/x", tarfile.REGTYPE, b"x")),
     "bomb": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, ZEROS) for number in range(30))),
     "many": chart_with(*((f"app/files/{number}", tarfile.REGTYPE, b"") for number in range(200_000))),
+    "linked": chart_with(("app/templates/x.yaml", tarfile.SYMTYPE, b""), link="/etc/passwd"),
+    "hard-linked": chart_with(("app/templates/x.yaml", tarfile.LNKTYPE, b""), link="app/Chart.yaml"),
+    "chart-device": chart_with(("app/templates/x.yaml", tarfile.CHRTYPE, b"")),
+    "chart-pipe": chart_with(("app/templates/x.yaml", tarfile.FIFOTYPE, b"")),
+    "rooted": chart_with(("/templates/x.yaml", tarfile.REGTYPE, b"x")),
+    "crowd": gzip.compress(tarfile.TarInfo("x").tobuf() * 200_000, 1),
+    "symbolic": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("b.yaml", tarfile.SYMTYPE, b""), link="a.yaml"),
     "device": archive(("null", tarfile.CHRTYPE, b"")),
     "hard": archive(("a.yaml", tarfile.REGTYPE, b"a: b"), ("../b.yaml", tarfile.LNKTYPE, b""), link="/etc/passwd"),
 }
@@ -78,6 +87,7 @@ class Hostile:
 
     other: str = ""
     credentials: list[str] = field(default_factory=list)
+    tokens: int = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.path.removeprefix("/v2/").strip("/").partition("/")[0]
@@ -105,6 +115,17 @@ class Hostile:
             return web.Response(status=307, headers={"Location": f"{self.other}/blob?signed=yes"})
         return web.Response(body=layer if name != "wrong-digest" else bytes(len(layer)))
 
+    async def _token(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"token": f"token-{self.tokens}", "expires_in": 300})
+
+    async def _expiring(self, request: web.Request) -> web.StreamResponse:
+        """A token is good for one request, whatever was said of it."""
+        if request.headers.get("Authorization") != f"Bearer token-{self.tokens}":
+            ask = f'Bearer realm="http://{request.host}/token",service="it",scope="repository:expiring:pull"'
+            return web.Response(status=401, headers={"WWW-Authenticate": ask})
+        self.tokens += 1
+        return self._registry("good", request)
+
     async def _loop(self, request: web.Request) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": request.path_qs})
 
@@ -128,6 +149,10 @@ class Hostile:
 
     async def _html(self, _: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>\n<body>Please log in</body>\n</html>\n", content_type="text/html")
+
+    async def _line(self, _: web.Request) -> web.StreamResponse:
+        """Git takes it for a repository in which nothing is."""
+        return web.Response(text="<html>Please log in</html>", content_type="text/html")
 
     async def _pages(self, request: web.Request) -> web.StreamResponse:
         last = int(request.query.get("last", "0")) + 1
@@ -157,17 +182,25 @@ def _is_open(request: web.Request) -> bool:
 
 @dataclass
 class World:
+    """``expired`` and ``foreign`` are hosts with such a certificate, where ``ca`` is the authority that is given."""
+
     hostile: Hostile
     host: str
+    expired: str
+    foreign: str
+    ca: str
 
 
 @pytest.fixture
-def world(background: Background) -> Iterator[World]:
-    hostile = Hostile()
-    servers = [serving(hostile.handle), serving(hostile.beside)]
-    first, second = (_entered(background, server) for server in servers)
-    hostile.other = second.url
-    yield World(hostile, first.url.removeprefix("http://"))
+def world(background: Background, tmp_path: Path) -> Iterator[World]:
+    hostile, known = Hostile(), Authority()
+    expired = known.server_context(tmp_path, expired=True)
+    foreign = Authority().server_context(tmp_path)
+    servers = [serving(hostile.handle, tls) for tls in (None, expired, foreign)] + [serving(hostile.beside)]
+    hosts = [_entered(background, server).url for server in servers]
+    hostile.other = hosts.pop()
+    host, of_expired, of_foreign = (url.partition("://")[2] for url in hosts)
+    yield World(hostile, host, of_expired, of_foreign, known.pem)
     for server in servers:
         background.run(server.__aexit__(None, None, None))
 
@@ -217,9 +250,18 @@ SOURCES = {
     "odd": "asks for what is not supported",
     "html-index": "the index of http://localhost",
     "loop-index": "redirects more than 10 times",
-    "html-git": "is this a git repository?",
+    "html-git": "answers with a page (text/html) and not as a git repository",
+    "line-git": "answers with a page (text/html) and not as a git repository",
     "loop-git": "redirect",
     "endless-bucket": "its list of objects has no end",
+    "expired-oci": "certificate has expired",
+    "expired-index": "certificate has expired",
+    "expired-git": "its certificate has expired",
+    "expired-bucket": "certificate has expired",
+    "foreign-oci": "certificate signature failure",
+    "foreign-index": "certificate signature failure",
+    "foreign-git": "its certificate is by an authority that is not known here",
+    "foreign-bucket": "certificate signature failure",
 }
 #: What those say that use artifacts which hold what they must not.
 RELEASES = {
@@ -227,20 +269,46 @@ RELEASES = {
     "above": "outside",
     "absolute": "outside",
     "bomb": "larger than 100 MiB unpacked",
-    "many": "more than 20000 files",
+    "many": "more than 20,000 files and directories",
+    "linked": "has a symbolic link at 'app/templates/x.yaml'",
+    "hard-linked": "has a hard link at 'app/templates/x.yaml'",
+    "chart-device": "has a device at 'app/templates/x.yaml'",
+    "chart-pipe": "has a named pipe at 'app/templates/x.yaml'",
+    "rooted": "outside the chart's directory: '/templates/x.yaml'",
     "lying": "is not what its index says",
 }
-KUSTOMIZATIONS = {"device": "something else than a file", "hard": "leads out of it"}
+KUSTOMIZATIONS = {
+    "device": "a device at 'null'",
+    "hard": "leads out of it",
+    "crowd": "more than 20,000 files and directories",
+}
 
 
-def manifests(namespace: str, host: str) -> dict[str, str]:
+def behind_tls(namespace: str, how: str, host: str) -> dict[str, str]:
+    """A source of each kind."""
+    certs, keys = {"certSecretRef": {"name": "ca"}}, {"secretRef": {"name": "keys"}}
+    bucket = {"endpoint": host, "bucketName": "apps", **certs, **keys}
+    specs: dict[str, tuple[str, dict[str, Any]]] = {
+        "oci": ("OCIRepository", {"url": f"oci://{host}/good", **certs}),
+        "index": ("HelmRepository", {"url": f"https://{host}/index", **certs}),
+        "git": ("GitRepository", {"url": f"https://{host}/git", "secretRef": {"name": "git"}}),
+        "bucket": ("Bucket", bucket),
+    }
+    return {f"{how}-{name}": source(namespace, kind, f"{how}-{name}", **spec) for name, (kind, spec) in specs.items()}
+
+
+def manifests(namespace: str, world: World) -> dict[str, str]:
     """All of them by the names of files."""
-    found = {name: artifact(namespace, host, name) for name in (*LAYERS, "loop", "slow", "no-http", "html", "odd")}
+    host = world.host
+    names = (*LAYERS, "loop", "slow", "no-http", "html", "odd", "expiring")
+    found = {name: artifact(namespace, host, name) for name in names}
+    found |= behind_tls(namespace, "expired", world.expired) | behind_tls(namespace, "foreign", world.foreign)
     found["pages"] = artifact(namespace, host, "pages", ref={"semver": "1.x"})
     for name in ("html", "loop"):
         url = f"http://{host}/{name}"
         found[f"{name}-index"] = source(namespace, "HelmRepository", f"{name}-index", url=url)
         found[f"{name}-git"] = source(namespace, "GitRepository", f"{name}-git", url=url)
+    found["line-git"] = source(namespace, "GitRepository", "line-git", url=f"http://{host}/line")
     found["lying-index"] = source(namespace, "HelmRepository", "lying-index", url=f"http://{host}/lying-index")
     found["bucket"] = source(
         namespace,
@@ -258,30 +326,32 @@ def manifests(namespace: str, host: str) -> dict[str, str]:
     reference = {"kind": "HelmRepository", "name": "lying-index"}
     by_index["spec"]["chart"] = {"spec": {"chart": "app", "version": "1.0.0", "sourceRef": reference}}
     found["lying-release"] = json.dumps(by_index)
-    for name in KUSTOMIZATIONS:
+    for name in (*KUSTOMIZATIONS, "symbolic"):
         found[f"{name}-kustomization"] = built_from(namespace, name)
     return {f"{name}.yaml": text for name, text in found.items()}
 
 
-def secrets(namespace: str) -> str:
+def secrets(namespace: str, ca: str) -> str:
     def secret(name: str, data: dict[str, str]) -> str:
         metadata = {"name": name, "namespace": namespace}
         return json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
 
-    login = secret("login", {"username": USER, "password": PASSWORD})
-    return f"{login}\n---\n{secret('keys', {'accesskey': USER, 'secretkey': PASSWORD})}"
+    login = {"username": USER, "password": PASSWORD}
+    data = {"login": login, "keys": {"accesskey": USER, "secretkey": PASSWORD}, "ca": {"ca.crt": ca}}
+    data["git"] = {**login, "ca.crt": ca}
+    return "\n---\n".join(secret(*item) for item in data.items())
 
 
 def test_each_says_what_is_wrong_where_and_what_runs_keeps_running(
     new_agent: NewAgent, fleet: Fleet, world: World, releases: Watch, helm_cli: Cli, kubectl: Cli, namespace: str
 ) -> None:
     good = {"good.yaml": artifact(namespace, world.host, "good"), "app.yaml": by_reference(namespace, "app", "good")}
-    fleet.commit({"secrets.yaml": secrets(namespace), **good}, "an app")
+    fleet.commit({"secrets.yaml": secrets(namespace, world.ca), **good}, "an app")
     agent = new_agent(fleet).start()
     until_ready(releases, f"{namespace}/app")
 
     count = agent.count
-    fleet.commit(manifests(namespace, world.host), "what no sound server does")
+    fleet.commit(manifests(namespace, world), "what no sound server does")
     kinds = "ocirepositories,helmrepositories,gitrepositories,buckets,helmreleases"
     kinds += ",kustomizations.kustomize.toolkit.fluxcd.io"
 
@@ -305,9 +375,13 @@ def test_each_says_what_is_wrong_where_and_what_runs_keeps_running(
     for name, words in wanted.items():
         assert _has_line(agent, count, f"{namespace}/{name}", words), f"no log line names {name} and {words!r}"
 
+    agent.wait_for("symbolic links of an artifact are passed over", artifact=f"oci://{world.host}/symbolic")
     # Where a server leads to another one, that is shown no login, and what it has is used.
     assert conditions["OCIRepository", "elsewhere"]["status"] == "True"
     assert world.hostile.credentials == []
+    # A token that ends between two requests of a pull is asked for once more.
+    assert conditions["OCIRepository", "expiring"]["status"] == "True"
+    assert world.hostile.tokens >= 3
     assert is_ready(releases.get(f"{namespace}/app"))
     assert helm.history(helm_cli, namespace, "app") == [(1, "deployed")]
     assert agent.is_running

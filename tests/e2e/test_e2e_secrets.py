@@ -232,8 +232,9 @@ def test_no_text_tells_a_secret_variable_of_a_kustomization(
         lambda said: all('"False"' in said.get(name, "") for name in failed) and '"True"' in said.get("drops", ""),
         "all have failed but one",
     )
-    fleet.commit({"drops/all.yaml": "# gone\n"}, "an object is dropped")
-    # It is not deleted, for those that cannot be built may want it.
+    touched = {f"{name}/README.md": "changed" for name in failed}
+    fleet.commit({"drops/all.yaml": "# gone\n", **touched}, "an object is dropped")
+    # It is not deleted, for those that cannot be built and are changed by the commit may want it.
     agent.until(lambda line: line.msg == "object kept" and line.fields.get("sync") == f"{namespace}/drops")
     events = json.loads(kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
     texts = {

@@ -8,7 +8,7 @@ import pytest
 
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitRefused, GitsyncError, GitUnavailable, StateUnwritable
 from gitsync.git import GitCredentials, GitSource
-from gitsync.git.failures import Damaged, Unadvertised, clean, local_failure, remote_failure
+from gitsync.git.failures import BrokenOff, Damaged, NoGitAnswer, Unadvertised, clean, local_failure, remote_failure
 
 URL = "https://git.example/tls/connection.git"
 SOURCE = GitSource(URL, credentials=GitCredentials("ada", "p@ss/word", "t0ken"))
@@ -19,8 +19,10 @@ ACCESS = f"fatal: unable to access '{URL}/': "
 FAILURES: list[tuple[str, type[GitsyncError], str]] = [
     (ACCESS + "Could not resolve host: git.example", GitUnavailable, f"cannot reach {URL}: Could not resolve host"),
     (ACCESS + "Failed to connect to git.example port 443 after 3 ms: Couldn't connect", GitUnavailable, "cannot reach"),
-    (ACCESS + "SSL certificate problem: self-signed certificate", GitUnavailable, "no trusted connection"),
-    (ACCESS + "server certificate verification failed. CAfile: none", GitUnavailable, "no trusted connection"),
+    (ACCESS + "SSL certificate problem: self-signed certificate", BrokenOff, "no trusted connection"),
+    (ACCESS + "server certificate verification failed. CAfile: none", BrokenOff, "no trusted connection"),
+    (ACCESS + "getpeername() failed with errno 107: Transport endpoint is not connected", BrokenOff, "cannot reach"),
+    (f"fatal: {URL}/info/refs not valid: is this a git repository?", NoGitAnswer, "cannot read"),
     (
         ACCESS + "The requested URL returned error: 503",
         GitUnavailable,
@@ -42,7 +44,7 @@ FAILURES: list[tuple[str, type[GitsyncError], str]] = [
         "cannot use",
     ),
     (f"ssh: connect to host h port 22: Connection refused\n{SSH}", GitUnavailable, "cannot reach"),
-    ("error: RPC failed; curl 56 GnuTLS recv error\nfatal: early EOF", GitUnavailable, "cannot reach"),
+    ("error: RPC failed; curl 56 GnuTLS recv error\nfatal: early EOF", BrokenOff, "cannot reach"),
     ("fatal: couldn't find remote ref refs/heads/x", GitRefMissing, "does not have it"),
     (f"fatal: remote error: upload-pack: not our ref {'1' * 40}", GitRefMissing, "does not have it"),
     ("fatal: transport 'file' not allowed", GitRefused, "leads to a transport that is not allowed"),
@@ -59,6 +61,17 @@ def test_the_remotes_fault(stderr: str, kind: type[GitsyncError], message: str) 
     failure = remote_failure(SOURCE, stderr)
     assert type(failure) is kind
     assert message in failure.message
+
+
+def test_where_a_key_has_a_passphrase_it_may_be_that() -> None:
+    refused = f"git@h: Permission denied (publickey).\r\n{SSH}"
+    locked = GitSource("ssh://git@h/x", credentials=GitCredentials(passphrase="s3cret"))
+    failure = remote_failure(locked, refused)
+    assert isinstance(failure, GitAuthRefused)
+    assert "the passphrase (password) may be another" in failure.hint
+    plain = remote_failure(GitSource("ssh://git@h/x"), refused)
+    assert isinstance(plain, GitAuthRefused)
+    assert "passphrase" not in plain.hint
 
 
 @pytest.mark.parametrize(

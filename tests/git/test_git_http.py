@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ from aiohttp import web
 
 from gitsync.errors import GitAuthRefused, GitRefMissing, GitsyncError, GitUnavailable
 from gitsync.git import GitCredentials, GitSource, GitTexts, Mirror
+from gitsync.git.command import Command, Runner
+from gitsync.git.diagnosis import tls_fault, traced
+from gitsync.git.environment import remote_environment
 from tests.charts.certificates import Authority
 from tests.charts.servers import answer, serving
 from tests.git.git_world import HttpGit, Repository, authority, basic, command_lines, http_git, silent_port
@@ -361,18 +367,103 @@ async def test_https_with_a_private_authority(
             assert plain.seen == []  # nothing is sent unencrypted that was to be encrypted
 
 
-async def test_a_certificate_that_has_expired_is_not_taken(origin: Repository, reader: Reader, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("server_side", "given", "cause", "hint"),
+    [
+        ({"expired": True}, {}, "its certificate has expired", "renewed"),
+        ({"hosts": ["elsewhere.example"]}, {}, "its certificate is not one for localhost", "correct the URL"),
+        ({}, {"ca": Authority().pem}, "its certificate is by an authority that is not known here", "ca.crt"),
+        (
+            {"wants_client": True},
+            {},
+            "it ends the connection as soon as hands are shaken: it may ask for a client's certificate, and none is "
+            "given",
+            "tls.crt and tls.key",
+        ),
+    ],
+    ids=["expired", "another host", "foreign", "client's certificate"],
+)
+async def test_what_is_wrong_with_a_certificate_is_told_apart(
+    origin: Repository,
+    reader: Reader,
+    tmp_path: Path,
+    server_side: dict[str, Any],
+    given: dict[str, str],
+    cause: str,
+    hint: str,
+) -> None:
     origin.commit({"a": "1"})
     known = Authority()
-    async with http_git(origin.path.parent, known.server_context(tmp_path, expired=True)) as server:
+    async with http_git(origin.path.parent, known.server_context(tmp_path, **server_side)) as server:
         url = f"{server.url.replace('127.0.0.1', 'localhost')}/fleet"
-        access = GitCredentials(token="t0ken", texts=GitTexts(ca=known.pem))
-        with pytest.raises(GitUnavailable) as caught:
-            await reader(url, credentials=access).head()
-        cause = "server certificate verification failed"
-        assert caught.value.message == f"no trusted connection to {url}: {cause}", "the same at every try"
-        assert "has expired" in caught.value.hint
+        access = GitCredentials(token="t0ken", texts=GitTexts(**{"ca": known.pem, **given}))
+        for _ in range(2):
+            with pytest.raises(GitUnavailable) as caught:
+                await reader(url, credentials=access).head()
+            assert caught.value.message == f"no trusted connection to {url}: {cause}", "the same at every try"
+            assert hint in caught.value.hint
         assert server.seen == []
+
+
+@contextmanager
+def shaking_hands(context: ssl.SSLContext) -> Iterator[int]:
+    """A server that says what it does not like about a client's certificate, as most do and asyncio's does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                connection.settimeout(5)
+                with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
+                    wrapped.recv(4096)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_what_a_server_says_of_a_clients_certificate_is_told(
+    reader: Reader, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    known, other = Authority(), Authority()
+    context = known.server_context(tmp_path, wants_client=True)
+    context.maximum_version = version
+    cert, key = other.issue("somebody")
+    with shaking_hands(context) as port:
+        url = f"https://localhost:{port}/fleet"
+
+        async def failure(**texts: str) -> str:
+            access = GitCredentials(texts=GitTexts(ca=known.pem, **texts))
+            with pytest.raises(GitUnavailable) as caught:
+                await reader(url, credentials=access).head()
+            return caught.value.message
+
+        of_a_stranger, without = await failure(cert=cert, key=key), await failure()
+    assert of_a_stranger == f"no trusted connection to {url}: it does not take the client's certificate that is given"
+    if version == ssl.TLSVersion.TLSv1_3:
+        assert without == f"no trusted connection to {url}: it asks for a client's certificate and none is given"
+    else:  # a refusal of which TLS 1.2 does not say why
+        assert without.startswith(f"no trusted connection to {url}: it refuses the handshake: it may ask for")
+
+
+async def test_nobody_is_asked_once_more_where_a_proxy_stands_between(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever speaks TLS there is not who git has spoken to."""
+    async with silent_port() as port:
+        url = f"https://127.0.0.1:{port}/fleet"
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        assert await tls_fault(GitSource(url)) is None
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        started = time.monotonic()
+        assert await tls_fault(GitSource(url, timeout=0.5)) is None, "a server that says nothing"
+        assert time.monotonic() - started < 5
 
 
 async def test_redirects_without_end_are_given_up(reader: Reader) -> None:
@@ -386,22 +477,51 @@ async def test_redirects_without_end_are_given_up(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type"),
+    ("body", "content_type", "words"),
     [
-        (b"<html>please sign in</html>", "text/html"),
-        (b"<html>please sign in</html>", "application/x-git-upload-pack-advertisement"),
-        (b"001e# service=git-upload-pack\n0000zzzz", "application/x-git-upload-pack-advertisement"),
-        (b"001e# service=git-upload-pack\n0000003f", "application/x-git-upload-pack-advertisement"),
+        (b"<html>please sign in</html>", "text/html", "answers with a page (text/html) and not as a git repository"),
+        (b"<html>\n<body>\nplease\n</html>\n", "text/html; charset=utf-8", "answers with a page (text/html)"),
+        (b"<html>please sign in</html>", "application/x-git-upload-pack-advertisement", "cannot read"),
+        (b"001e# service=git-upload-pack\n0000zzzz", "application/x-git-upload-pack-advertisement", "cannot read"),
+        (b"001e# service=git-upload-pack\n0000003f", "application/x-git-upload-pack-advertisement", "cannot"),
+        (b"", "text/plain", "is empty: it has no commit yet"),
     ],
-    ids=["a page", "a page as an answer", "no packets", "cut off"],
+    ids=["a page", "a page of lines", "a page as an answer", "no packets", "cut off", "nothing"],
 )
-async def test_an_answer_that_is_none_of_git_s_is_said(reader: Reader, body: bytes, content_type: str) -> None:
+async def test_an_answer_that_is_none_of_git_s_is_said(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, content_type: str, words: str
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     async with serving(answer(body, Content_Type=content_type)) as server:
         mirror = reader(f"{server.url}/fleet", credentials=GitCredentials("ada", "s3cret"))
         with pytest.raises(GitUnavailable) as caught:
             await mirror.head()
         assert f"{server.url}/fleet" in caught.value.message
+        assert words in caught.value.message
         assert "s3cret" not in str(caught.value)
+        if "html" in content_type:
+            with pytest.raises(GitUnavailable, match="answers with a page"):
+                await reader(f"{server.url}/fleet", tag="v1").head()
+    assert list(scratch.iterdir()) == []
+
+
+async def test_what_git_writes_down_of_an_answer_shows_no_login(
+    origin: Repository, server: HttpGit, tmp_path: Path
+) -> None:
+    origin.commit({"a": "1"})
+    server.accepted = {basic("ada", "s3cret")}
+    for bearer in (False, True):
+        source = GitSource(f"{server.url}/fleet", credentials=GitCredentials("ada", "s3cret", "t0ken"))
+        trace = tmp_path / f"trace-{bearer}"
+        runner = Runner()
+        environment = remote_environment(source, None, bearer=bearer) | traced(trace)
+        await runner.run(Command(("ls-remote", source.url), environment, 30.0))
+        await runner.close()
+        text = trace.read_text()
+        assert "Send header: Authorization: <redacted>" in text or "<redacted>" in text
+        assert not any(secret in text for secret in ("s3cret", "t0ken", basic("ada", "s3cret")))
 
 
 async def test_an_answer_that_drips_in_meets_the_deadline(reader: Reader) -> None:
@@ -444,6 +564,17 @@ async def test_a_proxy_is_asked_with_its_login(origin: Repository, server: HttpG
             "http://no-such-host.invalid/x", credentials=GitCredentials(proxy="http://me:pr0xy-pw@[::1]:1")
         ).head()
     assert "pr0xy-pw" not in str(caught.value)
+
+
+async def test_the_proxy_of_the_environment_is_asked(
+    origin: Repository, server: HttpGit, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.commit({"a": "1"})
+    monkeypatch.setenv("http_proxy", server.url)
+    assert await synced(reader("http://no-such-host.invalid/fleet")) == {"a": b"1"}
+    monkeypatch.setenv("no_proxy", "no-such-host.invalid")
+    with pytest.raises(GitUnavailable, match="cannot reach"):
+        await reader("http://no-such-host.invalid/fleet").head()
 
 
 async def test_a_clients_certificate_out_of_texts_is_shown_and_leaves_no_file(

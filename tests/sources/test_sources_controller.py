@@ -150,6 +150,23 @@ async def test_a_repository_that_is_deleted_leaves_nothing_behind_and_one_of_its
     assert (await world.sources.locate(world.release())).version == "1.0.0"
 
 
+async def test_a_secret_that_is_not_there_is_a_login_that_fails_as_with_flux(world: World) -> None:
+    async def reason() -> tuple[str, str]:
+        found = {
+            item["type"]: item for item in (await world.cluster.get(world.key)).get("status", {}).get("conditions", ())
+        }
+        return str(found.get("Ready", {}).get("reason")), str(found.get("FetchFailed", {}).get("reason"))
+
+    async def has(expected: str) -> bool:
+        return await reason() == (expected, expected)
+
+    for name in ("secretRef", "certSecretRef"):
+        await world.apply(**{name: {"name": "nosuch"}})
+        await until(lambda: has("AuthenticationFailed"))
+        await world.apply(url=f"{world.server.url}/nowhere")
+        await until(lambda: has("IndexationFailed"))
+
+
 async def test_what_gitsync_writes_is_no_reason_to_look_again(world: World) -> None:
     await world.apply()
     await world.next_change()

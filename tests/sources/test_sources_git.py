@@ -429,6 +429,19 @@ async def test_what_is_left_out_is_not_there_and_changes_nothing(served: World) 
     await until(lambda: served.fails("GitOperationFailed", "spec.ignore:1: not a pattern", "ignored"))
 
 
+async def test_a_link_to_what_is_left_out_is_still_that_file(served: World) -> None:
+    (served.origin.path / "linked.md").symlink_to("docs/app.md")
+    served.commit("1.0.0", {"docs/app.md": "x", ".sourceignore": "docs/\n"})
+    await served.apply()
+    await until(served.is_ready)
+    assert await paths(served, "app") == [".sourceignore", "charts/app/Chart.yaml", CM, "linked.md"]
+    digest = (await served.status())["artifact"]["digest"]
+    commit = served.origin.commit({"docs/app.md": "y"})
+    await served.ask("app", "now")
+    await until(lambda: served.is_ready("app", f"main@sha1:{commit}"))
+    assert (await served.status())["artifact"]["digest"] != digest
+
+
 CM = "charts/app/templates/cm.yaml"
 
 

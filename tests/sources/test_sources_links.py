@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,25 @@ async def test_a_values_file_that_is_a_link_to_nowhere_says_so(world: World) -> 
     ) as found:
         await world.render("charts/app", valuesFiles=["env/prod.yaml"])
     assert "correct valuesFiles" in found.value.hint
+
+
+@pytest.mark.parametrize("declared", ["", "dependencies: [{name: inner, version: 1.x, repository: ''}]\n"])
+async def test_a_link_in_an_archive_among_the_dependencies_is_an_error_that_names_both(
+    world: World, declared: str
+) -> None:
+    """In Git a link leads somewhere, in an archive Helm makes an empty file of it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        link = tarfile.TarInfo("inner/templates/cm.yaml")
+        link.type, link.linkname = tarfile.SYMTYPE, "../Chart.yaml"
+        text = chart("inner").encode()
+        head = tarfile.TarInfo("inner/Chart.yaml")
+        head.size = len(text)
+        tar.addfile(head, io.BytesIO(text))
+        tar.addfile(link)
+    archive = packed.getvalue()
+    files: dict[str, str | bytes | None] = {"app/Chart.yaml": chart("app", more=declared)}
+    await world.commit({**files, "app/charts/inner-1.0.0.tgz": archive})
+    words = "charts/inner-1.0.0.tgz: chart archive has a symbolic link at 'inner/templates/cm.yaml'"
+    with pytest.raises(ChartError, match=words):
+        await world.render("app")

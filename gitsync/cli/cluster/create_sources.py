@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any
 
 import typer
 
 from gitsync.api.identity import Manifest
-from gitsync.api.names import (
-    SOURCE_API_VERSION,
-)
+from gitsync.api.names import SOURCE_API_VERSION
+from gitsync.cli.cluster import source_options as flags
 from gitsync.cli.cluster.creating import (
     Export,
     Interval,
@@ -22,79 +21,11 @@ from gitsync.cli.cluster.creating import (
     stated,
     verb,
 )
+from gitsync.cli.cluster.source_secrets import bucket_keys, git_login, login, tls_files, verification
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import BUCKET, CHART, GIT, OCI, REPOSITORY, Kind
 from gitsync.cli.common.verbs import Name
-from gitsync.logs import register_secret
 from gitsync.settings import Settings
-
-Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the repository is: http, https or oci.")]
-SecretRef = Annotated[str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with username and password.")]
-Username = Annotated[str, typer.Option("--username", "-u", metavar="NAME", help="Of a login, kept in a Secret NAME.")]
-Password = Annotated[str, typer.Option("--password", "-p", metavar="PASSWORD", help="Of the same login.")]
-CertSecretRef = Annotated[str, typer.Option("--cert-secret-ref", metavar="NAME", help="A Secret with ca.crt, tls.*.")]
-PassCredentials = Annotated[
-    bool, typer.Option("--pass-credentials", help="Send the credentials to wherever the index leads, too.")
-]
-
-#: What helm calls the layer of a chart that it pushes.
-CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-OciUrl = Annotated[str, typer.Option("--url", metavar="URL", help="The repository in its registry: oci://...")]
-Tag = Annotated[str, typer.Option("--tag", metavar="TAG", help="The tag; latest when nothing is said.")]
-TagSemver = Annotated[
-    str, typer.Option("--tag-semver", metavar="RANGE", help="The highest tag in a range of versions.")
-]
-TagSemverFilter = Annotated[
-    str, typer.Option("--tag-semver-filter", metavar="REGEX", help="Only tags that this finds count for the range.")
-]
-Digest = Annotated[str, typer.Option("--digest", metavar="SHA256", help="The digest, whatever tags say.")]
-MediaType = Annotated[
-    str, typer.Option("--layer-selector-media-type", metavar="TYPE", help='The layer; "" for the first one.')
-]
-Operation = Annotated[
-    Literal["extract", "copy"], typer.Option("--layer-selector-operation", help="What is done with the layer.")
-]
-DockerSecretRef = Annotated[
-    str, typer.Option("--secret-ref", metavar="NAME", help="A Secret of type kubernetes.io/dockerconfigjson.")
-]
-PullAccount = Annotated[
-    str, typer.Option("--service-account", metavar="NAME", help="A ServiceAccount, for its imagePullSecrets.")
-]
-ProxySecretRef = Annotated[
-    str, typer.Option("--proxy-secret-ref", metavar="NAME", help="A Secret with a proxy's address.")
-]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP.")]
-
-BucketName = Annotated[str, typer.Option("--bucket-name", metavar="NAME", help="The bucket.")]
-Endpoint = Annotated[str, typer.Option("--endpoint", metavar="HOST", help="Its server: a host, or HOST:PORT.")]
-Provider = Annotated[Literal["generic", "aws"], typer.Option("--provider", help="Whose server it is.")]
-Region = Annotated[str, typer.Option("--region", metavar="NAME", help="The region of the bucket.")]
-Prefix = Annotated[str, typer.Option("--prefix", metavar="KEY", help="Only objects whose keys begin with this.")]
-AccessKey = Annotated[str, typer.Option("--access-key", metavar="KEY", help="Of a login, kept in a Secret NAME.")]
-SecretKey = Annotated[str, typer.Option("--secret-key", metavar="KEY", help="Of the same login.")]
-KeysSecretRef = Annotated[
-    str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with accesskey and secretkey.")
-]
-
-GitUrl = Annotated[str, typer.Option("--url", metavar="URL", help="The repository: https://, http:// or ssh://.")]
-Branch = Annotated[str, typer.Option("--branch", metavar="NAME", help="The branch; master when nothing is said.")]
-GitTag = Annotated[str, typer.Option("--tag", metavar="NAME", help="The tag; wins over a branch.")]
-RefName = Annotated[
-    str, typer.Option("--ref-name", metavar="REF", help="A full reference, as refs/pull/1/head; wins over tags.")
-]
-Commit = Annotated[str, typer.Option("--commit", metavar="ID", help="The one commit to stay at.")]
-GitSecretRef = Annotated[
-    str, typer.Option("--secret-ref", metavar="NAME", help="A Secret with a login, or identity and known_hosts.")
-]
-RecurseSubmodules = Annotated[bool, typer.Option("--recurse-submodules", help="Read submodules, too.")]
-Sparse = Annotated[
-    list[str] | None,
-    typer.Option("--sparse-checkout-paths", metavar="PATH", help="A directory to read; may be repeated."),
-]
-IgnorePaths = Annotated[
-    list[str] | None,
-    typer.Option("--ignore-paths", metavar="PATTERN", help="What to leave out, as in .gitignore; may be repeated."),
-]
 
 
 @verb.of(REPOSITORY)
@@ -102,37 +33,51 @@ async def helm_repository(
     settings: Settings,
     kind: Kind,
     name: Name,
-    url: Url,
+    url: flags.Url,
     interval: Interval = "1m",
     namespace: Namespace = "default",
-    secret_ref: SecretRef = "",
-    username: Username = "",
-    password: Password = "",
-    cert_secret_ref: CertSecretRef = "",
-    pass_credentials: PassCredentials = False,
+    secret_ref: flags.SecretRef = "",
+    username: flags.Username = "",
+    password: flags.Password = "",
+    ca_file: flags.CaFile = None,
+    cert_file: flags.CertFile = None,
+    key_file: flags.KeyFile = None,
+    cert_secret_ref: flags.CertSecretRef = "",
+    pass_credentials: flags.PassCredentials = False,
+    oci_provider: flags.OciProvider = "generic",
+    fetch_timeout: flags.FetchTimeout = "",
+    label: flags.Labels = None,
     export: Export = False,
     wait: Wait = True,
     patience: Timeout = "5m",
 ) -> int:
     """Create or change a HelmRepository, and wait until its index is read.
 
-    With --username and --password, a Secret of its name holds the login; it is not part of what --export prints.
+    With --username and --password, or --ca-file, --cert-file and --key-file, a Secret of its name holds these; it is no
+    part of what --export prints.
 
     Example: gitsync create source helm bitnami --url https://charts.bitnami.com/bitnami --interval 10m
     """
-    login = _login(namespace, name, username, password)
-    if login and secret_ref:
-        raise typer.BadParameter("either a Secret or a login", param_hint="--secret-ref")
+    is_oci = url.startswith("oci://")
+    if oci_provider != "generic" and not is_oci:
+        raise typer.BadParameter("is for oci://", param_hint="--oci-provider")
+    tls = tls_files(ca_file, cert_file, key_file)
+    made = login(namespace, name, username, password, tls)
+    _either(secret_ref, username, "--secret-ref")
+    _either(cert_secret_ref, tls, "--cert-secret-ref")
+    _either(secret_ref if secret_ref == name else "", made, "--secret-ref")
     spec = {
         "interval": interval,
         "url": url,
-        "type": "oci" if url.startswith("oci://") else "",
-        "secretRef": reference(secret_ref or (name if login else "")),
-        "certSecretRef": reference(cert_secret_ref),
+        "type": "oci" if is_oci else "",
+        "provider": _other_than_generic(oci_provider),
+        "secretRef": reference(secret_ref or (name if username else "")),
+        "certSecretRef": reference(cert_secret_ref or (name if tls else "")),
         "passCredentials": pass_credentials,
+        "timeout": _duration(fetch_timeout),
     }
-    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
-    return await create(settings, manifest, export, seconds(patience) if wait else None, login)
+    manifest = _manifest(kind, namespace, name, spec, label)
+    return await create(settings, manifest, export, seconds(patience) if wait else None, made)
 
 
 @verb.of(OCI)
@@ -140,20 +85,30 @@ async def oci_repository(
     settings: Settings,
     kind: Kind,
     name: Name,
-    url: OciUrl,
-    tag: Tag = "",
-    tag_semver: TagSemver = "",
-    tag_semver_filter: TagSemverFilter = "",
-    digest: Digest = "",
-    layer_selector_media_type: MediaType = CHART_LAYER,
-    layer_selector_operation: Operation = "copy",
+    url: flags.OciUrl,
+    tag: flags.Tag = "",
+    tag_semver: flags.TagSemver = "",
+    tag_semver_filter: flags.TagSemverFilter = "",
+    digest: flags.Digest = "",
+    layer_selector_media_type: flags.MediaType = flags.CHART_LAYER,
+    layer_selector_operation: flags.Operation = "copy",
+    layer_selector: flags.Selector = "",
     interval: Interval = "1m",
     namespace: Namespace = "default",
-    secret_ref: DockerSecretRef = "",
-    service_account: PullAccount = "",
-    cert_secret_ref: CertSecretRef = "",
-    proxy_secret_ref: ProxySecretRef = "",
-    insecure: Insecure = False,
+    secret_ref: flags.DockerSecretRef = "",
+    service_account: flags.PullAccount = "",
+    cert_secret_ref: flags.CertRef = "",
+    proxy_secret_ref: flags.ProxySecretRef = "",
+    provider: flags.CloudProvider = "generic",
+    verify_provider: flags.VerifyProvider = "",
+    verify_secret_ref: flags.VerifySecretRef = "",
+    verify_issuer: flags.VerifyIssuer = "",
+    verify_subject: flags.VerifySubject = "",
+    verify_trusted_root_secret_ref: flags.VerifyTrustedRoot = "",
+    insecure: flags.Insecure = False,
+    ignore_paths: flags.IgnorePaths = None,
+    fetch_timeout: flags.FetchTimeout = "",
+    label: flags.Labels = None,
     export: Export = False,
     wait: Wait = True,
     patience: Timeout = "5m",
@@ -163,18 +118,28 @@ async def oci_repository(
     Example: gitsync create source oci podinfo --url oci://registry.example/charts/podinfo --tag-semver 6.x
     """
     selector = {"mediaType": layer_selector_media_type, "operation": layer_selector_operation}
+    if layer_selector:
+        selector = _selector(layer_selector)
+    if ignore_paths and selector["operation"] == "copy":
+        hint = "has no effect on a layer that is copied: see --layer-selector-operation"
+        raise typer.BadParameter(hint, param_hint="--ignore-paths")
+    root = verify_trusted_root_secret_ref
     spec = {
         "interval": interval,
         "url": url,
+        "provider": _other_than_generic(provider),
         "ref": stated({"tag": tag, "semver": tag_semver, "semverFilter": tag_semver_filter, "digest": digest}),
-        "layerSelector": selector if layer_selector_media_type else {},
+        "layerSelector": selector if selector["mediaType"] else {},
         "secretRef": reference(secret_ref),
         "serviceAccountName": service_account,
         "certSecretRef": reference(cert_secret_ref),
         "proxySecretRef": reference(proxy_secret_ref),
+        "verify": verification(verify_provider, verify_secret_ref, verify_issuer, verify_subject, root),
         "insecure": insecure,
+        "ignore": "\n".join(listed(ignore_paths)),
+        "timeout": _duration(fetch_timeout),
     }
-    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
+    manifest = _manifest(kind, namespace, name, spec, label)
     return await create(settings, manifest, export, seconds(patience) if wait else None)
 
 
@@ -183,47 +148,55 @@ async def git_repository(
     settings: Settings,
     kind: Kind,
     name: Name,
-    url: GitUrl,
-    branch: Branch = "",
-    tag: GitTag = "",
-    tag_semver: TagSemver = "",
-    ref_name: RefName = "",
-    commit: Commit = "",
+    url: flags.GitUrl,
+    branch: flags.Branch = "",
+    tag: flags.GitTag = "",
+    tag_semver: flags.TagSemver = "",
+    ref_name: flags.RefName = "",
+    commit: flags.Commit = "",
     interval: Interval = "1m",
     namespace: Namespace = "default",
-    secret_ref: GitSecretRef = "",
-    username: Username = "",
-    password: Password = "",
-    proxy_secret_ref: ProxySecretRef = "",
-    recurse_submodules: RecurseSubmodules = False,
-    sparse_checkout_paths: Sparse = None,
-    ignore_paths: IgnorePaths = None,
+    secret_ref: flags.GitSecretRef = "",
+    username: flags.Username = "",
+    password: flags.Password = "",
+    ca_file: flags.CaFile = None,
+    private_key_file: flags.PrivateKeyFile = None,
+    known_hosts_file: flags.KnownHostsFile = None,
+    provider: flags.GitProvider = "generic",
+    proxy_secret_ref: flags.ProxySecretRef = "",
+    recurse_submodules: flags.RecurseSubmodules = False,
+    sparse_checkout_paths: flags.Sparse = None,
+    ignore_paths: flags.IgnorePaths = None,
+    fetch_timeout: flags.FetchTimeout = "",
+    label: flags.Labels = None,
     export: Export = False,
     wait: Wait = True,
     patience: Timeout = "5m",
 ) -> int:
     """Create or change a GitRepository, and wait until its artifact is there.
 
-    With --username and --password, a Secret of its name holds the login; it is not part of what --export prints.
+    With --username and --password, --ca-file, or --private-key-file and --known-hosts-file, a Secret of its name holds
+    these; it is not part of what --export prints.
 
     Example: gitsync create source git podinfo --url https://github.com/stefanprodan/podinfo --tag-semver 6.x
     """
-    login = _login(namespace, name, username, password)
-    if login and secret_ref:
-        raise typer.BadParameter("either a Secret or a login", param_hint="--secret-ref")
+    made = git_login(namespace, name, url, (username, password), ca_file, (private_key_file, known_hosts_file))
+    _either(secret_ref, made, "--secret-ref")
     ref = {"branch": branch, "tag": tag, "semver": tag_semver, "name": ref_name, "commit": commit}
     spec = {
         "interval": interval,
         "url": url,
+        "provider": _other_than_generic(provider),
         "ref": stated(ref),
-        "secretRef": reference(secret_ref or (name if login else "")),
+        "secretRef": reference(secret_ref or (name if made else "")),
         "proxySecretRef": reference(proxy_secret_ref),
         "recurseSubmodules": recurse_submodules,
         "sparseCheckout": listed(sparse_checkout_paths),
         "ignore": "\n".join(listed(ignore_paths)),
+        "timeout": _duration(fetch_timeout),
     }
-    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
-    return await create(settings, manifest, export, seconds(patience) if wait else None, login)
+    manifest = _manifest(kind, namespace, name, spec, label)
+    return await create(settings, manifest, export, seconds(patience) if wait else None, made)
 
 
 @verb.of(BUCKET)
@@ -231,20 +204,22 @@ async def bucket(
     settings: Settings,
     kind: Kind,
     name: Name,
-    bucket_name: BucketName,
-    endpoint: Endpoint,
-    provider: Provider = "generic",
-    region: Region = "",
-    prefix: Prefix = "",
+    bucket_name: flags.BucketName,
+    endpoint: flags.Endpoint,
+    provider: flags.Provider = "generic",
+    region: flags.Region = "",
+    prefix: flags.Prefix = "",
     interval: Interval = "1m",
     namespace: Namespace = "default",
-    secret_ref: KeysSecretRef = "",
-    access_key: AccessKey = "",
-    secret_key: SecretKey = "",
-    cert_secret_ref: CertSecretRef = "",
-    proxy_secret_ref: ProxySecretRef = "",
-    insecure: Insecure = False,
-    ignore_paths: IgnorePaths = None,
+    secret_ref: flags.KeysSecretRef = "",
+    access_key: flags.AccessKey = "",
+    secret_key: flags.SecretKey = "",
+    cert_secret_ref: flags.CertSecretRef = "",
+    proxy_secret_ref: flags.ProxySecretRef = "",
+    insecure: flags.Insecure = False,
+    ignore_paths: flags.IgnorePaths = None,
+    fetch_timeout: flags.FetchTimeout = "",
+    label: flags.Labels = None,
     export: Export = False,
     wait: Wait = True,
     patience: Timeout = "5m",
@@ -255,9 +230,8 @@ async def bucket(
 
     Example: gitsync create source bucket apps --bucket-name apps --endpoint s3.example --secret-ref apps-keys
     """
-    login = _keys(namespace, name, access_key, secret_key)
-    if login and secret_ref:
-        raise typer.BadParameter("either a Secret or keys", param_hint="--secret-ref")
+    made = bucket_keys(namespace, name, access_key, secret_key)
+    _either(secret_ref, made, "--secret-ref")
     spec = {
         "interval": interval,
         "provider": provider,
@@ -265,30 +239,15 @@ async def bucket(
         "endpoint": endpoint,
         "region": region,
         "prefix": prefix,
-        "secretRef": reference(secret_ref or (name if login else "")),
+        "secretRef": reference(secret_ref or (name if made else "")),
         "certSecretRef": reference(cert_secret_ref),
         "proxySecretRef": reference(proxy_secret_ref),
         "insecure": insecure,
         "ignore": "\n".join(listed(ignore_paths)),
+        "timeout": _duration(fetch_timeout),
     }
-    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
-    return await create(settings, manifest, export, seconds(patience) if wait else None, login)
-
-
-ChartName = Annotated[str, typer.Option("--chart", metavar="CHART", help="Its name, or its path in Git or a bucket.")]
-ChartVersion = Annotated[str, typer.Option("--chart-version", metavar="RANGE", help="Version or range.")]
-ChartSource = Annotated[
-    str, typer.Option("--source", metavar="KIND/NAME", help="A HelmRepository, GitRepository or Bucket.")
-]
-Strategy = Annotated[
-    Literal["ChartVersion", "Revision"],
-    typer.Option("--reconcile-strategy", help="What makes it another one."),
-]
-ValuesFiles = Annotated[
-    list[str] | None,
-    typer.Option("--values-files", metavar="PATH", help="A file with default values; may be repeated."),
-]
-IgnoreMissing = Annotated[bool, typer.Option("--ignore-missing-values-files", help="Pass over those that are missing.")]
+    manifest = _manifest(kind, namespace, name, spec, label)
+    return await create(settings, manifest, export, seconds(patience) if wait else None, made)
 
 
 @verb.of(CHART)
@@ -296,14 +255,20 @@ async def helm_chart(
     settings: Settings,
     kind: Kind,
     name: Name,
-    source: ChartSource,
-    chart: ChartName,
-    chart_version: ChartVersion = "",
-    reconcile_strategy: Strategy = "ChartVersion",
-    values_files: ValuesFiles = None,
-    ignore_missing_values_files: IgnoreMissing = False,
+    source: flags.ChartSource,
+    chart: flags.ChartName,
+    chart_version: flags.ChartVersion = "",
+    reconcile_strategy: flags.Strategy = "ChartVersion",
+    values_files: flags.ValuesFiles = None,
+    ignore_missing_values_files: flags.IgnoreMissing = False,
+    verify_provider: flags.VerifyProvider = "",
+    verify_secret_ref: flags.VerifySecretRef = "",
+    verify_issuer: flags.VerifyIssuer = "",
+    verify_subject: flags.VerifySubject = "",
+    verify_trusted_root_secret_ref: flags.VerifyTrustedRoot = "",
     interval: Interval = "1m",
     namespace: Namespace = "default",
+    label: flags.Labels = None,
     export: Export = False,
     wait: Wait = True,
     patience: Timeout = "5m",
@@ -312,6 +277,7 @@ async def helm_chart(
 
     Example: gitsync create source chart podinfo --source HelmRepository/podinfo --chart podinfo --chart-version 6.x
     """
+    root = verify_trusted_root_secret_ref
     spec = {
         "interval": interval,
         "chart": chart,
@@ -320,29 +286,41 @@ async def helm_chart(
         "reconcileStrategy": reconcile_strategy if reconcile_strategy != "ChartVersion" else "",
         "valuesFiles": listed(values_files),
         "ignoreMissingValuesFiles": ignore_missing_values_files,
+        "verify": verification(verify_provider, verify_secret_ref, verify_issuer, verify_subject, root),
     }
-    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
+    manifest = _manifest(kind, namespace, name, spec, label)
     return await create(settings, manifest, export, seconds(patience) if wait else None)
 
 
-def _login(namespace: str, name: str, username: str, password: str) -> Manifest | None:
-    """The Secret for a login, as ``flux create source helm`` makes it. Raises: typer.BadParameter."""
-    if bool(username) != bool(password):
-        raise typer.BadParameter("--username and --password go together", param_hint="--username")
-    return _secret(namespace, name, {"username": username, "password": password}, password)
+def _manifest(kind: Kind, namespace: str, name: str, spec: dict[str, Any], labels: list[str] | None) -> Manifest:
+    """Raises: typer.BadParameter for labels that are none."""
+    manifest = manifest_of(SOURCE_API_VERSION, kind, namespace, name, spec)
+    found = [text.partition("=") for text in listed(labels)]
+    if not all(key and separator for key, separator, _ in found):
+        raise typer.BadParameter("is KEY=VALUE", param_hint="--label")
+    if found:
+        manifest["metadata"]["labels"] = {key: value for key, _, value in found}
+    return manifest
 
 
-def _keys(namespace: str, name: str, access: str, secret: str) -> Manifest | None:
-    """The same for a bucket's keys, as ``flux create source bucket`` makes it. Raises: typer.BadParameter."""
-    if bool(access) != bool(secret):
-        raise typer.BadParameter("--access-key and --secret-key go together", param_hint="--access-key")
-    return _secret(namespace, name, {"accesskey": access, "secretkey": secret}, secret)
+def _selector(text: str) -> dict[str, str]:
+    """``TYPE:OPERATION``. Raises: typer.BadParameter."""
+    media_type, _, operation = text.rpartition(":")
+    if not media_type or operation not in ("extract", "copy"):
+        raise typer.BadParameter(f"{text!r} is not TYPE:OPERATION, extract or copy", param_hint="--layer-selector")
+    return {"mediaType": media_type, "operation": operation}
 
 
-def _secret(namespace: str, name: str, data: dict[str, str], secret: str) -> Manifest | None:
-    """A Secret; None where there is nothing to keep ``secret``."""
-    if not secret:
-        return None
-    register_secret(secret)
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+def _either(named: object, made: object, option: str) -> None:
+    if named and made:
+        raise typer.BadParameter("either a Secret, or what one is to hold", param_hint=option)
+
+
+def _duration(text: str) -> str:
+    if text:
+        seconds(text, "--fetch-timeout")
+    return text
+
+
+def _other_than_generic(provider: str) -> str:
+    return provider if provider != "generic" else ""

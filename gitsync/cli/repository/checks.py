@@ -260,8 +260,9 @@ class ChartChecks:
 
     async def problems(self) -> list[ManifestProblem]:
         """Sources first: one that cannot be read is one problem, not one for each of its charts. ``manifest_problems``
-        has named what is not served."""
+        has named what is not served, and what cannot be read."""
         silent = {item.key for item in unserved(self._desired) if item.severity == "error"}
+        silent |= {error.key for error in self._desired.errors if error.key is not None}
         all_sources = self._desired.chart_sources.items()
         sources = {key: it for key, it in all_sources if key not in silent and not self._locator.is_synced(key)}
         charts = {key: it for key, it in sources.items() if isinstance(it, HelmChart)}

@@ -10,7 +10,7 @@ from gitsync.api.sources import HelmChart
 from gitsync.errors import SourceNotReady
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart
 from gitsync.sources.charts.charttree import ChartTrees
-from gitsync.sources.resolve.commitsources import CommitSources, not_ready, use_of
+from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread, not_ready, use_of
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unsupported import check_supported
 
@@ -44,10 +44,11 @@ class CommitHelmCharts:
         cluster: Cluster | None = None,
         watch: Informer | None = None,
         trees: ChartTrees | None = None,
+        unread: Unread = ALL_READ,
     ) -> None:
         self._locate = locate
         self._trees = trees
-        self._sources = CommitSources(HelmChart.parse, desired, cluster, watch)
+        self._sources = CommitSources(HelmChart.parse, desired, cluster, watch, unread)
 
     async def artifact_of(self, key: ObjectKey) -> ChartArtifact:
         """See ChartLookup. Raises: SourceNotReady."""

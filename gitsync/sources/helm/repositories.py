@@ -235,7 +235,16 @@ class ChartRepositories:
         return Index(spec.url, f"sha256:{body.sha256}", kept, count, answer.etag, answer.modified)
 
     async def _load(self, spec: RepositorySpec, name: str, entry: IndexEntry, place: str) -> Chart:
-        return await self.charts.from_archive(await self._archive(spec, name, entry, place), spec.owner)
+        archive = await self._archive(spec, name, entry, place)
+        try:
+            return await self.charts.from_archive(archive, spec.owner)
+        except ChartError as error:
+            if type(error) is not ChartError:
+                raise
+            what = f"chart {name} {entry.version} of {spec.shown}"
+            raise ChartError(
+                f"{what} cannot be installed: {error.message}", chart=name, version=entry.version, hint=error.hint
+            ) from error
 
     async def _archive(self, spec: RepositorySpec, name: str, entry: IndexEntry, place: str) -> Body:
         """The archive, from the disk when it was there before."""

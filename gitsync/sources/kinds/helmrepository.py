@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FAILED, INDEXATION_FAILED
+from gitsync.api.names import AUTHENTICATION_FAILED, FAILED, INDEXATION_FAILED
 from gitsync.api.sources import HelmRepository
 from gitsync.api.status import Artifact
 from gitsync.errors import ChartRepositoryUnavailable, GitsyncError, TerminalError
@@ -42,6 +42,8 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         self._specs: dict[ObjectKey, RepositorySpec] = {}
         #: Why some could not be read, so that nothing is known of how they are reached.
         self._unread: dict[ObjectKey, GitsyncError] = {}
+        #: The reason of what goes wrong, where it is another one than that of an index.
+        self._reasons: dict[ObjectKey, str] = {}
         #: What those who use them were told of last.
         self._announced: dict[ObjectKey, RepositorySpec] = {}
 
@@ -95,13 +97,15 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         if source.spec.suspend:
             return None
         try:
-            spec = self._specs[key] = await repository_spec(
-                self._cluster, source, plain_spec(source), self._repositories.logins
-            )
+            self._reasons.pop(key, None)
+            plain = plain_spec(source)
+            self._reasons[key] = AUTHENTICATION_FAILED
+            spec = self._specs[key] = await repository_spec(self._cluster, source, plain, self._repositories.logins)
         except GitsyncError as error:
             self._unread[key] = error
             raise
         self._unread.pop(key, None)
+        del self._reasons[key]
         info = await self._repositories.refresh(spec)
         changed = info.changed or self._announced.get(key) != spec
         self._announced[key] = spec
@@ -117,7 +121,7 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         return Outcome(f"stored artifact for revision '{info.revision}'", artifact, line, changed)
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
-        return INDEXATION_FAILED if isinstance(error, TerminalError) else FAILED
+        return self._reasons.get(key) or (INDEXATION_FAILED if isinstance(error, TerminalError) else FAILED)
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         if url_in(manifest).startswith("oci://"):  # the release that wants a chart of it says so
@@ -128,5 +132,6 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
     def _gone(self, key: ObjectKey) -> None:
         self._announced.pop(key, None)
         self._unread.pop(key, None)
+        self._reasons.pop(key, None)
         if (spec := self._specs.pop(key, None)) is not None:
             self._repositories.forget(spec)

@@ -12,7 +12,7 @@ from gitsync.http import Connection
 from gitsync.s3 import Keys, Place
 from gitsync.sources.bucket import BucketArtifact, BucketArtifacts, BucketSpec
 from gitsync.sources.resolve.artifacts import Artifact
-from gitsync.sources.resolve.commitsources import CommitSources, use_of
+from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread, use_of
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.secrets import bucket_keys, connection
 from gitsync.sources.unsupported import check_supported
@@ -89,9 +89,10 @@ class CommitBuckets:
         desired: Mapping[ObjectKey, Bucket],
         cluster: Cluster | None = None,
         watch: Informer | None = None,
+        unread: Unread = ALL_READ,
     ) -> None:
         self._artifacts = artifacts
-        self._sources = CommitSources(Bucket.parse, desired, cluster, watch)
+        self._sources = CommitSources(Bucket.parse, desired, cluster, watch, unread)
         self._found: dict[ObjectKey, Found] = {}
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:

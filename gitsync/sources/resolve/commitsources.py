@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_CHART, OCI_REPOSITORY, WELL_KNOWN
 from gitsync.api.sources import ChartHolder, HelmChart, OCIRepositorySpec
-from gitsync.errors import GitsyncError, NoSuchSource, SourceNotReady
+from gitsync.errors import GitsyncError, ManifestError, NoSuchSource, SourceNotReady
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
@@ -19,12 +20,15 @@ P = TypeVar("P")
 
 #: What a release names by ``chartRef``.
 _BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
+#: Sources that a commit has and that cannot be read, with why.
+Unread = Mapping[ObjectKey, ManifestError]
+ALL_READ: Final[Unread] = MappingProxyType({})
 _OF_FLUX = "Flux's operator makes it of a FluxInstance, and gitsync does not: "
 
 
 class CommitSources(Generic[S]):
     """Finds them; ``parse`` reads one of the cluster. Of a cluster that is served in one namespace only, that
-    namespace's count."""
+    namespace's count. ``unread`` are those of the commit that it has and that cannot be read."""
 
     def __init__(
         self,
@@ -32,11 +36,13 @@ class CommitSources(Generic[S]):
         desired: Mapping[ObjectKey, S],
         cluster: Cluster | None,
         watch: Informer | None,
+        unread: Unread,
     ) -> None:
         self._parse = parse
         self._desired = desired
         self._cluster = cluster
         self._watch = watch
+        self._unread = unread
         self._served = cluster.namespace if cluster is not None else ""
 
     @property
@@ -59,7 +65,8 @@ class CommitSources(Generic[S]):
         """One that there has to be. Raises: SourceNotReady, FieldErrors."""
         source = self.find(key)
         if source is None:
-            raise missing(key, self._served)
+            error = self._unread.get(key)
+            raise unreadable(key, error) if error is not None else missing(key, self._served)
         return source
 
     async def opened(self, source: S, plain: P, opened: Callable[[Cluster, S, P], Awaitable[P]]) -> P:
@@ -114,6 +121,11 @@ def missing(key: ObjectKey, served: str) -> SourceNotReady:
         f"{key.kind} '{key.namespaced_name}' cannot be seen: only those of namespace '{served}' are (watch_namespace)",
         hint=f"put {'an' if key.kind == OCI_REPOSITORY else 'a'} {key.kind} into the namespace of its releases",
     )
+
+
+def unreadable(key: ObjectKey, error: ManifestError) -> SourceNotReady:
+    """What to raise for one that is in Git, and cannot be read there."""
+    return not_ready(key, f"it cannot be read in Git: {error.origin}: {error.message}", error.hint)
 
 
 def made_by_flux(key: ObjectKey) -> str:

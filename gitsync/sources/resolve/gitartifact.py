@@ -17,7 +17,7 @@ from gitsync.signatures import TrustedKeys
 from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
 from gitsync.sources.git.verification import Mode
 from gitsync.sources.resolve.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
-from gitsync.sources.resolve.commitsources import CommitSources, not_ready, use_of
+from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread, not_ready, use_of
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.secrets import git_credentials, git_login, trusted_keys
 from gitsync.sources.unsupported import check_supported
@@ -114,11 +114,12 @@ class CommitGitRepositories:
         artifacts: Artifacts,
         cluster: Cluster | None = None,
         watch: Informer | None = None,
+        unread: Unread = ALL_READ,
     ) -> None:
         self._git = git
         self._logins = logins
         self._artifacts = artifacts
-        self._sources = CommitSources(GitRepository.parse, desired, cluster, watch)
+        self._sources = CommitSources(GitRepository.parse, desired, cluster, watch, unread)
         #: Whether there is a cluster with the Secrets.
         self._is_connected = cluster is not None
         self._found: dict[ObjectKey, tuple[GitSpec, GitArtifact, tuple[Part, ...]]] = {}

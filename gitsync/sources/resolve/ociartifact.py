@@ -17,7 +17,7 @@ from gitsync.oci.digest import is_digest
 from gitsync.oci.repository import split_url
 from gitsync.sources.cosignkeys import plain_verification, verification_of
 from gitsync.sources.oci import ArtifactSpec, OciArtifact, OciArtifacts
-from gitsync.sources.resolve.commitsources import CommitSources, use_of
+from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread, use_of
 from gitsync.sources.resolve.treeartifact import TreeArtifact, shortened
 from gitsync.sources.secrets import cloud_account, connection, registry_login
 from gitsync.sources.unsupported import check_supported
@@ -123,10 +123,11 @@ class CommitOCIRepositories:
         desired: Mapping[ObjectKey, OCIRepository],
         cluster: Cluster | None = None,
         watch: Informer | None = None,
+        unread: Unread = ALL_READ,
     ) -> None:
         self._artifacts = artifacts
         self._logins = logins
-        self._sources = CommitSources(OCIRepository.parse, desired, cluster, watch)
+        self._sources = CommitSources(OCIRepository.parse, desired, cluster, watch, unread)
         self._found: dict[ObjectKey, Found] = {}
 
     async def artifact_of(self, key: ObjectKey) -> Found:

@@ -17,7 +17,7 @@ from gitsync.sources.cosignkeys import verification_of
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from gitsync.sources.helm.http import chart_errors
 from gitsync.sources.oci import CosignVerification
-from gitsync.sources.resolve.commitsources import CommitSources
+from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread
 from gitsync.sources.secrets import cloud_account, connection, docker_config, read_secret
 from gitsync.sources.unsupported import check_supported
 
@@ -63,9 +63,10 @@ class CommitHelmRepositories:
         desired: Mapping[ObjectKey, HelmRepository],
         cluster: Cluster | None = None,
         watch: Informer | None = None,
+        unread: Unread = ALL_READ,
     ) -> None:
         self._repositories = repositories
-        self._sources = CommitSources(HelmRepository.parse, desired, cluster, watch)
+        self._sources = CommitSources(HelmRepository.parse, desired, cluster, watch, unread)
         self._cluster = cluster
         self._watch = watch
         self._read: dict[ObjectKey, RepositorySpec] = {}

@@ -27,6 +27,7 @@ from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.finalize import why_left
 from gitsync.sync.kustomization.inputs import BuildSpecs
+from gitsync.sync.kustomization.unbuilt import Unbuilt
 from gitsync.sync.owner import Owner
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class ComingSyncs:
         self._builder = builder
         self._inputs = inputs
         self._present = present
+        self.unbuilt = Unbuilt()
         #: What was built of those that were on their way when that was last asked, and of what that was built.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
@@ -195,8 +197,10 @@ class ComingSyncs:
         if (known := self._built.get(key)) is not None and known[0] == state:
             return known[1]
         desired = await self._desired(kustomization, artifact, spec)
+        unsure = self.unbuilt.note(key, desired, spec.digest)
         if desired.errors and not isinstance(desired.errors[0], DirectoryMissing):  # where nothing is, all is known
             claimant = claimant._replace(doubt=f"{desired.errors[0].origin}: {desired.errors[0].message}")
+            commits = item.commits | unsure
         releases = tuple(desired.helm_releases.values())
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
         sync = ComingSync(kustomization, claimant, commits, frozenset(desired.objects), releases, _values_in(desired))

@@ -128,6 +128,7 @@ class Kustomizations:
             rules,
             self._coming.is_leaving,
             self._typed,
+            unbuilt=self._coming.unbuilt,
         )
         self._reconciler = KustomizationReconciler(
             surroundings,

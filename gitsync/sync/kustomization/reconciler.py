@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -70,6 +70,7 @@ from gitsync.sync.kustomization.health import Health
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.kustomization.unbuilt import Unbuilt
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
 from gitsync.sync.standing import Standing, problem_of
 from gitsync.text import listed
@@ -100,7 +101,7 @@ class Surroundings:
     behind a cycle of dependencies. ``is_root`` says whether one asks for what the sync of the settings does, which is
     done once; ``root_commit`` is the commit that this has come to the end of, ``root_standing`` how it stands.
     ``rules`` are what settings say about access. ``is_leaving`` says whether one is about to be removed. ``typed`` is
-    what an object has been read as already, None when it has not been, or cannot be.
+    what an object has been read as already, None when it has not been, or cannot be. ``unbuilt`` is told of each build.
     """
 
     find: Callable[[ObjectKey], Manifest | None]
@@ -111,6 +112,7 @@ class Surroundings:
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False
     typed: Callable[[ObjectKey, Manifest], Kustomization | None] = lambda _, __: None
+    unbuilt: Unbuilt = field(default_factory=Unbuilt)
 
 
 class Graces:
@@ -239,6 +241,7 @@ class KustomizationReconciler:
         spec = await self._inputs.spec_of(kustomization)
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
+        self._around.unbuilt.note(key, desired, spec.digest)
         if self._around.is_leaving(kustomization):
             return MOMENT  # it takes nothing any more from who is to have that in its place
         if desired.errors:
@@ -474,6 +477,7 @@ class KustomizationReconciler:
         self._backoff.reset(key)
         self._looks.reset(key)
         self._once.forget(key)
+        self._around.unbuilt.forget(key)
         self.judging.forget(key)
         self._status.forget(key)
         await self._inputs.forget(key)
