@@ -22,8 +22,8 @@ MOMENT: Final = 0.5
 #: Seconds for which the same work is not tried again after it ran into a limit.
 CONDEMNED: Final = 600.0
 _REMEMBERED = 1024
-#: Seconds that one waits for a process that is at work for others before another one is started: that takes as much of a
-#: processor as many small charts, which would have been done by then.
+#: Seconds that one waits for a process that is at work for others before another one is started: that takes as much of
+#: a processor as many small charts, which would have been done by then.
 SOON: Final = 0.5
 #: How often work is begun whose process was ended by somebody else.
 _TRIES = 3

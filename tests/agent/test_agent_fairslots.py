@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
@@ -169,6 +170,8 @@ async def test_the_order_is_that_of_looking_at_everybody_each_time() -> None:
     chance = random.Random(7)
     slots = FairSlots(3, "things", each=2)
     held: Counter[str] = Counter()
+    given: dict[str, int] = {}
+    turns = itertools.count()
     waiting: list[tuple[int, str, asyncio.Task[None]]] = []
     holding: list[tuple[str, asyncio.Event, asyncio.Task[None]]] = []
     entered: list[int] = []
@@ -185,9 +188,10 @@ async def test_the_order_is_that_of_looking_at_everybody_each_time() -> None:
             able = [item for item in waiting if held[item[1]] < 2]
             if not able:
                 break
-            number, owner, task = item = min(able, key=lambda item: (held[item[1]], item[0]))
+            number, owner, task = item = min(able, key=lambda item: (held[item[1]], given.get(item[1], -1), item[0]))
             waiting.remove(item)
             held[owner] += 1
+            given[owner] = next(turns)
             expected.append(number)
             holding.append((owner, leaves[number], task))
         await until(lambda: len(entered) >= len(expected))
